@@ -1,0 +1,1 @@
+"""A lock file for model choice, with the evidence behind every line of it."""

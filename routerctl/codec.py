@@ -1,0 +1,246 @@
+"""Frozen dataclasses <-> plain values of YAML and JSON files, checked field by field against the type hints.
+
+One mechanism for every file: the dataclass is the schema. A key of the file is the field's name, but `task_class` is
+written `class`; a dataclass that starts with `name` or `task_class` and stands in a mapping takes that field from its
+key; a field with `metadata={"rest": True}` takes all keys that no other field has; one with `metadata={"file": False}`
+is never in a file. Place: the files floor; it knows types, not meanings.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, cast
+
+from routerctl.strict_yaml import Document, PathParts
+
+T = TypeVar("T")
+_KEYS = {"task_class": "class"}
+_KEYED_BY = ("name", "task_class")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Give `; did you mean 'x'?` for the nearest of `words`, or all of them where none is near."""
+    known = sorted(str(item) for item in words)
+    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of: {', '.join(known)}" if known else ""
+
+
+# --- values -> dataclasses --------------------------------------------------------------------------------------------
+
+
+def decode(kind: type[T], document: Document, path: PathParts = (), value: Any = dataclasses.MISSING) -> T:
+    """Read a `kind` from the document's value at the root, or from `value` which stands at `path`.
+
+    Raises: InputError with file, line, path and what was expected.
+    """
+    data = document.value if value is dataclasses.MISSING else value
+    return cast(T, _decode(kind, data, document, path))
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, str, Any, dataclasses.Field[Any]], ...]:
+    hints = typing.get_type_hints(kind)
+    return tuple(
+        (_KEYS.get(field.name, field.name), field.name, hints[field.name], field)
+        for field in dataclasses.fields(kind)
+        if field.metadata.get("file", True)
+    )
+
+
+def _decode(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _decode_dataclass(cast(type, kind), data, at, path)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return _plain(data)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(arguments, data, at, path)
+    if origin is typing.Literal:
+        return _one_of(data, arguments, at, path)
+    if origin is tuple:
+        return _decode_tuple(arguments, data, at, path)
+    if origin in (Mapping, dict):
+        return _decode_mapping(arguments[1], data, at, path)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind(_one_of(data, [member.value for member in kind], at, path))
+    return _decode_scalar(kind, data, at, path)
+
+
+def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> Any:
+    if not isinstance(data, dict):
+        raise at.error(path, f"expected a mapping, got {_shown(data)}")
+    values: dict[str, Any] = {}
+    rest = dict(data)
+    rest_field = None
+    for key, name, hint, field in _fields(kind):
+        if field.metadata.get("rest"):
+            rest_field = name
+        elif key in rest:
+            values[name] = _decode(hint, rest.pop(key), at, (*path, key))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise at.error(path, f"{key!r} is missing")
+    if rest_field:
+        values[rest_field] = _plain(rest)
+    elif rest:
+        unknown = next(iter(rest))
+        raise at.error((*path, unknown), f"unknown key{nearest(unknown, [entry[0] for entry in _fields(kind)])}")
+    return kind(**values)
+
+
+def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: PathParts) -> Any:
+    if data is None and type(None) in arguments:
+        return None
+    kinds = [kind for kind in arguments if kind is not type(None)]
+    for kind in kinds[:-1]:
+        if (typing.get_origin(kind) is tuple) == isinstance(data, list):
+            return _decode(kind, data, at, path)
+    return _decode(kinds[-1], data, at, path)
+
+
+def _decode_tuple(arguments: tuple[Any, ...], data: Any, at: Document, path: PathParts) -> tuple[Any, ...]:
+    if not isinstance(data, list):
+        raise at.error(path, f"expected a list, got {_shown(data)}")
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        kinds = [arguments[0]] * len(data)
+    elif len(arguments) == len(data):
+        kinds = list(arguments)
+    else:
+        raise at.error(path, f"expected {len(arguments)} values, got {len(data)}")
+    pairs = enumerate(zip(kinds, data, strict=True))
+    return tuple(_decode(kind, item, at, (*path, place)) for place, (kind, item) in pairs)
+
+
+def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise at.error(path, f"expected a mapping, got {_shown(data)}")
+    key_field = _key_field(kind)
+    decoded = {}
+    for key, value in data.items():
+        item = {**value, key_field: key} if key_field and isinstance(value, dict) else value
+        decoded[key] = _decode(kind, item, at, (*path, key))
+    return decoded
+
+
+def _key_field(kind: Any) -> str | None:
+    if not dataclasses.is_dataclass(kind):
+        return None
+    first = dataclasses.fields(kind)[0].name
+    return _KEYS.get(first, first) if first in _KEYED_BY else None
+
+
+def _decode_scalar(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
+    number = isinstance(data, int | Decimal | float) and not isinstance(data, bool)
+    if kind is str and isinstance(data, str):
+        return data
+    if kind is bool and isinstance(data, bool):
+        return data
+    if kind is int and isinstance(data, int) and not isinstance(data, bool):
+        return data
+    if kind is float and number:
+        return float(data)
+    if kind is Decimal and number:
+        return Decimal(str(data))
+    if kind is Decimal and isinstance(data, str):  # JSON has no exact fractions: money is written as text there
+        return _money(data, at, path)
+    words = {str: "a text (quote it)", bool: "true or false", int: "a whole number"}
+    raise at.error(path, f"expected {words.get(kind, 'a number')}, got {_shown(data)}")
+
+
+def _money(text: str, at: Document, path: PathParts) -> Decimal:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        raise at.error(path, f"expected a number, got {text!r}") from None
+    if not number.is_finite():
+        raise at.error(path, f"expected a number, got {text!r}")
+    return number
+
+
+def _one_of(data: Any, values: Iterable[Any], at: Document, path: PathParts) -> Any:
+    known = list(values)
+    if not any(type(data) is type(value) and data == value for value in known):
+        raise at.error(path, f"{_shown(data)} is not known here{nearest(str(data), map(str, known))}")
+    return data
+
+
+def _shown(data: Any) -> str:
+    if data is None:
+        return "nothing"
+    if isinstance(data, dict | list):
+        return "a mapping" if isinstance(data, dict) else "a list"
+    text = str(data)
+    return repr(text if len(text) <= 40 else text[:40] + "…") if isinstance(data, str) else text
+
+
+def _plain(data: Any) -> Any:
+    """Give free-form values (an input, an expected answer) as JSON has them: fractions are floats."""
+    if isinstance(data, Decimal):
+        return float(data)
+    if isinstance(data, dict):
+        return {key: _plain(value) for key, value in data.items()}
+    return [_plain(item) for item in data] if isinstance(data, list) else data
+
+
+# --- dataclasses -> values --------------------------------------------------------------------------------------------
+
+
+def encode(value: Any, *, keep_defaults: bool = False) -> Any:
+    """Turn dataclasses into plain values; fields at their default are left out unless `keep_defaults`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _encode_dataclass(value, keep_defaults)
+    if isinstance(value, Mapping):
+        return {key: _without_key(encode(item, keep_defaults=keep_defaults), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item, keep_defaults=keep_defaults) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value
+
+
+def _encode_dataclass(value: Any, keep_defaults: bool) -> dict[str, Any]:
+    encoded: dict[str, Any] = {}
+    for key, name, _, field in _fields(value.__class__):
+        item = getattr(value, name)
+        if field.metadata.get("rest"):
+            encoded.update(encode(item))
+        elif keep_defaults or not _is_default(item, field):
+            encoded[key] = encode(item, keep_defaults=keep_defaults)
+    return encoded
+
+
+def _is_default(item: Any, field: dataclasses.Field[Any]) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return bool(item == field.default_factory())
+    return field.default is not dataclasses.MISSING and bool(item == field.default)
+
+
+def _without_key(encoded: Any, item: Any) -> Any:
+    key = _key_field(type(item)) if dataclasses.is_dataclass(item) else None
+    if key and isinstance(encoded, dict):
+        encoded.pop(key, None)
+    return encoded
+
+
+def json_default(value: Any) -> Any:
+    """Serve `json.dumps(default=)`: money as exact text.
+
+    Raises: TypeError for anything else.
+    """
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a file")
+
+
+def require(condition: bool, document: Document, path: PathParts, problem: str) -> None:
+    """Raise the error that points at `path` unless the condition holds."""
+    if not condition:
+        raise document.error(path, problem)

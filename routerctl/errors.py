@@ -1,0 +1,157 @@
+"""Every error a user can meet, with its exit code and what may be done about it.
+
+    RouterctlError                 1  unexpected
+    ├── InputError                 2  what the user wrote is wrong (file, line, what was expected)
+    ├── GateError                  3  no passing candidate, a regression, a table that does not follow from its evidence
+    ├── EveryRungFailed            4  every rung of a route failed
+    ├── ProviderError              5  the far side refuses or is down
+    │   ├── KeyMissing                the key variable is not set
+    │   ├── KeyRefused                401, 403
+    │   ├── BillingProblem            402, or the account's quota is used up
+    │   ├── ModelNotFound             404 for the model: never existed, or retired
+    │   ├── BadRequest                400, 413, 422: this request will never work there
+    │   ├── RateLimited               429                                  retryable
+    │   ├── Overloaded                503, 529                             retryable
+    │   ├── ServerFault               500, 502, 504 and unlisted 5xx       retryable
+    │   ├── TimedOut                  no answer within timeout_s, 408      retryable
+    │   ├── ConnectionFailed          refused, reset, DNS                  retryable
+    │   └── BrokenReply               an answer that is not of the API's shape   retryable
+    ├── BudgetSpent                6  the spending limit was reached
+    └── Inconclusive               7  too few cases to decide, under --strict
+
+Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
+rung may serve instead) and `ends_run` (every further call of an eval to this provider would fail in the
+same way) are class attributes; nobody branches on the class itself. Place: the first floor; knows nothing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RouterctlError(Exception):
+    """The root; its text is the one line a user reads."""
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    falls_back: ClassVar[bool] = False
+    ends_run: ClassVar[bool] = False
+
+
+class InputError(RouterctlError):
+    """What the user wrote is wrong: says where, what was expected and the nearest right name."""
+
+    exit_code = 2
+
+    def __init__(self, problem: str, *, file: str | None = None, line: int | None = None) -> None:
+        """Keep the place apart from the problem so that editors can jump to it; `line` counts from 1."""
+        self.problem, self.file, self.line = problem, file, line
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        super().__init__(f"{place}: {problem}" if place else problem)
+
+
+class GateError(RouterctlError):
+    """The check that guards a merge or a deploy says no."""
+
+    exit_code = 3
+
+
+class EveryRungFailed(RouterctlError):
+    """No rung of the route gave a reply."""
+
+    exit_code = 4
+
+
+class BudgetSpent(RouterctlError):
+    """The spending limit was reached; what was paid for is kept."""
+
+    exit_code = 6
+
+
+class Inconclusive(RouterctlError):
+    """Too few cases to decide."""
+
+    exit_code = 7
+
+
+class ProviderError(RouterctlError):
+    """The far side refused, failed or did not answer; `provider` names it, `status` is the HTTP status if any."""
+
+    exit_code = 5
+    falls_back = True
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        provider: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """`retry_after_s`: seconds the provider asked to wait, None where it did not say."""
+        self.problem, self.provider, self.status, self.retry_after_s = problem, provider, status, retry_after_s
+        super().__init__(f"{provider}: {problem}" if provider else problem)
+
+
+class KeyMissing(ProviderError):
+    """The environment variable that should hold the key is not set."""
+
+    ends_run = True
+
+
+class KeyRefused(ProviderError):
+    """The key is wrong or lacks a permission."""
+
+    ends_run = True
+
+
+class BillingProblem(ProviderError):
+    """The account cannot pay for the call."""
+
+    ends_run = True
+
+
+class ModelNotFound(ProviderError):
+    """The provider does not know the model, or has retired it."""
+
+    ends_run = True
+
+
+class BadRequest(ProviderError):
+    """The provider will never accept this request; another model may (a longer context, say)."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests or tokens for the account's limits."""
+
+    retryable = True
+
+
+class Overloaded(ProviderError):
+    """The provider has no capacity right now."""
+
+    retryable = True
+
+
+class ServerFault(ProviderError):
+    """The provider failed on its own side."""
+
+    retryable = True
+
+
+class TimedOut(ProviderError):
+    """No complete answer within the time limit."""
+
+    retryable = True
+
+
+class ConnectionFailed(ProviderError):
+    """The connection was refused or broke."""
+
+    retryable = True
+
+
+class BrokenReply(ProviderError):
+    """The answer does not have the API's shape."""
+
+    retryable = True

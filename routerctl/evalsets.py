@@ -1,0 +1,235 @@
+"""evals/<class>.yaml, and the .jsonl or .csv beside it -> `EvalSet`s.
+
+Place: the files floor, first on the evaluation line. Every error names the file and the line. It knows the scorers'
+own checks and the prompt template, not who will answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from routerctl.codec import decode, encode, nearest, require
+from routerctl.errors import InputError
+from routerctl.project import check_schema_version
+from routerctl.prompts import render_prompt
+from routerctl.scorers import get_scorer
+from routerctl.strict_yaml import Document, PathParts, parse_json_lines, parse_yaml, read_text, resolve_plain
+from routerctl.types import Case, EvalSet, PromptSpec, ReplySpec, ScorerSpec
+
+EVALS_FOLDER = "evals"
+SCHEMA_VERSION = 1
+_CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+_CSV_COLUMNS = ("id", "input", "expected", "tags", "cluster", "weight")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The schema of evals/<class>.yaml."""
+
+    schema_version: int
+    description: str
+    scorer: ScorerSpec
+    bar: float
+    cases: str | tuple[Case, ...]  # a file beside this one, or the cases themselves
+    prompt: PromptSpec = PromptSpec()
+    reply: ReplySpec = ReplySpec()
+    pass_at: float = 1.0
+    max_cases: int | None = None
+
+
+def eval_set_files(root: Path) -> dict[str, Path]:
+    """List the eval sets of a project by task class.
+
+    Raises: InputError where there is none.
+    """
+    files = {path.stem: path for path in sorted((root / EVALS_FOLDER).glob("*.yaml"))}
+    if not files:
+        raise InputError("no eval set here; `routerctl init` writes one", file=f"{EVALS_FOLDER}/")
+    return files
+
+
+def load_eval_sets(root: Path, only: Sequence[str] = ()) -> tuple[EvalSet, ...]:
+    """Read the eval sets of the classes in `only`, all of them for ().
+
+    Raises: InputError naming file, line and what was expected.
+    """
+    files = eval_set_files(root)
+    for name in only:
+        if name not in files:
+            raise InputError(f"no task class {name!r}{nearest(name, files)}", file=f"{EVALS_FOLDER}/")
+    return tuple(load_eval_set(files[name], root) for name in files if not only or name in only)
+
+
+def load_eval_set(path: Path, root: Path) -> EvalSet:
+    """Read one eval set and check every case of it.
+
+    Raises: InputError naming file, line and what was expected.
+    """
+    shown = path.relative_to(root).as_posix()
+    document = parse_yaml(read_text(path, shown), shown)
+    check_schema_version(document, SCHEMA_VERSION)
+    file = decode(_File, document)
+    _check_header(file, path.stem, document)
+    cases = _cases(file, path, document)
+    _check_cases(file, cases, path, document)
+    return EvalSet(
+        name=path.stem,
+        description=file.description,
+        prompt=file.prompt,
+        reply=file.reply,
+        scorer=file.scorer,
+        bar=file.bar,
+        pass_at=file.pass_at,
+        cases=tuple(case for case, _ in cases),
+        max_cases=file.max_cases,
+        digest=_digest(file, [case for case, _ in cases], path.parent),
+        file=shown,
+    )
+
+
+def scorer_at(eval_set: EvalSet, root: Path) -> ScorerSpec:
+    """Give the set's scorer with the files it reads as absolute paths."""
+    return _resolved(eval_set.scorer, (root / eval_set.file).parent)
+
+
+def _resolved(spec: ScorerSpec, folder: Path) -> ScorerSpec:
+    paths = {name: str((folder / str(spec.params[name])).resolve()) for name in _file_params(spec)}
+    return replace(spec, params={**spec.params, **paths})
+
+
+def _file_params(spec: ScorerSpec) -> list[str]:
+    return [name for name in get_scorer(spec.name).reads if name in spec.params]
+
+
+def _check_header(file: _File, name: str, at: Document) -> None:
+    require(bool(_CLASS_NAME.match(name)), at, (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
+    require(0 < file.bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {file.bar:g}")
+    require(0 < file.pass_at <= 1, at, ("pass_at",), f"expected a score above 0 and up to 1, got {file.pass_at:g}")
+    require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
+    require(file.max_cases is None or file.max_cases >= 1, at, ("max_cases",), "expected a whole number from 1")
+    both = bool(file.reply.choices) and file.reply.json_schema is not None
+    require(not both, at, ("reply",), "choices and json_schema exclude each other")
+    choices = file.reply.choices
+    require(len(set(choices)) == len(choices), at, ("reply", "choices"), "two choices are the same")
+
+
+def _cases(file: _File, path: Path, at: Document) -> list[tuple[Case, Document]]:
+    """Give each case with the document and line that it stands in."""
+    if not isinstance(file.cases, str):
+        return [
+            (replace(case, line=at.line(("cases", place)) or 0), _place(at, ("cases", place)))
+            for place, case in enumerate(file.cases)
+        ]
+    beside = path.parent / file.cases
+    shown = f"{EVALS_FOLDER}/{file.cases}"
+    if beside.suffix not in (".jsonl", ".csv"):
+        raise at.error(("cases",), f"expected a list of cases or the name of a .jsonl or .csv file, got {file.cases!r}")
+    if not beside.exists():
+        raise at.error(("cases",), f"no file {shown}")
+    text = read_text(beside, shown)
+    rows = parse_json_lines(text, shown) if beside.suffix == ".jsonl" else _csv_rows(text, shown, file.scorer)
+    return [(replace(decode(Case, row), line=row.line(()) or 0), row) for row in rows]
+
+
+def _place(at: Document, path: PathParts) -> Document:
+    return Document(file=at.file, value=None, lines={(): at.line(path) or 0})
+
+
+def _csv_rows(text: str, shown: str, scorer: ScorerSpec) -> list[Document]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = reader.fieldnames or []
+        for name in header:
+            if name not in _CSV_COLUMNS and not name.startswith("input."):
+                raise InputError(f"unknown column {name!r}{nearest(name, _CSV_COLUMNS)}", file=shown, line=1)
+        return [
+            Document(file=shown, value=_csv_case(row, scorer, shown, reader.line_num), lines={(): reader.line_num})
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise InputError(f"not CSV: {error}", file=shown, line=reader.line_num) from None
+
+
+def _csv_case(row: dict[str, Any], scorer: ScorerSpec, shown: str, line: int) -> dict[str, Any]:
+    if None in row or None in row.values():
+        raise InputError("the row has more or fewer values than the header", file=shown, line=line)
+    case: dict[str, Any] = {key: value for key, value in row.items() if key in ("id", "input", "cluster") and value}
+    parts = {key.removeprefix("input."): value for key, value in row.items() if key.startswith("input.")}
+    if parts:
+        case["input"] = parts
+    if row.get("tags"):
+        case["tags"] = row["tags"].split()
+    if row.get("weight"):
+        case["weight"] = resolve_plain(row["weight"])
+    case["expected"] = _csv_expected(row.get("expected", ""), scorer)
+    return case
+
+
+def _csv_expected(cell: str, scorer: ScorerSpec) -> Any:
+    """Read a cell as text where the scorer takes it so, else as JSON (a number, an object)."""
+    try:
+        get_scorer(scorer.name).check(scorer.params, cell)
+    except ValueError:
+        try:
+            return json.loads(cell)
+        except ValueError:
+            return cell
+    return cell
+
+
+def _check_cases(file: _File, cases: list[tuple[Case, Document]], path: Path, at: Document) -> None:
+    require(bool(cases), at, ("cases",), "the eval set is empty: expected at least one case")
+    scorer = _check_scorer(file.scorer, path.parent, at)
+    first: dict[str, int] = {}
+    for case, row in cases:
+        if case.id in first:
+            raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
+        first[case.id] = case.line
+        require(case.weight > 0, row, ("weight",), "expected a number above 0")
+        try:
+            get_scorer(scorer.name).check(scorer.params, case.expected)
+            render_prompt(file.prompt, case.input)
+        except (ValueError, InputError) as error:
+            raise row.error((), f"case {case.id!r}: {error}") from None
+
+
+def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
+    try:
+        names = _file_params(spec)
+    except InputError as error:
+        raise at.error(("scorer", "name"), error.problem) from None
+    for name in names:
+        file = folder / str(spec.params[name])
+        require(file.is_file(), at, ("scorer", name), f"no file {EVALS_FOLDER}/{spec.params[name]}")
+    resolved = _resolved(spec, folder)
+    try:
+        get_scorer(spec.name).check(resolved.params, None)
+    except ValueError as error:
+        raise at.error(("scorer",), str(error)) from None
+    return resolved
+
+
+def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
+    """Digest everything that a verdict depends on: descriptions and tags may change freely.
+
+    Fields at their default are left out, so that a field added to the format later changes no digest.
+    """
+    read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
+    content: Mapping[str, Any] = {
+        "set": encode(replace(file, description="", cases=())),
+        "cases": [encode(replace(case, tags=())) for case in cases],
+        "files": read,
+    }
+    return _sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()

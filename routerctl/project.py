@@ -1,0 +1,212 @@
+"""routerctl.yaml -> a `Project`: who can be asked, in which ladders, at what risk, and which rules name a task class.
+
+Place: the files floor. It checks that the file is whole and that its parts agree; whether a model id is pinned and
+has a price is the wire's knowledge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+
+from routerctl.codec import decode, nearest, require
+from routerctl.errors import InputError
+from routerctl.strict_yaml import Document, parse_yaml, read_text
+from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling
+
+PROJECT_FILE = "routerctl.yaml"
+SCHEMA_VERSION = 1
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_NO_SAMPLING = ("anthropic",)  # its API has no sampling parameters (SDK 2.x)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOverride:
+    """A price the user states; it wins over the price list's."""
+
+    provider: str  # a name from `providers`
+    model: str
+    date: str  # ISO day
+    source: str  # where the user has it from
+    input_mtok_usd: Decimal
+    output_mtok_usd: Decimal
+    cache_read_mtok_usd: Decimal | None = None
+    cache_write_mtok_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What routerctl.yaml says."""
+
+    schema_version: int
+    ladder: str  # the ladder used unless --ladder names another
+    ladders: Mapping[str, tuple[str, ...]]  # candidate names, cheapest first
+    providers: Mapping[str, ProviderSpec]
+    candidates: Mapping[str, Candidate]
+    mode: Mode = "proven"
+    risk: float = 0.05  # of choosing a candidate below the bar, per task class
+    margin: float = 0.03  # of mode `margin`
+    seed: int = 0  # of the cases' order
+    prices: tuple[PriceOverride, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    default_class: str | None = None
+    root: Path = field(default=Path(), metadata={"file": False})
+
+    def ladder_named(self, name: str | None) -> tuple[str, tuple[str, ...]]:
+        """Give the name and the candidates of a ladder, the default one for None.
+
+        Raises: InputError with the nearest right name.
+        """
+        chosen = name or self.ladder
+        if chosen not in self.ladders:
+            raise InputError(f"no ladder {chosen!r}{nearest(chosen, self.ladders)}", file=PROJECT_FILE)
+        return chosen, self.ladders[chosen]
+
+
+def load_project(root: Path) -> Project:
+    """Read and check routerctl.yaml in `root`.
+
+    Raises: InputError with file, line and what was expected.
+    """
+    path = root / PROJECT_FILE
+    if not path.exists():
+        raise InputError("no such file here; `routerctl init` writes one", file=PROJECT_FILE)
+    document = parse_yaml(read_text(path, PROJECT_FILE), PROJECT_FILE)
+    check_schema_version(document, SCHEMA_VERSION)
+    project = decode(Project, document)
+    _check_policy(project, document)
+    for name in project.providers:
+        _check_provider(project.providers[name], document)
+    for name in project.candidates:
+        _check_candidate(project.candidates[name], project, document)
+    _check_ladders(project, document)
+    _check_prices(project, document)
+    check_rules(project.rules, document)
+    return replace(project, root=root)
+
+
+def check_schema_version(document: Document, known: int) -> None:
+    """Refuse a file of another schema version, saying which one this program knows.
+
+    Raises: InputError.
+    """
+    value = document.value
+    if not isinstance(value, dict):
+        raise document.error((), "expected a mapping that starts with schema_version")
+    version = value.get("schema_version")
+    if isinstance(version, int) and version > known:
+        raise document.error(
+            ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
+        )
+    require(version == known, document, ("schema_version",), f"expected {known}, got {version!r}")
+
+
+def _check_policy(project: Project, document: Document) -> None:
+    require(0 < project.risk < 1, document, ("risk",), f"expected a number between 0 and 1, got {project.risk}")
+    require(0 < project.margin < 1, document, ("margin",), f"expected a number between 0 and 1, got {project.margin}")
+    require(
+        project.ladder in project.ladders,
+        document,
+        ("ladder",),
+        f"no ladder {project.ladder!r}{nearest(project.ladder, project.ladders)}",
+    )
+
+
+def _check_provider(provider: ProviderSpec, document: Document) -> None:
+    path = ("providers", provider.name)
+    require(provider.concurrency >= 1, document, (*path, "concurrency"), "expected a whole number from 1")
+    require(provider.max_attempts >= 1, document, (*path, "max_attempts"), "expected a whole number from 1")
+    require(provider.timeout_s > 0, document, (*path, "timeout_s"), "expected a number of seconds above 0")
+    require(
+        provider.usd_per_hour is None or provider.usd_per_hour >= 0,
+        document,
+        (*path, "usd_per_hour"),
+        "expected a number from 0",
+    )
+
+
+def _check_candidate(candidate: Candidate, project: Project, document: Document) -> None:
+    path = ("candidates", candidate.name)
+    known = project.providers
+    require(
+        candidate.provider in known,
+        document,
+        (*path, "provider"),
+        f"no provider {candidate.provider!r}{nearest(candidate.provider, known)}",
+    )
+    kind = known[candidate.provider].kind
+    samples, sampling = candidate.strategy.samples, candidate.sampling
+    consistency = candidate.strategy.name == "self_consistency"
+    require(
+        samples % 2 == 1 and samples >= 3 if consistency else samples == 1,
+        document,
+        (*path, "strategy", "samples"),
+        "self_consistency votes among an odd number of samples from 3; other strategies take none",
+    )
+    require(
+        kind not in _NO_SAMPLING or sampling == Sampling(),
+        document,
+        (*path, "sampling"),
+        "this provider's API has no sampling parameters; leave it out",
+    )
+    require(
+        not (consistency and kind == "local" and not sampling.temperature),
+        document,
+        (*path, "sampling"),
+        "self_consistency on a local model needs a temperature above 0, or all samples are the same",
+    )
+    require(candidate.max_tokens is None or candidate.max_tokens >= 1, document, path, "max_tokens: expected from 1")
+
+
+def _check_ladders(project: Project, document: Document) -> None:
+    for name, rungs in project.ladders.items():
+        path = ("ladders", name)
+        require(bool(rungs), document, path, "expected at least one candidate")
+        for place, rung in enumerate(rungs):
+            known = project.candidates
+            require(rung in known, document, (*path, place), f"no candidate {rung!r}{nearest(rung, known)}")
+            require(rung not in rungs[:place], document, (*path, place), f"{rung!r} stands on the ladder twice")
+
+
+def _check_prices(project: Project, document: Document) -> None:
+    for place, price in enumerate(project.prices):
+        path = ("prices", place)
+        known = project.providers
+        require(
+            price.provider in known,
+            document,
+            (*path, "provider"),
+            f"no provider {price.provider!r}{nearest(price.provider, known)}",
+        )
+        require(
+            bool(_DAY.match(price.date)),
+            document,
+            (*path, "date"),
+            f"expected a day like 2026-11-23, got {price.date!r}",
+        )
+        amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
+        require(all(amount is None or amount >= 0 for amount in amounts), document, path, "a price cannot be negative")
+
+
+def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
+    """Refuse a rule that cannot be compiled, has no condition, or repeats a name.
+
+    Raises: InputError.
+    """
+    for place, rule in enumerate(rules):
+        path = ("rules", place)
+        conditions = (rule.min_chars, rule.max_chars, rule.regex, rule.is_json, rule.has_code, rule.keywords or None)
+        require(any(item is not None for item in conditions), document, path, f"rule {rule.name!r} has no condition")
+        require(
+            all(other.name != rule.name for other in rules[:place]),
+            document,
+            path,
+            f"two rules are named {rule.name!r}",
+        )
+        try:
+            re.compile(rule.regex or "")
+        except re.error as error:
+            raise document.error((*path, "regex"), f"not a regular expression: {error}") from None

@@ -1,0 +1,122 @@
+"""reports/<run id>/: run.json (the header) and results.jsonl (a line a result), written as the run goes and read back.
+
+results.jsonl is append-only; a run that was cut off leaves at most one torn last line, which reading drops.
+Place: the files floor, between the run that writes and the selection that reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from routerctl.codec import decode, encode, json_default, nearest
+from routerctl.errors import InputError
+from routerctl.project import check_schema_version
+from routerctl.strict_yaml import Document, parse_json_lines, read_text
+from routerctl.types import Result, Run, RunHeader
+
+REPORTS_FOLDER = "reports"
+SCHEMA_VERSION = 1
+
+
+def new_run_id(created_at: str, content: str) -> str:
+    """Make a run id that sorts by time and cannot meet another: 20261123-033100-5f2a1c."""
+    day, _, time = created_at.partition("T")
+    digest = hashlib.sha256(f"{created_at}{content}".encode()).hexdigest()[:6]
+    return f"{day.replace('-', '')}-{time[:8].replace(':', '')}-{digest}"
+
+
+class RunWriter:
+    """Writes one run's folder; each result is with the operating system when `append` returns."""
+
+    def __init__(self, reports: Path, header: RunHeader) -> None:
+        """Make the folder and write the header; it fails where the run exists."""
+        self.folder = reports / header.run_id
+        self.folder.mkdir(parents=True)
+        self._header = header
+        self.write_header(header)
+        self._lines = (self.folder / "results.jsonl").open("a", encoding="utf-8")
+
+    def write_header(self, header: RunHeader) -> None:
+        """Write run.json anew, whole or not at all."""
+        content = {"schema_version": SCHEMA_VERSION, **encode(header, keep_defaults=True)}
+        text = json.dumps(content, indent=1, default=json_default, ensure_ascii=False)
+        write_atomically(self.folder / "run.json", text + "\n")
+
+    def append(self, result: Result) -> None:
+        """Write one result."""
+        self._lines.write(json.dumps(encode(result), default=json_default, ensure_ascii=False) + "\n")
+        self._lines.flush()
+
+    def __enter__(self) -> RunWriter:
+        """Give the open writer."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._lines.close()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_header(folder: Path) -> RunHeader:
+    """Read a run's header.
+
+    Raises: InputError where it is missing, broken or of a future schema.
+    """
+    shown = f"{REPORTS_FOLDER}/{folder.name}/run.json"
+    try:
+        value = json.loads(read_text(folder / "run.json", shown))
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg}", file=shown, line=error.lineno) from None
+    document = Document(file=shown, value=value, lines={})
+    check_schema_version(document, SCHEMA_VERSION)
+    value.pop("schema_version")
+    return decode(RunHeader, document)
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run back, without the torn last line of one that was cut off.
+
+    Raises: InputError where the header or a line is broken.
+    """
+    header = read_header(folder)
+    shown = f"{REPORTS_FOLDER}/{folder.name}/results.jsonl"
+    whole, newline, _torn = read_text(folder / "results.jsonl", shown).rpartition("\n")
+    rows = parse_json_lines(whole + newline, shown)
+    return Run(header=header, results=tuple(decode(Result, row) for row in rows))
+
+
+def run_folders(root: Path) -> list[Path]:
+    """List the folders of all runs, newest first."""
+    return sorted(_folders(root / REPORTS_FOLDER), reverse=True)
+
+
+def _folders(reports: Path) -> Iterator[Path]:
+    return (path.parent for path in reports.glob("*/run.json"))
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """Find a run's folder.
+
+    Raises: InputError with the nearest right id.
+    """
+    folder = root / REPORTS_FOLDER / run_id
+    if not (folder / "run.json").exists():
+        known = [path.name for path in run_folders(root)]
+        raise InputError(f"no run {run_id!r}{nearest(run_id, known)}", file=f"{REPORTS_FOLDER}/")
+    return folder

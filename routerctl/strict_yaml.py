@@ -1,0 +1,212 @@
+"""YAML text -> a `Document`: plain values, and for each of them the line it stands on; and values -> YAML text.
+
+YAML as its 1.2 core schema has it, and stricter: duplicate keys are errors, only `true`/`false` are booleans (`no:` is
+a text), `1e-3` is a number, and a number with a fraction is an exact Decimal. Place: the files floor; it knows
+nothing of what the values mean (`codec` does).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from routerctl.errors import InputError
+
+try:  # libyaml's parser is some ten times faster; wheels have it, a source build may not
+    from yaml import CSafeLoader as _Loader
+except ImportError:
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FRACTION = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
+_PREFIX = "tag:yaml.org,2002:"
+_PLAIN_TAGS = {_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
+
+PathParts = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file's values and where each stands: `lines` maps a path such as ("candidates", "haiku") to a 1-based line."""
+
+    file: str
+    value: Any
+    lines: Mapping[PathParts, int]
+
+    def line(self, path: PathParts) -> int | None:
+        """Give the line of the value at `path`, or of the nearest one around it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
+
+    def error(self, path: PathParts, problem: str) -> InputError:
+        """Make the error that points at `path`."""
+        where = ".".join(str(part) for part in path)
+        return InputError(f"{where}: {problem}" if where else problem, file=self.file, line=self.line(path))
+
+
+def read_text(path: Path, shown: str | None = None) -> str:
+    """Read a UTF-8 file (a byte-order mark is dropped).
+
+    Raises: InputError where the file is missing, unreadable or not UTF-8.
+    """
+    name = shown or str(path)
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError("no such file", file=name) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=name) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError(f"not UTF-8 (byte 0x{error.object[error.start]:02x})", file=name, line=line) from None
+
+
+def parse_yaml(text: str, file: str) -> Document:
+    """Turn YAML text into values with their lines.
+
+    Raises: InputError for anything that is not strict YAML.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else None
+        raise InputError(f"not YAML: {error.problem or error.context}", file=file, line=line) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"not YAML: {' '.join(str(error).split())}", file=file) from None
+    except RecursionError:
+        raise InputError("nested too deeply", file=file) from None
+    lines: dict[PathParts, int] = {}
+    value = None if node is None else _value(node, (), lines, file, ())
+    return Document(file=file, value=value, lines=lines)
+
+
+def _value(node: yaml.Node, path: PathParts, lines: dict[PathParts, int], file: str, above: tuple[int, ...]) -> Any:
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    if id(node) in above or len(above) > 40:
+        raise InputError("nested in itself or too deeply", file=file, line=line)
+    above = (*above, id(node))
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines, file, above)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, place), lines, file, above) for place, item in enumerate(node.value)]
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN_TAGS:
+        raise InputError(f"the tag {node.tag} is not supported", file=file, line=line)
+    return resolve_plain(node.value) if not node.style else node.value
+
+
+def _mapping(
+    node: yaml.MappingNode, path: PathParts, lines: dict[PathParts, int], file: str, above: tuple[int, ...]
+) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise InputError("a key must be a text", file=file, line=line)
+        key = key_node.value
+        if key in mapping:
+            raise InputError(f"duplicate key {key!r} (first on line {lines[(*path, key)]})", file=file, line=line)
+        lines[(*path, key)] = line
+        if len(lines) > 500_000:  # a few aliases of aliases make any number of values
+            raise InputError("too many values (aliases of aliases?)", file=file, line=line)
+        mapping[key] = _value(value_node, (*path, key), lines, file, above)
+    return mapping
+
+
+def resolve_plain(text: str) -> str | int | Decimal | bool | None:
+    """Turn an unquoted scalar into its value: YAML 1.2 core schema, fractions exact."""
+    if text in ("", "~", "null"):
+        return None
+    if text in ("true", "false"):
+        return text == "true"
+    if _INTEGER.match(text) and len(text) <= 400:
+        return int(text)
+    if _FRACTION.match(text):
+        return Decimal(text)
+    return text
+
+
+def parse_json_lines(text: str, file: str) -> list[Document]:
+    """Turn JSON lines into one document a line (blank lines are skipped), as strict as the YAML above.
+
+    Raises: InputError naming the line.
+    """
+    documents = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            documents.append(Document(file=file, value=_json_value(line, file, number), lines={(): number}))
+    return documents
+
+
+def _json_value(line: str, file: str, number: int) -> Any:
+    def pairs(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key, value in items:
+            if key in mapping:
+                raise InputError(f"duplicate key {key!r}", file=file, line=number)
+            mapping[key] = value
+        return mapping
+
+    def constant(word: str) -> Any:
+        raise InputError(f"{word} is not JSON", file=file, line=number)
+
+    try:
+        return json.loads(line, object_pairs_hook=pairs, parse_float=Decimal, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise InputError(f"not JSON: {error.msg} (column {error.colno})", file=file, line=number) from None
+    except RecursionError:
+        raise InputError("nested too deeply", file=file, line=number) from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `parse_yaml` reads back unchanged: a text that our reader would take for a number is quoted."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        return True
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode and implicit[0]:
+            return _tag(resolve_plain(value))
+        return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+
+
+def _tag(value: Any) -> str:
+    names = {bool: "bool", int: "int", Decimal: "float", type(None): "null"}
+    return _PREFIX + names.get(type(value), "str")
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_PREFIX + "str", text, style="|" if _block_safe(text) else None)
+
+
+def _block_safe(text: str) -> bool:
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and all(line == line.rstrip() and line.isprintable() for line in lines)
+        and text[:1] not in (" ", "\n")
+    )
+
+
+def _decimal_node(dumper: yaml.SafeDumper, number: Decimal) -> yaml.ScalarNode:
+    return dumper.represent_scalar(_tag(resolve_plain(str(number))), str(number))
+
+
+_Dumper.add_representer(str, _text_node)
+_Dumper.add_representer(Decimal, _decimal_node)
+
+
+def dump_yaml(value: Any) -> str:
+    """Turn plain values into YAML text: keys in the given order, exact numbers, always the same bytes."""
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False)
+    return str(text)

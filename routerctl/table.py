@@ -1,0 +1,69 @@
+"""routes.yaml <-> `Table`: the lock file for model choice.
+
+The bytes follow from the content alone. The digest stands over everything else in the file, so an edit by hand or a
+damaged file is seen. Place: the files floor, where the evaluation line ends and the request line begins; on the hot
+path of every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from routerctl.codec import decode, encode, json_default
+from routerctl.errors import InputError
+from routerctl.project import check_schema_version
+from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
+from routerctl.types import Table
+
+TABLE_FILE = "routes.yaml"
+SCHEMA_VERSION = 1
+_FIRST_LINES = """\
+# Made by `routerctl build-table`. Review it like code; do not edit it: `routerctl check` compares it with its evidence.
+"""
+
+
+def table_text(table: Table) -> str:
+    """Turn a table into the bytes of routes.yaml."""
+    return _FIRST_LINES + dump_yaml({"schema_version": SCHEMA_VERSION, **encode(table)})
+
+
+def with_digest(table: Table) -> Table:
+    """Give the table with its digest."""
+    return replace(table, digest=_digest(encode(table)))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key not in ("digest", "schema_version")}
+    text = json.dumps(rest, sort_keys=True, default=json_default, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def same_content(one: Table, other: Table) -> bool:
+    """Tell whether two tables differ in nothing but version and digest."""
+    blank = {"table_version": 0, "digest": ""}
+    return bool(encode(replace(one, **blank)) == encode(replace(other, **blank)))  # type: ignore[arg-type]
+
+
+def load_table(path: Path, *, verify: bool = True) -> Table:
+    """Read routes.yaml; `verify` compares the digest.
+
+    Raises: InputError where it is missing, corrupt, edited by hand or of a future schema.
+    """
+    shown = path.name
+    if not path.exists():
+        raise InputError("no such file here; `routerctl build-table` writes it", file=shown)
+    document = parse_yaml(read_text(path, shown), shown)
+    check_schema_version(document, SCHEMA_VERSION)
+    document.value.pop("schema_version")
+    table = decode(Table, document)
+    if verify and _digest(encode(table)) != table.digest:
+        raise InputError(
+            "the content does not match the digest: edited by hand or damaged; `routerctl build-table` makes it anew",
+            file=shown,
+            line=document.line(("digest",)),
+        )
+    return table

@@ -1,0 +1,82 @@
+"""The nouns of the project: from them one can guess the program.
+
+A run turns `EvalSet`s and `Candidate`s into `Result`s; selection turns results into `Judgement`s and these
+into the `Route`s of a `Table`; the router turns a prompt and a table into a `Decision`. Everything here is
+frozen data; place: the first floor; knows no file, no network, no clock.
+"""
+
+from routerctl.types.asking import (
+    Answer,
+    Candidate,
+    Effort,
+    Example,
+    Json,
+    Message,
+    Price,
+    Prompt,
+    PromptSpec,
+    ProviderSpec,
+    Reply,
+    ReplySpec,
+    Request,
+    Sampling,
+    ScorerSpec,
+    StopReason,
+    Strategy,
+    StrategyName,
+    Usage,
+)
+from routerctl.types.evaluation import (
+    Case,
+    ClassHeader,
+    EvalSet,
+    Evidence,
+    Judgement,
+    Mode,
+    Result,
+    Run,
+    RunHeader,
+    Score,
+    Status,
+    Verdict,
+)
+from routerctl.types.routing import Decision, Hop, Route, Rule, Table
+
+__all__ = [
+    "Answer",
+    "Candidate",
+    "Case",
+    "ClassHeader",
+    "Decision",
+    "Effort",
+    "EvalSet",
+    "Evidence",
+    "Example",
+    "Hop",
+    "Json",
+    "Judgement",
+    "Message",
+    "Mode",
+    "Price",
+    "Prompt",
+    "PromptSpec",
+    "ProviderSpec",
+    "Reply",
+    "ReplySpec",
+    "Request",
+    "Result",
+    "Route",
+    "Rule",
+    "Run",
+    "RunHeader",
+    "Sampling",
+    "Score",
+    "ScorerSpec",
+    "Status",
+    "StopReason",
+    "Strategy",
+    "StrategyName",
+    "Table",
+    "Usage",
+    "Verdict",
+]

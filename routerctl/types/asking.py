@@ -1,0 +1,187 @@
+"""What is sent to a model and what comes back, and who may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+Effort = Literal["low", "medium", "high", "xhigh", "max"]
+StrategyName = Literal["single_shot", "self_consistency", "reflexion"]
+Json = Any  # what json.loads gives
+
+
+class StopReason(StrEnum):
+    """Why a reply ended, in one vocabulary for all providers."""
+
+    END = "end"
+    MAX_TOKENS = "max_tokens"
+    REFUSAL = "refusal"
+    TOOL_USE = "tool_use"
+    CONTEXT_FULL = "context_full"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What is sent: the last message is the user's."""
+
+    system: str  # "" = none
+    messages: tuple[Message, ...]
+    shared: int = 0  # how many leading messages every request of the task class has in common (prompt-cache breakpoint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplySpec:
+    """What shape of reply is asked for; a provider that can constrain the reply to it does."""
+
+    max_tokens: int = 1024  # visible reply and thinking together
+    choices: tuple[str, ...] = ()  # () = free text
+    json_schema: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Sampling parameters, for providers that take them (OpenAI-compatible and local; Claude 5.x does not)."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One call to one pinned model, free of any provider's vocabulary."""
+
+    model: str
+    prompt: Prompt
+    reply: ReplySpec
+    effort: Effort | None = None
+    sampling: Sampling = Sampling()
+    sample: int = 0  # 0-based number of the sample of a strategy: makes repeated calls distinct in the cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call. `input_tokens` counts every input token, cached ones included (OpenAI's convention)."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0  # thinking included: it is billed as output
+    cache_read_tokens: int = 0  # part of input_tokens
+    cache_write_tokens: int = 0  # part of input_tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a model answered to one call; a refusal is a reply, not an error."""
+
+    text: str
+    stop_reason: StopReason
+    served_model: str  # the id the provider says it served
+    usage: Usage
+    latency_s: float  # around the successful request itself: no queueing, no retries
+    cost_usd: Decimal = Decimal(0)
+    attempts: int = 1  # 1 = no retry
+    mean_logprob: float | None = None  # mean natural-log probability of the reply's tokens, where the API gives it
+    detail: str = ""  # e.g. the refusal's category
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a strategy delivered for one input, with every call it made."""
+
+    text: str
+    replies: tuple[Reply, ...]
+    stop_reason: StopReason
+    agreement: float | None = None  # self_consistency: share of samples that agree with the vote, in [0, 1]
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """The summed cost of all calls."""
+        return sum((reply.cost_usd for reply in self.replies), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSpec:
+    """Who is called and how; never holds the key itself, only the name of its variable."""
+
+    name: str
+    kind: str  # anthropic, openai, local, fake, or a plug-in's
+    base_url: str | None = None
+    api_key_env: str | None = None
+    region: str | None = None
+    concurrency: int = 8  # calls in flight at once
+    timeout_s: float = 60.0  # for one attempt
+    max_attempts: int = 4  # 1 = no retry
+    usd_per_hour: Decimal | None = None  # self-hosted: priced by time instead of tokens
+    options: Mapping[str, Json] = field(default_factory=dict)  # kind-specific, checked by the provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """How a model is asked; `samples` is k of self_consistency, else 1."""
+
+    name: StrategyName = "single_shot"
+    samples: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Provider + pinned model id + effort + strategy (+ region) that may serve."""
+
+    name: str
+    provider: str
+    model: str
+    effort: Effort | None = None
+    strategy: Strategy = Strategy()
+    region: str | None = None
+    sampling: Sampling = Sampling()
+    max_tokens: int | None = None  # overrides the eval set's, e.g. to leave room for thinking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """USD per million tokens, or per hour for a self-hosted model, with its date and source."""
+
+    date: str  # ISO day on which the price was true
+    source: str  # "genai-prices 0.2.3", "routerctl.yaml: <what the user wrote>", ...
+    input_mtok_usd: Decimal | None = None
+    output_mtok_usd: Decimal | None = None
+    cache_read_mtok_usd: Decimal | None = None
+    cache_write_mtok_usd: Decimal | None = None
+    usd_per_hour: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One few-shot example: an input in the template's shape and the reply it should get."""
+
+    input: Json
+    reply: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptSpec:
+    """How a case's input becomes a prompt."""
+
+    system: str = ""
+    template: str = "{{ input }}"  # jinja2, sandboxed
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScorerSpec:
+    """A scorer's registered name and its parameters."""
+
+    name: str
+    params: Mapping[str, Json] = field(default_factory=dict, metadata={"rest": True})

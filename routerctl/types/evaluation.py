@@ -1,0 +1,189 @@
+"""Eval sets, scores, results, runs and what is concluded from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec, StopReason
+
+Mode = Literal["proven", "margin", "point"]
+
+
+class Status(StrEnum):
+    """What became of a case: FAILED the call failed, UNSCORED the scorer could not decide; both count as not passed."""
+
+    SCORED = "scored"
+    FAILED = "failed"
+    UNSCORED = "unscored"
+
+
+class Verdict(StrEnum):
+    """What the rule says of one candidate on one class.
+
+    Mode `proven`: PROVEN, BELOW or NOT_PROVEN. Mode `margin`: WITHIN_MARGIN (the score reaches the bar and
+    bar - margin is proven), else BELOW or NOT_PROVEN. Mode `point`: MET or NOT_MET, which speak of these cases only.
+    """
+
+    PROVEN = "proven"
+    WITHIN_MARGIN = "within margin"
+    MET = "met"
+    BELOW = "below"
+    NOT_PROVEN = "not proven"
+    NOT_MET = "not met"
+
+    @property
+    def passes(self) -> bool:
+        """Whether a candidate with this verdict may be chosen."""
+        return self in (Verdict.PROVEN, Verdict.WITHIN_MARGIN, Verdict.MET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One question with its expected answer."""
+
+    id: str
+    input: Json
+    expected: Json
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    weight: float = 1.0
+    line: int = field(default=0, metadata={"file": False})  # in the file it came from, 1-based
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalSet:
+    """The cases, scorer and bar of one task class."""
+
+    name: str  # the task class
+    description: str
+    prompt: PromptSpec
+    reply: ReplySpec
+    scorer: ScorerSpec
+    bar: float  # least pass rate, in (0, 1]
+    pass_at: float  # a case passes when its score is at least this, in (0, 1]
+    cases: tuple[Case, ...]
+    max_cases: int | None
+    digest: str  # sha256:... of everything above and of the files the scorer reads
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a scorer says of one reply."""
+
+    value: float  # in [0, 1]
+    extracted: str | None  # the answer found in the reply, as text; None = none found
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One case answered by one candidate: one line of results.jsonl."""
+
+    task_class: str
+    candidate: str
+    case_id: str
+    index: int  # place in the planned order, 0-based
+    input: Json  # the case's, so that evidence can be read without the eval set it came from
+    expected: Json
+    status: Status
+    passed: bool
+    score: float | None  # None unless SCORED
+    extracted: str | None
+    explanation: str
+    reply: str
+    stop_reason: StopReason | None  # None when FAILED
+    served_model: str | None
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal  # what the calls cost when they were made
+    latency_s: float | None  # of the whole strategy; None when FAILED
+    cached: bool  # True: nothing was paid in this run
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassHeader:
+    """What a run's header says of one eval set."""
+
+    task_class: str
+    description: str
+    digest: str  # of the eval set
+    bar: float
+    pass_at: float
+    n: int  # cases planned
+    prompt: PromptSpec
+    reply: ReplySpec
+    scorer: ScorerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """run.json: everything needed to say what a number of the run was."""
+
+    run_id: str
+    created_at: str  # ISO 8601, UTC
+    finished: bool  # False: interrupted, or still running
+    seed: int
+    mode: Mode
+    risk: float  # per class, divided by the candidates of the ladder
+    margin: float
+    full: bool  # True: the whole grid, no early stopping
+    ladder_name: str
+    ladder: tuple[str, ...]  # candidate names, cheapest first
+    providers: Mapping[str, ProviderSpec]
+    candidates: Mapping[str, Candidate]
+    prices: Mapping[str, Price]  # by candidate
+    classes: Mapping[str, ClassHeader]
+    software: Mapping[str, str]  # routerctl, Python, SDKs, platform, local weights' digests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run as read back: its header and results in the order they were written."""
+
+    header: RunHeader
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The verdict on one candidate and what it rests on."""
+
+    verdict: Verdict
+    cases: int  # cases the rule looked at before it stopped
+    passes: int  # of those
+    n: int  # cases planned
+    bar: float
+    alpha: float  # this candidate's share of the class's risk
+    interval: tuple[float, float]  # valid at any stopping time, level 1 - alpha (Robbins 1970)
+    good_enough: float | None  # true accuracy that passes this test 90 % of the time; None: the set is too small
+    least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
+    needed_cases: int | None  # enough to prove it with 80 % power if the truth is what was seen; None: no set size will
+
+    @property
+    def score(self) -> float | None:
+        """Share of cases passed; None before the first."""
+        return self.passes / self.cases if self.cases else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one class's run says of one candidate."""
+
+    candidate: str
+    judgement: Judgement
+    failed: int
+    unscored: int
+    refused: int
+    truncated: int
+    served_models: tuple[str, ...]
+    cost_per_case_usd: Decimal | None  # None without a case
+    cost_per_accepted_usd: Decimal | None  # None without a pass
+    latency_p50_s: float | None
+    latency_p95_s: float | None

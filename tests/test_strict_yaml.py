@@ -1,0 +1,115 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routerctl.errors import InputError
+from routerctl.strict_yaml import dump_yaml, parse_json_lines, parse_yaml, resolve_plain
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-10**9, 10**9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", Decimal("0.001")),
+        ("0.10", Decimal("0.10")),
+        (".5", Decimal("0.5")),
+        ("-3", -3),
+        ("007", "007"),
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("true", True),
+        ("True", "True"),
+        ("null", None),
+        ("~", None),
+        ("2026-11-23", "2026-11-23"),
+        ("1:30", "1:30"),
+        ("0x1F", "0x1F"),
+        ("1_000", "1_000"),
+        (".", "."),
+        ("e5", "e5"),
+        ("E5", "E5"),
+        ("1.", Decimal(1)),
+        (".inf", ".inf"),
+    ],
+)
+def test_plain_scalars(text: str, value: object) -> None:
+    """Unquoted scalars follow YAML 1.2's core schema, with exact fractions."""
+    assert resolve_plain(text) == value
+    assert type(resolve_plain(text)) is type(value)
+
+
+def test_lines_are_kept() -> None:
+    """Each value knows its line, and a missing one the line of what is around it."""
+    document = parse_yaml("a: 1\nb:\n  - x\n  - c: 2\n", "f.yaml")
+    assert document.value == {"a": 1, "b": ["x", {"c": 2}]}
+    assert document.line(("b", 1, "c")) == 4
+    assert document.line(("b", 1, "d")) == 4
+    assert str(document.error(("b", 0), "wrong")) == "f.yaml:3: b.0: wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "f.yaml:3: duplicate key 'a' (first on line 1)"),
+        ("a: [1\n", "f.yaml:2: not YAML"),
+        ("a: !!python/object:os.system x\n", "f.yaml:1: the tag"),
+        ("a: &a [*a]\n", "f.yaml:1: nested in itself"),
+        ("? [1]\n: 2\n", "f.yaml:1: a key must be a text"),
+        ("a: 1\n---\nb: 2\n", "f.yaml:2: not YAML"),
+        ("a: \x00\n", "f.yaml: not YAML"),
+    ],
+)
+def test_yaml_errors_point_at_the_line(text: str, said: str) -> None:
+    """What is not strict YAML is refused with its file and line."""
+    with pytest.raises(InputError) as caught:
+        parse_yaml(text, "f.yaml")
+    assert str(caught.value).startswith(said)
+
+
+def test_aliases_of_aliases_are_bounded() -> None:
+    """The `billion laughs` text is refused instead of filling the memory."""
+    layers = ["l0: &l0 {a: 1, b: 2, c: 3, d: 4, e: 5, f: 6, g: 7, h: 8}"]
+    for layer in range(1, 9):
+        items = ", ".join(f"{name}: *l{layer - 1}" for name in "abcdefgh")
+        layers.append(f"l{layer}: &l{layer} {{{items}}}")
+    with pytest.raises(InputError, match="too many values"):
+        parse_yaml("\n".join(layers), "f.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1}\n{"a": 1, "a": 2}', "f.jsonl:2: duplicate key 'a'"),
+        ('{"a": NaN}', "f.jsonl:1: NaN is not JSON"),
+        ("\n\n{", "f.jsonl:3: not JSON"),
+        ("[" * 100_000, "f.jsonl:1: nested too deeply"),
+    ],
+)
+def test_json_errors_point_at_the_line(text: str, said: str) -> None:
+    """What is not strict JSON is refused with its file and line."""
+    with pytest.raises(InputError) as caught:
+        parse_json_lines(text, "f.jsonl")
+    assert str(caught.value).startswith(said)
+
+
+@given(VALUES)
+def test_dumped_values_read_back_unchanged(value: object) -> None:
+    """What is written is read back with equal values and types."""
+    text = dump_yaml({"value": value})
+    assert parse_yaml(text, "f.yaml").value == {"value": value}
+
+
+@pytest.mark.parametrize(
+    "text", ["no", "1e-3", "1.0", "null", "", "a: b", "# c", "x\ny\n", "  lead", "trail ", "'", '"', "-", "é\u2028"]
+)
+def test_awkward_texts_stay_texts(text: str) -> None:
+    """A text that looks like something else is quoted."""
+    assert parse_yaml(dump_yaml([text]), "f.yaml").value == [text]
