@@ -21,9 +21,9 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at 
 _KEY_VERSION = 1  # raise it when requests are sent differently for the same `Request`
 
 
-def reply_key(request: Request, *, kind: str, base_url: str | None, pin: str) -> str:
-    """Digest what decides a reply: the request, the kind and address of the provider, and the pin of the weights."""
-    content = {"v": _KEY_VERSION, "kind": kind, "base_url": base_url, "pin": pin, "request": encode(request)}
+def reply_key(request: Request, *, kind: str, base_url: str | None) -> str:
+    """Digest what decides a reply: the request (its model id is a pin) and the kind and address of the provider."""
+    content = {"v": _KEY_VERSION, "kind": kind, "base_url": base_url, "request": encode(request)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

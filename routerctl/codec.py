@@ -236,7 +236,7 @@ def json_default(value: Any) -> Any:
     Raises: TypeError for anything else.
     """
     if isinstance(value, Decimal):
-        return str(value)
+        return format(value, "f")
     raise TypeError(f"{type(value).__name__} has no place in a file")
 
 

@@ -17,7 +17,8 @@ from routerctl.types import Decision
 _SCHEMA = """CREATE TABLE IF NOT EXISTS decisions (
     id TEXT PRIMARY KEY, at TEXT NOT NULL, tenant TEXT, task_class TEXT NOT NULL, decided_by TEXT NOT NULL,
     table_version INTEGER NOT NULL, table_digest TEXT NOT NULL, prompt_digest TEXT NOT NULL,
-    prompt_chars INTEGER NOT NULL, rungs TEXT NOT NULL, hops TEXT NOT NULL, served TEXT, cost_usd TEXT NOT NULL, latency_s REAL)"""
+    prompt_chars INTEGER NOT NULL, rungs TEXT NOT NULL, hops TEXT NOT NULL, served TEXT,
+    cost_usd TEXT NOT NULL, latency_s REAL)"""
 
 
 class DecisionLog:

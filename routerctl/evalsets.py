@@ -76,7 +76,7 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
     shown = path.relative_to(root).as_posix()
     document = parse_yaml(read_text(path, shown), shown)
     check_schema_version(document, SCHEMA_VERSION)
-    file = decode(_File, document)
+    file = _with_shape(decode(_File, document))
     _check_header(file, path.stem, document)
     cases = _cases(file, path, document)
     _check_cases(file, cases, path, document)
@@ -107,6 +107,16 @@ def _resolved(spec: ScorerSpec, folder: Path) -> ScorerSpec:
 
 def _file_params(spec: ScorerSpec) -> list[str]:
     return [name for name in get_scorer(spec.name).reads if name in spec.params]
+
+
+def _with_shape(file: _File) -> _File:
+    """Let a scorer of the reply's shape take that shape from `reply`, so that it is written once."""
+    params = dict(file.scorer.params)
+    if file.scorer.name == "choice" and file.reply.choices:
+        params.setdefault("choices", list(file.reply.choices))
+    if file.scorer.name == "json_schema" and file.reply.json_schema is not None:
+        params.setdefault("schema", file.reply.json_schema)
+    return replace(file, scorer=replace(file.scorer, params=params))
 
 
 def _check_header(file: _File, name: str, at: Document) -> None:

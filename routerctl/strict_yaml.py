@@ -199,7 +199,8 @@ def _block_safe(text: str) -> bool:
 
 
 def _decimal_node(dumper: yaml.SafeDumper, number: Decimal) -> yaml.ScalarNode:
-    return dumper.represent_scalar(_tag(resolve_plain(str(number))), str(number))
+    text = format(number, "f")
+    return dumper.represent_scalar(_tag(resolve_plain(text)), text)
 
 
 _Dumper.add_representer(str, _text_node)

@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).parents[1] / "routerctl"
 
 FLOORS = [
     ["errors", "types"],
-    ["costs", "statistics", "scorers", "selection", "rules", "prompts"],
-    ["strict_yaml", "project", "evalsets", "codec", "table", "results", "decisions", "cache", "weights"],
+    ["costs", "statistics", "scorers", "selection", "rules", "prompts", "words"],
+    ["strict_yaml", "codec", "project", "evalsets", "table", "results", "cache", "decisions", "weights"],
     ["providers"],
     ["strategies"],
-    ["run", "build", "router", "report"],
+    ["build", "run", "router", "report", "check"],
     ["console"],
     ["cli"],
 ]

@@ -103,6 +103,7 @@ class Answer:
     text: str
     replies: tuple[Reply, ...]
     stop_reason: StopReason
+    latency_s: float  # of the whole strategy: calls made side by side count once; no queueing, no retries
     agreement: float | None = None  # self_consistency: share of samples that agree with the vote, in [0, 1]
 
     @property

@@ -165,6 +165,7 @@ class Judgement:
     good_enough: float | None  # true accuracy that passes this test 90 % of the time; None: the set is too small
     least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
     needed_cases: int | None  # enough to prove it with 80 % power if the truth is what was seen; None: no set size will
+    margin: float = 0.0  # mode margin: bar - margin is what is to be proven; 0 in the other modes
 
     @property
     def score(self) -> float | None:

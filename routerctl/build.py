@@ -1,0 +1,180 @@
+"""Runs -> `Table`: the evidence of each class, its chosen candidate and the rungs above it.
+
+Place: the evaluation line, between results and routes.yaml. Pure but for what it is handed: the same runs, rules and
+previous table give the same table, byte for byte.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from routerctl.errors import InputError
+from routerctl.selection import alpha_per_candidate, choose, judge
+from routerctl.table import same_content, with_digest
+from routerctl.types import (
+    ClassHeader,
+    Evidence,
+    Judgement,
+    Result,
+    Route,
+    Rule,
+    Run,
+    RunHeader,
+    Status,
+    StopReason,
+    Table,
+)
+
+_CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
+
+
+def evidence_of(run: Run, task_class: str) -> tuple[Evidence, ...]:
+    """Judge every candidate that a run tried on a class, in ladder order."""
+    by_candidate: dict[str, list[Result]] = defaultdict(list)
+    for result in run.results:
+        if result.task_class == task_class:
+            by_candidate[result.candidate].append(result)
+    header = run.header.classes[task_class]
+    return tuple(
+        _evidence(name, by_candidate[name], header, run.header) for name in run.header.ladder if by_candidate[name]
+    )
+
+
+def planned_prefix(results: Iterable[Result]) -> list[Result]:
+    """Give the results in planned order up to the first gap: a cut-off run may have gaps, the rule may not."""
+    ordered = sorted(results, key=lambda result: result.index)
+    return [result for place, result in itertools.takewhile(lambda pair: pair[0] == pair[1].index, enumerate(ordered))]
+
+
+def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Evidence:
+    prefix = planned_prefix(results)
+    judgement = judge(
+        [result.passed for result in prefix],
+        n=of_class.n,
+        bar=of_class.bar,
+        alpha=alpha_per_candidate(header.risk, len(header.ladder)),
+        mode=header.mode,
+        margin=header.margin,
+    )
+    judgement = _rounded(judgement)
+    used = prefix[: judgement.cases]
+    cost_usd = sum((result.cost_usd for result in used), Decimal(0))
+    latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
+    return Evidence(
+        candidate=name,
+        judgement=judgement,
+        failed=sum(result.status is Status.FAILED for result in used),
+        unscored=sum(result.status is Status.UNSCORED for result in used),
+        refused=sum(result.stop_reason is StopReason.REFUSAL for result in used),
+        truncated=sum(result.stop_reason is StopReason.MAX_TOKENS for result in used),
+        served_models=tuple(sorted({result.served_model for result in used if result.served_model})),
+        cost_per_case_usd=_share(cost_usd, judgement.cases),
+        cost_per_accepted_usd=_share(cost_usd, judgement.passes),
+        latency_p50_s=_quantile(latencies_s, 0.5),
+        latency_p95_s=_quantile(latencies_s, 0.95),
+    )
+
+
+def _rounded(judgement: Judgement) -> Judgement:
+    """Keep four digits, which is more than any set can tell; the interval outwards, so that it stays valid."""
+    low, high = judgement.interval
+    good = judgement.good_enough
+    return replace(
+        judgement,
+        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
+        good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
+    )
+
+
+def _share(total_usd: Decimal, count: int) -> Decimal | None:
+    return (total_usd / count).quantize(_CENT_OF_A_MICRODOLLAR).normalize() if count else None
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    """Give the nearest-rank quantile: a latency that was really measured."""
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 4) if ordered else None
+
+
+def build_table(
+    runs: Mapping[str, Run], *, rules: tuple[Rule, ...], default_class: str | None, previous: Table | None
+) -> Table:
+    """Make the table in which each class rests on its run; `runs` is by task class.
+
+    A table equal to the previous one but for its version keeps that version.
+    Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
+    """
+    _check_agreement(runs)
+    _check_rules(runs, rules, default_class)
+    headers = [run.header for run in runs.values()]
+    first = headers[0]
+    table = Table(
+        table_version=0,
+        digest="",
+        ladder_name=first.ladder_name,
+        ladder=first.ladder,
+        mode=first.mode,
+        risk=first.risk,
+        margin=first.margin,
+        seed=first.seed,
+        rules=rules,
+        default_class=default_class,
+        providers=first.providers,
+        candidates=first.candidates,
+        prices=first.prices,
+        routes={name: _route(name, runs[name]) for name in sorted(runs)},
+    )
+    return numbered(table, previous)
+
+
+def numbered(table: Table, previous: Table | None) -> Table:
+    """Give a table its version: the previous one's where nothing changed, else the next."""
+    version = 1 if previous is None else previous.table_version + (0 if same_content(table, previous) else 1)
+    return with_digest(replace(table, table_version=version))
+
+
+def _check_agreement(runs: Mapping[str, Run]) -> None:
+    """Refuse evidence from runs that differ in what the table can say only once."""
+    if not runs:
+        raise InputError("no evidence: run `routerctl eval` first")
+    names = ("ladder_name", "ladder", "mode", "risk", "margin", "seed", "providers", "candidates", "prices")
+    headers = {run.header.run_id: run.header for run in runs.values()}
+    newest = headers[max(headers)]
+    for header in headers.values():
+        for name in names:
+            if getattr(header, name) != getattr(newest, name):
+                raise InputError(
+                    f"runs {header.run_id} and {newest.run_id} were made with different {name.replace('_', ' ')}; "
+                    "run `routerctl eval` for all classes again (replies already paid for cost nothing)"
+                )
+
+
+def _check_rules(runs: Mapping[str, Run], rules: tuple[Rule, ...], default_class: str | None) -> None:
+    named = [(f"rule {rule.name!r}", rule.task_class) for rule in rules]
+    for who, task_class in [*named, *([("default_class", default_class)] if default_class else [])]:
+        if task_class not in runs:
+            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
+
+
+def _route(task_class: str, run: Run) -> Route:
+    header = run.header.classes[task_class]
+    evidence = evidence_of(run, task_class)
+    chosen, passing, rungs = choose(run.header.ladder, {item.candidate: item for item in evidence})
+    return Route(
+        task_class=task_class,
+        description=header.description,
+        bar=header.bar,
+        chosen=chosen,
+        passing=passing,
+        rungs=rungs,
+        evidence=evidence,
+        run_id=run.header.run_id,
+        eval_set_digest=header.digest,
+        prompt=header.prompt,
+        reply=header.reply,
+        scorer=header.scorer,
+    )

@@ -1,0 +1,97 @@
+"""The `routerctl` command: each command in its own file, each imports what it needs when it runs.
+
+Place: the last floor. A command parses, calls one function and prints. Only this file turns errors into one line on
+stderr and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from routerctl import __version__
+from routerctl.cli import build_table, check, evaluate, init, models, route
+from routerctl.errors import RouterctlError
+
+app = typer.Typer(
+    name="routerctl",
+    help="A lock file for model choice, with the evidence behind every line of it.",
+    epilog="Exit codes: 0 done, 1 unexpected, 2 input, 3 gate, 4 every rung failed, 5 provider, 6 budget, "
+    "7 inconclusive, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.init)
+app.command("eval")(evaluate.evaluate)
+app.command("build-table")(build_table.build_table)
+app.command("check")(check.check)
+app.command("route")(route.route)
+app.add_typer(models.app, name="models")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"routerctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def everywhere(
+    directory: Annotated[
+        Path | None,
+        typer.Option("--directory", "-C", help="Work in this project instead of the current folder."),
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Choose models by evidence: eval, build-table, review, route."""
+    if directory is not None:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise typer.BadParameter(f"{directory}: {error.strerror}", param_hint="--directory") from None
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except RouterctlError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_usage_words(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except BrokenPipeError:  # the reader has seen enough (`| head -1`): not an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1)
+
+
+def _usage_words(error: typer.TyperException) -> str:
+    format_message = getattr(error, "format_message", None)
+    return format_message() if format_message else str(error)
+
+
+def _fail(problem: str, code: int) -> int:
+    from routerctl.console import say
+
+    if problem:
+        say(f"routerctl: {problem}")
+    return code

@@ -1,0 +1,217 @@
+"""What a run, a table and a list look like on a terminal of 80 columns, and as plain lines in CI.
+
+Place: a door; it prints, it decides nothing. Model output is hostile: every text of foreign origin goes through
+`clean` before it reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
+from routerctl.words import percent, seconds, usd
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from routerctl.run.caller import Spending
+    from routerctl.run.estimate import Estimate
+
+_MARK = {True: "+", False: "-"}
+
+
+def say(text: str) -> None:
+    """Print one line for the user, on stderr."""
+    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.flush()
+
+
+def clean(text: str) -> str:
+    """Make foreign text harmless on a terminal: no escape sequences, no line breaks, nothing invisible."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def is_live(stream: IO[str]) -> bool:
+    """Tell whether a stream shows moving progress: a terminal, not in CI, colour not declined."""
+    return stream.isatty() and not any(os.environ.get(name) for name in ("CI", "NO_COLOR"))
+
+
+def _console(stream: IO[str]) -> Console:
+    from rich.console import Console
+
+    width = None if stream.isatty() else 100
+    return Console(file=stream, highlight=False, width=width, no_color=not is_live(stream), soft_wrap=False)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """Print rows as a table on stdout; the columns named in `right` are aligned right."""
+    from rich import box
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    _console(sys.stdout).print(grid)
+
+
+# --- a run as it goes -------------------------------------------------------------------------------------------------
+
+
+class RunView:
+    """Watches a run: one moving line a class on a terminal, else a plain line a verdict."""
+
+    def __init__(self, header: RunHeader, spending: Spending) -> None:
+        self._header, self._spending = header, spending
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._cases: dict[tuple[str, str], int] = {}
+
+    def __enter__(self) -> RunView:
+        if is_live(sys.stderr):
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                TextColumn("{task.description:<14.14}"),
+                BarColumn(bar_width=18),
+                TextColumn("{task.fields[state]}"),
+                TimeElapsedColumn(),
+                console=_console(sys.stderr),
+            )
+            self._progress.start()
+            for name, header in self._header.classes.items():
+                self._tasks[name] = self._progress.add_task(name, total=header.n, state="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def result(self, result: Result) -> None:
+        """See one result."""
+        key = (result.task_class, result.candidate)
+        self._cases[key] = self._cases.get(key, 0) + 1
+        if self._progress:
+            state = f"{result.candidate} {self._cases[key]} cases, {usd(self._spending.spent_usd)} spent"
+            self._progress.update(self._tasks[result.task_class], completed=self._cases[key], state=clean(state))
+
+    def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
+        """See the verdict on one candidate."""
+        line = (
+            f"{_MARK[judgement.verdict.passes]} {task_class}: {candidate} {judgement.verdict.value}, "
+            f"{judgement.passes} of {judgement.cases} cases passed (bar {judgement.bar:g}, {judgement.n} planned), "
+            f"{usd(self._spending.spent_usd)} spent"
+        )
+        if self._progress:
+            self._progress.console.print(clean(line), markup=False)
+        else:
+            say(line)
+
+
+# --- tables of commands -----------------------------------------------------------------------------------------------
+
+
+def print_estimates(estimates: Sequence[Estimate]) -> None:
+    """Print what a run may take, a row a class x candidate and the sum."""
+    rows = [
+        [
+            item.task_class,
+            item.candidate,
+            f"{item.least_calls} - {item.most_calls}",
+            str(item.cached_calls),
+            f"{item.input_tokens:,}",
+            f"{item.output_tokens:,}",
+            usd(item.most_usd),
+            "?" if item.most_s is None else f"{item.most_s / 60:.1f}",
+        ]
+        for item in estimates
+    ]
+    known_s = [item.most_s for item in estimates if item.most_s is not None]
+    rows.append(
+        [
+            "all",
+            "",
+            f"{sum(item.least_calls for item in estimates)} - {sum(item.most_calls for item in estimates)}",
+            str(sum(item.cached_calls for item in estimates)),
+            f"{sum(item.input_tokens for item in estimates):,}",
+            f"{sum(item.output_tokens for item in estimates):,}",
+            usd(sum((item.most_usd for item in estimates), start=estimates[0].most_usd * 0)),
+            f"{sum(known_s) / 60:.1f}" if len(known_s) == len(estimates) else "?",
+        ]
+    )
+    columns = ["class", "candidate", "calls", "cached", "input", "output", "at most", "minutes"]
+    print_table(columns, rows, right=columns[2:])
+
+
+def print_routes(table: Table) -> None:
+    """Print the choices of a table, a row a class."""
+    rows = [_route_row(route) for route in table.routes.values()]
+    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per accepted", "p50"]
+    print_table(columns, rows, right=columns[3:])
+
+
+def _route_row(route: Route) -> list[str]:
+    evidence = next((item for item in route.evidence if item.candidate == route.chosen), None)
+    flag = "" if route.passing else "! "
+    if evidence is None:
+        return [route.task_class, flag + route.chosen, "not run", "", "", percent(route.bar), "", ""]
+    judgement = evidence.judgement
+    low, high = judgement.interval
+    return [
+        route.task_class,
+        flag + route.chosen,
+        judgement.verdict.value,
+        f"{judgement.passes}/{judgement.cases}",
+        f"{low:.2f}-{high:.2f}",
+        f"{route.bar:g}",
+        "" if evidence.cost_per_accepted_usd is None else usd(evidence.cost_per_accepted_usd),
+        "" if evidence.latency_p50_s is None else seconds(evidence.latency_p50_s),
+    ]
+
+
+def unproven_words(route: Route) -> str:
+    """Say of a class where nothing passed what serves and what would help."""
+    from routerctl.selection import verdict_words
+
+    best = _best(route.evidence)
+    why = f" {best.candidate}: {verdict_words(best.judgement)}" if best else ""
+    return f"{route.task_class}: no candidate passed the bar of {route.bar:g}; the top rung {route.chosen} serves.{why}"
+
+
+def _best(evidence: Sequence[Evidence]) -> Evidence | None:
+    scored = [item for item in evidence if item.judgement.score is not None]
+    return max(scored, key=lambda item: item.judgement.score or 0.0, default=None)
+
+
+def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
+    """Give the numbers of one candidate as JSON has them."""
+    judgement = evidence.judgement
+    return {
+        "candidate": evidence.candidate,
+        "verdict": judgement.verdict.value,
+        "passes": judgement.passes,
+        "cases": judgement.cases,
+        "planned": judgement.n,
+        "score": judgement.score,
+        "interval": list(judgement.interval),
+        "bar": judgement.bar,
+        "alpha": judgement.alpha,
+        "needed_cases": judgement.needed_cases,
+        "failed": evidence.failed,
+        "unscored": evidence.unscored,
+        "refused": evidence.refused,
+        "cost_per_accepted_usd": None
+        if evidence.cost_per_accepted_usd is None
+        else str(evidence.cost_per_accepted_usd),
+        "latency_p50_s": evidence.latency_p50_s,
+        "served_models": list(evidence.served_models),
+    }

@@ -1,0 +1,312 @@
+"""Turns a provider's name and a `Request` into a priced `Reply`: the only door to models.
+
+`Wire` owns what all providers share: one retry loop, one gate per provider, bounded concurrency, time limits, keys.
+A provider makes one attempt and classifies what went wrong. Place: the wire floor, below files and arithmetic;
+does not know eval sets, strategies or routes, nor what a token costs (the pricer is handed in).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from routerctl import errors
+from routerctl.costs import Pricer
+from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
+
+T = TypeVar("T")
+
+# A kind's class is named, not imported: the SDKs take seconds to import and most commands never call a model.
+KINDS: Mapping[str, str] = {
+    "anthropic": "routerctl.providers.anthropic:AnthropicProvider",
+    "openai": "routerctl.providers.openai:OpenAIProvider",
+    "local": "routerctl.providers.local:LocalProvider",
+    "fake": "routerctl.providers.fake:FakeProvider",
+}
+PLUGIN_GROUP = "routerctl.providers"  # entry point name = kind, value = "module:Class"
+
+# HTTP's own meanings; a provider's table of stable error codes goes before it.
+BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
+    401: errors.KeyRefused,
+    402: errors.BillingProblem,
+    403: errors.KeyRefused,
+    404: errors.ModelNotFound,
+    408: errors.TimedOut,
+    409: errors.ServerFault,  # both vendors use it for a lock that timed out; their SDKs try again too
+    429: errors.RateLimited,
+    499: errors.ConnectionFailed,  # a proxy thinks that we hung up
+    503: errors.Overloaded,
+    529: errors.Overloaded,
+}
+
+BACKOFF_S, BACKOFF_CAP_S = 0.5, 16.0
+CONNECT_TIMEOUT_S = 10.0
+FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wrong, too little to flood a log
+
+PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
+
+
+class Provider(Protocol):
+    """One way to reach models; a kind's class is built as `Class(spec, outside)`."""
+
+    async def reply(self, request: Request) -> Reply:
+        """Make exactly one attempt.
+
+        `latency_s` is measured around the request itself; `cost_usd` and `attempts` are the wire's to fill in.
+
+        Raises:
+            ProviderError: nothing else, except cancellation.
+        """
+
+    async def close(self) -> None:
+        """Give back connections and processes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The outside world as arguments, so that a test can hand in its own."""
+
+    env: Mapping[str, str] = field(repr=False)  # holds keys
+    clock: Callable[[], float] = time.monotonic  # seconds, never going back
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    rng: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One provider in use, with its gate: nobody calls it before `shut_until`."""
+
+    spec: ProviderSpec
+    provider: Provider
+    slots: asyncio.Semaphore
+    shut_until: float = -math.inf
+    shut_by: errors.ProviderError | None = None
+
+
+class Wire:
+    """Calls models by provider name; an async context manager that closes what it opened.
+
+    `ready` holds providers already made (a scripted fake, say); all others are made from their spec at first use.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[ProviderSpec],
+        outside: Outside,
+        pricer_for: PricerFor,
+        *,
+        ready: Mapping[str, Provider] | None = None,
+        longest_wait_s: float = 60.0,
+    ) -> None:
+        """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve."""
+        self._specs = {spec.name: spec for spec in specs}
+        self._outside, self._pricer_for, self._longest_wait_s = outside, pricer_for, longest_wait_s
+        self._ready = dict(ready or {})
+        self._lanes: dict[str, _Lane] = {}
+        self._pricers: dict[tuple[str, str], Pricer] = {}
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._closing.aclose()
+
+    async def call(self, provider: str, request: Request) -> Reply:
+        """Ask a provider's model, trying again while the failure is of a transient kind.
+
+        Raises:
+            InputError: no such provider, or its model has no price (found before anything is paid for).
+            ProviderError: the last attempt's failure.
+        """
+        price = self._pricer(self._spec(provider), request.model)
+        lane = self._lane(provider)
+        attempt = 1
+        while True:
+            try:
+                reply = await self._attempt(lane, request)
+            except errors.ProviderError as problem:
+                if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
+                    raise
+                await self._outside.sleep((problem.retry_after_s or 0.0) + self._backoff_s(attempt))
+                attempt += 1
+            else:
+                return replace(reply, cost_usd=price(reply.usage, reply.latency_s), attempts=attempt)
+
+    async def _attempt(self, lane: _Lane, request: Request) -> Reply:
+        """One attempt in one of the provider's slots; the time limit does not count the wait for it."""
+        async with lane.slots:
+            await self._pass_gate(lane)
+            try:
+                async with asyncio.timeout(lane.spec.timeout_s):
+                    return await lane.provider.reply(request)
+            except TimeoutError:
+                problem = f"no complete reply within {lane.spec.timeout_s:g} s (timeout_s)"
+                raise errors.TimedOut(problem, provider=lane.spec.name) from None
+            except errors.ProviderError as problem:
+                if problem.retryable and problem.retry_after_s is not None:
+                    lane.shut_until = max(lane.shut_until, self._outside.clock() + problem.retry_after_s)
+                    lane.shut_by = problem
+                raise
+
+    async def _pass_gate(self, lane: _Lane) -> None:
+        """Wait until the provider wants to be called again; go round again if that moved while waiting."""
+        waited_for = -math.inf
+        while lane.shut_by is not None and lane.shut_until > max(waited_for, self._outside.clock()):
+            wait_s = lane.shut_until - self._outside.clock()
+            if wait_s > self._longest_wait_s:
+                problem = f"wants no calls for {wait_s:.0f} s: {lane.shut_by.problem}"
+                raise type(lane.shut_by)(
+                    problem, provider=lane.spec.name, status=lane.shut_by.status, retry_after_s=wait_s
+                )
+            waited_for = lane.shut_until
+            await self._outside.sleep(wait_s)
+
+    def _asks_too_much(self, problem: errors.ProviderError) -> bool:
+        return (problem.retry_after_s or 0.0) > self._longest_wait_s
+
+    def _backoff_s(self, attempt: int) -> float:
+        """Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)."""
+        return self._outside.rng.uniform(0.0, min(BACKOFF_CAP_S, BACKOFF_S * 2.0 ** (attempt - 1)))
+
+    def _lane(self, name: str) -> _Lane:
+        """The provider, made at first use; no await in here, so two callers cannot both make it."""
+        if name not in self._lanes:
+            spec = self._spec(name)
+            provider = self._ready.get(name) or kind_class(spec.kind)(spec, self._outside)
+            self._closing.push_async_callback(provider.close)
+            self._lanes[name] = _Lane(spec, provider, asyncio.Semaphore(spec.concurrency))
+        return self._lanes[name]
+
+    def _spec(self, name: str) -> ProviderSpec:
+        if name not in self._specs:
+            raise errors.InputError(f"no provider named '{name}'{nearest(name, self._specs)}")
+        return self._specs[name]
+
+    def _pricer(self, spec: ProviderSpec, model: str) -> Pricer:
+        key = (spec.name, model)
+        if key not in self._pricers:
+            self._pricers[key] = self._pricer_for(spec, model)
+        return self._pricers[key]
+
+
+def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
+    """Find the class of a kind of provider: ours, else a plug-in's.
+
+    Raises:
+        InputError: nobody registered this kind.
+    """
+    from importlib.metadata import entry_points
+
+    if kind in KINDS:
+        module, _, name = KINDS[kind].partition(":")
+        found: Any = getattr(importlib.import_module(module), name)
+        return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
+    plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
+    if kind not in plugins:
+        raise errors.InputError(f"no provider kind '{kind}'{nearest(kind, [*KINDS, *plugins])}")
+    return plugins[kind].load()  # type: ignore[no-any-return]  # a plug-in promises the same shape
+
+
+def key_of(spec: ProviderSpec, env: Mapping[str, str], default_variable: str) -> str:
+    """Read the provider's key from its environment variable.
+
+    Raises:
+        KeyMissing: the variable is unset or empty.
+        KeyRefused: it holds something that cannot be sent as a header (a pasted quote mark, a line break).
+    """
+    variable = spec.api_key_env or default_variable
+    key = env.get(variable, "").strip()  # a file's last line break is the usual guest
+    if not key:
+        raise errors.KeyMissing(f"set the environment variable {variable} to its API key", provider=spec.name)
+    if not (key.isascii() and key.isprintable() and " " not in key):
+        raise errors.KeyRefused(f"{variable} holds characters that no API key has", provider=spec.name)
+    return key
+
+
+def checked_options(spec: ProviderSpec, known: Mapping[str, type]) -> Mapping[str, Json]:
+    """Return the spec's options after refusing unknown names and wrong types.
+
+    Raises:
+        InputError: an option that this kind of provider does not have, or of another type.
+    """
+    for name, value in spec.options.items():
+        if name not in known:
+            raise errors.InputError(f"provider '{spec.name}': no option '{name}'{nearest(name, known)}")
+        kind = (int, float) if known[name] is float else known[name]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise errors.InputError(f"provider '{spec.name}': option '{name}' is a {known[name].__name__}")
+    return spec.options
+
+
+def typed(value: Any, kind: type[T]) -> T:
+    """Return a value of the far side's answer if it has this type; raises TypeError otherwise."""
+    if not isinstance(value, kind):
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def counted(total: Any, *, output: Any, read: Any = None, written: Any = None) -> Usage:
+    """Return the tokens of a call after checking that they are counts and that the parts fit into the whole.
+
+    Raises:
+        TypeError, ValueError: they are not, so that the call cannot be priced.
+    """
+    counts = [typed(number, int) for number in (total, output, read or 0, written or 0)]
+    if min(counts) < 0 or counts[2] + counts[3] > counts[0]:
+        raise ValueError(f"input, output, cache read and cache write tokens of {counts}")
+    return Usage(
+        input_tokens=counts[0], output_tokens=counts[1], cache_read_tokens=counts[2], cache_write_tokens=counts[3]
+    )
+
+
+def far_text(text: object, *secrets: str) -> str:
+    """Make a message from the far side fit to show: one line, no control characters, no keys, not long."""
+    shown = str(text)
+    for secret in filter(None, secrets):
+        shown = shown.replace(secret, "[key]")
+    shown = re.sub(r"\bsk-[\w*.-]{6,}", "[key]", shown)  # vendors quote a wrong key back, half masked
+    shown = " ".join("".join(char if char.isprintable() else " " for char in shown).split())
+    return shown if len(shown) <= FAR_TEXT_CHARS else shown[: FAR_TEXT_CHARS - 1] + "…"
+
+
+def error_for_status(status: int) -> type[errors.ProviderError]:
+    """Class of error for an HTTP status that no stable error code explains better."""
+    return BY_STATUS.get(status) or (errors.ServerFault if status >= 500 else errors.BadRequest)
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds the far side asks to wait; None where it does not say (RFC 9110 section 10.2.3, and `retry-after-ms`)."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) * unit_s
+        except ValueError:
+            continue
+        return wait_s if math.isfinite(wait_s) and wait_s >= 0 else None
+    from email.utils import parsedate_to_datetime
+
+    try:
+        # Against the far side's own clock: ours may be wrong.
+        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        return max(0.0, (until - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Text that ends an error about an unknown name: the nearest right one, else all of them."""
+    known = sorted(names)
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; there is {', '.join(known) or 'none'}"

@@ -1,0 +1,241 @@
+"""Puts figures, sentences and pictures together into the HTML file.
+
+Three things keep model output harmless: every printed string passes `visible` (Jinja's `finalize`), then autoescape;
+and a Content-Security-Policy forbids scripts and every load, allowing the one style sheet by its hash. Place: the
+report's last step; reads its own template and style sheet, nothing else, and no clock: the same input, the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TypeVar
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from routerctl import selection
+from routerctl.report import facts, picture, sentences, words
+from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
+
+T = TypeVar("T")
+
+SHOWN_CASES = 20  # not-passed cases per candidate
+OPEN_CASES = 5  # of the chosen candidate's, before a fold
+_HEAD, _MOST = 400, 2000  # characters of a text before a fold, and before it is cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Long:
+    """A text in three parts: what is shown, what is folded, how many characters are left out."""
+
+    head: str
+    rest: str
+    cut: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """One case that did not pass."""
+
+    result: Result
+    why: str
+    counted: bool  # False: the test had stopped before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseList:
+    """A candidate's cases that did not pass."""
+
+    candidate: str
+    evidence: Evidence
+    cases: tuple[CaseView, ...]
+    more: int  # not shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassView:
+    """All that the page shows of one task class."""
+
+    anchor: str
+    route: Route
+    header: ClassHeader | None  # None: its run is not at hand
+    chosen: Evidence | None  # None: the chosen candidate was not run
+    scatter: Markup | None
+    undrawn: tuple[str, ...]  # candidates without a score or a cost
+    lists: tuple[CaseList, ...]  # the chosen candidate's first
+    spend: facts.Spend
+
+
+def render_report(table: Table, runs: Sequence[Run], previous: Table | None = None) -> str:
+    """Return the report as one HTML document; `runs`: those that the table's routes name, `previous`: the table before.
+
+    Results of a run that is not handed in are missing from the report, which says so.
+    """
+    answers = facts.Answers(table, runs)
+    classes = [
+        _class_view(number, route, table, runs, answers) for number, route in enumerate(table.routes.values(), 1)
+    ]
+    style = Markup(_style())  # noqa: S704 - the package's own style sheet
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            table=table,
+            previous=previous,
+            headers=_headers(table, runs),
+            classes=classes,
+            anchors={view.route.task_class: view.anchor for view in classes},
+            flags=sentences.flags(table, runs, answers),
+            spend=facts.total([view.spend for view in classes]),
+            table_cost=facts.table_cost(table),
+            constants=facts.constants(table),
+            priced=facts.priced(table),
+            matrix=facts.matrix(table),
+            changes=facts.changes(previous, table) if previous else [],
+            rules=_rules(table),
+            floor=_floor(table),
+            style=style,
+            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        )
+    )
+
+
+def _headers(table: Table, runs: Sequence[Run]) -> list[RunHeader]:
+    named = {route.run_id for route in table.routes.values()}
+    return [run.header for run in runs if run.header.run_id in named]
+
+
+def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], answers: facts.Answers) -> ClassView:
+    run = next((one for one in runs if one.header.run_id == route.run_id), None)
+    header = run.header.classes.get(route.task_class) if run else None
+    drawn = [one for one in route.evidence if one.judgement.score is not None and one.cost_per_case_usd is not None]
+    order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
+    lists = [_case_list(route, one, header, answers) for one in order] if header else []
+    grid = (header.n if header else max((one.judgement.n for one in route.evidence), default=0)) * len(table.ladder)
+    return ClassView(
+        anchor=f"class-{number}",
+        route=route,
+        header=header,
+        chosen=facts.chosen_evidence(route),
+        scatter=_scatter(route, drawn),
+        undrawn=tuple(one.candidate for one in route.evidence if one not in drawn),
+        lists=tuple(one for one in lists if one.cases),
+        spend=answers.spend(route.task_class, grid),
+    )
+
+
+def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
+    points = [
+        picture.Point(
+            name=one.candidate,
+            cost_usd=one.cost_per_case_usd,
+            score=one.judgement.score,
+            interval=one.judgement.interval,
+            verdict=one.judgement.verdict,
+            chosen=one.candidate == route.chosen,
+        )
+        for one in sorted(drawn, key=lambda one: one.candidate != route.chosen)  # the chosen one's label comes first
+        if one.cost_per_case_usd is not None and one.judgement.score is not None
+    ]
+    title = f"{route.task_class}: pass rate and cost per case"
+    return picture.scatter(points, bar=route.bar, title=title) if points else None
+
+
+def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: facts.Answers) -> CaseList:
+    found, pass_at = answers.not_passed(route.task_class, one.candidate), header.pass_at if header else None
+    shown = tuple(
+        CaseView(result=case, why=sentences.why(case, pass_at), counted=case.index < one.judgement.cases)
+        for case in found[:SHOWN_CASES]
+    )
+    return CaseList(candidate=one.candidate, evidence=one, cases=shown, more=len(found) - len(shown))
+
+
+def _floor(table: Table) -> float:
+    """Where the whiskers' common scale begins: a tenth at or below everything on it."""
+    lows = [route.bar for route in table.routes.values()]
+    lows += [
+        one.judgement.interval[0]
+        for r in table.routes.values()
+        if (one := facts.chosen_evidence(r)) and one.judgement.cases
+    ]
+    return min(int(min(lows, default=0.0) * 10) / 10, 0.9)
+
+
+def _rules(table: Table) -> list[tuple[str, list[str]]]:
+    """The two sentences of each class that has evidence; classes that share them are named together."""
+    shared: dict[str, list[str]] = {}
+    for name, route in table.routes.items():
+        for one in route.evidence[:1]:
+            said = selection.two_sentences(
+                one.judgement, mode=table.mode, risk=table.risk, ladder_length=len(table.ladder)
+            )
+            shared.setdefault(said, []).append(name)
+    return list(shared.items())
+
+
+# --- the template's vocabulary ----------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    return "\n" + (files("routerctl.report") / "report.css").read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("routerctl", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    writers = (words.usd, words.percent, words.spread, words.as_written, words.odds, words.seconds, words.count)
+    environment.filters |= {writer.__name__: _or_dash(writer) for writer in writers}
+    environment.filters |= {
+        "day_and_time": words.day_and_time,
+        "one_line": words.one_line,
+        "as_text": words.as_text,
+        "long": _long,
+    }
+    environment.globals |= {
+        "OPEN_CASES": OPEN_CASES,
+        "THOUSAND": facts.THOUSAND,
+        "chosen_evidence": facts.chosen_evidence,
+        "dash": dash,
+        "plural": words.plural,
+        "sentences": sentences,
+        "slug": picture.slug,
+        "verdict_words": selection.verdict_words,
+        "whisker": picture.whisker,
+    }
+    return environment
+
+
+def _finalize(value: object) -> object:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else words.visible(value)
+
+
+def dash(reason: str) -> Markup:
+    """A missing figure: an em dash that says why it is missing."""
+    return Markup('<abbr class="missing" title="{}">\u2014</abbr>').format(words.visible(reason))
+
+
+def _or_dash(write: Callable[[T], str]) -> Callable[[T | None, str], str]:
+    def written(value: T | None, reason: str = "not measured") -> str:
+        return dash(reason) if value is None else write(value)
+
+    return written
+
+
+def _long(value: Json) -> Long:
+    text = words.as_text(value)
+    if len(text) <= _HEAD + _HEAD // 4:  # a fold that hides a few words is a nuisance
+        return Long(head=text, rest="", cut=0)
+    return Long(head=text[:_HEAD], rest=text[_HEAD:_MOST], cut=max(0, len(text) - _MOST))

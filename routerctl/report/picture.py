@@ -1,0 +1,283 @@
+"""Turns points (cost, score, interval) into SVG: a class's scatter plot with labels that do not collide, and a whisker.
+
+Pure; colours, fonts and the verdicts' shapes (`#v-...`) belong to the page's style sheet and template. Labels are
+placed greedily among fixed offsets, then anywhere free (the usual heuristic: Christensen, Marks & Shieber 1995).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from routerctl.report.words import as_written, one_line, percent, spread, usd, visible
+from routerctl.types import Verdict
+
+WIDTH, HEIGHT = 560.0, 330.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 12.0, 280.0  # of the plotting area
+_LINE = 15.0  # height of a label
+_LETTER = 7.1  # upper bound for the mean advance of the page's 12 px bold sans
+_APART = 16.0  # least distance of two marks
+_LOG_FROM = 4.0  # dearest / cheapest from which a log scale shows more than a linear one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One candidate on one class."""
+
+    name: str
+    cost_usd: Decimal  # per case
+    score: float
+    interval: tuple[float, float]
+    verdict: Verdict
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in the picture's units, y downwards."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Box) -> bool:
+        """Whether the two share more than an edge."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+    def inside(self, other: Box) -> bool:
+        """Whether it lies wholly in the other."""
+        return (
+            self.left >= other.left
+            and self.right <= other.right
+            and self.top >= other.top
+            and self.bottom <= other.bottom
+        )
+
+
+_FRAME = Box(LEFT + 2, TOP, RIGHT, BOTTOM - 2)
+
+
+def slug(verdict: Verdict) -> str:
+    """The verdict as it stands in ids and style classes."""
+    return verdict.name.lower().replace("_", "-")
+
+
+def scatter(points: Sequence[Point], *, bar: float, title: str) -> Markup:
+    """Draw pass rate over cost per case, the bar as a line; `points` must not be empty."""
+    floor = _floor(points, bar)
+    xs, y_bar = _spread_out([_x(point, points) for point in points]), _y(bar, floor)
+    marks = [Box(x - 9, _y(p.score, floor) - 9, x + 9, _y(p.score, floor) + 9) for x, p in zip(xs, points, strict=True)]
+    whiskers = [
+        Box(x - 5, _y(p.interval[1], floor), x + 5, _y(p.interval[0], floor)) for x, p in zip(xs, points, strict=True)
+    ]
+    bar_text = f"bar {as_written(bar)}"
+    bar_label = _place_bar(bar_text, y_bar, [*marks, *whiskers])
+    labels = place_labels([_label(point) for point in points], marks, [*whiskers, bar_label], y_bar)
+    parts = [
+        *_axes(points, floor),
+        _tag('<line class="bar" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, y_bar, y_bar),
+        _tag('<text class="bar-label" x="{}" y="{}">{}</text>', bar_label.left + 2, bar_label.bottom - 4, bar_text),
+        *(_whisker(x, point, floor) for x, point in zip(xs, points, strict=True)),
+        *(_mark(mark, point) for mark, point in zip(marks, points, strict=True)),
+        *(_text(label, mark, point) for label, mark, point in zip(labels, marks, points, strict=True) if label),
+    ]
+    head = '<svg class="scatter" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>'
+    return _tag(head, WIDTH, HEIGHT, visible(title), _described(points, bar), Markup("").join(parts))
+
+
+def whisker(score: float, interval: tuple[float, float], *, bar: float, floor: float, verdict: Verdict) -> Markup:
+    """Draw one score with its interval and the bar on a scale from `floor` to 1, 132 x 18."""
+
+    def place(share: float) -> float:
+        return 4 + 124 * (min(max(share, floor), 1.0) - floor) / (1 - floor)
+
+    return _tag(
+        '<svg class="whisker v-{}" viewBox="0 0 132 18" role="img"><title>{}</title>'
+        '<line class="scale" x1="4" x2="128" y1="9" y2="9"/><line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>'
+        '<line class="bar" x1="{}" x2="{}" y1="2" y2="16"/><circle cx="{}" cy="9" r="3.5"/></svg>',
+        slug(verdict),
+        f"{percent(score)}, interval {spread(interval)}, bar {as_written(bar)}",
+        place(interval[0]),
+        place(interval[1]),
+        place(bar),
+        place(bar),
+        place(score),
+    )
+
+
+def place_labels(
+    texts: Sequence[str], marks: Sequence[Box], obstacles: Sequence[Box], y_bar: float
+) -> list[Box | None]:
+    """Find a box for each text beside its mark that meets no mark, obstacle or other label; None where none is free."""
+    taken, found = [*marks, *obstacles], list[Box | None]()
+    line = Box(LEFT, y_bar - 1, RIGHT, y_bar + 1)
+    for text, mark in zip(texts, marks, strict=True):
+        boxes = [box for box in _spots(mark, len(text) * _LETTER) if box.inside(_FRAME)]
+        free = [box for box in boxes if not any(box.meets(other) for other in taken)]
+        best = next((box for box in free if not box.meets(line)), free[0] if free else None)
+        found.append(best)
+        taken += [best] if best else []
+    return found
+
+
+def _spots(mark: Box, width: float) -> Iterator[Box]:
+    """Offer places in order of preference: beside the mark, around it, then on a grid by distance."""
+    x, y = (mark.left + mark.right) / 2, (mark.top + mark.bottom) / 2
+    beside = [mark.right + 2, mark.left - 2 - width]
+    offsets = [(left, y - _LINE / 2 + down) for down in (0, -14, 14, -28, 28, -42, 42) for left in beside]
+    offsets += [(x - width / 2, mark.top - _LINE), (x - width / 2, mark.bottom)]
+    columns = [LEFT + 4 + 12 * step for step in range(int((RIGHT - LEFT - width) / 12) + 1)]
+    rows = [TOP + _LINE * step for step in range(int((BOTTOM - TOP) / _LINE))]
+    grid = [(left, top) for left in columns for top in rows]
+    grid.sort(key=lambda spot: math.hypot(spot[0] + width / 2 - x, spot[1] + _LINE / 2 - y))
+    yield from (Box(left, top, left + width, top + _LINE) for left, top in [*offsets, *grid])
+
+
+def _place_bar(text: str, y_bar: float, obstacles: Sequence[Box]) -> Box:
+    width = len(text) * _LETTER
+    steps = range(int((RIGHT - LEFT - 3 - width) / 12) + 1)
+    spots = [(LEFT + 3 + 12 * step, top) for step in steps for top in (y_bar - _LINE, y_bar + 1)]
+    boxes = [Box(left, top, left + width, top + _LINE) for left, top in spots]
+    return next((box for box in boxes if not any(box.meets(other) for other in obstacles)), boxes[0])
+
+
+def _label(point: Point) -> str:
+    return one_line(visible(point.name), 30)
+
+
+def _floor(points: Sequence[Point], bar: float) -> float:
+    """Where the pass-rate axis begins: a tenth below everything drawn, so that 1 stays on the picture."""
+    least = min(bar, *(point.interval[0] for point in points), *(point.score for point in points))
+    return max(0.0, math.floor(least * 10 - 0.25) / 10)
+
+
+def _y(share: float, floor: float) -> float:
+    return BOTTOM - (BOTTOM - TOP - 14) * (share - floor) / (1 - floor)
+
+
+def _logarithmic(points: Sequence[Point]) -> bool:
+    costs = [point.cost_usd for point in points]
+    return min(costs) > 0 and max(costs) >= _LOG_FROM * float(min(costs))
+
+
+def _range(points: Sequence[Point]) -> tuple[float, float]:
+    """The cost axis: in log10 USD where it is logarithmic, else in USD from 0."""
+    costs = [float(point.cost_usd) for point in points]
+    if _logarithmic(points):
+        return math.log10(min(costs)) - 0.12, math.log10(max(costs)) + 0.12
+    return 0.0, max(costs) * 1.15 or 1e-6
+
+
+def _x(point: Point, points: Sequence[Point]) -> float:
+    cost = float(point.cost_usd)
+    return _along(math.log10(cost) if _logarithmic(points) else cost, _range(points))
+
+
+def _along(value: float, axis: tuple[float, float]) -> float:
+    low, high = axis
+    return LEFT + 14 + (RIGHT - LEFT - 28) * (value - low) / (high - low)
+
+
+def _spread_out(xs: Sequence[float]) -> list[float]:
+    """Move marks of (nearly) equal cost apart, keeping their order; the table beside the picture has the figures."""
+    order = sorted(range(len(xs)), key=lambda place: xs[place])
+    apart = min(_APART, (RIGHT - LEFT - 28) / len(xs))
+    moved, edge = list(xs), RIGHT - 14
+    for before, place in pairwise(order):
+        moved[place] = max(moved[place], moved[before] + apart)
+    for place in reversed(order):
+        moved[place] = min(moved[place], edge)
+        edge = moved[place] - apart
+    return moved
+
+
+def _axes(points: Sequence[Point], floor: float) -> Iterator[Markup]:
+    step = 0.05 if floor >= 0.75 else 0.1 if floor >= 0.4 else 0.2
+    for tick in range(math.ceil(floor / step - 1e-9), round(1 / step) + 1):
+        y, text = _y(tick * step, floor), f"{tick * step:.0%}"
+        yield _tag('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, y, y)
+        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', LEFT - 7, y + 4, text)
+    for cost, x in _cost_ticks(points):
+        yield _tag('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', x, x, BOTTOM, BOTTOM + 4)
+        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', x, BOTTOM + 18, usd(cost))
+    yield _tag('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, BOTTOM, BOTTOM)
+    scale = "log scale" if _logarithmic(points) else "linear scale"
+    middle, caption = (LEFT + RIGHT) / 2, f"cost per case, {scale}"
+    yield _tag('<text class="caption" x="{}" y="{}" text-anchor="middle">{}</text>', middle, HEIGHT - 8, caption)
+
+
+def _cost_ticks(points: Sequence[Point]) -> list[tuple[Decimal, float]]:
+    """Round costs on the axis, at most six, none nearer to another than its text is wide."""
+    low, high = _range(points)
+    if _logarithmic(points):
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        costs = [Decimal(digit).scaleb(decade) for decade in decades for digit in (1, 2, 5)]
+        places = [(cost, math.log10(cost)) for cost in costs]
+    else:
+        step = Decimal(1).scaleb(math.floor(math.log10(high)))
+        step *= next(Decimal(part) for part in ("0.2", "0.5", "1", "2", "5") if high / float(step * Decimal(part)) <= 5)
+        places = [(step * number, float(step * number)) for number in range(6)]
+    shown = [(cost, _along(value, (low, high))) for cost, value in places if low <= value <= high]
+    kept: list[tuple[Decimal, float]] = []
+    for cost, x in shown:
+        if not kept or x - kept[-1][1] >= 72:
+            kept.append((cost, x))
+    return kept
+
+
+def _whisker(x: float, point: Point, floor: float) -> Markup:
+    low, high = (_y(share, floor) for share in point.interval)
+    path = f"M{x - 4:.1f} {high:.1f}h8M{x:.1f} {high:.1f}V{low:.1f}M{x - 4:.1f} {low:.1f}h8"
+    return _tag('<path class="interval v-{}" d="{}"/>', slug(point.verdict), path)
+
+
+def _mark(mark: Box, point: Point) -> Markup:
+    x, y = mark.left + 9, mark.top + 9
+    ring = _tag('<circle class="ring" cx="{}" cy="{}" r="11.5"/>', x, y) if point.chosen else ""
+    return _tag(
+        '<g class="v-{}">{}<use href="#v-{}" x="{}" y="{}" width="16" height="16"/><title>{}</title></g>',
+        slug(point.verdict),
+        ring,
+        slug(point.verdict),
+        x - 8,
+        y - 8,
+        _sentence(point),
+    )
+
+
+def _text(label: Box, mark: Box, point: Point) -> Markup:
+    aside = min(abs(label.left - mark.right), abs(mark.left - label.right))
+    far = aside > 4 or abs(label.top + _LINE / 2 - mark.top - 9) > 20
+    leader = Markup()
+    if far:
+        near_x = min(max(mark.left + 9, label.left), label.right)
+        near_y = label.bottom if label.bottom < mark.top else label.top if label.top > mark.bottom else label.top + 8
+        line = '<line class="leader" x1="{}" y1="{}" x2="{}" y2="{}"/>'
+        leader = _tag(line, mark.left + 9, mark.top + 9, near_x, near_y)
+    style, start = "name chosen" if point.chosen else "name", label.left + 2
+    text = _tag('<text class="{}" x="{}" y="{}">{}</text>', style, start, label.bottom - 4, _label(point))
+    return leader + text
+
+
+def _sentence(point: Point) -> str:
+    chosen = ", chosen" if point.chosen else ""
+    name, score = visible(point.name), f"{percent(point.score)} ({spread(point.interval)})"
+    return f"{name}: {score} at {usd(point.cost_usd)} per case, {point.verdict.value}{chosen}"
+
+
+def _described(points: Sequence[Point], bar: float) -> str:
+    return "; ".join([f"the bar is {as_written(bar)}", *(_sentence(point) for point in points)])
+
+
+def _tag(template: str, *values: object) -> Markup:
+    """Fill a template; numbers to a tenth of a unit, everything else escaped."""
+    filled = (f"{value:.1f}" if isinstance(value, float) else value for value in values)
+    return Markup(template.format(*filled))  # noqa: S704 - every template is a literal of this file

@@ -1,0 +1,193 @@
+"""Turns the figures of a report into its sentences: the summary, what asks for attention, why a case did not pass.
+
+Plain text, not yet escaped. Place: the report's third step, between the figures and the page; computes nothing that
+`facts` could, and says nothing of a figure that was not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_UP, Decimal
+
+from routerctl.report.facts import (
+    THOUSAND,
+    Answers,
+    Spend,
+    chosen_evidence,
+    constants,
+    priced,
+    table_cost,
+    verdict_counts,
+)
+from routerctl.report.words import as_written, count, percent, plural, usd
+from routerctl.types import Candidate, Evidence, Result, Route, Run, Status, StopReason, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flag:
+    """Something a reviewer must know before anything else."""
+
+    what: str
+    text: str
+    task_class: str | None = None  # where to read on
+
+
+# --- the head of the page ---------------------------------------------------------------------------------------------
+
+
+def summary(table: Table) -> str:
+    """Count the chosen candidates' verdicts, as in `6 task classes: 4 proven, 2 not proven`."""
+    parts = [f"{number} {verdict.value if verdict else 'not run'}" for verdict, number in verdict_counts(table)]
+    return f"{plural(len(table.routes), 'task class', 'task classes')}: {', '.join(parts) or 'none'}."
+
+
+def cost(table: Table) -> str:
+    """Compare the table's measured cost with the best single candidate that was measured on the same classes."""
+    ours, routes = table_cost(table), priced(table)
+    if ours is None:
+        return "What the table costs cannot be said: no choice has a measured cost."
+    left_out = [name for name, route in table.routes.items() if route not in routes]
+    over = (
+        f"the {plural(len(routes), 'class', 'classes')} measured ({', '.join(left_out)} left out)" if left_out else ""
+    )
+    evenly = f"1,000 requests spread evenly over {over or 'the classes'} cost {usd(ours * THOUSAND)} with this table."
+    ranked = constants(table)
+    if not ranked:
+        return f"{evenly} No single candidate was measured on every class: there is no constant choice to compare with."
+    best, passing = ranked[0], sum(route.passing for route in routes)
+    return (
+        f"{evenly} The best single candidate measured on all of them, {best.candidate}, would cost "
+        f"{usd(best.cost_usd * THOUSAND)}, {compared(ours, best.cost_usd)}, and passes {best.passes} of {len(routes)} "
+        f"(the table: {passing})."
+    )
+
+
+def compared(ours: Decimal, theirs: Decimal) -> str:
+    """Say how much dearer or cheaper theirs is than ours."""
+    if ours == theirs:
+        return "the same"
+    if not ours:
+        return "while the table costs nothing"
+    more = theirs / ours - 1
+    if more >= 1:
+        return f"{theirs / ours:.1f} times as much"
+    return f"{percent(abs(float(more)))} {'more' if more > 0 else 'less'}"
+
+
+def worth(table: Table, spend: Spend) -> str:
+    """Say whether routing is worth it: do the choices differ, and when is the evaluation paid back."""
+    chosen = {route.chosen for route in table.routes.values()}
+    if len(chosen) == 1:
+        return f"Every class chose {next(iter(chosen))}: one model for all is as good, and routing saves nothing here."
+    ours, evaluation = table_cost(table), spend.paid_usd + spend.cached_usd
+    best = next((one for one in constants(table) if one.passes == len(priced(table)) == len(table.routes)), None)
+    if ours is None or best is None:
+        return "Whether routing pays cannot be computed: no single candidate was measured on every class and passed it."
+    saved = best.cost_usd - ours
+    if saved <= 0:
+        return f"Routing saves nothing: always {best.candidate} passes every class and costs no more than the table."
+    requests = int((evaluation / saved).to_integral_value(ROUND_UP))
+    return (
+        f"Against always {best.candidate}, which passes every class too, the table saves {usd(saved * THOUSAND)} per "
+        f"1,000 requests: the evaluation, {usd(evaluation)} without its cache, is paid back after "
+        f"{plural(requests, 'request')}."
+    )
+
+
+# --- what asks for attention ------------------------------------------------------------------------------------------
+
+
+def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
+    """List what a reviewer must know first: classes that do not pass, foreign models, evidence that does not fit."""
+    found = [_not_passing(route) for route in table.routes.values() if not route.passing]
+    found += [flag for route in table.routes.values() for flag in _foreign(route, table)]
+    found += [flag for route in table.routes.values() for flag in _loose(route, runs)]
+    known = {run.header.run_id for run in runs}
+    if all(route.run_id in known for route in table.routes.values()):
+        found += [Flag(what="The counts differ", text=f"{text}.") for text in answers.disagreements()]
+    if table.mode == "point":
+        text = "Every verdict compares the score on these cases with the bar; it promises nothing about other traffic."
+        found.append(Flag(what="Scores only", text=text))
+    return found
+
+
+def _not_passing(route: Route) -> Flag:
+    serves = f"No candidate passed the bar of {as_written(route.bar)}; {route.chosen} serves without having passed."
+    return Flag(what=route.task_class, text=f"{serves} {remedy(route)}", task_class=route.task_class)
+
+
+def remedy(route: Route) -> str:
+    """Say what would make a class pass that does not: more cases, how many, or something other than cases."""
+    judged = [(one.candidate, one.judgement) for one in route.evidence]
+    if not judged:
+        return "Nothing was run: evaluate this class."
+    if route.bar >= 1:
+        return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
+    too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
+    if too_few:
+        need, n = min(too_few), judged[0][1].n
+        return f"The set is too small: {n} cases could not prove it with a perfect score; at least {need} are needed."
+    needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
+    if needs:
+        need, name, one = min(needs, key=lambda entry: entry[0])
+        seen = f"if its true pass rate is the {percent(one.score or 0.0)} seen"
+        return f"About {count(need)} cases, instead of {count(one.n)}, would be enough to prove {name}, {seen}."
+    return (
+        "No candidate's score reaches the bar, so more cases will not prove one: improve the prompt, add a stronger "
+        "candidate, or lower the bar."
+    )
+
+
+def _foreign(route: Route, table: Table) -> list[Flag]:
+    one, candidate = chosen_evidence(route), table.candidates.get(route.chosen)
+    if one is None or candidate is None or set(one.served_models) <= {candidate.model}:
+        return []
+    served = ", ".join(one.served_models)
+    text = f"{route.chosen} is pinned to {candidate.model}, but the provider says it served {served}."
+    return [Flag(what=f"{route.task_class}: another model", text=text, task_class=route.task_class)]
+
+
+def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:
+    run = next((one for one in runs if one.header.run_id == route.run_id), None)
+    header = run.header.classes.get(route.task_class) if run else None
+    if run is None or header is None:
+        text = f"The results of run {route.run_id} are not at hand: cases and costs of this class cannot be shown."
+    elif header.digest != route.eval_set_digest:
+        text = f"The table names the eval set {route.eval_set_digest}, run {route.run_id} used {header.digest}."
+    elif not run.header.finished:
+        text = f"Run {route.run_id} was not finished; its verdicts rest on what was there."
+    else:
+        return []
+    return [Flag(what=f"{route.task_class}: evidence", text=text, task_class=route.task_class)]
+
+
+# --- candidates and cases ---------------------------------------------------------------------------------------------
+
+
+def settings(candidate: Candidate) -> str:
+    """What a candidate's pin leaves open: effort, strategy, region."""
+    strategy = candidate.strategy.name.replace("_", " ")
+    if candidate.strategy.samples > 1:
+        strategy += f" \u00d7 {candidate.strategy.samples}"
+    effort = f"effort {candidate.effort}" if candidate.effort else ""
+    return " \u00b7 ".join(part for part in (effort, strategy, candidate.region) if part)
+
+
+def mishaps(one: Evidence) -> str:
+    """Count what went wrong besides wrong answers; "" where nothing did."""
+    kinds = {"failed": one.failed, "unscored": one.unscored, "refused": one.refused, "cut off": one.truncated}
+    return ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
+
+
+def why(one: Result, pass_at: float | None) -> str:
+    """Say why a case did not pass."""
+    if one.status is Status.FAILED:
+        return f"the call failed: {one.error}"
+    if one.status is Status.UNSCORED:
+        return f"could not be scored: {one.explanation or one.error}"
+    ended = {StopReason.REFUSAL: "refused", StopReason.MAX_TOKENS: "cut off at the token limit"}
+    least = "" if pass_at is None else f" of {pass_at:g} needed"
+    scored = "" if one.score is None else f"score {one.score:g}{least}"
+    said = [ended.get(one.stop_reason or StopReason.END, ""), one.explanation or scored]
+    return "; ".join(part for part in said if part) or "no reason given"

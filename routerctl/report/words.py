@@ -1,0 +1,121 @@
+"""Turns numbers and hostile text into what a reader sees: money, percents, seconds, visible control characters.
+
+Pure; knows nothing of tables, runs or HTML. Place: the report's first step.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from routerctl.types import Json
+
+NBSP = "\u00a0"
+# Everything outside printable ASCII is looked up; U+200C and U+200D are ordinary letters' joiners in Persian, Hindi
+# and emoji, and cannot reorder text.
+_LOOK_UP = re.compile("[^\n\t\x20-\x7e\u200c\u200d]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# The names of ASCII; Unicode's control pictures are missing from many fonts.
+_CONTROLS = re.findall(
+    r"\w+",
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI "
+    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US",
+)
+
+
+def usd(amount: Decimal) -> str:
+    """Cents from one dollar on, three significant digits below (so a figure is within 0.5 % of the truth)."""
+    if amount < 0:
+        return f"\u2212{usd(-amount)}"
+    if amount == 0:
+        return "$0"
+    places = 2 if amount >= 1 else 2 - amount.adjusted()
+    digits, _, decimals = f"{amount:,.{places}f}".partition(".")
+    return f"${digits}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def percent(share: float) -> str:
+    """One decimal; never `100.0%` for less than all nor `0.0%` for more than nothing."""
+    return f"{_tenths(share)}%"
+
+
+def _tenths(share: float) -> str:
+    text = f"{share * 100:.1f}"
+    if text == "100.0" and share < 1:
+        return "99.9"
+    return "<0.1" if text == "0.0" and share > 0 else text
+
+
+def spread(interval: tuple[float, float]) -> str:
+    """An interval of shares: `88.1-96.0%` with an en dash."""
+    low, high = interval
+    return f"{_tenths(low)}\u2013{_tenths(high)}%"
+
+
+def odds(probability: float) -> str:
+    """An error probability with three significant digits: `1.25%`."""
+    return f"{probability * 100:.3g}%"
+
+
+def as_written(share: float) -> str:
+    """A share that a person chose (bar, risk), with all its digits: `90%`, `99.95%`."""
+    return f"{share * 100:.10g}%"
+
+
+def seconds(latency_s: float) -> str:
+    """Two significant digits or more: `0.019 s`, `0.19 s`, `1.90 s`, `19.0 s`, `190 s`."""
+    for least, places in ((99.95, 0), (9.995, 1), (0.0995, 2)):  # what rounds up belongs to the next line
+        if latency_s >= least:
+            return f"{latency_s:.{places}f}{NBSP}s"
+    return f"{latency_s:.3f}{NBSP}s"
+
+
+def count(number: int) -> str:
+    """Thousands set off by commas."""
+    return f"{number:,}"
+
+
+def plural(number: int, noun: str, nouns: str | None = None) -> str:
+    """The number with its noun: `1 class`, `1,200 classes`."""
+    return f"{count(number)}{NBSP}{noun if number == 1 else nouns or noun + 's'}"
+
+
+def day_and_time(stamp: str) -> str:
+    """An ISO 8601 stamp to the minute in UTC, which one without an offset is in; any other text stays as it is."""
+    try:
+        when = datetime.fromisoformat(stamp)
+    except ValueError:
+        return stamp
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def visible(text: str) -> str:
+    """Show every character that could hide, reorder or command: controls by their names, others as U+XXXX.
+
+    Lone surrogates go too: they cannot be written as UTF-8. Line feeds and tabs stay.
+    """
+    return _LOOK_UP.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def _shown(match: re.Match[str]) -> str:
+    character = match.group()
+    if unicodedata.category(character) not in _INVISIBLE:
+        return character
+    code = ord(character)
+    name = _CONTROLS[code] if code < len(_CONTROLS) else "DEL" if code == 0x7F else f"U+{code:04X}"
+    return f"\u27e8{name}\u27e9"
+
+
+def as_text(value: Json) -> str:
+    """A case's input or expected answer as text; structures as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def one_line(text: str, width: int) -> str:
+    """The text's beginning on one line of at most `width` characters."""
+    flat = " ".join(text[: 4 * width].split())
+    return flat if len(flat) <= width and len(text) <= 4 * width else flat[: width - 1].rstrip() + "\u2026"

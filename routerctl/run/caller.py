@@ -1,0 +1,88 @@
+"""A request -> a reply from the cache, or from the wire within the spending limit.
+
+What was paid for is in the cache before anybody else sees it. Place: the evaluation line, between a strategy and the
+wire; it knows prices and budgets, not cases or scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from routerctl.cache import ReplyCache, reply_key
+from routerctl.errors import BudgetSpent
+from routerctl.types import Candidate, ProviderSpec, Reply, Request
+
+Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
+Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
+
+
+@dataclass(slots=True, kw_only=True)
+class Spending:
+    """What a run has spent so far; `limit_usd` None = no limit."""
+
+    limit_usd: Decimal | None = None
+    spent_usd: Decimal = Decimal(0)
+    reserved_usd: Decimal = Decimal(0)  # by calls in flight
+    paid_calls: int = 0
+    cached_calls: int = 0
+
+    def reserve(self, amount_usd: Decimal) -> None:
+        """Set the most that a call can cost aside before it is made.
+
+        Raises: BudgetSpent where the limit could be passed.
+        """
+        if self.limit_usd is not None and self.spent_usd + self.reserved_usd + amount_usd > self.limit_usd:
+            raise BudgetSpent(
+                f"the next call could pass the limit of ${self.limit_usd} (spent: ${self.spent_usd:.6f}); "
+                "what was paid for is kept, and running again goes on from there"
+            )
+        self.reserved_usd += amount_usd
+
+    def settle(self, reserved_usd: Decimal, cost_usd: Decimal, calls: int) -> None:
+        """Replace what was set aside by what it cost in truth."""
+        self.reserved_usd -= reserved_usd
+        self.spent_usd += cost_usd
+        self.paid_calls += calls
+
+
+class Caller:
+    """Asks one candidate on behalf of one case; `paid` tells whether any reply had to be paid for."""
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        provider: ProviderSpec,
+        *,
+        call: Call,
+        cache: ReplyCache | None,
+        spending: Spending,
+        ceiling: Ceiling,
+        now: Callable[[], str],
+    ) -> None:
+        self._candidate, self._provider = candidate, provider
+        self._call, self._cache, self._spending, self._ceiling, self._now = call, cache, spending, ceiling, now
+        self.paid = False
+
+    async def ask(self, request: Request) -> Reply:
+        """Give the reply that was paid for before, else call and keep it.
+
+        Raises: BudgetSpent before a call that could pass the limit; ProviderError.
+        """
+        key = reply_key(request, kind=self._provider.kind, base_url=self._provider.base_url)
+        known = self._cache.get(key) if self._cache else None
+        if known is not None:
+            self._spending.cached_calls += 1
+            return known
+        ceiling_usd = self._ceiling(self._candidate, request)
+        self._spending.reserve(ceiling_usd)
+        cost_usd, calls = Decimal(0), 0
+        try:
+            reply = await self._call(self._provider.name, request)
+            cost_usd, calls, self.paid = reply.cost_usd, 1, True
+            if self._cache:
+                self._cache.put(key, reply, created_at=self._now())
+        finally:
+            self._spending.settle(ceiling_usd, cost_usd, calls)
+        return reply

@@ -1,0 +1,269 @@
+"""Eval sets and a run's header -> results, climbing each class's ladder until a candidate passes.
+
+Classes run side by side and share a provider's concurrency. Within a class the cases are asked in planned order and
+the rule sees their outcomes in that order, whatever order the replies come in. Place: the heart of the evaluation
+line; it knows neither the terminal nor the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from routerctl import strategies
+from routerctl.errors import InputError, ProviderError
+from routerctl.prompts import render_prompt
+from routerctl.run.caller import Caller
+from routerctl.scorers import Unscorable, score_reply
+from routerctl.selection import CandidateTest, Reorder, alpha_per_candidate, judge, planned_order
+from routerctl.types import (
+    Answer,
+    Candidate,
+    Case,
+    EvalSet,
+    Judgement,
+    Result,
+    RunHeader,
+    Score,
+    ScorerSpec,
+    Status,
+)
+
+_OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a run as it goes."""
+
+    def result(self, result: Result) -> None:
+        """See one result."""
+
+    def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
+        """See the verdict on one candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One class's eval set with everything resolved that its cases need."""
+
+    eval_set: EvalSet
+    scorer: ScorerSpec  # with absolute paths
+    cases: tuple[Case, ...]  # planned order, cut to n
+
+
+class Evaluation:
+    """One run in progress."""
+
+    def __init__(
+        self,
+        header: RunHeader,
+        *,
+        caller_for: Callable[[Candidate], Caller],
+        keep: Callable[[Result], None],
+        watcher: Watcher,
+        rungs: Sequence[str],
+    ) -> None:
+        """`keep` writes a result down; `rungs` are the candidates to run, a part of the header's ladder."""
+        self._header, self._caller_for, self._keep, self._watcher = header, caller_for, keep, watcher
+        self._rungs = [name for name in header.ladder if name in rungs]
+        self._testing: Counter[str] = Counter()  # provider -> classes that test one of its candidates right now
+        self._failed_in_row: Counter[str] = Counter()  # candidate -> failed cases since the last that did not fail
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Start no further call; those in flight are waited for, since they are paid for."""
+        self._stopping = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping
+
+    async def run(self, jobs: Sequence[Job]) -> None:
+        """Climb the ladders of all classes side by side.
+
+        Raises: ProviderError where every further call would fail too, BudgetSpent, InputError.
+        """
+        climbs = [asyncio.ensure_future(self._climb(job)) for job in jobs]
+        try:
+            await asyncio.gather(*climbs)
+        except BaseException:
+            self.stop()  # the other classes finish what is in flight, then end
+            await asyncio.gather(*climbs, return_exceptions=True)
+            raise
+
+    async def _climb(self, job: Job) -> None:
+        for name in self._rungs:
+            judgement = await self._test(job, self._header.candidates[name])
+            if judgement is None:
+                return
+            self._watcher.verdict(job.eval_set.name, name, judgement)
+            if judgement.verdict.passes and not self._header.full:
+                return
+
+    async def _test(self, job: Job, candidate: Candidate) -> Judgement | None:
+        """Run one candidate's cases until the rule has decided; None where the run was stopped before that."""
+        bar, n = job.eval_set.bar, len(job.cases)
+        alpha = alpha_per_candidate(self._header.risk, len(self._header.ladder))
+        mode, margin = self._header.mode, self._header.margin
+        test = CandidateTest(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+        reorder = Reorder(test, n)
+        passed: dict[int, bool] = {}
+
+        def take(result: Result) -> None:
+            passed[result.index] = result.passed
+            self._keep(result)
+            reorder.put(result.index, result.passed)
+            self._watcher.result(result)
+
+        self._testing[candidate.provider] += 1
+        try:
+            await self._work(job, candidate, take, lambda: test.verdict is not None and not self._header.full)
+        finally:
+            self._testing[candidate.provider] -= 1
+        if test.verdict is None and self._stopping:
+            return None
+        prefix = list(itertools.takewhile(lambda one: one is not None, (passed.get(index) for index in range(n))))
+        return judge([bool(one) for one in prefix], n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+
+    async def _work(
+        self, job: Job, candidate: Candidate, take: Callable[[Result], None], decided: Callable[[], bool]
+    ) -> None:
+        """Keep this class's share of the provider's concurrency busy, in planned order, until decided."""
+        finished: asyncio.Queue[asyncio.Task[Result]] = asyncio.Queue()
+        flying: set[asyncio.Task[Result]] = set()
+        problem: BaseException | None = None
+        index = 0
+        while True:
+            wanted = not (decided() or self._stopping or problem)
+            while wanted and index < len(job.cases) and len(flying) < self._share(candidate.provider):
+                task = asyncio.ensure_future(self._case(job, candidate, index))
+                flying.add(task)
+                task.add_done_callback(finished.put_nowait)
+                index += 1
+            if not flying:
+                break
+            task = await finished.get()
+            flying.discard(task)
+            if error := task.exception():
+                problem = problem or error
+            else:
+                take(task.result())
+        if problem:
+            raise problem
+
+    def _share(self, provider: str) -> int:
+        """How many of a class's cases may be in flight: together the classes fill the provider's concurrency."""
+        return math.ceil(self._header.providers[provider].concurrency / max(1, self._testing[provider]))
+
+    async def _case(self, job: Job, candidate: Candidate, index: int) -> Result:
+        """Ask and score one case.
+
+        Raises: ProviderError where the failure is one that ends the run, BudgetSpent.
+        """
+        case, caller = job.cases[index], self._caller_for(candidate)
+        prompt = render_prompt(job.eval_set.prompt, case.input)
+        try:
+            answer = await strategies.answer(caller.ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
+        except ProviderError as error:
+            self._failed_in_row[candidate.name] += 1
+            if error.ends_run:
+                raise
+            if self._failed_in_row[candidate.name] >= _OUTAGE:
+                raise type(error)(
+                    f"{candidate.name}: {_OUTAGE} cases in a row failed, the last one: {error.problem}; "
+                    "this is an outage, not evidence. What was paid for is kept, running again goes on from there",
+                    provider=error.provider,
+                    status=error.status,
+                ) from None
+            return _failed(job, candidate, index, error)
+        self._failed_in_row[candidate.name] = 0
+        return await _scored(job, candidate, index, answer, cached=not caller.paid)
+
+
+async def _scored(job: Job, candidate: Candidate, index: int, answer: Answer, *, cached: bool) -> Result:
+    """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
+    case = job.cases[index]
+    status, error = Status.SCORED, ""
+    score: Score | None = None
+    try:
+        score = await asyncio.to_thread(score_reply, job.scorer, answer.text, case.expected)
+    except Unscorable as problem:
+        status, error = Status.UNSCORED, str(problem)
+    return Result(
+        task_class=job.eval_set.name,
+        candidate=candidate.name,
+        case_id=case.id,
+        index=index,
+        input=case.input,
+        expected=case.expected,
+        status=status,
+        passed=score is not None and score.value >= job.eval_set.pass_at,
+        score=score.value if score else None,
+        extracted=score.extracted if score else None,
+        explanation=score.explanation if score else "",
+        reply=answer.text,
+        stop_reason=answer.stop_reason,
+        served_model=answer.replies[-1].served_model,
+        calls=len(answer.replies),
+        input_tokens=sum(reply.usage.input_tokens for reply in answer.replies),
+        output_tokens=sum(reply.usage.output_tokens for reply in answer.replies),
+        cost_usd=answer.cost_usd,
+        latency_s=answer.latency_s,
+        cached=cached,
+        error=error,
+    )
+
+
+def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError) -> Result:
+    case = job.cases[index]
+    return Result(
+        task_class=job.eval_set.name,
+        candidate=candidate.name,
+        case_id=case.id,
+        index=index,
+        input=case.input,
+        expected=case.expected,
+        status=Status.FAILED,
+        passed=False,
+        score=None,
+        extracted=None,
+        explanation="",
+        reply="",
+        stop_reason=None,
+        served_model=None,
+        calls=0,
+        input_tokens=0,
+        output_tokens=0,
+        cost_usd=Decimal(0),
+        latency_s=None,
+        cached=False,
+        error=f"{type(error).__name__}: {error}",
+    )
+
+
+def plan_jobs(eval_sets: Sequence[EvalSet], scorers: Mapping[str, ScorerSpec], seed: int) -> tuple[Job, ...]:
+    """Put each eval set's cases into their planned order.
+
+    Raises: InputError where the exact rule would not be true of a set: unequal weights, dependent cases.
+    """
+    for eval_set in eval_sets:
+        if len({case.weight for case in eval_set.cases}) > 1:
+            raise InputError("cases of unequal weight cannot be judged yet; leave `weight` out", file=eval_set.file)
+        clusters = [case.cluster for case in eval_set.cases if case.cluster is not None]
+        if len(set(clusters)) < len(clusters):
+            raise InputError("clusters of cases cannot be judged yet; leave `cluster` out", file=eval_set.file)
+    return tuple(
+        Job(
+            eval_set=eval_set,
+            scorer=scorers[eval_set.name],
+            cases=planned_order(eval_set.cases, seed, eval_set.max_cases),
+        )
+        for eval_set in eval_sets
+    )

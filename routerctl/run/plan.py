@@ -1,0 +1,118 @@
+"""A project and its eval sets -> the header of a run.
+
+Place: the evaluation line, before the first call: whatever can be refused (an alias, a model without a price) is
+refused here, when nothing has been paid yet.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+
+from routerctl.costs import price_of
+from routerctl.errors import InputError
+from routerctl.project import PROJECT_FILE, Project
+from routerctl.providers.pins import alias_problem
+from routerctl.results import new_run_id
+from routerctl.run.evaluate import Job
+from routerctl.types import Candidate, ClassHeader, Price, ProviderSpec, RunHeader
+from routerctl.weights import digests_of, pin_of
+
+_SOFTWARE = ("routerctl", "anthropic", "openai", "xllamacpp", "genai-prices", "numpy", "scipy")
+
+
+def make_header(project: Project, jobs: Sequence[Job], *, ladder: str | None, full: bool, created_at: str) -> RunHeader:
+    """Write down everything needed to say later what a number of this run was.
+
+    Raises: InputError for an unknown ladder, an alias in place of a pinned id, or a model without a price.
+    """
+    ladder_name, rungs = project.ladder_named(ladder)
+    candidates = {name: pinned_candidate(project, name) for name in rungs}
+    providers = {item.provider: project.providers[item.provider] for item in candidates.values()}
+    return RunHeader(
+        run_id=new_run_id(created_at, repr((ladder_name, sorted(job.eval_set.digest for job in jobs)))),
+        created_at=created_at,
+        finished=False,
+        seed=project.seed,
+        mode=project.mode,
+        risk=project.risk,
+        margin=project.margin,
+        full=full,
+        ladder_name=ladder_name,
+        ladder=rungs,
+        providers=providers,
+        candidates=candidates,
+        prices=prices_of(project, candidates, date.fromisoformat(created_at[:10])),
+        classes={job.eval_set.name: _class_header(job) for job in jobs},
+        software=_software(candidates, providers),
+    )
+
+
+def pinned_candidate(project: Project, name: str) -> Candidate:
+    """Give a candidate whose model id pins its weights: a local one by its file's digest.
+
+    Raises: InputError for an id that may move to other weights, naming the pinned one.
+    """
+    candidate = project.candidates[name]
+    provider = project.providers[candidate.provider]
+    if provider.kind == "local":
+        return replace(candidate, model=pin_of(candidate.model))
+    pinned = alias_problem(candidate.model, provider.kind)
+    if pinned:
+        raise InputError(
+            f"candidates.{candidate.name}.model: {candidate.model!r} is an alias that may move; "
+            f"write the pinned id {pinned!r}",
+            file=PROJECT_FILE,
+        )
+    return candidate
+
+
+def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
+    """Find the price of each candidate's model on a day.
+
+    Raises: InputError for a model without a price.
+    """
+    stated = {
+        (item.provider, item.model): Price(
+            date=item.date,
+            source=f"{PROJECT_FILE}: {item.source}",
+            input_mtok_usd=item.input_mtok_usd,
+            output_mtok_usd=item.output_mtok_usd,
+            cache_read_mtok_usd=item.cache_read_mtok_usd,
+            cache_write_mtok_usd=item.cache_write_mtok_usd,
+        )
+        for item in project.prices
+    }
+    return {
+        name: price_of(project.providers[item.provider], item.model, stated, on) for name, item in candidates.items()
+    }
+
+
+def _class_header(job: Job) -> ClassHeader:
+    eval_set = job.eval_set
+    return ClassHeader(
+        task_class=eval_set.name,
+        description=eval_set.description,
+        digest=eval_set.digest,
+        bar=eval_set.bar,
+        pass_at=eval_set.pass_at,
+        n=len(job.cases),
+        prompt=eval_set.prompt,
+        reply=eval_set.reply,
+        scorer=eval_set.scorer,
+    )
+
+
+def _software(candidates: Mapping[str, Candidate], providers: Mapping[str, ProviderSpec]) -> dict[str, str]:
+    found = {"python": platform.python_version(), "platform": f"{sys.platform} {platform.machine()}"}
+    for package in _SOFTWARE:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # an extra that is not installed made no number either
+            continue
+    local = [item.model for item in candidates.values() if providers[item.provider].kind == "local"]
+    return found | digests_of(local)

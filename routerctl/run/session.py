@@ -1,0 +1,186 @@
+"""`routerctl eval` as one function: project -> plan -> cache, wire and writer opened -> results under reports/.
+
+Place: the end of the evaluation line's first half. It opens and closes what a run needs; the climbing itself is
+`evaluate`, the terminal is the caller's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from routerctl.cache import ReplyCache
+from routerctl.codec import nearest
+from routerctl.costs import Pricer
+from routerctl.errors import InputError
+from routerctl.evalsets import load_eval_sets, scorer_at
+from routerctl.project import PROJECT_FILE, Project, load_project
+from routerctl.providers.base import Outside, Provider, Wire
+from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
+from routerctl.run.caller import Caller, Spending
+from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
+from routerctl.run.evaluate import Evaluation, Job, Watcher, plan_jobs
+from routerctl.run.plan import make_header
+from routerctl.types import Candidate, ProviderSpec, RunHeader
+
+STATE_FOLDER = ".routerctl"
+CACHE_FILE = "cache.sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalOptions:
+    """What the user asked of one run."""
+
+    ladder: str | None = None
+    only: tuple[str, ...] = ()  # task classes; () = all
+    candidates: tuple[str, ...] = ()  # of the ladder; () = all
+    full: bool = False
+    max_cost_usd: Decimal | None = None
+    use_cache: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A run that can start: everything the user wrote has been checked."""
+
+    project: Project
+    header: RunHeader
+    jobs: tuple[Job, ...]
+    rungs: tuple[str, ...]  # candidates to run
+    options: EvalOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A run that has ended; `interrupted` = the user stopped it."""
+
+    header: RunHeader
+    folder: Path
+    spending: Spending
+    interrupted: bool
+
+
+def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> Planned:
+    """Check everything and write the run's header, without a call.
+
+    Raises: InputError.
+    """
+    project = load_project(root)
+    eval_sets = load_eval_sets(root, options.only)
+    jobs = plan_jobs(eval_sets, {item.name: scorer_at(item, root) for item in eval_sets}, project.seed)
+    header = make_header(project, jobs, ladder=options.ladder, full=options.full, created_at=utc_text(now()))
+    for name in options.candidates:
+        if name not in header.ladder:
+            known = nearest(name, header.ladder)
+            raise InputError(f"no candidate {name!r} on ladder {header.ladder_name!r}{known}", file=PROJECT_FILE)
+    rungs = tuple(name for name in header.ladder if not options.candidates or name in options.candidates)
+    return Planned(project=project, header=header, jobs=jobs, rungs=rungs, options=options)
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def estimate_run(planned: Planned) -> list[Estimate]:
+    """Estimate each class x candidate of a planned run."""
+    with _cache(planned) as cache:
+        estimator = Estimator(planned.header, cache=cache, latencies_s=_latencies(planned.project.root, planned.rungs))
+        return [estimator.estimate(job, name) for job in planned.jobs for name in planned.rungs]
+
+
+def _latencies(root: Path, rungs: Sequence[str]) -> dict[str, float]:
+    """Give each candidate's median seconds a case in the newest run that has it."""
+    latencies: dict[str, float] = {}
+    for folder in run_folders(root)[:5]:
+        run = read_run(folder)
+        for name in rungs:
+            seconds = sorted(
+                item.latency_s for item in run.results if item.candidate == name and item.latency_s is not None
+            )
+            if seconds and name not in latencies:
+                latencies[name] = seconds[len(seconds) // 2]
+    return latencies
+
+
+@contextmanager
+def _cache(planned: Planned) -> Iterator[ReplyCache | None]:
+    if not planned.options.use_cache:
+        yield None
+        return
+    with ReplyCache(planned.project.root / STATE_FOLDER / CACHE_FILE) as cache:
+        yield cache
+
+
+async def run_eval(
+    planned: Planned,
+    watcher: Watcher,
+    outside: Outside,
+    *,
+    spending: Spending,
+    now: Callable[[], datetime],
+    ready: dict[str, Provider] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
+) -> Finished:
+    """Run what was planned and write it down.
+
+    The first Ctrl-C stops further calls and waits for those in flight (`on_stop` is told); the second ends at once.
+    Raises: ProviderError, BudgetSpent, InputError; whatever was paid for is in the cache and the results then, too.
+    """
+    header = planned.header
+    pricers, ceiling = pricers_of(header), ceiling_of(header)
+    by_model = {(header.candidates[name].provider, header.candidates[name].model): pricers[name] for name in pricers}
+
+    def pricer_for(spec: ProviderSpec, model: str) -> Pricer:
+        return by_model[spec.name, model]
+
+    with _cache(planned) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
+        async with Wire(header.providers.values(), outside, pricer_for, ready=ready) as wire:
+
+            def caller_for(candidate: Candidate) -> Caller:
+                return Caller(
+                    candidate,
+                    header.providers[candidate.provider],
+                    call=wire.call,
+                    cache=cache,
+                    spending=spending,
+                    ceiling=ceiling,
+                    now=lambda: utc_text(now()),
+                )
+
+            evaluation = Evaluation(
+                header, caller_for=caller_for, keep=writer.append, watcher=watcher, rungs=planned.rungs
+            )
+            with _stop_on_interrupt(evaluation, on_stop):
+                await evaluation.run(planned.jobs)
+        finished = replace(header, finished=not evaluation.stopped)
+        writer.write_header(finished)
+        return Finished(header=finished, folder=writer.folder, spending=spending, interrupted=evaluation.stopped)
+
+
+@contextmanager
+def _stop_on_interrupt(evaluation: Evaluation, on_stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C stop the run between calls; a second one cancels it. Only in the main thread are there signals."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def interrupted() -> None:
+        if evaluation.stopped and task:
+            task.cancel()
+        evaluation.stop()
+        on_stop()
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupted)
+    except (NotImplementedError, RuntimeError, ValueError):  # Windows, or not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,123 @@
+"""A scorer's name -> the scorer; a reply and what was expected -> a `Score`.
+
+A scorer is a few small functions and one line in the registry below; third parties add theirs, a `Scorer`, under the
+entry point group `routerctl.scorers`. Place: the arithmetic floor, between replies and results. It knows nothing of
+candidates, providers or bars; importing it loads none of the scorers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from routerctl.errors import InputError
+from routerctl.scorers.base import MAX_CHARS, Params, Scorer, Unscorable, nearest, shown
+from routerctl.types import Json, Score, ScorerSpec
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["Params", "Scorer", "Unscorable", "extract", "get_scorer", "score_reply", "scorer_names"]
+
+ENTRY_POINT_GROUP = "routerctl.scorers"
+_EXPLANATION_CHARS = 500
+_BUILT_IN = {
+    "choice": "choice:CHOICE",
+    "contains": "text:CONTAINS",
+    "exact": "text:EXACT",
+    "json_fields": "json_fields:JSON_FIELDS",
+    "json_schema": "json_schema:JSON_SCHEMA",
+    "number": "number:NUMBER",
+    "python": "python_code:PYTHON",
+    "regex": "text:REGEX",
+    "similarity": "text:SIMILARITY",
+    "sql": "sql:SQL",
+    "token_f1": "text:TOKEN_F1",
+}
+
+
+def scorer_names() -> tuple[str, ...]:
+    """Name every scorer there is, built in or installed, in alphabetical order."""
+    return tuple(sorted({*_BUILT_IN, *(point.name for point in _plug_ins())}))
+
+
+@lru_cache(maxsize=64)
+def get_scorer(name: str) -> Scorer:
+    """Load the scorer of this name; a built-in one cannot be replaced by a plug-in.
+
+    Raises: InputError for an unknown name (with the nearest right one) or a plug-in that cannot be loaded.
+    """
+    if name in _BUILT_IN:
+        module, attribute = _BUILT_IN[name].split(":")
+        found: Scorer = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        return found
+    points = [point for point in _plug_ins() if point.name == name]
+    if not points:
+        raise InputError(f"no scorer {name!r}{nearest(name, scorer_names())}")
+    if len({point.value for point in points}) > 1:
+        raise InputError(f"scorer {name!r} is offered by {' and '.join(sorted(point.value for point in points))}")
+    return _load(points[0])
+
+
+def extract(spec: ScorerSpec, text: str) -> str | None:
+    """Find the answer in a reply as canonical text, or None; what is expected plays no part.
+
+    Raises: Unscorable where the scorer fails; InputError for an unknown scorer.
+    """
+    if len(text) > MAX_CHARS:
+        return None
+    scorer = get_scorer(spec.name)
+    try:
+        found = scorer.extract(text, spec.params)
+    except Unscorable:
+        raise
+    except Exception as error:  # third-party code: its fault must not stop a paid run
+        raise Unscorable(f"scorer {spec.name}: {type(error).__name__}: {error}") from error
+    if found is not None and not isinstance(found, str):
+        raise Unscorable(f"scorer {spec.name}: extract gave {type(found).__name__}, not text")
+    return found
+
+
+def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
+    """Score one reply; a reply without an answer scores 0. It blocks while it computes (sql and python: seconds).
+
+    Raises: Unscorable where the scorer cannot decide; InputError for an unknown scorer.
+    """
+    found = extract(spec, text)
+    if found is None:
+        too_long = len(text) > MAX_CHARS
+        return Score(
+            value=0.0,
+            extracted=None,
+            explanation=f"no answer found: more than {MAX_CHARS:,} characters" if too_long else "no answer found",
+        )
+    try:
+        value, explanation = get_scorer(spec.name).score(found, expected, spec.params)
+        value = float(value)
+    except Unscorable:
+        raise
+    except Exception as error:  # third-party code: its fault must not stop a paid run
+        raise Unscorable(f"scorer {spec.name}: {type(error).__name__}: {error}") from error
+    if math.isnan(value):
+        raise Unscorable(f"scorer {spec.name}: gave NaN")
+    return Score(
+        value=min(1.0, max(0.0, value)), extracted=found, explanation=shown(str(explanation), _EXPLANATION_CHARS)
+    )
+
+
+def _plug_ins() -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # 20 ms that a rule-decided route need not spend
+
+    return tuple(entry_points(group=ENTRY_POINT_GROUP))
+
+
+def _load(point: EntryPoint) -> Scorer:
+    try:
+        found = point.load()
+    except Exception as error:  # a broken package may raise anything while it is imported
+        raise InputError(f"scorer {point.name!r} ({point.value}) cannot be loaded: {error}") from error
+    if not isinstance(found, Scorer):
+        raise InputError(f"scorer {point.name!r} ({point.value}) is a {type(found).__name__}, not a Scorer")
+    return found

@@ -1,0 +1,117 @@
+"""A reply -> the query in it -> whether it gives the rows of the reference query.
+
+Place: one scorer of `routerctl.scorers`; `task_sql` runs the queries, in a limited child. SQLite's dialect. Column
+names are ignored, their order is not. A query right on this database may be wrong on another: the setup script's rows
+must tell right from wrong. `date('now')` reads the clock and has no place in a reference.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from routerctl.scorers.base import Params, Scorer, Unscorable, fenced, only
+from routerctl.scorers.limited import Limits, run_limited
+from routerctl.scorers.task_sql import FAULTS, has_order, open_database
+from routerctl.types import Json
+
+_LIMITS = Limits(cpu_s=10, wall_s=60, memory_mb=512)
+_START = re.compile(r"^[ \t`]*((?:SELECT|select|WITH|with|VALUES|values)\b)", re.MULTILINE)
+_LATER_START = re.compile(r"\b((?:SELECT|WITH)\b)")
+_ANY_START = re.compile(r"^[ \t`]*((?:SELECT|WITH|VALUES)\b)", re.MULTILINE | re.IGNORECASE)
+_STATEMENTS = "select with values insert update delete replace create drop alter attach pragma begin commit vacuum"
+_ANOTHER = re.compile(rf"\s*(?:{'|'.join([*_STATEMENTS.split(), *_STATEMENTS.upper().split()])})\b")
+_PIECE = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'|\"[^\"]*\"|;", re.DOTALL)
+# After a blank line only these go on with a query; anything else is prose about it.
+_GOES_ON = re.compile(
+    r"\s*(?:[)(,]|--|/\*|(?:select|from|where|group|order|having|limit|offset|union|except|intersect|window|and|or|on"
+    r"|join|left|right|full|inner|cross|natural|as|with|values)\b)",
+    re.IGNORECASE,
+)
+
+
+def find_query(text: str) -> str | None:
+    """Give the query of a reply, without the final semicolon, or None.
+
+    The first ```sql (or untagged) block; else from the first line that starts with SELECT, WITH or VALUES in one case
+    ("With this query" is prose) to the semicolon, or to the blank line before prose. A second statement is kept:
+    running it fails, as it would for who trusts the reply.
+    """
+    for tag, content in fenced(text):
+        if tag in ("", "sql", "sqlite") and content.strip():
+            return content.strip().removesuffix(";").rstrip() or None
+    start = _START.search(text) or _LATER_START.search(text) or _ANY_START.search(text)
+    if start is None:
+        return None
+    rest = text[start.start(1) :]
+    if text[start.start(1) - 1 : start.start(1)] == "`":
+        rest = rest.split("`", maxsplit=1)[0]
+    return _first_statement(rest).strip().removesuffix(";").rstrip() or None
+
+
+def _first_statement(text: str) -> str:
+    for piece in _PIECE.finditer(text):
+        if piece[0] == ";":
+            return text if _ANOTHER.match(text, piece.end()) else text[: piece.start()]
+    for blank in re.finditer(r"\n[ \t]*\n", text):
+        if not text[: blank.start()].rstrip().endswith((",", "(")) and not _GOES_ON.match(text, blank.end()):
+            return text[: blank.start()]
+    return text
+
+
+def _extract(text: str, _: Params) -> str | None:
+    return find_query(text)
+
+
+def _check(params: Params, expected: Json) -> None:
+    only(params, "setup", "ordered")
+    if params.get("ordered", "auto") not in (True, False, "auto"):
+        raise ValueError(f"ordered: expected true, false or auto, got {params['ordered']!r}")
+    setup = _setup(params)
+    try:
+        connection = open_database(setup)
+    except sqlite3.Error as error:
+        raise ValueError(f"setup: {Path(params['setup']).name}: {error}") from None
+    try:
+        if expected is not None:
+            _check_reference(connection, expected)
+    finally:
+        connection.close()
+
+
+def _check_reference(connection: sqlite3.Connection, expected: Json) -> None:
+    if not isinstance(expected, str) or not expected.strip():
+        raise ValueError(f"expected the reference query as text, got {expected!r}")
+    try:
+        connection.execute(f"EXPLAIN {expected}")  # compiles it, so that a wrong name is found before money is spent
+    except FAULTS as error:
+        raise ValueError(f"the reference query: {error}") from None
+
+
+def _setup(params: Params) -> str:
+    path = params.get("setup")
+    if not isinstance(path, str):
+        raise ValueError("setup: expected the name of an SQL script")  # noqa: TRY004 - what `check` promises
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"setup: {path}: {error}") from None
+
+
+def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
+    wish = params.get("ordered", "auto")
+    ordered = has_order(expected) if wish == "auto" else bool(wish)
+    job = {"setup": _setup(params), "reference": expected, "query": extracted, "ordered": ordered}
+    ended = run_limited("task_sql", job, _LIMITS)
+    if ended.cause == "cpu":
+        return 0.0, ended.why
+    if ended.verdict is None:
+        raise Unscorable(f"sql: the comparison did not finish: {ended.why}")
+    if ended.verdict["broken"]:
+        raise Unscorable(f"sql: the reference query: {ended.verdict['broken']}")
+    problem = ended.verdict["problem"]
+    return (0.0, problem) if problem else (1.0, "same rows")
+
+
+SQL = Scorer(name="sql", extract=_extract, score=_score, check=_check, reads=("setup",))

@@ -1,0 +1,193 @@
+"""Prices and the cost of calls, against numbers worked out by hand and against the price list's own arithmetic."""
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import genai_prices
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routerctl.costs import cost_of, estimate, price_of, pricer_of
+from routerctl.errors import InputError
+from routerctl.types import Price, ProviderSpec, Usage
+
+TODAY = date(2026, 11, 23)
+ANTHROPIC = ProviderSpec(name="anthropic", kind="anthropic")
+OPENAI = ProviderSpec(name="openai", kind="openai")
+FLAT = Price(
+    date="2026-11-01",
+    source="routerctl.yaml: offer 17",
+    input_mtok_usd=Decimal(2),
+    output_mtok_usd=Decimal(10),
+    cache_read_mtok_usd=Decimal("0.2"),
+    cache_write_mtok_usd=Decimal("2.5"),
+)
+
+
+def _cost(spec: ProviderSpec, model: str, usage: Usage, on: date = TODAY) -> Decimal:
+    return cost_of(price_of(spec, model, {}, on), spec, model, usage, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "model", "usage", "usd"),
+    [
+        (ANTHROPIC, "claude-opus-5-5", Usage(input_tokens=1000, output_tokens=100), "0.006"),
+        # A prompt of up to 100,000 tokens is cheap, one token more makes all of them dearer.
+        (ANTHROPIC, "claude-haiku-5-5", Usage(input_tokens=100_000, output_tokens=1000), "0.0105"),
+        (ANTHROPIC, "claude-haiku-5-5", Usage(input_tokens=100_001, output_tokens=1000), "0.0525005"),
+        # Cached tokens are part of the input: 1000 = 700 fresh + 100 read + 200 written.
+        (
+            ANTHROPIC,
+            "claude-haiku-4-5-20251001",
+            Usage(input_tokens=1000, output_tokens=0, cache_read_tokens=100, cache_write_tokens=200),
+            "0.00096",
+        ),
+        # ... and decide the tier together with the fresh ones.
+        (
+            ANTHROPIC,
+            "claude-haiku-5-5",
+            Usage(input_tokens=100_001, output_tokens=0, cache_read_tokens=100_000),
+            "0.0050005",
+        ),
+        # gpt-4o has a price for reads and none for writes: those cost what input costs.
+        (
+            OPENAI,
+            "gpt-4o-2024-11-20",
+            Usage(input_tokens=1000, output_tokens=10, cache_read_tokens=100, cache_write_tokens=200),
+            "0.002475",
+        ),
+        (OPENAI, "gpt-6-luna", Usage(), "0"),
+    ],
+)
+def test_the_list_prices_calls_exactly(spec: ProviderSpec, model: str, usage: Usage, usd: str) -> None:
+    """A listed model's call costs what the vendor's price page says, tiers and cache prices included."""
+    assert _cost(spec, model, usage) == Decimal(usd)
+
+
+def test_a_price_belongs_to_its_day() -> None:
+    """The same tokens cost what they cost on the day of the price, before and after a vendor lowers it."""
+    usage = Usage(input_tokens=1_000_000 // 10, output_tokens=0)
+    assert _cost(OPENAI, "gpt-5.6-luna", usage, date(2026, 7, 29)) == Decimal("0.1")
+    assert _cost(OPENAI, "gpt-5.6-luna", usage, date(2026, 7, 30)) == Decimal("0.02")
+
+
+def _priced() -> list[tuple[ProviderSpec, str, Price]]:
+    """Every model of both vendors that has a price for both directions: not embeddings, speech and images."""
+    specs = {"anthropic": ANTHROPIC, "openai": OPENAI}
+    found = []
+    for seller in get_snapshot().providers:
+        for model in seller.models if seller.id in specs else ():
+            with suppress(InputError):
+                found.append((specs[seller.id], model.id, price_of(specs[seller.id], model.id, {}, TODAY)))
+    return found
+
+
+PRICED = _priced()
+
+
+@settings(max_examples=15)
+@given(
+    fresh=st.integers(0, 400_000),
+    read=st.integers(0, 100_000),
+    written=st.integers(0, 100_000),
+    out=st.integers(0, 100_000),
+)
+def test_our_cost_is_the_lists_cost(fresh: int, read: int, written: int, out: int) -> None:
+    """For every model of both vendors the cost equals the list's own, and for untiered ones the flat arithmetic too."""
+    counts = {"input_tokens": fresh + read + written, "output_tokens": out}
+    counts |= {"cache_read_tokens": read, "cache_write_tokens": written}
+    for spec, model, price in PRICED:
+        theirs = genai_prices.calc_price(
+            genai_prices.Usage(**counts),
+            model,
+            provider_id=spec.kind,
+            genai_request_timestamp=datetime(2026, 11, 23, tzinfo=UTC),
+        )
+        assert cost_of(price, spec, model, Usage(**counts), 0.0) == theirs.total_price
+        if "tiered" not in price.source:
+            assert cost_of(replace(price, source="stated"), spec, model, Usage(**counts), 0.0) == theirs.total_price
+
+
+def test_the_list_is_not_empty() -> None:
+    """The test above looked at the models of both vendors, tiered and not."""
+    assert len(PRICED) > 80
+    assert {spec.kind for spec, _, _ in PRICED} == {"anthropic", "openai"}
+    assert 10 < sum("tiered" in price.source for _, _, price in PRICED) < len(PRICED) - 10
+
+
+def test_a_stated_price_wins() -> None:
+    """What the user wrote is used instead of the list, under its own date and source."""
+    price = price_of(ANTHROPIC, "claude-opus-5-5", {("anthropic", "claude-opus-5-5"): FLAT}, TODAY)
+    assert price is FLAT
+    usage = Usage(input_tokens=1000, output_tokens=100, cache_read_tokens=500, cache_write_tokens=100)
+    assert cost_of(price, ANTHROPIC, "claude-opus-5-5", usage, 0.0) == Decimal("0.00215")
+
+
+def test_a_stated_price_without_cache_prices_charges_input() -> None:
+    """Cached tokens without a price of their own cost what any input token costs."""
+    bare = replace(FLAT, cache_read_mtok_usd=None, cache_write_mtok_usd=None)
+    usage = Usage(input_tokens=1000, cache_read_tokens=500, cache_write_tokens=100)
+    assert cost_of(bare, ANTHROPIC, "x", usage, 0.0) == Decimal("0.002")
+
+
+@pytest.mark.parametrize(("seconds", "usd"), [(3600.0, "0.9"), (0.1, "0.000025"), (1.0, "0.00025"), (0.0, "0")])
+def test_a_hosted_model_is_priced_by_time(seconds: float, usd: str) -> None:
+    """`usd_per_hour` times the seconds, whatever the tokens."""
+    spec = ProviderSpec(name="gpu", kind="openai", base_url="http://gpu:8000/v1", usd_per_hour=Decimal("0.9"))
+    price = price_of(spec, "qwen2.5-7b", {}, TODAY)
+    assert pricer_of(price, spec, "qwen2.5-7b")(Usage(input_tokens=10**6), seconds) == Decimal(usd)
+    assert price.source == "routerctl.yaml: usd_per_hour of provider gpu"
+
+
+def test_a_time_price_has_no_endless_fraction() -> None:
+    """A cost by time is rounded to a picodollar, so that files do not carry 28 digits of 1/3600."""
+    spec = ProviderSpec(name="gpu", kind="local", usd_per_hour=Decimal("0.1"))
+    assert pricer_of(price_of(spec, "m", {}, TODAY), spec, "m")(Usage(), 0.7) == Decimal("0.000019444444")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ProviderSpec(name="far", kind="openai"),
+        ProviderSpec(name="far", kind="local"),
+        ProviderSpec(name="far", kind="fake"),
+        ProviderSpec(name="far", kind="openai", base_url="http://127.0.0.1:8000/v1"),
+    ],
+    ids=lambda spec: f"{spec.kind}-{spec.base_url}",
+)
+def test_an_unpriced_model_says_what_to_write(spec: ProviderSpec) -> None:
+    """A model without a price is the user's to price, and the error has the lines to add."""
+    with pytest.raises(InputError, match=r"(?s)no price .*'nobody-7b'.*prices:.*provider: far.*usd_per_hour") as caught:
+        price_of(spec, "nobody-7b", {}, TODAY)
+    assert caught.value.file == "routerctl.yaml"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "usd"),
+    [
+        ("https://api.groq.com/openai/v1", "llama-3.3-70b-versatile", "0.59"),  # the list knows the host
+        ("https://gateway.example.org/v1", "gpt-6.1-sol", "2"),  # a gateway to the vendor behind the kind
+    ],
+)
+def test_the_base_url_finds_the_seller(base_url: str, model: str, usd: str) -> None:
+    """The price is that of the host the list knows, else of the vendor whose model id it is."""
+    spec = ProviderSpec(name="x", kind="openai", base_url=base_url)
+    assert price_of(spec, model, {}, TODAY).input_mtok_usd == Decimal(usd)
+
+
+def test_a_locked_price_stands_against_a_newer_list() -> None:
+    """Where the list no longer says what the lock file pinned, the pinned numbers are used."""
+    listed = price_of(ANTHROPIC, "claude-haiku-5-5", {}, TODAY)
+    assert listed.source == f"genai-prices {genai_prices.__version__}, tiered"
+    locked = replace(listed, input_mtok_usd=Decimal("0.2"), source="genai-prices 0.0.1, tiered")
+    assert cost_of(locked, ANTHROPIC, "claude-haiku-5-5", Usage(input_tokens=10**6), 0.0) == Decimal("0.2")
+
+
+def test_an_estimate_is_calls_times_a_call() -> None:
+    """The dry run's figure is the number of calls times the cost of one."""
+    pricer = pricer_of(FLAT, ANTHROPIC, "m")
+    assert estimate(pricer, calls=300, input_tokens=1000, output_tokens=100) == Decimal("0.9")

@@ -1,0 +1,182 @@
+"""Checks on every eval set shipped in evals/: counts, ids, keys, labels, difficulty and near-duplicates."""
+
+import json
+from collections import Counter
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+
+EVALS = Path(__file__).resolve().parent.parent / "evals"
+EVAL_FILES = sorted(EVALS.glob("*.yaml"))
+
+TOP_KEYS = {"schema_version", "description", "prompt", "reply", "scorer", "bar", "cases"}
+PROMPT_KEYS = {"system", "template", "examples"}
+EXAMPLE_KEYS = {"input", "reply"}
+REPLY_KEYS = {"max_tokens", "choices", "json_schema"}
+CASE_KEYS = {"id", "input", "expected", "tags"}
+DIFFICULTIES = ("easy", "medium", "hard")
+
+MIN_CASES = 120
+NEAR_DUPLICATE = 0.5  # Jaccard similarity over sets of character 5-grams
+MAX_NEAR_DUPLICATE_SHARE = 0.02
+MAX_LABEL_SHARE = 0.6
+MIN_DIFFICULTY_SHARE = 0.1
+
+every_eval = pytest.mark.parametrize("path", EVAL_FILES, ids=lambda path: path.stem)
+
+
+@cache
+def load_spec(path):
+    """The eval set in a YAML file."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@cache
+def load_cases(path):
+    """The cases that belong to a YAML file."""
+    lines = (path.parent / load_spec(path)["cases"]).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def as_text(value):
+    """The text of an input; of a mapping, its values in order of key."""
+    if isinstance(value, dict):
+        return "\n".join(str(value[key]) for key in sorted(value))
+    return str(value)
+
+
+def grams(value):
+    """The set of character 5-grams of a lower-cased input."""
+    text = as_text(value).lower()
+    return frozenset(text[i : i + 5] for i in range(max(1, len(text) - 4)))
+
+
+def jaccard(a, b):
+    """The Jaccard similarity of two sets."""
+    return len(a & b) / len(a | b)
+
+
+def near_duplicates(cases):
+    """The ids of cases that have a near-duplicate, and the worst pair as (similarity, case, case)."""
+    sets = [grams(case["input"]) for case in cases]
+    found, worst = set(), (0.0, None, None)
+    for i, j in combinations(range(len(cases)), 2):
+        similarity = jaccard(sets[i], sets[j])
+        if similarity > worst[0]:
+            worst = (similarity, cases[i], cases[j])
+        if similarity >= NEAR_DUPLICATE:
+            found.update((i, j))
+    return found, worst
+
+
+def test_eval_files_are_found():
+    """The folder of eval sets holds at least one, so that the tests below do test something."""
+    assert EVAL_FILES, f"no *.yaml in {EVALS}"
+
+
+def test_no_case_file_is_left_over():
+    """Every case file in the folder is named by exactly one eval set."""
+    named = [load_spec(path)["cases"] for path in EVAL_FILES]
+    assert sorted(named) == sorted(path.name for path in EVALS.glob("*.jsonl"))
+
+
+@every_eval
+def test_spec_has_only_known_keys(path):
+    """The YAML file has all top-level keys of the format and no unknown key at any checked level."""
+    spec = load_spec(path)
+    assert set(spec) == TOP_KEYS
+    assert {"template"} <= set(spec["prompt"]) <= PROMPT_KEYS
+    assert set(spec["reply"]) <= REPLY_KEYS
+    for example in spec["prompt"].get("examples", []):
+        assert set(example) == EXAMPLE_KEYS
+    assert "name" in spec["scorer"]
+    assert 0 < spec["bar"] <= 1
+
+
+@every_eval
+def test_cases_have_exactly_the_allowed_keys(path):
+    """Each case has an id, an input (text or flat mapping), an expected answer and tags, and nothing else."""
+    for case in load_cases(path):
+        assert set(case) == CASE_KEYS, case
+        assert isinstance(case["id"], str), case
+        assert case["id"].strip(), case
+        assert isinstance(case["input"], (str, dict)), case
+        assert as_text(case["input"]).strip(), case
+        if isinstance(case["input"], dict):
+            assert not any(isinstance(value, (dict, list)) for value in case["input"].values()), case
+        assert case["expected"] not in (None, ""), case
+        assert isinstance(case["tags"], list), case
+        assert all(isinstance(tag, str) for tag in case["tags"]), case
+
+
+@every_eval
+def test_there_are_enough_cases(path):
+    """An eval set has at least 120 cases."""
+    assert len(load_cases(path)) >= MIN_CASES
+
+
+@every_eval
+def test_ids_are_unique(path):
+    """No id occurs twice in a class."""
+    repeated = [key for key, count in Counter(case["id"] for case in load_cases(path)).items() if count > 1]
+    assert not repeated
+
+
+@every_eval
+def test_near_duplicates_are_rare(path):
+    """At most 2 % of the cases have a near-duplicate in their class."""
+    cases = load_cases(path)
+    found, (similarity, first, second) = near_duplicates(cases)
+    share = len(found) / len(cases)
+    assert share <= MAX_NEAR_DUPLICATE_SHARE, (
+        f"{share:.1%} of the cases have a near-duplicate: {[cases[i]['id'] for i in sorted(found)]}\n"
+        f"worst pair, Jaccard similarity {similarity:.2f}:\n"
+        f"  {first['id']}: {as_text(first['input'])}\n"
+        f"  {second['id']}: {as_text(second['input'])}"
+    )
+
+
+@every_eval
+def test_no_input_is_given_away_by_an_example(path):
+    """No input equals, or nearly equals, a few-shot example of its class."""
+    for example in load_spec(path)["prompt"].get("examples", []):
+        shown = grams(example["input"])
+        for case in load_cases(path):
+            similarity = jaccard(shown, grams(case["input"]))
+            assert similarity < NEAR_DUPLICATE, (
+                f"Jaccard similarity {similarity:.2f}:\n"
+                f"  example: {as_text(example['input'])}\n"
+                f"  {case['id']}: {as_text(case['input'])}"
+            )
+
+
+@every_eval
+def test_labels_are_choices_and_balanced(path):
+    """Where replies are choices, each answer is one of them, each is used, and none makes up over 60 % of the cases."""
+    spec, cases = load_spec(path), load_cases(path)
+    choices = spec["reply"].get("choices")
+    if choices is None:
+        pytest.skip("free replies: there are no choices")
+    assert len(set(choices)) == len(choices)
+    counts = Counter(case["expected"] for case in cases)
+    assert set(counts) == set(choices)
+    assert {example["reply"] for example in spec["prompt"].get("examples", [])} <= set(choices)
+    label, count = counts.most_common(1)[0]
+    assert count / len(cases) <= MAX_LABEL_SHARE, f"{label}: {count} of {len(cases)}"
+
+
+@every_eval
+def test_difficulty_is_tagged_and_spread(path):
+    """The first tag of each case is its only difficulty, and each difficulty has at least 10 % of the cases."""
+    cases = load_cases(path)
+    for case in cases:
+        assert case["tags"][:1] in [[difficulty] for difficulty in DIFFICULTIES], case["id"]
+        assert not set(case["tags"][1:]) & set(DIFFICULTIES), case["id"]
+    counts = Counter(case["tags"][0] for case in cases)
+    for difficulty in DIFFICULTIES:
+        assert counts[difficulty] / len(cases) >= MIN_DIFFICULTY_SHARE, (
+            f"{difficulty}: {counts[difficulty]} of {len(cases)}"
+        )

@@ -1,0 +1,751 @@
+import hashlib
+import random
+import re
+from base64 import b64encode
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routerctl.report import facts, picture, render_report, sentences, words
+from routerctl.selection import alpha_per_candidate, choose, judge
+from routerctl.types import (
+    Candidate,
+    ClassHeader,
+    Evidence,
+    Example,
+    Price,
+    PromptSpec,
+    ProviderSpec,
+    ReplySpec,
+    Result,
+    Route,
+    Run,
+    RunHeader,
+    ScorerSpec,
+    Status,
+    StopReason,
+    Strategy,
+    Table,
+    Verdict,
+)
+
+# --- a run as a team might have it ------------------------------------------------------------------------------------
+
+CANDIDATES = {
+    "qwen-small": Candidate(name="qwen-small", provider="local", model="qwen2.5-coder-0.5b-instruct-q4_k_m"),
+    "haiku": Candidate(name="haiku", provider="anthropic", model="claude-haiku-5-5", effort="low"),
+    "haiku-vote": Candidate(
+        name="haiku-vote",
+        provider="anthropic",
+        model="claude-haiku-5-5",
+        effort="low",
+        strategy=Strategy(name="self_consistency", samples=5),
+    ),
+    "opus": Candidate(name="opus", provider="anthropic", model="claude-opus-5-5", effort="medium", region="eu"),
+}
+PRICES = {
+    "qwen-small": Price(date="2026-11-01", source="routerctl.yaml: 0.12 USD an hour", usd_per_hour=Decimal("0.12")),
+    "haiku": Price(
+        date="2026-11-01",
+        source="genai-prices 0.2.3",
+        input_mtok_usd=Decimal("0.10"),
+        output_mtok_usd=Decimal("0.50"),
+        cache_read_mtok_usd=Decimal("0.01"),
+        cache_write_mtok_usd=Decimal("0.125"),
+    ),
+    "opus": Price(
+        date="2026-11-01", source="genai-prices 0.2.3", input_mtok_usd=Decimal(4), output_mtok_usd=Decimal(20)
+    ),
+}
+PRICES["haiku-vote"] = PRICES["haiku"]
+LADDER = tuple(CANDIDATES)
+COSTS = {"qwen-small": "0.0000114", "haiku": "0.0000432", "haiku-vote": "0.0002171", "opus": "0.0026133"}
+LATENCY_S = {"qwen-small": 0.34, "haiku": 0.61, "haiku-vote": 0.94, "opus": 2.35}
+# class: description, bar, cases, accuracy of each candidate
+CLASSES = {
+    "classify": ("Say whether a product review is positive, negative or neutral.", 0.8, 150, (0.93, 0.97, 0.97, 0.98)),
+    "extract": ("Extract person, date and total amount as JSON.", 0.8, 150, (0.55, 0.92, 0.95, 0.98)),
+    "sql": ("Write one SQL query for a question about the shop's database.", 0.85, 200, (0.4, 0.83, 0.95, 0.97)),
+    "reading": ("Answer a yes/no question about a short passage.", 0.8, 150, (0.66, 0.86, 0.88, 0.97)),
+    "arithmetic": ("Solve a short word problem; the answer is a number.", 0.95, 200, (0.3, 0.88, 0.93, 0.965)),
+    "plan": ("Break a request into tool calls.", 0.98, 60, (0.5, 0.9, 0.95, 0.98)),
+}
+HOSTILE = (
+    "</script><script>alert('pwned')</script>",
+    '<img src=x onerror="alert(1)">',
+    "\x1b[31mred\x1b[0m and \x07 a bell",
+    "paid \u202e00.001$\u202c to \u2066x\u2069",
+    "NUL \x00 and a lone \ud800 surrogate, zero\u200bwidth\ufeff",
+    "a very long reply " * 600,
+    "]]></style><svg/onload=alert(2)>{{ 7*7 }}",
+    "\u0645\u0631\u062d\u0628\u0627 \u0628\u0643",
+)
+TEXTS = (
+    "The parcel came on Tuesday, two days early, and everything in it was whole. I only wish the manual were shorter.",
+    "How many customers from Lisbon ordered more than three lamps in May?",
+    "Booked for Ines Duarte on 9 May 2025: repair, parts 40, total $65.",
+    "A train leaves at 14:10 with 84 people; 19 get off, 32 get on, and a third of the rest change at noon. How many?",
+)
+
+
+def _result(rng, task_class, candidate, index, *, passed, hostile):
+    text = rng.choice(TEXTS)
+    reply = (
+        HOSTILE[index % len(HOSTILE)] if hostile and not passed else rng.choice(("positive", "no", "42", "SELECT 1"))
+    )
+    status = Status.SCORED if passed or rng.random() > 0.06 else rng.choice((Status.FAILED, Status.UNSCORED))
+    failed, calls = status is Status.FAILED, CANDIDATES[candidate].strategy.samples
+    return Result(
+        task_class=task_class,
+        candidate=candidate,
+        case_id=f"{task_class[:4]}-{index:03d}",
+        index=index,
+        input={"passage": text, "question": "Is it so?"} if task_class == "reading" else text,
+        expected={"name": "Ines Duarte", "amount": 65} if task_class == "extract" else "positive",
+        status=status,
+        passed=passed,
+        score=(1.0 if passed else 0.0) if status is Status.SCORED else None,
+        extracted=reply if status is Status.SCORED else None,
+        explanation="" if passed else f"expected 'positive', found {reply[:40]!r}",
+        reply="" if failed else reply,
+        stop_reason=None if failed else StopReason.END,
+        served_model=None if failed else CANDIDATES[candidate].model,
+        calls=calls,
+        input_tokens=180 * calls,
+        output_tokens=12 * calls,
+        cost_usd=Decimal(COSTS[candidate]) * rng.randrange(70, 131) / 100,
+        latency_s=None if failed else LATENCY_S[candidate] * rng.uniform(0.7, 1.9),
+        cached=rng.random() < 0.3,
+        error="provider: 529 overloaded, 4 attempts" if failed else "",
+    )
+
+
+def _evidence(candidate, judgement, results):
+    counted = results[: judgement.cases]
+    cost, latencies = sum((one.cost_usd for one in counted), Decimal(0)), sorted(r.latency_s or 0 for r in counted)
+    return Evidence(
+        candidate=candidate,
+        judgement=judgement,
+        failed=sum(one.status is Status.FAILED for one in counted),
+        unscored=sum(one.status is Status.UNSCORED for one in counted),
+        refused=0,
+        truncated=0,
+        served_models=(CANDIDATES[candidate].model,) if counted else (),
+        cost_per_case_usd=cost / len(counted) if counted else None,
+        cost_per_accepted_usd=cost / judgement.passes if judgement.passes else None,
+        latency_p50_s=latencies[len(latencies) // 2] if counted else None,
+        latency_p95_s=latencies[int(len(latencies) * 0.95)] if counted else None,
+    )
+
+
+def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, version=7):
+    """A table and its run, 6 classes x 4 candidates; `full`: every candidate meets every case."""
+    rng, alpha = random.Random(seed), alpha_per_candidate(0.05, len(LADDER))  # noqa: S311 - sample data
+    run_id, results, routes, headers = f"2026-11-2{seed % 10}-1c0ffee", [], {}, {}
+    prompt = PromptSpec(
+        system="Answer with one word.", template="{{ input }}", examples=(Example(input="Great!", reply="positive"),)
+    )
+    reply = ReplySpec(max_tokens=64, choices=("positive", "negative", "neutral"))
+    for name, (description, bar, n, accuracies) in CLASSES.items():
+        digest, evidence = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", {}
+        for candidate, accuracy in zip(LADDER, accuracies, strict=True):
+            passed = [rng.random() < accuracy for _ in range(n)]
+            judgement = judge(passed, n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+            made = n if full else min(n, judgement.cases + 4) if judgement.cases else 0
+            rows = [_result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])]
+            results += rows
+            evidence[candidate] = _evidence(candidate, judgement, rows)
+            if judgement.verdict.passes and not full:
+                break
+        chosen, passing, rungs = choose(LADDER, evidence)
+        shared = {"description": description, "prompt": prompt, "reply": reply, "scorer": ScorerSpec(name="choice")}
+        headers[name] = ClassHeader(task_class=name, digest=digest, bar=bar, pass_at=1.0, n=n, **shared)
+        routes[name] = Route(
+            task_class=name,
+            bar=bar,
+            chosen=chosen,
+            passing=passing,
+            rungs=rungs,
+            evidence=tuple(evidence.values()),
+            run_id=run_id,
+            eval_set_digest=digest,
+            **shared,
+        )
+    ladder = {
+        "ladder_name": "default",
+        "ladder": LADDER,
+        "mode": mode,
+        "risk": 0.05,
+        "margin": margin,
+        "seed": seed,
+        "providers": {"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
+        "candidates": CANDIDATES,
+        "prices": PRICES,
+    }
+    header = RunHeader(
+        run_id=run_id,
+        created_at="2026-11-22T14:03:11+00:00",
+        finished=True,
+        full=full,
+        classes=headers,
+        software={"routerctl": "0.1.0", "Python": "3.11.7", "anthropic": "2.12.0", "platform": "Linux x86_64"},
+        **ladder,
+    )
+    table = Table(
+        table_version=version,
+        digest=f"sha256:{hashlib.sha256(run_id.encode()).hexdigest()}",
+        rules=(),
+        default_class=None,
+        routes=routes,
+        **ladder,
+    )
+    return table, [Run(header=header, results=tuple(results))]
+
+
+def _one(route, candidate, **judged):
+    """The route with one candidate's judgement changed."""
+    evidence = tuple(
+        replace(one, judgement=replace(one.judgement, **judged)) if one.candidate == candidate else one
+        for one in route.evidence
+    )
+    return replace(route, evidence=evidence)
+
+
+def _with_route(table, route):
+    return replace(table, routes={**table.routes, route.task_class: route})
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with attributes, open elements, and text."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text, self.stack, self.style = [], [], [], ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if self.stack and self.stack[-1] == "style":
+            self.style += data
+        else:
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join("".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def early():
+    """A run that stopped each test early, with its table."""
+    return sample()
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A run of the full grid, with its table."""
+    return sample(full=True)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [
+        ("0", "$0"),
+        ("0.000012", "$0.000012"),
+        ("0.0000123456", "$0.0000123"),
+        ("0.05", "$0.05"),
+        ("0.84", "$0.84"),
+        ("0.8437", "$0.844"),
+        ("0.9996", "$1.00"),
+        ("1.234", "$1.23"),
+        ("20", "$20.00"),
+        ("1234.5", "$1,234.50"),
+        ("-0.84", "\u2212$0.84"),
+    ],
+)
+def test_money(amount, expected):
+    """Money has cents from a dollar on and three significant digits below."""
+    assert words.usd(Decimal(amount)) == expected
+
+
+@given(st.decimals(min_value="1e-9", max_value="1e6", allow_nan=False, places=12).filter(bool))
+def test_money_stays_within_half_a_percent(amount):
+    """What is printed is within 0.5% of the amount."""
+    printed = Decimal(words.usd(amount).replace("$", "").replace(",", ""))
+    assert abs(printed - amount) <= amount * Decimal("0.005")
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.0, "0.0%"), (0.0001, "<0.1%"), (0.94, "94.0%"), (0.12345, "12.3%"), (0.99999, "99.9%"), (1.0, "100.0%")],
+)
+def test_percents(share, expected):
+    """A percent has one decimal and never claims all or nothing by rounding."""
+    assert words.percent(share) == expected
+
+
+@pytest.mark.parametrize(
+    ("write", "value", "expected"),
+    [
+        (words.spread, (0.881, 0.9604), "88.1\u201396.0%"),
+        (words.spread, (0.0, 0.99999), "0.0\u201399.9%"),
+        (words.as_written, 0.9, "90%"),
+        (words.as_written, 0.9995, "99.95%"),
+        (words.odds, 0.05 / 3, "1.67%"),
+        (words.odds, 0.0125, "1.25%"),
+        (words.seconds, 0.019, "0.019\u00a0s"),
+        (words.seconds, 0.19, "0.19\u00a0s"),
+        (words.seconds, 9.999, "10.0\u00a0s"),
+        (words.seconds, 12.34, "12.3\u00a0s"),
+        (words.seconds, 190.4, "190\u00a0s"),
+        (words.count, 14042, "14,042"),
+        (words.day_and_time, "2026-11-22T14:03:11+00:00", "2026-11-22 14:03 UTC"),
+        (words.day_and_time, "2026-11-22T14:03:11+02:00", "2026-11-22 12:03 UTC"),
+        (words.day_and_time, "2026-11-22T14:03:11", "2026-11-22 14:03 UTC"),
+        (words.day_and_time, "yesterday", "yesterday"),
+        (words.as_text, "plain", "plain"),
+        (words.as_text, {"a": "\u00e9"}, '{\n "a": "\u00e9"\n}'),
+    ],
+)
+def test_other_figures(write, value, expected):
+    """Intervals, chosen shares, odds, seconds, counts, dates and structures read as said."""
+    assert write(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("caf\u00e9 \u6f22\u5b57\ttab\nline", "caf\u00e9 \u6f22\u5b57\ttab\nline"),
+        ("\x1b[31mred\x00\x7f", "\u27e8ESC\u27e9[31mred\u27e8NUL\u27e9\u27e8DEL\u27e9"),
+        ("a\r\nb\rc", "a\nb\u27e8CR\u27e9c"),
+        (
+            "\u202e\u2066\u200b\ufeff\u2028",
+            "".join(f"\u27e8U+{c}\u27e9" for c in ("202E", "2066", "200B", "FEFF", "2028")),
+        ),
+        ("\ud800\x9b", "\u27e8U+D800\u27e9\u27e8U+009B\u27e9"),
+        ("\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645", "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645"),
+    ],
+)
+def test_hidden_characters_are_shown(text, expected):
+    """Controls, overrides, invisible characters and lone surrogates become visible; letters and joiners stay."""
+    assert words.visible(text) == expected
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_shown_text_can_be_written_and_stays(text):
+    """Whatever comes in, UTF-8 can hold what comes out, and showing it twice changes nothing."""
+    shown = words.visible(text)
+    shown.encode()
+    assert words.visible(shown) == shown
+
+
+@given(st.text(max_size=300), st.integers(2, 60))
+def test_one_line(text, width):
+    """A shortened text has no line break and at most the width asked for."""
+    short = words.one_line(text, width)
+    assert len(short) <= width
+    assert "\n" not in short
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+POINTS = st.lists(
+    st.builds(
+        picture.Point,
+        name=st.text("abc-<&\"'4.", min_size=1, max_size=40),
+        cost_usd=st.sampled_from(["0", "0.00001", "0.00002", "0.0003", "0.02", "1"]).map(Decimal),
+        score=st.floats(0, 1),
+        interval=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ends: (min(ends), max(ends))),
+        verdict=st.sampled_from(Verdict),
+        chosen=st.booleans(),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(POINTS, st.floats(0.05, 1))
+@settings(deadline=None, max_examples=60)
+def test_every_picture_is_xml_that_names_each_candidate(points, bar):
+    """Any points, costs of zero and equal ones too, give well-formed SVG, one mark each, all within the picture."""
+    drawn = ElementTree.fromstring(f'<x xmlns:xlink="l">{picture.scatter(points, bar=bar, title="t<&")}</x>')  # noqa: S314 - our own
+    marks = list(drawn.iter("use"))
+    assert len(marks) == len(points)
+    for mark in marks:
+        assert picture.LEFT - 9 <= float(mark.get("x")) <= picture.RIGHT
+        assert picture.TOP - 9 <= float(mark.get("y")) <= picture.BOTTOM
+    titles = [element.text for element in drawn.iter("title")]
+    assert all(any(title.startswith(point.name) for title in titles) for point in points)
+
+
+@given(st.lists(st.tuples(st.floats(60, 530), st.floats(20, 270), st.integers(1, 30)), min_size=1, max_size=8))
+@settings(deadline=None, max_examples=60)
+def test_labels_do_not_collide(spots):
+    """No label meets a mark or another label, all lie in the plotting area, and up to eight candidates each get one."""
+    marks = [picture.Box(x - 9, y - 9, x + 9, y + 9) for x, y, _ in spots]
+    labels = picture.place_labels(["m" * length for *_, length in spots], marks, [], y_bar=60.0)
+    assert None not in labels
+    for place, label in enumerate(labels):
+        assert label.left >= picture.LEFT
+        assert label.right <= picture.RIGHT
+        assert label.top >= picture.TOP
+        assert label.bottom <= picture.BOTTOM
+        assert not any(label.meets(other) for other in [*marks, *labels[:place]])
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_cost_is_compared_with_the_best_constant(whole):
+    """The sentence gives the mean cost over measured classes and the candidate that passes most of them cheapest."""
+    table, _ = whole
+    routes = {
+        name: replace(
+            _one(_one(route, "haiku", verdict=Verdict.PROVEN), "opus", verdict=Verdict.PROVEN),
+            chosen="qwen-small" if name == "classify" else "haiku",
+            passing=True,
+        )
+        for name, route in table.routes.items()
+        if name in ("classify", "extract")
+    }
+    costs = {"qwen-small": "0.0001", "haiku": "0.0003", "haiku-vote": "0.001", "opus": "0.002"}
+    for name, route in routes.items():
+        priced = tuple(replace(one, cost_per_case_usd=Decimal(costs[one.candidate])) for one in route.evidence)
+        routes[name] = replace(route, evidence=priced)
+    said = sentences.cost(replace(table, routes=routes))
+    assert said == (
+        "1,000 requests spread evenly over the classes cost $0.20 with this table. The best single candidate measured "
+        "on all of them, haiku, would cost $0.30, 50.0% more, and passes 2 of 2 (the table: 2)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("0.2", "0.2", "the same"),
+        ("0.2", "0.3", "50.0% more"),
+        ("0.2", "0.1", "50.0% less"),
+        ("0.2", "2.5", "12.5 times as much"),
+        ("0", "2.5", "while the table costs nothing"),
+    ],
+)
+def test_costs_in_comparison(ours, theirs, expected):
+    """The other cost is given against the table's own."""
+    assert sentences.compared(Decimal(ours), Decimal(theirs)) == expected
+
+
+def test_without_a_common_candidate_there_is_no_comparison(early):
+    """Where no candidate was measured on every class the sentence says so and compares with nothing."""
+    table, _ = early
+    routes = {
+        name: replace(r, evidence=(facts.chosen_evidence(r),)) for name, r in table.routes.items() if name != "plan"
+    }
+    assert "No single candidate was measured on every class" in sentences.cost(replace(table, routes=routes))
+
+
+def test_one_choice_for_all_needs_no_routing(early):
+    """A table that chose one candidate everywhere says that routing saves nothing."""
+    table, runs = early
+    only = replace(table, routes={"classify": table.routes["classify"]})
+    spend = facts.Answers(only, runs).spend("classify", 600)
+    assert "one model for all is as good" in sentences.worth(only, spend)
+
+
+def test_the_evaluation_is_paid_back_after_so_many_requests(whole):
+    """Break-even is the evaluation's cost, cache included, over what a request saves, rounded up."""
+    table, runs = whole
+    routes = {name: table.routes[name] for name in ("classify", "extract", "sql")}
+    routes = {
+        name: _one(_one(r, "opus", verdict=Verdict.PROVEN), "haiku-vote", verdict=Verdict.BELOW)
+        for name, r in routes.items()
+    }
+    small = replace(table, routes=routes)
+    assert {r.chosen for r in routes.values()} == {"qwen-small", "haiku", "haiku-vote"}
+    answers = facts.Answers(small, runs)
+    spend = facts.total([answers.spend(name, 600) for name in routes])
+    mean = sum(r.evidence[3].cost_per_case_usd for r in routes.values()) / 3
+    needed = (spend.paid_usd + spend.cached_usd) / (mean - facts.table_cost(small))
+    assert f"after {int(needed) + 1:,}\u00a0requests" in sentences.worth(small, spend)
+
+
+def test_spend_is_the_plain_sum_of_the_results(whole):
+    """Grouped sums equal those of a loop: calls, tokens, money paid and cached, and what came after the stop."""
+    table, runs = whole
+    mine = [one for one in runs[0].results if one.task_class == "sql"]
+    stops = {one.candidate: one.judgement.cases for one in table.routes["sql"].evidence}
+    beyond = [one for one in mine if one.index >= stops[one.candidate]]
+    spend = facts.Answers(table, runs).spend("sql", 800)
+    assert spend == facts.Spend(
+        results=800,
+        grid=800,
+        calls=sum(one.calls for one in mine if not one.cached),
+        cached_calls=sum(one.calls for one in mine if one.cached),
+        input_tokens=sum(one.input_tokens for one in mine),
+        output_tokens=sum(one.output_tokens for one in mine),
+        paid_usd=sum((one.cost_usd for one in mine if not one.cached), Decimal(0)),
+        cached_usd=sum((one.cost_usd for one in mine if one.cached), Decimal(0)),
+        beyond=len(beyond),
+        beyond_usd=sum((one.cost_usd for one in beyond), Decimal(0)),
+    )
+    assert spend.beyond > 0
+
+
+def test_counts_are_recounted_from_the_results(early):
+    """A table whose counts do not come out of its results is flagged by class and candidate; a true one is not."""
+    table, runs = early
+    assert facts.Answers(table, runs).disagreements() == []
+    told = facts.chosen_evidence(table.routes["extract"]).judgement
+    wrong = _with_route(table, _one(table.routes["extract"], table.routes["extract"].chosen, passes=told.passes - 1))
+    (said,) = facts.Answers(wrong, runs).disagreements()
+    assert said.startswith(
+        f"extract, {table.routes['extract'].chosen}: the table says {told.passes - 1} of {told.cases}"
+    )
+
+
+def test_the_last_answer_to_a_case_counts(early):
+    """A case asked again after an interruption counts once, with its last result; both are paid."""
+    table, runs = early
+    first = runs[0].results[0]
+    again = replace(runs[0], results=(replace(first, passed=not first.passed), *runs[0].results))
+    answers, before = facts.Answers(table, [again]), facts.Answers(table, runs)
+    assert answers.disagreements() == []
+    spent, spent_before = (one.spend(first.task_class, 0).results for one in (answers, before))
+    assert spent == spent_before + 1
+
+
+def test_changes_name_what_differs(early):
+    """Between two tables a class is new, removed, or differs in named things; a mere new run is no difference."""
+    table, _ = early
+    route = table.routes["extract"]
+    old = {
+        "classify": replace(table.routes["classify"], run_id="earlier"),
+        "extract": replace(_one(route, route.chosen, verdict=Verdict.NOT_PROVEN), bar=0.7),
+        "gone": route,
+    }
+    previous = replace(table, routes=old)
+    new = replace(table, routes={name: table.routes[name] for name in ("classify", "extract", "sql")})
+    found = {change.task_class: change.what for change in facts.changes(previous, new)}
+    assert found == {
+        "classify": (),
+        "extract": ("other verdict", "other bar"),
+        "sql": ("new class",),
+        "gone": ("class removed",),
+    }
+
+
+# --- sentences --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, None),
+        ({"served_models": ("another-model",)}, "the provider says it served another-model"),
+    ],
+)
+def test_a_foreign_model_is_flagged(early, change, expected):
+    """A chosen candidate that another model answered for is flagged; one served as pinned is not."""
+    table, runs = early
+    route = table.routes["classify"]
+    route = replace(route, evidence=(replace(route.evidence[0], **change), *route.evidence[1:]))
+    found = [flag.text for flag in sentences.flags(_with_route(table, route), runs, facts.Answers(table, runs))]
+    assert any(expected in text for text in found) if expected else not any("pinned" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [({"finished": False}, "was not finished"), ({"run_id": "other"}, "not at hand"), ({"classes": {}}, "not at hand")],
+)
+def test_loose_evidence_is_flagged(early, header, expected):
+    """A run that is unfinished, missing or lacks the class is said at the top, once per class."""
+    table, runs = early
+    changed = [replace(runs[0], header=replace(runs[0].header, **header))]
+    found = [flag.text for flag in sentences.flags(table, changed, facts.Answers(table, changed))]
+    assert sum(expected in text for text in found) == len(table.routes)
+
+
+@pytest.mark.parametrize(
+    ("bar", "judged", "expected"),
+    [
+        (1.0, {"least_cases": None}, "cannot be proven by any number of cases"),
+        (0.98, {"n": 60, "least_cases": 217}, "60 cases could not prove it with a perfect score; at least 217"),
+        (
+            0.9,
+            {"least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
+            "About 301 cases, instead of 200",
+        ),
+        (0.9, {"least_cases": 29, "needed_cases": None}, "No candidate's score reaches the bar"),
+    ],
+)
+def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected):
+    """The remedy is another bar, so many cases, or a better candidate, as the judgements say."""
+    route = early[0].routes["arithmetic"]
+    evidence = (replace(route.evidence[-1], judgement=replace(route.evidence[-1].judgement, **judged)),)
+    assert expected in sentences.remedy(replace(route, bar=bar, evidence=evidence))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"status": Status.FAILED, "error": "529 overloaded"}, "the call failed: 529 overloaded"),
+        ({"status": Status.UNSCORED, "explanation": "no JSON"}, "could not be scored: no JSON"),
+        ({"stop_reason": StopReason.REFUSAL, "explanation": ""}, "refused; score 0.5 of 1 needed"),
+        ({"stop_reason": StopReason.MAX_TOKENS, "explanation": "x"}, "cut off at the token limit; x"),
+        ({"explanation": "", "score": None}, "no reason given"),
+    ],
+)
+def test_why_a_case_did_not_pass(early, change, expected):
+    """Every way not to pass has its words."""
+    plain = {"status": Status.SCORED, "score": 0.5, "stop_reason": StopReason.END}
+    assert sentences.why(replace(early[1][0].results[0], **{**plain, **change}), 1.0) == expected
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_the_page_is_self_contained_and_inert(full):
+    """No script, no handler, no inline style, nothing to load; the policy admits exactly the one style sheet."""
+    page = Page(render_report(*sample(full=full)))
+    assert page.stack == []
+    names = {name for name, _ in page.tags}
+    assert names.isdisjoint(
+        {"script", "img", "link", "iframe", "object", "embed", "base", "form", "image", "foreignobject"}
+    )
+    for _, attributes in page.tags:
+        assert not any(name.startswith("on") or name in ("style", "src", "srcset", "action") for name in attributes)
+        assert all(value.startswith("#") for name, value in attributes.items() if name.endswith("href"))
+    policy = next(a["content"] for _, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert b64encode(hashlib.sha256(page.style.encode()).digest()).decode() in policy
+    assert not re.search(r"url\(|@import|https?:", page.style)
+
+
+def test_every_reference_has_its_target(early):
+    """Links and the verdicts' shapes point at ids that the page has, each id once."""
+    page = Page(render_report(*early))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {attributes["href"][1:] for _, attributes in page.tags if "href" in attributes} <= set(ids)
+
+
+def test_hostile_text_is_shown_as_text(early):
+    """Markup from a model arrives as text, and no control, override or surrogate reaches the file."""
+    table, runs = early
+    route = replace(table.routes["classify"], description='</p><script>x</script>" onclick="y\x1b')
+    html = render_report(_with_route(table, route), runs)
+    html.encode()
+    page = Page(html)
+    for text in (
+        "</script><script>alert('pwned')</script>",
+        '<img src=x onerror="alert(1)">',
+        "{{ 7*7 }}",
+        "\u27e8ESC\u27e9[31mred",
+    ):
+        assert text in page.words
+    assert words.visible(html) == html
+
+
+def test_the_same_input_gives_the_same_bytes():
+    """Neither the clock nor the order of a set reaches the page."""
+    assert render_report(*sample()) == render_report(*sample())
+
+
+def test_long_texts_are_folded_then_cut(early):
+    """A text of 10,800 characters shows 400, folds 1,600 and says how many are left out."""
+    page = Page(render_report(*early))
+    assert len(HOSTILE[5]) == 10800
+    assert "10,400\u00a0more characters" in "".join(page.text)
+    assert "8,800\u00a0characters left out" in "".join(page.text)
+
+
+def test_cases_are_capped_with_the_count_of_the_rest(whole):
+    """At most twenty cases a candidate are shown; the page says how many more did not pass, as the results have it."""
+    table, runs = whole
+    html = render_report(table, runs)
+    missed = {
+        (name, candidate): sum(
+            1 for r in runs[0].results if (r.task_class, r.candidate, r.passed) == (name, candidate, False)
+        )
+        for name in table.routes
+        for candidate in LADDER
+    }
+    assert html.count('<details class="case">') == sum(min(20, number) for number in missed.values())
+    for number in missed.values():
+        if number > 21:
+            assert f"{number - 20}\u00a0further cases that did not pass" in html
+
+
+def test_a_cell_that_was_not_run_says_why(early):
+    """After a candidate that passed the cells say so; a class without a passing one has none."""
+    table, runs = early
+    skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
+    assert skipped > 0
+    assert render_report(table, runs).count("not run: a cheaper one had passed") == skipped
+
+
+def test_what_changed(early):
+    """A first table says so; a second shows candidate, verdict, score and cost before and after."""
+    table, runs = early
+    assert "This is the first table" in render_report(table, runs)
+    before = _with_route(table, replace(table.routes["extract"], chosen="qwen-small"))
+    before = replace(before, table_version=6)
+    page = Page(render_report(table, runs, before)).words
+    assert "Table 6 against table 7: 1\u00a0class differs of 6".replace("\u00a0", " ") in page
+    assert f"qwen-small \u2192 {table.routes['extract'].chosen}" in page
+
+
+@pytest.mark.parametrize(
+    ("mode", "margin", "said"),
+    [
+        ("proven", 0.0, "at most 0.3 choices of this table are expected to be false"),
+        ("margin", 0.03, "an accuracy of the bar less 3% is proven"),
+        ("point", 0.0, "promises nothing about other traffic"),
+    ],
+)
+def test_every_mode_explains_itself(mode, margin, said):
+    """Each mode says what its verdicts mean, and each verdict stands in words beside its shape."""
+    table, runs = sample(mode=mode, margin=margin)
+    page = Page(render_report(table, runs))
+    assert page.stack == []
+    assert said in page.words
+    for route in table.routes.values():
+        assert facts.chosen_evidence(route).judgement.verdict.value in page.words
+
+
+def test_missing_runs_and_classes_leave_a_page_that_says_so(early):
+    """Without its runs, or without any class, the report still renders and invents no figure."""
+    table, _ = early
+    page = Page(render_report(table, []))
+    assert page.stack == []
+    assert "what they cost cannot be shown" in page.words
+    assert Page(render_report(replace(table, routes={}), [])).stack == []
+
+
+def test_a_missing_figure_gives_its_reason(early):
+    """Every em dash that stands for a number carries a reason in its title."""
+    page = Page(render_report(*early))
+    reasons = [attributes.get("title") for name, attributes in page.tags if name == "abbr"]
+    assert reasons
+    assert all(reasons)

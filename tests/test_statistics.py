@@ -1,0 +1,372 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from routerctl.statistics import (
+    ENOUGH,
+    anytime_interval,
+    below_line,
+    korn_graubard_lower,
+    least_cases,
+    log_evidence_below,
+    margin_good_enough,
+    mcnemar_midp,
+    needed_cases,
+    pass_probability,
+    plan,
+    point_plan,
+)
+
+bars = st.floats(0.3, 0.97)
+alphas = st.sampled_from([0.2, 0.05, 0.05 / 3, 0.01])
+
+
+def every_run(made, p):
+    """All 2^n runs of a small plan, walked one by one: (P(pass), expected cases), the slow way."""
+    passed = cases = 0.0
+    for run in itertools.product((0, 1), repeat=made.n):
+        s = 0
+        for t, one in enumerate(run, 1):
+            s += one
+            if s >= made.up[t] or s <= made.low[t]:
+                break
+        chance = p ** sum(run) * (1 - p) ** (made.n - sum(run))
+        passed += chance * (s >= made.up[t])
+        cases += chance * t
+    return passed, cases
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "bar", "alpha", "need"),
+    [(200, 0.9, 0.05, 188), (29, 0.9, 0.05, 29), (28, 0.9, 0.05, 29), (50, 0.95, 0.05, 51), (50, 1.0, 0.05, 51)],
+)
+def test_need(n, bar, alpha, need):
+    """The passes that suffice at the end; n + 1 where no score does."""
+    made = plan(n, bar, alpha)
+    assert made.need == need
+    assert made.decidable == (need <= n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 120), bar=bars, alpha=alphas)
+def test_need_is_the_clopper_pearson_bound(n, bar, alpha):
+    """`need` is the least count whose one-sided Clopper-Pearson lower bound reaches the bar."""
+    need = plan(n, bar, alpha).need
+    if need <= n:
+        assert stats.binom.sf(need - 1, n, bar) <= alpha * (1 + 1e-9)
+    assert stats.binom.sf(need - 2, n, bar) > alpha * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(("n", "bar", "alpha"), [(12, 0.6, 0.1), (14, 0.75, 0.05), (13, 0.5, 0.2), (9, 0.7, 0.05)])
+@pytest.mark.parametrize("p", [0.4, 0.75, 0.95])
+def test_pass_probability_against_every_run(n, bar, alpha, p):
+    """The walk agrees with the enumeration of all 2^n runs, for the sequential test and for the point rule."""
+    for made in (plan(n, bar, alpha), point_plan(n, bar)):
+        assert pass_probability(made, p) == pytest.approx(every_run(made, p), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 150), bar=bars, alpha=alphas)
+def test_the_promise(n, bar, alpha):
+    """Up to the bar a candidate passes with probability at most alpha, nor more often than what is said to be used."""
+    made = plan(n, bar, alpha)
+    assert made.alpha_used <= alpha + 1e-12
+    assert pass_probability(made, bar)[0] <= made.alpha_used + 1e-12
+    assert pass_probability(made, bar - 0.01)[0] <= pass_probability(made, bar)[0] + 1e-12
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(1, 150), bar=bars, alpha=alphas)
+def test_every_plan_is_decided_by_its_last_case(n, bar, alpha):
+    """The lines never overlap and meet at n; undecidable plans are given up before the first case."""
+    for made in (plan(n, bar, alpha), point_plan(n, bar)):
+        assert (made.low < made.up).all()
+        assert made.low[n] == made.up[n] - 1 if made.decidable else made.low[0] == 0
+        assert made.decidable == (made.low[0] < 0)
+        assert (made.up[made.need :] <= made.need).all()  # nothing can be lost any more
+        assert pass_probability(made, 0.9)[1] <= n
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(20, 150), bar=st.floats(0.5, 0.95), alpha=alphas, p=st.floats(0.5, 0.999))
+def test_power_is_that_of_the_fixed_test_or_better_but_for_futility(n, bar, alpha, p):
+    """Early passes only add to what the fixed test passes; giving up hopeless runs takes at most FUTILITY away."""
+    made = plan(n, bar, alpha)
+    fixed = stats.binom.sf(made.need - 1, n, p)
+    assert pass_probability(made, p)[0] >= fixed - 0.05
+
+
+@pytest.mark.parametrize(
+    ("p", "passed", "cases"),
+    [
+        (0.75, 0.0, 39),
+        (0.80, 0.0, 51),
+        (0.85, 0.0, 71),
+        (0.88, 0.008, 94),
+        (0.90, 0.050, 115),
+        (0.94, 0.619, 145),
+        (0.95, 0.821, 135),
+        (0.96, 0.949, 117),
+        (0.98, 1.0, 80),
+    ],
+)
+def test_operating_characteristics(p, passed, cases):
+    """P(pass) and expected cases of n = 200, bar 0.9, alpha 0.05 against figures computed elsewhere and rounded."""
+    got = pass_probability(plan(200, 0.9, 0.05), p)
+    assert got[0] == pytest.approx(passed, abs=2e-3)
+    assert got[1] == pytest.approx(cases, abs=1)
+
+
+def test_early_passes_spend_what_the_last_look_leaves_over():
+    """At n = 200, bar 0.9 the last look uses 0.0320 of 0.05; the early passes use the rest."""
+    made = plan(200, 0.9, 0.05)
+    assert stats.binom.sf(187, 200, 0.9) == pytest.approx(0.0320, abs=5e-5)
+    assert 0.0498 < made.alpha_used <= 0.05
+
+
+@pytest.mark.parametrize(("n", "bar", "alpha"), [(50, 0.8, 0.05), (200, 0.9, 0.05 / 3), (300, 0.95, 0.05)])
+def test_good_enough_passes_nine_times_in_ten(n, bar, alpha):
+    """A candidate of the accuracy called good enough passes with probability 0.9, less at most what futility takes."""
+    made = plan(n, bar, alpha)
+    assert 0.895 < pass_probability(made, made.good_enough)[0] <= 0.9 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("n", "bar", "need"),
+    [(100, 0.55, 55), (10, 0.7, 7), (200, 0.9, 180), (7, 0.5, 4), (20, 0.95, 19), (30, 1.0, 30), (3, 0.1, 1)],
+)
+def test_point_need(n, bar, need):
+    """The point rule needs ceil(bar n) passes; a score equal to the bar reaches it though floats say otherwise."""
+    assert point_plan(n, bar).need == need
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), n=st.integers(1, 60), bar=st.sampled_from([0.5, 0.8, 0.9, 1.0]))
+def test_point_plan_stops_exactly_when_the_answer_is_certain(data, n, bar):
+    """Curtailment: at each look the point plan stops if and only if all futures agree on the answer."""
+    made, t = point_plan(n, bar), data.draw(st.integers(0, n))
+    s = data.draw(st.integers(0, t))
+    assert (s >= made.up[t]) == (s >= made.need)
+    assert (s <= made.low[t]) == (s + n - t < made.need)
+
+
+def test_point_good_enough():
+    """The point rule, too, says which accuracy passes it nine times in ten."""
+    made = point_plan(200, 0.9)
+    assert stats.binom.sf(179, 200, made.good_enough) == pytest.approx(0.9)
+    assert made.alpha_used == pytest.approx(stats.binom.sf(179, 200, 0.9))
+
+
+def test_margin_good_enough_against_every_run():
+    """The accuracy at which a walk passes the proof at some look and the score at the end nine times in ten."""
+    n, bar, proof_bar, alpha = 13, 0.8, 0.55, 0.1
+    proof, need = plan(n, proof_bar, alpha), point_plan(n, bar).need
+    p, passed = margin_good_enough(n, bar, proof_bar, alpha), 0.0
+    for run in itertools.product((0, 1), repeat=n):
+        proven = any(s >= proof.up[t] for t, s in enumerate(itertools.accumulate(run), 1))
+        passed += (proven and sum(run) >= need) * p ** sum(run) * (1 - p) ** (n - sum(run))
+    assert passed == pytest.approx(0.9, abs=1e-6)
+    assert margin_good_enough(5, 0.9, 0.87, 0.05) is None
+
+
+@pytest.mark.parametrize(("n", "bar", "alpha"), [(0, 0.9, 0.05), (10, 0.0, 0.05), (10, 1.1, 0.05), (10, 0.9, 0.0)])
+def test_nonsense_is_refused(n, bar, alpha):
+    """A test without cases, with a bar outside (0, 1] or a certain error is no test."""
+    with pytest.raises(ValueError, match="a test needs"):
+        plan(n, bar, alpha)
+
+
+def test_cached_plans_cannot_be_edited():
+    """A caller that writes into a plan's lines would change the verdicts of all later ones."""
+    with pytest.raises(ValueError, match="read-only"):
+        plan(50, 0.8, 0.05).up[3] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        below_line(50, 0.8, 0.05)[3] = 0
+
+
+# --- how many cases ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bar", "alpha", "cases"),
+    [
+        *(
+            (0.8, 0.05, 14),
+            (0.9, 0.05, 29),
+            (0.95, 0.05, 59),
+            (0.98, 0.05, 149),
+            (0.99, 0.05, 299),
+            (0.999, 0.05, 2995),
+        ),
+        *((0.8, 0.05 / 3, 19), (0.9, 0.05 / 3, 39), (0.95, 0.05 / 3, 80), (0.98, 0.05 / 3, 203), (0.99, 0.05 / 3, 408)),
+        *((0.5, 0.125, 3), (1.0, 0.05, None)),
+    ],
+)
+def test_least_cases(bar, alpha, cases):
+    """A perfect score proves the bar from here on, and the plan agrees on both sides."""
+    assert least_cases(bar, alpha) == cases
+    if cases is not None:
+        assert plan(cases, bar, alpha).decidable
+        assert not plan(cases - 1, bar, alpha).decidable
+
+
+@pytest.mark.parametrize(
+    ("bar", "gain", "at_5", "split_3"),
+    [
+        (0.8, 0.03, 1055, 1515),
+        (0.8, 0.05, 368, 531),
+        (0.8, 0.08, 136, 198),
+        (0.9, 0.03, 558, 809),
+        (0.9, 0.04, 301, 440),
+        (0.9, 0.05, 184, 271),
+        (0.9, 0.08, 59, 90),
+        (0.95, 0.03, 253, 376),
+        (0.95, 0.04, 123, 188),
+    ],
+)
+def test_needed_cases_formula(bar, gain, at_5, split_3):
+    """The printed number is the textbook formula (rounded up here) times what makes it enough."""
+    for alpha, formula in [(0.05, at_5), (0.05 / 3, split_3)]:
+        assert (formula - 1) * ENOUGH < needed_cases(bar, bar + gain, alpha) <= math.ceil(formula * ENOUGH)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
+@pytest.mark.parametrize("bar", [0.8, 0.9, 0.95])
+@pytest.mark.parametrize("gain", [0.03, 0.04])
+def test_needed_cases_are_enough(bar, gain, alpha):
+    """With the printed number of cases, and with some more, the exact power of the test is at least 80 %."""
+    n = needed_cases(bar, bar + gain, alpha)
+    for planned in (n, n + n // 50 + 1):
+        assert pass_probability(plan(planned, bar, alpha), bar + gain)[0] >= 0.8
+
+
+@pytest.mark.parametrize(("bar", "p"), [(0.9, 0.9), (0.9, 0.5), (1.0, 1.0), (0.9, 1.1)])
+def test_needed_cases_where_none_would_do(bar, p):
+    """At or below the bar no number of cases proves it."""
+    with pytest.raises(ValueError, match="no number of cases"):
+        needed_cases(bar, p, 0.05)
+
+
+def test_needed_cases_are_never_fewer_than_the_least():
+    """For a flawless candidate the approximation would print a set size that cannot decide."""
+    assert needed_cases(0.9, 1.0, 0.05) == 29
+
+
+# --- evidence at any stopping time ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("passes", "cases", "bar"), [(3, 10, 0.9), (0, 4, 0.5), (10, 10, 0.8), (85, 100, 0.9)])
+def test_log_evidence_below_against_the_integral(passes, cases, bar):
+    """The closed form is the likelihood ratio averaged over all accuracies below the bar."""
+    p = (np.arange(200_000) + 0.5) / 200_000 * bar
+    ratio = (p / bar) ** passes * ((1 - p) / (1 - bar)) ** (cases - passes)
+    assert log_evidence_below(passes, cases, bar) == pytest.approx(math.log(ratio.mean()), abs=1e-6)
+
+
+def test_log_evidence_below_at_the_edges():
+    """No case is no evidence; one failure refutes "always"; far above the bar there is none, and no warning."""
+    assert log_evidence_below(0, 0, 0.9) == pytest.approx(0)
+    assert log_evidence_below(4, 5, 1.0) == math.inf
+    assert log_evidence_below(5, 5, 1.0) < 0
+    assert log_evidence_below(100_000, 100_000, 0.5) < 0
+
+
+@pytest.mark.parametrize(("bar", "alpha"), [(0.8, 0.05), (0.95, 0.01), (1.0, 0.05)])
+def test_below_line_is_where_the_evidence_suffices(bar, alpha):
+    """At each look the line is the most passes with enough evidence, found by trying all."""
+    line = below_line(40, bar, alpha)
+    for t in range(41):
+        enough = [s for s in range(t + 1) if log_evidence_below(s, t, bar) >= -math.log(alpha)]
+        assert line[t] == max(enough, default=-1)
+
+
+def test_below_is_rarely_said_of_a_candidate_at_the_bar():
+    """Exact: the chance that a candidate at the bar ever meets the line in 400 looks stays within alpha."""
+    bar, alpha, n = 0.9, 0.05, 400
+    line, alive, said = below_line(n, bar, alpha), np.zeros(n + 1), 0.0
+    alive[0] = 1.0
+    for t in range(1, n + 1):
+        alive[1:] = alive[1:] * (1 - bar) + alive[:-1] * bar
+        alive[0] *= 1 - bar
+        said += alive[: line[t] + 1].sum()
+        alive[: line[t] + 1] = 0.0
+    assert 0.001 < said <= alpha
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), cases=st.integers(0, 3000), alpha=alphas)
+def test_anytime_interval_ends_where_the_likelihood_does(data, cases, alpha):
+    """The ends solve Robbins' equation around the observed score; 0 and 1 stay where nothing speaks against them."""
+    passes = data.draw(st.integers(0, cases))
+    low, high = anytime_interval(passes, cases, alpha)
+    assert 0 <= low <= (passes / cases if cases else 0.5) <= high <= 1
+    assert (low == 0) == (passes == 0)
+    assert (high == 1) == (passes == cases)
+    mixture = stats.betabinom.logpmf(passes, cases, 1, 1)
+    for end in (low, high):
+        if 0 < end < 1:
+            assert mixture - stats.binom.logpmf(passes, cases, end) == pytest.approx(-math.log(alpha), abs=1e-5)
+
+
+def test_anytime_interval_holds_at_all_looks_at_once():
+    """Exact: the chance that the true accuracy is ever outside within 100 looks stays within alpha."""
+    p, alpha, n = 0.9, 0.05, 100
+    alive, missed = np.zeros(n + 1), 0.0
+    alive[0] = 1.0
+    for t in range(1, n + 1):
+        alive[1:] = alive[1:] * (1 - p) + alive[:-1] * p
+        alive[0] *= 1 - p
+        for s in range(t + 1):
+            if alive[s] and not anytime_interval(s, t, alpha)[0] <= p <= anytime_interval(s, t, alpha)[1]:
+                missed, alive[s] = missed + alive[s], 0.0
+    assert 0.001 < missed <= alpha
+
+
+# --- clusters and pairs -----------------------------------------------------------------------------------------------
+
+
+def test_korn_graubard_by_hand():
+    """Four clusters of five: design effect, degrees of freedom and Clopper-Pearson put together by hand."""
+    p = 17 / 20
+    design_effect = max(4 / 3 * sum((y - 5 * p) ** 2 for y in (5, 4, 5, 3)) / 400 / (p * (1 - p) / 20), 1)
+    effective = 20 / design_effect * (stats.t.isf(0.05, 19) / stats.t.isf(0.05, 3)) ** 2
+    expected = stats.beta.ppf(0.05, p * effective, effective - p * effective + 1)
+    assert korn_graubard_lower([5, 4, 5, 3], [5] * 4, 0.05) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("passes", "sizes", "bound"),
+    [([5] * 10, [5] * 10, 0.05**0.1), ([0, 0], [5, 5], 0.0), ([5], [5], 0.0), ([], [], 0.0)],
+)
+def test_korn_graubard_at_the_edges(passes, sizes, bound):
+    """All passed: each cluster counts as one case; nothing passed or a single cluster: nothing is known."""
+    assert korn_graubard_lower(passes, sizes, 0.05) == pytest.approx(bound)
+
+
+def test_korn_graubard_never_exceeds_clopper_pearson():
+    """Clusters can only take knowledge away; with one case each almost nothing is lost."""
+    single = stats.binomtest(190, 200, alternative="greater").proportion_ci(0.95).low
+    alone = korn_graubard_lower([1] * 190 + [0] * 10, [1] * 200, 0.05)
+    alike = korn_graubard_lower([5] * 38 + [0] * 2, [5] * 40, 0.05)
+    assert alike < alone <= single
+    assert alone == pytest.approx(single, abs=1e-3)
+
+
+@pytest.mark.parametrize(("broke", "fixed"), [(9, 2), (0, 3), (3, 0), (5, 5), (40, 20)])
+def test_mcnemar_midp(broke, fixed):
+    """The mid-p value is the upper binomial tail less half the probability of what was seen."""
+    expected = stats.binom.sf(broke - 1, broke + fixed, 0.5) - 0.5 * stats.binom.pmf(broke, broke + fixed, 0.5)
+    assert mcnemar_midp(broke, fixed) == pytest.approx(expected)
+
+
+def test_mcnemar_midp_without_a_change():
+    """Where no case changed there is nothing to see."""
+    assert mcnemar_midp(0, 0) == 1.0
