@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -53,15 +53,7 @@ def planned_prefix(results: Iterable[Result]) -> list[Result]:
 
 def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Evidence:
     prefix = planned_prefix(results)
-    judgement = judge(
-        [result.passed for result in prefix],
-        n=of_class.n,
-        bar=of_class.bar,
-        alpha=alpha_per_candidate(header.risk, len(header.ladder)),
-        mode=header.mode,
-        margin=header.margin,
-    )
-    judgement = _rounded(judgement)
+    judgement = _rounded(_judged(prefix, of_class, header))
     used = prefix[: judgement.cases]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
@@ -78,6 +70,20 @@ def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, heade
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
     )
+
+
+def _judged(prefix: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Judgement:
+    try:
+        return judge(
+            [result.passed for result in prefix],
+            n=of_class.n,
+            bar=of_class.bar,
+            alpha=alpha_per_candidate(header.risk, len(header.ladder)),
+            mode=header.mode,
+            margin=header.margin,
+        )
+    except ValueError as error:  # no run writes what the rule refuses: the file was edited
+        raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
 
 def _rounded(judgement: Judgement) -> Judgement:
@@ -109,7 +115,7 @@ def build_table(
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
     """
     _check_agreement(runs)
-    _check_rules(runs, rules, default_class)
+    check_classes(runs, rules, default_class)
     headers = [run.header for run in runs.values()]
     first = headers[0]
     table = Table(
@@ -153,10 +159,14 @@ def _check_agreement(runs: Mapping[str, Run]) -> None:
                 )
 
 
-def _check_rules(runs: Mapping[str, Run], rules: tuple[Rule, ...], default_class: str | None) -> None:
+def check_classes(classes: Container[str], rules: tuple[Rule, ...], default_class: str | None) -> None:
+    """Refuse a rule or a default that names a class which is none.
+
+    Raises: InputError.
+    """
     named = [(f"rule {rule.name!r}", rule.task_class) for rule in rules]
     for who, task_class in [*named, *([("default_class", default_class)] if default_class else [])]:
-        if task_class not in runs:
+        if task_class not in classes:
             raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
 
 

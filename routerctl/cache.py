@@ -9,22 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from routerctl.codec import decode, encode, json_default
+from routerctl.codec import decode, encode, json_text
 from routerctl.errors import InputError
 from routerctl.strict_yaml import Document
-from routerctl.types import Reply, Request
+from routerctl.types import ProviderSpec, Reply, Request
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL)"
-_KEY_VERSION = 1  # raise it when requests are sent differently for the same `Request`
+_KEY_VERSION = 2  # raise it when requests are sent differently for the same `Request`
 
 
-def reply_key(request: Request, *, kind: str, base_url: str | None) -> str:
-    """Digest what decides a reply: the request (its model id is a pin) and the kind and address of the provider."""
-    content = {"v": _KEY_VERSION, "kind": kind, "base_url": base_url, "request": encode(request)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+def reply_key(request: Request, provider: ProviderSpec) -> str:
+    """Digest what decides a reply: the request (its model id is a pin) and how the provider is reached and told to ask.
+
+    Keys keep their order: a model fills a JSON schema in the order of its properties. Where the prompt's shared part
+    ends decides what it costs, not what is replied.
+    """
+    asked = replace(request, prompt=replace(request.prompt, shared=0))
+    where = {"kind": provider.kind, "base_url": provider.base_url, "region": provider.region}
+    content = {"v": _KEY_VERSION, **where, "options": provider.options, "request": encode(asked)}
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
 
 
 class ReplyCache:
@@ -36,7 +43,6 @@ class ReplyCache:
         Raises: InputError where the file is not a cache.
         """
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._database = open_database(path, _SCHEMA)
 
     def get(self, key: str) -> Reply | None:
@@ -44,12 +50,16 @@ class ReplyCache:
         row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        return decode(Reply, Document(file=str(self._path), value=json.loads(row[0]), lines={}))
+        try:
+            value = json.loads(row[0])
+        except ValueError:
+            raise InputError("a reply in it is damaged; move it away", file=str(self._path)) from None
+        return decode(Reply, Document(file=str(self._path), value=value, lines={}))
 
     def put(self, key: str, reply: Reply, *, created_at: str) -> None:
         """Keep a reply; it is on its way to the disk when this returns."""
-        text = json.dumps(encode(reply), default=json_default, ensure_ascii=False)
-        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, created_at, text))
+        row = (key, created_at, json_text(encode(reply)))
+        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
     def __enter__(self) -> ReplyCache:
         """Give the open cache."""
@@ -63,12 +73,16 @@ class ReplyCache:
 
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
-    """Open an SQLite file in WAL mode, each statement its own transaction.
+    """Open an SQLite file in WAL mode, each statement its own transaction, making it and its folder where missing.
 
     NORMAL: a killed process loses nothing, a power cut may lose the last moments (https://sqlite.org/wal.html).
-    Raises: InputError where the file is not a database.
+    Raises: InputError where the file is not a database or cannot be made.
     """
-    database = sqlite3.connect(path, timeout=30, isolation_level=None)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(path, timeout=30, isolation_level=None)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise InputError(f"cannot be opened: {getattr(error, 'strerror', None) or error}", file=str(path)) from None
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")

@@ -12,14 +12,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from routerctl.build import build_table
-from routerctl.codec import encode
+from routerctl.build import build_table, check_classes
+from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import load_eval_sets
-from routerctl.project import Project, load_project
+from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import read_header, read_run, run_folder, run_folders
 from routerctl.run.plan import pinned_candidate, prices_of
+from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import EvalSet, Run, Table
 
@@ -83,6 +84,7 @@ def check_project(root: Path, today: date) -> Checked:
     """
     project = load_project(root)
     eval_sets = load_eval_sets(root)
+    check_classes({item.name for item in eval_sets}, project.rules, project.default_class)
     cases = sum(len(item.cases) for item in eval_sets)
     warnings = list(_candidate_warnings(project, today))
     notes = [
@@ -129,21 +131,39 @@ def _check_follows(root: Path, project: Project, eval_sets: Sequence[EvalSet], t
             runs[name] = read_run(run_folder(root, route.run_id))
         except InputError as error:
             raise GateError(f"{TABLE_FILE}: the evidence of {name} cannot be read: {error}") from None
-    built = build_table(runs, rules=project.rules, default_class=project.default_class, previous=table)
+        if name not in runs[name].header.classes or not runs[name].header.finished:
+            raise GateError(f"{TABLE_FILE}: {name} rests on run {route.run_id}, which did not finish that class")
+    try:
+        built = build_table(runs, rules=project.rules, default_class=project.default_class, previous=table)
+    except InputError as error:
+        raise GateError(f"{TABLE_FILE} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
         raise GateError(f"{TABLE_FILE} does not follow from its evidence: {found}; run `routerctl build-table`")
-    _check_candidates(project, table)
+    _check_settings(project, table)
 
 
-def _check_candidates(project: Project, table: Table) -> None:
-    """Compare the project's candidates with those the evidence was made with.
+def _check_settings(project: Project, table: Table) -> None:
+    """Compare the project with what the evidence was made with.
 
-    Raises: GateError naming the candidate.
+    Raises: GateError naming the setting, the provider or the candidate.
     """
+    for name in ("mode", "risk", "margin", "seed"):
+        if getattr(project, name) != getattr(table, name):
+            was, now = getattr(table, name), getattr(project, name)
+            raise GateError(f"{name} is {now} now, {TABLE_FILE} was built with {was}; run `routerctl eval`")
+    if project.ladders.get(table.ladder_name) != table.ladder:
+        raise GateError(f"ladder {table.ladder_name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
+    for name, provider in table.providers.items():
+        if project.providers.get(name) != provider:
+            raise GateError(f"provider {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
     for name, candidate in table.candidates.items():
         if name not in project.candidates or pinned_candidate(project, name) != candidate:
             raise GateError(f"candidate {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
+    for name, price in table.prices.items():  # the list's prices may move on, those the user states are the user's
+        now = prices_of(project, {name: table.candidates[name]}, date.fromisoformat(price.date))[name]
+        if now != price and any(one.source.startswith(PROJECT_FILE) for one in (now, price)):
+            raise GateError(f"the price of {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
@@ -156,15 +176,17 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
             yield "and more"
             return
         found += 1
-        yield f"{place} is {before!r}, the evidence says {after!r}"
+        yield f"{place} is {shown(before)}, the evidence says {shown(after)}"
 
 
 def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if old.keys() == new.keys() and list(old) != list(new):
+            yield f"the order of {path}", list(old), list(new)
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _walk(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for place, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from _walk(before, after, f"{path}.{place}")
-    elif old != new:
+    elif json_text(old) != json_text(new):  # unlike ==, it tells true from 1
         yield path, old, new

@@ -9,7 +9,9 @@ is never in a file. Place: the files floor; it knows types, not meanings.
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import json
+import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -18,20 +20,13 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from routerctl.errors import nearest
 from routerctl.strict_yaml import Document, PathParts
 
 T = TypeVar("T")
 _KEYS = {"task_class": "class"}
 _KEYED_BY = ("name", "task_class")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Give `; did you mean 'x'?` for the nearest of `words`, or all of them where none is near."""
-    known = sorted(str(item) for item in words)
-    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of: {', '.join(known)}" if known else ""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # --- values -> dataclasses --------------------------------------------------------------------------------------------
@@ -61,7 +56,7 @@ def _decode(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
         return _decode_dataclass(cast(type, kind), data, at, path)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
-        return _plain(data)
+        return _plain(data, at, path)
     if origin in (typing.Union, types.UnionType):
         return _decode_union(arguments, data, at, path)
     if origin is typing.Literal:
@@ -81,6 +76,7 @@ def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> A
     values: dict[str, Any] = {}
     rest = dict(data)
     rest_field = None
+    _check_keys(kind, data, at, path)
     for key, name, hint, field in _fields(kind):
         if field.metadata.get("rest"):
             rest_field = name
@@ -89,11 +85,17 @@ def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> A
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise at.error(path, f"{key!r} is missing")
     if rest_field:
-        values[rest_field] = _plain(rest)
-    elif rest:
-        unknown = next(iter(rest))
-        raise at.error((*path, unknown), f"unknown key{nearest(unknown, [entry[0] for entry in _fields(kind)])}")
+        values[rest_field] = _plain(rest, at, path)
     return kind(**values)
+
+
+def _check_keys(kind: type, data: dict[str, Any], at: Document, path: PathParts) -> None:
+    """Refuse an unknown key, before any is found missing: a misspelt key is both, and its right name helps."""
+    fields = _fields(kind)
+    known = {key for key, *_ in fields}
+    unknown = next((key for key in data if key not in known), None)
+    if unknown is not None and not any(field.metadata.get("rest") for *_, field in fields):
+        raise at.error((*path, unknown), f"unknown key{nearest(unknown, known)}")
 
 
 def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: PathParts) -> Any:
@@ -101,8 +103,10 @@ def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
         return None
     kinds = [kind for kind in arguments if kind is not type(None)]
     for kind in kinds[:-1]:
-        if (typing.get_origin(kind) is tuple) == isinstance(data, list):
+        if isinstance(data, list if typing.get_origin(kind) is tuple else str):
             return _decode(kind, data, at, path)
+    if len(kinds) > 1 and not isinstance(data, list):
+        raise at.error(path, f"expected a text or a list, got {_shown(data)}")
     return _decode(kinds[-1], data, at, path)
 
 
@@ -125,7 +129,10 @@ def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict
     key_field = _key_field(kind)
     decoded = {}
     for key, value in data.items():
-        item = {**value, key_field: key} if key_field and isinstance(value, dict) else value
+        item = value
+        if key_field and isinstance(value, dict):
+            require(key_field not in value, at, (*path, key, key_field), f"leave it out: {key!r} is it already")
+            item = {**value, key_field: key}
         decoded[key] = _decode(kind, item, at, (*path, key))
     return decoded
 
@@ -146,13 +153,22 @@ def _decode_scalar(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
     if kind is int and isinstance(data, int) and not isinstance(data, bool):
         return data
     if kind is float and number:
-        return float(data)
-    if kind is Decimal and number:
+        return _finite(data, at, path)
+    if kind is Decimal and number and math.isfinite(data):
         return Decimal(str(data))
     if kind is Decimal and isinstance(data, str):  # JSON has no exact fractions: money is written as text there
         return _money(data, at, path)
     words = {str: "a text (quote it)", bool: "true or false", int: "a whole number"}
     raise at.error(path, f"expected {words.get(kind, 'a number')}, got {_shown(data)}")
+
+
+def _finite(number: int | Decimal | float, at: Document, path: PathParts) -> float:
+    try:
+        finite = float(number)
+    except OverflowError:
+        finite = math.inf
+    require(math.isfinite(finite), at, path, "expected a number that is not beyond all bounds")
+    return finite
 
 
 def _money(text: str, at: Document, path: PathParts) -> Decimal:
@@ -181,13 +197,13 @@ def _shown(data: Any) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "…") if isinstance(data, str) else text
 
 
-def _plain(data: Any) -> Any:
+def _plain(data: Any, at: Document, path: PathParts) -> Any:
     """Give free-form values (an input, an expected answer) as JSON has them: fractions are floats."""
-    if isinstance(data, Decimal):
-        return float(data)
+    if isinstance(data, Decimal | float):
+        return _finite(data, at, path)
     if isinstance(data, dict):
-        return {key: _plain(value) for key, value in data.items()}
-    return [_plain(item) for item in data] if isinstance(data, list) else data
+        return {key: _plain(value, at, (*path, key)) for key, value in data.items()}
+    return [_plain(item, at, (*path, place)) for place, item in enumerate(data)] if isinstance(data, list) else data
 
 
 # --- dataclasses -> values --------------------------------------------------------------------------------------------
@@ -228,6 +244,15 @@ def _without_key(encoded: Any, item: Any) -> Any:
     if key and isinstance(encoded, dict):
         encoded.pop(key, None)
     return encoded
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Turn encoded values into JSON that is readable and can always be written as UTF-8.
+
+    A model may send half of a surrogate pair; in JSON it stands as its escape.
+    """
+    text = json.dumps(value, default=json_default, ensure_ascii=False, indent=indent)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def json_default(value: Any) -> Any:

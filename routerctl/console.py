@@ -59,7 +59,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         grid.add_row(*(Text(clean(cell)) for cell in row))
-    _console(sys.stdout).print(grid)
+    console = _console(sys.stdout)
+    with console.capture() as drawn:  # rich would answer a closed pipe with an exit of its own
+        console.print(grid)
+    sys.stdout.write(drawn.get())
 
 
 # --- a run as it goes -------------------------------------------------------------------------------------------------
@@ -106,11 +109,15 @@ class RunView:
 
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
-        line = (
-            f"{_MARK[judgement.verdict.passes]} {task_class}: {candidate} {judgement.verdict.value}, "
-            f"{judgement.passes} of {judgement.cases} cases passed (bar {judgement.bar:g}, {judgement.n} planned), "
-            f"{usd(self._spending.spent_usd)} spent"
+        from routerctl.selection import verdict_words  # numpy; who judges has it
+
+        found = (
+            f"{judgement.verdict.value}, {judgement.passes} of {judgement.cases} cases passed "
+            f"(bar {judgement.bar:g}, {judgement.n} planned), {usd(self._spending.spent_usd)} spent"
         )
+        if not judgement.cases:
+            found = verdict_words(judgement)
+        line = f"{_MARK[judgement.verdict.passes]} {task_class}: {candidate} {found}"
         if self._progress:
             self._progress.console.print(clean(line), markup=False)
         else:
@@ -183,7 +190,11 @@ def unproven_words(route: Route) -> str:
     from routerctl.selection import verdict_words
 
     best = _best(route.evidence)
-    why = f" {best.candidate}: {verdict_words(best.judgement)}" if best else ""
+    why = (
+        f" {best.candidate}: {verdict_words(best.judgement)}"
+        if best
+        else " No case was asked: not even passing all of them would prove it."
+    )
     return f"{route.task_class}: no candidate passed the bar of {route.bar:g}; the top rung {route.chosen} serves.{why}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 
 from routerctl.cache import open_database
@@ -26,7 +27,6 @@ class DecisionLog:
 
     def __init__(self, path: Path) -> None:
         """Open the file, making it and its folder where they are missing."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._database: sqlite3.Connection = open_database(path, _SCHEMA)
 
     def append(self, decision: Decision, *, decision_id: str, at: str, prompt: str, tenant: str | None) -> None:
@@ -45,7 +45,7 @@ class DecisionLog:
             json.dumps(decision.rungs),
             json.dumps(encode(decision.hops), default=json_default),
             served.candidate if served else None,
-            str(sum(hop.cost_usd for hop in decision.hops)),
+            format(sum((hop.cost_usd for hop in decision.hops), Decimal(0)), "f"),
             served.latency_s if served else None,
         )
         self._database.execute(f"INSERT INTO decisions VALUES ({','.join('?' * len(row))})", row)  # noqa: S608 - only "?"

@@ -26,6 +26,7 @@ same way) are class attributes; nobody branches on the class itself. Place: the 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -155,3 +156,14 @@ class BrokenReply(ProviderError):
     """The answer does not have the API's shape."""
 
     retryable = True
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """End an error about an unknown name: the nearest right one, else all of them."""
+    import difflib  # only an error needs it
+
+    known = sorted(words)
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of: {', '.join(known)}" if known else ""

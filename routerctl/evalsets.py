@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.codec import decode, encode, nearest, require
-from routerctl.errors import InputError
+from routerctl.codec import decode, encode, require
+from routerctl.errors import InputError, nearest
 from routerctl.project import check_schema_version
-from routerctl.prompts import render_prompt
+from routerctl.prompts import check_template, render_input, render_prompt
 from routerctl.scorers import get_scorer
 from routerctl.strict_yaml import Document, PathParts, parse_json_lines, parse_yaml, read_text, resolve_plain
 from routerctl.types import Case, EvalSet, PromptSpec, ReplySpec, ScorerSpec
@@ -78,8 +78,10 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
     check_schema_version(document, SCHEMA_VERSION)
     file = _with_shape(decode(_File, document))
     _check_header(file, path.stem, document)
-    cases = _cases(file, path, document)
-    _check_cases(file, cases, path, document)
+    _check_prompt(file.prompt, document)
+    scorer = _check_scorer(file.scorer, path.parent, document)
+    cases = _cases(file, path, document, scorer)
+    _check_cases(file, cases, scorer, document)
     return EvalSet(
         name=path.stem,
         description=file.description,
@@ -131,7 +133,20 @@ def _check_header(file: _File, name: str, at: Document) -> None:
     require(len(set(choices)) == len(choices), at, ("reply", "choices"), "two choices are the same")
 
 
-def _cases(file: _File, path: Path, at: Document) -> list[tuple[Case, Document]]:
+def _check_prompt(prompt: PromptSpec, at: Document) -> None:
+    """Find what is wrong with the prompt whatever the case, so that the error points at the prompt."""
+    try:
+        check_template(prompt.template)
+    except InputError as error:
+        raise at.error(("prompt", "template"), error.problem) from None
+    for place, example in enumerate(prompt.examples):
+        try:
+            render_input(prompt.template, example.input)
+        except InputError as error:
+            raise at.error(("prompt", "examples", place), error.problem) from None
+
+
+def _cases(file: _File, path: Path, at: Document, scorer: ScorerSpec) -> list[tuple[Case, Document]]:
     """Give each case with the document and line that it stands in."""
     if not isinstance(file.cases, str):
         return [
@@ -145,7 +160,7 @@ def _cases(file: _File, path: Path, at: Document) -> list[tuple[Case, Document]]
     if not beside.exists():
         raise at.error(("cases",), f"no file {shown}")
     text = read_text(beside, shown)
-    rows = parse_json_lines(text, shown) if beside.suffix == ".jsonl" else _csv_rows(text, shown, file.scorer)
+    rows = parse_json_lines(text, shown) if beside.suffix == ".jsonl" else _csv_rows(text, shown, scorer)
     return [(replace(decode(Case, row), line=row.line(()) or 0), row) for row in rows]
 
 
@@ -154,23 +169,41 @@ def _place(at: Document, path: PathParts) -> Document:
 
 
 def _csv_rows(text: str, shown: str, scorer: ScorerSpec) -> list[Document]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    documents = []
     try:
-        header = reader.fieldnames or []
-        for name in header:
-            if name not in _CSV_COLUMNS and not name.startswith("input."):
-                raise InputError(f"unknown column {name!r}{nearest(name, _CSV_COLUMNS)}", file=shown, line=1)
-        return [
-            Document(file=shown, value=_csv_case(row, scorer, shown, reader.line_num), lines={(): reader.line_num})
-            for row in reader
-        ]
+        header = next(reader, [])
+        _check_columns(header, shown)
+        line = reader.line_num + 1  # where the next row starts: quoted values may run over several lines
+        for row in reader:
+            if row and len(row) != len(header):
+                problem = f"expected {len(header)} values as in the header, got {len(row)}"
+                raise InputError(problem, file=shown, line=line)
+            if row:
+                case = _csv_case(dict(zip(header, row, strict=True)), scorer)
+                documents.append(Document(file=shown, value=case, lines={(): line}))
+            line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"not CSV: {error}", file=shown, line=reader.line_num) from None
+    return documents
 
 
-def _csv_case(row: dict[str, Any], scorer: ScorerSpec, shown: str, line: int) -> dict[str, Any]:
-    if None in row or None in row.values():
-        raise InputError("the row has more or fewer values than the header", file=shown, line=line)
+def _check_columns(header: Sequence[str], shown: str) -> None:
+    """Refuse columns that are unknown, doubled or missing."""
+    for place, name in enumerate(header):
+        if name not in _CSV_COLUMNS and not name.startswith("input."):
+            raise InputError(f"unknown column {name!r}{nearest(name, _CSV_COLUMNS)}", file=shown, line=1)
+        if name in header[:place]:
+            raise InputError(f"two columns are named {name!r}", file=shown, line=1)
+    parts = any(name.startswith("input.") for name in header)
+    if parts and "input" in header:
+        raise InputError("the columns 'input' and 'input.…' exclude each other", file=shown, line=1)
+    missing = [name for name in ("id", "input", "expected") if name not in header and not (parts and name == "input")]
+    if header and missing:
+        raise InputError(f"the column {missing[0]!r} is missing", file=shown, line=1)
+
+
+def _csv_case(row: dict[str, str], scorer: ScorerSpec) -> dict[str, Any]:
     case: dict[str, Any] = {key: value for key, value in row.items() if key in ("id", "input", "cluster") and value}
     parts = {key.removeprefix("input."): value for key, value in row.items() if key.startswith("input.")}
     if parts:
@@ -179,7 +212,7 @@ def _csv_case(row: dict[str, Any], scorer: ScorerSpec, shown: str, line: int) ->
         case["tags"] = row["tags"].split()
     if row.get("weight"):
         case["weight"] = resolve_plain(row["weight"])
-    case["expected"] = _csv_expected(row.get("expected", ""), scorer)
+    case["expected"] = _csv_expected(row["expected"], scorer)
     return case
 
 
@@ -195,20 +228,27 @@ def _csv_expected(cell: str, scorer: ScorerSpec) -> Any:
     return cell
 
 
-def _check_cases(file: _File, cases: list[tuple[Case, Document]], path: Path, at: Document) -> None:
+def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: ScorerSpec, at: Document) -> None:
     require(bool(cases), at, ("cases",), "the eval set is empty: expected at least one case")
-    scorer = _check_scorer(file.scorer, path.parent, at)
     first: dict[str, int] = {}
     for case, row in cases:
         if case.id in first:
             raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
         first[case.id] = case.line
         require(case.weight > 0, row, ("weight",), "expected a number above 0")
+        is_input = isinstance(case.input, str | dict | list)
+        require(is_input, row, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
+        require(_is_unicode(case), row, (), f"case {case.id!a}: half of a surrogate pair is no text")
         try:
             get_scorer(scorer.name).check(scorer.params, case.expected)
             render_prompt(file.prompt, case.input)
         except (ValueError, InputError) as error:
             raise row.error((), f"case {case.id!r}: {error}") from None
+
+
+def _is_unicode(case: Case) -> bool:
+    r"""JSON can write half of a surrogate pair (\ud83d), which no request can carry."""
+    return re.search("[\ud800-\udfff]", json.dumps(encode(case), ensure_ascii=False)) is None
 
 
 def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
@@ -228,14 +268,17 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
 
 
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
-    """Digest everything that a verdict depends on: descriptions and tags may change freely.
+    """Digest everything that a verdict depends on: descriptions and tags may change freely, and so may the file format.
 
-    Fields at their default are left out, so that a field added to the format later changes no digest.
+    The order of keys plays no part but in what a model sees: an input (a template may walk over it) and the reply's
+    schema. Fields at their default are left out, so that a field added to the format later changes no digest.
     """
     read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
+    seen = encode([file.prompt, file.reply, *(case.input for case in cases)])
     content: Mapping[str, Any] = {
         "set": encode(replace(file, description="", cases=())),
         "cases": [encode(replace(case, tags=())) for case in cases],
+        "seen": json.dumps(seen, ensure_ascii=False),
         "files": read,
     }
     return _sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())

@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.codec import decode, nearest, require
-from routerctl.errors import InputError
-from routerctl.strict_yaml import Document, parse_yaml, read_text
+from routerctl.codec import decode, require
+from routerctl.errors import InputError, nearest
+from routerctl.strict_yaml import Document, PathParts, parse_yaml, read_text
 from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling
 
 PROJECT_FILE = "routerctl.yaml"
 SCHEMA_VERSION = 1
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?\Z")
 _NO_SAMPLING = ("anthropic",)  # its API has no sampling parameters (SDK 2.x)
 
 
@@ -54,6 +57,7 @@ class Project:
     rules: tuple[Rule, ...] = ()
     default_class: str | None = None
     root: Path = field(default=Path(), metadata={"file": False})
+    lines: Mapping[PathParts, int] = field(default_factory=dict, metadata={"file": False}, compare=False, repr=False)
 
     def ladder_named(self, name: str | None) -> tuple[str, tuple[str, ...]]:
         """Give the name and the candidates of a ladder, the default one for None.
@@ -64,6 +68,10 @@ class Project:
         if chosen not in self.ladders:
             raise InputError(f"no ladder {chosen!r}{nearest(chosen, self.ladders)}", file=PROJECT_FILE)
         return chosen, self.ladders[chosen]
+
+    def error(self, path: PathParts, problem: str) -> InputError:
+        """Make the error that points at `path`."""
+        return Document(file=PROJECT_FILE, value=None, lines=self.lines).error(path, problem)
 
 
 def load_project(root: Path) -> Project:
@@ -85,7 +93,7 @@ def load_project(root: Path) -> Project:
     _check_ladders(project, document)
     _check_prices(project, document)
     check_rules(project.rules, document)
-    return replace(project, root=root)
+    return replace(project, root=root, lines=document.lines)
 
 
 def check_schema_version(document: Document, known: int) -> None:
@@ -96,12 +104,13 @@ def check_schema_version(document: Document, known: int) -> None:
     value = document.value
     if not isinstance(value, dict):
         raise document.error((), "expected a mapping that starts with schema_version")
-    version = value.get("schema_version")
+    require("schema_version" in value, document, (), "'schema_version' is missing")
+    version = value["schema_version"]
     if isinstance(version, int) and version > known:
         raise document.error(
             ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
         )
-    require(version == known, document, ("schema_version",), f"expected {known}, got {version!r}")
+    require(version == known, document, ("schema_version",), f"expected {known}, got {version}")
 
 
 def _check_policy(project: Project, document: Document) -> None:
@@ -125,6 +134,20 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
         document,
         (*path, "usd_per_hour"),
         "expected a number from 0",
+    )
+    # Neither is shown: what stands there by mistake is a key or a password, and both fields go into routes.yaml.
+    variable, address = provider.api_key_env, provider.base_url
+    require(
+        variable is None or bool(_VARIABLE.match(variable)),
+        document,
+        (*path, "api_key_env"),
+        "expected the name of an environment variable, like MY_API_KEY; the key itself stands in no file",
+    )
+    require(
+        address is None or bool(_ADDRESS.match(address)),
+        document,
+        (*path, "base_url"),
+        "expected an address like https://host/v1, without user name or password",
     )
 
 
@@ -158,7 +181,29 @@ def _check_candidate(candidate: Candidate, project: Project, document: Document)
         (*path, "sampling"),
         "self_consistency on a local model needs a temperature above 0, or all samples are the same",
     )
-    require(candidate.max_tokens is None or candidate.max_tokens >= 1, document, path, "max_tokens: expected from 1")
+    _check_sampling(sampling, document, (*path, "sampling"))
+    require(
+        candidate.max_tokens is None or candidate.max_tokens >= 1,
+        document,
+        (*path, "max_tokens"),
+        "expected a whole number from 1",
+    )
+
+
+def _check_sampling(sampling: Sampling, document: Document, path: PathParts) -> None:
+    temperature, top_p = sampling.temperature, sampling.top_p
+    require(
+        temperature is None or 0 <= temperature <= 2,
+        document,
+        (*path, "temperature"),
+        f"expected a number from 0 to 2, got {temperature}",
+    )
+    require(
+        top_p is None or 0 < top_p <= 1,
+        document,
+        (*path, "top_p"),
+        f"expected a number above 0 and up to 1, got {top_p}",
+    )
 
 
 def _check_ladders(project: Project, document: Document) -> None:
@@ -182,13 +227,26 @@ def _check_prices(project: Project, document: Document) -> None:
             f"no provider {price.provider!r}{nearest(price.provider, known)}",
         )
         require(
-            bool(_DAY.match(price.date)),
+            _is_day(price.date),
             document,
             (*path, "date"),
             f"expected a day like 2026-11-23, got {price.date!r}",
         )
+        require(
+            all((price.provider, price.model) != (other.provider, other.model) for other in project.prices[:place]),
+            document,
+            path,
+            f"two prices of {price.model!r} of provider {price.provider!r}",
+        )
         amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
         require(all(amount is None or amount >= 0 for amount in amounts), document, path, "a price cannot be negative")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(_DAY.match(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
@@ -206,7 +264,12 @@ def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
             path,
             f"two rules are named {rule.name!r}",
         )
+        require(all(word.strip() for word in rule.keywords), document, (*path, "keywords"), "a keyword is empty")
+        least, most = rule.min_chars or 0, rule.max_chars
+        require(
+            most is None or least <= most, document, path, f"no text has {least} or more and {most} or fewer characters"
+        )
         try:
             re.compile(rule.regex or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise document.error((*path, "regex"), f"not a regular expression: {error}") from None

@@ -7,15 +7,34 @@ Place: the arithmetic floor. Importing it imports jinja2 (0.1 s): the request li
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2 import Template as JinjaTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from routerctl.errors import InputError
 from routerctl.types import Json, Message, Prompt, PromptSpec
 
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """A sandbox in which `input.items` is the input's field of that name, not the method of a dict."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Look a mapping's keys up first."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+def _value_only(value: Any) -> Any:
+    """Refuse a method (`input.title` of a text): it would be sent as `<built-in method ...>`."""
+    if callable(value) and not isinstance(value, Undefined):
+        raise TypeError(f"{getattr(value, '__name__', value)!r} is no field of the input")
+    return value
+
+
+_ENVIRONMENT = _Environment(undefined=StrictUndefined, keep_trailing_newline=True, finalize=_value_only)
 
 
 def render_prompt(spec: PromptSpec, value: Json) -> Prompt:
@@ -41,8 +60,19 @@ def render_input(template: str, value: Json) -> str:
         return _template(template).render(names, input=value)
     except TemplateError as error:
         raise InputError(f"the prompt template does not fit the input: {error}") from None
-    except (TypeError, ArithmeticError, LookupError, ValueError) as error:
+    except (TypeError, ArithmeticError, LookupError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"the prompt template fails on the input: {type(error).__name__}: {error}") from None
+
+
+def check_template(template: str) -> None:
+    """Refuse what is no template for any input.
+
+    Raises: InputError.
+    """
+    try:
+        _template(template)
+    except TemplateError as error:
+        raise InputError(f"not a jinja2 template: {error}") from None
 
 
 @lru_cache(maxsize=256)

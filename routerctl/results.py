@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
-from routerctl.codec import decode, encode, json_default, nearest
-from routerctl.errors import InputError
+from routerctl.codec import decode, encode, json_text
+from routerctl.errors import InputError, nearest
 from routerctl.project import check_schema_version
 from routerctl.strict_yaml import Document, parse_json_lines, read_text
 from routerctl.types import Result, Run, RunHeader
@@ -34,22 +34,26 @@ class RunWriter:
     """Writes one run's folder; each result is with the operating system when `append` returns."""
 
     def __init__(self, reports: Path, header: RunHeader) -> None:
-        """Make the folder and write the header; it fails where the run exists."""
+        """Make the folder and write the header, last: a folder that has one can be read.
+
+        Raises: InputError where the run exists.
+        """
         self.folder = reports / header.run_id
-        self.folder.mkdir(parents=True)
-        self._header = header
-        self.write_header(header)
+        try:
+            self.folder.mkdir(parents=True)
+        except FileExistsError:
+            raise InputError("this run exists already; start it again in a second", file=str(self.folder)) from None
         self._lines = (self.folder / "results.jsonl").open("a", encoding="utf-8")
+        self.write_header(header)
 
     def write_header(self, header: RunHeader) -> None:
         """Write run.json anew, whole or not at all."""
         content = {"schema_version": SCHEMA_VERSION, **encode(header, keep_defaults=True)}
-        text = json.dumps(content, indent=1, default=json_default, ensure_ascii=False)
-        write_atomically(self.folder / "run.json", text + "\n")
+        write_atomically(self.folder / "run.json", json_text(content, indent=1) + "\n")
 
     def append(self, result: Result) -> None:
         """Write one result."""
-        self._lines.write(json.dumps(encode(result), default=json_default, ensure_ascii=False) + "\n")
+        self._lines.write(json_text(encode(result)) + "\n")
         self._lines.flush()
 
     def __enter__(self) -> RunWriter:
@@ -96,9 +100,20 @@ def read_run(folder: Path) -> Run:
     """
     header = read_header(folder)
     shown = f"{REPORTS_FOLDER}/{folder.name}/results.jsonl"
-    whole, newline, _torn = read_text(folder / "results.jsonl", shown).rpartition("\n")
-    rows = parse_json_lines(whole + newline, shown)
+    rows = parse_json_lines(_whole_lines(folder / "results.jsonl", shown), shown)
     return Run(header=header, results=tuple(decode(Result, row) for row in rows))
+
+
+def _whole_lines(path: Path, shown: str) -> str:
+    """Read the lines that were written whole; the cut may have come inside a character, so decoding comes after."""
+    try:
+        whole, newline, _torn = path.read_bytes().rpartition(b"\n")
+        return (whole + newline).decode()
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=shown) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InputError("not UTF-8", file=shown, line=line) from None
 
 
 def run_folders(root: Path) -> list[Path]:

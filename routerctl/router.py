@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from routerctl.codec import nearest
-from routerctl.errors import EveryRungFailed, InputError, ProviderError
+from routerctl.errors import EveryRungFailed, InputError, ProviderError, nearest
 from routerctl.rules import failing_condition, first_match
 from routerctl.types import Answer, Candidate, Decision, Hop, Json, Reply, Request, Route, Table
 
@@ -89,7 +88,8 @@ def rung_words(table: Table, route: Route, name: str) -> str:
     candidate = table.candidates[name]
     evidence = next((item for item in route.evidence if item.candidate == name), None)
     if evidence is None:
-        return f"{name} ({pinned(candidate)}), not run for this class: a cheaper one had passed"
+        why = ": a cheaper one had passed" if route.passing else ""
+        return f"{name} ({pinned(candidate)}), not run for this class{why}"
     judgement = evidence.judgement
     low, high = judgement.interval
     return (

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from routerctl.types import Rule
 
+# A letter of a script that sets words apart; in the others (Thai to Khmer, kana, Han) any place may be a word's end.
+_LETTER = "[^\\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
 # Statements that prose does not begin a line with; two such lines, or a fence, make it code.
 _CODE_LINE = re.compile(
-    r"^\s*(def \w+\(|class \w+[:(]|import \w+|from \w+ import|#include\b|public |private |func \w+\(|fn \w+\("
-    r"|(?:const|let|var) \w+ ?=|SELECT\b.*\bFROM\b|return\b.*;|if ?\(.*\) ?\{|for ?\(.*\) ?\{|\}\s*$|.*;\s*$)",
-    re.MULTILINE,
+    r"^[ \t]*+(def \w+\(|class \w+[:(]|import \w+|from \w+ import|#include\b|public |private |func \w+\(|fn \w+\("
+    r"|(?:const|let|var) \w+ ?=|SELECT\b.*\bFROM\b|return\b.*;|if ?\(.*\) ?\{|for ?\(.*\) ?\{|\}[ \t]*$|.*;[ \t]*$)",
+    re.MULTILINE,  # possessive, and no \s, which spans lines: a hostile prompt of blanks must not take quadratic time
 )
 
 
@@ -37,7 +40,7 @@ def _conditions(rule: Rule, text: str) -> list[tuple[Callable[[], bool], str]]:
     if rule.max_chars is not None:
         conditions.append((lambda: len(text) <= (rule.max_chars or 0), f"longer than {rule.max_chars} characters"))
     if rule.keywords:
-        conditions.append((lambda: bool(_keywords(rule.keywords).search(text)), "has none of the keywords"))
+        conditions.append((lambda: bool(_keywords(rule.keywords).search(_folded(text))), "has none of the keywords"))
     if rule.regex is not None:
         conditions.append((lambda: bool(_regex(rule.regex or "").search(text)), f"does not match /{rule.regex}/"))
     if rule.is_json is not None:
@@ -51,8 +54,13 @@ def _conditions(rule: Rule, text: str) -> list[tuple[Callable[[], bool], str]]:
 
 @lru_cache(maxsize=512)
 def _keywords(words: tuple[str, ...]) -> re.Pattern[str]:
-    alternatives = "|".join(re.escape(word) for word in words)
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE)
+    alternatives = "|".join(re.escape(_folded(word)) for word in words)
+    return re.compile(f"(?<!{_LETTER})(?:{alternatives})(?!{_LETTER})")
+
+
+def _folded(text: str) -> str:
+    """Fold case, and compose accents: some systems type them apart."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
 
 
 @lru_cache(maxsize=512)

@@ -10,9 +10,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from routerctl.errors import RouterctlError
-from routerctl.scorers import extract
-from routerctl.types import Answer, Candidate, Message, Prompt, Reply, ReplySpec, Request, ScorerSpec, StopReason
+from routerctl.scorers import Unscorable, extract
+from routerctl.types import (
+    Answer,
+    Candidate,
+    Message,
+    Prompt,
+    Reply,
+    ReplySpec,
+    Request,
+    ScorerSpec,
+    StopReason,
+    Strategy,
+)
 
 Ask = Callable[[Request], Awaitable[Reply]]
 
@@ -48,6 +58,17 @@ def first_request(candidate: Candidate, prompt: Prompt, reply: ReplySpec) -> Req
     )
 
 
+def longest_requests(first: Request, strategy: Strategy) -> tuple[Request, ...]:
+    """Give the requests of one input, each as long as it can get; a byte in it stands for a token of a reply."""
+    if strategy.name == "self_consistency":
+        return tuple(replace(first, sample=number) for number in range(strategy.samples))
+    if strategy.name == "reflexion":
+        answered = "." * first.reply.max_tokens
+        critique = _critique_request(first, answered)
+        return first, critique, _revision_request(first, answered, "." * critique.reply.max_tokens)
+    return (first,)
+
+
 def _single(reply: Reply) -> Answer:
     return Answer(text=reply.text, replies=(reply,), stop_reason=reply.stop_reason, latency_s=reply.latency_s)
 
@@ -61,59 +82,73 @@ async def _self_consistency(ask: Ask, request: Request, samples: int, scorer: Sc
     replies = await _side_by_side([ask(replace(request, sample=number)) for number in range(majority)])
     latency_s = max(reply.latency_s for reply in replies)
     votes = [_vote(reply, scorer) for reply in replies]
-    while len(replies) < samples and _leading(votes)[1] < majority:
+    while len(replies) < samples and _most_votes(votes) < majority:
         reply = await ask(replace(request, sample=len(replies)))
         replies.append(reply)
         votes.append(_vote(reply, scorer))
         latency_s += reply.latency_s
-    winner, count = _leading(votes)
+    winner = _leading(votes)
     chosen = replies[votes.index(winner)]
     return Answer(
         text=chosen.text,
         replies=tuple(replies),
         stop_reason=chosen.stop_reason,
         latency_s=latency_s,
-        agreement=count / len(votes),
+        agreement=_most_votes(votes) / len(votes),
     )
 
 
 async def _side_by_side(calls: Sequence[Awaitable[Reply]]) -> list[Reply]:
-    """Await all calls; the first failure ends the others and is raised as itself."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except (RouterctlError, asyncio.CancelledError):
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+    """Await all calls, then raise the first failure: the others are being paid for, so their replies must be kept."""
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    for reply in ended:
+        if isinstance(reply, BaseException):
+            raise reply
+    return [reply for reply in ended if isinstance(reply, Reply)]
 
 
 def _vote(reply: Reply, scorer: ScorerSpec) -> str | None:
-    return None if reply.stop_reason is StopReason.REFUSAL else extract(scorer, reply.text)
+    try:
+        return None if reply.stop_reason is StopReason.REFUSAL else extract(scorer, reply.text)
+    except Unscorable:  # no vote can be read off it; whoever scores the delivered reply meets the fault again
+        return None
 
 
-def _leading(votes: Sequence[str | None]) -> tuple[str | None, int]:
-    """Give the answer with the most votes, the earliest on a tie; a reply without one counts only if none has one."""
-    given = [vote for vote in votes if vote is not None]
-    counts: Counter[str | None] = Counter(given or votes)
-    winner = max(counts, key=lambda vote: (counts[vote], -votes.index(vote)))
-    return winner, counts[winner]
+def _most_votes(votes: Sequence[str | None]) -> int:
+    """Count the votes of the leading answer; 0 where no reply has one: nothing is agreed on then."""
+    return max(Counter(vote for vote in votes if vote is not None).values(), default=0)
+
+
+def _leading(votes: Sequence[str | None]) -> str | None:
+    """Give the answer with the most votes, the earliest on a tie; None where no reply has one."""
+    counts = Counter(vote for vote in votes if vote is not None)
+    return max(counts, key=lambda vote: counts[vote], default=None)  # a Counter keeps the order of first votes
 
 
 async def _reflexion(ask: Ask, request: Request) -> Answer:
     """Answer, critique, revise: three calls, two where the critique finds nothing (Shinn et al., arXiv 2303.11366)."""
     first = await ask(request)
-    if first.stop_reason is StopReason.REFUSAL or not first.text.strip():
+    if _says_nothing(first):
         return _single(first)
+    critique = await ask(_critique_request(request, first.text))
+    if _says_nothing(critique) or critique.text.strip().lower().startswith("no mistakes"):
+        return _several((first, critique), first)
+    revised = await ask(_revision_request(request, first.text, critique.text))
+    return _several((first, critique, revised), first if _says_nothing(revised) else revised)
+
+
+def _says_nothing(reply: Reply) -> bool:
+    return reply.stop_reason is StopReason.REFUSAL or not reply.text.strip()
+
+
+def _critique_request(request: Request, answered: str) -> Request:
     free = replace(request.reply, choices=(), json_schema=None)
     room = replace(free, max_tokens=max(free.max_tokens, _CRITIQUE_MIN_TOKENS))
-    critique = await ask(replace(request, prompt=_longer(request.prompt, first.text, _CRITIQUE), reply=room))
-    if not critique.text.strip() or critique.text.strip().lower().startswith("no mistakes"):
-        return _several((first, critique), first)
-    talk = _longer(_longer(request.prompt, first.text, _CRITIQUE), critique.text, _REVISE)
-    revised = await ask(replace(request, prompt=talk))
-    return _several((first, critique, revised), revised if revised.text.strip() else first)
+    return replace(request, prompt=_longer(request.prompt, answered, _CRITIQUE), reply=room)
+
+
+def _revision_request(request: Request, answered: str, critique: str) -> Request:
+    return replace(request, prompt=_longer(_longer(request.prompt, answered, _CRITIQUE), critique, _REVISE))
 
 
 def _longer(prompt: Prompt, said: str, then: str) -> Prompt:

@@ -8,12 +8,11 @@ path of every request.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.codec import decode, encode, json_default
+from routerctl.codec import decode, encode, json_text
 from routerctl.errors import InputError
 from routerctl.project import check_schema_version
 from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
@@ -37,15 +36,14 @@ def with_digest(table: Table) -> Table:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key not in ("digest", "schema_version")}
-    text = json.dumps(rest, sort_keys=True, default=json_default, ensure_ascii=False)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    """Digest all but the digest itself; keys keep their order, which a model sees (a JSON schema's, an example's)."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return "sha256:" + hashlib.sha256(json_text(rest).encode()).hexdigest()
 
 
 def same_content(one: Table, other: Table) -> bool:
     """Tell whether two tables differ in nothing but version and digest."""
-    blank = {"table_version": 0, "digest": ""}
-    return bool(encode(replace(one, **blank)) == encode(replace(other, **blank)))  # type: ignore[arg-type]
+    return with_digest(replace(one, table_version=0)).digest == with_digest(replace(other, table_version=0)).digest
 
 
 def load_table(path: Path, *, verify: bool = True) -> Table:

@@ -1,6 +1,6 @@
 """Turns numbers and hostile text into what a reader sees: money, percents, seconds, visible control characters.
 
-Pure; knows nothing of tables, runs or HTML. Place: the report's first step.
+Pure; knows nothing of tables, runs or HTML. Place: the arithmetic floor; the report and the terminal write with it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from routerctl.types import Json
@@ -21,7 +21,8 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # The names of ASCII; Unicode's control pictures are missing from many fonts.
 _CONTROLS = re.findall(
     r"\w+",
-    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US",
+    "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI "
+    "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US",
 )
 
 
@@ -83,11 +84,13 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
 
 
 def day_and_time(stamp: str) -> str:
-    """An ISO 8601 UTC stamp to the minute; what cannot be read as one stays as it is."""
+    """An ISO 8601 stamp to the minute in UTC, which one without an offset is in; any other text stays as it is."""
     try:
-        return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M} UTC"
+        when = datetime.fromisoformat(stamp)
     except ValueError:
         return stamp
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def visible(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the providers share, the map from foreign exceptions to ours, the pins, and the scripted provider."""
+"""What the providers share, the map from foreign exceptions to ours, and the scripted provider."""
 
 import asyncio
 import json
@@ -7,14 +7,12 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import get_args
 
 import anthropic
 import httpx2
 import openai
 import pytest
 from anthropic._error_classes import ERROR_CLASSES
-from anthropic.types.model_param import ModelParam
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +21,6 @@ from routerctl.providers import anthropic as ours_anthropic
 from routerctl.providers import base
 from routerctl.providers import openai as ours_openai
 from routerctl.providers.fake import FakeProvider
-from routerctl.providers.pins import alias_problem, known_ids
 from routerctl.types import Message, Prompt, ProviderSpec, ReplySpec, Request, StopReason
 
 REQUEST = Request(
@@ -231,6 +228,22 @@ def test_a_wrong_option_is_refused(options: dict[str, object], text: str) -> Non
     assert str(caught.value) == text
 
 
+@pytest.mark.parametrize("module", [ours_anthropic.AnthropicProvider, ours_openai.OpenAIProvider])
+@pytest.mark.parametrize("url", ["127.0.0.1:8000/v1", "ftp://x/", "http://", "http://[::1", "not a url", "/v1"])
+def test_a_base_url_that_cannot_be_called_is_the_users_error(module: type, url: str) -> None:
+    """A slip in a base URL is told as such, not tried again as a failed connection."""
+    spec = ProviderSpec(name="p", kind="x", base_url=url, api_key_env="KEY")
+    with pytest.raises(errors.InputError, match="provider 'p': base_url: expected http"):
+        module(spec, base.Outside(env={"KEY": "sk-1"}))
+
+
+def test_an_unknown_region_is_the_users_error() -> None:
+    """OpenAI has hosts for some regions; another one is refused with their names."""
+    spec = ProviderSpec(name="p", kind="openai", region="mars")
+    with pytest.raises(errors.InputError, match=r"provider 'p': region 'mars': .*'eu'"):
+        ours_openai.OpenAIProvider(spec, base.Outside(env={"OPENAI_API_KEY": "sk-1"}))
+
+
 @pytest.mark.parametrize(
     ("total", "parts"), [(10, {"output": -1}), (10, {"output": 1, "read": 8, "written": 3}), (None, {"output": 1})]
 )
@@ -278,41 +291,6 @@ def test_importing_the_wire_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-# --- pins -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("model", "kind", "pin"),
-    [
-        ("claude-haiku-5-5", "anthropic", None),  # from 4.6 on the short id is the snapshot
-        ("claude-sonnet-4-6", "anthropic", None),
-        ("claude-haiku-4-5", "anthropic", "claude-haiku-4-5-20251001"),
-        ("claude-haiku-4-5-20251001", "anthropic", None),
-        ("claude-opus-4-5", "anthropic", "claude-opus-4-5-20251101"),
-        ("claude-opus-5-latest", "anthropic", "claude-opus-5"),
-        ("claude-haiku-4-5-latest", "anthropic", "claude-haiku-4-5-20251001"),
-        ("gpt-4o", "openai", "gpt-4o-2024-11-20"),  # the latest of three
-        ("gpt-4o-2024-08-06", "openai", None),
-        ("gpt-4o-mini", "openai", "gpt-4o-mini-2024-07-18"),
-        ("gpt-5.4", "openai", None),  # its only dated relatives are of gpt-5.4-mini and -nano
-        ("gpt-6-luna", "openai", None),  # no dated id is known
-        ("gpt-4-0613", "openai", None),
-        ("qwen2.5-7b", "openai", None),
-        ("anything", "local", None),
-        ("claude-haiku-4-5", "acme", None),
-    ],
-)
-def test_an_alias_has_a_pin(model: str, kind: str, pin: str | None) -> None:
-    """An id is called an alias only where the pinned one is known."""
-    assert alias_problem(model, kind) == pin
-
-
-def test_pins_read_the_sdks_types() -> None:
-    """The ids read without importing the SDKs are those of their types."""
-    assert known_ids("anthropic") == set(get_args(get_args(ModelParam)[0]))
-    assert known_ids("openai") == set(get_args(openai.types.ChatModel))
 
 
 # --- the scripted provider --------------------------------------------------------------------------------------------

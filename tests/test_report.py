@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.report import facts, picture, render_report, sentences, words
+from routerctl import words
+from routerctl.report import facts, picture, render_report, sentences
 from routerctl.selection import alpha_per_candidate, choose, judge
 from routerctl.types import (
     Candidate,

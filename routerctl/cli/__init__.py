@@ -6,6 +6,7 @@ stderr and an exit code.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -68,7 +69,9 @@ def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
     try:
         code = app(arguments, standalone_mode=False)
-        sys.stdout.flush()
+        sys.stdout.flush()  # here, where a full disk still is an error with a name
+        if code == 130:  # what the framework makes of Ctrl-C
+            return _fail("interrupted", 130)
         return code if isinstance(code, int) else 0
     except RouterctlError as error:
         return _fail(str(error), error.exit_code)
@@ -77,11 +80,25 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", 130)
     except BrokenPipeError:  # the reader has seen enough (`| head -1`): not an error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 0
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # the same, as rich says it
+            return 0
+        raise
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
+        _drop_stdout()
         return _fail(f"{place}{error.strerror or error}", 1)
+    except Exception as error:  # noqa: BLE001 - the last door: a user gets a line, never a traceback
+        return _fail(f"unexpected {type(error).__name__}: {error}", 1)
+
+
+def _drop_stdout() -> None:
+    """Let the interpreter's own flush at the end go nowhere: where it fails, the exit code would be 120."""
+    with contextlib.suppress(OSError):
+        file = sys.stdout.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file)
 
 
 def _usage_words(error: typer.TyperException) -> str:

@@ -46,16 +46,19 @@ def run(options: EvalOptions, *, strict: bool, as_json: bool) -> None:
     Raises: GateError, Inconclusive under `strict`; whatever ends a run early.
     """
     planned = plan_run(Path.cwd(), options, _now)
-    finished = asyncio.run(_run(planned))
+    try:
+        finished = asyncio.run(_run(planned))
+    except asyncio.CancelledError:  # the second Ctrl-C
+        raise KeyboardInterrupt from None
     evidence = read_run(finished.folder)
-    if evidence.results:
-        table = _proposal(evidence)
+    table = _proposal(evidence)
+    if table:
         report = render_report(table, [evidence], _previous(Path.cwd()))
         write_atomically(finished.folder / "report.html", report)
         _print(finished, table, as_json=as_json)
     if finished.interrupted:
         raise KeyboardInterrupt
-    if strict:
+    if strict and table:
         gate(list(table.routes.values()))
 
 
@@ -77,11 +80,14 @@ async def _run(planned: Planned) -> Finished:
         )
 
 
-def _proposal(evidence: Run) -> Table:
-    """Build the table that this run alone would give; its rules play no part."""
-    judged = {result.task_class for result in evidence.results}
-    runs = {name: evidence for name in evidence.header.classes if name in judged}
-    return build_table(runs, rules=(), default_class=None, previous=_previous(Path.cwd()))
+def _proposal(evidence: Run) -> Table | None:
+    """Build the table that this run alone would give; None where it was stopped before the first result.
+
+    Its rules play no part. A finished run may have classes without a result: too few cases to prove anything.
+    """
+    tried = {result.task_class for result in evidence.results}
+    runs = {name: evidence for name in evidence.header.classes if evidence.header.finished or name in tried}
+    return build_table(runs, rules=(), default_class=None, previous=_previous(Path.cwd())) if runs else None
 
 
 def _previous(root: Path) -> Table | None:
@@ -140,7 +146,7 @@ def gate(routes: Sequence[Route]) -> None:
 
 def _undecided(route: Route) -> bool:
     """Tell whether some candidate might pass with more cases: none of the evidence is against it."""
-    return any(
+    return not route.evidence or any(
         item.judgement.verdict is Verdict.NOT_PROVEN
         and (item.judgement.cases == 0 or (item.judgement.score or 0) >= route.bar)
         for item in route.evidence

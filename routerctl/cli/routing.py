@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from routerctl.codec import decode, encode, json_default
 from routerctl.console import clean, say
 from routerctl.errors import InputError
-from routerctl.router import decide, explain
+from routerctl.router import decide, explain, input_text
 from routerctl.strict_yaml import parse_json_lines
 from routerctl.table import load_table
 from routerctl.types import Decision, Json, Table
@@ -36,21 +37,49 @@ class PromptLine:
 def read_prompts(*, lines: bool, jsonl: bool, task_class: str | None) -> Iterator[PromptLine]:
     """Read the prompts of stdin: all of it as one, or line by line as they come.
 
-    Raises: InputError for what is not UTF-8 or not a prompt, naming the line.
+    Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
     """
     if lines and jsonl:
         raise InputError("--lines and --jsonl exclude each other")
+    return _prompts(lines=lines, jsonl=jsonl, task_class=task_class)
+
+
+def _prompts(*, lines: bool, jsonl: bool, task_class: str | None) -> Iterator[PromptLine]:
     if not (lines or jsonl):
-        text = _text(sys.stdin.buffer.read(), None)
+        text = _text(b"".join(_stdin()), None)
         if not text.strip():
             raise InputError("expected a prompt, got nothing", file=_STDIN)
         yield PromptLine(prompt=text.removesuffix("\n"), task_class=task_class)
         return
-    for number, raw in enumerate(sys.stdin.buffer, 1):
-        text = _text(raw, number).rstrip("\r\n")
+    for number, raw in enumerate(_lines(_stdin()), 1):
+        text = _text(raw, number).rstrip("\r")
         if not text.strip():
             continue
         yield _json_prompt(text, number, task_class) if jsonl else PromptLine(prompt=text, task_class=task_class)
+
+
+def _stdin() -> Iterator[bytes]:
+    """Read what is there as soon as it is there.
+
+    Without Python's buffer: a thread that waits in it holds its lock, and the interpreter could not end.
+    """
+    if sys.stdin is None:  # started with `<&-`
+        raise InputError("is closed; expected a prompt", file=_STDIN)
+    file = sys.stdin.fileno()
+    while chunk := os.read(file, 65536):
+        yield chunk
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    started: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join(started) + line
+            started = []
+        started.append(rest)
+    if any(started):
+        yield b"".join(started)
 
 
 def _text(raw: bytes, line: int | None) -> str:
@@ -67,6 +96,10 @@ def _json_prompt(text: str, number: int, task_class: str | None) -> PromptLine:
     given = decode(PromptLine, document)
     if not isinstance(given.prompt, str | dict) or not given.prompt:
         raise document.error(("prompt",), "expected a text or an object with the template's fields")
+    try:
+        input_text(given.prompt).encode()
+    except UnicodeEncodeError:
+        raise document.error(("prompt",), "holds half of a surrogate pair, which is no text") from None
     return PromptLine(prompt=given.prompt, task_class=task_class or given.task_class, tenant=given.tenant, id=given.id)
 
 
@@ -77,7 +110,7 @@ def explain_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool)
         decision = decide(table, one.prompt, one.task_class)
         reasons = explain(table, one.prompt, decision)
         if as_json:
-            _print(json.dumps({**_decision_json(one, decision), "reasons": reasons}, ensure_ascii=False))
+            _print(json.dumps({**_decision_json(one, decision), "reasons": reasons}))
         else:
             _print("\n".join(clean(line) for line in reasons))
 
@@ -94,7 +127,7 @@ def route_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool, o
     def show(one: PromptLine, routed: Routed) -> None:
         say(_reason(table, routed))
         if as_json:
-            _print(json.dumps(_routed_json(one, routed), default=json_default, ensure_ascii=False))
+            _print(json.dumps(_routed_json(one, routed), default=json_default))
         else:
             _print(_for_stdout(routed.answer.text, one_line=one_line))
 
@@ -111,7 +144,8 @@ def _for_stdout(text: str, *, one_line: bool) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    """Write UTF-8, whatever the locale says; half of a surrogate pair, which a reply may hold, becomes a `?`."""
+    sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
     sys.stdout.flush()  # a closed pipe must stop the next prompt, not only the last
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +23,9 @@ from routerctl.providers.base import Outside, Wire
 from routerctl.router import AllRungsFailed, Routed, input_text, route
 from routerctl.types import Decision, ProviderSpec, Table
 
-_AT_ONCE = 16  # prompts read ahead; each provider's own concurrency bounds the calls
+Flying = tuple[PromptLine, asyncio.Task[Routed]]
+
+_AT_ONCE = 16  # prompts under way; each provider's own concurrency bounds the calls
 
 
 def serve(
@@ -41,33 +45,69 @@ async def _serve(
     table: Table, prompts: Iterator[PromptLine], show: Callable[[PromptLine, Routed], None], log: _Log
 ) -> list[str]:
     failed: list[str] = []
-    flying: deque[tuple[PromptLine, asyncio.Task[Routed]]] = deque()
+    slots = asyncio.Semaphore(_AT_ONCE)
+    flying: asyncio.Queue[Flying | None] = asyncio.Queue()  # in the order of the prompts; None: that was the last
     async with Wire(table.providers.values(), Outside(env=os.environ), _pricer_for(table)) as wire:
 
-        async def finish_first() -> None:
-            one, task = flying.popleft()
+        async def start_all() -> None:
             try:
-                routed = await task
-            except AllRungsFailed as error:
-                log.append(one, error.decision)
-                say(f"routerctl: {error}")
-                failed.append(str(error))
-            else:
-                log.append(one, routed.decision)
-                show(one, routed)
+                while await slots.acquire() and (one := await _next(prompts)):
+                    task = asyncio.ensure_future(route(table, wire.call, one.prompt, one.task_class))
+                    flying.put_nowait((one, task))
+            finally:
+                flying.put_nowait(None)
 
+        starting = asyncio.ensure_future(start_all())
         try:
-            for one in prompts:
-                flying.append((one, asyncio.ensure_future(route(table, wire.call, one.prompt, one.task_class))))
-                if len(flying) >= _AT_ONCE:
-                    await finish_first()
-            while flying:
-                await finish_first()
+            while flight := await flying.get():
+                one, task = flight
+                try:
+                    routed = await task
+                except AllRungsFailed as error:
+                    log.append(one, error.decision)
+                    say(f"routerctl: {error}")
+                    failed.append(str(error))
+                else:
+                    log.append(one, routed.decision)
+                    show(one, routed)
+                slots.release()
+            await starting  # raises what was wrong with a prompt, once those before it are served
         finally:
-            for _, task in flying:
-                task.cancel()
-            await asyncio.gather(*(task for _, task in flying), return_exceptions=True)
+            await _land(starting, flying, log)
     return failed
+
+
+async def _next(prompts: Iterator[PromptLine]) -> PromptLine | None:
+    """Wait for the next prompt in a thread: the calls in flight go on, and Ctrl-C need not wait for stdin.
+
+    Raises: InputError for one that cannot be read.
+    """
+    loop = asyncio.get_running_loop()
+    coming: asyncio.Future[PromptLine | None] = loop.create_future()
+
+    def pull() -> None:
+        try:
+            settle = partial(coming.set_result, next(prompts, None))
+        except (InputError, OSError) as error:
+            settle = partial(coming.set_exception, error)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(lambda: coming.done() or settle())
+
+    threading.Thread(target=pull, daemon=True).start()
+    return await coming
+
+
+async def _land(starting: asyncio.Future[None], flying: asyncio.Queue[Flying | None], log: _Log) -> None:
+    """End what is still going on after a closed pipe or Ctrl-C; what was answered meanwhile is logged."""
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    flights = [flight for flight in (flying.get_nowait() for _ in range(flying.qsize())) if flight]
+    for _, task in flights:
+        task.cancel()
+    outcomes = await asyncio.gather(*(task for _, task in flights), return_exceptions=True)
+    for (one, _), outcome in zip(flights, outcomes, strict=True):
+        if isinstance(outcome, Routed | AllRungsFailed):
+            log.append(one, outcome.decision)
 
 
 def _pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:

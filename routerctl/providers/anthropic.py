@@ -68,14 +68,13 @@ class AnthropicProvider:
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
         self._client = anthropic.AsyncAnthropic(
             api_key=self._key,
-            base_url=spec.base_url,
+            base_url=base.checked_url(spec, spec.base_url),
             max_retries=0,  # the wire's loop owns latency and cost
             timeout=timeout,
             http_client=anthropic.DefaultAioHttpClient(timeout=timeout),
         )
-        self._create = (
-            self._client.messages.create
-        )  # here: the SDK imports its parts at first touch, which is no latency
+        # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
+        self._create = self._client.messages.create
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.

@@ -16,7 +16,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -192,7 +191,7 @@ class Wire:
 
     def _spec(self, name: str) -> ProviderSpec:
         if name not in self._specs:
-            raise errors.InputError(f"no provider named '{name}'{nearest(name, self._specs)}")
+            raise errors.InputError(f"no provider named '{name}'{errors.nearest(name, self._specs)}")
         return self._specs[name]
 
     def _pricer(self, spec: ProviderSpec, model: str) -> Pricer:
@@ -216,7 +215,7 @@ def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
         return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
     plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
     if kind not in plugins:
-        raise errors.InputError(f"no provider kind '{kind}'{nearest(kind, [*KINDS, *plugins])}")
+        raise errors.InputError(f"no provider kind '{kind}'{errors.nearest(kind, [*KINDS, *plugins])}")
     return plugins[kind].load()  # type: ignore[no-any-return]  # a plug-in promises the same shape
 
 
@@ -244,11 +243,29 @@ def checked_options(spec: ProviderSpec, known: Mapping[str, type]) -> Mapping[st
     """
     for name, value in spec.options.items():
         if name not in known:
-            raise errors.InputError(f"provider '{spec.name}': no option '{name}'{nearest(name, known)}")
+            raise errors.InputError(f"provider '{spec.name}': no option '{name}'{errors.nearest(name, known)}")
         kind = (int, float) if known[name] is float else known[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise errors.InputError(f"provider '{spec.name}': option '{name}' is a {known[name].__name__}")
     return spec.options
+
+
+def checked_url(spec: ProviderSpec, url: str | None) -> str | None:
+    """Return a base URL that can be called, or None for the vendor's own.
+
+    Raises:
+        InputError: it has no scheme or no host, which the SDKs would report as a failed connection.
+    """
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url or "")
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        whole = False
+    if url and not whole:
+        raise errors.InputError(f"provider '{spec.name}': base_url: expected http(s)://HOST..., got '{url}'")
+    return url or None
 
 
 def typed(value: Any, kind: type[T]) -> T:
@@ -303,10 +320,3 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, (until - now).total_seconds())
     except (KeyError, ValueError, TypeError):
         return None
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Text that ends an error about an unknown name: the nearest right one, else all of them."""
-    known = sorted(names)
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there is {', '.join(known) or 'none'}"

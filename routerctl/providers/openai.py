@@ -75,20 +75,22 @@ class OpenAIProvider:
     ) -> None:
         self._spec, self._clock = spec, outside.clock
         self._options = base.checked_options(spec, self.OPTIONS)
-        self._url = base_url or spec.base_url
+        self._url = base.checked_url(spec, base_url or spec.base_url)
         self._key = api_key or _key(spec, outside.env, self._url)
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
         place = {"base_url": self._url} if self._url else _residency(spec)
-        self._client = openai.AsyncOpenAI(
-            api_key=self._key,
-            max_retries=0,  # the wire's loop owns latency and cost
-            timeout=timeout,
-            http_client=openai.DefaultAioHttpClient(timeout=timeout),
-            **place,
-        )
-        self._create = (
-            self._client.chat.completions.create
-        )  # here: the SDK imports its parts at first touch, which is no latency
+        try:
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key,
+                max_retries=0,  # the wire's loop owns latency and cost
+                timeout=timeout,
+                http_client=openai.DefaultAioHttpClient(timeout=timeout),
+                **place,
+            )
+        except ValueError as problem:
+            raise errors.InputError(f"provider '{spec.name}': region '{spec.region}': {problem}") from None
+        # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
+        self._create = self._client.chat.completions.create
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.

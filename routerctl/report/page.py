@@ -18,8 +18,8 @@ from typing import TypeVar
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from routerctl import selection
-from routerctl.report import facts, picture, sentences, words
+from routerctl import selection, words
+from routerctl.report import facts, picture, sentences
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from routerctl.report.words import as_written, one_line, percent, spread, usd, visible
 from routerctl.types import Verdict
+from routerctl.words import as_written, one_line, percent, spread, usd, visible
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 12.0, 280.0  # of the plotting area
@@ -280,4 +280,4 @@ def _described(points: Sequence[Point], bar: float) -> str:
 def _tag(template: str, *values: object) -> Markup:
     """Fill a template; numbers to a tenth of a unit, everything else escaped."""
     filled = (f"{value:.1f}" if isinstance(value, float) else value for value in values)
-    return Markup(template.format(*filled))  # noqa: S704 - every template is a literal of this file
+    return Markup(template).format(*filled)  # noqa: S704 - every template is a literal of this file

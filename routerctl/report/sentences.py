@@ -20,8 +20,8 @@ from routerctl.report.facts import (
     table_cost,
     verdict_counts,
 )
-from routerctl.report.words import as_written, count, percent, plural, usd
 from routerctl.types import Candidate, Evidence, Result, Route, Run, Status, StopReason, Table
+from routerctl.words import as_written, count, percent, plural, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

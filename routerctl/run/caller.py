@@ -70,7 +70,7 @@ class Caller:
 
         Raises: BudgetSpent before a call that could pass the limit; ProviderError.
         """
-        key = reply_key(request, kind=self._provider.kind, base_url=self._provider.base_url)
+        key = reply_key(request, self._provider)
         known = self._cache.get(key) if self._cache else None
         if known is not None:
             self._spending.cached_calls += 1

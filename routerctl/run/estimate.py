@@ -1,27 +1,29 @@
 """A planned run -> what it may cost, before the first call.
 
 Place: the evaluation line, beside the plan. Tokens are estimated from bytes; dollars are the most that can be spent,
-since how early the rule stops is known only afterwards.
+since how early the rule stops is known only afterwards. What was paid for before is found by replaying each strategy
+from the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, estimate, pricer_of
+from routerctl.errors import RouterctlError
 from routerctl.prompts import render_prompt
 from routerctl.run.evaluate import Job
-from routerctl.selection import alpha_per_candidate
-from routerctl.statistics import least_cases
-from routerctl.strategies import first_request
-from routerctl.types import Candidate, Prompt, Request, RunHeader
+from routerctl.selection import CandidateTest, alpha_per_candidate
+from routerctl.strategies import answer, first_request, longest_requests
+from routerctl.types import Candidate, Prompt, Reply, Request, RunHeader, Usage
 
 _BYTES_PER_TOKEN = 4  # English text, about
-_LEAST_BYTES_PER_TOKEN = 2  # no tokenizer makes more tokens of text than this
-_MAX_CALLS = {"single_shot": 1, "reflexion": 3}  # a case, at most; self_consistency: its samples
+_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Estimate:
     cached_calls: int  # of most_calls: already paid for, as far as can be told
     input_tokens: int  # of the calls still to be paid, about
     output_tokens: int  # likewise, at most
-    most_usd: Decimal  # likewise
+    most_usd: Decimal  # likewise; a byte counted as a token, time as the whole of timeout_s
     most_s: float | None  # one call after another, from latencies measured before; None: none is known
 
 
@@ -52,15 +54,25 @@ def ceiling_of(header: RunHeader) -> Callable[[Candidate, Request], Decimal]:
     pricers = pricers_of(header)
 
     def ceiling(candidate: Candidate, request: Request) -> Decimal:
-        return estimate(
-            pricers[candidate.name],
-            calls=1,
-            input_tokens=_prompt_bytes(request.prompt) // _LEAST_BYTES_PER_TOKEN + 64,
-            output_tokens=request.reply.max_tokens,
-            seconds=header.providers[candidate.provider].timeout_s,
-        )
+        pricer, seconds = pricers[candidate.name], header.providers[candidate.provider].timeout_s
+        tokens, most = _request_bytes(request) + _FRAME_TOKENS, request.reply.max_tokens
+        plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
+        # Writing a prompt into the provider's cache may cost more than reading it plainly.
+        return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))
 
     return ceiling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """How many calls of a case are in the cache, and whether it takes more."""
+
+    kept: int
+    more: bool
+
+
+class _NotKept(RouterctlError):
+    """The cache has no reply to this request: the replay of a strategy ends here."""
 
 
 class Estimator:
@@ -75,46 +87,76 @@ class Estimator:
     ) -> None:
         """`latencies_s`: seconds of one case by candidate, where known."""
         self._header, self._cache, self._latencies_s = header, cache, latencies_s
-        self._pricers = pricers_of(header)
+        self._ceiling = ceiling_of(header)
         self._alpha = alpha_per_candidate(header.risk, len(header.ladder))
 
     def estimate(self, job: Job, name: str) -> Estimate:
         """Estimate one candidate on one class."""
         candidate = self._header.candidates[name]
         prompts = [render_prompt(job.eval_set.prompt, case.input) for case in job.cases]
-        calls_a_case = _MAX_CALLS.get(candidate.strategy.name, candidate.strategy.samples)
-        fresh = [prompt for prompt in prompts if not self._known(candidate, job, prompt)]
-        max_tokens = candidate.max_tokens or job.eval_set.reply.max_tokens
-        tokens = [_prompt_bytes(prompt) // _BYTES_PER_TOKEN for prompt in fresh]
+        requests = [
+            longest_requests(first_request(candidate, prompt, job.eval_set.reply), candidate.strategy)
+            for prompt in prompts
+        ]
+        kept = self._kept(candidate, job, prompts)
+        fresh = [
+            request for calls, case in zip(kept, requests, strict=True) if calls.more for request in case[calls.kept :]
+        ]
         latency_s = self._latencies_s.get(name)
-        seconds = (latency_s or 0.0) / calls_a_case
-        costs = (
-            estimate(
-                self._pricers[name], calls=calls_a_case, input_tokens=count, output_tokens=max_tokens, seconds=seconds
-            )
-            for count in tokens
-        )
-        least = least_cases(job.eval_set.bar, self._alpha) or len(prompts)
+        least_calls = min(len(requests[0]), len(requests[0]) // 2 + 1)
         return Estimate(
             task_class=job.eval_set.name,
             candidate=name,
-            least_calls=min(len(prompts), least) * min(calls_a_case, calls_a_case // 2 + 1),
-            most_calls=len(prompts) * calls_a_case,
-            cached_calls=(len(prompts) - len(fresh)) * calls_a_case,
-            input_tokens=sum(tokens) * calls_a_case,
-            output_tokens=len(fresh) * calls_a_case * max_tokens,
-            most_usd=sum(costs, Decimal(0)),
-            most_s=None if latency_s is None else latency_s * len(fresh),
+            least_calls=self._least_cases(job) * least_calls,
+            most_calls=sum(len(case) for case in requests),
+            cached_calls=sum(calls.kept for calls in kept),
+            input_tokens=sum(_request_bytes(request) // _BYTES_PER_TOKEN for request in fresh),
+            output_tokens=sum(request.reply.max_tokens for request in fresh),
+            most_usd=sum((self._ceiling(candidate, request) for request in fresh), Decimal(0)),
+            most_s=None if latency_s is None else latency_s * sum(calls.more for calls in kept),
         )
 
-    def _known(self, candidate: Candidate, job: Job, prompt: Prompt) -> bool:
-        """Tell whether the first call of a case was paid for before; the others of a strategy then were, too."""
+    def _least_cases(self, job: Job) -> int:
+        """Count the cases of a pass without a miss; 0 where no score on so few could pass."""
+        header, n = self._header, len(job.cases)
+        test = CandidateTest(n=n, bar=job.eval_set.bar, alpha=self._alpha, mode=header.mode, margin=header.margin)
+        while test.verdict is None:
+            test.feed(True)
+        return n if header.full else test.cases
+
+    def _kept(self, candidate: Candidate, job: Job, prompts: Sequence[Prompt]) -> list[_Kept]:
+        """Tell what is paid for of each case."""
         if self._cache is None:
-            return False
-        provider = self._header.providers[candidate.provider]
-        request = first_request(candidate, prompt, job.eval_set.reply)
-        return self._cache.get(reply_key(request, kind=provider.kind, base_url=provider.base_url)) is not None
+            return [_Kept(kept=0, more=True)] * len(prompts)
+        cache = self._cache
+
+        async def replay_all() -> list[_Kept]:
+            return [await self._replay(cache, candidate, job, prompt) for prompt in prompts]
+
+        return asyncio.run(replay_all())
+
+    async def _replay(self, cache: ReplyCache, candidate: Candidate, job: Job, prompt: Prompt) -> _Kept:
+        """Ask in the candidate's own way, but only the cache: a vote that was decided early needs no more calls."""
+        kept = 0
+
+        async def ask(request: Request) -> Reply:
+            nonlocal kept
+            reply = cache.get(reply_key(request, self._header.providers[candidate.provider]))
+            if reply is None:
+                raise _NotKept
+            kept += 1
+            return reply
+
+        try:
+            await answer(ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
+        except _NotKept:
+            return _Kept(kept=kept, more=True)
+        return _Kept(kept=kept, more=False)
 
 
-def _prompt_bytes(prompt: Prompt) -> int:
-    return len(prompt.system.encode()) + sum(len(message.content.encode()) for message in prompt.messages)
+def _request_bytes(request: Request) -> int:
+    prompt, reply = request.prompt, request.reply
+    texts = [prompt.system, *(message.content for message in prompt.messages), *reply.choices]
+    if reply.json_schema is not None:  # it is part of what the provider puts before the model
+        texts.append(json.dumps(reply.json_schema, ensure_ascii=False))
+    return sum(len(text.encode()) for text in texts)

@@ -73,7 +73,9 @@ class Evaluation:
         self._header, self._caller_for, self._keep, self._watcher = header, caller_for, keep, watcher
         self._rungs = [name for name in header.ladder if name in rungs]
         self._testing: Counter[str] = Counter()  # provider -> classes that test one of its candidates right now
+        self._flying: Counter[str] = Counter()  # provider -> its cases in flight
         self._failed_in_row: Counter[str] = Counter()  # candidate -> failed cases since the last that did not fail
+        self._last_failure: dict[str, ProviderError] = {}  # by candidate
         self._stopping = False
 
     def stop(self) -> None:
@@ -115,20 +117,26 @@ class Evaluation:
         test = CandidateTest(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
         reorder = Reorder(test, n)
         passed: dict[int, bool] = {}
+        failed: list[int] = []
 
         def take(result: Result) -> None:
             passed[result.index] = result.passed
+            if result.status is Status.FAILED:
+                failed.append(result.index)
             self._keep(result)
             reorder.put(result.index, result.passed)
             self._watcher.result(result)
 
         self._testing[candidate.provider] += 1
+        await asyncio.sleep(0)  # all classes stand up before the first takes its share
         try:
             await self._work(job, candidate, take, lambda: test.verdict is not None and not self._header.full)
         finally:
             self._testing[candidate.provider] -= 1
         if test.verdict is None and self._stopping:
             return None
+        if failed and len(failed) == len(passed):  # the rule may have decided before an outage's number was reached
+            raise self._outage(candidate.name, len(failed))
         prefix = list(itertools.takewhile(lambda one: one is not None, (passed.get(index) for index in range(n))))
         return judge([bool(one) for one in prefix], n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
 
@@ -138,29 +146,48 @@ class Evaluation:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided."""
         finished: asyncio.Queue[asyncio.Task[Result]] = asyncio.Queue()
         flying: set[asyncio.Task[Result]] = set()
-        problem: BaseException | None = None
+        problem: Exception | None = None
         index = 0
-        while True:
-            wanted = not (decided() or self._stopping or problem)
-            while wanted and index < len(job.cases) and len(flying) < self._share(candidate.provider):
-                task = asyncio.ensure_future(self._case(job, candidate, index))
-                flying.add(task)
-                task.add_done_callback(finished.put_nowait)
-                index += 1
-            if not flying:
-                break
-            task = await finished.get()
-            flying.discard(task)
-            if error := task.exception():
-                problem = problem or error
-            else:
-                take(task.result())
+        try:
+            while True:
+                wanted = not (decided() or self._stopping or problem)
+                while wanted and index < len(job.cases) and self._room(candidate.provider, len(flying)):
+                    task = asyncio.ensure_future(self._case(job, candidate, index))
+                    flying.add(task)
+                    self._flying[candidate.provider] += 1
+                    task.add_done_callback(finished.put_nowait)
+                    index += 1
+                if not flying:
+                    break
+                task = await finished.get()
+                flying.discard(task)
+                self._flying[candidate.provider] -= 1
+                try:
+                    take(task.result())
+                except Exception as error:  # noqa: BLE001 - raised below, once the calls in flight are kept
+                    problem = problem or error
+        finally:  # only a second Ctrl-C leaves any
+            self._flying[candidate.provider] -= len(flying)
+            for task in flying:
+                task.cancel()
+            await asyncio.gather(*flying, return_exceptions=True)
         if problem:
             raise problem
 
-    def _share(self, provider: str) -> int:
-        """How many of a class's cases may be in flight: together the classes fill the provider's concurrency."""
-        return math.ceil(self._header.providers[provider].concurrency / max(1, self._testing[provider]))
+    def _outage(self, candidate: str, count: int) -> ProviderError:
+        error = self._last_failure[candidate]
+        return type(error)(
+            f"{candidate}: {count} cases in a row failed, the last one: {error.problem}; "
+            "this is an outage, not evidence. What was paid for is kept, running again goes on from there",
+            provider=error.provider,
+            status=error.status,
+        )
+
+    def _room(self, provider: str, flying: int) -> bool:
+        """Tell whether a class with so many cases in flight may start one more: its share, and what others leave."""
+        concurrency = self._header.providers[provider].concurrency
+        share = math.ceil(concurrency / max(1, self._testing[provider]))
+        return flying < share or self._flying[provider] < concurrency
 
     async def _case(self, job: Job, candidate: Candidate, index: int) -> Result:
         """Ask and score one case.
@@ -173,15 +200,11 @@ class Evaluation:
             answer = await strategies.answer(caller.ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
         except ProviderError as error:
             self._failed_in_row[candidate.name] += 1
+            self._last_failure[candidate.name] = error
             if error.ends_run:
                 raise
             if self._failed_in_row[candidate.name] >= _OUTAGE:
-                raise type(error)(
-                    f"{candidate.name}: {_OUTAGE} cases in a row failed, the last one: {error.problem}; "
-                    "this is an outage, not evidence. What was paid for is kept, running again goes on from there",
-                    provider=error.provider,
-                    status=error.status,
-                ) from None
+                raise self._outage(candidate.name, _OUTAGE) from None
             return _failed(job, candidate, index, error)
         self._failed_in_row[candidate.name] = 0
         return await _scored(job, candidate, index, answer, cached=not caller.paid)

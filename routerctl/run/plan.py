@@ -28,8 +28,10 @@ _SOFTWARE = ("routerctl", "anthropic", "openai", "xllamacpp", "genai-prices", "n
 def make_header(project: Project, jobs: Sequence[Job], *, ladder: str | None, full: bool, created_at: str) -> RunHeader:
     """Write down everything needed to say later what a number of this run was.
 
-    Raises: InputError for an unknown ladder, an alias in place of a pinned id, or a model without a price.
+    Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, or a margin
+    that leaves nothing of a bar.
     """
+    _check_margin(project, jobs)
     ladder_name, rungs = project.ladder_named(ladder)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
     providers = {item.provider: project.providers[item.provider] for item in candidates.values()}
@@ -60,15 +62,27 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
     candidate = project.candidates[name]
     provider = project.providers[candidate.provider]
     if provider.kind == "local":
-        return replace(candidate, model=pin_of(candidate.model))
+        try:
+            return replace(candidate, model=pin_of(candidate.model))
+        except InputError as error:
+            raise project.error(("candidates", name, "model"), error.problem) from None
     pinned = alias_problem(candidate.model, provider.kind)
     if pinned:
-        raise InputError(
-            f"candidates.{candidate.name}.model: {candidate.model!r} is an alias that may move; "
-            f"write the pinned id {pinned!r}",
-            file=PROJECT_FILE,
+        raise project.error(
+            ("candidates", name, "model"),
+            f"{candidate.model!r} is an alias that may move; write the pinned id {pinned!r}",
         )
     return candidate
+
+
+def _check_margin(project: Project, jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        bar = job.eval_set.bar
+        if project.mode == "margin" and project.margin >= bar:
+            problem = (
+                f"{project.margin:g} is not below the bar of {job.eval_set.name} ({bar:g}): nothing would be proven"
+            )
+            raise project.error(("margin",), problem)
 
 
 def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
@@ -87,9 +101,13 @@ def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -
         )
         for item in project.prices
     }
-    return {
-        name: price_of(project.providers[item.provider], item.model, stated, on) for name, item in candidates.items()
-    }
+    prices = {}
+    for name, item in candidates.items():
+        try:
+            prices[name] = price_of(project.providers[item.provider], item.model, stated, on)
+        except InputError as error:
+            raise project.error(("candidates", name, "model"), error.problem) from None
+    return prices
 
 
 def _class_header(job: Job) -> ClassHeader:

@@ -16,9 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from routerctl.cache import ReplyCache
-from routerctl.codec import nearest
 from routerctl.costs import Pricer
-from routerctl.errors import InputError
+from routerctl.errors import InputError, nearest
 from routerctl.evalsets import load_eval_sets, scorer_at
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
@@ -172,6 +171,7 @@ def _stop_on_interrupt(evaluation: Evaluation, on_stop: Callable[[], None]) -> I
     def interrupted() -> None:
         if evaluation.stopped and task:
             task.cancel()
+            return
         evaluation.stop()
         on_stop()
 

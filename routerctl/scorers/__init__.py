@@ -12,8 +12,8 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from routerctl.errors import InputError
-from routerctl.scorers.base import MAX_CHARS, Params, Scorer, Unscorable, nearest, shown
+from routerctl.errors import InputError, nearest
+from routerctl.scorers.base import MAX_CHARS, Params, Scorer, Unscorable, shown
 from routerctl.types import Json, Score, ScorerSpec
 
 if TYPE_CHECKING:

@@ -5,15 +5,14 @@ Place: the arithmetic floor, under `routerctl.scorers`. It knows no scorer and n
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
-from routerctl.errors import RouterctlError
+from routerctl.errors import RouterctlError, nearest
 from routerctl.types import Json
 
 Params = Mapping[str, Json]
@@ -42,15 +41,6 @@ class Scorer:
     score: Callable[[str, Json, Params], tuple[float, str]]
     check: Callable[[Params, Json], None]
     reads: tuple[str, ...] = ()  # parameters that name files beside the eval set; they arrive as absolute paths
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """Give the end of an error about an unknown name: the nearest right one, else all of them."""
-    known = sorted(names)
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; expected one of: {', '.join(known)}" if known else ""
 
 
 def only(params: Params, *allowed: str) -> None:

@@ -10,7 +10,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from routerctl.scorers.base import Params, Scorer, nearest, normalised, only
+from routerctl.errors import nearest
+from routerctl.scorers.base import Params, Scorer, normalised, only
 from routerctl.types import Json
 
 _ANSWER = re.compile(r"\banswer\b(?:\s+is)?\s*[:=]?", re.IGNORECASE)

@@ -9,7 +9,8 @@ import re
 import string
 from collections import Counter
 
-from routerctl.scorers.base import Params, Scorer, Unscorable, flag, nearest, normalised, only, shown, texts
+from routerctl.errors import nearest
+from routerctl.scorers.base import Params, Scorer, Unscorable, flag, normalised, only, shown, texts
 from routerctl.scorers.limited import Limits, run_limited
 from routerctl.types import Json
 

@@ -20,8 +20,8 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from routerctl.codec import decode, nearest
-from routerctl.errors import InputError, RouterctlError
+from routerctl.codec import decode
+from routerctl.errors import InputError, RouterctlError, nearest
 from routerctl.strict_yaml import parse_yaml
 from routerctl.weights.sources import (
     Part,

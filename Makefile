@@ -1,0 +1,68 @@
+# make demo   sets everything up and runs the main job on local models, without a key
+# make test   sets everything up and passes the tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV     := $(shell command -v uv 2>/dev/null)
+MODELS := smollm2-135m qwen2.5-coder-0.5b
+PROMPT := The home side equalised in stoppage time and went through on penalties.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check format bench clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say make PYTHON=/path/to/it"; exit 2; }
+ifdef UV
+	@uv venv --quiet --seed --python $(PYTHON) $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV)
+endif
+
+ifdef UV
+INSTALL = VIRTUAL_ENV=$(abspath $(VENV)) uv pip install --quiet -c constraints.txt
+else
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+endif
+
+$(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing routerctl and llama.cpp"
+	@$(INSTALL) -e '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing routerctl, llama.cpp and the test tools"
+	@$(INSTALL) -e '.[local,dev]'
+	@touch $@ $(VENV)/.local
+
+demo: $(VENV)/.local
+	$(BIN)/routerctl models pull $(MODELS)
+	$(BIN)/routerctl eval
+	$(BIN)/routerctl build-table
+	$(BIN)/routerctl check
+	echo "$(PROMPT)" | $(BIN)/routerctl route
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.dev
+	$(BIN)/routerctl models pull $(MODELS)
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+
+clean:
+	rm -rf $(VENV) .routerctl .pytest_cache .mypy_cache .ruff_cache .hypothesis
