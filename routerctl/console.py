@@ -45,7 +45,7 @@ def _console(stream: IO[str]) -> Console:
     from rich.console import Console
 
     width = None if stream.isatty() else 100
-    return Console(file=stream, highlight=False, width=width, no_color=not is_live(stream), soft_wrap=False)
+    return Console(file=stream, highlight=False, width=width, force_terminal=is_live(stream), soft_wrap=False)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:

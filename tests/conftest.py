@@ -64,7 +64,7 @@ class Project:
         )
         made.save()
         made.eval_set("sums", 60)
-        made.replies({"model-small": 0.5, "model-large": 1.0})
+        made.replies({"model-small": 0.2, "model-large": 1.0})
         return made
 
     def write(self, name: str, content: str | bytes) -> Path:

@@ -9,7 +9,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -269,9 +269,9 @@ def test_a_missing_key_is_named(vendors: Project, run: Run) -> None:
 
 
 def test_a_provider_that_is_down_ends_the_run(vendors: Project, key: str, run: Run) -> None:
-    """Ten failed cases in a row are an outage."""
+    """Connection refused: an outage, which is no evidence against a candidate, even where few cases would decide."""
     _down(vendors)
-    one_line(run("eval"), 5, "anthropic", "10 cases in a row failed", "outage")
+    one_line(run("eval"), 5, "anthropic", "cases in a row failed", "outage")
 
 
 @pytest.mark.parametrize("candidate", ["small", "large"])

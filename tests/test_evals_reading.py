@@ -39,14 +39,16 @@ def naive_bayes_accuracy(texts: list[str]) -> float:
         for guess in ("yes", "no"):
             own = 1 if guess == label else 0
             score[guess] = sum(
-                math.log((count[guess, w] - own + 1) / (size[guess] - own + 2)) for w in bag if count["yes", w] + count["no", w] > 1
+                math.log((count[guess, w] - own + 1) / (size[guess] - own + 2))
+                for w in bag
+                if count["yes", w] + count["no", w] > 1
             )
         right += 0.5 if score["yes"] == score["no"] else max(score, key=score.__getitem__) == label
     return right / len(CASES)
 
 
 def test_labels_are_strings_and_balanced():
-    """Labels are the strings yes and no, each between 45 and 55 % overall and between 40 and 60 % at each difficulty."""
+    """Labels are the strings yes and no, each 45 to 55 % overall and 40 to 60 % at each difficulty."""
     assert SPEC["reply"]["choices"] == ["yes", "no"]
     assert all(c["expected"] in ("yes", "no") for c in CASES)
     assert all(e["reply"] in ("yes", "no") for e in SPEC["prompt"]["examples"])
@@ -67,15 +69,14 @@ def test_inputs_have_a_passage_and_a_question():
     """Every input is exactly a passage and a question; the question is one sentence that ends in a question mark."""
     for case in CASES:
         assert set(case["input"]) == {"passage", "question"}, case["id"]
-        assert case["input"]["question"].count("?") == 1 and case["input"]["question"].endswith("?"), case["id"]
+        assert case["input"]["question"].count("?") == 1, case["id"]
+        assert case["input"]["question"].endswith("?"), case["id"]
         assert case["input"]["passage"].endswith((".", "!")), case["id"]
 
 
 def test_question_opens_as_a_yes_no_question():
     """Every question starts with a verb that asks for yes or no, not with who, what, when, where, why, how or which."""
-    openers = {
-        "is", "are", "was", "were", "do", "does", "did", "has", "have", "had", "can", "could", "may", "must", "will", "would",
-    }  # fmt: skip
+    openers = set("is are was were do does did has have had can could may must will would".split())  # noqa: SIM905
     assert not [c["id"] for c in CASES if words(c["input"]["question"])[0] not in openers]
 
 
@@ -105,7 +106,8 @@ def test_question_alone_does_not_answer():
 
 
 def test_overlap_and_length_do_not_answer():
-    """No threshold on word overlap with the passage, or on length of question or passage, is right in more than 63 %."""
+    """No threshold on word overlap with the passage, or on a length, is right in more than 63 %."""
+
     def overlap(case: dict) -> float:
         question = set(words(case["input"]["question"]))
         return len(question & set(words(case["input"]["passage"]))) / len(question)
@@ -124,5 +126,7 @@ def test_overlap_and_length_do_not_answer():
 
 def test_passages_are_not_shared():
     """No passage is used twice, so that every case stands for itself, and no example reappears as a case."""
-    passages = [c["input"]["passage"].casefold() for c in CASES] + [e["input"]["passage"].casefold() for e in SPEC["prompt"]["examples"]]
+    passages = [c["input"]["passage"].casefold() for c in CASES] + [
+        e["input"]["passage"].casefold() for e in SPEC["prompt"]["examples"]
+    ]
     assert len(set(passages)) == len(passages)

@@ -8,7 +8,7 @@ from routerctl.errors import InputError
 from routerctl.strict_yaml import dump_yaml, parse_json_lines, parse_yaml, resolve_plain
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-10**9, 10**9, places=9),
+    st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-(10**9), 10**9, places=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )

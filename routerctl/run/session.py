@@ -73,7 +73,10 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     project = load_project(root)
     eval_sets = load_eval_sets(root, options.only)
     jobs = plan_jobs(eval_sets, {item.name: scorer_at(item, root) for item in eval_sets}, project.seed)
-    header = make_header(project, jobs, ladder=options.ladder, full=options.full, created_at=utc_text(now()))
+    moment = now()
+    header = make_header(project, jobs, ladder=options.ladder, full=options.full, created_at=utc_text(moment))
+    # Scripts start several runs a second: within one, too, ids must sort by time and not meet.
+    header = replace(header, run_id=f"{header.run_id[:-6]}{moment.microsecond:05x}{header.run_id[-1]}")
     for name in options.candidates:
         if name not in header.ladder:
             known = nearest(name, header.ladder)
