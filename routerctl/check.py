@@ -46,7 +46,7 @@ def assemble(
     eval_sets = load_eval_sets(root)
     ladder_name, _ = project.ladder_named(ladder)
     folders = [run_folder(root, name) for name in wanted] or run_folders(root)
-    runs = _runs_for(eval_sets, folders, ladder_name)
+    runs = _runs_for(eval_sets, folders, ladder_name, whole=not wanted)
     table = build_table(
         {item.name: runs[item.name] for item in eval_sets},
         rules=project.rules,
@@ -56,12 +56,19 @@ def assemble(
     return table, runs
 
 
-def _runs_for(eval_sets: Sequence[EvalSet], folders: Sequence[Path], ladder_name: str) -> dict[str, Run]:
-    """Give each class the first of the runs (newest first) that was made on its eval set as it is now."""
+def _runs_for(
+    eval_sets: Sequence[EvalSet], folders: Sequence[Path], ladder_name: str, *, whole: bool
+) -> dict[str, Run]:
+    """Give each class the first of the runs (newest first) that was made on its eval set as it is now.
+
+    `whole`: only runs that climbed the whole ladder; a part of it is evidence only where its run is asked for by name.
+    """
     read: dict[Path, Run] = {}
     found: dict[str, Run] = {}
     for folder in folders:
         header = read_header(folder)
+        if whole and header.rungs:
+            continue
         for item in eval_sets:
             of_class = header.classes.get(item.name)
             fits = of_class is not None and of_class.digest == item.digest and header.ladder_name == ladder_name

@@ -269,3 +269,20 @@ def require(condition: bool, document: Document, path: PathParts, problem: str) 
     """Raise the error that points at `path` unless the condition holds."""
     if not condition:
         raise document.error(path, problem)
+
+
+def check_schema_version(document: Document, known: int) -> None:
+    """Refuse a file of another schema version, saying which one this program knows.
+
+    Raises: InputError.
+    """
+    value = document.value
+    if not isinstance(value, dict):
+        raise document.error((), "expected a mapping that starts with schema_version")
+    require("schema_version" in value, document, (), "'schema_version' is missing")
+    version = value["schema_version"]
+    if isinstance(version, int) and version > known:
+        raise document.error(
+            ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
+        )
+    require(version == known, document, ("schema_version",), f"expected {known}, got {version}")

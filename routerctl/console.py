@@ -1,7 +1,7 @@
 """What a run, a table and a list look like on a terminal of 80 columns, and as plain lines in CI.
 
-Place: a door; it prints, it decides nothing. Model output is hostile: every text of foreign origin goes through
-`clean` before it reaches a terminal.
+Place: a door; it prints, it decides nothing. Importing it costs nothing, since every command may have something to
+say. Model output is hostile: every text of foreign origin goes through `clean` before it reaches a terminal.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
-from routerctl.words import percent, seconds, usd
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from routerctl.run.caller import Spending
     from routerctl.run.estimate import Estimate
+    from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
 
 _MARK = {True: "+", False: "-"}
 
@@ -104,12 +102,15 @@ class RunView:
         key = (result.task_class, result.candidate)
         self._cases[key] = self._cases.get(key, 0) + 1
         if self._progress:
+            from routerctl.words import usd
+
             state = f"{result.candidate} {self._cases[key]} cases, {usd(self._spending.spent_usd)} spent"
             self._progress.update(self._tasks[result.task_class], completed=self._cases[key], state=clean(state))
 
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
         from routerctl.selection import verdict_words  # numpy; who judges has it
+        from routerctl.words import usd
 
         found = (
             f"{judgement.verdict.value}, {judgement.passes} of {judgement.cases} cases passed "
@@ -129,6 +130,8 @@ class RunView:
 
 def print_estimates(estimates: Sequence[Estimate]) -> None:
     """Print what a run may take, a row a class x candidate and the sum."""
+    from routerctl.words import usd
+
     rows = [
         [
             item.task_class,
@@ -167,6 +170,8 @@ def print_routes(table: Table) -> None:
 
 
 def _route_row(route: Route) -> list[str]:
+    from routerctl.words import percent, seconds, usd
+
     evidence = next((item for item in route.evidence if item.candidate == route.chosen), None)
     flag = "" if route.passing else "! "
     if evidence is None:

@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.codec import decode, encode, require
+from routerctl.codec import check_schema_version, decode, encode, require
 from routerctl.errors import InputError, nearest
-from routerctl.project import check_schema_version
 from routerctl.prompts import check_template, render_input, render_prompt
 from routerctl.scorers import get_scorer
 from routerctl.strict_yaml import Document, PathParts, parse_json_lines, parse_yaml, read_text, resolve_plain
@@ -27,6 +26,10 @@ from routerctl.types import Case, EvalSet, PromptSpec, ReplySpec, ScorerSpec
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
 _CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+# A scorer's own check takes null for "the parameters alone"; these cannot score without an expected answer.
+_NEED_EXPECTED = frozenset(
+    ("choice", "contains", "exact", "json_fields", "number", "python", "similarity", "sql", "token_f1")
+)
 _CSV_COLUMNS = ("id", "input", "expected", "tags", "cluster", "weight")
 
 
@@ -236,6 +239,8 @@ def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: Scorer
             raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
         first[case.id] = case.line
         require(case.weight > 0, row, ("weight",), "expected a number above 0")
+        has_answer = case.expected is not None or scorer.name not in _NEED_EXPECTED
+        require(has_answer, row, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
         is_input = isinstance(case.input, str | dict | list)
         require(is_input, row, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
         require(_is_unicode(case), row, (), f"case {case.id!a}: half of a surrogate pair is no text")

@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.codec import decode, require
+from routerctl.codec import check_schema_version, decode, require
 from routerctl.errors import InputError, nearest
 from routerctl.strict_yaml import Document, PathParts, parse_yaml, read_text
 from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling
@@ -84,7 +84,7 @@ def load_project(root: Path) -> Project:
         raise InputError("no such file here; `routerctl init` writes one", file=PROJECT_FILE)
     document = parse_yaml(read_text(path, PROJECT_FILE), PROJECT_FILE)
     check_schema_version(document, SCHEMA_VERSION)
-    project = decode(Project, document)
+    project = _with_defaults(decode(Project, document), document)
     _check_policy(project, document)
     for name in project.providers:
         _check_provider(project.providers[name], document)
@@ -96,21 +96,15 @@ def load_project(root: Path) -> Project:
     return replace(project, root=root, lines=document.lines)
 
 
-def check_schema_version(document: Document, known: int) -> None:
-    """Refuse a file of another schema version, saying which one this program knows.
-
-    Raises: InputError.
-    """
-    value = document.value
-    if not isinstance(value, dict):
-        raise document.error((), "expected a mapping that starts with schema_version")
-    require("schema_version" in value, document, (), "'schema_version' is missing")
-    version = value["schema_version"]
-    if isinstance(version, int) and version > known:
-        raise document.error(
-            ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
-        )
-    require(version == known, document, ("schema_version",), f"expected {known}, got {version}")
+def _with_defaults(project: Project, document: Document) -> Project:
+    """Let a local model answer one request at a time unless the user says otherwise: more would wait for the cores."""
+    providers = {
+        name: replace(item, concurrency=1)
+        if item.kind == "local" and ("providers", name, "concurrency") not in document.lines
+        else item
+        for name, item in project.providers.items()
+    }
+    return replace(project, providers=providers)
 
 
 def _check_policy(project: Project, document: Document) -> None:

@@ -6,16 +6,15 @@ Place: the files floor, between the run that writes and the selection that reads
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from routerctl.codec import decode, encode, json_text
+from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, nearest
-from routerctl.project import check_schema_version
 from routerctl.strict_yaml import Document, parse_json_lines, read_text
 from routerctl.types import Result, Run, RunHeader
 
@@ -23,11 +22,14 @@ REPORTS_FOLDER = "reports"
 SCHEMA_VERSION = 1
 
 
-def new_run_id(created_at: str, content: str) -> str:
-    """Make a run id that sorts by time and cannot meet another: 20261123-033100-5f2a1c."""
-    day, _, time = created_at.partition("T")
-    digest = hashlib.sha256(f"{created_at}{content}".encode()).hexdigest()[:6]
-    return f"{day.replace('-', '')}-{time[:8].replace(':', '')}-{digest}"
+def new_run_id(moment: datetime) -> str:
+    """Make a run id that sorts by time, also of several runs a second: 20261123-033100-048213 (UTC, microseconds)."""
+    return moment.astimezone(UTC).strftime("%Y%m%d-%H%M%S-%f")
+
+
+def utc_text(moment: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class RunWriter:

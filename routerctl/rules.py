@@ -18,7 +18,8 @@ _LETTER = "[^\\W\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9ff
 # Statements that prose does not begin a line with; two such lines, or a fence, make it code.
 _CODE_LINE = re.compile(
     r"^[ \t]*+(def \w+\(|class \w+[:(]|import \w+|from \w+ import|#include\b|public |private |func \w+\(|fn \w+\("
-    r"|(?:const|let|var) \w+ ?=|SELECT\b.*\bFROM\b|return\b.*;|if ?\(.*\) ?\{|for ?\(.*\) ?\{|\}[ \t]*$|.*;[ \t]*$)",
+    r"|(?:const|let|var) \w+ ?=|SELECT\b.*\bFROM\b|return\b.*;|if ?\(.*\) ?\{|for ?\(.*\) ?\{"
+    r"|\}[ \t\r]*$|.*;[ \t\r]*$)",
     re.MULTILINE,  # possessive, and no \s, which spans lines: a hostile prompt of blanks must not take quadratic time
 )
 
@@ -36,9 +37,9 @@ def failing_condition(rule: Rule, text: str) -> str | None:
 def _conditions(rule: Rule, text: str) -> list[tuple[Callable[[], bool], str]]:
     conditions: list[tuple[Callable[[], bool], str]] = []
     if rule.min_chars is not None:
-        conditions.append((lambda: len(text) >= (rule.min_chars or 0), f"shorter than {rule.min_chars} characters"))
+        conditions.append((lambda: len(text) >= (rule.min_chars or 0), f"is shorter than {rule.min_chars} characters"))
     if rule.max_chars is not None:
-        conditions.append((lambda: len(text) <= (rule.max_chars or 0), f"longer than {rule.max_chars} characters"))
+        conditions.append((lambda: len(text) <= (rule.max_chars or 0), f"is longer than {rule.max_chars} characters"))
     if rule.keywords:
         conditions.append((lambda: bool(_keywords(rule.keywords).search(_folded(text))), "has none of the keywords"))
     if rule.regex is not None:

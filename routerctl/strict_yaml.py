@@ -166,6 +166,8 @@ def _json_value(line: str, file: str, number: int) -> Any:
         raise InputError(f"not JSON: {error.msg} (column {error.colno})", file=file, line=number) from None
     except RecursionError:
         raise InputError("nested too deeply", file=file, line=number) from None
+    except ValueError:  # Python refuses to read integers of more than 4,300 digits
+        raise InputError("a whole number has too many digits", file=file, line=number) from None
 
 
 class _Dumper(yaml.SafeDumper):
@@ -186,7 +188,9 @@ def _tag(value: Any) -> str:
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar(_PREFIX + "str", text, style="|" if _block_safe(text) else None)
+    # PyYAML takes NEL (U+0085) for a line break and folds it away, except in double quotes.
+    style = '"' if "\x85" in text else "|" if _block_safe(text) else None
+    return dumper.represent_scalar(_PREFIX + "str", text, style=style)
 
 
 def _block_safe(text: str) -> bool:

@@ -12,9 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.codec import decode, encode, json_text
+from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError
-from routerctl.project import check_schema_version
 from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 

@@ -149,7 +149,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same project after `eval` and `build-table`; to be read only."""
+    """The same project after `eval` and `build-table`; `route` may log into it, nothing else may change it."""
     made = Project.with_fake(tmp_path_factory.mktemp("built"))
     assert made.run("eval").code == made.run("build-table").code == 0
     return made.root
@@ -158,7 +158,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def served(built: Path, tmp_path: Path) -> Project:
     """A copy of it to route by, and to change."""
-    shutil.copytree(built, tmp_path / "served")
+    shutil.copytree(built, tmp_path / "served", ignore=shutil.ignore_patterns("decisions.sqlite*"))
     return Project(tmp_path / "served")
 
 

@@ -60,7 +60,7 @@ def test_nothing_is_paid_twice_and_the_same_evidence_gives_the_same_bytes(projec
     assert again.err.splitlines()[-1].startswith("routes.yaml: unchanged;")
     assert (project.root / "routes.yaml").read_bytes() == table
     second = json.loads(run("eval", "--json").out)
-    assert (second["paid_calls"], second["cached_calls"]) == (0, first["paid_calls"])
+    assert second["paid_calls"] == 0 < second["cached_calls"] <= first["paid_calls"]
     assert second["paid_usd"] == "0"
     assert second["classes"] == first["classes"]
     (project.root / "routes.yaml").unlink()
@@ -68,8 +68,10 @@ def test_nothing_is_paid_twice_and_the_same_evidence_gives_the_same_bytes(projec
     assert (project.root / "routes.yaml").read_bytes() == table
 
 
-def test_no_cache_pays_again(run: Run) -> None:
+def test_no_cache_pays_again(project: Project, run: Run) -> None:
     """--no-cache neither reads nor keeps."""
+    project.config["providers"]["fake"]["concurrency"] = 1  # else a few more or less are in flight at the verdict
+    project.save()
     first = json.loads(run("eval", "--no-cache", "--json").out)
     second = json.loads(run("eval", "--no-cache", "--json").out)
     assert second["paid_calls"] == first["paid_calls"] > 0

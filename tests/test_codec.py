@@ -45,8 +45,9 @@ from routerctl.types import (
 # --- any value of the nouns -------------------------------------------------------------------------------------------
 
 NAMES = st.text(string.ascii_lowercase + "-_ .é#:", min_size=1, max_size=6)
-TEXTS = st.text(max_size=12) | st.sampled_from(
-    ["no", "1e-3", "null", "a: b", "- x", "a\n b\n", "\ufeff", "\x85", "\r\n", "'\"", "\U0001f600"]
+# Without U+0085: test_table.py says what becomes of it.
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x85"), max_size=12) | st.sampled_from(
+    ["no", "1e-3", "null", "a: b", "- x", "a\n b\n", "\ufeff", "\r\n", "'\"", "\U0001f600"]
 )
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 MONEY = st.decimals(0, 10**6, places=10)
@@ -338,8 +339,10 @@ GOOD = "title: x\nratio: 0.5\n"
         ("title: x\nrato: 0.5", "f:2: rato: unknown key; did you mean 'ratio'?"),
         (
             GOOD + "zzz: 1",
-            "f:3: zzz: unknown key; "
-            "expected one of: flag, free, pair, parts, price, ratio, scorer, title, verdict, words",
+            (
+                "f:3: zzz: unknown key; "
+                "expected one of: flag, free, pair, parts, price, ratio, scorer, title, verdict, words"
+            ),
         ),
         ("title: 5\nratio: 1", "f:1: title: expected a text (quote it), got 5"),
         ("title:\nratio: 1", "f:1: title: expected a text (quote it), got nothing"),

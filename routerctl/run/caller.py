@@ -65,6 +65,10 @@ class Caller:
         self._call, self._cache, self._spending, self._ceiling, self._now = call, cache, spending, ceiling, now
         self.paid = False
 
+    def has(self, request: Request) -> bool:
+        """Tell whether the request was paid for before."""
+        return self._cache is not None and self._cache.get(reply_key(request, self._provider)) is not None
+
     async def ask(self, request: Request) -> Reply:
         """Give the reply that was paid for before, else call and keep it.
 

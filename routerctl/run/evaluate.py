@@ -11,13 +11,15 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Protocol
 
 from routerctl import strategies
-from routerctl.errors import InputError, ProviderError
+from routerctl.errors import InputError, ProviderError, RouterctlError
 from routerctl.prompts import render_prompt
 from routerctl.run.caller import Caller
 from routerctl.scorers import Unscorable, score_reply
@@ -28,6 +30,8 @@ from routerctl.types import (
     Case,
     EvalSet,
     Judgement,
+    Reply,
+    Request,
     Result,
     RunHeader,
     Score,
@@ -57,6 +61,91 @@ class Job:
     cases: tuple[Case, ...]  # planned order, cut to n
 
 
+class _Needless(RouterctlError):
+    """The verdict was found before this case had to be paid for."""
+
+
+class _Places:
+    """One provider's concurrency, shared by the classes that test one of its candidates right now."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+        self.in_flight = 0
+        self.shares: list[_Share] = []
+
+    @asynccontextmanager
+    async def share(self) -> AsyncIterator[_Share]:
+        """Give a class its share; what is still in flight when it leaves by an error is cancelled."""
+        share = _Share(self)
+        self.shares.append(share)
+        try:
+            await asyncio.sleep(0)  # all classes stand up before the first takes what is its due
+            yield share
+        finally:
+            for task in share.flying:
+                task.cancel()
+            await asyncio.gather(*share.flying, return_exceptions=True)
+            self.shares.remove(share)
+            self.wake()
+
+    def wake(self) -> None:
+        """Tell every class to look again whether there is room."""
+        for share in self.shares:
+            share.changed.set()
+
+
+class _Share:
+    """One class's part of the places, and its cases in flight."""
+
+    def __init__(self, places: _Places) -> None:
+        self._places = places
+        self._done: list[tuple[int, asyncio.Task[Result | None]]] = []
+        self._free: set[int] = set()  # cases in flight that need no call that costs, as far as is known
+        self._fewer_free = asyncio.Event()
+        self.flying: set[asyncio.Task[Result | None]] = set()
+        self.changed = asyncio.Event()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more case may start: within an equal share, or in a place that the others leave empty."""
+        equal = math.ceil(self._places.concurrency / len(self._places.shares))
+        return len(self.flying) < equal or self._places.in_flight < self._places.concurrency
+
+    def start(self, index: int, case: Coroutine[None, None, Result | None]) -> None:
+        """Put a case in flight."""
+        task = asyncio.ensure_future(case)
+        self.flying.add(task)
+        self._free.add(index)
+        self._places.in_flight += 1
+        task.add_done_callback(partial(self._land, index))
+
+    async def must_pay(self, index: int) -> None:
+        """Wait for the cases before this one that cost nothing: they may decide, and running again stays free."""
+        self.settled(index)
+        while any(other < index for other in self._free):
+            await self._fewer_free.wait()
+
+    def settled(self, index: int) -> None:
+        """Note that a case costs something, or that its result has been taken."""
+        self._free.discard(index)
+        self._fewer_free.set()
+        self._fewer_free = asyncio.Event()
+
+    def _land(self, index: int, task: asyncio.Task[Result | None]) -> None:
+        self.flying.discard(task)
+        self._done.append((index, task))
+        self._places.in_flight -= 1
+        self.changed.set()  # first: whose case it was has the first call on the place
+        self._places.wake()
+
+    async def landed(self) -> list[tuple[int, asyncio.Task[Result | None]]]:
+        """Wait until something changed, and give the cases that have landed; perhaps there is only room now."""
+        await self.changed.wait()
+        self.changed.clear()
+        done, self._done = self._done, []
+        return done
+
+
 class Evaluation:
     """One run in progress."""
 
@@ -72,8 +161,7 @@ class Evaluation:
         """`keep` writes a result down; `rungs` are the candidates to run, a part of the header's ladder."""
         self._header, self._caller_for, self._keep, self._watcher = header, caller_for, keep, watcher
         self._rungs = [name for name in header.ladder if name in rungs]
-        self._testing: Counter[str] = Counter()  # provider -> classes that test one of its candidates right now
-        self._flying: Counter[str] = Counter()  # provider -> its cases in flight
+        self._places = {name: _Places(spec.concurrency) for name, spec in header.providers.items()}
         self._failed_in_row: Counter[str] = Counter()  # candidate -> failed cases since the last that did not fail
         self._last_failure: dict[str, ProviderError] = {}  # by candidate
         self._stopping = False
@@ -127,12 +215,7 @@ class Evaluation:
             reorder.put(result.index, result.passed)
             self._watcher.result(result)
 
-        self._testing[candidate.provider] += 1
-        await asyncio.sleep(0)  # all classes stand up before the first takes its share
-        try:
-            await self._work(job, candidate, take, lambda: test.verdict is not None and not self._header.full)
-        finally:
-            self._testing[candidate.provider] -= 1
+        await self._work(job, candidate, take, lambda: test.verdict is not None and not self._header.full)
         if test.verdict is None and self._stopping:
             return None
         if failed and len(failed) == len(passed):  # the rule may have decided before an outage's number was reached
@@ -144,33 +227,26 @@ class Evaluation:
         self, job: Job, candidate: Candidate, take: Callable[[Result], None], decided: Callable[[], bool]
     ) -> None:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided."""
-        finished: asyncio.Queue[asyncio.Task[Result]] = asyncio.Queue()
-        flying: set[asyncio.Task[Result]] = set()
         problem: Exception | None = None
         index = 0
-        try:
+
+        def needless() -> bool:
+            return decided() or self._stopping or problem is not None
+
+        async with self._places[candidate.provider].share() as share:
             while True:
-                wanted = not (decided() or self._stopping or problem)
-                while wanted and index < len(job.cases) and self._room(candidate.provider, len(flying)):
-                    task = asyncio.ensure_future(self._case(job, candidate, index))
-                    flying.add(task)
-                    self._flying[candidate.provider] += 1
-                    task.add_done_callback(finished.put_nowait)
+                while not needless() and index < len(job.cases) and share.has_room:
+                    share.start(index, self._case(job, candidate, index, share, needless))
                     index += 1
-                if not flying:
+                if not share.flying:
                     break
-                task = await finished.get()
-                flying.discard(task)
-                self._flying[candidate.provider] -= 1
-                try:
-                    take(task.result())
-                except Exception as error:  # noqa: BLE001 - raised below, once the calls in flight are kept
-                    problem = problem or error
-        finally:  # only a second Ctrl-C leaves any
-            self._flying[candidate.provider] -= len(flying)
-            for task in flying:
-                task.cancel()
-            await asyncio.gather(*flying, return_exceptions=True)
+                for place, task in await share.landed():
+                    try:
+                        if result := task.result():
+                            take(result)
+                    except Exception as error:  # noqa: BLE001 - raised below, once the calls in flight are kept
+                        problem = problem or error
+                    share.settled(place)
         if problem:
             raise problem
 
@@ -183,21 +259,27 @@ class Evaluation:
             status=error.status,
         )
 
-    def _room(self, provider: str, flying: int) -> bool:
-        """Tell whether a class with so many cases in flight may start one more: its share, and what others leave."""
-        concurrency = self._header.providers[provider].concurrency
-        share = math.ceil(concurrency / max(1, self._testing[provider]))
-        return flying < share or self._flying[provider] < concurrency
-
-    async def _case(self, job: Job, candidate: Candidate, index: int) -> Result:
-        """Ask and score one case.
+    async def _case(
+        self, job: Job, candidate: Candidate, index: int, share: _Share, needless: Callable[[], bool]
+    ) -> Result | None:
+        """Ask and score one case; None where that became needless before anything was paid for.
 
         Raises: ProviderError where the failure is one that ends the run, BudgetSpent.
         """
         case, caller = job.cases[index], self._caller_for(candidate)
         prompt = render_prompt(job.eval_set.prompt, case.input)
+
+        async def ask(request: Request) -> Reply:
+            if not caller.paid and not caller.has(request):
+                await share.must_pay(index)
+                if needless() and not caller.paid:
+                    raise _Needless
+            return await caller.ask(request)
+
         try:
-            answer = await strategies.answer(caller.ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
+            answer = await strategies.answer(ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
+        except _Needless:
+            return None
         except ProviderError as error:
             self._failed_in_row[candidate.name] += 1
             self._last_failure[candidate.name] = error

@@ -10,14 +10,14 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from routerctl.costs import price_of
 from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.pins import alias_problem
-from routerctl.results import new_run_id
+from routerctl.results import new_run_id, utc_text
 from routerctl.run.evaluate import Job
 from routerctl.types import Candidate, ClassHeader, Price, ProviderSpec, RunHeader
 from routerctl.weights import digests_of, pin_of
@@ -25,7 +25,9 @@ from routerctl.weights import digests_of, pin_of
 _SOFTWARE = ("routerctl", "anthropic", "openai", "xllamacpp", "genai-prices", "numpy", "scipy")
 
 
-def make_header(project: Project, jobs: Sequence[Job], *, ladder: str | None, full: bool, created_at: str) -> RunHeader:
+def make_header(
+    project: Project, jobs: Sequence[Job], *, ladder: str | None, full: bool, moment: datetime
+) -> RunHeader:
     """Write down everything needed to say later what a number of this run was.
 
     Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, or a margin
@@ -36,8 +38,8 @@ def make_header(project: Project, jobs: Sequence[Job], *, ladder: str | None, fu
     candidates = {name: pinned_candidate(project, name) for name in rungs}
     providers = {item.provider: project.providers[item.provider] for item in candidates.values()}
     return RunHeader(
-        run_id=new_run_id(created_at, repr((ladder_name, sorted(job.eval_set.digest for job in jobs)))),
-        created_at=created_at,
+        run_id=new_run_id(moment),
+        created_at=utc_text(moment),
         finished=False,
         seed=project.seed,
         mode=project.mode,
@@ -48,7 +50,7 @@ def make_header(project: Project, jobs: Sequence[Job], *, ladder: str | None, fu
         ladder=rungs,
         providers=providers,
         candidates=candidates,
-        prices=prices_of(project, candidates, date.fromisoformat(created_at[:10])),
+        prices=prices_of(project, candidates, moment.astimezone(UTC).date()),
         classes={job.eval_set.name: _class_header(job) for job in jobs},
         software=_software(candidates, providers),
     )

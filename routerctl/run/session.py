@@ -11,7 +11,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.evalsets import load_eval_sets, scorer_at
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
-from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
+from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders, utc_text
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Job, Watcher, plan_jobs
@@ -73,21 +73,14 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     project = load_project(root)
     eval_sets = load_eval_sets(root, options.only)
     jobs = plan_jobs(eval_sets, {item.name: scorer_at(item, root) for item in eval_sets}, project.seed)
-    moment = now()
-    header = make_header(project, jobs, ladder=options.ladder, full=options.full, created_at=utc_text(moment))
-    # Scripts start several runs a second: within one, too, ids must sort by time and not meet.
-    header = replace(header, run_id=f"{header.run_id[:-6]}{moment.microsecond:05x}{header.run_id[-1]}")
+    header = make_header(project, jobs, ladder=options.ladder, full=options.full, moment=now())
     for name in options.candidates:
         if name not in header.ladder:
             known = nearest(name, header.ladder)
             raise InputError(f"no candidate {name!r} on ladder {header.ladder_name!r}{known}", file=PROJECT_FILE)
     rungs = tuple(name for name in header.ladder if not options.candidates or name in options.candidates)
+    header = replace(header, rungs=rungs if options.candidates else ())
     return Planned(project=project, header=header, jobs=jobs, rungs=rungs, options=options)
-
-
-def utc_text(moment: datetime) -> str:
-    """Write a moment as ISO 8601 in UTC, to the second."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def estimate_run(planned: Planned) -> list[Estimate]:

@@ -141,6 +141,7 @@ class RunHeader:
     prices: Mapping[str, Price]  # by candidate
     classes: Mapping[str, ClassHeader]
     software: Mapping[str, str]  # routerctl, Python, SDKs, platform, local weights' digests
+    rungs: tuple[str, ...] = ()  # the candidates that were run, where only a part of the ladder was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

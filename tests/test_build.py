@@ -1,0 +1,383 @@
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routerctl.build import build_table, evidence_of, planned_prefix
+from routerctl.errors import InputError
+from routerctl.statistics import anytime_interval
+from routerctl.table import table_text
+from routerctl.types import (
+    Candidate,
+    ClassHeader,
+    Price,
+    PromptSpec,
+    ProviderSpec,
+    ReplySpec,
+    Result,
+    Rule,
+    Run,
+    RunHeader,
+    ScorerSpec,
+    Status,
+    StopReason,
+    Table,
+    Verdict,
+)
+
+LADDER = ("small", "large")
+
+
+def of_class(name: str = "sums", **changes: Any) -> ClassHeader:
+    """A class of 40 cases at a bar of 0.8."""
+    header = ClassHeader(
+        task_class=name,
+        description=f"{name} of numbers",
+        digest=f"sha256:{name}",
+        bar=0.8,
+        pass_at=1.0,
+        n=40,
+        prompt=PromptSpec(),
+        reply=ReplySpec(),
+        scorer=ScorerSpec(name="exact"),
+    )
+    return replace(header, **changes)
+
+
+def header(*classes: ClassHeader, **changes: Any) -> RunHeader:
+    """A finished run's header."""
+    made = RunHeader(
+        run_id="20261123-000000-aaaaaa",
+        created_at="2026-11-23T00:00:00Z",
+        finished=True,
+        seed=1,
+        mode="proven",
+        risk=0.1,
+        margin=0.03,
+        full=False,
+        ladder_name="main",
+        ladder=LADDER,
+        providers={"far": ProviderSpec(name="far", kind="fake")},
+        candidates={name: Candidate(name=name, provider="far", model=name) for name in LADDER},
+        prices={name: Price(date="2026-11-23", source="x", usd_per_hour=Decimal(1)) for name in LADDER},
+        classes={item.task_class: item for item in classes or (of_class(),)},
+        software={},
+    )
+    return replace(made, **changes)
+
+
+def result(index: int, *, passed: bool = True, candidate: str = "small", **changes: Any) -> Result:
+    """The result of one case, which cost a cent and took a second."""
+    made = Result(
+        task_class="sums",
+        candidate=candidate,
+        case_id=str(index),
+        index=index,
+        input="x",
+        expected="y",
+        status=Status.SCORED,
+        passed=passed,
+        score=float(passed),
+        extracted="y",
+        explanation="",
+        reply="y",
+        stop_reason=StopReason.END,
+        served_model="m",
+        calls=1,
+        input_tokens=1,
+        output_tokens=1,
+        cost_usd=Decimal("0.01"),
+        latency_s=1.0,
+        cached=False,
+    )
+    return replace(made, **changes)
+
+
+def perfect(count: int = 40, **changes: Any) -> list[Result]:
+    """So many passed cases."""
+    return [result(index, **changes) for index in range(count)]
+
+
+def table_of(*results: Result, previous: Table | None = None, **changes: Any) -> Table:
+    """The table of one class, `sums`."""
+    run = Run(header=header(**changes), results=results)
+    return build_table({"sums": run}, rules=(), default_class=None, previous=previous)
+
+
+# --- the planned prefix -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("indices", "prefix"),
+    [
+        ([], []),
+        ([0, 1, 2], [0, 1, 2]),
+        ([2, 0, 1], [0, 1, 2]),
+        ([0, 1, 3, 4], [0, 1]),
+        ([1, 2], []),
+        ([3, 0], [0]),
+        ([0, 0, 1], [0]),
+    ],
+)
+def test_planned_prefix(indices: list[int], prefix: list[int]) -> None:
+    """Results count in planned order up to the first gap, or the first place that is taken twice."""
+    assert [item.index for item in planned_prefix(result(index) for index in indices)] == prefix
+
+
+@given(order=st.permutations(range(12)), gone=st.sets(st.integers(0, 11)))
+def test_the_order_of_arrival_plays_no_part(order: list[int], gone: set[int]) -> None:
+    """Whatever order results were written in and whichever are missing, the prefix ends at the first missing one."""
+    kept = [index for index in order if index not in gone]
+    assert [item.index for item in planned_prefix(map(result, kept))] == list(range(min(gone, default=12)))
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+def evidence(*results: Result, **changes: Any) -> Any:
+    """The first candidate's evidence."""
+    return evidence_of(Run(header=header(**changes), results=results), "sums")[0]
+
+
+def test_only_cases_before_the_stop_count() -> None:
+    """Cases in flight when the rule stopped change neither counts, cost nor latency."""
+    stopped = evidence(*perfect()).judgement.cases
+    assert stopped < 40
+    late = [result(index, passed=False, cost_usd=Decimal(9), latency_s=99.0) for index in range(stopped, 40)]
+    found = evidence(*perfect(stopped), *late)
+    assert found == evidence(*perfect(stopped))
+    assert (found.judgement.verdict, found.judgement.passes) == (Verdict.PROVEN, stopped)
+    assert (found.cost_per_case_usd, found.latency_p95_s) == (Decimal("0.01"), 1.0)
+
+
+def test_a_gap_ends_the_evidence() -> None:
+    """What a cut-off run has beyond a gap is not shown to the rule, however good it is."""
+    found = evidence(*(item for item in perfect() if item.index != 3))
+    assert (found.judgement.cases, found.judgement.verdict) == (3, Verdict.NOT_PROVEN)
+
+
+def test_what_went_wrong_is_counted() -> None:
+    """Failed, unscored, refused and truncated cases are counted among those the rule looked at."""
+    results = [
+        result(0, passed=False, status=Status.FAILED, stop_reason=None, served_model=None, latency_s=None),
+        result(1, passed=False, status=Status.UNSCORED),
+        result(2, passed=False, stop_reason=StopReason.REFUSAL),
+        result(3, stop_reason=StopReason.MAX_TOKENS, served_model="m-2", latency_s=3.0),
+    ]
+    found = evidence(*results)
+    assert (found.failed, found.unscored, found.refused, found.truncated) == (1, 1, 1, 1)
+    assert found.served_models == ("m", "m-2")
+    assert (found.latency_p50_s, found.latency_p95_s) == (1.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("costs", "passed", "per_case", "per_accepted"),
+    [
+        (["0.01", "0.02"], [True, True], "0.015", "0.015"),
+        (["0.01", "0.02"], [True, False], "0.015", "0.03"),
+        (["0.01", "0.02"], [False, False], "0.015", None),
+        (["0", "0"], [True, True], "0", "0"),
+        (["0.0000000001", "0"], [True, True], "0", "0"),
+        (["1", "1", "1"], [True, True, False], "1", "1.5"),
+        (["0.01", "0", "0"], [True, True, True], "0.0033333333", "0.0033333333"),
+        (["100", "300"], [True, True], "200", "200"),
+    ],
+)
+def test_cost_per_accepted(costs: list[str], passed: list[bool], per_case: str, per_accepted: str | None) -> None:
+    """What all cases cost, per case and per passed case: wrong answers are paid for, too. None without a pass."""
+    pairs = enumerate(zip(costs, passed, strict=True))
+    found = evidence(*(result(index, passed=one, cost_usd=Decimal(cost)) for index, (cost, one) in pairs))
+    assert found.cost_per_case_usd == Decimal(per_case)
+    assert found.cost_per_accepted_usd == (None if per_accepted is None else Decimal(per_accepted))
+
+
+@given(latencies_s=st.lists(st.floats(0, 99), min_size=1, max_size=13), shuffler=st.randoms())
+def test_quantiles_are_measured_values(latencies_s: list[float], shuffler: Any) -> None:
+    """The nearest-rank quantile: at least that share of the cases took no longer, and it was really measured."""
+    shuffler.shuffle(latencies_s)
+    results = (result(index, passed=index % 2 == 0, latency_s=one) for index, one in enumerate(latencies_s))
+    found = evidence(*results)
+    used = sorted(latencies_s[: found.judgement.cases])
+    for share, value in ((0.5, found.latency_p50_s), (0.95, found.latency_p95_s)):
+        assert value == round(used[math.ceil(share * len(used)) - 1], 4)
+
+
+@pytest.mark.parametrize(("count", "p50", "p95"), [(1, 1, 1), (2, 1, 2), (19, 10, 19), (20, 10, 19), (21, 11, 20)])
+def test_nearest_rank(count: int, p50: int, p95: int) -> None:
+    """Of 20 values the 95th percentile is the 19th; of 19 it is the last."""
+    results = (result(index, passed=index % 2 == 0, latency_s=float(index + 1)) for index in range(count))
+    found = evidence(*results, mode="point", classes={"sums": of_class(bar=0.3)})
+    assert found.judgement.cases == count
+    assert (found.latency_p50_s, found.latency_p95_s) == (p50, p95)
+
+
+def test_the_interval_is_rounded_outwards() -> None:
+    """Four digits are kept of an interval, and none of what it covers is lost."""
+    judgement = evidence(*(result(index, passed=index % 3 > 0) for index in range(7))).judgement
+    exact = anytime_interval(judgement.passes, judgement.cases, judgement.alpha)
+    for kept, end, outwards in zip(judgement.interval, exact, (-1, 1), strict=True):
+        assert kept == round(kept, 4)
+        assert 0 < (kept - end) * outwards < 1e-4
+
+
+def test_without_a_case() -> None:
+    """A candidate without a usable case has no cost and no latency, and proves nothing."""
+    found = evidence(result(5))
+    assert (found.judgement.cases, found.cost_per_case_usd, found.latency_p50_s) == (0, None, None)
+    assert found.judgement.verdict is Verdict.NOT_PROVEN
+
+
+def test_evidence_stands_in_ladder_order() -> None:
+    """Candidates that were run appear in ladder order; those that were not, and other classes, do not."""
+    results = (*perfect(3, candidate="large"), *perfect(2), *perfect(9, task_class="other"))
+    found = evidence_of(Run(header=header(), results=results), "sums")
+    assert [(item.candidate, item.judgement.cases) for item in found] == [("small", 2), ("large", 3)]
+
+
+@pytest.mark.parametrize(
+    ("results", "changes"),
+    [
+        (perfect(41), {"classes": {"sums": of_class(n=40, bar=1.0)}, "mode": "point"}),
+        (perfect(), {"classes": {"sums": of_class(bar=1.5)}}),
+        (perfect(), {"classes": {"sums": of_class(n=0)}}),
+        (perfect(), {"risk": 0.0}),
+        (perfect(), {"mode": "margin", "margin": 0.8}),
+    ],
+)
+def test_evidence_that_no_run_writes(results: list[Result], changes: dict[str, Any]) -> None:
+    """A header or results edited beyond what the rule takes are the user's error, naming run and class."""
+    with pytest.raises(InputError, match=r"^run 20261123-000000-aaaaaa, class sums: "):
+        evidence(*results, **changes)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_unchanged_evidence_keeps_the_bytes() -> None:
+    """Built again from the same runs, a table has the same version and the same bytes."""
+    first = table_of(*perfect())
+    again = table_of(*perfect(), previous=first)
+    assert first.table_version == 1
+    assert again == first
+    assert table_text(again) == table_text(first)
+
+
+def test_the_order_of_results_keeps_the_bytes() -> None:
+    """Completion order, which no two runs share, is not in the table."""
+    assert table_text(table_of(*perfect())) == table_text(table_of(*reversed(perfect())))
+
+
+@pytest.mark.parametrize(
+    ("results", "changes"),
+    [
+        ([result(0, passed=False), *perfect()[1:]], {}),
+        ([result(0, cost_usd=Decimal("0.02")), *perfect()[1:]], {}),
+        (perfect(), {"run_id": "20261124-000000-bbbbbb"}),
+        (perfect(), {"seed": 2}),
+        (perfect(), {"ladder": ("large", "small")}),
+        (perfect(), {"classes": {"sums": of_class(description="other")}}),
+        (perfect(), {"classes": {"sums": of_class(reply=ReplySpec(json_schema={"a": 1, "b": True}))}}),
+    ],
+)
+def test_changed_evidence_raises_the_version(results: list[Result], changes: dict[str, Any]) -> None:
+    """Any change raises the version by one and gives another digest."""
+    first = table_of(*perfect())
+    changed = table_of(*results, previous=first, **changes)
+    assert changed.table_version == 2
+    assert changed.digest != first.digest
+    assert table_of(*results, previous=changed, **changes) == changed
+
+
+@pytest.mark.parametrize("schema", [{"b": True, "a": 1}, {"a": True, "b": True}, {"a": 1.0, "b": True}])
+def test_changes_that_look_equal(schema: dict[str, Any]) -> None:
+    """Python's == sees no order of keys and takes true for 1; a model does not, nor do the bytes of the file."""
+    one = {"classes": {"sums": of_class(reply=ReplySpec(json_schema={"a": 1, "b": True}))}}
+    other = {"classes": {"sums": of_class(reply=ReplySpec(json_schema=schema))}}
+    first = table_of(*perfect(), **one)
+    changed = table_of(*perfect(), previous=first, **other)
+    assert (changed.table_version, changed.digest != first.digest) == (2, True)
+
+
+def test_a_route() -> None:
+    """The route serves the proven candidate first, then what is open above it; its pins are the run's."""
+    route = table_of(*perfect()).routes["sums"]
+    assert (route.chosen, route.passing, route.rungs) == ("small", True, ("small", "large"))
+    assert (route.run_id, route.eval_set_digest) == ("20261123-000000-aaaaaa", "sha256:sums")
+
+
+def test_nothing_passed() -> None:
+    """Where nothing passed the top rung serves alone, flagged."""
+    route = table_of(*perfect(3)).routes["sums"]
+    assert (route.chosen, route.passing, route.rungs) == ("large", False, ("large",))
+
+
+def test_classes_stand_in_alphabetical_order() -> None:
+    """The order in which runs are handed over is not in the table."""
+    run = Run(header=header(of_class("b"), of_class("a")), results=())
+    built = [
+        build_table(dict.fromkeys(order, run), rules=(), default_class=None, previous=None) for order in ("ab", "ba")
+    ]
+    assert list(built[0].routes) == ["a", "b"]
+    assert table_text(built[0]) == table_text(built[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"ladder_name": "other"}, "ladder name"),
+        ({"ladder": ("small",)}, "ladder"),
+        ({"mode": "point"}, "mode"),
+        ({"risk": 0.2}, "risk"),
+        ({"margin": 0.1}, "margin"),
+        ({"seed": 2}, "seed"),
+        ({"providers": {}}, "providers"),
+        ({"candidates": {}}, "candidates"),
+        ({"prices": {}}, "prices"),
+    ],
+)
+def test_runs_must_agree(changes: dict[str, Any], what: str) -> None:
+    """Runs that differ in what a table says once are refused, naming both runs and the difference."""
+    one = Run(header=header(of_class("a")), results=())
+    other = Run(header=header(of_class("b"), run_id="20261124-000000-bbbbbb", **changes), results=())
+    with pytest.raises(InputError) as caught:
+        build_table({"a": one, "b": other}, rules=(), default_class=None, previous=None)
+    start = f"runs {one.header.run_id} and {other.header.run_id} were made with different {what}; run `routerctl eval`"
+    assert str(caught.value).startswith(start)
+
+
+def test_runs_may_differ_in_what_they_are() -> None:
+    """Time, software and fullness may differ: the table says each class's run by its id."""
+    one = Run(header=header(of_class("a")), results=())
+    late = {
+        "run_id": "20261124-000000-bbbbbb",
+        "created_at": "2026-11-24T00:00:00Z",
+        "full": True,
+        "software": {"x": "1"},
+    }
+    other = Run(header=header(of_class("b"), **late), results=())
+    built = build_table({"a": one, "b": other}, rules=(), default_class=None, previous=None)
+    assert [route.run_id for route in built.routes.values()] == [one.header.run_id, other.header.run_id]
+
+
+def test_no_runs() -> None:
+    """Without evidence there is no table."""
+    with pytest.raises(InputError, match="no evidence: run `routerctl eval` first"):
+        build_table({}, rules=(), default_class=None, previous=None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "default_class", "who"),
+    [
+        ((Rule(name="short", task_class="sum", max_chars=9),), None, "rule 'short' names the class 'sum'"),
+        ((), "topic", "default_class names the class 'topic'"),
+    ],
+)
+def test_rules_name_classes_that_exist(rules: tuple[Rule, ...], default_class: str | None, who: str) -> None:
+    """A rule or a default for a class without an eval set is refused by name."""
+    run = Run(header=header(), results=())
+    with pytest.raises(InputError, match=f"^routerctl.yaml: {who}, which has no eval set"):
+        build_table({"sums": run}, rules=rules, default_class=default_class, previous=None)

@@ -1,0 +1,480 @@
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routerctl.check import assemble, check_project
+from routerctl.errors import GateError, InputError
+from routerctl.project import load_project
+from routerctl.providers.base import Outside
+from routerctl.providers.fake import FakeProvider
+from routerctl.run.caller import Spending
+from routerctl.run.session import EvalOptions, plan_run, run_eval
+from routerctl.table import load_table, table_text, with_digest
+from routerctl.types import Judgement, Request, Result, Table, Verdict
+
+TODAY = date(2026, 11, 23)
+KEY = "sk-0123456789-very-secret"
+PROJECT = """\
+schema_version: 1
+ladder: main
+risk: 0.1
+seed: 1
+providers:
+  far: {kind: fake, api_key_env: FAR_KEY}
+candidates:
+  small: {provider: far, model: m-small}
+  large: {provider: far, model: m-large}
+ladders:
+  main: [small, large]
+  short: [large]
+prices:
+  - {provider: far, model: m-small, date: 2026-01-01, source: paper, input_mtok_usd: 1, output_mtok_usd: 2}
+  - {provider: far, model: m-large, date: 2026-01-01, source: paper, input_mtok_usd: 10, output_mtok_usd: 20}
+rules:
+  - {name: short, class: sums, max_chars: 9}
+default_class: query
+"""
+SUMS = """\
+schema_version: 1
+description: Sums.
+scorer: {name: exact}
+bar: 0.8
+cases:
+""" + "".join(f"  - {{id: s{number}, input: sum {number}, expected: right}}\n" for number in range(30))
+QUERY = """\
+schema_version: 1
+description: Queries.
+scorer: {name: sql, setup: shop.sql}
+bar: 0.8
+cases:
+""" + "".join(f"  - {{id: q{number}, input: query {number}, expected: SELECT 1}}\n" for number in range(3))
+
+
+class Quiet:
+    """Watches nothing."""
+
+    def result(self, result: Result) -> None:
+        pass
+
+    def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
+        pass
+
+
+def scripted(request: Request) -> str:
+    """The small model knows sums, the large one everything."""
+    asked = request.prompt.messages[-1].content
+    if asked.startswith("sum"):
+        return "right"
+    return "SELECT 1" if request.model == "m-large" else "no idea"
+
+
+def run(root: Path, moment: str = "2026-11-23T00:00:00", **options: Any) -> str:
+    """Run `eval` in-process with the scripted provider; give the run's id."""
+    planned = plan_run(root, EvalOptions(**options), lambda: datetime.fromisoformat(moment).replace(tzinfo=UTC))
+    outside = Outside(env={"FAR_KEY": KEY})
+    provider = FakeProvider(planned.project.providers["far"], outside, scripted)
+    ended = run_eval(
+        planned,
+        Quiet(),
+        outside,
+        spending=Spending(),
+        now=lambda: datetime(2026, 11, 23, tzinfo=UTC),
+        ready={"far": provider},
+    )
+    return asyncio.run(ended).header.run_id
+
+
+def build(
+    root: Path, *, ladder: str | None = None, wanted: tuple[str, ...] = (), previous: Table | None = None
+) -> Table:
+    """Run `build-table`: assemble and write."""
+    table, _ = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
+    (root / "routes.yaml").write_text(table_text(table), encoding="utf-8")
+    return table
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace one text in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) >= 1, old
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def rewrite(root: Path, change: Callable[[Table], Table]) -> None:
+    """Edit routes.yaml as somebody does who knows how to make its digest right."""
+    table = load_table(root / "routes.yaml")
+    (root / "routes.yaml").write_text(table_text(with_digest(change(table))), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that was evaluated once and has its table."""
+    root = tmp_path_factory.mktemp("made")
+    (root / "evals").mkdir()
+    (root / "routerctl.yaml").write_text(PROJECT, encoding="utf-8")
+    (root / "evals" / "sums.yaml").write_text(SUMS, encoding="utf-8")
+    (root / "evals" / "query.yaml").write_text(QUERY, encoding="utf-8")
+    (root / "evals" / "shop.sql").write_text("CREATE TABLE t (a);\n", encoding="utf-8")
+    run(root)
+    build(root)
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A copy of it to spoil."""
+    for path in made.rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(made)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def refused(root: Path, kind: type[Exception] = GateError) -> str:
+    """Give the line with which `check` says no."""
+    with pytest.raises(kind) as caught:
+        check_project(root, TODAY)
+    line = str(caught.value)
+    assert caught.value.exit_code == (3 if kind is GateError else 2)
+    assert "\n" not in line
+    return line
+
+
+# --- what is well -----------------------------------------------------------------------------------------------------
+
+
+def test_all_is_well(root: Path) -> None:
+    """A table just built follows from its evidence; a class in which nothing passed is a warning."""
+    checked = check_project(root, TODAY)
+    assert checked.notes == (
+        "2 candidates on 2 ladders, pinned and priced",
+        "2 eval sets, 33 cases",
+        "routes.yaml: version 1 follows from its evidence",
+    )
+    assert checked.warnings == ("routes.yaml: query: nothing passed",)
+
+
+def test_without_a_table(root: Path) -> None:
+    """A project without a table is checked as far as it goes."""
+    (root / "routes.yaml").unlink()
+    checked = check_project(root, TODAY)
+    assert checked.warnings == ("routes.yaml: not there yet; `routerctl build-table` writes it",)
+    assert len(checked.notes) == 2
+
+
+def test_built_again_the_bytes_are_the_same(root: Path) -> None:
+    """The same evidence gives the same bytes and version; a second run of the same outcome changes the run id alone."""
+    before = (root / "routes.yaml").read_bytes()
+    build(root, previous=load_table(root / "routes.yaml"))
+    assert (root / "routes.yaml").read_bytes() == before
+    run_id = run(root, "2026-11-24T00:00:00")
+    old = load_table(root / "routes.yaml")
+    again = build(root, previous=old)
+    assert again.table_version == 2
+    assert again.routes == {name: replace(route, run_id=run_id) for name, route in old.routes.items()}
+
+
+def test_a_table_holds_no_path_and_no_secret(root: Path) -> None:
+    """Neither the project's folder nor a key is in the table or in the run's files; they may all be committed."""
+    files = [root / "routes.yaml", *(root / "reports").rglob("*.json*")]
+    assert len(files) == 3
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert KEY not in text
+        assert str(root) not in text
+        assert re.search(r"[\s\"'](/|~/|[A-Za-z]:\\)[\w.]", text) is None
+
+
+def test_what_plays_no_part(root: Path) -> None:
+    """Descriptions, tags, comments, an unused candidate and a newer run do not spoil a table."""
+    edit(root / "evals" / "sums.yaml", "expected: right}", "expected: right, tags: [easy]} # a comment")
+    edit(root / "routerctl.yaml", "candidates:\n", "candidates:\n  spare: {provider: far, model: m-small}\n")
+    run(root, "2026-11-24T00:00:00", only=("sums",))
+    assert check_project(root, TODAY).notes[2] == "routes.yaml: version 1 follows from its evidence"
+
+
+# --- each way in which it is not --------------------------------------------------------------------------------------
+
+
+def judged(table: Table, **changes: Any) -> Table:
+    """The table with another judgement of sums' first candidate."""
+    route = table.routes["sums"]
+    first = route.evidence[0]
+    evidence = (replace(first, judgement=replace(first.judgement, **changes)), *route.evidence[1:])
+    return routed(table, evidence=evidence)
+
+
+def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
+    """The table with another route."""
+    return replace(table, routes={**table.routes, name: replace(table.routes[name], **changes)})
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda table: judged(table, verdict=Verdict.BELOW), "routes.sums.evidence.0.judgement.verdict is below, the"),
+        (lambda table: judged(table, passes=1), "routes.sums.evidence.0.judgement.passes is 1, the evidence says "),
+        (lambda table: judged(table, interval=(0.9, 1.0)), "routes.sums.evidence.0.judgement.interval.0 is 0.9, the"),
+        (lambda table: routed(table, chosen="large"), "routes.sums.chosen is large, the evidence says small"),
+        (
+            lambda table: routed(table, rungs=("small",)),
+            "routes.sums.rungs is ['small'], the evidence says ['small', 'l",
+        ),
+        (lambda table: routed(table, bar=0.7), "routes.sums.bar is 0.7, the evidence says 0.8"),
+        (lambda table: routed(table, "query", passing=True), "routes.query.passing is True, the evidence says False"),
+        (
+            lambda table: routed(table, evidence=()),
+            "routes.sums.evidence is [], the evidence says [{'candidate': 'small'",
+        ),
+        (lambda table: replace(table, risk=0.2), "risk is 0.2, the evidence says 0.1"),
+        (lambda table: replace(table, rules=()), "rules is [], the evidence says [{'name': 'short', 'class': 'sums', "),
+        (lambda table: replace(table, default_class=None), "default_class is None, the evidence says query"),
+        (lambda table: replace(table, ladder=("large", "small")), "ladder.0 is large, the evidence says small"),
+        (
+            lambda table: replace(
+                table, candidates={**table.candidates, "small": replace(table.candidates["small"], model="m-other")}
+            ),
+            "candidates.small.model is m-other, the evidence says m-small",
+        ),
+        (
+            lambda table: replace(table, routes=dict(reversed(table.routes.items()))),
+            "the order of routes is ['sums', 'query'], the evidence says ['query', 'sums']",
+        ),
+    ],
+)
+def test_edited_with_the_digest_made_right(root: Path, change: Callable[[Table], Table], where: str) -> None:
+    """A table edited by who can make a digest is unmasked by its evidence, which names the value."""
+    rewrite(root, change)
+    line = refused(root)
+    assert line.startswith(f"routes.yaml does not follow from its evidence: {where}")
+    assert line.endswith("; run `routerctl build-table`")
+
+
+def test_many_edits_are_not_all_listed(root: Path) -> None:
+    """Five differences are named, then it is enough; long values are shortened."""
+    rewrite(
+        root, lambda table: judged(routed(table, description="x" * 999), cases=9, passes=9, n=9, bar=0.5, alpha=0.5)
+    )
+    line = refused(root)
+    assert line.count("the evidence says") == 5
+    assert "; and more; run" in line
+    assert len(line) < 900
+
+
+def test_only_the_version_is_free(root: Path) -> None:
+    """The version counts tables; evidence cannot tell it, and a digest alone is no edit."""
+    rewrite(root, lambda table: replace(table, table_version=9))
+    assert check_project(root, TODAY).notes[2].startswith("routes.yaml: version 9 follows")
+
+
+def test_edited_without_a_digest(root: Path) -> None:
+    """An edit that leaves the old digest is what the user wrote wrong, found before any evidence is read."""
+    edit(root / "routes.yaml", "chosen: small", "chosen: large")
+    assert "does not match the digest" in refused(root, InputError)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("evals/sums.yaml", "bar: 0.8", "bar: 0.7"),
+        ("evals/sums.yaml", "input: sum 7,", "input: sum seven,"),
+        ("evals/sums.yaml", "expected: right", "expected: wrong"),
+        ("evals/sums.yaml", "name: exact", "name: exact, case_sensitive: true"),
+        ("evals/sums.yaml", "  - {id: s29, input: sum 29, expected: right}\n", ""),
+        ("evals/query.yaml", "bar: 0.8", "bar: 0.8\nreply: {max_tokens: 9}"),
+        ("evals/shop.sql", "(a)", "(a, b)"),
+    ],
+)
+def test_another_eval_set(root: Path, file: str, old: str, new: str) -> None:
+    """An eval set, or a file of its scorer, that changed since is named."""
+    edit(root / file, old, new)
+    name = "query" if "query" in file or "shop" in file else "sums"
+    assert refused(root) == (
+        f"routes.yaml: {name} rests on another eval set than evals/{name}.yaml is now; run `routerctl eval`"
+    )
+
+
+def test_other_classes(root: Path) -> None:
+    """A class without a route, and a route without a class, are named."""
+    (root / "evals" / "topic.yaml").write_text(SUMS, encoding="utf-8")
+    message = "routes.yaml and evals/ do not have the same classes: topic; run `routerctl build-table`"
+    assert refused(root) == message
+    (root / "evals" / "topic.yaml").unlink()
+    (root / "evals" / "sums.yaml").unlink()
+    edit(root / "routerctl.yaml", "class: sums", "class: query")
+    assert refused(root) == message.replace("topic", "sums")
+
+
+def folder_of(root: Path) -> Path:
+    """The one run's folder."""
+    [folder] = (root / "reports").iterdir()
+    return folder
+
+
+def test_a_missing_run(root: Path) -> None:
+    """A run that is not there any more is named: numbers without evidence are none."""
+    folder = folder_of(root)
+    folder.rename(root / "elsewhere")
+    line = refused(root)
+    assert line == f"routes.yaml: the evidence of query cannot be read: reports/: no run '{folder.name}'"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "part"),
+    [
+        ("results.jsonl", '"passed": true', '"passed": false', "routes.sums.chosen is small, the evidence says large"),
+        (
+            "results.jsonl",
+            '"status": "scored"',
+            '"status": "scred"',
+            "results.jsonl:1: status: 'scred' is not known here",
+        ),
+        ("results.jsonl", "\n", "", "results.jsonl:1: not JSON"),
+        ("run.json", '"risk": 0.1', '"risk": 0.2', "risk is 0.1, the evidence says 0.2"),
+        ("run.json", '"bar": 0.8', '"bar": 0.5', "bar is 0.8, the evidence says 0.5"),
+        ("run.json", '"bar": 0.8', '"bar": 5', "bar is 0.8, the evidence says 5.0"),
+        ("run.json", '"n": 30', '"n": 3', "class sums: "),
+        ("run.json", '"schema_version": 1', '"schema_version": 2', "2 is newer than this routerctl knows"),
+        ("run.json", '"finished": true', '"finished": false', "which did not finish that class"),
+        ("run.json", '"sums": {', '"sum": {', "which did not finish that class"),
+        ("run.json", "{", "", "not JSON"),
+    ],
+)
+def test_edited_evidence(root: Path, file: str, old: str, new: str, part: str) -> None:
+    """Evidence that was edited or damaged no longer carries the table."""
+    edit(folder_of(root) / file, old, new)
+    line = refused(root)
+    assert line.startswith("routes.yaml")
+    assert part in line
+
+
+def test_results_cut_off(root: Path) -> None:
+    """Evidence that lost its last lines carries less than the table says."""
+    path = folder_of(root) / "results.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:9]))
+    assert "judgement" in refused(root)
+
+
+def test_the_run_of_another_class(root: Path) -> None:
+    """A route that names a run without its class is refused, not met with a traceback."""
+    other = run(root, "2026-11-24T00:00:00", only=("query",))
+    rewrite(root, lambda table: routed(table, run_id=other))
+    assert refused(root) == f"routes.yaml: sums rests on run {other}, which did not finish that class"
+
+
+def test_runs_that_do_not_agree(root: Path) -> None:
+    """A table over runs of different settings cannot be built, so it does not follow."""
+    edit(root / "routerctl.yaml", "seed: 1", "seed: 2")
+    other = run(root, "2026-11-24T00:00:00", only=("query",))
+    rewrite(root, lambda table: routed(table, "query", run_id=other))
+    assert "were made with different seed" in refused(root)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("model: m-large}\nladders", "model: m-large, effort: low}\nladders", "candidate 'large' is not what"),
+        ("model: m-small}", "model: m-large}", "candidate 'small' is not what"),
+        (
+            "large: {provider: far, model: m-large}",
+            "large: {provider: far, model: m-large, max_tokens: 9}",
+            "candidate 'la",
+        ),
+        ("risk: 0.1", "risk: 0.2", "risk is 0.2 now, routes.yaml was built with 0.1"),
+        ("risk: 0.1", "mode: point", "mode is point now, routes.yaml was built with proven"),
+        ("seed: 1", "seed: 2", "seed is 2 now, routes.yaml was built with 1"),
+        ("main: [small, large]", "main: [large, small]", "ladder 'main' is not what"),
+        ("main: [small, large]", "main: [large]", "ladder 'main' is not what"),
+        ("ladder: main", "ladder: short", None),
+        ("kind: fake,", "kind: fake, base_url: 'https://other.example',", "provider 'far' is not what"),
+        ("source: paper, input_mtok_usd: 1,", "source: paper, input_mtok_usd: 5,", "the price of 'small' is not what"),
+        ("max_chars: 9", "max_chars: 8", "routes.yaml does not follow from its evidence: rules.0.max_chars is 9, the"),
+        ("class: sums", "class: query", "routes.yaml does not follow from its evidence: rules.0.class is sums, the"),
+        ("rules:\n", "rules:\n  - {name: new, class: sums, is_json: true}\n", "routes.yaml does not follow from its"),
+        (
+            "default_class: query",
+            "default_class: sums",
+            "routes.yaml does not follow from its evidence: default_class is",
+        ),
+    ],
+)
+def test_a_changed_project(root: Path, old: str, new: str, message: str | None) -> None:
+    """A candidate, ladder, setting, provider, price or rule that changed since the evidence was made is named."""
+    edit(root / "routerctl.yaml", old, new)
+    if message is None:  # which ladder is the usual one is no part of a table that names its own
+        check_project(root, TODAY)
+        return
+    line = refused(root)
+    assert line.startswith(message)
+    assert "; run `routerctl " in line
+
+
+@pytest.mark.parametrize("with_table", [True, False])
+def test_a_rule_for_no_class(root: Path, with_table: bool) -> None:
+    """A rule for a class that has no eval set is what the user wrote wrong, with or without a table."""
+    edit(root / "routerctl.yaml", "class: sums", "class: sum")
+    if not with_table:
+        (root / "routes.yaml").unlink()
+    line = refused(root, InputError)
+    assert line == "routerctl.yaml: rule 'short' names the class 'sum', which has no eval set"
+
+
+@pytest.mark.parametrize(("today", "words"), [("2026-01-01", "retires on"), ("2199-01-01", "was retired on")])
+def test_retirement_is_a_warning(root: Path, today: str, words: str) -> None:
+    """A model that retires is named with its day, before it is too late and after."""
+    from routerctl.providers import lifecycle
+
+    model, end = max(lifecycle._days().items(), key=lambda pair: (pair[1], pair[0]))
+    if end <= date.fromisoformat("2026-01-01"):
+        pytest.skip("the installed SDK knows of no model that still runs and will retire")
+    add = f"candidates:\n  old: {{provider: vendor, model: {model}}}\n"
+    edit(root / "routerctl.yaml", "candidates:\n", add)
+    edit(root / "routerctl.yaml", "providers:\n", "providers:\n  vendor: {kind: anthropic}\n")
+    amounts = "date: 2026-01-01, source: x, input_mtok_usd: 1, output_mtok_usd: 1"
+    edit(root / "routerctl.yaml", "prices:\n", f"prices:\n  - {{provider: vendor, model: {model}, {amounts}}}\n")
+    warnings = check_project(root, date.fromisoformat(today)).warnings
+    assert warnings[0].startswith(f"candidates.old: {model} {words} {end.isoformat()}")
+
+
+# --- the runs that are taken ------------------------------------------------------------------------------------------
+
+
+def test_each_class_rests_on_its_newest_fitting_run(root: Path) -> None:
+    """The newest finished run on the set as it is now counts; `wanted` names others."""
+    old = folder_of(root).name
+    new = run(root, "2026-11-24T00:00:00", only=("sums",))
+    assert {name: route.run_id for name, route in build(root).routes.items()} == {"query": old, "sums": new}
+    assert build(root, wanted=(old,)).routes["sums"].run_id == old
+    edit(root / "reports" / new / "run.json", '"finished": true', '"finished": false')
+    assert build(root).routes["sums"].run_id == old
+
+
+def test_no_fitting_run(root: Path) -> None:
+    """Without a run of the ladder on the set as it is now, the error names the command that makes one."""
+    with pytest.raises(InputError) as caught:
+        assemble(root, ladder="short", wanted=(), previous=None)
+    assert str(caught.value) == (
+        "evals/query.yaml: no finished run of ladder 'short' was made on this eval set as it is now; "
+        "`routerctl eval --only query` makes one (replies already paid for cost nothing)"
+    )
+    edit(root / "evals" / "sums.yaml", "bar: 0.8", "bar: 0.9")
+    with pytest.raises(InputError, match=r"^evals/sums\.yaml: no finished run of ladder 'main'"):
+        assemble(root, ladder=None, wanted=(), previous=None)
+    with pytest.raises(InputError, match=r"^reports/: no run 'nosuch'"):
+        assemble(root, ladder=None, wanted=("nosuch",), previous=None)
+
+
+def test_the_project_is_read_first(root: Path) -> None:
+    """A wrong ladder is named before any run is read; the project keeps its folder."""
+    (folder_of(root) / "run.json").write_text(json.dumps({"broken": True}))
+    with pytest.raises(InputError, match="no ladder 'mian'; did you mean 'main'"):
+        assemble(root, ladder="mian", wanted=(), previous=None)
+    assert load_project(root).root == root
