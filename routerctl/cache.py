@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from routerctl.strict_yaml import Document
 from routerctl.types import ProviderSpec, Reply, Request
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL)"
+_BUSY_S = 30.0  # how long another process may hold the file
 _KEY_VERSION = 2  # raise it when requests are sent differently for the same `Request`
 
 
@@ -76,18 +78,33 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """Open an SQLite file in WAL mode, each statement its own transaction, making it and its folder where missing.
 
     NORMAL: a killed process loses nothing, a power cut may lose the last moments (https://sqlite.org/wal.html).
-    Raises: InputError where the file is not a database or cannot be made.
+    Raises: InputError where the file is not a database or cannot be opened.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path, timeout=30, isolation_level=None)
+        database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     except (OSError, sqlite3.OperationalError) as error:
         raise InputError(f"cannot be opened: {getattr(error, 'strerror', None) or error}", file=str(path)) from None
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(schema)
+        _prepare(database, schema)
     except sqlite3.DatabaseError as error:
         database.close()
-        raise InputError(f"cannot be used as a database: {error}; move it away", file=str(path)) from None
+        damaged = error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+        advice = "; move it away" if damaged else ""
+        raise InputError(f"cannot be used as a database: {error}{advice}", file=str(path)) from None
     return database
+
+
+def _prepare(database: sqlite3.Connection, schema: str) -> None:
+    """Set the mode and make the table; SQLite's own waiting does not cover the change to WAL, so it is done here."""
+    patience = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute(schema)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.02)
