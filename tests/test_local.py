@@ -207,7 +207,7 @@ async def test_forgotten_prefix_is_computed_again(
     monkeypatch.setattr(local, "PREFIXES", 1)
     first = await _ask(provider, [labelled(INPUTS[0]), free(INPUTS[0])])
     assert await _ask(provider, [labelled(INPUTS[0]), free(INPUTS[0])]) == first
-    (server,) = provider._servers.values()
+    ((server,),) = provider._servers.values()
     assert len(list(server._states.iterdir())) == 1
 
 
@@ -342,7 +342,7 @@ async def test_close_leaves_nothing(smollm: Path) -> None:
     provider = provider_of()
     before = _native_threads()
     await provider.reply(labelled(INPUTS[0]))
-    (server,) = provider._servers.values()
+    ((server,),) = provider._servers.values()
     root, states = server._root, server._states
     assert states.is_dir()
     await provider.close()

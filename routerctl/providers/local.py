@@ -42,9 +42,10 @@ class LocalProvider:
     """Serves catalog models, and the user's own GGUF files, from this machine.
 
     `spec.options`: `models` maps names to GGUF files (their pinned ids are `name@sha256:<12 digits or more>`);
-    `threads` (default: the usable cores but one, at most 8; replies do not depend on it); `n_ctx` tokens of context
-    (4,096); `logprobs: true` asks for log probabilities (of the model's own choice, before the reply is constrained).
-    Without a temperature in the request it is 0, without a seed 0; other sampling stays llama.cpp's default.
+    `threads` of one request (default: its part of the cores when `concurrency` requests run at once; replies do not
+    depend on it); `n_ctx` tokens of context (4,096); `logprobs: true` asks for log probabilities (of the model's own
+    choice, before the reply is constrained). Without a temperature in the request it is 0, without a seed 0; other
+    sampling stays llama.cpp's default.
     """
 
     OPTIONS: ClassVar[Mapping[str, type]] = {"models": dict, "threads": int, "n_ctx": int, "logprobs": bool}
@@ -58,7 +59,7 @@ class LocalProvider:
             if not isinstance(path, str):
                 raise errors.InputError(f"provider '{spec.name}': options.models.{name} is the path of a GGUF file")
         self._starting = asyncio.Lock()
-        self._servers: dict[str, LlamaServer] = {}  # by pinned id
+        self._servers: dict[str, list[LlamaServer]] = {}  # by model id, at most `concurrency` each
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt; loading the weights and computing a new prefix do not count as latency.
@@ -67,26 +68,40 @@ class LocalProvider:
             ProviderError: whatever went wrong, in the project's words.
         """
         server = await self._server(request.model)
-        return await server.reply(_decided(request))
+        try:
+            return await server.reply(_decided(request))
+        finally:
+            server.guests -= 1
 
     async def close(self) -> None:
         """Stop the servers and remove what they saved."""
         while self._servers:
-            await self._servers.popitem()[1].close()
+            for server in self._servers.popitem()[1]:
+                await server.close()
 
     async def _server(self, model: str) -> LlamaServer:
+        """Give the model's least busy server, a new one while all are busy and `concurrency` allows another.
+
+        They share the weights in memory (the file is mapped), and it does not matter to a reply which of them gives it.
+        """
         async with self._starting:
-            if model not in self._servers:
-                pin, path = await asyncio.to_thread(self._weights, model)
-                self._servers[model] = await LlamaServer.start(
-                    replace(self._spec, options={"logprobs": bool(self._options.get("logprobs"))}),
-                    self._outside,
-                    path=path,
-                    pin=pin,
-                    threads=self._options.get("threads") or default_threads(),
-                    context_tokens=self._options.get("n_ctx") or CONTEXT_TOKENS,
-                )
-            return self._servers[model]
+            servers = self._servers.setdefault(model, [])
+            if all(server.guests for server in servers) and len(servers) < self._spec.concurrency:
+                servers.append(await self._start(model))
+            chosen = min(servers, key=lambda server: server.guests)
+            chosen.guests += 1
+            return chosen
+
+    async def _start(self, model: str) -> LlamaServer:
+        pin, path = await asyncio.to_thread(self._weights, model)
+        return await LlamaServer.start(
+            replace(self._spec, options={"logprobs": bool(self._options.get("logprobs"))}),
+            self._outside,
+            path=path,
+            pin=pin,
+            threads=self._options.get("threads") or default_threads(self._spec.concurrency),
+            context_tokens=self._options.get("n_ctx") or CONTEXT_TOKENS,
+        )
 
     def _weights(self, model: str) -> tuple[str, Path]:
         """The pinned id and verified file of a model; raises ModelNotFound."""
@@ -123,6 +138,7 @@ class LlamaServer(OpenAIProvider):
     def __init__(self, spec: ProviderSpec, outside: base.Outside, *, engine: Any, key: str, states: Path) -> None:
         """`engine`: xllamacpp's running server, which stops when nothing refers to it any more."""
         self._engine, self._states = engine, states
+        self.guests = 0  # requests that it answers or that wait for it
         self._root: str = engine.listening_address
         self._turn = asyncio.Lock()
         self._saved: dict[tuple[str, tuple[Message, ...]], str] = {}  # prefix -> file, oldest use first
@@ -214,11 +230,14 @@ class LlamaServer(OpenAIProvider):
         return await self._client.post(self._root + path, cast_to=object, body=body)
 
 
-def default_threads() -> int:
-    """All cores this process may use but one, at most 8: a second thread on a core that is busy makes both slower."""
+def default_threads(at_once: int = 1) -> int:
+    """The usable cores but one, or each of `at_once` requests' part of all; at most 8.
+
+    A second thread on a core that is busy makes both slower, so one request alone leaves a core to everything else.
+    """
     usable = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(usable(0)) if usable else os.cpu_count() or 1
-    return max(1, min(8, cores - 1))
+    return max(1, min(8, cores - 1 if at_once == 1 else cores // at_once))
 
 
 def grammar_of(choices: tuple[str, ...]) -> str:

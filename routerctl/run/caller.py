@@ -6,8 +6,9 @@ wire; it knows prices and budgets, not cases or scores.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
@@ -27,13 +28,26 @@ class Spending:
     reserved_usd: Decimal = Decimal(0)  # by calls in flight
     paid_calls: int = 0
     cached_calls: int = 0
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def room_for(self, amount_usd: Decimal) -> None:
+        """Set the most that a call can cost aside, first waiting for calls in flight where these may leave room.
+
+        Raises: BudgetSpent where the limit could be passed though nothing is in flight.
+        """
+        while self._too_much(amount_usd) and self.reserved_usd:
+            await self._settled.wait()
+        self.reserve(amount_usd)
+
+    def _too_much(self, amount_usd: Decimal) -> bool:
+        return self.limit_usd is not None and self.spent_usd + self.reserved_usd + amount_usd > self.limit_usd
 
     def reserve(self, amount_usd: Decimal) -> None:
         """Set the most that a call can cost aside before it is made.
 
         Raises: BudgetSpent where the limit could be passed.
         """
-        if self.limit_usd is not None and self.spent_usd + self.reserved_usd + amount_usd > self.limit_usd:
+        if self._too_much(amount_usd):
             raise BudgetSpent(
                 f"the next call could pass the limit of ${self.limit_usd} (spent: ${self.spent_usd:.6f}); "
                 "what was paid for is kept, and running again goes on from there"
@@ -45,10 +59,16 @@ class Spending:
         self.reserved_usd -= reserved_usd
         self.spent_usd += cost_usd
         self.paid_calls += calls
+        self._settled.set()  # wakes all who wait; the next wait is for the next settlement
+        self._settled = asyncio.Event()
 
 
 class Caller:
-    """Asks one candidate on behalf of one case; `paid` tells whether any reply had to be paid for."""
+    """Asks one candidate on behalf of one case.
+
+    `paid` tells whether any reply had to be paid for in this run; `replies` are all it got, for the books of a case
+    that fails halfway.
+    """
 
     def __init__(
         self,
@@ -64,6 +84,7 @@ class Caller:
         self._candidate, self._provider = candidate, provider
         self._call, self._cache, self._spending, self._ceiling, self._now = call, cache, spending, ceiling, now
         self.paid = False
+        self.replies: list[Reply] = []
 
     def has(self, request: Request) -> bool:
         """Tell whether the request was paid for before."""
@@ -78,9 +99,10 @@ class Caller:
         known = self._cache.get(key) if self._cache else None
         if known is not None:
             self._spending.cached_calls += 1
+            self.replies.append(known)
             return known
         ceiling_usd = self._ceiling(self._candidate, request)
-        self._spending.reserve(ceiling_usd)
+        await self._spending.room_for(ceiling_usd)
         cost_usd, calls = Decimal(0), 0
         try:
             reply = await self._call(self._provider.name, request)
@@ -89,4 +111,5 @@ class Caller:
                 self._cache.put(key, reply, created_at=self._now())
         finally:
             self._spending.settle(ceiling_usd, cost_usd, calls)
+        self.replies.append(reply)
         return reply

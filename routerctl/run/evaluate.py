@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Protocol
 
 from routerctl import strategies
 from routerctl.errors import InputError, ProviderError, RouterctlError
 from routerctl.prompts import render_prompt
 from routerctl.run.caller import Caller
+from routerctl.run.places import Places, Share
 from routerctl.scorers import Unscorable, score_reply
 from routerctl.selection import CandidateTest, Reorder, alpha_per_candidate, judge, planned_order
 from routerctl.types import (
@@ -65,87 +63,6 @@ class _Needless(RouterctlError):
     """The verdict was found before this case had to be paid for."""
 
 
-class _Places:
-    """One provider's concurrency, shared by the classes that test one of its candidates right now."""
-
-    def __init__(self, concurrency: int) -> None:
-        self.concurrency = concurrency
-        self.in_flight = 0
-        self.shares: list[_Share] = []
-
-    @asynccontextmanager
-    async def share(self) -> AsyncIterator[_Share]:
-        """Give a class its share; what is still in flight when it leaves by an error is cancelled."""
-        share = _Share(self)
-        self.shares.append(share)
-        try:
-            await asyncio.sleep(0)  # all classes stand up before the first takes what is its due
-            yield share
-        finally:
-            for task in share.flying:
-                task.cancel()
-            await asyncio.gather(*share.flying, return_exceptions=True)
-            self.shares.remove(share)
-            self.wake()
-
-    def wake(self) -> None:
-        """Tell every class to look again whether there is room."""
-        for share in self.shares:
-            share.changed.set()
-
-
-class _Share:
-    """One class's part of the places, and its cases in flight."""
-
-    def __init__(self, places: _Places) -> None:
-        self._places = places
-        self._done: list[tuple[int, asyncio.Task[Result | None]]] = []
-        self._free: set[int] = set()  # cases in flight that need no call that costs, as far as is known
-        self._fewer_free = asyncio.Event()
-        self.flying: set[asyncio.Task[Result | None]] = set()
-        self.changed = asyncio.Event()
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more case may start: within an equal share, or in a place that the others leave empty."""
-        equal = math.ceil(self._places.concurrency / len(self._places.shares))
-        return len(self.flying) < equal or self._places.in_flight < self._places.concurrency
-
-    def start(self, index: int, case: Coroutine[None, None, Result | None]) -> None:
-        """Put a case in flight."""
-        task = asyncio.ensure_future(case)
-        self.flying.add(task)
-        self._free.add(index)
-        self._places.in_flight += 1
-        task.add_done_callback(partial(self._land, index))
-
-    async def must_pay(self, index: int) -> None:
-        """Wait for the cases before this one that cost nothing: they may decide, and running again stays free."""
-        self.settled(index)
-        while any(other < index for other in self._free):
-            await self._fewer_free.wait()
-
-    def settled(self, index: int) -> None:
-        """Note that a case costs something, or that its result has been taken."""
-        self._free.discard(index)
-        self._fewer_free.set()
-        self._fewer_free = asyncio.Event()
-
-    def _land(self, index: int, task: asyncio.Task[Result | None]) -> None:
-        self.flying.discard(task)
-        self._done.append((index, task))
-        self._places.in_flight -= 1
-        self.changed.set()  # first: whose case it was has the first call on the place
-        self._places.wake()
-
-    async def landed(self) -> list[tuple[int, asyncio.Task[Result | None]]]:
-        """Wait until something changed, and give the cases that have landed; perhaps there is only room now."""
-        await self.changed.wait()
-        self.changed.clear()
-        done, self._done = self._done, []
-        return done
-
-
 class Evaluation:
     """One run in progress."""
 
@@ -161,7 +78,7 @@ class Evaluation:
         """`keep` writes a result down; `rungs` are the candidates to run, a part of the header's ladder."""
         self._header, self._caller_for, self._keep, self._watcher = header, caller_for, keep, watcher
         self._rungs = [name for name in header.ladder if name in rungs]
-        self._places = {name: _Places(spec.concurrency) for name, spec in header.providers.items()}
+        self._places = {name: Places(spec.concurrency) for name, spec in header.providers.items()}
         self._failed_in_row: Counter[str] = Counter()  # candidate -> failed cases since the last that did not fail
         self._last_failure: dict[str, ProviderError] = {}  # by candidate
         self._stopping = False
@@ -260,7 +177,7 @@ class Evaluation:
         )
 
     async def _case(
-        self, job: Job, candidate: Candidate, index: int, share: _Share, needless: Callable[[], bool]
+        self, job: Job, candidate: Candidate, index: int, share: Share, needless: Callable[[], bool]
     ) -> Result | None:
         """Ask and score one case; None where that became needless before anything was paid for.
 
@@ -287,7 +204,7 @@ class Evaluation:
                 raise
             if self._failed_in_row[candidate.name] >= _OUTAGE:
                 raise self._outage(candidate.name, _OUTAGE) from None
-            return _failed(job, candidate, index, error)
+            return _failed(job, candidate, index, error, caller)
         self._failed_in_row[candidate.name] = 0
         return await _scored(job, candidate, index, answer, cached=not caller.paid)
 
@@ -326,8 +243,9 @@ async def _scored(job: Job, candidate: Candidate, index: int, answer: Answer, *,
     )
 
 
-def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError) -> Result:
-    case = job.cases[index]
+def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError, caller: Caller) -> Result:
+    """Book a case whose calls failed for good; those of a strategy that had succeeded before are paid all the same."""
+    case, replies = job.cases[index], caller.replies
     return Result(
         task_class=job.eval_set.name,
         candidate=candidate.name,
@@ -343,10 +261,10 @@ def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError) ->
         reply="",
         stop_reason=None,
         served_model=None,
-        calls=0,
-        input_tokens=0,
-        output_tokens=0,
-        cost_usd=Decimal(0),
+        calls=len(replies),
+        input_tokens=sum(reply.usage.input_tokens for reply in replies),
+        output_tokens=sum(reply.usage.output_tokens for reply in replies),
+        cost_usd=sum((reply.cost_usd for reply in replies), Decimal(0)),
         latency_s=None,
         cached=False,
         error=f"{type(error).__name__}: {error}",

