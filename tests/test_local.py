@@ -58,9 +58,9 @@ def free(value: str, **more: Any) -> Request:
     return Request(model=MODEL, prompt=spoken, reply=ReplySpec(max_tokens=12), **more)
 
 
-def provider_of(env: Mapping[str, str] = os.environ, **options: Any) -> local.LocalProvider:
+def provider_of(env: Mapping[str, str] = os.environ, *, concurrency: int = 1, **options: Any) -> local.LocalProvider:
     """A provider as the wire makes it."""
-    spec = ProviderSpec(name="mine", kind="local", options=options)
+    spec = ProviderSpec(name="mine", kind="local", concurrency=concurrency, options=options)
     return local.LocalProvider(spec, base.Outside(env=env))
 
 
@@ -111,6 +111,14 @@ def test_grammar_literals_read_back(choice: str) -> None:
 def test_default_threads_leave_a_core() -> None:
     """There is at least one thread, and one core stays free where there are two."""
     assert 1 <= local.default_threads() <= max(1, (os.cpu_count() or 1) - 1)
+
+
+def test_requests_at_once_share_the_cores() -> None:
+    """Several requests at once have one thread each at least, and no more threads together than there are cores."""
+    cores = os.cpu_count() or 1
+    for at_once in (2, 3, 64):
+        threads = local.default_threads(at_once)
+        assert threads == 1 or threads * at_once <= cores
 
 
 def test_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,7 +226,20 @@ async def test_requests_side_by_side(provider: local.LocalProvider) -> None:
     alone = await _ask(provider, [labelled(text) for text in INPUTS])
     replies = await asyncio.gather(*(provider.reply(labelled(text)) for text in INPUTS))
     assert [(reply.text, reply.mean_logprob) for reply in replies] == list(alone.values())
-    assert len(provider._servers) == 1
+    assert [len(servers) for servers in provider._servers.values()] == [1]
+
+
+@needs_llama
+@pytest.mark.slow
+async def test_several_servers_give_the_same_replies(provider: local.LocalProvider) -> None:
+    """With two requests at once a second server starts, never a third, and whichever answers, the reply is the same."""
+    alone = await _ask(provider, [labelled(text) for text in INPUTS])
+    pair = provider_of(concurrency=2, logprobs=True)
+    replies = await asyncio.gather(*(pair.reply(labelled(text)) for text in INPUTS))
+    assert [len(servers) for servers in pair._servers.values()] == [2]
+    assert [server.guests for servers in pair._servers.values() for server in servers] == [0, 0]
+    await pair.close()
+    assert [(reply.text, reply.mean_logprob) for reply in replies] == list(alone.values())
 
 
 @needs_llama
