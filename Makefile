@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
 MODELS := smollm2-135m qwen2.5-coder-0.5b
-PROMPT := The home side equalised in stoppage time and went through on penalties.
+PROMPT := Simmer the lentils with garlic, then fold in the spinach and a spoon of yoghurt.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check format bench clean

@@ -192,15 +192,14 @@ def _route_row(route: Route) -> list[str]:
 
 def unproven_words(route: Route) -> str:
     """Say of a class where nothing passed what serves and what would help."""
-    from routerctl.selection import verdict_words
-
     best = _best(route.evidence)
-    why = (
-        f" {best.candidate}: {verdict_words(best.judgement)}"
-        if best
-        else " No case was asked: not even passing all of them would prove it."
-    )
-    return f"{route.task_class}: no candidate passed the bar of {route.bar:g}; the top rung {route.chosen} serves.{why}"
+    head = f"{route.task_class}: nothing passed the bar of {route.bar:g}, {route.chosen} serves"
+    if best is None:
+        return f"{head}; no case was asked: not even passing all of them would prove it"
+    judgement = best.judgement
+    enough = judgement.needed_cases
+    help_words = "no number of cases would do as it is" if enough is None else f"about {enough} cases would be enough"
+    return f"{head}; best: {best.candidate} {judgement.passes}/{judgement.cases}, {help_words}"
 
 
 def _best(evidence: Sequence[Evidence]) -> Evidence | None:
