@@ -363,7 +363,7 @@ def test_too_few_cases_are_said_by_every_command(project: Project, run: Run) -> 
     assert "not proven" in done.err.lower()
     assert "takes at least" in done.err
     assert json.loads(done.out)["classes"]["sums"]["passing"] is False
-    assert "No case was asked" in run("build-table").err
+    assert "no case was asked" in run("build-table").err
     explained = run("route", "--explain", stdin="hi")
     assert "not run for this class" in explained.out
     assert "cheaper" not in explained.out
