@@ -68,6 +68,20 @@ def test_nothing_is_paid_twice_and_the_same_evidence_gives_the_same_bytes(projec
     assert (project.root / "routes.yaml").read_bytes() == table
 
 
+def test_a_run_that_several_classes_rest_on_is_counted_once(project: Project, run: Run) -> None:
+    """The report names a run and what it cost once, however many classes of the table rest on it."""
+    project.eval_set("more", 60)
+    project.replies({"model-small": 0.2, "model-large": 1.0}, ("sums", "more"))
+    assert run("eval").code == 0
+    (folder,) = (project.root / "reports").iterdir()
+    alone = (folder / "report.html").read_text(encoding="utf-8")
+    assert run("build-table").code == 0
+    built = (folder / "report.html").read_text(encoding="utf-8")
+    assert built.count("<dt>Run</dt>") == alone.count("<dt>Run</dt>") == 1
+    paid = re.compile(r"paid for the evaluation</dt><dd>([^<]+)")
+    assert paid.findall(built) == paid.findall(alone) != []
+
+
 def test_no_cache_pays_again(project: Project, run: Run) -> None:
     """--no-cache neither reads nor keeps."""
     project.config["providers"]["fake"]["concurrency"] = 1  # else a few more or less are in flight at the verdict

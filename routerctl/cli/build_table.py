@@ -47,7 +47,8 @@ def build_table(
     table, runs = assemble(root, ladder=ladder, wanted=tuple(run or ()), previous=previous)
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
-    write_atomically(report, render_report(table, list(runs.values()), previous))
+    evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
+    write_atomically(report, render_report(table, evidence, previous))
     write_atomically(root / TABLE_FILE, table_text(table))
     if as_json:
         choices = {
