@@ -272,6 +272,21 @@ async def test_a_failed_call_gives_its_reserve_back(plan: Plan, tmp_path: Path) 
         assert (await caller.ask(request())).text == "4"
 
 
+async def test_room_is_waited_for() -> None:
+    """A call that has no room beside those in flight waits for them; with nothing in flight it is refused."""
+    spending = Spending(limit_usd=Decimal(3))
+    await spending.room_for(Decimal(2))
+    waiting = asyncio.ensure_future(spending.room_for(Decimal(2)))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    spending.settle(Decimal(2), Decimal(1), 1)
+    await waiting
+    assert (spending.reserved_usd, spending.spent_usd) == (Decimal(2), Decimal(1))
+    spending.settle(Decimal(2), Decimal(2), 1)
+    with pytest.raises(BudgetSpent):
+        await spending.room_for(Decimal(1))
+
+
 async def test_the_limit_is_said(plan: Plan) -> None:
     """The call that could pass the limit is not made, and the error says what was spent and that it is kept."""
     spending = Spending(limit_usd=Decimal("0.000001"))

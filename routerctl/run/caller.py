@@ -28,7 +28,7 @@ class Spending:
     reserved_usd: Decimal = Decimal(0)  # by calls in flight
     paid_calls: int = 0
     cached_calls: int = 0
-    _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     async def room_for(self, amount_usd: Decimal) -> None:
         """Set the most that a call can cost aside, first waiting for calls in flight where these may leave room.

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Protocol
 
@@ -32,7 +32,6 @@ from routerctl.types import (
     Request,
     Result,
     RunHeader,
-    Score,
     ScorerSpec,
     Status,
 )
@@ -211,41 +210,36 @@ class Evaluation:
 
 async def _scored(job: Job, candidate: Candidate, index: int, answer: Answer, *, cached: bool) -> Result:
     """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
-    case = job.cases[index]
-    status, error = Status.SCORED, ""
-    score: Score | None = None
-    try:
-        score = await asyncio.to_thread(score_reply, job.scorer, answer.text, case.expected)
-    except Unscorable as problem:
-        status, error = Status.UNSCORED, str(problem)
-    return Result(
-        task_class=job.eval_set.name,
-        candidate=candidate.name,
-        case_id=case.id,
-        index=index,
-        input=case.input,
-        expected=case.expected,
-        status=status,
-        passed=score is not None and score.value >= job.eval_set.pass_at,
-        score=score.value if score else None,
-        extracted=score.extracted if score else None,
-        explanation=score.explanation if score else "",
+    booked = replace(
+        _booked(job, candidate, index, answer.replies),
         reply=answer.text,
         stop_reason=answer.stop_reason,
         served_model=answer.replies[-1].served_model,
-        calls=len(answer.replies),
-        input_tokens=sum(reply.usage.input_tokens for reply in answer.replies),
-        output_tokens=sum(reply.usage.output_tokens for reply in answer.replies),
-        cost_usd=answer.cost_usd,
         latency_s=answer.latency_s,
         cached=cached,
-        error=error,
+    )
+    try:
+        score = await asyncio.to_thread(score_reply, job.scorer, answer.text, booked.expected)
+    except Unscorable as problem:
+        return replace(booked, status=Status.UNSCORED, error=str(problem))
+    return replace(
+        booked,
+        status=Status.SCORED,
+        passed=score.value >= job.eval_set.pass_at,
+        score=score.value,
+        extracted=score.extracted,
+        explanation=score.explanation,
     )
 
 
 def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError, caller: Caller) -> Result:
     """Book a case whose calls failed for good; those of a strategy that had succeeded before are paid all the same."""
-    case, replies = job.cases[index], caller.replies
+    return replace(_booked(job, candidate, index, caller.replies), error=f"{type(error).__name__}: {error}")
+
+
+def _booked(job: Job, candidate: Candidate, index: int, replies: Sequence[Reply]) -> Result:
+    """Book what a case was and cost; what became of it stands at the worst until it is known."""
+    case = job.cases[index]
     return Result(
         task_class=job.eval_set.name,
         candidate=candidate.name,
@@ -267,7 +261,6 @@ def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError, ca
         cost_usd=sum((reply.cost_usd for reply in replies), Decimal(0)),
         latency_s=None,
         cached=False,
-        error=f"{type(error).__name__}: {error}",
     )
 
 
