@@ -52,7 +52,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for column in columns:
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
@@ -136,10 +136,10 @@ def print_estimates(estimates: Sequence[Estimate]) -> None:
         [
             item.task_class,
             item.candidate,
-            f"{item.least_calls} - {item.most_calls}",
+            f"{item.least_calls}-{item.most_calls}",
             str(item.cached_calls),
-            f"{item.input_tokens:,}",
-            f"{item.output_tokens:,}",
+            _short(item.input_tokens),
+            _short(item.output_tokens),
             usd(item.most_usd),
             "?" if item.most_s is None else f"{item.most_s / 60:.1f}",
         ]
@@ -150,10 +150,10 @@ def print_estimates(estimates: Sequence[Estimate]) -> None:
         [
             "all",
             "",
-            f"{sum(item.least_calls for item in estimates)} - {sum(item.most_calls for item in estimates)}",
+            f"{sum(item.least_calls for item in estimates)}-{sum(item.most_calls for item in estimates)}",
             str(sum(item.cached_calls for item in estimates)),
-            f"{sum(item.input_tokens for item in estimates):,}",
-            f"{sum(item.output_tokens for item in estimates):,}",
+            _short(sum(item.input_tokens for item in estimates)),
+            _short(sum(item.output_tokens for item in estimates)),
             usd(sum((item.most_usd for item in estimates), start=estimates[0].most_usd * 0)),
             f"{sum(known_s) / 60:.1f}" if len(known_s) == len(estimates) else "?",
         ]
@@ -162,10 +162,18 @@ def print_estimates(estimates: Sequence[Estimate]) -> None:
     print_table(columns, rows, right=columns[2:])
 
 
+def _short(number: int) -> str:
+    """Write a number of tokens with three digits: 14.7k, 1.25M."""
+    for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{letter}"
+    return str(number)
+
+
 def print_routes(table: Table) -> None:
-    """Print the choices of a table, a row a class."""
+    """Print the choices of a table, a row a class; money is USD per 1,000 accepted answers."""
     rows = [_route_row(route) for route in table.routes.values()]
-    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per accepted", "p50"]
+    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per 1,000", "p50"]
     print_table(columns, rows, right=columns[3:])
 
 
@@ -185,7 +193,7 @@ def _route_row(route: Route) -> list[str]:
         f"{judgement.passes}/{judgement.cases}",
         f"{low:.2f}-{high:.2f}",
         f"{route.bar:g}",
-        "" if evidence.cost_per_accepted_usd is None else usd(evidence.cost_per_accepted_usd),
+        "" if evidence.cost_per_accepted_usd is None else usd(1000 * evidence.cost_per_accepted_usd),
         "" if evidence.latency_p50_s is None else seconds(evidence.latency_p50_s),
     ]
 

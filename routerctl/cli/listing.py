@@ -46,7 +46,7 @@ def print_models(*, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows, default=json_default, ensure_ascii=False))
         return
-    columns = ["candidate", "model (pin)", "asked", "USD per Mtok in / out", "lifecycle"]
+    columns = ["candidate", "model (pin)", "asked", "per Mtok in / out", "lifecycle"]
     print_table(
         columns, [[row["candidate"], row["model"], row["asked"], row["price_words"], row["lifecycle"]] for row in rows]
     )
@@ -54,8 +54,8 @@ def print_models(*, as_json: bool) -> None:
 
 def _asked(candidate: Candidate) -> str:
     strategy = candidate.strategy
-    words = f"{strategy.name} x{strategy.samples}" if strategy.samples > 1 else strategy.name
-    return f"{words}, {candidate.effort}" if candidate.effort else words
+    words = {"single_shot": "", "self_consistency": f"vote of {strategy.samples}"}.get(strategy.name, strategy.name)
+    return ", ".join(part for part in (words, candidate.effort) if part)
 
 
 def _price_words(price: Price) -> str:

@@ -103,6 +103,7 @@ class Estimator:
             request for calls, case in zip(kept, requests, strict=True) if calls.more for request in case[calls.kept :]
         ]
         latency_s = self._latencies_s.get(name)
+        most_s = None if latency_s is None else latency_s * sum(calls.more for calls in kept)
         least_calls = min(len(requests[0]), len(requests[0]) // 2 + 1)
         return Estimate(
             task_class=job.eval_set.name,
@@ -112,9 +113,16 @@ class Estimator:
             cached_calls=sum(calls.kept for calls in kept),
             input_tokens=sum(_request_bytes(request) // _BYTES_PER_TOKEN for request in fresh),
             output_tokens=sum(request.reply.max_tokens for request in fresh),
-            most_usd=sum((self._ceiling(candidate, request) for request in fresh), Decimal(0)),
-            most_s=None if latency_s is None else latency_s * sum(calls.more for calls in kept),
+            most_usd=self._most_usd(candidate, fresh, most_s),
+            most_s=most_s,
         )
+
+    def _most_usd(self, candidate: Candidate, fresh: Sequence[Request], most_s: float | None) -> Decimal:
+        """Add up the ceilings; where time is the price and was measured before, that says more than the time limit."""
+        hourly = self._header.prices[candidate.name].usd_per_hour
+        if hourly is not None and most_s is not None:
+            return hourly * Decimal(repr(most_s)) / 3600
+        return sum((self._ceiling(candidate, request) for request in fresh), Decimal(0))
 
     def _least_cases(self, job: Job) -> int:
         """Count the cases of a pass without a miss; 0 where no score on so few could pass."""
