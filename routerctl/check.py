@@ -45,8 +45,7 @@ def assemble(
     project = load_project(root)
     eval_sets = load_eval_sets(root)
     ladder_name, _ = project.ladder_named(ladder)
-    folders = [run_folder(root, name) for name in wanted] or run_folders(root)
-    runs = _runs_for(eval_sets, folders, ladder_name, whole=not wanted)
+    runs = _runs_for(eval_sets, [run_folder(root, name) for name in wanted], run_folders(root), ladder_name)
     table = build_table(
         {item.name: runs[item.name] for item in eval_sets},
         rules=project.rules,
@@ -57,23 +56,25 @@ def assemble(
 
 
 def _runs_for(
-    eval_sets: Sequence[EvalSet], folders: Sequence[Path], ladder_name: str, *, whole: bool
+    eval_sets: Sequence[EvalSet], wanted: Sequence[Path], newest_first: Sequence[Path], ladder_name: str
 ) -> dict[str, Run]:
-    """Give each class the first of the runs (newest first) that was made on its eval set as it is now.
+    """Give each class the first run that was made on its eval set as it is now: of those wanted, then of all.
 
-    `whole`: only runs that climbed the whole ladder; a part of it is evidence only where its run is asked for by name.
+    A run of a part of the ladder is evidence only where it is asked for by name.
     """
     read: dict[Path, Run] = {}
     found: dict[str, Run] = {}
-    for folder in folders:
+    for folder in [*wanted, *newest_first]:
         header = read_header(folder)
-        if whole and header.rungs:
+        if header.rungs and folder not in wanted:
             continue
         for item in eval_sets:
             of_class = header.classes.get(item.name)
             fits = of_class is not None and of_class.digest == item.digest and header.ladder_name == ladder_name
             if item.name not in found and header.finished and fits:
-                found[item.name] = read.setdefault(folder, read_run(folder)) if folder not in read else read[folder]
+                if folder not in read:
+                    read[folder] = read_run(folder)
+                found[item.name] = read[folder]
     for item in eval_sets:
         if item.name not in found:
             raise InputError(

@@ -82,6 +82,29 @@ def test_a_run_that_several_classes_rest_on_is_counted_once(project: Project, ru
     assert paid.findall(built) == paid.findall(alone) != []
 
 
+def test_a_table_edited_by_hand_is_made_anew(project: Project, run: Run) -> None:
+    """`build-table` does what the error on an edited table advises: the table of the evidence comes back."""
+    assert (run("eval").code, run("build-table").code) == (0, 0)
+    path = project.root / "routes.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("risk: 0.05", "risk: 0.5"), encoding="utf-8")
+    assert run("check").code == 2
+    assert run("build-table").code == 0
+    assert "table_version: 2" in path.read_text(encoding="utf-8")
+    assert run("check").code == 0
+
+
+def test_a_wanted_run_serves_its_classes_and_the_newest_the_others(project: Project, run: Run) -> None:
+    """`--run` decides for the classes that the run has; every other class keeps its newest run."""
+    project.eval_set("more", 60)
+    project.replies({"model-small": 0.2, "model-large": 1.0}, ("sums", "more"))
+    for only in (["--only", "sums"], ["--only", "more"], ["--only", "sums"]):
+        assert run("eval", *only).code == 0
+    first, second, third = sorted(path.name for path in (project.root / "reports").iterdir())
+    assert run("build-table", "--run", first).code == 0
+    text = (project.root / "routes.yaml").read_text(encoding="utf-8")
+    assert (text.count(first), text.count(second), text.count(third)) == (1, 1, 0)
+
+
 def test_no_cache_pays_again(project: Project, run: Run) -> None:
     """--no-cache neither reads nor keeps."""
     project.config["providers"]["fake"]["concurrency"] = 1  # else a few more or less are in flight at the verdict

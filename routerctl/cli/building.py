@@ -1,0 +1,56 @@
+"""What `routerctl build-table` does once its options are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from routerctl.check import assemble
+from routerctl.cli.evaluating import gate
+from routerctl.console import evidence_json, print_routes, say, unproven_words
+from routerctl.report import render_report
+from routerctl.results import REPORTS_FOLDER, write_atomically
+from routerctl.table import TABLE_FILE, load_table, table_text
+from routerctl.types import Table
+
+
+def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool) -> None:
+    """Write routes.yaml and the report, and print the choices.
+
+    Raises: InputError; GateError and Inconclusive under `strict`, once both are written.
+    """
+    root = Path.cwd()
+    # Not verified: a table that was edited by hand is what this command puts right.
+    previous = load_table(root / TABLE_FILE, verify=False) if (root / TABLE_FILE).exists() else None
+    table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
+    newest = max(route.run_id for route in table.routes.values())
+    report = root / REPORTS_FOLDER / newest / "report.html"
+    evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
+    write_atomically(report, render_report(table, evidence, previous))
+    write_atomically(root / TABLE_FILE, table_text(table))
+    _print_choices(table, as_json=as_json)
+    changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
+    say(f"{TABLE_FILE}: {changed}; report: {report.relative_to(root)}")
+    if strict:
+        gate(list(table.routes.values()))
+
+
+def _print_choices(table: Table, *, as_json: bool) -> None:
+    if as_json:
+        choices = {
+            name: {
+                "chosen": route.chosen,
+                "passing": route.passing,
+                "rungs": list(route.rungs),
+                "candidates": [evidence_json(item) for item in route.evidence],
+            }
+            for name, route in table.routes.items()
+        }
+        typer.echo(json.dumps({"table_version": table.table_version, "digest": table.digest, "routes": choices}))
+        return
+    print_routes(table)
+    for route in table.routes.values():
+        if not route.passing:
+            say(unproven_words(route))
