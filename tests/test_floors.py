@@ -9,11 +9,23 @@ PACKAGE = Path(__file__).parents[1] / "routerctl"
 
 FLOORS = [
     ["errors", "types"],
-    ["costs", "statistics", "scorers", "selection", "rules", "prompts", "words"],
-    ["strict_yaml", "codec", "project", "evalsets", "table", "results", "cache", "decisions", "weights"],
+    ["costs", "statistics", "scorers", "selection", "rules", "prompts", "words", "worth", "regression"],
+    [
+        "strict_yaml",
+        "codec",
+        "project",
+        "evalsets",
+        "table",
+        "results",
+        "cache",
+        "decisions",
+        "labels",
+        "weights",
+        "importers",
+    ],
     ["providers"],
-    ["strategies"],
-    ["build", "run", "router", "report", "check"],
+    ["strategies", "judge"],
+    ["build", "run", "router", "report", "check", "changes", "gate"],
     ["console"],
     ["cli"],
 ]

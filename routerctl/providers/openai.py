@@ -54,6 +54,7 @@ BY_CLASS: tuple[tuple[type[Exception], type[errors.ProviderError]], ...] = (
     (RecursionError, errors.BrokenReply),
 )
 RAISED = tuple(theirs for theirs, _ in BY_CLASS)
+EPOCH_STRIDE = 1000  # seeds of one epoch's samples; no strategy takes so many
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 
 
@@ -130,7 +131,7 @@ class OpenAIProvider:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             # Each sample of a strategy has its own seed, else they would all be the same.
-            "seed": None if sampling.seed is None else sampling.seed + request.sample,
+            "seed": None if sampling.seed is None else sampling.seed + request.sample + EPOCH_STRIDE * request.epoch,
             # The list's price is of this tier; left out, a setting of the user's project decides. Others have no tiers.
             "service_tier": None if self._url else "default",
             "logprobs": True if self._options.get("logprobs") else None,

@@ -69,6 +69,7 @@ class Request:
     effort: Effort | None = None
     sampling: Sampling = Sampling()
     sample: int = 0  # 0-based number of the sample of a strategy: makes repeated calls distinct in the cache
+    epoch: int = 0  # 0-based number of the reply to the same case: likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

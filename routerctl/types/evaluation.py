@@ -11,6 +11,10 @@ from typing import Literal
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec, StopReason
 
 Mode = Literal["proven", "margin", "point"]
+Measure = Literal["pass_rate", "mean_score"]  # what the bar is compared with
+Method = Literal["exact", "betting", "clusters"]  # 0/1 cases; values in [0, 1] or weights; dependent cases
+Trust = Literal["scorer", "judge", "labels"]  # whose word a verdict is: a program's, a model's, a human sample's
+TopRung = Literal["report", "skip"]  # whether the last rung, which serves anyhow, is tested too
 
 
 class Status(StrEnum):
@@ -49,9 +53,19 @@ class Case:
     input: Json
     expected: Json
     tags: tuple[str, ...] = ()
-    cluster: str | None = None
-    weight: float = 1.0
+    cluster: str | None = None  # cases of one cluster resemble each other (one document, one customer)
+    weight: float = 1.0  # its share of the traffic, relative to the others
+    batch: int = 1  # with which addition it came: later batches come after earlier ones in the planned order
     line: int = field(default=0, metadata={"file": False})  # in the file it came from, 1-based
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stakes:
+    """What a task class is worth to whoever routes it; no verdict depends on it."""
+
+    requests_per_month: float | None = None
+    wrong_answer_usd: Decimal | None = None  # what one undetected wrong answer costs
+    quality_critical: bool = False  # True: do not save on this class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +77,16 @@ class EvalSet:
     prompt: PromptSpec
     reply: ReplySpec
     scorer: ScorerSpec
-    bar: float  # least pass rate, in (0, 1]
+    bar: float  # least pass rate (or mean score), in (0, 1]
     pass_at: float  # a case passes when its score is at least this, in (0, 1]
     cases: tuple[Case, ...]
-    max_cases: int | None
+    max_cases: int | None  # the most cases this set will ever have: planned for from the start
     digest: str  # sha256:... of everything above and of the files the scorer reads
     file: str
+    measure: Measure = "pass_rate"
+    epochs: int = 1  # replies to each case, averaged within it
+    grows: bool = False  # the set may grow to a size not known yet: attempt r gets alpha / 2^r
+    stakes: Stakes = Stakes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +123,14 @@ class Result:
     latency_s: float | None  # of the whole strategy; None when FAILED
     cached: bool  # True: nothing was paid in this run
     error: str = ""
+    epoch: int = 0  # which reply to the case, 0-based
+    weight: float = 1.0  # the case's
+    cluster: str | None = None  # the case's
+    retries: int = 0  # attempts that failed before the calls succeeded
+    agreement: float | None = None  # share of samples that agree with the vote, where there was one
+    mean_logprob: float | None = None  # of the delivered reply, where the API gives it
+    judge_calls: int = 0
+    judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +146,20 @@ class ClassHeader:
     prompt: PromptSpec
     reply: ReplySpec
     scorer: ScorerSpec
+    measure: Measure = "pass_rate"
+    epochs: int = 1
+    clusters: int = 0  # planned; 0 = cases are independent
+    max_weight: float = 1.0  # of a case
+    total_weight: float = 0.0  # of all planned cases; 0 = they weigh the same
+    attempt: int = 1  # how often this set has been tested, this time included; it had grown since each earlier one
+    grows: bool = False
+    judge: str = ""  # the candidate that judges, where the scorer is one
+    stakes: Stakes = Stakes()
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its cases weigh differently."""
+        return self.total_weight > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +182,10 @@ class RunHeader:
     classes: Mapping[str, ClassHeader]
     software: Mapping[str, str]  # routerctl, Python, SDKs, platform, local weights' digests
     rungs: tuple[str, ...] = ()  # the candidates that were run, where only a part of the ladder was asked for
+    top_rung: TopRung = "report"
+    imported: tuple[str, ...] = ()  # the files that the outcomes came from, where no call was made
+    baseline: str = ""  # the run or table it was made to be compared with
+    speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +202,7 @@ class Judgement:
 
     verdict: Verdict
     cases: int  # cases the rule looked at before it stopped
-    passes: int  # of those
+    passes: int  # of those; with epochs: passed in more than half of them
     n: int  # cases planned
     bar: float
     alpha: float  # this candidate's share of the class's risk
@@ -167,10 +211,21 @@ class Judgement:
     least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
     needed_cases: int | None  # enough to prove it with 80 % power if the truth is what was seen; None: no set size will
     margin: float = 0.0  # mode margin: bar - margin is what is to be proven; 0 in the other modes
+    method: Method = "exact"
+    mean: float | None = None  # method betting and clusters: the (weighted) mean that was compared with the bar
+    clusters: int = 0  # method clusters: clusters looked at
+    attempt: int = 1
+    total_alpha: float | None = None  # error over all attempts, where there was more than one
+    trust: Trust = "scorer"
+    labels: int = 0  # trust labels: human labels that the verdict rests on
+    corrected: float | None = None  # the judge's score corrected by the labels (PPI)
+    corrected_low: float | None = None  # its lower bound at level 1 - alpha
 
     @property
     def score(self) -> float | None:
-        """Share of cases passed; None before the first."""
+        """What is compared with the bar: share of cases passed, or their mean; None before the first."""
+        if self.mean is not None:
+            return self.mean
         return self.passes / self.cases if self.cases else None
 
 
@@ -189,3 +244,5 @@ class Evidence:
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None
     latency_p95_s: float | None
+    retries: int = 0
+    wrong_per_thousand: float | None = None  # delivered though wrong: not passed, neither failed nor refused

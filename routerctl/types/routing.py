@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Evidence, Mode
+from routerctl.types.evaluation import Evidence, Mode, Stakes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Route:
     prompt: PromptSpec
     reply: ReplySpec
     scorer: ScorerSpec  # its extraction is what self_consistency votes on
+    stakes: Stakes = Stakes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

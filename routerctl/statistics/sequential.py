@@ -11,20 +11,17 @@ Walks are counted in failures: a run that can still pass has few of them, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-Counts = NDArray[np.int64]
-Probabilities = NDArray[np.float64]
+from routerctl.statistics.tails import Counts, Probabilities, check, tail, tails
 
 POWER = 0.9  # a candidate is "good enough" when it passes this often
 FUTILITY = 0.05  # a run is given up when a good enough candidate would pass from here less often than this
-ENOUGH = 1.12  # normal approximation -> a set size from which the exact power stays reached
 _BISECTIONS = 26  # 2^-26 of the bracket: no digit that anybody reads, and no alpha worth having, lies below it
 
 
@@ -66,7 +63,7 @@ def plan(n: int, bar: float, alpha: float) -> Plan:
 
     Raises: ValueError where n < 1 or bar or alpha is out of range.
     """
-    _check(n, bar, alpha)
+    check(n, bar, alpha)
     need = _least_passes(n, bar, alpha)
     if need > n:
         looks = np.arange(n + 1, dtype=np.int64)
@@ -89,17 +86,12 @@ def point_plan(n: int, bar: float) -> Plan:
 
     Raises: ValueError where n < 1 or bar is out of range.
     """
-    _check(n, bar, 0.5)
+    check(n, bar, 0.5)
     need = math.ceil(bar * n - 1e-9)  # a score equal to the bar reaches it; 0.55 * 100 is 55.00000000000001
     up = np.full(n + 1, need, dtype=np.int64)
     good = float(special.betaincinv(need, n - need + 1, POWER))
     made = Plan(n=n, bar=bar, alpha=1.0, need=need, up=up, low=_hopeless(n, need), alpha_used=0.0, good_enough=good)
-    return _frozen(replace(made, alpha_used=_tail(need, n, bar)))
-
-
-def _check(n: int, bar: float, alpha: float) -> None:
-    if n < 1 or not 0 < bar <= 1 or not 0 < alpha < 1:
-        raise ValueError(f"a test needs n >= 1, 0 < bar <= 1 and 0 < alpha < 1, not {n}, {bar}, {alpha}")
+    return _frozen(replace(made, alpha_used=tail(need, n, bar)))
 
 
 def _frozen(made: Plan) -> Plan:
@@ -108,20 +100,9 @@ def _frozen(made: Plan) -> Plan:
     return made
 
 
-def _tails(k: Counts, n: Counts, p: float) -> Probabilities:
-    """P(Bin(n, p) >= k), elementwise."""
-    inside = special.betainc(np.clip(k, 1, None), np.clip(n - k + 1, 1, None), p)
-    result: Probabilities = np.where(k <= 0, 1.0, np.where(k > n, 0.0, inside))
-    return result
-
-
-def _tail(k: int, n: int, p: float) -> float:
-    return float(_tails(np.asarray(k), np.asarray(n), p))
-
-
 def _least_passes(n: int, bar: float, alpha: float) -> int:
     passes = np.arange(1, n + 1)
-    within = _tails(passes, np.full(n, n), bar) <= alpha
+    within = tails(passes, np.full(n, n), bar) <= alpha
     return int(passes[within][0]) if within.any() else n + 1
 
 
@@ -231,7 +212,7 @@ def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
 
     def chance(p: float) -> float:
         ratio = passes * math.log(p / proof.bar) + failures * math.log((1 - p) / (1 - proof.bar))
-        return float((mass * np.exp(ratio) * _tails(missing, left, p)).sum())
+        return float((mass * np.exp(ratio) * tails(missing, left, p)).sum())
 
     return chance
 
@@ -244,129 +225,3 @@ def margin_good_enough(n: int, bar: float, proof_bar: float, alpha: float) -> fl
         return None
     endless = replace(proof, low=_hopeless(n, proof.need))  # like Plan.good_enough: as if no run were given up
     return _accuracy_for(POWER, _chances(endless, then_reach=point_plan(n, bar).need))
-
-
-# --- how many cases ---------------------------------------------------------------------------------------------------
-
-
-def least_cases(bar: float, alpha: float) -> int | None:
-    """The set size from which a perfect score proves the bar: bar^n <= alpha; None for bar 1, which nothing proves."""
-    _check(1, bar, alpha)
-    return None if bar == 1 else max(1, math.ceil(math.log(alpha) / math.log(bar) - 1e-12))
-
-
-def needed_cases(bar: float, p: float, alpha: float, power: float = 0.8) -> int:
-    """Return a set size that is enough to prove the bar with this power if the true accuracy is p > bar.
-
-    Source: the normal approximation n = ((z_alpha sd(bar) + z_power sd(p)) / (p - bar))^2, times ENOUGH, since exact
-    power goes up and down with n and the formula gives about where it first gets there. A test checks it exactly.
-
-    Raises: ValueError where p does not exceed the bar.
-    """
-    least = least_cases(bar, alpha)
-    if least is None or not bar < p <= 1:
-        raise ValueError(f"no number of cases proves {bar} at a true accuracy of {p}")
-    z_alpha, z_power = -float(special.ndtri(alpha)), float(special.ndtri(power))
-    root = (z_alpha * math.sqrt(bar * (1 - bar)) + z_power * math.sqrt(p * (1 - p))) / (p - bar)
-    return max(math.ceil(ENOUGH * root**2), least)
-
-
-# --- evidence that holds at any stopping time -------------------------------------------------------------------------
-
-
-def log_evidence_below(passes: int, cases: int, bar: float) -> float:
-    """Return the log e-value against "accuracy >= bar": at or above log(1 / alpha) at any look, the bar is missed.
-
-    A candidate at or above the bar ever gets there with probability at most alpha (Ville), whenever one stops.
-    Source: the likelihood ratio against the bar, mixed uniformly over the accuracies below it (Robbins 1970).
-    """
-    return float(_log_evidence(np.asarray(passes), np.asarray(cases), bar))
-
-
-def _log_evidence(passes: Counts, cases: Counts, bar: float) -> Probabilities:
-    failures = cases - passes
-    share = special.betainc(1 + passes, 1 + failures, bar)
-    with np.errstate(divide="ignore"):  # share 0: so far above the bar that it underflows; -inf = no evidence is right
-        mixture = special.betaln(1 + passes, 1 + failures) + np.log(share) - math.log(bar)
-    result: Probabilities = mixture - special.xlogy(passes, bar) - special.xlog1py(failures, -bar)
-    return result
-
-
-@lru_cache(maxsize=256)
-def below_line(n: int, bar: float, alpha: float) -> Counts:
-    """The most passes after each look at which `log_evidence_below` reaches log(1 / alpha), [n + 1], -1 = none."""
-    _check(n, bar, alpha)
-    cases = np.arange(n + 1, dtype=np.int64)
-    reached, missed = np.full(n + 1, -1, dtype=np.int64), cases.copy()  # all passed is never evidence
-    while (missed - reached > 1).any():
-        middle = (reached + missed) // 2
-        enough = _log_evidence(np.maximum(middle, 0), cases, bar) >= -math.log(alpha)
-        enough |= middle < 0
-        reached, missed = np.where(enough, middle, reached), np.where(enough, missed, middle)
-    reached.setflags(write=False)
-    return reached
-
-
-def anytime_interval(passes: int, cases: int, alpha: float) -> tuple[float, float]:
-    """Return the interval (low, high) that holds the true accuracy at all looks at once with probability 1 - alpha.
-
-    After an early stop the usual interval is too narrow and off centre; this one is not. It keeps every p whose
-    likelihood is within a factor alpha of the uniform mixture's.
-    Source: Robbins, Annals of Mathematical Statistics 41 (1970): the beta-binomial confidence sequence.
-    """
-    failures = cases - passes
-    floor = math.lgamma(1 + passes) + math.lgamma(1 + failures) - math.lgamma(2 + cases) + math.log(alpha)
-
-    def kept(p: float) -> bool:
-        return float(special.xlogy(passes, p) + special.xlog1py(failures, -p)) > floor
-
-    best = passes / cases if cases else 0.5
-    return _edge(best, 0.0, kept), _edge(best, 1.0, kept)
-
-
-def _edge(inside: float, end: float, kept: Callable[[float], bool]) -> float:
-    """Where `kept` ends between a point inside and an end of [0, 1]; rounded outwards."""
-    if kept(end):
-        return end
-    outside = end
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if kept(middle) else (inside, middle)
-    return outside
-
-
-# --- cases that come in clusters, and pairs ---------------------------------------------------------------------------
-
-
-def korn_graubard_lower(cluster_passes: Sequence[float], cluster_sizes: Sequence[int], alpha: float) -> float:
-    """Return a one-sided lower bound, level 1 - alpha, for the accuracy when cases of one cluster resemble each other.
-
-    `cluster_passes`, `cluster_sizes`: passed cases and cases of each cluster, same length. The Clopper-Pearson bound
-    at the effective sample size; with fewer than two clusters nothing is known and the bound is 0.
-    Source: Korn & Graubard, Survey Methodology 24 (1998), one-sided. A perfect score has no spread to estimate a
-    design effect from: then each cluster counts as one case.
-    """
-    passes, sizes = np.asarray(cluster_passes, dtype=float), np.asarray(cluster_sizes, dtype=float)
-    clusters, n = len(passes), float(sizes.sum())
-    p = float(passes.sum()) / n if n else 0.0
-    if clusters < 2 or p <= 0:
-        return 0.0
-    if p >= 1:
-        return float(alpha ** (1 / clusters))
-    spread = float(((passes - p * sizes) ** 2).sum()) * clusters / (clusters - 1) / n**2
-    design_effect = max(spread / (p * (1 - p) / n), 1.0)  # below 1 is luck with few clusters, not extra knowledge
-    quantiles = float(special.stdtrit(n - 1, alpha) / special.stdtrit(clusters - 1, alpha))
-    effective = n / design_effect * quantiles**2
-    return float(special.betaincinv(p * effective, effective - p * effective + 1, alpha))
-
-
-def mcnemar_midp(broke: int, fixed: int) -> float:
-    """Return the one-sided mid-p value for "things got worse" on paired cases.
-
-    `broke` cases passed before and fail now, `fixed` ones the reverse; the unchanged ones say nothing.
-    Source: Fagerland, Lydersen & Laake, BMC Medical Research Methodology 13:91 (2013).
-    """
-    changed = broke + fixed
-    if changed == 0:
-        return 1.0
-    return (_tail(broke, changed, 0.5) + _tail(broke + 1, changed, 0.5)) / 2

@@ -1,0 +1,30 @@
+"""What the tests of this folder share: tails of the binomial distribution, and the check of a test's parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
+
+Counts = NDArray[np.int64]
+Probabilities = NDArray[np.float64]
+
+ENOUGH = 1.12  # normal approximation -> a set size from which the exact power stays reached
+
+
+def check(n: int, bar: float, alpha: float) -> None:
+    """Raise ValueError where n < 1 or bar or alpha is out of range."""
+    if n < 1 or not 0 < bar <= 1 or not 0 < alpha < 1:
+        raise ValueError(f"a test needs n >= 1, 0 < bar <= 1 and 0 < alpha < 1, not {n}, {bar}, {alpha}")
+
+
+def tails(k: Counts, n: Counts, p: float) -> Probabilities:
+    """P(Bin(n, p) >= k), elementwise."""
+    inside = special.betainc(np.clip(k, 1, None), np.clip(n - k + 1, 1, None), p)
+    result: Probabilities = np.where(k <= 0, 1.0, np.where(k > n, 0.0, inside))
+    return result
+
+
+def tail(k: int, n: int, p: float) -> float:
+    """P(Bin(n, p) >= k)."""
+    return float(tails(np.asarray(k), np.asarray(n), p))
