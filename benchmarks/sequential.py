@@ -3,7 +3,7 @@
     python benchmarks/sequential.py [--quick] [--json]
 
 1. False passes of a candidate exactly at the bar: computed exactly, and counted over simulated runs that are fed
-   case by case to `CandidateTest`.
+   case by case to the project's rule.
 2. Whole ladders: 3 candidates, every non-decreasing triple of true accuracies out of nine offsets from the bar, three
    bars, four set sizes, all weighted equally. The ladder is climbed cheapest first and stops at the first candidate
    that passes. Computed exactly (no simulation), with cases and candidates independent.
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.selection import CandidateTest, alpha_per_candidate
+from routerctl.selection import Outcome, Question, alpha_per_candidate, rule_of
 from routerctl.statistics import pass_probability, plan, point_plan
 
 BARS = (0.8, 0.9, 0.95)
@@ -44,6 +44,7 @@ RISK = 0.05
 PRICES = {"calls": (1.0, 1.0, 1.0), "spend_1_3_5": (1.0, 3.0, 5.0), "spend_1_3.75_18.75": (1.0, 3.75, 18.75)}
 MOST_CALLS = 42.0  # per cent of the full grid: more than this and the rule does not earn its place
 SEED = 20
+OUTCOMES = {passed: Outcome(value=float(passed)) for passed in (False, True)}
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,12 @@ def false_passes(trials: int) -> Iterator[dict[str, Any]]:
 
 
 def passes(run: np.ndarray[Any, np.dtype[np.bool_]], n: int, bar: float, alpha: float) -> bool:
-    """Feed one simulated run to the test until it decides."""
-    test = CandidateTest(n=n, bar=bar, alpha=alpha, mode="proven")
+    """Feed one simulated run to the rule until it decides."""
+    rule = rule_of(Question(n=n, bar=bar, alpha=alpha))
     outcomes = iter(run.tolist())
-    while test.verdict is None:
-        test.feed(next(outcomes))
-    return test.verdict.passes
+    while rule.verdict is None:
+        rule.feed(OUTCOMES[next(outcomes)])
+    return rule.verdict.passes
 
 
 # --- 2 and 3: whole ladders -------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from types import MappingProxyType
 
 from routerctl.errors import InputError
-from routerctl.selection import alpha_per_candidate, choose, judge
+from routerctl.selection import choose, judge, outcome_of, question_of
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
     ClassHeader,
@@ -25,6 +26,7 @@ from routerctl.types import (
     Rule,
     Run,
     RunHeader,
+    Stakes,
     Status,
     StopReason,
     Table,
@@ -45,16 +47,22 @@ def evidence_of(run: Run, task_class: str) -> tuple[Evidence, ...]:
     )
 
 
-def planned_prefix(results: Iterable[Result]) -> list[Result]:
-    """Give the results in planned order up to the first gap: a cut-off run may have gaps, the rule may not."""
-    ordered = sorted(results, key=lambda result: result.index)
-    return [result for place, result in itertools.takewhile(lambda pair: pair[0] == pair[1].index, enumerate(ordered))]
+def planned_prefix(results: Iterable[Result], epochs: int = 1) -> list[tuple[Result, ...]]:
+    """Give the cases in planned order up to the first gap, each as its epochs' results in order.
+
+    A case counts when all its epochs are there; of several results of one epoch the last counts. A cut-off run may have
+    gaps, the rule may not.
+    """
+    last = {(result.index, result.epoch): result for result in results}
+    cases = (tuple(last.get((index, epoch)) for epoch in range(epochs)) for index in itertools.count())
+    whole = (tuple(one for one in case if one is not None) for case in cases)
+    return list(itertools.takewhile(lambda case: len(case) == epochs, whole))
 
 
 def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Evidence:
-    prefix = planned_prefix(results)
+    prefix = planned_prefix(results, max(of_class.epochs, 1))
     judgement = _rounded(_judged(prefix, of_class, header))
-    used = prefix[: judgement.cases]
+    used = [result for case in prefix[: judgement.cases] for result in case]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
     return Evidence(
@@ -65,39 +73,57 @@ def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, heade
         refused=sum(result.stop_reason is StopReason.REFUSAL for result in used),
         truncated=sum(result.stop_reason is StopReason.MAX_TOKENS for result in used),
         served_models=tuple(sorted({result.served_model for result in used if result.served_model})),
-        cost_per_case_usd=_share(cost_usd, judgement.cases),
-        cost_per_accepted_usd=_share(cost_usd, judgement.passes),
+        cost_per_case_usd=_share(cost_usd, Decimal(len(used))),
+        cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
+        retries=sum(result.retries for result in used),
+        wrong_per_thousand=_wrong_per_thousand(used),
     )
 
 
-def _judged(prefix: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Judgement:
+def _judged(prefix: Sequence[Sequence[Result]], of_class: ClassHeader, header: RunHeader) -> Judgement:
     try:
-        return judge(
-            [result.passed for result in prefix],
-            n=of_class.n,
-            bar=of_class.bar,
-            alpha=alpha_per_candidate(header.risk, len(header.ladder)),
-            mode=header.mode,
-            margin=header.margin,
-        )
+        return judge([outcome_of(case, of_class.measure) for case in prefix], question_of(of_class, header))
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
 
+def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
+    """Count the replies that were worth their money: those that passed, or their scores' sum where these are the bar's.
+
+    Decimal takes a score by its shortest decimal digits, so that the sum does not depend on floats.
+    """
+    if of_class.measure == "mean_score":
+        return sum((Decimal(repr(result.score)) for result in used if result.score is not None), Decimal(0))
+    return Decimal(sum(result.passed for result in used))
+
+
+def _wrong_per_thousand(used: Sequence[Result]) -> float | None:
+    """Count the replies that would have been delivered though they are wrong, per 1,000; None without a reply."""
+    wrong = sum(
+        not result.passed and result.status is not Status.FAILED and result.stop_reason is not StopReason.REFUSAL
+        for result in used
+    )
+    return round(1000 * wrong / len(used), 1) if used else None
+
+
 def _rounded(judgement: Judgement) -> Judgement:
-    """Keep four digits, which is more than any set can tell; the interval outwards, so that it stays valid."""
+    """Keep four digits, which is more than any set can tell; the interval outwards, so that it stays valid.
+
+    The mean keeps nine, as many as are compared with the bar: fewer could show it on the other side.
+    """
     low, high = judgement.interval
-    good = judgement.good_enough
+    good, mean = judgement.good_enough, judgement.mean
     return replace(
         judgement,
+        mean=None if mean is None else round(mean, 9),
         interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
         good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
     )
 
 
-def _share(total_usd: Decimal, count: int) -> Decimal | None:
+def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
     return (total_usd / count).quantize(_CENT_OF_A_MICRODOLLAR).normalize() if count else None
 
 
@@ -107,9 +133,14 @@ def _quantile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def build_table(
-    runs: Mapping[str, Run], *, rules: tuple[Rule, ...], default_class: str | None, previous: Table | None
+    runs: Mapping[str, Run],
+    *,
+    rules: tuple[Rule, ...],
+    default_class: str | None,
+    previous: Table | None,
+    stakes: Mapping[str, Stakes] = MappingProxyType({}),
 ) -> Table:
-    """Make the table in which each class rests on its run; `runs` is by task class.
+    """Make the table in which each class rests on its run; `runs` and `stakes` are by task class.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -132,7 +163,7 @@ def build_table(
         providers=first.providers,
         candidates=first.candidates,
         prices=first.prices,
-        routes={name: _route(name, runs[name]) for name in sorted(runs)},
+        routes={name: _route(name, runs[name], stakes.get(name, Stakes())) for name in sorted(runs)},
     )
     return numbered(table, previous)
 
@@ -170,7 +201,7 @@ def check_classes(classes: Container[str], rules: tuple[Rule, ...], default_clas
             raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
 
 
-def _route(task_class: str, run: Run) -> Route:
+def _route(task_class: str, run: Run, stakes: Stakes) -> Route:
     header = run.header.classes[task_class]
     evidence = evidence_of(run, task_class)
     chosen, passing, rungs = choose(run.header.ladder, {item.candidate: item for item in evidence})
@@ -187,4 +218,5 @@ def _route(task_class: str, run: Run) -> Route:
         prompt=header.prompt,
         reply=header.reply,
         scorer=header.scorer,
+        stakes=stakes,
     )

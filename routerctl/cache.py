@@ -1,14 +1,18 @@
 """The response cache: what was once paid for is never paid for again.
 
 One SQLite file (WAL), content-addressed: the key is a digest over everything that can change a reply. A reply is
-committed before anybody sees it, so a killed process loses none. Place: the files floor; it stores, others call.
+committed before anybody sees it, so a killed process loses none that it had. What it loses is what was on its way: a
+call is noted before it is made, so that the next run can say how many may have been paid for without a reply. Place:
+the files floor; it stores, others call.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +23,10 @@ from routerctl.errors import InputError
 from routerctl.strict_yaml import Document
 from routerctl.types import ProviderSpec, Reply, Request
 
-_SCHEMA = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL)"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS asked (key TEXT NOT NULL, process INTEGER NOT NULL, at TEXT NOT NULL);
+"""
 _BUSY_S = 30.0  # how long another process may hold the file
 _KEY_VERSION = 2  # raise it when requests are sent differently for the same `Request`
 
@@ -39,17 +46,18 @@ def reply_key(request: Request, provider: ProviderSpec) -> str:
 class ReplyCache:
     """Replies by key, in a file that several processes may use at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, making it and its folder where they are missing.
+    def __init__(self, path: Path, *, not_before: str = "") -> None:
+        """Open the file, making it and its folder where they are missing; `not_before`: ISO 8601, UTC.
 
         Raises: InputError where the file is not a cache.
         """
-        self._path = path
+        self._path, self._not_before = path, not_before
         self._database = open_database(path, _SCHEMA)
 
     def get(self, key: str) -> Reply | None:
-        """Give the reply kept under the key, or None."""
-        row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+        """Give the reply kept under the key, or None; one made before `not_before` does not count."""
+        found = "SELECT reply FROM replies WHERE key = ? AND created_at >= ?"
+        row = self._database.execute(found, (key, self._not_before)).fetchone()
         if row is None:
             return None
         try:
@@ -63,6 +71,22 @@ class ReplyCache:
         row = (key, created_at, json_text(encode(reply)))
         self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
+    def asking(self, key: str, *, at: str) -> int:
+        """Note that a call is about to be made, and give the number of the note."""
+        done = self._database.execute("INSERT INTO asked VALUES (?, ?, ?)", (key, os.getpid(), at))
+        return int(done.lastrowid or 0)
+
+    def answered(self, note: int) -> None:
+        """Drop the note: the call gave a reply, which is kept by now, or it failed."""
+        self._database.execute("DELETE FROM asked WHERE rowid = ?", (note,))
+
+    def take_lost(self) -> int:
+        """Count the calls that processes which are gone never saw end, and forget them."""
+        rows = self._database.execute("SELECT rowid, process FROM asked").fetchall()
+        lost = [(rowid,) for rowid, process in rows if not _is_running(process)]
+        self._database.executemany("DELETE FROM asked WHERE rowid = ?", lost)
+        return len(lost)
+
     def __enter__(self) -> ReplyCache:
         """Give the open cache."""
         return self
@@ -72,6 +96,19 @@ class ReplyCache:
     ) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether a process of this machine is there; this one's own notes are of calls in flight."""
+    if sys.platform == "win32":  # signal 0 is Ctrl-C there
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def open_database(path: Path, schema: str) -> sqlite3.Connection:
@@ -102,7 +139,8 @@ def _prepare(database: sqlite3.Connection, schema: str) -> None:
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
-            database.execute(schema)
+            for statement in filter(None, (part.strip() for part in schema.split(";"))):
+                database.execute(statement)
             return
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:

@@ -6,6 +6,7 @@ compared with exactly what would be built.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,14 +16,15 @@ from typing import Any
 from routerctl.build import build_table, check_classes
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
-from routerctl.evalsets import load_eval_sets
+from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
+from routerctl.importers.imported import IMPORTED
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
-from routerctl.results import read_header, read_run, run_folder, run_folders
+from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
-from routerctl.types import EvalSet, Run, Table
+from routerctl.types import Candidate, EvalSet, Route, Run, RunHeader, Stakes, Table
 
 _SHOWN_DIFFERENCES = 5
 
@@ -38,43 +40,57 @@ class Checked:
 def assemble(
     root: Path, *, ladder: str | None, wanted: Sequence[str], previous: Table | None
 ) -> tuple[Table, dict[str, Run]]:
-    """Build the project's table from the runs `wanted`, else from each class's newest run; give it with its runs.
+    """Build the table from the runs `wanted`, else from each class's newest run; give it with its runs.
 
+    A class without an eval set rests on imported outcomes, as all do where there is neither project nor eval set.
     Raises: InputError where a class has no usable run or the runs do not fit together.
     """
-    project = load_project(root)
-    eval_sets = load_eval_sets(root)
-    ladder_name, _ = project.ladder_named(ladder)
-    runs = _runs_for(eval_sets, [run_folder(root, name) for name in wanted], run_folders(root), ladder_name)
+    project, eval_sets = _project_and_sets(root)
+    ladder_name = project.ladder_named(ladder)[0] if project else ladder
+    chosen = [run_folder(root, name) for name in wanted]
+    # Without a project nothing says which classes there are: those of the runs that are asked for.
+    others = run_folders(root) if project or not chosen else []
+    runs = _runs_for(eval_sets, chosen, others, ladder_name)
+    _check_imports_agree(runs)
     table = build_table(
-        {item.name: runs[item.name] for item in eval_sets},
-        rules=project.rules,
-        default_class=project.default_class,
+        runs,
+        rules=project.rules if project else (),
+        default_class=project.default_class if project else None,
         previous=previous,
+        stakes={item.name: item.stakes for item in eval_sets},
     )
     return table, runs
 
 
-def _runs_for(
-    eval_sets: Sequence[EvalSet], wanted: Sequence[Path], newest_first: Sequence[Path], ladder_name: str
-) -> dict[str, Run]:
-    """Give each class the first run that was made on its eval set as it is now: of those wanted, then of all.
+def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
+    """Read the project and its eval sets; imported outcomes need neither.
 
-    A run of a part of the ladder is evidence only where it is asked for by name.
+    Raises: InputError where one is missing and nothing was imported in its place.
     """
+    has_sets = any((root / EVALS_FOLDER).glob("*.yaml"))
+    if has_sets or not _imported_classes(root):
+        return load_project(root), load_eval_sets(root)
+    return (load_project(root) if (root / PROJECT_FILE).exists() else None), ()
+
+
+def _runs_for(
+    eval_sets: Sequence[EvalSet], wanted: Sequence[Path], newest_first: Sequence[Path], ladder_name: str | None
+) -> dict[str, Run]:
+    """Give each class the first run that is evidence for it: of those wanted, then of all.
+
+    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, and
+    outcomes imported for a class that has an eval set, are evidence only where they are asked for by name.
+    """
+    sets = {item.name: item for item in eval_sets}
     read: dict[Path, Run] = {}
     found: dict[str, Run] = {}
-    for folder in [*wanted, *newest_first]:
+    for folder in dict.fromkeys([*wanted, *newest_first]):
         header = read_header(folder)
-        if header.rungs and folder not in wanted:
-            continue
-        for item in eval_sets:
-            of_class = header.classes.get(item.name)
-            fits = of_class is not None and of_class.digest == item.digest and header.ladder_name == ladder_name
-            if item.name not in found and header.finished and fits:
+        for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
+            if name not in found:
                 if folder not in read:
                     read[folder] = read_run(folder)
-                found[item.name] = read[folder]
+                found[name] = read[folder]
     for item in eval_sets:
         if item.name not in found:
             raise InputError(
@@ -82,7 +98,42 @@ def _runs_for(
                 f"`routerctl eval --only {item.name}` makes one (replies already paid for cost nothing)",
                 file=item.file,
             )
-    return found
+    return {name: found[name] for name in sorted(found)}
+
+
+def _usable(
+    header: RunHeader, sets: Mapping[str, EvalSet], ladder_name: str | None, *, asked_for: bool
+) -> Iterator[str]:
+    """Name the classes that a run is evidence for."""
+    on_ladder = ladder_name in (None, header.ladder_name)
+    if not header.finished or (header.rungs and not header.imported and not asked_for):
+        return
+    for name, of_class in header.classes.items():
+        if header.imported:
+            if asked_for or (on_ladder and name not in sets):
+                yield name
+        elif on_ladder and name in sets and of_class.digest == sets[name].digest:
+            yield name
+
+
+def _check_imports_agree(runs: Mapping[str, Run]) -> None:
+    """Refuse imported outcomes that stand on another ladder than the rest of the table.
+
+    Raises: InputError naming two such runs and what to do; `build_table` does so for all that was run here.
+    """
+    headers = {run.header.run_id: run.header for run in runs.values()}
+    if not any(header.imported for header in headers.values()):
+        return
+    newest = headers[max(headers)]
+    for header in headers.values():
+        for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
+            if getattr(header, name) != getattr(newest, name):
+                classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
+                raise InputError(
+                    f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
+                    "cannot be in one table; import all files in one command, name one run with --run, or remove the "
+                    f"other's folder from {REPORTS_FOLDER}/"
+                )
 
 
 def check_project(root: Path, today: date) -> Checked:
@@ -90,15 +141,19 @@ def check_project(root: Path, today: date) -> Checked:
 
     Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
     """
-    project = load_project(root)
-    eval_sets = load_eval_sets(root)
-    check_classes({item.name for item in eval_sets}, project.rules, project.default_class)
+    project, eval_sets = _project_and_sets(root)
     cases = sum(len(item.cases) for item in eval_sets)
-    warnings = list(_candidate_warnings(project, today))
-    notes = [
-        f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced",
-        f"{len(eval_sets)} eval sets, {cases} cases",
-    ]
+    warnings: list[str] = []
+    notes: list[str] = []
+    imported = _imported_classes(root)
+    if project:
+        check_classes({item.name for item in eval_sets} | imported.keys(), project.rules, project.default_class)
+        warnings += _candidate_warnings(project, today)
+        notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
+    if eval_sets:
+        notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
+    if imported:
+        notes.append(f"{len(imported)} classes with imported outcomes, {sum(imported.values())} cases")
     if (root / TABLE_FILE).exists():
         table = load_table(root / TABLE_FILE)
         _check_follows(root, project, eval_sets, table)
@@ -107,6 +162,16 @@ def check_project(root: Path, today: date) -> Checked:
     else:
         warnings.append(f"{TABLE_FILE}: not there yet; `routerctl build-table` writes it")
     return Checked(notes=tuple(notes), warnings=tuple(warnings))
+
+
+def _imported_classes(root: Path) -> dict[str, int]:
+    """The cases of each class that was imported, by its newest run."""
+    found = {}
+    for folder in reversed(run_folders(root)):
+        with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
+            header = read_header(folder)
+            found.update({name: item.n for name, item in header.classes.items() if header.imported})
+    return found
 
 
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
@@ -120,56 +185,83 @@ def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
             yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
 
 
-def _check_follows(root: Path, project: Project, eval_sets: Sequence[EvalSet], table: Table) -> None:
+def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table) -> None:
     """Build the table anew from the runs it names and compare.
 
     Raises: GateError naming what differs.
     """
     sets = {item.name: item for item in eval_sets}
-    if sets.keys() != table.routes.keys():
-        odd = ", ".join(sorted(sets.keys() ^ table.routes.keys()))
-        raise GateError(f"{TABLE_FILE} and evals/ do not have the same classes: {odd}; run `routerctl build-table`")
-    runs: dict[str, Run] = {}
+    read: dict[str, Run] = {}  # classes may share a run
+    runs = {name: _run_behind(root, name, route, read) for name, route in table.routes.items()}
+    imported = {name for name, run in runs.items() if run.header.imported}
+    odd = sorted(sets.keys() - runs.keys() | (runs.keys() - sets.keys() - imported))
+    if odd:
+        names = ", ".join(odd)
+        raise GateError(f"{TABLE_FILE} and evals/ do not have the same classes: {names}; run `routerctl build-table`")
     for name, route in table.routes.items():
-        if route.eval_set_digest != sets[name].digest:
+        if name not in imported and route.eval_set_digest != sets[name].digest:
             raise GateError(
                 f"{TABLE_FILE}: {name} rests on another eval set than {sets[name].file} is now; run `routerctl eval`"
             )
-        try:
-            runs[name] = read_run(run_folder(root, route.run_id))
-        except InputError as error:
-            raise GateError(f"{TABLE_FILE}: the evidence of {name} cannot be read: {error}") from None
-        if name not in runs[name].header.classes or not runs[name].header.finished:
-            raise GateError(f"{TABLE_FILE}: {name} rests on run {route.run_id}, which did not finish that class")
+    _check_same(runs, project, {name: item.stakes for name, item in sets.items()}, table)
+    if project:
+        _check_settings(project, table, own_ladder=len(imported) == len(runs))
+
+
+def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run]) -> Run:
+    """Read the run that a route names, unless it is among those already `read`.
+
+    Raises: GateError where it is gone, broken or not of that class.
+    """
     try:
-        built = build_table(runs, rules=project.rules, default_class=project.default_class, previous=table)
+        run = read.get(route.run_id) or read.setdefault(route.run_id, read_run(run_folder(root, route.run_id)))
+    except InputError as error:
+        raise GateError(f"{TABLE_FILE}: the evidence of {name} cannot be read: {error}") from None
+    if name not in run.header.classes or not run.header.finished:
+        raise GateError(f"{TABLE_FILE}: {name} rests on run {route.run_id}, which did not finish that class")
+    return run
+
+
+def _check_same(runs: Mapping[str, Run], project: Project | None, stakes: Mapping[str, Stakes], table: Table) -> None:
+    rules, default_class = (project.rules, project.default_class) if project else ((), None)
+    try:
+        built = build_table(runs, rules=rules, default_class=default_class, previous=table, stakes=stakes)
     except InputError as error:
         raise GateError(f"{TABLE_FILE} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
         raise GateError(f"{TABLE_FILE} does not follow from its evidence: {found}; run `routerctl build-table`")
-    _check_settings(project, table)
 
 
-def _check_settings(project: Project, table: Table) -> None:
+def _check_settings(project: Project, table: Table, *, own_ladder: bool) -> None:
     """Compare the project with what the evidence was made with.
 
+    `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
     Raises: GateError naming the setting, the provider or the candidate.
     """
-    for name in ("mode", "risk", "margin", "seed"):
-        if getattr(project, name) != getattr(table, name):
-            was, now = getattr(table, name), getattr(project, name)
+    settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
+    for name, now in {**settings, "seed": project.seed}.items():
+        was = getattr(table, name)
+        if now != was:
             raise GateError(f"{name} is {now} now, {TABLE_FILE} was built with {was}; run `routerctl eval`")
-    if project.ladders.get(table.ladder_name) != table.ladder:
+    stranger = own_ladder and table.ladder_name not in project.ladders
+    if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
         raise GateError(f"ladder {table.ladder_name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
-    for name, provider in table.providers.items():
-        if project.providers.get(name) != provider:
+    own = {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
+    for name in {item.provider for item in own.values()}:
+        if project.providers.get(name) != table.providers[name]:
             raise GateError(f"provider {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
-    for name, candidate in table.candidates.items():
+    for name, candidate in own.items():
         if name not in project.candidates or pinned_candidate(project, name) != candidate:
             raise GateError(f"candidate {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
-    for name, price in table.prices.items():  # the list's prices may move on, those the user states are the user's
-        now = prices_of(project, {name: table.candidates[name]}, date.fromisoformat(price.date))[name]
+    _check_prices(project, own, table)
+
+
+def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table) -> None:
+    """Compare the prices that the user states; the list's may move on."""
+    for name, candidate in own.items():
+        price = table.prices[name]
+        now = prices_of(project, {name: candidate}, date.fromisoformat(price.date))[name]
         if now != price and any(one.source.startswith(PROJECT_FILE) for one in (now, price)):
             raise GateError(f"the price of {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
 

@@ -26,6 +26,7 @@ from routerctl.strict_yaml import Document, PathParts
 T = TypeVar("T")
 _KEYS = {"task_class": "class"}
 _KEYED_BY = ("name", "task_class")
+_PLAIN = frozenset((str, int, bool, float, type(None), Decimal))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -73,20 +74,54 @@ def _decode(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
 def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> Any:
     if not isinstance(data, dict):
         raise at.error(path, f"expected a mapping, got {_shown(data)}")
+    if not data.keys() <= _keys(kind):
+        _check_keys(kind, data, at, path)
     values: dict[str, Any] = {}
-    rest = dict(data)
-    rest_field = None
-    _check_keys(kind, data, at, path)
-    for key, name, hint, field in _fields(kind):
-        if field.metadata.get("rest"):
-            rest_field = name
-        elif key in rest:
-            values[name] = _decode(hint, rest.pop(key), at, (*path, key))
+    for key, name, hint, as_is, field in _plan(kind):
+        if key in data:
+            value = data[key]
+            # A run has tens of thousands of results: what needs neither check nor change goes no further.
+            values[name] = value if type(value) in as_is else _decode(hint, value, at, (*path, key))
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise at.error(path, f"{key!r} is missing")
-    if rest_field:
-        values[rest_field] = _plain(rest, at, path)
+    rest = _rest(kind)
+    if rest:
+        known = _keys(kind)
+        values[rest] = _plain({key: value for key, value in data.items() if key not in known}, at, path)
     return kind(**values)
+
+
+@cache
+def _plan(kind: type) -> tuple[tuple[str, str, Any, frozenset[type], dataclasses.Field[Any]], ...]:
+    """The fields that have a key of their own, with the types of values that they take as they are."""
+    return tuple(
+        (key, name, hint, _as_is(hint), field)
+        for key, name, hint, field in _fields(kind)
+        if not field.metadata.get("rest")
+    )
+
+
+@cache
+def _rest(kind: type) -> str | None:
+    """The field that takes all other keys."""
+    return next((name for _, name, _, field in _fields(kind) if field.metadata.get("rest")), None)
+
+
+@cache
+def _keys(kind: type) -> frozenset[str]:
+    return frozenset(key for key, *_ in _plan(kind))
+
+
+def _as_is(hint: Any) -> frozenset[type]:
+    if hint is Any:
+        return frozenset((str, int, bool, type(None)))
+    if hint in (str, int, bool):
+        return frozenset((hint,))
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = typing.get_args(hint)
+        plain = _as_is(kinds[0]) if len(kinds) == 2 else frozenset()  # of several kinds the first that fits counts
+        return plain | {type(None)} if kinds[-1] is type(None) else frozenset()
+    return frozenset()
 
 
 def _check_keys(kind: type, data: dict[str, Any], at: Document, path: PathParts) -> None:
@@ -211,6 +246,8 @@ def _plain(data: Any, at: Document, path: PathParts) -> Any:
 
 def encode(value: Any, *, keep_defaults: bool = False) -> Any:
     """Turn dataclasses into plain values; fields at their default are left out unless `keep_defaults`."""
+    if type(value) in _PLAIN:  # nearly every value is
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _encode_dataclass(value, keep_defaults)
     if isinstance(value, Mapping):

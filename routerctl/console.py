@@ -13,12 +13,15 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from routerctl.run.caller import Spending
     from routerctl.run.estimate import Estimate
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
+    from routerctl.worth import Volumes
 
 _MARK = {True: "+", False: "-"}
 
@@ -171,31 +174,89 @@ def _short(number: int) -> str:
 
 
 def print_routes(table: Table) -> None:
-    """Print the choices of a table, a row a class; money is USD per 1,000 accepted answers."""
+    """Print the choices of a table, a row a class; money is USD per 1,000 accepted answers.
+
+    What is not a program's count of passed cases carries a mark, which a line below the table explains.
+    """
     rows = [_route_row(route) for route in table.routes.values()]
     columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per 1,000", "p50"]
     print_table(columns, rows, right=columns[3:])
+    used = {mark for route in table.routes.values() if (one := _chosen(route)) for mark in _marks(one.judgement)}
+    explained = ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
+    if explained:
+        sys.stdout.write(f"{explained}\n")
+
+
+_MARKS = {
+    "j": "a judge's word",
+    "h": "on human labels",
+    "m": "mean score",
+    "c": "cases in clusters",
+    "a": "not the first attempt",
+}
+
+
+def _marks(judgement: Judgement) -> str:
+    """The letters of what a verdict rests on, besides independent cases scored by a program."""
+    found = {
+        "j": judgement.trust == "judge",
+        "h": judgement.trust == "labels",
+        "m": judgement.mean is not None,
+        "c": judgement.method == "clusters",
+        "a": judgement.attempt > 1,
+    }
+    return "".join(mark for mark, holds in found.items() if holds)
+
+
+def _chosen(route: Route) -> Evidence | None:
+    return next((item for item in route.evidence if item.candidate == route.chosen), None)
 
 
 def _route_row(route: Route) -> list[str]:
     from routerctl.words import percent, seconds, usd
 
-    evidence = next((item for item in route.evidence if item.candidate == route.chosen), None)
+    evidence = _chosen(route)
     flag = "" if route.passing else "! "
     if evidence is None:
         return [route.task_class, flag + route.chosen, "not run", "", "", percent(route.bar), "", ""]
     judgement = evidence.judgement
     low, high = judgement.interval
+    passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
     return [
         route.task_class,
         flag + route.chosen,
-        judgement.verdict.value,
-        f"{judgement.passes}/{judgement.cases}",
+        f"{judgement.verdict.value} {_marks(judgement)}".rstrip(),
+        passed,
         f"{low:.2f}-{high:.2f}",
         f"{route.bar:g}",
         "" if evidence.cost_per_accepted_usd is None else usd(1000 * evidence.cost_per_accepted_usd),
         "" if evidence.latency_p50_s is None else seconds(evidence.latency_p50_s),
     ]
+
+
+def worth_line(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> str:
+    """Say in one line what the best single candidate for all costs and passes, and whether the table is worth it."""
+    from routerctl.words import usd
+    from routerctl.worth import THOUSAND, weigh
+
+    worth = weigh(table, spend_usd, volumes)
+    if not worth.constants:
+        return f"{worth.answer}: {worth.text}"
+    best = worth.constants[0]
+    where = "" if best.everywhere else f" on the {best.covered} of {best.of} classes it was run on"
+    prices = [usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table)]
+    return (
+        f"best constant: {best.candidate}, {prices[0]} per 1,000{where}, passes {best.passes} of {best.covered}; "
+        f"the table: {prices[1]}, passes {best.table_passes}: {worth.answer}: {worth.text}"
+    )
+
+
+def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> None:
+    """Print `worth_line` on stderr, wrapped to 80 columns."""
+    import textwrap
+
+    for line in textwrap.wrap(clean(worth_line(table, spend_usd, volumes)), 79, subsequent_indent="  "):
+        say(line)
 
 
 def unproven_words(route: Route) -> str:

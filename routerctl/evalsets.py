@@ -21,7 +21,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.prompts import check_template, render_input, render_prompt
 from routerctl.scorers import get_scorer
 from routerctl.strict_yaml import Document, PathParts, parse_json_lines, parse_yaml, read_text, resolve_plain
-from routerctl.types import Case, EvalSet, PromptSpec, ReplySpec, ScorerSpec
+from routerctl.types import Case, EvalSet, Measure, PromptSpec, ReplySpec, ScorerSpec, Stakes
 
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
@@ -30,7 +30,7 @@ _CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _NEED_EXPECTED = frozenset(
     ("choice", "contains", "exact", "json_fields", "number", "python", "similarity", "sql", "token_f1")
 )
-_CSV_COLUMNS = ("id", "input", "expected", "tags", "cluster", "weight")
+_CSV_COLUMNS = ("id", "input", "expected", "tags", "cluster", "weight", "batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,10 @@ class _File:
     reply: ReplySpec = ReplySpec()
     pass_at: float = 1.0
     max_cases: int | None = None
+    measure: Measure = "pass_rate"
+    epochs: int = 1
+    grows: bool = False
+    stakes: Stakes = Stakes()
 
 
 def eval_set_files(root: Path) -> dict[str, Path]:
@@ -97,6 +101,10 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
         max_cases=file.max_cases,
         digest=_digest(file, [case for case, _ in cases], path.parent),
         file=shown,
+        measure=file.measure,
+        epochs=file.epochs,
+        grows=file.grows,
+        stakes=file.stakes,
     )
 
 
@@ -130,10 +138,19 @@ def _check_header(file: _File, name: str, at: Document) -> None:
     require(0 < file.pass_at <= 1, at, ("pass_at",), f"expected a score above 0 and up to 1, got {file.pass_at:g}")
     require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
     require(file.max_cases is None or file.max_cases >= 1, at, ("max_cases",), "expected a whole number from 1")
+    require(file.epochs >= 1, at, ("epochs",), "expected a whole number from 1")
+    require(not (file.grows and file.max_cases), at, ("grows",), "max_cases is declared: leave `grows` out")
+    _check_stakes(file.stakes, at)
     both = bool(file.reply.choices) and file.reply.json_schema is not None
     require(not both, at, ("reply",), "choices and json_schema exclude each other")
     choices = file.reply.choices
     require(len(set(choices)) == len(choices), at, ("reply", "choices"), "two choices are the same")
+
+
+def _check_stakes(stakes: Stakes, at: Document) -> None:
+    requests, wrong_usd = stakes.requests_per_month, stakes.wrong_answer_usd
+    require(requests is None or requests >= 0, at, ("stakes", "requests_per_month"), "expected a number from 0")
+    require(wrong_usd is None or wrong_usd >= 0, at, ("stakes", "wrong_answer_usd"), "expected an amount from 0")
 
 
 def _check_prompt(prompt: PromptSpec, at: Document) -> None:
@@ -213,8 +230,9 @@ def _csv_case(row: dict[str, str], scorer: ScorerSpec) -> dict[str, Any]:
         case["input"] = parts
     if row.get("tags"):
         case["tags"] = row["tags"].split()
-    if row.get("weight"):
-        case["weight"] = resolve_plain(row["weight"])
+    for name in ("weight", "batch"):
+        if row.get(name):
+            case[name] = resolve_plain(row[name])
     case["expected"] = _csv_expected(row["expected"], scorer)
     return case
 
@@ -239,6 +257,7 @@ def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: Scorer
             raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
         first[case.id] = case.line
         require(case.weight > 0, row, ("weight",), "expected a number above 0")
+        require(case.batch >= 1, row, ("batch",), "expected a whole number from 1")
         has_answer = case.expected is not None or scorer.name not in _NEED_EXPECTED
         require(has_answer, row, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
         is_input = isinstance(case.input, str | dict | list)
@@ -273,7 +292,7 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
 
 
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
-    """Digest everything that a verdict depends on: descriptions and tags may change freely, and so may the file format.
+    """Digest everything that a verdict depends on; descriptions, stakes, tags and the file format may change freely.
 
     The order of keys plays no part but in what a model sees: an input (a template may walk over it) and the reply's
     schema. Fields at their default are left out, so that a field added to the format later changes no digest.
@@ -281,7 +300,7 @@ def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
     read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
     seen = encode([file.prompt, file.reply, *(case.input for case in cases)])
     content: Mapping[str, Any] = {
-        "set": encode(replace(file, description="", cases=())),
+        "set": encode(replace(file, description="", cases=(), stakes=Stakes())),
         "cases": [encode(replace(case, tags=())) for case in cases],
         "seen": json.dumps(seen, ensure_ascii=False),
         "files": read,

@@ -16,7 +16,7 @@ from pathlib import Path
 from routerctl.codec import check_schema_version, decode, require
 from routerctl.errors import InputError, nearest
 from routerctl.strict_yaml import Document, PathParts, parse_yaml, read_text
-from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling
+from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling, TopRung
 
 PROJECT_FILE = "routerctl.yaml"
 SCHEMA_VERSION = 1
@@ -51,8 +51,11 @@ class Project:
     candidates: Mapping[str, Candidate]
     mode: Mode = "proven"
     risk: float = 0.05  # of choosing a candidate below the bar, per task class
+    family_risk: float | None = None  # of doing so in any of the classes; divided by them it takes the place of `risk`
     margin: float = 0.03  # of mode `margin`
     seed: int = 0  # of the cases' order
+    top_rung: TopRung = "report"  # skip: the last rung, which serves where nothing passes, is not tested
+    speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
     rules: tuple[Rule, ...] = ()
     default_class: str | None = None
@@ -68,6 +71,10 @@ class Project:
         if chosen not in self.ladders:
             raise InputError(f"no ladder {chosen!r}{nearest(chosen, self.ladders)}", file=PROJECT_FILE)
         return chosen, self.ladders[chosen]
+
+    def risk_per_class(self, classes: int) -> float:
+        """Give the risk of each of so many task classes."""
+        return self.risk if self.family_risk is None else self.family_risk / classes
 
     def error(self, path: PathParts, problem: str) -> InputError:
         """Make the error that points at `path`."""
@@ -110,6 +117,18 @@ def _with_defaults(project: Project, document: Document) -> Project:
 def _check_policy(project: Project, document: Document) -> None:
     require(0 < project.risk < 1, document, ("risk",), f"expected a number between 0 and 1, got {project.risk}")
     require(0 < project.margin < 1, document, ("margin",), f"expected a number between 0 and 1, got {project.margin}")
+    family = project.family_risk
+    require(
+        family is None or 0 < family < 1, document, ("family_risk",), f"expected a number between 0 and 1, got {family}"
+    )
+    require(
+        family is None or ("risk",) not in document.lines,
+        document,
+        ("family_risk",),
+        "risk and family_risk exclude each other",
+    )
+    few = project.speculation
+    require(few is None or few >= 0, document, ("speculation",), "expected a whole number from 0")
     require(
         project.ladder in project.ladders,
         document,

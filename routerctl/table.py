@@ -53,7 +53,15 @@ def load_table(path: Path, *, verify: bool = True) -> Table:
     shown = path.name
     if not path.exists():
         raise InputError("no such file here; `routerctl build-table` writes it", file=shown)
-    document = parse_yaml(read_text(path, shown), shown)
+    return parse_table(read_text(path, shown), shown, verify=verify)
+
+
+def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
+    """Read a table from the text of a file that errors call `shown`.
+
+    Raises: InputError as `load_table` does.
+    """
+    document = parse_yaml(text, shown)
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version")
     table = decode(Table, document)

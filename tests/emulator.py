@@ -85,6 +85,7 @@ class Emulator:
         self._faults: deque[Fault] = deque()
         self._connections: set[asyncio.Task[None]] = set()
         self.received: list[Received] = []
+        self.delivered: list[Received] = []  # of these: answered while the client was still there
         self.posts = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -158,6 +159,8 @@ class Emulator:
             sent, keep = self._bytes(path, body, fault)
             writer.write(sent)
             await writer.drain()
+            if self._record and not reader.at_eof():
+                self.delivered.append(Received(path, headers, body))
             return keep
         finally:
             self.in_flight -= 1

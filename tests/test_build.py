@@ -23,6 +23,7 @@ from routerctl.types import (
     Run,
     RunHeader,
     ScorerSpec,
+    Stakes,
     Status,
     StopReason,
     Table,
@@ -120,19 +121,35 @@ def table_of(*results: Result, previous: Table | None = None, **changes: Any) ->
         ([0, 1, 3, 4], [0, 1]),
         ([1, 2], []),
         ([3, 0], [0]),
-        ([0, 0, 1], [0]),
+        ([0, 0, 1], [0, 1]),
     ],
 )
 def test_planned_prefix(indices: list[int], prefix: list[int]) -> None:
-    """Results count in planned order up to the first gap, or the first place that is taken twice."""
-    assert [item.index for item in planned_prefix(result(index) for index in indices)] == prefix
+    """Results count in planned order up to the first gap."""
+    assert [case[0].index for case in planned_prefix(result(index) for index in indices)] == prefix
+
+
+def test_the_last_result_of_a_case_counts() -> None:
+    """A case that was asked again is what it came to the last time."""
+    again = planned_prefix([result(0, passed=False), result(1), result(0), result(1, passed=False)])
+    assert [case[0].passed for case in again] == [True, False]
 
 
 @given(order=st.permutations(range(12)), gone=st.sets(st.integers(0, 11)))
 def test_the_order_of_arrival_plays_no_part(order: list[int], gone: set[int]) -> None:
     """Whatever order results were written in and whichever are missing, the prefix ends at the first missing one."""
     kept = [index for index in order if index not in gone]
-    assert [item.index for item in planned_prefix(map(result, kept))] == list(range(min(gone, default=12)))
+    assert [case[0].index for case in planned_prefix(map(result, kept))] == list(range(min(gone, default=12)))
+
+
+@given(order=st.permutations(range(12)), gone=st.sets(st.integers(0, 11)))
+def test_a_case_counts_when_all_its_epochs_are_there(order: list[int], gone: set[int]) -> None:
+    """Four cases of three epochs: the prefix ends at the first case with an epoch missing, epochs stand in order."""
+    results = [result(place // 3, epoch=place % 3) for place in order if place not in gone]
+    prefix = planned_prefix(results, epochs=3)
+    assert len(prefix) == min((place // 3 for place in gone), default=4)
+    for index, case in enumerate(prefix):
+        assert [(one.index, one.epoch) for one in case] == [(index, epoch) for epoch in range(3)]
 
 
 # --- evidence ---------------------------------------------------------------------------------------------------------
@@ -231,6 +248,78 @@ def test_without_a_case() -> None:
     assert found.judgement.verdict is Verdict.NOT_PROVEN
 
 
+def test_wrong_answers_are_told_from_failures() -> None:
+    """Per 1,000 replies: those delivered though they are wrong; a failed call and a refusal delivered nothing."""
+    results = [
+        result(0, passed=False, status=Status.FAILED, stop_reason=None),
+        result(1, passed=False, stop_reason=StopReason.REFUSAL),
+        result(2, passed=False, status=Status.UNSCORED),
+        result(3, passed=False, retries=2),
+        result(4),
+        result(5, retries=1),
+        result(6),
+    ]
+    found = evidence(*results, mode="point", classes={"sums": of_class(bar=0.3)})
+    assert (found.judgement.cases, found.wrong_per_thousand, found.retries) == (7, 285.7, 3)
+    assert evidence(result(5)).wrong_per_thousand is None
+
+
+def test_epochs_are_averaged_and_paid_for_each() -> None:
+    """Two cases of three epochs: values 2/3 and 1, six replies' costs, five of them accepted."""
+    results = [result(index, epoch=epoch, passed=index + epoch > 0) for epoch in range(3) for index in range(2)]
+    found = evidence(*results, mode="point", classes={"sums": of_class(n=2, epochs=3)})
+    assert (found.judgement.verdict, found.judgement.method) == (Verdict.MET, "betting")
+    assert (found.judgement.cases, found.judgement.passes, found.judgement.mean) == (2, 2, round(5 / 6, 9))
+    assert (found.cost_per_case_usd, found.cost_per_accepted_usd) == (Decimal("0.01"), Decimal("0.012"))
+    assert found.wrong_per_thousand == 166.7
+
+
+def test_an_unfinished_case_plays_no_part() -> None:
+    """Of a case whose last epoch is missing neither outcome nor cost counts."""
+    results = [result(0, epoch=epoch) for epoch in range(3)] + [result(1, epoch=0, cost_usd=Decimal(9))]
+    found = evidence(*results, classes={"sums": of_class(epochs=3)})
+    assert (found.judgement.cases, found.cost_per_case_usd) == (1, Decimal("0.01"))
+
+
+def test_mean_scores_are_what_is_accepted() -> None:
+    """Where the bar is one of mean scores, a reply is worth its score: three cents for scores of 1.5 together."""
+    scores = [0.3, 0.5, 0.7]
+    results = [result(index, passed=False, score=score) for index, score in enumerate(scores)]
+    found = evidence(*results, mode="point", classes={"sums": of_class(n=3, measure="mean_score", bar=0.5)})
+    assert (found.judgement.verdict, found.judgement.passes, found.judgement.score) == (Verdict.MET, 1, 0.5)
+    assert found.cost_per_accepted_usd == Decimal("0.02")
+
+
+@pytest.mark.parametrize(
+    ("changes", "method", "clusters"),
+    [({"total_weight": 60.0, "max_weight": 2.0}, "betting", 0), ({"clusters": 20}, "clusters", 20)],
+)
+def test_weights_and_clusters_reach_the_rule(changes: dict[str, Any], method: str, clusters: int) -> None:
+    """A case's weight and cluster stand in its results; the header says what the set has of them."""
+    results = [
+        result(index, passed=index % 2 == 0, weight=1.0 + index % 2, cluster=f"k{index // 2}") for index in range(40)
+    ]
+    found = evidence(*results, mode="point", classes={"sums": of_class(bar=0.1, **changes)}).judgement
+    assert (found.method, found.verdict) == (method, Verdict.MET)
+    full = evidence(*results, mode="proven", classes={"sums": of_class(bar=0.1, **changes)}).judgement
+    assert full.clusters == clusters
+    if method == "betting":
+        passed, failed = math.ceil(full.cases / 2), full.cases // 2
+        assert full.mean == pytest.approx(passed / (passed + 2 * failed))
+
+
+def test_an_attempt_stands_in_the_evidence() -> None:
+    """A set that grew is tested at a smaller share; the judgement says which attempt it was and what they sum to."""
+    first, second = (evidence(*perfect(), classes={"sums": of_class(attempt=one)}).judgement for one in (1, 2))
+    assert (first.alpha, first.attempt, first.total_alpha) == (0.05, 1, None)
+    assert (second.alpha, second.attempt, second.total_alpha) == (0.0125, 2, 0.0625)
+
+
+def test_the_skipped_top_rung_takes_no_share() -> None:
+    """Of two candidates one is tested: it has the whole risk of .1."""
+    assert evidence(*perfect(), top_rung="skip").judgement.alpha == 0.1
+
+
 def test_evidence_stands_in_ladder_order() -> None:
     """Candidates that were run appear in ladder order; those that were not, and other classes, do not."""
     results = (*perfect(3, candidate="large"), *perfect(2), *perfect(9, task_class="other"))
@@ -307,6 +396,18 @@ def test_a_route() -> None:
     route = table_of(*perfect()).routes["sums"]
     assert (route.chosen, route.passing, route.rungs) == ("small", True, ("small", "large"))
     assert (route.run_id, route.eval_set_digest) == ("20261123-000000-aaaaaa", "sha256:sums")
+
+
+def test_stakes_stand_in_the_route() -> None:
+    """What a class is worth is handed in; it changes no verdict."""
+    stakes = Stakes(requests_per_month=1000.0, quality_critical=True)
+    run = Run(header=header(), results=tuple(perfect()))
+    plain, staked = (
+        build_table({"sums": run}, rules=(), default_class=None, previous=None, stakes=given_)
+        for given_ in ({}, {"sums": stakes, "gone": Stakes()})
+    )
+    assert plain.routes["sums"].stakes == Stakes()
+    assert staked.routes["sums"] == replace(plain.routes["sums"], stakes=stakes)
 
 
 def test_nothing_passed() -> None:

@@ -1,12 +1,14 @@
 import json
 import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from routerctl.codec import decode
-from routerctl.decisions import DecisionLog
+from routerctl.decisions import DAYS_PER_MONTH, DecisionLog, volumes
 from routerctl.errors import InputError
 from routerctl.strict_yaml import Document
 from routerctl.types import Decision, Hop
@@ -122,3 +124,61 @@ def test_not_a_log(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be used as a database"):
         DecisionLog(path)
     assert path.read_bytes() == b"my notes" * 100
+
+
+# --- how often each class is asked ------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+def asked(folder: Path, *requests: tuple[str, timedelta]) -> Path:
+    """Write a log in which these classes were asked so long before NOW."""
+    log = DecisionLog(folder / "log.sqlite")
+    for number, (name, ago) in enumerate(requests):
+        at = (NOW - ago).isoformat(timespec="milliseconds")
+        log.append(replace(DECISION, task_class=name), decision_id=str(number), at=at, prompt="", tenant=None)
+    log.close()
+    return folder / "log.sqlite"
+
+
+def test_requests_per_month(tmp_path: Path) -> None:
+    """Each class's requests of the window are scaled to a month; older ones are not counted."""
+    day = timedelta(days=1)
+    log = asked(tmp_path, ("a", 40 * day), ("a", 9 * day), ("a", day), ("b", 2 * day), ("c", 30 * day))
+    found = volumes(log, 10, now=NOW)
+    assert found == {"a": 2 * DAYS_PER_MONTH / 10, "b": DAYS_PER_MONTH / 10}
+    assert volumes(log, 10, now=NOW.astimezone(timezone(timedelta(hours=9)))) == found
+
+
+@pytest.mark.parametrize(("hours", "seen_days"), [(120, 5.0), (1, 1.0)])
+def test_a_young_log_is_scaled_from_its_age(tmp_path: Path, hours: int, seen_days: float) -> None:
+    """Five days count as five; an hour counts as a day, so that a trial is not taken for traffic."""
+    log = asked(tmp_path, *[("a", timedelta(hours=hours))] * 10)
+    assert volumes(log, now=NOW)["a"] == pytest.approx(10 * DAYS_PER_MONTH / seen_days)
+
+
+def test_no_log_no_volumes(tmp_path: Path) -> None:
+    """Without a log nothing is known and nothing is made; an empty log says nothing either."""
+    assert volumes(tmp_path / "none.sqlite", now=NOW) == {}
+    assert list(tmp_path.iterdir()) == []
+    assert volumes(asked(tmp_path), now=NOW) == {}
+
+
+def test_a_log_that_is_none(tmp_path: Path) -> None:
+    """A file that is no database, or a database without decisions, is named in one line."""
+    path = tmp_path / "log.sqlite"
+    path.write_bytes(b"my notes" * 100)
+    with pytest.raises(InputError, match=r"log\.sqlite: cannot be read as a decision log"):
+        volumes(path, now=NOW)
+    path.unlink()
+    sqlite3.connect(path).execute("CREATE TABLE other (x)").connection.close()
+    with pytest.raises(InputError, match="no such table"):
+        volumes(path, now=NOW)
+
+
+def test_the_log_may_be_open_while_it_is_read(path: Path) -> None:
+    """A server that is writing does not keep the volumes from being read, and moments need not name an offset."""
+    log = DecisionLog(path)
+    log.append(DECISION, decision_id="5", at="2026-11-30T11:00:00", prompt="", tenant=None)
+    assert volumes(path, 8, now=NOW)["sums"] == pytest.approx(3 * DAYS_PER_MONTH / 7.5)
+    log.close()

@@ -18,7 +18,7 @@ from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation
 from routerctl.run.session import EvalOptions, Planned, plan_run, run_eval
-from routerctl.selection import CandidateTest, alpha_per_candidate
+from routerctl.selection import Outcome, question_of, rule_of
 from routerctl.types import Json, Judgement, Reply, Request, Result, Status, Verdict
 from tests.conftest import Project
 
@@ -105,15 +105,9 @@ def _wrong_ones_late(waits: Mapping[str, float], text: str, right: bool) -> floa
 def _fed(planned: Planned, passed: list[bool]) -> tuple[Verdict, int, int]:
     """What the rule would say had it seen these outcomes in this order."""
     header, job = planned.header, planned.jobs[0]
-    test = CandidateTest(
-        n=len(job.cases),
-        bar=job.eval_set.bar,
-        alpha=alpha_per_candidate(header.risk, len(header.ladder)),
-        mode=header.mode,
-        margin=header.margin,
-    )
+    test = rule_of(question_of(header.classes[job.eval_set.name], header))
     for one in passed:
-        test.feed(one)
+        test.feed(Outcome(value=float(one)))
     return test.standing, test.cases, test.passes
 
 

@@ -25,7 +25,7 @@ FLOORS = [
     ],
     ["providers"],
     ["strategies", "judge"],
-    ["build", "run", "router", "report", "check", "changes", "gate"],
+    ["build", "run", "router", "changes", "report", "check", "gate"],
     ["console"],
     ["cli"],
 ]

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl import words
-from routerctl.report import facts, picture, render_report, sentences
-from routerctl.selection import alpha_per_candidate, choose, judge
+from routerctl.report import answers as answered
+from routerctl.report import money, picture, render_report, sentences
+from routerctl.report import page as page_module
+from routerctl.selection import Outcome, Question, alpha_per_candidate, choose, judge
 from routerctl.types import (
     Candidate,
     ClassHeader,
@@ -28,12 +30,14 @@ from routerctl.types import (
     Run,
     RunHeader,
     ScorerSpec,
+    Stakes,
     Status,
     StopReason,
     Strategy,
     Table,
     Verdict,
 )
+from routerctl.worth import chosen_evidence, evaluation_usd, weigh
 
 # --- a run as a team might have it ------------------------------------------------------------------------------------
 
@@ -156,7 +160,8 @@ def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, versi
         digest, evidence = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", {}
         for candidate, accuracy in zip(LADDER, accuracies, strict=True):
             passed = [rng.random() < accuracy for _ in range(n)]
-            judgement = judge(passed, n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+            question = Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+            judgement = judge([Outcome(value=float(ok)) for ok in passed], question)
             made = n if full else min(n, judgement.cases + 4) if judgement.cases else 0
             rows = [_result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])]
             results += rows
@@ -434,11 +439,11 @@ def test_the_cost_is_compared_with_the_best_constant(whole):
     for name, route in routes.items():
         priced = tuple(replace(one, cost_per_case_usd=Decimal(costs[one.candidate])) for one in route.evidence)
         routes[name] = replace(route, evidence=priced)
-    said = sentences.cost(replace(table, routes=routes))
-    assert said == (
-        "1,000 requests spread evenly over the classes cost $0.20 with this table. The best single candidate measured "
-        "on all of them, haiku, would cost $0.30, 50.0% more, and passes 2 of 2 (the table: 2)."
-    )
+    shown = replace(table, routes=routes)
+    assert money.cost(shown, weigh(shown)).startswith("1,000 requests spread evenly over the classes cost $0.20 with")
+    said = money.best_constant(weigh(shown).constants[0])
+    assert said.startswith("The best single candidate, haiku, would cost $0.30 (")
+    assert said.endswith("), 50.0% more, and passes 2 of 2 (the table: 2).")
 
 
 @pytest.mark.parametrize(
@@ -453,41 +458,48 @@ def test_the_cost_is_compared_with_the_best_constant(whole):
 )
 def test_costs_in_comparison(ours, theirs, expected):
     """The other cost is given against the table's own."""
-    assert sentences.compared(Decimal(ours), Decimal(theirs)) == expected
+    assert money.compared(Decimal(ours), Decimal(theirs)) == expected
 
 
-def test_without_a_common_candidate_there_is_no_comparison(early):
-    """Where no candidate was measured on every class the sentence says so and compares with nothing."""
+def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
+    """Figures of a candidate that a cheaper one made needless cover the classes it was run on, and say so."""
     table, _ = early
-    routes = {
-        name: replace(r, evidence=(facts.chosen_evidence(r),)) for name, r in table.routes.items() if name != "plan"
-    }
-    assert "No single candidate was measured on every class" in sentences.cost(replace(table, routes=routes))
+    worth = weigh(table)
+    partial = next(one for one in worth.constants if not one.everywhere)
+    said = money.best_constant(partial)
+    assert f"was run on {partial.covered} of {partial.of} classes; there it costs" in said
+    assert "(the table there: " in said
 
 
-def test_one_choice_for_all_needs_no_routing(early):
-    """A table that chose one candidate everywhere says that routing saves nothing."""
-    table, runs = early
-    only = replace(table, routes={"classify": table.routes["classify"]})
-    spend = facts.Answers(only, runs).spend("classify", 600)
-    assert "one model for all is as good" in sentences.worth(only, spend)
+@pytest.mark.parametrize("mode", ["proven", "point"])
+def test_what_a_full_grid_would_have_needed(mode):
+    """Of a full grid the report counts the answers up to each stop, of candidates up to the first that passes."""
+    table, runs = sample(full=True, mode=mode)
+    answers = answered.Answers(table, runs)
+    for name, route in table.routes.items():
+        found = answers.replay(name)
+        mine = [one for one in runs[0].results if one.task_class == name]
+        passing = next((place for place, one in enumerate(route.evidence) if one.judgement.verdict.passes), 99)
+        stops = {one.candidate: one.judgement.cases for one in route.evidence[: passing + 1]}
+        needed = [one for one in mine if one.index < stops.get(one.candidate, 0)]
+        assert found.grid_calls == sum(one.calls for one in mine)
+        assert (found.needed_calls, found.needed_usd) == (
+            sum(one.calls for one in needed),
+            sum((one.cost_usd for one in needed), Decimal(0)),
+        )
+        assert found.pick == (route.evidence[passing].candidate if passing < 99 else LADDER[-1])
+    said = money.replayed([answers.replay(name) for name in table.routes])
+    assert " ".join(said.split()) in Page(render_report(table, runs)).words
+    assert f"worth {words.usd(evaluation_usd(table, runs))}" in said
 
 
-def test_the_evaluation_is_paid_back_after_so_many_requests(whole):
-    """Break-even is the evaluation's cost, cache included, over what a request saves, rounded up."""
+def test_a_pick_that_costs_decided_otherwise_is_named(whole):
+    """Where the whole grid chose by measured cost what the ladder would not, the class is named with both."""
     table, runs = whole
-    routes = {name: table.routes[name] for name in ("classify", "extract", "sql")}
-    routes = {
-        name: _one(_one(r, "opus", verdict=Verdict.PROVEN), "haiku-vote", verdict=Verdict.BELOW)
-        for name, r in routes.items()
-    }
-    small = replace(table, routes=routes)
-    assert {r.chosen for r in routes.values()} == {"qwen-small", "haiku", "haiku-vote"}
-    answers = facts.Answers(small, runs)
-    spend = facts.total([answers.spend(name, 600) for name in routes])
-    mean = sum(r.evidence[3].cost_per_case_usd for r in routes.values()) / 3
-    needed = (spend.paid_usd + spend.cached_usd) / (mean - facts.table_cost(small))
-    assert f"after {int(needed) + 1:,}\u00a0requests" in sentences.worth(small, spend)
+    route = replace(table.routes["classify"], chosen="haiku")
+    answers = answered.Answers(_with_route(table, route), runs)
+    said = money.replayed([answers.replay("classify"), answers.replay("sql")])
+    assert "the same candidate for 1 of 2\u00a0classes; other: classify (qwen-small instead of haiku)." in said
 
 
 def test_spend_is_the_plain_sum_of_the_results(whole):
@@ -496,8 +508,8 @@ def test_spend_is_the_plain_sum_of_the_results(whole):
     mine = [one for one in runs[0].results if one.task_class == "sql"]
     stops = {one.candidate: one.judgement.cases for one in table.routes["sql"].evidence}
     beyond = [one for one in mine if one.index >= stops[one.candidate]]
-    spend = facts.Answers(table, runs).spend("sql", 800)
-    assert spend == facts.Spend(
+    spend = answered.Answers(table, runs).spend("sql", 800)
+    assert spend == answered.Spend(
         results=800,
         grid=800,
         calls=sum(one.calls for one in mine if not one.cached),
@@ -515,10 +527,10 @@ def test_spend_is_the_plain_sum_of_the_results(whole):
 def test_counts_are_recounted_from_the_results(early):
     """A table whose counts do not come out of its results is flagged by class and candidate; a true one is not."""
     table, runs = early
-    assert facts.Answers(table, runs).disagreements() == []
-    told = facts.chosen_evidence(table.routes["extract"]).judgement
+    assert answered.Answers(table, runs).disagreements() == []
+    told = chosen_evidence(table.routes["extract"]).judgement
     wrong = _with_route(table, _one(table.routes["extract"], table.routes["extract"].chosen, passes=told.passes - 1))
-    (said,) = facts.Answers(wrong, runs).disagreements()
+    (said,) = answered.Answers(wrong, runs).disagreements()
     assert said.startswith(
         f"extract, {table.routes['extract'].chosen}: the table says {told.passes - 1} of {told.cases}"
     )
@@ -529,30 +541,78 @@ def test_the_last_answer_to_a_case_counts(early):
     table, runs = early
     first = runs[0].results[0]
     again = replace(runs[0], results=(replace(first, passed=not first.passed), *runs[0].results))
-    answers, before = facts.Answers(table, [again]), facts.Answers(table, runs)
+    answers, before = answered.Answers(table, [again]), answered.Answers(table, runs)
     assert answers.disagreements() == []
     spent, spent_before = (one.spend(first.task_class, 0).results for one in (answers, before))
     assert spent == spent_before + 1
 
 
-def test_changes_name_what_differs(early):
-    """Between two tables a class is new, removed, or differs in named things; a mere new run is no difference."""
-    table, _ = early
-    route = table.routes["extract"]
-    old = {
-        "classify": replace(table.routes["classify"], run_id="earlier"),
-        "extract": replace(_one(route, route.chosen, verdict=Verdict.NOT_PROVEN), bar=0.7),
-        "gone": route,
-    }
-    previous = replace(table, routes=old)
-    new = replace(table, routes={name: table.routes[name] for name in ("classify", "extract", "sql")})
-    found = {change.task_class: change.what for change in facts.changes(previous, new)}
-    assert found == {
-        "classify": (),
-        "extract": ("other verdict", "other bar"),
-        "sql": ("new class",),
-        "gone": ("class removed",),
-    }
+def _with_results(runs, change, **header):
+    """The run with every result changed, and its classes' headers."""
+    classes = {name: replace(one, **header) for name, one in runs[0].header.classes.items()}
+    return [Run(header=replace(runs[0].header, classes=classes), results=tuple(map(change, runs[0].results)))]
+
+
+def test_epochs_are_recounted_by_case(early):
+    """A case of several replies passes with more than half of them; the table's counts are recounted so."""
+    table, runs = early
+    plain = runs[0].results
+    three = [
+        replace(one, epoch=epoch, passed=one.passed if epoch != 1 else not one.passed, latency_s=None)
+        for one in plain
+        for epoch in range(3)
+    ]
+    many = _with_results([replace(runs[0], results=tuple(three))], lambda one: one, epochs=3)
+    assert answered.Answers(table, many).disagreements() == []
+    lost = [one if one.epoch != 2 else replace(one, passed=False) for one in three]
+    said = answered.Answers(table, [replace(many[0], results=tuple(lost))]).disagreements()
+    assert len(said) >= len([r for r in table.routes.values() if r.evidence[0].judgement.passes])
+
+
+def test_epochs_beyond_the_plan_are_not_counted(early):
+    """Replies that a comparison asked for on top change no count; they are spent all the same."""
+    table, runs = early
+    more = tuple(replace(one, epoch=1, passed=False) for one in runs[0].results)
+    answers = answered.Answers(table, [replace(runs[0], results=runs[0].results + more)])
+    assert answers.disagreements() == []
+    before = answered.Answers(table, runs).spend("sql", 0)
+    assert answers.spend("sql", 0).beyond == before.beyond + before.results
+
+
+@pytest.mark.parametrize(("told", "agrees"), [(0.6, True), (0.61, False)])
+def test_means_are_recounted(early, told, agrees):
+    """A mean score is recounted with the cases' weights; a failed or unscored case counts nothing."""
+    table, runs = early
+    evidence = table.routes["classify"].evidence[0]
+    judgement = replace(evidence.judgement, cases=4, passes=1, method="betting", mean=told)
+    route = replace(table.routes["classify"], evidence=(replace(evidence, judgement=judgement),))
+    given = [(0.5, 1.0), (1.0, 2.0), (None, 1.0), (0.5, 1.0)]  # score, weight
+    first = [one for one in runs[0].results if one.task_class == "classify"][:4]
+    rows = tuple(replace(one, score=score, weight=weight) for one, (score, weight) in zip(first, given, strict=True))
+    measured = _with_results([replace(runs[0], results=rows)], lambda one: one, measure="mean_score")
+    found = answered.Answers(replace(table, routes={"classify": route}), measured).disagreements()
+    assert (found == []) is agrees
+    assert agrees or found[0].endswith("the table says a mean of 0.6100, the results 0.6000")
+
+
+def test_judging_and_retries_are_spent_too(early):
+    """What a judge cost is paid or cached with the reply that it judged, and retries are counted."""
+    table, runs = early
+    judged = _with_results(
+        runs, lambda one: replace(one, judge_calls=1, judge_usd=Decimal("0.001"), retries=2), judge="opus"
+    )
+    plain, found = (answered.Answers(table, some).spend("sql", 0) for some in (runs, judged))
+    paid = sum(one.task_class == "sql" and not one.cached for one in runs[0].results)
+    assert found.paid_usd - plain.paid_usd == Decimal("0.001") * paid
+    assert (found.judge_calls, found.judge_usd, found.retries) == (
+        plain.results,
+        Decimal("0.001") * plain.results,
+        2 * plain.results,
+    )
+    page = Page(render_report(table, judged)).words
+    assert "for judging" in page
+    assert "Retries" in page
+    assert "Retries" not in Page(render_report(table, runs)).words
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------
@@ -570,7 +630,7 @@ def test_a_foreign_model_is_flagged(early, change, expected):
     table, runs = early
     route = table.routes["classify"]
     route = replace(route, evidence=(replace(route.evidence[0], **change), *route.evidence[1:]))
-    found = [flag.text for flag in sentences.flags(_with_route(table, route), runs, facts.Answers(table, runs))]
+    found = [flag.text for flag in sentences.flags(_with_route(table, route), runs, answered.Answers(table, runs))]
     assert any(expected in text for text in found) if expected else not any("pinned" in text for text in found)
 
 
@@ -582,7 +642,7 @@ def test_loose_evidence_is_flagged(early, header, expected):
     """A run that is unfinished, missing or lacks the class is said at the top, once per class."""
     table, runs = early
     changed = [replace(runs[0], header=replace(runs[0].header, **header))]
-    found = [flag.text for flag in sentences.flags(table, changed, facts.Answers(table, changed))]
+    found = [flag.text for flag in sentences.flags(table, changed, answered.Answers(table, changed))]
     assert sum(expected in text for text in found) == len(table.routes)
 
 
@@ -732,7 +792,7 @@ def test_every_mode_explains_itself(mode, margin, said):
     assert page.stack == []
     assert said in page.words
     for route in table.routes.values():
-        assert facts.chosen_evidence(route).judgement.verdict.value in page.words
+        assert chosen_evidence(route).judgement.verdict.value in page.words
 
 
 def test_missing_runs_and_classes_leave_a_page_that_says_so(early):
@@ -750,3 +810,98 @@ def test_a_missing_figure_gives_its_reason(early):
     reasons = [attributes.get("title") for name, attributes in page.tags if name == "abbr"]
     assert reasons
     assert all(reasons)
+
+
+# --- what is it worth -------------------------------------------------------------------------------------------------
+
+
+def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole):
+    """The table's and the best constant's price, price per correct answer and wrong answers are on the page."""
+    table, runs = whole
+    worth = weigh(table, evaluation_usd(table, runs))
+    page = Page(render_report(table, runs)).words
+    assert f"{worth.answer.capitalize()}. {' '.join(worth.text.replace('`', '').split())}" in page
+    for figures in (worth.figures, worth.constants[0].figures):
+        row = [words.usd(1000 * figures.cost_usd), words.usd(1000 * figures.per_correct_usd)]
+        assert f"{row[0]}{row[1]}{figures.wrong_per_thousand:.0f}" in page.replace(" ", "")
+
+
+def test_volumes_weigh_the_classes(whole):
+    """Measured volumes weigh the classes and give a price per month; without them the page says it weighs evenly."""
+    table, runs = whole
+    assert "The classes weigh the same" in Page(render_report(table, runs)).words
+    page = Page(render_report(table, runs, volumes=dict.fromkeys(table.routes, 500.0))).words
+    assert "as the decision log counts them" in page
+    assert "Per month" in page
+
+
+def test_cascades_are_shown_where_they_can_be_counted(whole):
+    """A check that rejects enough gives a row with q and its interval; where none does, the page says so."""
+    table, runs = whole
+    page = Page(render_report(table, runs)).words
+    assert "Accepts right / wrong ones" in page
+    voted = [replace(one, agreement=(1 / 3, 2 / 3, 1.0)[one.index % 3]) for one in runs[0].results]
+    assert "all samples agree" in Page(render_report(table, [replace(runs[0], results=tuple(voted))])).words
+    usable = [replace(one, status=Status.SCORED, extracted="x", stop_reason=StopReason.END) for one in runs[0].results]
+    assert "None could be counted" in Page(render_report(table, [replace(runs[0], results=tuple(usable))])).words
+
+
+@pytest.mark.parametrize(
+    ("judged", "header", "expected"),
+    [
+        ({"trust": "judge"}, {"judge": "opus"}, ["proven (judge)", "the word of a judge (opus)", "Whose word"]),
+        ({"trust": "labels", "labels": 60}, {}, ["proven (labels)", "60 human labels"]),
+        ({"method": "betting", "mean": 0.91}, {"measure": "mean_score"}, ["Mean score", "91.0%"]),
+        ({"method": "clusters", "mean": 0.91, "clusters": 12}, {"clusters": 12}, ["12 clusters"]),
+        ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 choices"]),
+    ],
+)
+def test_what_a_verdict_rests_on_is_visible(early, judged, header, expected):
+    """Judge, labels, mean scores, clusters and attempts stand beside the verdict; a plain table has none of them."""
+    table, runs = early
+    route = table.routes["classify"]
+    changed = _with_route(table, _one(route, route.chosen, **judged))
+    page = Page(render_report(changed, _with_results(runs, lambda one: one, **header))).words
+    for text in expected:
+        assert text in page
+    plain = Page(render_report(table, runs)).words
+    assert not any(text in plain for text in expected[:1])
+
+
+def test_an_imported_run_says_that_no_call_was_made(early):
+    """The files that outcomes came from are named at the head, and the costs are not called paid."""
+    table, runs = early
+    header = replace(runs[0].header, imported=("results/<b>.json",))
+    page = Page(render_report(table, [replace(runs[0], header=header)])).words
+    assert "imported from results/<b>.json: no call was made" in page
+    assert "were imported; no call was made" in page
+    assert "Paid in this run" not in page
+
+
+def test_a_skipped_top_rung_takes_no_share_of_the_risk(early):
+    """Where the last rung is not tested the risk is divided by one candidate less, and the grid has one less."""
+    table, runs = early
+    skipping = [replace(runs[0], header=replace(runs[0].header, top_rung="skip"))]
+    assert "divided by its 3 candidates" in Page(render_report(table, skipping)).words
+    page = Page(render_report(table, runs)).words
+    assert "divided by its 4 candidates" in page
+    assert "answers of the full grid (" in page
+    cases = sum(one.n for one in runs[0].header.classes.values())
+    assert f"of the {3 * cases:,} answers" in Page(render_report(table, skipping)).words
+
+
+def test_a_quality_critical_class_is_marked(early):
+    """The stakes stand beside the verdict, and the reason names the strongest that passed."""
+    table, runs = early
+    route = replace(table.routes["classify"], stakes=Stakes(quality_critical=True))
+    page = Page(render_report(_with_route(table, route), runs)).words
+    assert "\u00b7 quality critical" in page
+    assert "classify is quality critical: do not save on it." in page
+
+
+@given(st.text(max_size=60))
+def test_commands_in_sentences_are_set_as_code(text):
+    """Whatever stands between backticks is code, everything is escaped, and nothing is lost."""
+    shown = str(page_module._coded(text))
+    assert Page(f"<p>{shown}</p>").stack == []
+    assert "".join(Page(f"<p>{shown}</p>").text) == words.visible(text).replace("`", "")

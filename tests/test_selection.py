@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.selection import (
-    CandidateTest,
+    Outcome,
+    Question,
     Reorder,
     alpha_per_candidate,
     choose,
     judge,
     planned_order,
+    rule_of,
     two_sentences,
     verdict_words,
 )
@@ -31,6 +33,18 @@ def _cases(count):
 
 def _draw(rng, n, p):
     return (rng.random(n) < p).tolist()
+
+
+def _outcome(passed):
+    return Outcome(value=float(passed))
+
+
+def _test(**question):
+    return rule_of(Question(**question))
+
+
+def _judge(run, **question):
+    return judge([_outcome(passed) for passed in run], Question(**question))
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
@@ -84,9 +98,9 @@ def test_alpha_per_candidate(risk, length, alpha):
 )
 def test_verdicts(mode, margin, run, verdict, seen):
     """What each mode says of clear runs on 200 cases at bar 0.9, alpha 0.05, and after how many cases."""
-    test = CandidateTest(n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin)
+    test = _test(n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin)
     for passed in run:
-        if test.feed(passed) is not None:
+        if test.feed(_outcome(passed)) is not None:
             break
     assert (test.verdict, test.cases, test.passes) == (verdict, seen, sum(run[:seen]))
 
@@ -107,7 +121,7 @@ def test_verdict_against_the_definition(run, mode_margin):
     said_below = any(s <= below_line(n, bar, alpha)[t] for t, s in counts if t <= stop)
     failing = Verdict.NOT_MET if mode == "point" else Verdict.BELOW if said_below else Verdict.NOT_PROVEN
     passing = {"proven": Verdict.PROVEN, "margin": Verdict.WITHIN_MARGIN, "point": Verdict.MET}[mode]
-    got = judge(run, n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
+    got = _judge(run, n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
     assert (got.verdict, got.cases) == (passing if max(up) < failed else failing, stop)
 
 
@@ -116,8 +130,8 @@ def test_verdict_against_the_definition(run, mode_margin):
 def test_the_point_rule_is_the_score_and_the_margin_rule_implies_it(run):
     """Curtailment never changes the point rule's answer; what passes within the margin reaches the bar."""
     n, bar, alpha = 40, 0.8, 0.05
-    point = judge(run, n=n, bar=bar, alpha=alpha, mode="point")
-    margin = judge(run, n=n, bar=bar, alpha=alpha, mode="margin", margin=0.1)
+    point = _judge(run, n=n, bar=bar, alpha=alpha, mode="point")
+    margin = _judge(run, n=n, bar=bar, alpha=alpha, mode="margin", margin=0.1)
     assert point.verdict.passes == (sum(run) >= 32)
     assert point.verdict.passes or not margin.verdict.passes
 
@@ -127,13 +141,13 @@ def test_the_point_rule_is_the_score_and_the_margin_rule_implies_it(run):
 def test_a_verdict_is_final(run, mode_margin, more):
     """Cases fed after the verdict change neither it nor the counts."""
     mode, margin = mode_margin
-    test = CandidateTest(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
+    test = _test(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
     for passed in run:
-        test.feed(passed)
+        test.feed(_outcome(passed))
     before = (test.verdict, test.cases, test.passes)
     assert before[0] is not None
     for passed in more:
-        assert test.feed(passed) is before[0]
+        assert test.feed(_outcome(passed)) is before[0]
     assert (test.verdict, test.cases, test.passes) == before
 
 
@@ -141,16 +155,16 @@ def test_a_verdict_is_final(run, mode_margin, more):
 @pytest.mark.parametrize(("n", "bar", "least"), [(20, 0.9, 29), (500, 1.0, None)])
 def test_undecidable_plans_run_nothing(mode, n, bar, least):
     """Where even a perfect score could not pass, the verdict stands before the first case and says what it takes."""
-    assert CandidateTest(n=n, bar=bar, alpha=0.05, mode=mode).verdict is Verdict.NOT_PROVEN
-    got = judge([True] * n, n=n, bar=bar, alpha=0.05, mode=mode)
+    assert _test(n=n, bar=bar, alpha=0.05, mode=mode).verdict is Verdict.NOT_PROVEN
+    got = _judge([True] * n, n=n, bar=bar, alpha=0.05, mode=mode)
     assert (got.verdict, got.cases, got.score, got.good_enough) == (Verdict.NOT_PROVEN, 0, None, None)
     assert (got.least_cases, got.needed_cases, got.interval) == (least, None, (0.0, 1.0))
 
 
 def test_a_perfect_score_meets_a_bar_of_one():
     """The point rule may ask for all cases; the first failure answers it."""
-    assert judge([True] * 20, n=20, bar=1.0, alpha=0.05, mode="point").verdict is Verdict.MET
-    missed = judge([True, False], n=20, bar=1.0, alpha=0.05, mode="point")
+    assert _judge([True] * 20, n=20, bar=1.0, alpha=0.05, mode="point").verdict is Verdict.MET
+    missed = _judge([True, False], n=20, bar=1.0, alpha=0.05, mode="point")
     assert (missed.verdict, missed.cases) == (Verdict.NOT_MET, 2)
 
 
@@ -158,7 +172,7 @@ def test_a_perfect_score_meets_a_bar_of_one():
 def test_a_margin_that_leaves_no_bar_is_refused(margin):
     """What is left of the bar must be something to prove."""
     with pytest.raises(ValueError, match="margin must lie"):
-        CandidateTest(n=100, bar=0.9, alpha=0.05, mode="margin", margin=margin)
+        _test(n=100, bar=0.9, alpha=0.05, mode="margin", margin=margin)
 
 
 @pytest.mark.parametrize(("n", "bar", "alpha", "p"), [(60, 0.8, 0.05, 0.8), (60, 0.8, 0.05, 0.9), (80, 0.9, 0.1, 0.95)])
@@ -167,9 +181,9 @@ def test_simulated_candidates_pass_as_often_as_computed(n, bar, alpha, p):
     rng, trials = np.random.default_rng(11), 2000
     judged = []
     for _ in range(trials):
-        test = CandidateTest(n=n, bar=bar, alpha=alpha, mode="proven")
+        test = _test(n=n, bar=bar, alpha=alpha, mode="proven")
         for passed in _draw(rng, n, p):
-            if test.feed(passed) is not None:
+            if test.feed(_outcome(passed)) is not None:
                 break
         judged.append((test.verdict.passes, test.cases))
     passed, expected = pass_probability(plan(n, bar, alpha), p)
@@ -206,12 +220,12 @@ def test_slow_wrong_answers_do_not_help(p):
     for _ in range(trials):
         run = _draw(rng, n, p)
         order = _arrivals(run, 32, rng, slow=3.0)
-        test = CandidateTest(n=n, bar=bar, alpha=alpha, mode="proven")
+        test = _test(n=n, bar=bar, alpha=alpha, mode="proven")
         reorder = Reorder(test, n)
-        verdict = _verdict_of(test, (reorder.put(index, run[index]) for index in order))
-        assert verdict is judge(run, n=n, bar=bar, alpha=alpha, mode="proven").verdict
+        verdict = _verdict_of(test, (reorder.put(index, _outcome(run[index])) for index in order))
+        assert verdict is _judge(run, n=n, bar=bar, alpha=alpha, mode="proven").verdict
         in_plan += verdict.passes
-        by_arrival += judge([run[index] for index in order], n=n, bar=bar, alpha=alpha, mode="proven").verdict.passes
+        by_arrival += _judge([run[index] for index in order], n=n, bar=bar, alpha=alpha, mode="proven").verdict.passes
     allowed = alpha + 3 * math.sqrt(alpha * (1 - alpha) / trials)
     assert in_plan / trials <= allowed
     assert by_arrival / trials > allowed
@@ -222,33 +236,33 @@ def test_slow_wrong_answers_do_not_help(p):
 def test_reorder_sees_only_the_planned_order(run, order, mode_margin):
     """Whatever order results arrive in, after all of them the test stands where the sequential one stands."""
     mode, margin = mode_margin
-    test = CandidateTest(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
+    test = _test(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
     reorder = Reorder(test, 40)
     for index in order:
-        reorder.put(index, run[index])
-    expected = judge(run, n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
+        reorder.put(index, _outcome(run[index]))
+    expected = _judge(run, n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
     assert (test.verdict, test.cases, test.passes) == (expected.verdict, expected.cases, expected.passes)
 
 
 def test_reorder_waits_for_the_gap():
     """A result that arrived before its predecessor is held back."""
-    test = CandidateTest(n=10, bar=0.5, alpha=0.2, mode="point")
+    test = _test(n=10, bar=0.5, alpha=0.2, mode="point")
     reorder = Reorder(test, 10)
     for index in (1, 2, 3, 4, 5):
-        assert reorder.put(index, True) is None
+        assert reorder.put(index, _outcome(True)) is None
     assert test.cases == 0
-    assert reorder.put(0, True) is Verdict.MET
+    assert reorder.put(0, _outcome(True)) is Verdict.MET
     assert test.cases == 5
 
 
 @pytest.mark.parametrize("index", [-1, 0, 2, 10])
 def test_reorder_refuses_what_cannot_be(index):
     """An index outside the plan, one already counted and one already waiting are programming errors."""
-    reorder = Reorder(CandidateTest(n=10, bar=0.5, alpha=0.2, mode="point"), 10)
-    reorder.put(0, True)
-    reorder.put(2, True)
+    reorder = Reorder(_test(n=10, bar=0.5, alpha=0.2, mode="point"), 10)
+    reorder.put(0, _outcome(True))
+    reorder.put(2, _outcome(True))
     with pytest.raises(ValueError, match="was not expected"):
-        reorder.put(index, True)
+        reorder.put(index, _outcome(True))
 
 
 # --- judgements -------------------------------------------------------------------------------------------------------
@@ -260,8 +274,8 @@ def test_full_and_early_stopped_runs_agree(run, mode_margin, length):
     """Results beyond the stopping case change nothing, however many there are."""
     mode, margin = mode_margin
     rule = {"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "margin": margin}
-    full = judge(run, **rule)
-    assert judge(run[: max(length, full.cases)], **rule) == full
+    full = _judge(run, **rule)
+    assert _judge(run[: max(length, full.cases)], **rule) == full
     assert full.passes == sum(run[: full.cases])
 
 
@@ -276,14 +290,14 @@ def test_full_and_early_stopped_runs_agree(run, mode_margin, length):
 )
 def test_an_interrupted_run_has_not_passed(mode, run, verdict):
     """A prefix that ends before the rule stops is judged as far as it goes."""
-    got = judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03)
+    got = _judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03)
     assert (got.verdict, got.cases) == (verdict, len(run))
 
 
 def test_more_results_than_cases_are_refused():
     """They cannot all be of this plan."""
     with pytest.raises(ValueError, match="11 results for 10"):
-        judge([True] * 11, n=10, bar=0.8, alpha=0.05, mode="point")
+        _judge([True] * 11, n=10, bar=0.8, alpha=0.05, mode="point")
 
 
 @pytest.mark.parametrize(
@@ -300,17 +314,17 @@ def test_more_results_than_cases_are_refused():
 def test_needed_cases(mode, margin, passes, seen, needed):
     """Enough cases if the truth is what was seen, at least a point above the bar; below the bar no number is."""
     run = ([False] + [True] * 7) * 5 if passes == 35 else [True] * passes + [False] * (seen - passes)
-    got = judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin)
+    got = _judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin)
     assert (got.passes, got.cases) == (passes, seen)
     assert got.needed_cases == needed
 
 
 def test_margin_judgement_speaks_of_the_lower_bar():
     """With a margin the least set size is that of bar - margin, and good enough covers both of its rules."""
-    got = judge([], n=200, bar=0.9, alpha=0.05, mode="margin", margin=0.03)
+    got = _judge([], n=200, bar=0.9, alpha=0.05, mode="margin", margin=0.03)
     assert (got.margin, got.least_cases) == (0.03, 22)
     assert got.good_enough >= max(plan(200, 0.87, 0.05).good_enough, point_plan(200, 0.9).good_enough)
-    assert judge([], n=200, bar=0.9, alpha=0.05, mode="proven", margin=0.03).margin == 0
+    assert _judge([], n=200, bar=0.9, alpha=0.05, mode="proven", margin=0.03).margin == 0
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------
@@ -403,7 +417,7 @@ def test_choose_needs_a_ladder():
 
 
 def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
-    return judge(run, n=n, bar=bar, alpha=0.05 / 3, mode=mode, margin=margin)
+    return _judge(run, n=n, bar=bar, alpha=0.05 / 3, mode=mode, margin=margin)
 
 
 @pytest.mark.parametrize(
@@ -437,14 +451,20 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         ),
         (
             _judged([True] * 19 + [False]),
-            """Not proven to reach 90%: 19 of 20 cases passed (200 planned); true accuracy 61.7% to 99.996% at error
-            probability 1.67%; if its accuracy is what was seen, 303 cases would be enough (power 80%).""",
+            """Not proven to reach 90%, so far: 20 of 200 planned cases are there; 19 of 20 cases passed (200 planned);
+            true accuracy 61.7% to 99.996% at error probability 1.67%; if its accuracy is what was seen, 303 cases would
+            be enough (power 80%).""",
+        ),
+        (
+            _judged([True] * 4 + [False] + [True] * 34 + [False] * 161),
+            """Not proven to reach 90%: 38 of 47 cases passed (200 planned); true accuracy 56.9% to 95.1% at error
+            probability 1.67%; if its accuracy is what was seen, no number of cases would be enough.""",
         ),
         (
             _judged([True] * 8 + [False] * 2, mode="margin", margin=0.03),
-            """Not proven to reach 87% together with a score of 90%: 8 of 10 cases passed (200 planned); true accuracy
-            30.2% to 99.4% at error probability 1.67%; if its accuracy is what was seen, no number of cases would be
-            enough.""",
+            """Not proven to reach 87% together with a score of 90%, so far: 10 of 200 planned cases are there; 8 of 10
+            cases passed (200 planned); true accuracy 30.2% to 99.4% at error probability 1.67%; if its accuracy is what
+            was seen, no number of cases would be enough.""",
         ),
         (
             _judged([True] * 20, n=20),
@@ -505,6 +525,6 @@ def test_two_sentences_of_other_modes(judgement, mode, length, parts):
 
 def test_words_never_round_to_certainty():
     """99.99 % is not called 100 %."""
-    said = verdict_words(judge([True] * 9999 + [False], n=10_000, bar=0.9995, alpha=0.05, mode="point"))
+    said = verdict_words(_judge([True] * 9999 + [False], n=10_000, bar=0.9995, alpha=0.05, mode="point"))
     assert "99.95%" in said
     assert " 100%" in verdict_words(_judged([True] * 200))

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from routerctl import __version__
-from routerctl.cli import build_table, check, evaluate, init, models, route
+from routerctl.cli import build_table, check, diff, evaluate, import_, init, label, models, route
 from routerctl.errors import RouterctlError
 
 app = typer.Typer(
@@ -32,6 +32,9 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("eval")(evaluate.evaluate)
 app.command("build-table")(build_table.build_table)
+app.command("import")(import_.import_)
+app.command("label")(label.label)
+app.command("diff")(diff.diff)
 app.command("check")(check.check)
 app.command("route")(route.route)
 app.add_typer(models.app, name="models")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 import typer
+
+from routerctl.cli.evaluate import dollars
 
 
 def build_table(
@@ -18,11 +21,25 @@ def build_table(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the choices as JSON.")] = False,
+    propose: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CANDIDATE", help="Evaluate this candidate beside those of routes.yaml and print the difference."
+        ),
+    ] = None,
+    after: Annotated[
+        str | None, typer.Option(metavar="RUNG", help="With --propose: its place on the ladder; else by price.")
+    ] = None,
+    max_cost_usd: Annotated[
+        Decimal | None,
+        typer.Option(parser=dollars, metavar="USD", help="With --propose: never spend more than this."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the choices, or the difference, as JSON.")] = False,
 ) -> None:
     """Pick the cheapest passing candidate of each class and write routes.yaml and the HTML report.
 
     Where nothing passes, the top rung serves and is flagged. The same evidence always gives the same bytes.
+    With --propose, routes.yaml stays as it is: the proposed table stands in the run's folder, for `routerctl diff`.
 
     [bold]Examples[/bold]
 
@@ -31,7 +48,20 @@ def build_table(
         routerctl build-table --strict
 
         routerctl build-table --run 20261123-033100-048213
+
+        routerctl build-table --propose haiku --max-cost-usd 5
     """
+    from routerctl.errors import InputError
+
+    if propose is not None:
+        from routerctl.cli import proposing
+
+        if run or ladder or strict:
+            raise InputError("--propose takes classes and ladder from routes.yaml: leave out --run, --ladder, --strict")
+        proposing.propose(propose, after=after, max_cost_usd=max_cost_usd, as_json=as_json)
+        return
+    if after is not None or max_cost_usd is not None:
+        raise InputError("--after and --max-cost-usd belong to --propose: without it nobody is asked anything")
     from routerctl.cli import building
 
     building.build(ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from routerctl.check import assemble
 from routerctl.cli.evaluating import gate
-from routerctl.console import evidence_json, print_routes, say, unproven_words
+from routerctl.console import evidence_json, print_routes, say, say_worth, unproven_words
+from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
 from routerctl.table import TABLE_FILE, load_table, table_text
 from routerctl.types import Table
+from routerctl.worth import evaluation_usd
 
 
 def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool) -> None:
@@ -28,9 +31,12 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
-    write_atomically(report, render_report(table, evidence, previous))
+    asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
+    write_atomically(report, render_report(table, evidence, previous, volumes=asked))
     write_atomically(root / TABLE_FILE, table_text(table))
     _print_choices(table, as_json=as_json)
+    if not as_json:
+        say_worth(table, evaluation_usd(table, evidence), asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{TABLE_FILE}: {changed}; report: {report.relative_to(root)}")
     if strict:

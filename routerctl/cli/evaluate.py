@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-def _dollars(text: str) -> Decimal:
+def dollars(text: str) -> Decimal:
+    """Read an amount of an option.
+
+    Raises: typer.BadParameter.
+    """
     try:
         amount = Decimal(text)
     except InvalidOperation:
@@ -16,6 +22,16 @@ def _dollars(text: str) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise typer.BadParameter(f"expected an amount from 0, got {text!r}")
     return amount
+
+
+def _age(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    hours = {"m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}.get(unit)
+    if text == "0":
+        return timedelta()
+    if hours is None or not number.isdigit():
+        raise typer.BadParameter(f"expected an age like 90m, 24h, 7d or 0, got {text!r}")
+    return timedelta(hours=int(number) * hours)
 
 
 def evaluate(
@@ -29,9 +45,28 @@ def evaluate(
     full: Annotated[bool, typer.Option("--full", help="Run the whole grid, without early stopping.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it may take, and call nobody.")] = False,
     max_cost_usd: Annotated[
-        Decimal | None, typer.Option(parser=_dollars, metavar="USD", help="Never spend more than this.")
+        Decimal | None, typer.Option(parser=dollars, metavar="USD", help="Never spend more than this.")
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep replies in the cache.")] = False,
+    max_age: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=_age, metavar="AGE", help="Ask anew what was answered longer ago: 24h, 7d, 0 = everything."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|TABLE", help="Ask what serves in this run or routes.yaml again; exit 3 if it got worse."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="With --baseline: replies to each case of a class that looks worse.")
+    ] = 3,
+    alpha: Annotated[
+        float, typer.Option(min=0.0001, max=0.5, help="With --baseline: chance of a false alarm over all classes.")
+    ] = 0.05,
+    junit: Annotated[Path | None, typer.Option(help="Write the gate's verdicts as JUnit XML to this file.")] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
     ] = False,
@@ -48,6 +83,8 @@ def evaluate(
         routerctl eval --max-cost-usd 5
 
         routerctl eval --only extract --ladder claude --strict
+
+        routerctl eval --baseline routes.yaml --max-age 24h --junit gate.xml
     """
     from routerctl.cli import evaluating
     from routerctl.run.session import EvalOptions
@@ -59,8 +96,13 @@ def evaluate(
         full=full,
         max_cost_usd=max_cost_usd,
         use_cache=not no_cache,
+        max_age=max_age,
     )
     if dry_run:
         evaluating.print_estimate(options, as_json=as_json)
+    elif baseline is not None:
+        from routerctl.cli import comparing
+
+        comparing.compare(options, baseline, epochs=epochs, alpha=alpha, junit=junit, as_json=as_json)
     else:
-        evaluating.run(options, strict=strict, as_json=as_json)
+        evaluating.run(options, strict=strict, junit=junit, as_json=as_json)

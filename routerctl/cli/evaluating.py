@@ -5,34 +5,42 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from routerctl.build import build_table
+from routerctl.cli.publishing import publish
 from routerctl.codec import encode, json_default
-from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, unproven_words
+from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_worth, unproven_words
+from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import GateError, Inconclusive, RouterctlError
+from routerctl.gate import undecided
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.caller import Spending
-from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval
+from routerctl.run.evaluate import Evaluation, Watcher
+from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Route, Run, Table, Verdict
-from routerctl.words import usd
+from routerctl.types import Route, Run, Table
+from routerctl.words import NBSP, plural, usd
+from routerctl.worth import evaluation_usd
+
+Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Tell the time."""
     return datetime.now(UTC)
 
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
-    planned = plan_run(Path.cwd(), options, _now)
-    estimates = estimate_run(planned)
+    planned = plan_run(Path.cwd(), options, now)
+    estimates = estimate_run(planned, now)
     if as_json:
         typer.echo(json.dumps([encode(item, keep_defaults=True) for item in estimates], default=json_default))
         return
@@ -40,44 +48,62 @@ def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     say("calls: least (no miss) - most (every case); tokens, dollars, minutes: at most; cached replies are free")
 
 
-def run(options: EvalOptions, *, strict: bool, as_json: bool) -> None:
-    """Run the eval, write the report, print the verdicts.
+def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
+    """Run the eval, write the report, print the verdicts, tell CI.
 
     Raises: GateError, Inconclusive under `strict`; whatever ends a run early.
     """
-    planned = plan_run(Path.cwd(), options, _now)
-    try:
-        finished = asyncio.run(_run(planned))
-    except asyncio.CancelledError:  # the second Ctrl-C
-        raise KeyboardInterrupt from None
+    planned = plan_run(Path.cwd(), options, now)
+    finished = ask(planned)
     evidence = read_run(finished.folder)
     table = _proposal(evidence)
     if table:
-        report = render_report(table, [evidence], _previous(Path.cwd()))
+        asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
+        report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
         write_atomically(finished.folder / "report.html", report)
         _print(finished, table, as_json=as_json)
+        if not as_json and not finished.header.rungs:
+            say_worth(table, evaluation_usd(table, [evidence]), asked)
     if finished.interrupted:
         raise KeyboardInterrupt
-    if strict and table:
-        gate(list(table.routes.values()))
+    if table:
+        publish(table, None, evidence, junit=junit, strict=strict)
+        if strict:
+            gate(list(table.routes.values()))
 
 
-async def _run(planned: Planned) -> Finished:
+def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
+    """Run what was planned under the eyes of the user; `work`: what to ask instead of climbing the ladders."""
+    try:
+        return asyncio.run(_run(planned, work))
+    except asyncio.CancelledError:  # the second Ctrl-C
+        raise KeyboardInterrupt from None
+
+
+async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Finished:
     spending = Spending(limit_usd=planned.options.max_cost_usd)
     header = planned.header
     say(
         f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
-        f"{len(header.classes)} classes, {sum(item.n for item in header.classes.values())} cases"
+        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
     )
+    for warning in warnings_of(planned):
+        say(f"warning: {warning}")
     with RunView(header, spending) as view:
-        return await run_eval(
+        watcher, climb = work(view) if work else (view, None)
+        finished = await run_eval(
             planned,
-            view,
+            watcher,
             Outside(env=os.environ),
             spending=spending,
-            now=_now,
+            now=now,
             on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to leave them)"),
+            work=climb,
         )
+    if spending.lost_calls:
+        lost = plural(spending.lost_calls, "call was", "calls were").replace(NBSP, " ")
+        say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
+    return finished
 
 
 def _proposal(evidence: Run) -> Table | None:
@@ -87,7 +113,9 @@ def _proposal(evidence: Run) -> Table | None:
     """
     tried = {result.task_class for result in evidence.results}
     runs = {name: evidence for name in evidence.header.classes if evidence.header.finished or name in tried}
-    return build_table(runs, rules=(), default_class=None, previous=_previous(Path.cwd())) if runs else None
+    stakes = {name: one.stakes for name, one in evidence.header.classes.items()}
+    previous = _previous(Path.cwd())
+    return build_table(runs, rules=(), default_class=None, previous=previous, stakes=stakes) if runs else None
 
 
 def _previous(root: Path) -> Table | None:
@@ -136,18 +164,9 @@ def gate(routes: Sequence[Route]) -> None:
     Raises: GateError where a class is known to have none, Inconclusive where there were too few cases to tell.
     """
     failing = [route for route in routes if not route.passing]
-    undecided = [route.task_class for route in failing if _undecided(route)]
-    missing = [route.task_class for route in failing if not _undecided(route)]
+    too_few = [route.task_class for route in failing if undecided(route)]
+    missing = [route.task_class for route in failing if not undecided(route)]
     if missing:
         raise GateError(f"no candidate passes for {', '.join(missing)}")
-    if undecided:
-        raise Inconclusive(f"too few cases to decide for {', '.join(undecided)}")
-
-
-def _undecided(route: Route) -> bool:
-    """Tell whether some candidate might pass with more cases: none of the evidence is against it."""
-    return not route.evidence or any(
-        item.judgement.verdict is Verdict.NOT_PROVEN
-        and (item.judgement.cases == 0 or (item.judgement.score or 0) >= route.bar)
-        for item in route.evidence
-    )
+    if too_few:
+        raise Inconclusive(f"too few cases to decide for {', '.join(too_few)}")

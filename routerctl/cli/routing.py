@@ -121,6 +121,7 @@ def route_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool, o
     Raises: InputError; EveryRungFailed after the last prompt, where one or more could not be served.
     """
     from routerctl.cli.serving import serve
+    from routerctl.decisions import DECISIONS_FILE
 
     table = load_table(path)
 
@@ -131,7 +132,7 @@ def route_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool, o
         else:
             _print(_for_stdout(routed.answer.text, one_line=one_line))
 
-    serve(table, prompts, show, state=path.resolve().parent / ".routerctl")
+    serve(table, prompts, show, log_path=path.resolve().parent / DECISIONS_FILE)
 
 
 def _for_stdout(text: str, *, one_line: bool) -> str:

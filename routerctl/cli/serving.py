@@ -29,13 +29,13 @@ _AT_ONCE = 16  # prompts under way; each provider's own concurrency bounds the c
 
 
 def serve(
-    table: Table, prompts: Iterator[PromptLine], show: Callable[[PromptLine, Routed], None], *, state: Path
+    table: Table, prompts: Iterator[PromptLine], show: Callable[[PromptLine, Routed], None], *, log_path: Path
 ) -> None:
     """Route every prompt; those that fail are named on stderr and the others still served.
 
     Raises: InputError; EveryRungFailed where a prompt could not be served.
     """
-    with _Log(state) as log:
+    with _Log(log_path) as log:
         failed = asyncio.run(_serve(table, prompts, show, log))
     if failed:
         raise EveryRungFailed(failed[0] if len(failed) == 1 else f"{len(failed)} prompts could not be served")
@@ -118,10 +118,10 @@ def _pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
 class _Log:
     """The decision log; one that cannot be written is said once and stops no answer."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self._log: DecisionLog | None = None
         try:
-            self._log = DecisionLog(state / "decisions.sqlite")
+            self._log = DecisionLog(path)
         except (OSError, sqlite3.Error, InputError) as error:
             self._give_up(error)
 

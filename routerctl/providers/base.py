@@ -132,29 +132,36 @@ class Wire:
         """
         price = self._pricer(self._spec(provider), request.model)
         lane = self._lane(provider)
-        attempt = 1
+        attempt, lost_s = 1, 0.0
         while True:
             try:
                 reply = await self._attempt(lane, request)
             except errors.ProviderError as problem:
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
+                lost_s += problem.spent_s
                 await self._outside.sleep((problem.retry_after_s or 0.0) + self._backoff_s(attempt))
                 attempt += 1
             else:
-                return replace(reply, cost_usd=price(reply.usage, reply.latency_s), attempts=attempt)
+                # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
+                cost_usd = price(reply.usage, reply.latency_s + lost_s)
+                return replace(reply, cost_usd=cost_usd, attempts=attempt)
 
     async def _attempt(self, lane: _Lane, request: Request) -> Reply:
         """One attempt in one of the provider's slots; the time limit does not count the wait for it."""
         async with lane.slots:
             await self._pass_gate(lane)
+            started = self._outside.clock()
             try:
                 async with asyncio.timeout(lane.spec.timeout_s):
                     return await lane.provider.reply(request)
             except TimeoutError:
-                problem = f"no complete reply within {lane.spec.timeout_s:g} s (timeout_s)"
-                raise errors.TimedOut(problem, provider=lane.spec.name) from None
+                late = f"no complete reply within {lane.spec.timeout_s:g} s (timeout_s)"
+                timed_out = errors.TimedOut(late, provider=lane.spec.name)
+                timed_out.spent_s = self._outside.clock() - started
+                raise timed_out from None
             except errors.ProviderError as problem:
+                problem.spent_s = self._outside.clock() - started
                 if problem.retryable and problem.retry_after_s is not None:
                     lane.shut_until = max(lane.shut_until, self._outside.clock() + problem.retry_after_s)
                     lane.shut_by = problem

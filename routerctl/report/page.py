@@ -16,11 +16,14 @@ from importlib.resources import files
 from typing import TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from routerctl import selection, words
-from routerctl.report import facts, picture, sentences
+from routerctl.changes import changes
+from routerctl.report import answers as answered
+from routerctl.report import facts, money, picture, sentences, weighing
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
+from routerctl.worth import THOUSAND, Volumes, chosen_evidence, evaluation_usd, weigh
 
 T = TypeVar("T")
 
@@ -68,18 +71,28 @@ class ClassView:
     scatter: Markup | None
     undrawn: tuple[str, ...]  # candidates without a score or a cost
     lists: tuple[CaseList, ...]  # the chosen candidate's first
-    spend: facts.Spend
+    spend: answered.Spend
+    replay: answered.Replay | None  # None: its run is not of the whole grid, or not at hand
+
+    @property
+    def measure(self) -> str:
+        """What is compared with the bar, in words."""
+        return "mean score" if self.header and self.header.measure == "mean_score" else "pass rate"
 
 
-def render_report(table: Table, runs: Sequence[Run], previous: Table | None = None) -> str:
+def render_report(
+    table: Table, runs: Sequence[Run], previous: Table | None = None, *, volumes: Volumes | None = None
+) -> str:
     """Return the report as one HTML document; `runs`: those that the table's routes name, `previous`: the table before.
 
-    Results of a run that is not handed in are missing from the report, which says so.
+    `volumes`: measured requests per month by class, where the eval sets do not state them. Results of a run that is not
+    handed in are missing from the report, which says so.
     """
-    answers = facts.Answers(table, runs)
+    answers = answered.Answers(table, runs)
     classes = [
         _class_view(number, route, table, runs, answers) for number, route in enumerate(table.routes.values(), 1)
     ]
+    worth = weigh(table, evaluation_usd(table, runs), volumes)
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
@@ -91,14 +104,17 @@ def render_report(table: Table, runs: Sequence[Run], previous: Table | None = No
             classes=classes,
             anchors={view.route.task_class: view.anchor for view in classes},
             flags=sentences.flags(table, runs, answers),
-            spend=facts.total([view.spend for view in classes]),
-            table_cost=facts.table_cost(table),
-            constants=facts.constants(table),
-            priced=facts.priced(table),
+            spend=answered.total([view.spend for view in classes]),
+            replays=[view.replay for view in classes if view.replay],
+            worth=worth,
+            class_rows=weighing.class_rows(table, worth),
+            shown_constants=weighing.shown_constants(worth),
+            cascades=weighing.cascade_rows(table, answers),
             matrix=facts.matrix(table),
-            changes=facts.changes(previous, table) if previous else [],
-            rules=_rules(table),
+            changes=changes(previous, table) if previous else [],
+            rules=_rules(table, runs),
             floor=_floor(table),
+            false_picks=facts.false_picks(table),
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         )
@@ -110,22 +126,25 @@ def _headers(table: Table, runs: Sequence[Run]) -> list[RunHeader]:
     return [run.header for run in runs if run.header.run_id in named]
 
 
-def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], answers: facts.Answers) -> ClassView:
+def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], answers: answered.Answers) -> ClassView:
     run = next((one for one in runs if one.header.run_id == route.run_id), None)
     header = run.header.classes.get(route.task_class) if run else None
     drawn = [one for one in route.evidence if one.judgement.score is not None and one.cost_per_case_usd is not None]
     order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
     lists = [_case_list(route, one, header, answers) for one in order] if header else []
-    grid = (header.n if header else max((one.judgement.n for one in route.evidence), default=0)) * len(table.ladder)
+    skips_top = bool(run and run.header.top_rung == "skip")
     return ClassView(
         anchor=f"class-{number}",
         route=route,
         header=header,
-        chosen=facts.chosen_evidence(route),
+        chosen=chosen_evidence(route),
         scatter=_scatter(route, drawn),
         undrawn=tuple(one.candidate for one in route.evidence if one not in drawn),
         lists=tuple(one for one in lists if one.cases),
-        spend=answers.spend(route.task_class, grid),
+        spend=answers.spend(
+            route.task_class, answered.grid_results(table, header, route.evidence, skips_top=skips_top)
+        ),
+        replay=answers.replay(route.task_class) if header and run and run.header.full else None,
     )
 
 
@@ -142,11 +161,11 @@ def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
         for one in sorted(drawn, key=lambda one: one.candidate != route.chosen)  # the chosen one's label comes first
         if one.cost_per_case_usd is not None and one.judgement.score is not None
     ]
-    title = f"{route.task_class}: pass rate and cost per case"
+    title = f"{route.task_class}: score and cost per case"
     return picture.scatter(points, bar=route.bar, title=title) if points else None
 
 
-def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: facts.Answers) -> CaseList:
+def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers) -> CaseList:
     found, pass_at = answers.not_passed(route.task_class, one.candidate), header.pass_at if header else None
     shown = tuple(
         CaseView(result=case, why=sentences.why(case, pass_at), counted=case.index < one.judgement.cases)
@@ -159,21 +178,19 @@ def _floor(table: Table) -> float:
     """Where the whiskers' common scale begins: a tenth at or below everything on it."""
     lows = [route.bar for route in table.routes.values()]
     lows += [
-        one.judgement.interval[0]
-        for r in table.routes.values()
-        if (one := facts.chosen_evidence(r)) and one.judgement.cases
+        one.judgement.interval[0] for r in table.routes.values() if (one := chosen_evidence(r)) and one.judgement.cases
     ]
     return min(int(min(lows, default=0.0) * 10) / 10, 0.9)
 
 
-def _rules(table: Table) -> list[tuple[str, list[str]]]:
+def _rules(table: Table, runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
     """The two sentences of each class that has evidence; classes that share them are named together."""
+    skipping = {run.header.run_id for run in runs if run.header.top_rung == "skip" and len(table.ladder) > 1}
     shared: dict[str, list[str]] = {}
     for name, route in table.routes.items():
+        tested = len(table.ladder) - (route.run_id in skipping)  # the last rung takes no share of the risk then
         for one in route.evidence[:1]:
-            said = selection.two_sentences(
-                one.judgement, mode=table.mode, risk=table.risk, ladder_length=len(table.ladder)
-            )
+            said = selection.two_sentences(one.judgement, mode=table.mode, risk=table.risk, ladder_length=tested)
             shared.setdefault(said, []).append(name)
     return list(shared.items())
 
@@ -202,13 +219,16 @@ def _environment() -> Environment:
         "day_and_time": words.day_and_time,
         "one_line": words.one_line,
         "as_text": words.as_text,
+        "coded": _coded,
         "long": _long,
     }
     environment.globals |= {
         "OPEN_CASES": OPEN_CASES,
-        "THOUSAND": facts.THOUSAND,
-        "chosen_evidence": facts.chosen_evidence,
+        "SHOWN_CASCADES": weighing.SHOWN_CASCADES,
+        "THOUSAND": THOUSAND,
+        "chosen_evidence": chosen_evidence,
         "dash": dash,
+        "money": money,
         "plural": words.plural,
         "sentences": sentences,
         "slug": picture.slug,
@@ -232,6 +252,13 @@ def _or_dash(write: Callable[[T], str]) -> Callable[[T | None, str], str]:
         return dash(reason) if value is None else write(value)
 
     return written
+
+
+def _coded(text: str) -> Markup:
+    """A sentence whose `commands` stand between backticks, as in a terminal, with the commands set as code."""
+    parts = words.visible(text).split("`")
+    marked = (Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
+    return Markup("").join(marked)
 
 
 def _long(value: Json) -> Long:

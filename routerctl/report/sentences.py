@@ -1,27 +1,19 @@
 """Turns the figures of a report into its sentences: the summary, what asks for attention, why a case did not pass.
 
-Plain text, not yet escaped. Place: the report's third step, between the figures and the page; computes nothing that
-`facts` could, and says nothing of a figure that was not measured.
+Plain text, not yet escaped; sentences about money are in `money`. Place: the report's third step, between the figures
+and the page; computes nothing that `facts` could, and says nothing of a figure that was not measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_UP, Decimal
 
-from routerctl.report.facts import (
-    THOUSAND,
-    Answers,
-    Spend,
-    chosen_evidence,
-    constants,
-    priced,
-    table_cost,
-    verdict_counts,
-)
-from routerctl.types import Candidate, Evidence, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import as_written, count, percent, plural, usd
+from routerctl.report.answers import Answers
+from routerctl.report.facts import verdict_counts
+from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
+from routerctl.words import as_written, count, percent, plural
+from routerctl.worth import chosen_evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,59 +34,6 @@ def summary(table: Table) -> str:
     return f"{plural(len(table.routes), 'task class', 'task classes')}: {', '.join(parts) or 'none'}."
 
 
-def cost(table: Table) -> str:
-    """Compare the table's measured cost with the best single candidate that was measured on the same classes."""
-    ours, routes = table_cost(table), priced(table)
-    if ours is None:
-        return "What the table costs cannot be said: no choice has a measured cost."
-    left_out = [name for name, route in table.routes.items() if route not in routes]
-    over = (
-        f"the {plural(len(routes), 'class', 'classes')} measured ({', '.join(left_out)} left out)" if left_out else ""
-    )
-    evenly = f"1,000 requests spread evenly over {over or 'the classes'} cost {usd(ours * THOUSAND)} with this table."
-    ranked = constants(table)
-    if not ranked:
-        return f"{evenly} No single candidate was measured on every class: there is no constant choice to compare with."
-    best, passing = ranked[0], sum(route.passing for route in routes)
-    return (
-        f"{evenly} The best single candidate measured on all of them, {best.candidate}, would cost "
-        f"{usd(best.cost_usd * THOUSAND)}, {compared(ours, best.cost_usd)}, and passes {best.passes} of {len(routes)} "
-        f"(the table: {passing})."
-    )
-
-
-def compared(ours: Decimal, theirs: Decimal) -> str:
-    """Say how much dearer or cheaper theirs is than ours."""
-    if ours == theirs:
-        return "the same"
-    if not ours:
-        return "while the table costs nothing"
-    more = theirs / ours - 1
-    if more >= 1:
-        return f"{theirs / ours:.1f} times as much"
-    return f"{percent(abs(float(more)))} {'more' if more > 0 else 'less'}"
-
-
-def worth(table: Table, spend: Spend) -> str:
-    """Say whether routing is worth it: do the choices differ, and when is the evaluation paid back."""
-    chosen = {route.chosen for route in table.routes.values()}
-    if len(chosen) == 1:
-        return f"Every class chose {next(iter(chosen))}: one model for all is as good, and routing saves nothing here."
-    ours, evaluation = table_cost(table), spend.paid_usd + spend.cached_usd
-    best = next((one for one in constants(table) if one.passes == len(priced(table)) == len(table.routes)), None)
-    if ours is None or best is None:
-        return "Whether routing pays cannot be computed: no single candidate was measured on every class and passed it."
-    saved = best.cost_usd - ours
-    if saved <= 0:
-        return f"Routing saves nothing: always {best.candidate} passes every class and costs no more than the table."
-    requests = int((evaluation / saved).to_integral_value(ROUND_UP))
-    return (
-        f"Against always {best.candidate}, which passes every class too, the table saves {usd(saved * THOUSAND)} per "
-        f"1,000 requests: the evaluation, {usd(evaluation)} without its cache, is paid back after "
-        f"{plural(requests, 'request')}."
-    )
-
-
 # --- what asks for attention ------------------------------------------------------------------------------------------
 
 
@@ -106,10 +45,26 @@ def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
     known = {run.header.run_id for run in runs}
     if all(route.run_id in known for route in table.routes.values()):
         found += [Flag(what="The counts differ", text=f"{text}.") for text in answers.disagreements()]
+    found += _judged(table, runs)
     if table.mode == "point":
         text = "Every verdict compares the score on these cases with the bar; it promises nothing about other traffic."
         found.append(Flag(what="Scores only", text=text))
     return found
+
+
+def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
+    """Classes whose verdict is a model's word that no human label stands behind."""
+    chosen = [(name, one) for name, r in table.routes.items() if (one := chosen_evidence(r))]
+    names = [name for name, one in chosen if one.judgement.trust == "judge"]
+    judges = sorted({run.header.classes[name].judge for run in runs for name in names if name in run.header.classes})
+    if not names:
+        return []
+    who = f" ({', '.join(judges)})" if any(judges) else ""
+    text = (
+        f"The verdicts on {', '.join(names)} are the word of a judge{who}: a lenient judge proves what is not so. "
+        "`routerctl label` collects human labels that put it to the test."
+    )
+    return [Flag(what="According to a judge", text=text)]
 
 
 def _not_passing(route: Route) -> Flag:
@@ -160,6 +115,22 @@ def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:
     else:
         return []
     return [Flag(what=f"{route.task_class}: evidence", text=text, task_class=route.task_class)]
+
+
+# --- judgements -------------------------------------------------------------------------------------------------------
+
+
+def verdict(judgement: Judgement) -> str:
+    """Name a verdict with whose word it is, where that is not a program's."""
+    return judgement.verdict.value if judgement.trust == "scorer" else f"{judgement.verdict.value} ({judgement.trust})"
+
+
+def basis(judgement: Judgement) -> str:
+    """Say what a judgement rests on besides cases that are independent and scored by a program; "" where nothing."""
+    clusters = plural(judgement.clusters, "cluster") if judgement.method == "clusters" else ""
+    attempt = f"attempt {judgement.attempt}" if judgement.attempt > 1 else ""
+    labels = plural(judgement.labels, "human label") if judgement.labels else ""
+    return ", ".join(part for part in (clusters, attempt, labels) if part)
 
 
 # --- candidates and cases ---------------------------------------------------------------------------------------------

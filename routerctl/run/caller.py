@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
-from routerctl.errors import BudgetSpent
+from routerctl.errors import BudgetSpent, RouterctlError
 from routerctl.types import Candidate, ProviderSpec, Reply, Request
 
 Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
@@ -28,6 +28,7 @@ class Spending:
     reserved_usd: Decimal = Decimal(0)  # by calls in flight
     paid_calls: int = 0
     cached_calls: int = 0
+    lost_calls: int = 0  # of runs that were killed: perhaps paid for, and asked again
     _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     async def room_for(self, amount_usd: Decimal) -> None:
@@ -105,11 +106,23 @@ class Caller:
         await self._spending.room_for(ceiling_usd)
         cost_usd, calls = Decimal(0), 0
         try:
-            reply = await self._call(self._provider.name, request)
+            reply = await self._noted(key, request)
             cost_usd, calls, self.paid = reply.cost_usd, 1, True
-            if self._cache:
-                self._cache.put(key, reply, created_at=self._now())
         finally:
             self._spending.settle(ceiling_usd, cost_usd, calls)
         self.replies.append(reply)
+        return reply
+
+    async def _noted(self, key: str, request: Request) -> Reply:
+        """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
+        if self._cache is None:
+            return await self._call(self._provider.name, request)
+        note = self._cache.asking(key, at=self._now())
+        try:
+            reply = await self._call(self._provider.name, request)
+        except RouterctlError:  # told to have failed; a cancelled call may have been paid for, its note stays
+            self._cache.answered(note)
+            raise
+        self._cache.put(key, reply, created_at=self._now())
+        self._cache.answered(note)
         return reply

@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, estimate, pricer_of
 from routerctl.errors import RouterctlError
+from routerctl.judge import judge_request
 from routerctl.prompts import render_prompt
-from routerctl.run.evaluate import Job
-from routerctl.selection import CandidateTest, alpha_per_candidate
+from routerctl.run.asking import Job
+from routerctl.scorers.judge import judge_spec
+from routerctl.selection import Outcome, question_of, rule_of
 from routerctl.strategies import answer, first_request, longest_requests
-from routerctl.types import Candidate, Prompt, Reply, Request, RunHeader, Usage
+from routerctl.types import Candidate, Case, Prompt, Reply, Request, RunHeader, Usage
 
 _BYTES_PER_TOKEN = 4  # English text, about
 _FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
@@ -88,34 +90,52 @@ class Estimator:
         """`latencies_s`: seconds of one case by candidate, where known."""
         self._header, self._cache, self._latencies_s = header, cache, latencies_s
         self._ceiling = ceiling_of(header)
-        self._alpha = alpha_per_candidate(header.risk, len(header.ladder))
 
     def estimate(self, job: Job, name: str) -> Estimate:
         """Estimate one candidate on one class."""
-        candidate = self._header.candidates[name]
-        prompts = [render_prompt(job.eval_set.prompt, case.input) for case in job.cases]
-        requests = [
-            longest_requests(first_request(candidate, prompt, job.eval_set.reply), candidate.strategy)
-            for prompt in prompts
+        candidate, epochs = self._header.candidates[name], range(job.eval_set.epochs)
+        asked = [
+            (case, render_prompt(job.eval_set.prompt, case.input), epoch) for case in job.cases for epoch in epochs
         ]
-        kept = self._kept(candidate, job, prompts)
+        requests = [self._requests(candidate, job, prompt, epoch) for _, prompt, epoch in asked]
+        kept = self._kept(candidate, job, [(prompt, epoch) for _, prompt, epoch in asked])
         fresh = [
             request for calls, case in zip(kept, requests, strict=True) if calls.more for request in case[calls.kept :]
         ]
+        judging = self._judging(
+            candidate, job, [case for (case, *_), calls in zip(asked, kept, strict=True) if calls.more]
+        )
         latency_s = self._latencies_s.get(name)
         most_s = None if latency_s is None else latency_s * sum(calls.more for calls in kept)
-        least_calls = min(len(requests[0]), len(requests[0]) // 2 + 1)
+        least_calls = min(len(requests[0]), len(requests[0]) // 2 + 1) + (1 if job.judge else 0)
         return Estimate(
             task_class=job.eval_set.name,
             candidate=name,
-            least_calls=self._least_cases(job) * least_calls,
-            most_calls=sum(len(case) for case in requests),
+            least_calls=self._least_cases(job) * len(epochs) * least_calls,
+            most_calls=sum(len(case) for case in requests) + (len(asked) if job.judge else 0),
             cached_calls=sum(calls.kept for calls in kept),
-            input_tokens=sum(_request_bytes(request) // _BYTES_PER_TOKEN for request in fresh),
-            output_tokens=sum(request.reply.max_tokens for request in fresh),
-            most_usd=self._most_usd(candidate, fresh, most_s),
+            input_tokens=sum(_request_bytes(request) // _BYTES_PER_TOKEN for request in [*fresh, *judging]),
+            output_tokens=sum(request.reply.max_tokens for request in [*fresh, *judging]),
+            most_usd=self._most_usd(candidate, fresh, most_s) + self._judging_usd(job, judging),
             most_s=most_s,
         )
+
+    def _requests(self, candidate: Candidate, job: Job, prompt: Prompt, epoch: int) -> list[Request]:
+        first = replace(first_request(candidate, prompt, job.eval_set.reply), epoch=epoch)
+        return list(longest_requests(first, candidate.strategy))
+
+    def _judging(self, candidate: Candidate, job: Job, cases: Sequence[Case]) -> list[Request]:
+        """Give the judge's requests about replies yet to be made, each as long as it can get."""
+        if job.judge is None:
+            return []
+        longest = "." * (candidate.max_tokens or job.eval_set.reply.max_tokens)
+        spec = judge_spec(job.scorer.params)
+        return [judge_request(job.judge, spec, case.input, case.expected, longest) for case in cases]
+
+    def _judging_usd(self, job: Job, judging: Sequence[Request]) -> Decimal:
+        if job.judge is None:
+            return Decimal(0)
+        return sum((self._ceiling(job.judge, request) for request in judging), Decimal(0))
 
     def _most_usd(self, candidate: Candidate, fresh: Sequence[Request], most_s: float | None) -> Decimal:
         """Add up the ceilings; where time is the price and was measured before, that says more than the time limit."""
@@ -126,30 +146,33 @@ class Estimator:
 
     def _least_cases(self, job: Job) -> int:
         """Count the cases of a pass without a miss; 0 where no score on so few could pass."""
-        header, n = self._header, len(job.cases)
-        test = CandidateTest(n=n, bar=job.eval_set.bar, alpha=self._alpha, mode=header.mode, margin=header.margin)
-        while test.verdict is None:
-            test.feed(True)
-        return n if header.full else test.cases
+        header = self._header
+        rule = rule_of(question_of(header.classes[job.eval_set.name], header))
+        for case in job.cases:
+            if rule.verdict is not None:
+                break
+            rule.feed(Outcome(value=1.0, weight=case.weight, cluster=case.cluster))
+        return len(job.cases) if header.full else rule.cases
 
-    def _kept(self, candidate: Candidate, job: Job, prompts: Sequence[Prompt]) -> list[_Kept]:
-        """Tell what is paid for of each case."""
+    def _kept(self, candidate: Candidate, job: Job, asked: Sequence[tuple[Prompt, int]]) -> list[_Kept]:
+        """Tell what is paid for of each prompt and epoch."""
         if self._cache is None:
-            return [_Kept(kept=0, more=True)] * len(prompts)
+            return [_Kept(kept=0, more=True)] * len(asked)
         cache = self._cache
 
         async def replay_all() -> list[_Kept]:
-            return [await self._replay(cache, candidate, job, prompt) for prompt in prompts]
+            return [await self._replay(cache, candidate, job, prompt, epoch) for prompt, epoch in asked]
 
         return asyncio.run(replay_all())
 
-    async def _replay(self, cache: ReplyCache, candidate: Candidate, job: Job, prompt: Prompt) -> _Kept:
+    async def _replay(self, cache: ReplyCache, candidate: Candidate, job: Job, prompt: Prompt, epoch: int) -> _Kept:
         """Ask in the candidate's own way, but only the cache: a vote that was decided early needs no more calls."""
         kept = 0
 
         async def ask(request: Request) -> Reply:
             nonlocal kept
-            reply = cache.get(reply_key(request, self._header.providers[candidate.provider]))
+            key = reply_key(replace(request, epoch=epoch), self._header.providers[candidate.provider])
+            reply = cache.get(key)
             if reply is None:
                 raise _NotKept
             kept += 1

@@ -10,31 +10,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Protocol
 
-from routerctl import strategies
-from routerctl.errors import InputError, ProviderError, RouterctlError
-from routerctl.prompts import render_prompt
+from routerctl.errors import ProviderError
+from routerctl.run.asking import Asking, Failure, Job, Needless
 from routerctl.run.caller import Caller
 from routerctl.run.places import Places, Share
-from routerctl.scorers import Unscorable, score_reply
-from routerctl.selection import CandidateTest, Reorder, alpha_per_candidate, judge, planned_order
-from routerctl.types import (
-    Answer,
-    Candidate,
-    Case,
-    EvalSet,
-    Judgement,
-    Reply,
-    Request,
-    Result,
-    RunHeader,
-    ScorerSpec,
-    Status,
-)
+from routerctl.selection import Outcome, Reorder, judge, outcome_of, planned_order, question_of, rule_of
+from routerctl.types import Candidate, EvalSet, Judgement, Result, RunHeader, ScorerSpec, Status
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
 
@@ -47,19 +31,6 @@ class Watcher(Protocol):
 
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One class's eval set with everything resolved that its cases need."""
-
-    eval_set: EvalSet
-    scorer: ScorerSpec  # with absolute paths
-    cases: tuple[Case, ...]  # planned order, cut to n
-
-
-class _Needless(RouterctlError):
-    """The verdict was found before this case had to be paid for."""
 
 
 class Evaluation:
@@ -96,16 +67,35 @@ class Evaluation:
 
         Raises: ProviderError where every further call would fail too, BudgetSpent, InputError.
         """
-        climbs = [asyncio.ensure_future(self._climb(job)) for job in jobs]
+        await self._side_by_side([self._climb(job) for job in jobs])
+
+    async def ask_all(self, jobs: Sequence[Job], serving: Mapping[str, str], epochs: range) -> None:
+        """Ask each class's serving candidate all cases, once an epoch, whatever the outcomes.
+
+        Raises: as `run` does.
+        """
+
+        async def one(job: Job) -> None:
+            candidate = self._header.candidates[serving[job.eval_set.name]]
+            await self._work(
+                job, candidate, epochs, take=self._take, decided=lambda: False, asked_at_most=lambda: len(job.cases)
+            )
+
+        await self._side_by_side([one(job) for job in jobs])
+
+    async def _side_by_side(self, work: Sequence[Coroutine[None, None, None]]) -> None:
+        tasks = [asyncio.ensure_future(one) for one in work]
         try:
-            await asyncio.gather(*climbs)
+            await asyncio.gather(*tasks)
         except BaseException:
             self.stop()  # the other classes finish what is in flight, then end
-            await asyncio.gather(*climbs, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             raise
 
     async def _climb(self, job: Job) -> None:
         for name in self._rungs:
+            if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
+                return  # it serves where nothing passes, whatever a test of it would say
             judgement = await self._test(job, self._header.candidates[name])
             if judgement is None:
                 return
@@ -115,32 +105,53 @@ class Evaluation:
 
     async def _test(self, job: Job, candidate: Candidate) -> Judgement | None:
         """Run one candidate's cases until the rule has decided; None where the run was stopped before that."""
-        bar, n = job.eval_set.bar, len(job.cases)
-        alpha = alpha_per_candidate(self._header.risk, len(self._header.ladder))
-        mode, margin = self._header.mode, self._header.margin
-        test = CandidateTest(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
-        reorder = Reorder(test, n)
-        passed: dict[int, bool] = {}
+        of_class = self._header.classes[job.eval_set.name]
+        question = question_of(of_class, self._header)
+        rule = rule_of(question)
+        reorder = Reorder(rule, question.n)
+        outcomes: dict[int, Outcome] = {}
         failed: list[int] = []
 
-        def take(result: Result) -> None:
-            passed[result.index] = result.passed
-            if result.status is Status.FAILED:
-                failed.append(result.index)
+        def take(results: tuple[Result, ...]) -> None:
+            index = results[0].index
+            self._take(results)
+            outcomes[index] = outcome_of(results, of_class.measure)
+            if all(result.status is Status.FAILED for result in results):
+                failed.append(index)
+            reorder.put(index, outcomes[index])
+
+        def asked_at_most() -> int:
+            """So many cases may be asked: those that any verdict needs, and a few that may prove needless."""
+            if self._header.full or self._header.speculation is None:
+                return len(job.cases)
+            return rule.cases + rule.surely_needed() + self._header.speculation
+
+        def decided() -> bool:
+            return rule.verdict is not None and not self._header.full
+
+        epochs = range(of_class.epochs)
+        await self._work(job, candidate, epochs, take=take, decided=decided, asked_at_most=asked_at_most)
+        if rule.verdict is None and self._stopping:
+            return None
+        if failed and len(failed) == len(outcomes):  # the rule may have decided before an outage's number was reached
+            raise self._outage(candidate.name, len(failed))
+        prefix = itertools.takewhile(lambda one: one is not None, map(outcomes.get, range(len(job.cases))))
+        return judge([one for one in prefix if one is not None], question)
+
+    def _take(self, results: tuple[Result, ...]) -> None:
+        for result in results:
             self._keep(result)
-            reorder.put(result.index, result.passed)
             self._watcher.result(result)
 
-        await self._work(job, candidate, take, lambda: test.verdict is not None and not self._header.full)
-        if test.verdict is None and self._stopping:
-            return None
-        if failed and len(failed) == len(passed):  # the rule may have decided before an outage's number was reached
-            raise self._outage(candidate.name, len(failed))
-        prefix = list(itertools.takewhile(lambda one: one is not None, (passed.get(index) for index in range(n))))
-        return judge([bool(one) for one in prefix], n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
-
     async def _work(
-        self, job: Job, candidate: Candidate, take: Callable[[Result], None], decided: Callable[[], bool]
+        self,
+        job: Job,
+        candidate: Candidate,
+        epochs: range,
+        *,
+        take: Callable[[tuple[Result, ...]], None],
+        decided: Callable[[], bool],
+        asked_at_most: Callable[[], int],
     ) -> None:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided."""
         problem: Exception | None = None
@@ -151,15 +162,16 @@ class Evaluation:
 
         async with self._places[candidate.provider].share() as share:
             while True:
-                while not needless() and index < len(job.cases) and share.has_room:
-                    share.start(index, self._case(job, candidate, index, share, needless))
+                most = min(len(job.cases), asked_at_most())
+                while not needless() and index < most and share.has_room:
+                    share.start(index, self._case(job, candidate, index, epochs, share=share, needless=needless))
                     index += 1
                 if not share.flying:
                     break
                 for place, task in await share.landed():
                     try:
-                        if result := task.result():
-                            take(result)
+                        if results := task.result():
+                            take(results)
                     except Exception as error:  # noqa: BLE001 - raised below, once the calls in flight are kept
                         problem = problem or error
                     share.settled(place)
@@ -176,110 +188,76 @@ class Evaluation:
         )
 
     async def _case(
-        self, job: Job, candidate: Candidate, index: int, share: Share, needless: Callable[[], bool]
-    ) -> Result | None:
-        """Ask and score one case; None where that became needless before anything was paid for.
+        self, job: Job, candidate: Candidate, index: int, epochs: range, *, share: Share, needless: Callable[[], bool]
+    ) -> tuple[Result, ...] | None:
+        """Ask and score one case, once an epoch; None where that became needless before anything was paid for.
 
         Raises: ProviderError where the failure is one that ends the run, BudgetSpent.
         """
-        case, caller = job.cases[index], self._caller_for(candidate)
-        prompt = render_prompt(job.eval_set.prompt, case.input)
+        opened = False
 
-        async def ask(request: Request) -> Reply:
-            if not caller.paid and not caller.has(request):
+        async def gate() -> None:
+            nonlocal opened  # by one epoch for all: what was begun is paid for, and counts
+            if not opened:
                 await share.must_pay(index)
-                if needless() and not caller.paid:
-                    raise _Needless
-            return await caller.ask(request)
+                if needless() and not opened:
+                    raise Needless
+                opened = True
 
-        try:
-            answer = await strategies.answer(ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
-        except _Needless:
+        asking = [
+            Asking(
+                job=job,
+                candidate=candidate,
+                index=index,
+                epoch=epoch,
+                caller=self._caller_for(candidate),
+                judge_caller=self._caller_for(job.judge) if job.judge else None,
+                gate=gate,
+            )
+            for epoch in epochs
+        ]
+        ended = await asyncio.gather(*(one.result() for one in asking), return_exceptions=True)
+        results = [self._survived(job, candidate, one) for one in ended]
+        whole = tuple(one for one in results if one is not None)
+        return whole if len(whole) == len(results) else None
+
+    def _survived(self, job: Job, candidate: Candidate, ended: Result | BaseException) -> Result | None:
+        """Give what is evidence of how a case ended; None where it became needless.
+
+        Raises: what ends the run.
+        """
+        if isinstance(ended, Needless):
             return None
-        except ProviderError as error:
-            self._failed_in_row[candidate.name] += 1
-            self._last_failure[candidate.name] = error
-            if error.ends_run:
-                raise
-            if self._failed_in_row[candidate.name] >= _OUTAGE:
-                raise self._outage(candidate.name, _OUTAGE) from None
-            return _failed(job, candidate, index, error, caller)
-        self._failed_in_row[candidate.name] = 0
-        return await _scored(job, candidate, index, answer, cached=not caller.paid)
+        if not isinstance(ended, Result | Failure):
+            raise ended
+        if isinstance(ended, Result) or ended.who != candidate.name:
+            self._failed_in_row[candidate.name] = 0
+        if isinstance(ended, Result):
+            if job.judge:
+                self._failed_in_row[job.judge.name] = 0
+            return ended
+        self._failed_in_row[ended.who] += 1
+        self._last_failure[ended.who] = ended.problem
+        if ended.problem.ends_run:
+            raise ended.problem
+        if self._failed_in_row[ended.who] >= _OUTAGE:
+            raise self._outage(ended.who, _OUTAGE) from None
+        return ended.result
 
 
-async def _scored(job: Job, candidate: Candidate, index: int, answer: Answer, *, cached: bool) -> Result:
-    """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
-    booked = replace(
-        _booked(job, candidate, index, answer.replies),
-        reply=answer.text,
-        stop_reason=answer.stop_reason,
-        served_model=answer.replies[-1].served_model,
-        latency_s=answer.latency_s,
-        cached=cached,
-    )
-    try:
-        score = await asyncio.to_thread(score_reply, job.scorer, answer.text, booked.expected)
-    except Unscorable as problem:
-        return replace(booked, status=Status.UNSCORED, error=str(problem))
-    return replace(
-        booked,
-        status=Status.SCORED,
-        passed=score.value >= job.eval_set.pass_at,
-        score=score.value,
-        extracted=score.extracted,
-        explanation=score.explanation,
-    )
-
-
-def _failed(job: Job, candidate: Candidate, index: int, error: ProviderError, caller: Caller) -> Result:
-    """Book a case whose calls failed for good; those of a strategy that had succeeded before are paid all the same."""
-    return replace(_booked(job, candidate, index, caller.replies), error=f"{type(error).__name__}: {error}")
-
-
-def _booked(job: Job, candidate: Candidate, index: int, replies: Sequence[Reply]) -> Result:
-    """Book what a case was and cost; what became of it stands at the worst until it is known."""
-    case = job.cases[index]
-    return Result(
-        task_class=job.eval_set.name,
-        candidate=candidate.name,
-        case_id=case.id,
-        index=index,
-        input=case.input,
-        expected=case.expected,
-        status=Status.FAILED,
-        passed=False,
-        score=None,
-        extracted=None,
-        explanation="",
-        reply="",
-        stop_reason=None,
-        served_model=None,
-        calls=len(replies),
-        input_tokens=sum(reply.usage.input_tokens for reply in replies),
-        output_tokens=sum(reply.usage.output_tokens for reply in replies),
-        cost_usd=sum((reply.cost_usd for reply in replies), Decimal(0)),
-        latency_s=None,
-        cached=False,
-    )
-
-
-def plan_jobs(eval_sets: Sequence[EvalSet], scorers: Mapping[str, ScorerSpec], seed: int) -> tuple[Job, ...]:
-    """Put each eval set's cases into their planned order.
-
-    Raises: InputError where the exact rule would not be true of a set: unequal weights, dependent cases.
-    """
-    for eval_set in eval_sets:
-        if len({case.weight for case in eval_set.cases}) > 1:
-            raise InputError("cases of unequal weight cannot be judged yet; leave `weight` out", file=eval_set.file)
-        clusters = [case.cluster for case in eval_set.cases if case.cluster is not None]
-        if len(set(clusters)) < len(clusters):
-            raise InputError("clusters of cases cannot be judged yet; leave `cluster` out", file=eval_set.file)
+def plan_jobs(
+    eval_sets: Sequence[EvalSet],
+    scorers: Mapping[str, ScorerSpec],
+    seed: int,
+    judges: Mapping[str, Candidate] | None = None,
+) -> tuple[Job, ...]:
+    """Put each eval set's cases into their planned order; `judges`: who judges, by task class."""
     return tuple(
         Job(
             eval_set=eval_set,
             scorer=scorers[eval_set.name],
             cases=planned_order(eval_set.cases, seed, eval_set.max_cases),
+            judge=(judges or {}).get(eval_set.name),
         )
         for eval_set in eval_sets
     )

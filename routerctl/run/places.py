@@ -48,10 +48,10 @@ class Share:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._done: list[tuple[int, asyncio.Task[Result | None]]] = []
+        self._done: list[tuple[int, asyncio.Task[tuple[Result, ...] | None]]] = []
         self._free: set[int] = set()  # cases in flight that need no call that costs, as far as is known
         self._fewer_free = asyncio.Event()
-        self.flying: set[asyncio.Task[Result | None]] = set()
+        self.flying: set[asyncio.Task[tuple[Result, ...] | None]] = set()
         self.changed = asyncio.Event()
 
     @property
@@ -60,7 +60,7 @@ class Share:
         equal = math.ceil(self._places.concurrency / len(self._places.shares))
         return len(self.flying) < equal or self._places.in_flight < self._places.concurrency
 
-    def start(self, index: int, case: Coroutine[None, None, Result | None]) -> None:
+    def start(self, index: int, case: Coroutine[None, None, tuple[Result, ...] | None]) -> None:
         """Put a case in flight."""
         task = asyncio.ensure_future(case)
         self.flying.add(task)
@@ -80,14 +80,14 @@ class Share:
         self._fewer_free.set()
         self._fewer_free = asyncio.Event()
 
-    def _land(self, index: int, task: asyncio.Task[Result | None]) -> None:
+    def _land(self, index: int, task: asyncio.Task[tuple[Result, ...] | None]) -> None:
         self.flying.discard(task)
         self._done.append((index, task))
         self._places.in_flight -= 1
         self.changed.set()  # first: whose case it was has the first call on the place
         self._places.wake()
 
-    async def landed(self) -> list[tuple[int, asyncio.Task[Result | None]]]:
+    async def landed(self) -> list[tuple[int, asyncio.Task[tuple[Result, ...] | None]]]:
         """Wait until something changed, and give the cases that have landed; perhaps there is only room now."""
         await self.changed.wait()
         self.changed.clear()

@@ -15,27 +15,37 @@ from importlib.metadata import PackageNotFoundError, version
 
 from routerctl.costs import price_of
 from routerctl.errors import InputError
+from routerctl.evalsets import eval_set_files
+from routerctl.judge import judge_named
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.pins import alias_problem
 from routerctl.results import new_run_id, utc_text
-from routerctl.run.evaluate import Job
-from routerctl.types import Candidate, ClassHeader, Price, ProviderSpec, RunHeader
+from routerctl.run.asking import Job
+from routerctl.types import Candidate, ClassHeader, EvalSet, Price, ProviderSpec, RunHeader
 from routerctl.weights import digests_of, pin_of
 
 _SOFTWARE = ("routerctl", "anthropic", "openai", "xllamacpp", "genai-prices", "numpy", "scipy")
 
 
 def make_header(
-    project: Project, jobs: Sequence[Job], *, ladder: str | None, full: bool, moment: datetime
+    project: Project,
+    jobs: Sequence[Job],
+    *,
+    ladder: str | None,
+    rungs: tuple[str, ...] = (),
+    full: bool,
+    moment: datetime,
 ) -> RunHeader:
     """Write down everything needed to say later what a number of this run was.
 
+    `rungs`: a ladder that the project does not have, `ladder` being its name; () = the project's.
     Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, or a margin
     that leaves nothing of a bar.
     """
     _check_margin(project, jobs)
-    ladder_name, rungs = project.ladder_named(ladder)
+    ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
+    candidates |= {job.judge.name: job.judge for job in jobs if job.judge}
     providers = {item.provider: project.providers[item.provider] for item in candidates.values()}
     return RunHeader(
         run_id=new_run_id(moment),
@@ -43,7 +53,7 @@ def make_header(
         finished=False,
         seed=project.seed,
         mode=project.mode,
-        risk=project.risk,
+        risk=project.risk_per_class(len(eval_set_files(project.root))),
         margin=project.margin,
         full=full,
         ladder_name=ladder_name,
@@ -53,6 +63,8 @@ def make_header(
         prices=prices_of(project, candidates, moment.astimezone(UTC).date()),
         classes={job.eval_set.name: _class_header(job) for job in jobs},
         software=_software(candidates, providers),
+        top_rung=project.top_rung,
+        speculation=project.speculation,
     )
 
 
@@ -112,18 +124,42 @@ def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -
     return prices
 
 
+def judge_of(project: Project, eval_set: EvalSet) -> Candidate | None:
+    """Give the pinned candidate that judges a set's replies; None where a program scores them.
+
+    Raises: InputError for a candidate that routerctl.yaml does not have.
+    """
+    if eval_set.scorer.name != "judge":
+        return None
+    try:
+        return pinned_candidate(project, judge_named(eval_set.scorer, project.candidates).name)
+    except InputError as error:
+        raise error if error.file else InputError(error.problem, file=eval_set.file) from None
+
+
 def _class_header(job: Job) -> ClassHeader:
-    eval_set = job.eval_set
+    eval_set, cases = job.eval_set, job.cases
+    weights = [case.weight for case in cases]
+    clusters = {case.cluster for case in cases if case.cluster is not None}
+    alone = sum(case.cluster is None for case in cases)  # each is a cluster of its own where others are not
     return ClassHeader(
         task_class=eval_set.name,
         description=eval_set.description,
         digest=eval_set.digest,
         bar=eval_set.bar,
         pass_at=eval_set.pass_at,
-        n=len(job.cases),
+        n=max(len(cases), eval_set.max_cases or 0),
         prompt=eval_set.prompt,
         reply=eval_set.reply,
         scorer=eval_set.scorer,
+        measure=eval_set.measure,
+        epochs=eval_set.epochs,
+        clusters=len(clusters) + alone if len(clusters) + alone < len(cases) else 0,
+        max_weight=max(weights),
+        total_weight=sum(weights) if len(set(weights)) > 1 else 0.0,
+        grows=eval_set.grows,
+        judge=job.judge.name if job.judge else "",
+        stakes=eval_set.stakes,
     )
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,14 +19,17 @@ from routerctl.cache import ReplyCache
 from routerctl.costs import Pricer
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import load_eval_sets, scorer_at
+from routerctl.judge import self_judging
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
 from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders, utc_text
+from routerctl.run.asking import Job
+from routerctl.run.attempts import attempt_of
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
-from routerctl.run.evaluate import Evaluation, Job, Watcher, plan_jobs
-from routerctl.run.plan import make_header
-from routerctl.types import Candidate, ProviderSpec, RunHeader
+from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
+from routerctl.run.plan import judge_of, make_header
+from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
 
 STATE_FOLDER = ".routerctl"
 CACHE_FILE = "cache.sqlite"
@@ -39,9 +42,11 @@ class EvalOptions:
     ladder: str | None = None
     only: tuple[str, ...] = ()  # task classes; () = all
     candidates: tuple[str, ...] = ()  # of the ladder; () = all
+    ladder_rungs: tuple[str, ...] = ()  # a ladder that routerctl.yaml does not have; `ladder` is its name then
     full: bool = False
     max_cost_usd: Decimal | None = None
     use_cache: bool = True
+    max_age: timedelta | None = None  # a cached reply older than this is asked for anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +77,13 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     """
     project = load_project(root)
     eval_sets = load_eval_sets(root, options.only)
-    jobs = plan_jobs(eval_sets, {item.name: scorer_at(item, root) for item in eval_sets}, project.seed)
-    header = make_header(project, jobs, ladder=options.ladder, full=options.full, moment=now())
+    judges = {item.name: judge for item in eval_sets if (judge := judge_of(project, item))}
+    scorers = {item.name: scorer_at(item, root) for item in eval_sets}
+    jobs = plan_jobs(eval_sets, scorers, project.seed, judges)
+    header = make_header(
+        project, jobs, ladder=options.ladder, rungs=options.ladder_rungs, full=options.full, moment=now()
+    )
+    header = replace(header, classes=_with_attempts(root, jobs, header))
     for name in options.candidates:
         if name not in header.ladder:
             known = nearest(name, header.ladder)
@@ -83,9 +93,30 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     return Planned(project=project, header=header, jobs=jobs, rungs=rungs, options=options)
 
 
-def estimate_run(planned: Planned) -> list[Estimate]:
+def warnings_of(planned: Planned) -> list[str]:
+    """Say what a user should know of a run before it starts: candidates that judge themselves, attempts."""
+    found = []
+    rungs = [planned.header.candidates[name] for name in planned.rungs]
+    for job in planned.jobs:
+        selves = self_judging(rungs, job.judge) if job.judge else ()
+        if selves:
+            found.append(f"{job.eval_set.name}: {', '.join(selves)} would be judged by the same model")
+        attempt = planned.header.classes[job.eval_set.name].attempt
+        if attempt > 1 or job.eval_set.grows:
+            found.append(
+                f"{job.eval_set.name}: attempt {attempt} on a growing set: alpha is divided by {2**attempt}"
+            )
+    return found
+
+
+def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
+    classes = {job.eval_set.name: (job, header.classes[job.eval_set.name]) for job in jobs}
+    return {name: replace(one, attempt=attempt_of(root, job, one)) for name, (job, one) in classes.items()}
+
+
+def estimate_run(planned: Planned, now: Callable[[], datetime]) -> list[Estimate]:
     """Estimate each class x candidate of a planned run."""
-    with _cache(planned) as cache:
+    with _cache(planned, now()) as cache:
         estimator = Estimator(planned.header, cache=cache, latencies_s=_latencies(planned.project.root, planned.rungs))
         return [estimator.estimate(job, name) for job in planned.jobs for name in planned.rungs]
 
@@ -105,11 +136,13 @@ def _latencies(root: Path, rungs: Sequence[str]) -> dict[str, float]:
 
 
 @contextmanager
-def _cache(planned: Planned) -> Iterator[ReplyCache | None]:
-    if not planned.options.use_cache:
+def _cache(planned: Planned, moment: datetime) -> Iterator[ReplyCache | None]:
+    options = planned.options
+    if not options.use_cache:
         yield None
         return
-    with ReplyCache(planned.project.root / STATE_FOLDER / CACHE_FILE) as cache:
+    not_before = "" if options.max_age is None else utc_text(moment - options.max_age)
+    with ReplyCache(planned.project.root / STATE_FOLDER / CACHE_FILE, not_before=not_before) as cache:
         yield cache
 
 
@@ -122,8 +155,9 @@ async def run_eval(
     now: Callable[[], datetime],
     ready: dict[str, Provider] | None = None,
     on_stop: Callable[[], None] = lambda: None,
+    work: Callable[[Evaluation], Awaitable[None]] | None = None,
 ) -> Finished:
-    """Run what was planned and write it down.
+    """Run what was planned and write it down; `work`: what to ask instead of climbing the ladders.
 
     The first Ctrl-C stops further calls and waits for those in flight (`on_stop` is told); the second ends at once.
     Raises: ProviderError, BudgetSpent, InputError; whatever was paid for is in the cache and the results then, too.
@@ -135,7 +169,8 @@ async def run_eval(
     def pricer_for(spec: ProviderSpec, model: str) -> Pricer:
         return by_model[spec.name, model]
 
-    with _cache(planned) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
+    with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
+        spending.lost_calls = cache.take_lost() if cache else 0
         async with Wire(header.providers.values(), outside, pricer_for, ready=ready) as wire:
 
             def caller_for(candidate: Candidate) -> Caller:
@@ -153,7 +188,7 @@ async def run_eval(
                 header, caller_for=caller_for, keep=writer.append, watcher=watcher, rungs=planned.rungs
             )
             with _stop_on_interrupt(evaluation, on_stop):
-                await evaluation.run(planned.jobs)
+                await (work(evaluation) if work else evaluation.run(planned.jobs))
         finished = replace(header, finished=not evaluation.stopped)
         writer.write_header(finished)
         return Finished(header=finished, folder=writer.folder, spending=spending, interrupted=evaluation.stopped)

@@ -19,7 +19,7 @@ from routerctl.types import Json, Score, ScorerSpec
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["Params", "Scorer", "Unscorable", "extract", "get_scorer", "score_reply", "scorer_names"]
+__all__ = ["MAX_CHARS", "Params", "Scorer", "Unscorable", "extract", "get_scorer", "score_reply", "scorer_names"]
 
 ENTRY_POINT_GROUP = "routerctl.scorers"
 _EXPLANATION_CHARS = 500
@@ -29,6 +29,7 @@ _BUILT_IN = {
     "exact": "text:EXACT",
     "json_fields": "json_fields:JSON_FIELDS",
     "json_schema": "json_schema:JSON_SCHEMA",
+    "judge": "judge:JUDGE",
     "number": "number:NUMBER",
     "python": "python_code:PYTHON",
     "regex": "text:REGEX",
@@ -83,8 +84,11 @@ def extract(spec: ScorerSpec, text: str) -> str | None:
 def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
     """Score one reply; a reply without an answer scores 0. It blocks while it computes (sql and python: seconds).
 
-    Raises: Unscorable where the scorer cannot decide; InputError for an unknown scorer.
+    Raises: Unscorable where the scorer cannot decide; InputError for an unknown scorer, and for a judge: that takes a
+    call (`routerctl.judge`), and to count each case as unscored would hide that none was made.
     """
+    if spec.name == "judge":
+        raise InputError("scorer judge asks a model: it cannot score a reply by itself")
     found = extract(spec, text)
     if found is None:
         too_long = len(text) > MAX_CHARS

@@ -1,12 +1,14 @@
 """Turns counts and values of cases into error probabilities, lines to stop at, intervals and set sizes.
 
-`sequential`: the exact test of 0/1 cases; `anytime`: evidence and intervals that hold at any stopping time; `clusters`:
-dependent cases; `paired`: before against after; `sizes`: how many cases. Place: arithmetic, below selection, which
-feeds real results in. It knows numbers only: no case, no candidate, no verdict, no money.
+`sequential`: the exact test of 0/1 cases; `betting`: the test of other values in [0, 1], weighted or not; `anytime`:
+evidence and intervals that hold at any stopping time; `clusters`: dependent cases; `paired`: before against after;
+`sizes`: how many cases. Place: arithmetic, below selection, which feeds real results in. It knows numbers only: no
+case, no candidate, no verdict, no money.
 """
 
 from routerctl.statistics.anytime import anytime_interval, below_line, log_evidence_below
-from routerctl.statistics.clusters import korn_graubard_lower
+from routerctl.statistics.betting import Bets, betting_decidable, betting_interval
+from routerctl.statistics.clusters import design_effect, independent_need, korn_graubard_lower
 from routerctl.statistics.paired import mcnemar_midp
 from routerctl.statistics.sequential import (
     FUTILITY,
@@ -17,16 +19,23 @@ from routerctl.statistics.sequential import (
     plan,
     point_plan,
 )
-from routerctl.statistics.sizes import least_cases, needed_cases
+from routerctl.statistics.sizes import betting_least_cases, betting_needed_cases, least_cases, needed_cases
 from routerctl.statistics.tails import ENOUGH
 
 __all__ = [
     "ENOUGH",
     "FUTILITY",
     "POWER",
+    "Bets",
     "Plan",
     "anytime_interval",
     "below_line",
+    "betting_decidable",
+    "betting_interval",
+    "betting_least_cases",
+    "betting_needed_cases",
+    "design_effect",
+    "independent_need",
     "korn_graubard_lower",
     "least_cases",
     "log_evidence_below",

@@ -1,0 +1,27 @@
+"""Two routing tables -> what differs between them, class by class, in words and in money.
+
+`comparing` and `general` find the differences, `money` adds up what the same requests cost under both tables,
+`sentences` says it.
+Place: beside the build, where the evaluation line ends; pure, it knows tables and neither files nor git nor a terminal.
+"""
+
+from routerctl.changes.comparing import Change, TableChanges, changes, compare
+from routerctl.changes.differences import Difference
+from routerctl.changes.money import Bill, bill
+from routerctl.changes.sentences import bill_words, counts_words, headline
+from routerctl.changes.showing import pin_words, verdict_words
+
+__all__ = [
+    "Bill",
+    "Change",
+    "Difference",
+    "TableChanges",
+    "bill",
+    "bill_words",
+    "changes",
+    "compare",
+    "counts_words",
+    "headline",
+    "pin_words",
+    "verdict_words",
+]

@@ -1,0 +1,131 @@
+"""One part of a table -> the words a reviewer reads for it: a pin, a price, a score, a prompt cut to where it differs.
+
+Place: under the comparison; knows nothing of before and after but `leaf_pair`. What it gives is not yet safe to print:
+descriptions and prompts are as foreign as the tables they stand in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from routerctl.codec import encode, json_text
+from routerctl.types import Candidate, Evidence, Price, Route
+from routerctl.words import percent, seconds, spread, usd
+
+NONE = "none"
+_WIDTH = 72  # characters shown of a long text
+_CONTEXT = 24  # of these, before the first that differs
+
+
+def flat(value: Any, path: str = "") -> dict[str, Any]:
+    """Lay nested mappings out on one level (`sampling temperature`); lists and empty mappings stay whole."""
+    if isinstance(value, Mapping) and value:
+        parts = [flat(item, f"{path} {key}".strip()) for key, item in value.items()]
+        return {key: item for part in parts for key, item in part.items()}
+    return {path: value}
+
+
+def leaf_pair(old: Any, new: Any) -> tuple[str, str] | None:
+    """Show two values where they differ, None where they are the same; `1` is not `1.0` in a file, nor `true`."""
+    if json_text(old) == json_text(new):
+        return None
+    before, after = _leaf(old), _leaf(new)
+    if before == after:  # a text "none" and no text
+        before, after = json_text(old), json_text(new)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
+    start = max(0, sum(1 for _ in same) - _CONTEXT)
+    if max(len(before), len(after)) <= _WIDTH:
+        start = 0
+    return _cut(before, start), _cut(after, start)
+
+
+def _leaf(value: Any) -> str:
+    """Show a text as it is where that shows all of it, else as JSON, in which line breaks are visible."""
+    if value is None:
+        return NONE
+    plain = isinstance(value, str) and value and value == " ".join(value.split())
+    return str(value) if plain else json_text(value)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _WIDTH
+    return ("\u2026" if start else "") + text[start:end] + ("\u2026" if len(text) > end else "")
+
+
+def settings_words(value: Any) -> str:
+    """List what an entry says beyond defaults: `provider far, model m-1, effort low`."""
+    if value is None:
+        return NONE
+    return ", ".join(f"{key} {_cut(_leaf(item), 0)}" for key, item in flat(encode(value)).items() if key != "name")
+
+
+def pin_words(name: str, candidate: Candidate | None) -> str:
+    """Name a candidate with its pin, as in `haiku (claude-haiku-5-5, effort low)`."""
+    if candidate is None:
+        return f"{name} (no such candidate)"
+    strategy = candidate.strategy.name.replace("_", " ")
+    if candidate.strategy.samples > 1:
+        strategy += f" \u00d7 {candidate.strategy.samples}"
+    said = [
+        candidate.model,
+        f"effort {candidate.effort}" if candidate.effort else "",
+        strategy if candidate.strategy.name != "single_shot" else "",
+        candidate.region or "",
+    ]
+    return f"{name} ({', '.join(part for part in said if part)})"
+
+
+def price_words(price: Price | None) -> str:
+    """Name a price with its date and source."""
+    if price is None:
+        return NONE
+    if price.usd_per_hour is not None:
+        amounts = f"{usd(price.usd_per_hour)} an hour"
+    else:
+        kinds = {
+            "input": price.input_mtok_usd,
+            "output": price.output_mtok_usd,
+            "cache read": price.cache_read_mtok_usd,
+            "cache write": price.cache_write_mtok_usd,
+        }
+        known = ", ".join(f"{kind} {usd(amount)}" for kind, amount in kinds.items() if amount is not None)
+        amounts = f"{known or 'nothing'} per million tokens"
+    return f"{amounts} ({price.date}, {price.source})"
+
+
+def verdict_words(route: Route, chosen: Evidence | None) -> str:
+    """Say what the rule says of the chosen candidate, on whose word, and whether it serves without having passed."""
+    if chosen is None:
+        said = "not run"
+    else:
+        trust = chosen.judgement.trust
+        said = chosen.judgement.verdict.value + ("" if trust == "scorer" else f" ({trust})")
+    return said if route.passing else f"{said}, nothing passed"
+
+
+def score_words(one: Evidence | None) -> str:
+    """Give a score with its interval and the cases behind it."""
+    if one is None or one.judgement.score is None:
+        return "no case run"
+    judgement = one.judgement
+    kind = "" if judgement.mean is None else "mean "
+    counted = f"{judgement.passes} of {judgement.cases} cases"
+    return f"{kind}{percent(one.judgement.score or 0.0)} ({spread(judgement.interval)}, {counted})"
+
+
+def usd_words(cost: Decimal | None, times: float) -> str:
+    """Give a cost that many times over; `none` where it was not measured."""
+    return NONE if cost is None else usd(cost * Decimal(repr(times)))
+
+
+def seconds_words(latency_s: float | None) -> str:
+    """Give a latency; `none` where it was not measured."""
+    return NONE if latency_s is None else seconds(latency_s)
+
+
+def number_words(value: float | None) -> str:
+    """Give a plain number; `none` where it was not measured."""
+    return NONE if value is None else f"{value:g}"

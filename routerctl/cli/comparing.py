@@ -1,0 +1,71 @@
+"""What `routerctl eval --baseline` does: who serves is asked again, and it is told whether that got worse."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import typer
+
+from routerctl.cli.evaluating import Work, ask, now
+from routerctl.cli.publishing import publish
+from routerctl.codec import json_default
+from routerctl.console import RunView, clean, say
+from routerctl.errors import GateError
+from routerctl.gate import to_json
+from routerctl.regression import Regression, regression_words
+from routerctl.results import read_run
+from routerctl.run.baseline import Comparison, against, load_baseline
+from routerctl.run.session import EvalOptions, Finished, plan_run
+from routerctl.words import usd
+
+
+def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, as_json: bool) -> None:
+    """Ask who serves in the baseline again on the same cases, print what changed, and raise the alarm.
+
+    Raises: GateError where it got worse; InputError; whatever ends a run early.
+    """
+    root = Path.cwd()
+    baseline = load_baseline(root, wanted)
+    planned, left_out = against(plan_run(root, options, now), baseline)
+    if left_out:
+        say(f"left out, not measured on both sides: {', '.join(left_out)}")
+    found: list[Comparison] = []
+
+    def work(view: RunView) -> Work:
+        comparison = Comparison(planned, baseline, view, epochs=epochs, alpha=alpha, screened=not options.full)
+        found.append(comparison)
+        return comparison, comparison.work
+
+    finished = ask(planned, work)
+    regression = found[0].regression
+    if regression is None:
+        raise KeyboardInterrupt
+    days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
+    _print(finished, regression, days, as_json=as_json)
+    publish(None, regression, read_run(finished.folder), junit=junit, strict=False, baseline_days=days)
+    if regression.alarm:
+        worse = [one.task_class for one in regression.classes if one.alarm]
+        raise GateError(f"worse than {wanted}: {', '.join(worse) or 'all classes together'}")
+
+
+def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:
+    spending = finished.spending
+    if as_json:
+        paid = {
+            "paid_usd": spending.spent_usd,
+            "paid_calls": spending.paid_calls,
+            "cached_calls": spending.cached_calls,
+        }
+        answer = {"run_id": finished.header.run_id, **paid, **to_json(regression)}
+        typer.echo(json.dumps(answer, default=json_default))
+    else:
+        for sentence in regression_words(regression, baseline_days=days):
+            typer.echo(clean(sentence))
+    if not spending.paid_calls:
+        say("every reply came from the cache: prompts and scorers are compared, not the provider (--max-age 0)")
+    say(
+        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
+        f"run {finished.header.run_id}"
+    )

@@ -1,0 +1,90 @@
+"""`routerctl import`: other runners' outcomes -> a run with evidence, without a call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Result files, or folders of Inspect's or lm-eval's.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="auto, inspect, promptfoo, lm-eval, openai-evals or table.")
+    ] = "auto",
+    task_class: Annotated[
+        str | None, typer.Option("--class", help="The task class of everything in the files; else as they name it.")
+    ] = None,
+    class_column: Annotated[str | None, typer.Option(help="Column or field that names the task class.")] = None,
+    case_column: Annotated[str | None, typer.Option(help="Column or field that tells cases apart.")] = None,
+    model_column: Annotated[str | None, typer.Option(help="Column that names the model.")] = None,
+    score_column: Annotated[
+        str | None, typer.Option(help="Column of the score; also which scorer, metric or named score.")
+    ] = None,
+    cost_column: Annotated[str | None, typer.Option(help="Column of the reply's cost in USD.")] = None,
+    latency_column: Annotated[str | None, typer.Option(help="Column of seconds; milliseconds if named ..._ms.")] = None,
+    cluster_column: Annotated[
+        str | None, typer.Option(help="Column or field of what makes cases alike: a document, a customer.")
+    ] = None,
+    bar: Annotated[float, typer.Option(help="Least pass rate or mean score, above 0 and up to 1.")] = 0.8,
+    pass_at: Annotated[float | None, typer.Option(help="A case passes at this score; 1 if left out.")] = None,
+    mean_score: Annotated[
+        bool, typer.Option("--mean-score", help="Compare the mean score with the bar, not the pass rate.")
+    ] = False,
+    cost: Annotated[list[str] | None, typer.Option(help="MODEL=USD: what a case costs.")] = None,
+    price: Annotated[list[str] | None, typer.Option(help="MODEL=INPUT,OUTPUT: USD per million tokens.")] = None,
+    latency: Annotated[list[str] | None, typer.Option(help="MODEL=SECONDS: how long a reply takes.")] = None,
+    order: Annotated[
+        str | None, typer.Option(help="MODEL,MODEL,...: the ladder, cheapest first; other models are left out.")
+    ] = None,
+    as_: Annotated[
+        list[str] | None, typer.Option("--as", help="MODEL=CANDIDATE: which candidate of routerctl.yaml a model is.")
+    ] = None,
+    ladder: Annotated[
+        str | None, typer.Option(help="The project's ladder to import onto; its default if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was imported as JSON.")] = False,
+) -> None:
+    """Make a run of outcomes that another runner has recorded; build-table then uses it as its own.
+
+    Reads logs of Inspect, promptfoo, lm-evaluation-harness and OpenAI evals, and tables (CSV, JSON, Parquet): long, a
+    row a case and model, or wide, a column a model. Failed calls count as not passed; repeats become epochs.
+
+    [bold]Examples[/bold]
+
+        routerctl import logs/2026-11-24T04-31-26_addition.eval --bar 0.9
+
+        routerctl import results.json --class-column topic --price openai:chat:small=0.25,2
+
+        routerctl import outcomes.csv.gz --cost small=0.00024 --cost large=0.0247
+    """
+    from routerctl.cli import importing
+    from routerctl.importers.base import Columns
+
+    importing.import_files(
+        importing.ImportOptions(
+            files=tuple(files),
+            format=format_,
+            task_class=task_class,
+            columns=Columns(
+                task_class=class_column,
+                case=case_column,
+                model=model_column,
+                score=score_column,
+                cost=cost_column,
+                latency=latency_column,
+                cluster=cluster_column,
+            ),
+            bar=bar,
+            pass_at=pass_at,
+            mean_score=mean_score,
+            cost=tuple(cost or ()),
+            price=tuple(price or ()),
+            latency=tuple(latency or ()),
+            order=order,
+            same=tuple(as_ or ()),
+            ladder=ladder,
+        ),
+        as_json=as_json,
+    )

@@ -1,0 +1,240 @@
+"""What `routerctl import` does once its options are read: read, price, line up, arrange, write, print."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from routerctl.cli.lining import line_up, project_here, told
+from routerctl.codec import json_default
+from routerctl.console import print_table, say
+from routerctl.errors import InputError
+from routerctl.evalsets import EVALS_FOLDER
+from routerctl.importers import read_outcomes
+from routerctl.importers.arranging import Arranged, arrange
+from routerctl.importers.base import Columns, Reading
+from routerctl.importers.costing import Costed, cost
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.project import Project
+from routerctl.results import REPORTS_FOLDER, RunWriter
+from routerctl.types import Result, Run, Status, StopReason
+from routerctl.words import percent, plural, usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """What the command line says."""
+
+    files: tuple[Path, ...]
+    format: str
+    task_class: str | None
+    columns: Columns
+    bar: float
+    pass_at: float | None
+    mean_score: bool
+    cost: tuple[str, ...]
+    price: tuple[str, ...]
+    latency: tuple[str, ...]
+    order: str | None
+    same: tuple[str, ...]  # --as
+    ladder: str | None
+
+
+def import_files(options: ImportOptions, *, as_json: bool) -> None:
+    """Write the run that the files hold and print a line a class and candidate.
+
+    Raises: InputError, before anything is written.
+    """
+    _check(options)
+    root, moment = Path.cwd(), datetime.now(UTC)
+    project = project_here(root)
+    readings = read_outcomes(options.files, options.format, options.columns)
+    _say_what_was_read(readings)
+    models = _models(readings, options.order)
+    costed = cost(
+        [_of_models(reading, models) for reading in readings],
+        told(models, options.cost, options.price, options.latency, project, options.same, moment.date()),
+        moment.date(),
+    )
+    classes = arrange(costed.readings, options.task_class)
+    lineup = line_up(
+        models,
+        costed,
+        project,
+        root,
+        ladder=options.ladder,
+        ordered=options.order is not None,
+        same=options.same,
+        on=moment.date(),
+    )
+    run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
+    with RunWriter(root / REPORTS_FOLDER, run.header) as writer:
+        for result in run.results:
+            writer.append(result)
+    _say_what_was_made(classes, costed, lineup, run, options)
+    _print(run, as_json=as_json)
+
+
+def _check(options: ImportOptions) -> None:
+    if not 0 < options.bar <= 1:
+        raise InputError(f"--bar: expected a number above 0 and up to 1, got {options.bar:g}")
+    if options.pass_at is not None and not 0 < options.pass_at <= 1:
+        raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
+    if options.task_class and options.columns.task_class:
+        raise InputError("--class and --class-column exclude each other")
+
+
+def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
+    """Name the models in the order in which the files do, or in the one asked for.
+
+    Raises: InputError for a name that no file has.
+    """
+    from routerctl.cli.lining import known_model
+
+    found = tuple(dict.fromkeys(record.model for reading in readings for record in reading.records))
+    if order is None:
+        return found
+    asked = tuple(known_model(name.strip(), found, "--order") for name in order.split(","))
+    if len(set(asked)) < len(asked):
+        raise InputError("--order: a model is named twice")
+    left = [name for name in found if name not in asked]
+    if left:
+        say(f"left out, not in --order: {', '.join(left)}")
+    return asked
+
+
+def _of_models(reading: Reading, models: Sequence[str]) -> Reading:
+    return replace(reading, records=tuple(record for record in reading.records if record.model in models))
+
+
+def _policy(options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged]) -> Policy:
+    """Judge as the project does; where there is none, by its defaults."""
+    names = {item.task_class for item in classes} | {path.stem for path in (root / EVALS_FOLDER).glob("*.yaml")}
+    return Policy(
+        bar=options.bar,
+        pass_at=1.0 if options.pass_at is None else options.pass_at,
+        measure="mean_score" if options.mean_score else "pass_rate",
+        mode=project.mode if project else "proven",
+        risk=project.risk_per_class(len(names)) if project else 0.05,
+        margin=project.margin if project else 0.03,
+        seed=project.seed if project else 0,
+        top_rung=project.top_rung if project else "report",
+    )
+
+
+# --- on stderr --------------------------------------------------------------------------------------------------------
+
+
+def _say_what_was_read(readings: Sequence[Reading]) -> None:
+    for reading in readings:
+        statuses = Counter(record.status for record in reading.records)
+        say(f"{reading.file}: {reading.format}, {plural(len(reading.records), 'reply', 'replies')}")
+        if statuses[Status.FAILED]:
+            failed = plural(
+                statuses[Status.FAILED], "row with an error is a failed call", "rows with errors are failed calls"
+            )
+            say(f"  {failed}: not passed, and not wrong either")
+        if statuses[Status.UNSCORED]:
+            say(
+                f"  {plural(statuses[Status.UNSCORED], 'row', 'rows')} without a score: unscored, counted as not passed"
+            )
+        for note in reading.notes:
+            say(f"  {note}")
+
+
+def _say_what_was_made(
+    classes: Sequence[Arranged], costed: Costed, lineup: Lineup, run: Run, options: ImportOptions
+) -> None:
+    for item in classes:
+        for note in item.notes:
+            say(note)
+    between = sum(result.score is not None and 0 < result.score < 1 for result in run.results)
+    if between and options.pass_at is None and not options.mean_score:
+        say(f"{plural(between, 'score')} between 0 and 1 count as not passed; --pass-at or --mean-score changes that")
+    for line in _missing(costed):
+        say(line)
+    if lineup.ladder_name == IMPORTED:
+        order = "as the files name them" if costed.missing and not options.order else "cheapest first"
+        say(f"ladder, {order}: {', '.join(lineup.ladder)} (--order says otherwise)")
+    say(f"run {run.header.run_id}: {REPORTS_FOLDER}/{run.header.run_id}; `routerctl build-table` makes the table")
+
+
+def _missing(costed: Costed) -> Iterator[str]:
+    """Say whose cost is not known and which flag gives it."""
+    for model in costed.missing:
+        flag = f"--cost {model}=USD (a case)"
+        if model in costed.tokens:
+            flag += f" or --price {model}=INPUT,OUTPUT (USD per million tokens)"
+        yield f"the cost of {model} is not known: {flag}"
+    if costed.missing:
+        yield "until every model's cost is known, all are left out and the ladder's order says what is cheapest"
+
+
+# --- on stdout --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """One class's outcomes of one candidate."""
+
+    task_class: str
+    candidate: str
+    results: tuple[Result, ...]
+
+
+def _print(run: Run, *, as_json: bool) -> None:
+    by_both: dict[tuple[str, str], list[Result]] = {}
+    for result in run.results:
+        by_both.setdefault((result.task_class, result.candidate), []).append(result)
+    counted = [_Counted(task_class=key[0], candidate=key[1], results=tuple(rows)) for key, rows in by_both.items()]
+    if as_json:
+        content = {
+            "run_id": run.header.run_id,
+            "imported": list(run.header.imported),
+            "ladder": list(run.header.ladder),
+            "outcomes": [_as_json(item, run) for item in counted],
+        }
+        typer.echo(json.dumps(content, default=json_default))
+        return
+    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", "cost/1000")
+    print_table(columns, [_row(item, run) for item in counted], right=columns[2:])
+
+
+def _as_json(item: _Counted, run: Run) -> dict[str, object]:
+    header, rows = run.header.classes[item.task_class], item.results
+    return {
+        "class": item.task_class,
+        "candidate": item.candidate,
+        "cases": header.n,
+        "epochs": header.epochs,
+        "replies": len(rows),
+        "passed": sum(row.passed for row in rows),
+        "mean_score": sum(row.score or 0.0 for row in rows) / len(rows),
+        "failed": sum(row.status is Status.FAILED for row in rows),
+        "unscored": sum(row.status is Status.UNSCORED for row in rows),
+        "refused": sum(row.stop_reason is StopReason.REFUSAL for row in rows),
+        "cost_usd": sum(row.cost_usd for row in rows),
+    }
+
+
+def _row(item: _Counted, run: Run) -> list[str]:
+    found = _as_json(item, run)
+    replies, passed = len(item.results), sum(row.passed for row in item.results)
+    mean = run.header.classes[item.task_class].measure == "mean_score"
+    total_usd = sum(row.cost_usd for row in item.results)
+    return [
+        item.task_class,
+        item.candidate,
+        str(found["cases"]),
+        str(found["epochs"]),
+        str(passed),
+        percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
+        str(found["failed"]),
+        usd(1000 * total_usd / replies) if total_usd else "not known",
+    ]

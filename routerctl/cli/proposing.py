@@ -1,0 +1,220 @@
+"""What `routerctl build-table --propose` does: a candidate beside the pinned ones -> a proposed table and its diff.
+
+The run is one like any other but for its ladder, which has a name of its own: neither `check` nor a later
+`build-table` takes it for evidence of a ladder of routerctl.yaml. Nothing is put in force here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from routerctl.build import build_table
+from routerctl.changes import TableChanges, compare
+from routerctl.cli import showing
+from routerctl.cli.evaluating import ask, now
+from routerctl.cli.placing import Place, place
+from routerctl.codec import json_default
+from routerctl.console import clean, print_estimates, say
+from routerctl.errors import InputError, nearest
+from routerctl.evalsets import EVALS_FOLDER, eval_set_files
+from routerctl.project import load_project
+from routerctl.report import render_report
+from routerctl.results import read_run, write_atomically
+from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
+from routerctl.table import TABLE_FILE, load_table, table_text
+from routerctl.types import Run, Table
+from routerctl.words import as_written, odds, plural, usd
+from routerctl.worth import evidence_for
+
+PROPOSED_FILE = "routes.proposed.yaml"
+
+
+def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, as_json: bool) -> None:
+    """Evaluate a candidate beside those of routes.yaml, write the table that would follow, and print the difference.
+
+    Raises: InputError; whatever ends a run early.
+    """
+    root = Path.cwd()
+    present = load_table(root / TABLE_FILE)
+    _check_sets(root, present)
+    placed = place(candidate, load_project(root), present, after=after, today=now().date())
+    options = EvalOptions(
+        ladder=f"{present.ladder_name}+{candidate}",
+        ladder_rungs=placed.rungs,
+        only=tuple(present.routes),
+        max_cost_usd=max_cost_usd,
+    )
+    planned = plan_run(root, options, now)
+    _announce(planned, placed, present)
+    evidence, finished = _evaluated(planned)
+    table = _table(evidence, present)
+    write_atomically(finished.folder / PROPOSED_FILE, _first_line(candidate) + table_text(table))
+    write_atomically(finished.folder / "report.html", render_report(table, [evidence], present))
+    _print(compare(present, table), placed, finished, as_json=as_json)
+
+
+def _check_sets(root: Path, present: Table) -> None:
+    files = eval_set_files(root)
+    for name in present.routes:
+        if name not in files:
+            problem = f"class {name!r} of {TABLE_FILE} has no eval set any more{nearest(name, files)}"
+            raise InputError(f"{problem}; put it back, or run `routerctl build-table` first", file=f"{EVALS_FOLDER}/")
+    new = [name for name in files if name not in present.routes]
+    if new:
+        say(f"note: left out, since {TABLE_FILE} does not have them yet: {', '.join(new)}")
+
+
+def _first_line(candidate: str) -> str:
+    return f"# A proposal with {candidate}, not in force: compare it by `routerctl diff {TABLE_FILE} <this file>`.\n"
+
+
+# --- the run ----------------------------------------------------------------------------------------------------------
+
+
+def _announce(planned: Planned, placed: Place, present: Table) -> None:
+    """Say what will be asked, and what it may cost, before the first call; all of it on stderr."""
+    header = planned.header
+    say(f"run {header.run_id}: {placed.candidate} beside {TABLE_FILE}: ladder {', '.join(header.ladder)}")
+    say(f"its place: {placed.why}")
+    moved = [name for name, one in header.classes.items() if one.digest != present.routes[name].eval_set_digest]
+    if moved:
+        say(f"note: other cases than {TABLE_FILE} rests on, so that differs too: {', '.join(moved)}")
+    with redirect_stdout(sys.stderr):
+        print_estimates(estimate_run(planned, now))
+    say("calls: least (no miss) - most (every case); tokens, dollars, minutes: at most; cached replies are free")
+
+
+def _evaluated(planned: Planned) -> tuple[Run, Finished]:
+    """Run it and read it back.
+
+    Raises: KeyboardInterrupt where the user stopped it: half a run proposes nothing.
+    """
+    finished = ask(planned)
+    if finished.interrupted:
+        say("nothing is proposed; what was paid for is in the cache, running again goes on from there")
+        raise KeyboardInterrupt
+    return read_run(finished.folder), finished
+
+
+def _table(evidence: Run, present: Table) -> Table:
+    """Build the table of this run alone under the present rules: only the candidate is new."""
+    classes = evidence.header.classes
+    return build_table(
+        dict.fromkeys(classes, evidence),
+        rules=present.rules,
+        default_class=present.default_class,
+        previous=present,
+        stakes={name: one.stakes for name, one in classes.items()},
+    )
+
+
+# --- what is said of it -----------------------------------------------------------------------------------------------
+
+
+def _print(found: TableChanges, placed: Place, finished: Finished, *, as_json: bool) -> None:
+    folder = finished.folder.relative_to(Path.cwd())
+    names, edited = (TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), (False, False)
+    notes = [*_notes(found, placed), _next_step(found, placed)]
+    if as_json:
+        proposal = {"proposal": _values(found, placed, finished, notes)}
+        typer.echo(json.dumps(proposal | showing.values(found, names, edited), default=json_default))
+    else:
+        typer.echo(showing.text(found, names, edited))
+        typer.echo(f"\n{clean(_verdict(found, placed))}")
+        for note in notes:
+            say(note)
+    spending = finished.spending
+    say(
+        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
+        f"{TABLE_FILE} is as it was; proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
+    )
+
+
+def _choosing(found: TableChanges) -> list[str]:
+    return [one.task_class for one in found.classes if one.chooses]
+
+
+def _taking(found: TableChanges, candidate: str) -> list[str]:
+    return [name for name, route in found.after.routes.items() if route.chosen == candidate and route.passing]
+
+
+def _not_run(found: TableChanges, candidate: str) -> list[str]:
+    return [name for name, route in found.after.routes.items() if evidence_for(route, candidate) is None]
+
+
+def _verdict(found: TableChanges, placed: Place) -> str:
+    """Say whether any class would choose otherwise."""
+    changed = _choosing(found)
+    if not changed:
+        return f"With {placed.candidate} on the ladder no class would choose otherwise."
+    classes = plural(len(found.classes), "class", "classes")
+    return (
+        f"With {placed.candidate} on the ladder {len(changed)} of {classes} would choose otherwise: {_list(changed)}."
+    )
+
+
+def _notes(found: TableChanges, placed: Place) -> list[str]:
+    """Say what a reader of the difference must know: who was not asked, and what one candidate more costs in proof."""
+    name, notes = placed.candidate, []
+    if not_run := _not_run(found, name):
+        notes.append(f"{name} was not run on {_list(not_run)}: a rung before it passes there, or it is not tested")
+    flagged = [one for one, route in found.after.routes.items() if route.chosen == name and not route.passing]
+    if flagged:
+        notes.append(
+            f"{name} would serve {_list(flagged)} without having passed: nothing passes, and it is the top rung"
+        )
+    others = [one for one in _choosing(found) if found.after.routes[one].chosen != name]
+    if others:
+        notes.append(f"{_list(others)}: other by the stricter proof or by new cases, not by {name}")
+    before, after = (_alphas(table) for table in (found.before, found.after))
+    if before and after:
+        notes.append(
+            f"one candidate more makes each proof stricter: error probability {odds(after)} each, {odds(before)} today "
+            f"(the risk of {as_written(found.after.risk)} per class is divided by {len(placed.rungs)} candidates)"
+        )
+    return notes
+
+
+def _alphas(table: Table) -> float | None:
+    """Give the largest share of the risk that a candidate of the table was tested at."""
+    return max((one.judgement.alpha for route in table.routes.values() for one in route.evidence), default=None)
+
+
+def _next_step(found: TableChanges, placed: Place) -> str:
+    where, ladder = f"after {placed.before}" if placed.before else "first", found.before.ladder_name
+    return (
+        f"to accept it: put {placed.candidate} {where} on ladder {ladder} in routerctl.yaml, then `routerctl eval "
+        f"--ladder {ladder}` and `routerctl build-table --ladder {ladder}`; every reply is in the cache"
+    )
+
+
+def _values(found: TableChanges, placed: Place, finished: Finished, notes: Sequence[str]) -> dict[str, Any]:
+    folder = finished.folder.relative_to(Path.cwd())
+    return {
+        "candidate": placed.candidate,
+        "ladder": list(placed.rungs),
+        "place": placed.why,
+        "changes": _choosing(found),
+        "chosen_for": _taking(found, placed.candidate),
+        "not_run": _not_run(found, placed.candidate),
+        "words": clean(_verdict(found, placed)),
+        "notes": list(notes),
+        "run_id": finished.header.run_id,
+        "file": f"{folder}/{PROPOSED_FILE}",
+        "report": f"{folder}/report.html",
+        "paid_usd": finished.spending.spent_usd,
+        "paid_calls": finished.spending.paid_calls,
+        "cached_calls": finished.spending.cached_calls,
+    }
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)

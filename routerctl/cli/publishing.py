@@ -1,0 +1,39 @@
+"""What CI sees of a table and a comparison: JUnit XML where it is asked for, and GitHub's summary and annotations."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from routerctl.evalsets import EVALS_FOLDER
+from routerctl.gate import annotation_lines, junit_xml, latencies_of, step_summary
+from routerctl.regression import Regression
+from routerctl.results import write_atomically
+from routerctl.types import Run, Table
+
+
+def publish(
+    table: Table | None,
+    regression: Regression | None,
+    run: Run,
+    *,
+    junit: Path | None,
+    strict: bool,
+    baseline_days: float | None = None,
+) -> None:
+    """Write JUnit XML to `junit`; under GitHub Actions also the step summary and an annotation per failed check."""
+    if junit is not None:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        latencies_s = latencies_of(run.results)
+        created_at = run.header.created_at
+        text = junit_xml(table, regression, strict=strict, latencies_s=latencies_s, created_at=created_at)
+        write_atomically(junit, text)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(step_summary(table, regression, strict=strict, baseline_days=baseline_days))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in run.header.classes}
+        for line in annotation_lines(table, regression, files=files, strict=strict):
+            sys.stderr.write(line + "\n")  # stdout is the answer's; the runner reads both

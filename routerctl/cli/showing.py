@@ -1,0 +1,224 @@
+"""The differences of two tables -> text for a terminal, Markdown for a pull request, JSON for a program.
+
+Descriptions, prompts, model ids and whatever an edited table holds are foreign. Text goes through `visible` and
+`clean`. In Markdown every foreign text stands in a code span: there GitHub makes no link, no mention, no image and no
+HTML of it, which backslashes alone would not stop. Place: the last step of `routerctl diff`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from routerctl.changes import (
+    Bill,
+    Change,
+    Difference,
+    TableChanges,
+    bill,
+    bill_words,
+    counts_words,
+    headline,
+    pin_words,
+    verdict_words,
+)
+from routerctl.codec import json_default
+from routerctl.console import clean
+from routerctl.types import Route, Table
+from routerctl.words import NBSP, visible
+from routerctl.worth import THOUSAND, chosen_evidence
+
+Pair = tuple[str, str]  # before, after
+_COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+
+def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool]) -> str:
+    """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money."""
+    lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {counts_words(found)}"]
+    for change in _by_weight(found):
+        lines += ["", headline(change), *_rows(change.differences)]
+    if same := _unchanged(found):
+        lines += ["", f"unchanged: {', '.join(same)}"]
+    if again := _again(found):
+        lines += ["", "decided alike, measured again:", *(f"  {headline(one)}" for one in again)]
+    if found.general:
+        lines += ["", "the table:", *_rows(found.general)]
+    lines += ["", bill_words(bill(found.before, found.after))]
+    return "\n".join(_wrapped(clean(visible(line))) for line in lines)
+
+
+def _titled(name: str, table: Table) -> str:
+    return f"{name} (version {table.table_version})"
+
+
+def _by_weight(found: TableChanges) -> list[Change]:
+    """List the classes with another decision, those with another choice first."""
+    return sorted((one for one in found.classes if one.what), key=lambda one: not one.chooses)
+
+
+def _unchanged(found: TableChanges) -> list[str]:
+    return [one.task_class for one in found.classes if not one.what and not one.differences]
+
+
+def _again(found: TableChanges) -> list[Change]:
+    return [one for one in found.classes if not one.what and one.differences]
+
+
+def _rows(differences: tuple[Difference, ...]) -> Iterator[str]:
+    return (f"  {row.what}: {row.before} -> {row.after}" for row in differences)
+
+
+def _wrapped(line: str) -> str:
+    """Break a long line on a terminal only, so that a program finds each statement on one line."""
+    if not sys.stdout.isatty():
+        return line
+    width = max(40, shutil.get_terminal_size().columns)
+    indent = " " * (len(line) - len(line.lstrip()))
+    folded = textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent + "    ")
+    return "\n".join(folded)
+
+
+# --- Markdown ---------------------------------------------------------------------------------------------------------
+
+
+def markdown(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> str:
+    """Write the differences as a comment on a pull request: the sentences, and every row folded away."""
+    title = " -> ".join(
+        _titled(code(name), table) for name, table in zip(names, (found.before, found.after), strict=True)
+    )
+    lines = [f"### {title}", "", f"{counts_words(found)}. {bill_words(bill(found.before, found.after), code)}."]
+    lines += [
+        f"\n> **Warning:** {code(name)} does not match its digest: edited by hand or damaged."
+        for name, wrong in zip(names, edited, strict=True)
+        if wrong
+    ]
+    changed = _by_weight(found)
+    if changed:
+        lines += ["", *(f"- {headline(one, code)}" for one in changed)]
+    if same := _unchanged(found):
+        lines += ["", f"Unchanged: {', '.join(code(name) for name in same)}"]
+    if again := _again(found):
+        lines += ["", "Decided alike, measured again:", "", *(f"- {headline(one, code)}" for one in again)]
+    sections = [*((code(one.task_class), one.differences) for one in changed), ("The table", found.general)]
+    return _cut("\n".join(lines), list(_folded(sections)))
+
+
+def _folded(sections: list[tuple[str, tuple[Difference, ...]]]) -> Iterator[str]:
+    for title, rows in sections:
+        if rows:
+            listed = "\n".join(f"- {code(row.what)}: {code(row.before)} -> {code(row.after)}" for row in rows)
+            yield f"#### {title}\n\n{listed}"
+
+
+def _cut(head: str, parts: list[str]) -> str:
+    """Fold the parts behind one line, as many as a comment holds."""
+    if len(head) > _COMMENT:
+        return head[: head.rfind("\n", 0, _COMMENT)] + "\n\nToo much for a comment: run `routerctl diff`."
+    kept: list[str] = []
+    room = _COMMENT - len(head)
+    for part in parts:
+        room -= len(part) + 2
+        if room < 0:
+            kept.append(f"{len(parts) - len(kept)} more do not fit here: run `routerctl diff`.")
+            break
+        kept.append(part)
+    if not kept:
+        return head
+    return "\n\n".join([head, "<details><summary>All differences</summary>", *kept, "</details>"])
+
+
+def code(foreign: str) -> str:
+    """Put foreign text into a code span that it cannot end: the fence is longer than any run of backticks in it."""
+    shown = clean(visible(foreign)).strip() or "(empty)"
+    runs = [len(run) for run in "".join(one if one == "`" else " " for one in shown).split()]
+    fence = "`" * (max(runs, default=0) + 1)
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def as_json(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> str:
+    """Write the differences as one line of JSON."""
+    return json.dumps(values(found, names, edited), default=json_default)
+
+
+def values(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> dict[str, Any]:
+    """Give the differences as JSON has them; money is exact text, in USD."""
+    sides = zip(("before", "after"), names, (found.before, found.after), edited, strict=True)
+    return {
+        **{side: _side(name, table, wrong) for side, name, table, wrong in sides},
+        "differs": found.differs,
+        "table": [_difference(row) for row in found.general],
+        "classes": {one.task_class: _class(one, found) for one in found.classes},
+        "cost": _cost(bill(found.before, found.after)),
+    }
+
+
+def _side(name: str, table: Table, edited: bool) -> dict[str, Any]:
+    return {"name": name, "table_version": table.table_version, "digest": table.digest, "edited": edited}
+
+
+def _difference(row: Difference) -> dict[str, str]:
+    return {"what": row.what, "before": row.before.replace(NBSP, " "), "after": row.after.replace(NBSP, " ")}
+
+
+def _class(change: Change, found: TableChanges) -> dict[str, Any]:
+    return {
+        "what": list(change.what),
+        "other_choice": bool(change.what) and change.chooses,
+        "words": headline(change).replace(NBSP, " "),
+        "differences": [_difference(row) for row in change.differences],
+        "before": _route(change.before, found.before),
+        "after": _route(change.after, found.after),
+    }
+
+
+def _route(route: Route | None, table: Table) -> dict[str, Any] | None:
+    if route is None:
+        return None
+    one, volume = chosen_evidence(route), route.stakes.requests_per_month
+    accepted, request = (one.cost_per_accepted_usd, one.cost_per_case_usd) if one else (None, None)
+    return {
+        "chosen": route.chosen,
+        "pin": pin_words(route.chosen, table.candidates.get(route.chosen)),
+        "passing": route.passing,
+        "verdict": verdict_words(route, one),
+        "bar": route.bar,
+        "score": one.judgement.score if one else None,
+        "interval": list(one.judgement.interval) if one else None,
+        "per_1000_accepted_usd": None if accepted is None else THOUSAND * accepted,
+        "per_1000_requests_usd": None if request is None else THOUSAND * request,
+        "requests_per_month": volume,
+        "latency_p50_s": one.latency_p50_s if one else None,
+        "fallbacks": list(route.rungs[1:]),
+        "run_id": route.run_id,
+    }
+
+
+def _cost(found: Bill | None) -> Mapping[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "classes": list(found.classes),
+        "left_out": list(found.left_out),
+        "spread": "evenly" if found.requests_per_month is None else "by volume",
+        "before_per_1000_usd": THOUSAND * found.before_usd,
+        "after_per_1000_usd": THOUSAND * found.after_usd,
+        "requests_per_month": found.requests_per_month,
+    }
+
+
+WRITERS: Mapping[str, Callable[[TableChanges, Pair, tuple[bool, bool]], str]] = {
+    "text": text,
+    "markdown": markdown,
+    "json": as_json,
+}

@@ -1,0 +1,24 @@
+"""Turns a table and a comparison with a baseline into what a CI system shows: JUnit XML, a summary, annotations, JSON.
+
+`checks`: the outcome of each check, once for all formats; `junit`, `summary`, `annotations`, `values`: one format each.
+Place: beside the report, at the end of the evaluation line. It judges nothing, writes no file and knows no CI system's
+environment. Case ids, class and candidate names are hostile text: each format escapes them in its own way.
+"""
+
+from routerctl.gate.annotations import annotation_lines
+from routerctl.gate.checks import Check, Outcome, checks_of, latencies_of, undecided
+from routerctl.gate.junit import junit_xml
+from routerctl.gate.summary import step_summary
+from routerctl.gate.values import to_json
+
+__all__ = [
+    "Check",
+    "Outcome",
+    "annotation_lines",
+    "checks_of",
+    "junit_xml",
+    "latencies_of",
+    "step_summary",
+    "to_json",
+    "undecided",
+]

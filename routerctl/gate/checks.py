@@ -1,0 +1,158 @@
+"""Turns a table and a comparison into checks: one per class for its bar, one per class for its regression.
+
+Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there; ERROR, the
+far side did not answer, or nothing could be compared; SKIPPED, too few cases to tell (an ERROR where strict).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from routerctl.regression import ClassRegression, Regression, class_words
+from routerctl.regression.sentences import verdict_words as regression_verdict
+from routerctl.selection import verdict_words
+from routerctl.types import Evidence, Result, Route, Table, Verdict
+from routerctl.words import as_written, count, plural
+
+Latencies = Mapping[tuple[str, str], float]  # (task class, candidate) -> seconds, summed over its cases
+
+
+class Outcome(StrEnum):
+    """What became of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One question with its outcome; every text may be hostile."""
+
+    task_class: str  # "" = all classes together
+    candidate: str
+    kind: Literal["bar", "regression"]
+    outcome: Outcome
+    what: str  # the verdict or the reason in a word or two: "proven", "far side"
+    reason: str  # a sentence
+    broken: tuple[str, ...] = ()  # newly broken cases, worst first
+    latency_s: float = 0.0  # of all its cases together
+
+    @property
+    def name(self) -> str:
+        """What the check is called, the same in every run: `extract: bar`."""
+        return f"{self.task_class or 'all classes'}: {self.kind}"
+
+
+def checks_of(
+    table: Table | None, regression: Regression | None, *, strict: bool = False, latencies_s: Latencies | None = None
+) -> tuple[Check, ...]:
+    """List the checks of a table and of a comparison, either of which may be missing, in the order of their classes."""
+    times = latencies_s or {}
+    found = [] if table is None else [_bar(route, times, strict=strict) for route in table.routes.values()]
+    if regression is not None:
+        served = {} if table is None else {name: route.chosen for name, route in table.routes.items()}
+        found += [_regression(one, served, strict=strict) for one in regression.classes]
+        if regression.pooled_p is not None:
+            found.append(_pooled(regression))
+    return tuple(found)
+
+
+def latencies_of(results: Iterable[Result]) -> dict[tuple[str, str], float]:
+    """Sum the latencies of results by class and candidate, in seconds."""
+    sums: dict[tuple[str, str], float] = {}
+    for result in results:
+        key = (result.task_class, result.candidate)
+        sums[key] = sums.get(key, 0.0) + (result.latency_s or 0.0)
+    return sums
+
+
+def undecided(route: Route) -> bool:
+    """Tell whether a candidate of a route that does not pass might pass with more cases: nothing speaks against it."""
+    return not route.evidence or any(
+        one.judgement.verdict is Verdict.NOT_PROVEN
+        and (one.judgement.cases == 0 or (one.judgement.score or 0) >= route.bar)
+        for one in route.evidence
+    )
+
+
+# --- one check --------------------------------------------------------------------------------------------------------
+
+
+def _bar(route: Route, times: Latencies, *, strict: bool) -> Check:
+    outcome, what, reason = _bar_outcome(route, strict=strict)
+    return Check(
+        task_class=route.task_class,
+        candidate=route.chosen,
+        kind="bar",
+        outcome=outcome,
+        what=what,
+        reason=reason,
+        latency_s=times.get((route.task_class, route.chosen), 0.0),
+    )
+
+
+def _bar_outcome(route: Route, *, strict: bool) -> tuple[Outcome, str, str]:
+    chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
+    said = f"{route.chosen} was not run." if chosen is None else f"{route.chosen}: {verdict_words(chosen.judgement)}"
+    if route.passing and chosen is not None:
+        return Outcome.PASSED, chosen.judgement.verdict.value, said
+    nothing = f"No candidate passes the bar of {as_written(route.bar)}; {route.chosen} serves. {said}"
+    down = max(route.evidence, key=_unanswered, default=None)
+    if down is not None and _unanswered(down) >= 0.5:
+        failed = f"{plural(down.failed, 'call')} of {down.candidate} failed"
+        return Outcome.ERROR, "far side", f"{failed}: the provider, not the answers, decided this. {nothing}"
+    if undecided(route):
+        return (Outcome.ERROR if strict else Outcome.SKIPPED), "too few cases", f"Too few cases to decide. {nothing}"
+    what = "not run" if chosen is None else chosen.judgement.verdict.value
+    return Outcome.FAILED, what, nothing
+
+
+def _unanswered(one: Evidence) -> float:
+    """The share of what did not pass that is failed calls."""
+    missed = max(one.judgement.cases - one.judgement.passes, one.failed)
+    return 0.0 if one.judgement.verdict.passes or not missed else one.failed / missed
+
+
+def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool) -> Check:
+    outcome, what = Outcome.PASSED, "no regression found"
+    if one.alarm:
+        outcome, what = Outcome.FAILED, "regression"
+    elif not one.n and one.failed:
+        outcome, what = Outcome.ERROR, "far side"
+    elif not one.n:
+        outcome, what = (Outcome.ERROR if strict else Outcome.SKIPPED), "nothing to compare"
+    return Check(
+        task_class=one.task_class,
+        candidate=one.candidate or served.get(one.task_class, ""),
+        kind="regression",
+        outcome=outcome,
+        what=what,
+        reason=class_words(one),
+        broken=one.broke if one.alarm else (),
+    )
+
+
+def _pooled(regression: Regression) -> Check:
+    outcome = Outcome.FAILED if regression.pooled_alarm else Outcome.PASSED
+    return Check(
+        task_class="",
+        candidate="",
+        kind="regression",
+        outcome=outcome,
+        what="regression" if regression.pooled_alarm else "no regression found",
+        reason=regression_verdict(regression),
+        broken=tuple(f"{one.task_class}: {case}" for one in regression.classes for case in one.broke)
+        if regression.pooled_alarm
+        else (),
+    )
+
+
+def counts(checks: Iterable[Check]) -> str:
+    """Count outcomes in words: `6 passed, 1 failed`."""
+    listed = [check.outcome for check in checks]
+    return ", ".join(f"{count(listed.count(kind))} {kind.value}" for kind in Outcome if kind in listed) or "no checks"

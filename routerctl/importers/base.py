@@ -1,0 +1,259 @@
+"""The vocabulary of importing: a file's bytes -> a `Source`; what an importer makes of one -> `Record`s in a `Reading`.
+
+Place: under the importers, on the files floor. It knows gzip and JSON, no runner's format, and nothing of candidates,
+bars or prices. What stands in a foreign file is hostile text: it is kept as it is and shown through `console.clean`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn
+
+from routerctl.errors import InputError
+from routerctl.types import Json, Status, StopReason
+
+MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "pass", "passed", "correct"), 1.0),
+    **dict.fromkeys(("false", "no", "fail", "failed", "incorrect", "wrong"), 0.0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which column, field or scorer the user names for a role; None = found by its usual names."""
+
+    task_class: str | None = None
+    case: str | None = None
+    model: str | None = None
+    score: str | None = None  # also: which scorer or metric, where a file has several
+    cost: str | None = None  # USD
+    latency: str | None = None  # seconds; milliseconds where its name ends in _ms
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One reply of one model to one case, as a foreign file tells it."""
+
+    task: str  # what the file calls the task; "" = it does not say
+    model: str
+    case: str  # the file's own id; "" = none, the input has to serve
+    status: Status
+    score: float | None  # in [0, 1]; None unless SCORED
+    input: Json = None
+    expected: Json = None
+    reply: str = ""
+    extracted: str | None = None
+    explanation: str = ""
+    error: str = ""
+    stop_reason: StopReason | None = None
+    served_model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal | None = None  # None = the file does not say
+    latency_s: float | None = None
+    cached: bool = False
+    cluster: str | None = None
+    retries: int = 0
+    line: int | None = None  # 1-based, where the file has lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one file says, and in `notes` what a person should know about it."""
+
+    file: str
+    format: str
+    digest: str  # sha256:... of the file as it lies on the disk
+    scorer: str  # whose scores they are, as the file names it
+    records: tuple[Record, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Source:
+    """A file that was read and, where it is gzip, unpacked."""
+
+    def __init__(self, path: Path, content: bytes, digest: str) -> None:
+        self.path, self.content, self.digest = path, content, digest
+        self.shown = plain_text(str(path))
+
+    def error(self, problem: str, line: int | None = None) -> InputError:
+        """Make the error that points into this file."""
+        return InputError(problem, file=self.shown, line=line)
+
+    @cached_property
+    def text(self) -> str:
+        """The content as text; a byte-order mark is dropped.
+
+        Raises: InputError where it is not UTF-8.
+        """
+        try:
+            return self.content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise self.error(f"not UTF-8 (byte 0x{error.object[error.start]:02x})", line) from None
+
+    @cached_property
+    def value(self) -> Any:
+        """The whole content as JSON.
+
+        Raises: InputError.
+        """
+        return self.parsed(self.text)
+
+    def parsed(self, text: str | bytes, line: int | None = None) -> Any:
+        """Read JSON; NaN and Infinity, which it does not have, become null.
+
+        Raises: InputError naming the line: `line`, else where in the text it goes wrong.
+        """
+        try:
+            return json.loads(text, parse_constant=lambda _word: None)
+        except json.JSONDecodeError as error:
+            raise self.error(f"not JSON: {error.msg} (column {error.colno})", line or error.lineno) from None
+        except (ValueError, RecursionError):  # a number of thousands of digits, text that is no UTF-8; too deep
+            raise self.error("not JSON that can be read: nested too deeply, or a number too long", line) from None
+
+    def lines(self) -> Iterator[tuple[int, Any]]:
+        """Give each line's JSON with the line's number; blank ones are skipped.
+
+        Raises: InputError naming the line.
+        """
+        for number, line in enumerate(self.text.split("\n"), 1):
+            if line.strip():
+                yield number, self.parsed(line, number)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The keys of the first JSON object, be it the whole file or its first line; none where it is no JSON."""
+        start = self.content[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+        if not start.startswith(b"{"):
+            return frozenset()
+        first, _, rest = self.text.lstrip().partition("\n")
+        try:
+            found = json.loads(first) if rest.strip() else self.value
+        except (ValueError, RecursionError):
+            found = self.value
+        return frozenset(found) if isinstance(found, dict) else frozenset()
+
+
+def open_source(path: Path) -> Source:
+    """Read a file, unpacking gzip.
+
+    Raises: InputError where it is missing, unreadable, broken or too large.
+    """
+    shown = plain_text(str(path))
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError("no such file", file=shown) from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=shown) from None
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if content.startswith(b"\x1f\x8b"):
+        content = _unzipped(content, shown)
+    if not content.strip():
+        raise InputError("the file is empty", file=shown)
+    return Source(path, content, digest)
+
+
+def _unzipped(content: bytes, shown: str) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"not whole gzip: {error}", file=shown) from None
+    if len(unpacked) > MAX_BYTES:
+        raise InputError(f"unpacks to more than {MAX_BYTES >> 20} MiB", file=shown)
+    return unpacked
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def plain_text(text: str) -> str:
+    """Replace halves of surrogate pairs, which no digest and no file can take."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def as_score(value: Any, source: Source, what: str, line: int | None = None) -> float | None:
+    """Read a score in [0, 1]: a number, true or false, or a word for either; None where there is none.
+
+    Raises: InputError for anything else, with the file and line.
+    """
+    found = as_number(value)
+    if found is None and isinstance(value, str):
+        found = _WORDS.get(value.strip().lower())
+    if found is None and value is not None and value != "" and not _is_nan(value):
+        _no_score(value, source, what, line)
+    if found is not None and not 0 <= found <= 1:
+        _no_score(value, source, what, line)
+    return found
+
+
+def _no_score(value: Any, source: Source, what: str, line: int | None) -> NoReturn:
+    got = json.dumps(value, default=str)[:40]
+    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {got}", line)
+
+
+def _is_nan(value: Any) -> bool:
+    return (isinstance(value, float) and math.isnan(value)) or (
+        isinstance(value, str) and value.strip().lower() in ("nan", "na", "null", "none", "")
+    )
+
+
+def as_number(value: Any) -> float | None:
+    """Read a finite number, also from a text or a truth value; None where it is none."""
+    if isinstance(value, str) and len(value) > 100:
+        return None
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def as_usd(value: Any) -> Decimal | None:
+    """Read an amount of money exactly as it is written; None where it is none or negative."""
+    number = as_number(value)
+    return Decimal(str(value).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
+
+
+def as_count(value: Any) -> int:
+    """Read a count of tokens; what is none counts 0."""
+    number = as_number(value)
+    return int(number) if number is not None and number > 0 else 0
+
+
+def as_text(value: Any) -> str:
+    """Give a text as it is, nothing as "", anything else as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def inner(value: Any, *path: str | int) -> Any:
+    """Follow a path into JSON; None where it ends early."""
+    for part in path:
+        if isinstance(part, int):
+            value = value[part] if isinstance(value, list) and len(value) > part else None
+        else:
+            value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def failed_or(score: float | None, error: str) -> Status:
+    """A row's status: an error means a failed call, no score that the scorer could not decide."""
+    if error:
+        return Status.FAILED
+    return Status.UNSCORED if score is None else Status.SCORED

@@ -1,0 +1,132 @@
+"""Records and what the user says of prices -> records whose costs can be compared, and what is missing for that.
+
+What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
+cost, the project's price times the tokens. Costs are compared to choose the cheapest, so they are kept only where every
+model has one: a model whose cost nobody knows must not pass for free. Place: the files floor; knows no class, no bar.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from routerctl.costs import MTOK, Pricer
+from routerctl.errors import InputError
+from routerctl.importers.base import Reading, Record
+from routerctl.types import Price, Status, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the user says of one model, and what the project does."""
+
+    cost_usd: Decimal | None = None  # a case
+    input_mtok_usd: Decimal | None = None
+    output_mtok_usd: Decimal | None = None
+    latency_s: float | None = None
+    project: Pricer | None = None  # the price of the candidate that the model is in routerctl.yaml
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costed:
+    """Records with their costs; each is None throughout where `missing` names a model."""
+
+    readings: tuple[Reading, ...]
+    mean_usd: Mapping[str, Decimal]  # a reply, by model; {} where a model's cost is not known
+    missing: tuple[str, ...]  # models whose cost is not known
+    tokens: frozenset[str]  # models whose tokens are known
+    prices: Mapping[str, Price]  # by model: where its cost comes from; without those in `missing`
+
+
+def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Costed:
+    """Give every record its cost and latency; `on` is the day of import, which the prices are dated by.
+
+    Raises: InputError where a price by token is given for a model without tokens.
+    """
+    by_model: dict[str, list[Record]] = defaultdict(list)
+    for reading in readings:
+        for record in reading.records:
+            by_model[record.model].append(record)
+    tokens = frozenset(name for name, records in by_model.items() if _has_tokens(records))
+    for name, item in told.items():
+        if item.input_mtok_usd is not None and name not in tokens:
+            raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
+    ways = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
+    missing = tuple(name for name, (_, way) in ways.items() if way is None)
+    changed = tuple(
+        replace(reading, records=tuple(_with(record, told, ways, keep=not missing) for record in reading.records))
+        for reading in readings
+    )
+    return Costed(
+        readings=changed,
+        mean_usd={} if missing else _means(changed),
+        missing=missing,
+        tokens=tokens,
+        prices={
+            name: Price(
+                date=on.isoformat(),
+                source=source,
+                input_mtok_usd=told[name].input_mtok_usd if name in told else None,
+                output_mtok_usd=told[name].output_mtok_usd if name in told else None,
+            )
+            for name, (source, way) in ways.items()
+            if way is not None
+        },
+    )
+
+
+Way = Callable[[Record], Decimal]
+
+
+def _has_tokens(records: Sequence[Record]) -> bool:
+    answered = [record for record in records if record.status is not Status.FAILED]
+    return any(record.input_tokens or record.output_tokens for record in answered)
+
+
+def _way(records: Sequence[Record], told: Told, tokens: bool) -> tuple[str, Way | None]:
+    """Name the source of a model's costs and how a reply's cost follows; None: it is not known."""
+    flat, project = told.cost_usd, told.project
+    if flat is not None:
+        return f"given at import: {flat:f} USD a case", lambda _record: flat
+    if told.input_mtok_usd is not None and tokens:
+        prices = (told.input_mtok_usd, told.output_mtok_usd or Decimal(0))
+        return "given at import: --price", lambda record: _by_tokens(record, *prices)
+    answered = [record for record in records if record.status is not Status.FAILED]
+    if answered and all(record.cost_usd is not None for record in answered):
+        return "each reply's cost as the file has it", lambda record: record.cost_usd or Decimal(0)
+    if project is not None and tokens:
+        return "the candidate's price", lambda record: project(
+            Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
+        )
+    return "not known", None
+
+
+def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:
+    return (input_mtok_usd * record.input_tokens + output_mtok_usd * record.output_tokens) / MTOK
+
+
+def _with(
+    record: Record, told: Mapping[str, Told], ways: Mapping[str, tuple[str, Way | None]], *, keep: bool
+) -> Record:
+    way = ways[record.model][1]
+    latency_s = told[record.model].latency_s if record.model in told else None
+    if record.status is Status.FAILED:  # a call that failed is not billed
+        return replace(record, cost_usd=Decimal(0) if keep else None)
+    return replace(
+        record,
+        cost_usd=way(record) if keep and way else None,
+        latency_s=record.latency_s if latency_s is None else latency_s,
+    )
+
+
+def _means(readings: Sequence[Reading]) -> dict[str, Decimal]:
+    totals: dict[str, Decimal] = defaultdict(Decimal)
+    counts: dict[str, int] = defaultdict(int)
+    for reading in readings:
+        for record in reading.records:
+            totals[record.model] += record.cost_usd or Decimal(0)
+            counts[record.model] += 1
+    return {name: totals[name] / counts[name] for name in totals}

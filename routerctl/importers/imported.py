@@ -1,0 +1,182 @@
+"""Arranged cases and a ladder -> a `Run`, as if its calls had been made here: the same header, the same results.
+
+The order of the cases is drawn anew from the seed and their ids: a file may be sorted by topic or difficulty, and the
+rule must not see that. Place: the files floor, last of the importers. It knows neither project nor prices; the ladder
+is handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import PurePath
+
+from routerctl import __version__
+from routerctl.importers.arranging import Arranged
+from routerctl.importers.base import Reading, Record
+from routerctl.results import new_run_id, utc_text
+from routerctl.selection import planned_order
+from routerctl.types import (
+    Candidate,
+    Case,
+    ClassHeader,
+    Measure,
+    Mode,
+    Price,
+    PromptSpec,
+    ProviderSpec,
+    ReplySpec,
+    Result,
+    Run,
+    RunHeader,
+    ScorerSpec,
+    Status,
+    TopRung,
+)
+
+IMPORTED = "imported"  # the kind of a provider that nobody can call, and the scorer of scores that came along
+_EXPLANATION_CHARS = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineup:
+    """Who the models are: the ladder that the run stands on."""
+
+    ladder_name: str
+    ladder: tuple[str, ...]  # candidate names, cheapest first
+    rungs: tuple[str, ...]  # those with outcomes, where not all have some; else ()
+    providers: Mapping[str, ProviderSpec]
+    candidates: Mapping[str, Candidate]
+    prices: Mapping[str, Price]  # by candidate
+    names: Mapping[str, str]  # by model: its candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """At what bar and risk the outcomes are to be judged."""
+
+    bar: float
+    pass_at: float
+    measure: Measure
+    mode: Mode
+    risk: float
+    margin: float
+    seed: int
+    top_rung: TopRung
+
+
+def make_run(
+    classes: Sequence[Arranged], readings: Sequence[Reading], lineup: Lineup, policy: Policy, moment: datetime
+) -> Run:
+    """Make the run that these outcomes are."""
+    files = tuple(_recorded_name(reading.file) for reading in readings)
+    digests = {f"imported {name}": reading.digest for name, reading in zip(files, readings, strict=True)}
+    header = RunHeader(
+        run_id=new_run_id(moment),
+        created_at=utc_text(moment),
+        finished=True,
+        seed=policy.seed,
+        mode=policy.mode,
+        risk=policy.risk,
+        margin=policy.margin,
+        full=True,
+        ladder_name=lineup.ladder_name,
+        ladder=lineup.ladder,
+        providers=lineup.providers,
+        candidates=lineup.candidates,
+        prices=lineup.prices,
+        classes={item.task_class: _class_header(item, policy) for item in classes},
+        software={"routerctl": __version__, "python": platform.python_version(), **digests},
+        rungs=lineup.rungs,
+        top_rung=policy.top_rung,
+        imported=files,
+    )
+    return Run(header=header, results=tuple(result for item in classes for result in _results(item, lineup, policy)))
+
+
+def _recorded_name(file: str) -> str:
+    """The name as it was given, but not where on this machine it lay."""
+    path = PurePath(file)
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def _class_header(item: Arranged, policy: Policy) -> ClassHeader:
+    clustered = any(case.cluster is not None for case in item.cases)
+    return ClassHeader(
+        task_class=item.task_class,
+        description=f"Imported from {', '.join(_recorded_name(file) for file in item.files)}.",
+        digest=_digest(item, policy),
+        bar=policy.bar,
+        pass_at=policy.pass_at,
+        n=len(item.cases),
+        prompt=PromptSpec(),
+        reply=ReplySpec(),
+        scorer=ScorerSpec(name=IMPORTED, params={"format": " ".join(item.formats), "score": " ".join(item.scorers)}),
+        measure=policy.measure,
+        epochs=item.epochs,
+        clusters=len({_cluster(case) for case in item.cases}) if clustered else 0,
+    )
+
+
+def _cluster(case: Case) -> tuple[str, str]:
+    return ("alone", case.id) if case.cluster is None else ("cluster", case.cluster)
+
+
+def _digest(item: Arranged, policy: Policy) -> str:
+    """Digest what a verdict depends on: the cases, how their scores became passes, and the bar."""
+    cases = sorted([case.id, case.input, case.expected, case.cluster] for case in item.cases)
+    content = [policy.bar, policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
+    text = json.dumps(content, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]:
+    for model in sorted(item.models, key=lambda name: lineup.ladder.index(lineup.names[name])):
+        for index, case in enumerate(planned_order(item.cases, policy.seed)):
+            for epoch, record in enumerate(item.replies[model, case.id]):
+                yield _result(
+                    record,
+                    task_class=item.task_class,
+                    candidate=lineup.names[model],
+                    case=case,
+                    index=index,
+                    epoch=epoch,
+                    pass_at=policy.pass_at,
+                )
+
+
+def _result(
+    record: Record, *, task_class: str, candidate: str, case: Case, index: int, epoch: int, pass_at: float
+) -> Result:
+    answered = record.status is not Status.FAILED
+    return Result(
+        task_class=task_class,
+        candidate=candidate,
+        case_id=case.id,
+        index=index,
+        input=case.input,
+        expected=case.expected,
+        status=record.status,
+        passed=record.score is not None and record.score >= pass_at,
+        score=record.score,
+        extracted=record.extracted,
+        explanation=record.explanation[:_EXPLANATION_CHARS],
+        reply=record.reply,
+        stop_reason=record.stop_reason if answered else None,
+        served_model=record.served_model,
+        calls=1,
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cost_usd=record.cost_usd or Decimal(0),
+        latency_s=record.latency_s if answered else None,
+        cached=record.cached,
+        error=record.error,
+        epoch=epoch,
+        cluster=case.cluster,
+        retries=record.retries,
+    )

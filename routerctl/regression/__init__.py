@@ -1,0 +1,23 @@
+"""Turns the results of two runs on the same cases into an answer to "did it get worse?", class by class and overall.
+
+`pairs`: two runs' results -> pairs of one case each; `alarm`: pairs -> p-values and the alarm; `sentences`: the answer
+in plain words. Place: arithmetic, above `statistics`, whose tests it feeds. It knows no file, no model, no clock: which
+run is the baseline, and how old, is for the caller to say.
+"""
+
+from routerctl.regression.alarm import ClassRegression, Regression, TestMethod, judge_regression, screen
+from routerctl.regression.pairs import Pair, Pairing, pairs_of
+from routerctl.regression.sentences import class_words, regression_words
+
+__all__ = [
+    "ClassRegression",
+    "Pair",
+    "Pairing",
+    "Regression",
+    "TestMethod",
+    "class_words",
+    "judge_regression",
+    "pairs_of",
+    "regression_words",
+    "screen",
+]

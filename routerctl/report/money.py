@@ -1,0 +1,134 @@
+"""Turns what answers cost, and what the evaluation took, into the report's sentences about money.
+
+Plain text, not yet escaped. Place: the report's third step, beside `sentences`; says nothing of a figure that was not
+measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from routerctl.report.answers import Replay, Spend
+from routerctl.types import RunHeader, Table
+from routerctl.words import count, percent, plural, usd
+from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def cost(table: Table, worth: Worth) -> str:
+    """Give the table's three numbers, and those of the best single candidate on the classes it was run on."""
+    ours = worth.figures
+    if ours is None:
+        return "What the table costs cannot be said: no choice has a measured cost."
+    left_out = [name for name in table.routes if name not in ours.classes]
+    over = "the classes"
+    if left_out:
+        over = f"the {plural(len(ours.classes), 'class', 'classes')} measured ({', '.join(left_out)} left out)"
+    spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread evenly"
+    head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_right(ours)}."
+    return f"{head} {best_constant(worth.constants[0])}" if worth.constants else head
+
+
+def _right(figures: Figures) -> str:
+    """The other two of the three numbers."""
+    price, wrong = figures.per_correct_usd, figures.wrong_per_thousand
+    found = [] if price is None else [f"{usd(price * THOUSAND)} per 1,000 correct answers"]
+    found += [] if wrong is None else [f"{count(round(wrong))} wrong ones delivered"]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def best_constant(best: Constant) -> str:
+    """Compare the best single candidate with the table, on the classes on which it was measured."""
+    theirs, ours = best.figures, best.table
+    price = f"{usd(theirs.cost_usd * THOUSAND)}{_right(theirs)}"
+    more = compared(ours.cost_usd, theirs.cost_usd)
+    if best.everywhere:
+        return (
+            f"The best single candidate, {best.candidate}, would cost {price}, {more}, and passes {best.passes} of "
+            f"{best.of} (the table: {best.table_passes})."
+        )
+    return (
+        f"The best single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there it costs "
+        f"{price}, {more}, and passes {best.passes} (the table there: {usd(ours.cost_usd * THOUSAND)}, "
+        f"{best.table_passes} passed)."
+    )
+
+
+def compared(ours: Decimal, theirs: Decimal) -> str:
+    """Say how much dearer or cheaper theirs is than ours."""
+    if ours == theirs:
+        return "the same"
+    if not ours:
+        return "while the table costs nothing"
+    more = theirs / ours - 1
+    if more >= 1:
+        return f"{theirs / ours:.1f} times as much"
+    return f"{percent(abs(float(more)))} {'more' if more > 0 else 'less'}"
+
+
+def weighed(of: Weighting) -> str:
+    """Say how the classes weigh in a figure of several."""
+    if not of.by_volume:
+        given = f" {plural(len(of.requests), 'class has', 'classes have')} a known volume." if of.requests else ""
+        return f"The classes weigh the same: not every class says how often it is asked.{given}"
+    if not of.measured:
+        return "The classes weigh by their requests per month, as the eval sets state them."
+    if len(of.measured) == len(of.requests):
+        return "The classes weigh by their requests per month, as the decision log counts them."
+    names = ", ".join(name for name in of.requests if name in of.measured)
+    return f"The classes weigh by their requests per month, stated in the eval sets; the decision log counts {names}."
+
+
+# --- what the evaluation took -----------------------------------------------------------------------------------------
+
+
+def taken(spend: Spend, headers: Sequence[RunHeader]) -> str:
+    """Say what was asked for, of how much, and what it cost."""
+    imported = [file for header in headers for file in header.imported]
+    share = f" ({percent(spend.results / spend.grid)})" if spend.grid else ""
+    asked = f"{count(spend.results)} of the {count(spend.grid)} answers of the full grid{share}"
+    if imported and all(header.imported for header in headers):
+        worth = f" When they were made they cost {usd(spend.paid_usd + spend.cached_usd)}, as far as that is known."
+        return f"{asked} were imported; no call was made.{worth}"
+    runs = "these runs" if len(headers) > 1 else "this run"
+    judging = f", {usd(spend.judge_usd)} of both for judging" if spend.judge_calls else ""
+    return (
+        f"{asked} were asked for, in {plural(spend.calls, 'call')} and {plural(spend.cached_calls, 'cached call')}. "
+        f"Paid in {runs}: {usd(spend.paid_usd)}; the cached calls had cost {usd(spend.cached_usd)} when they were "
+        f"made{judging}. {_beyond(spend)}"
+    )
+
+
+def _beyond(spend: Spend) -> str:
+    if not spend.beyond:
+        return "No answer came after its test had stopped."
+    answers = plural(spend.beyond, "answer")
+    return f"{answers} worth {usd(spend.beyond_usd)} came after the tests had stopped and changed no verdict."
+
+
+def grid_calls(table: Table, spend: Spend) -> str:
+    """Say how many calls the whole grid would have been, where that is known without making them."""
+    used = [table.candidates[name] for name in table.ladder if name in table.candidates]
+    if len(used) < len(table.ladder) or any(one.strategy.name != "single_shot" for one in used):
+        return "How many calls the whole grid would have been is not known: a vote takes as many as it needs."
+    made = spend.calls + spend.cached_calls
+    return (
+        f"At one call an answer, the whole grid would have been {plural(spend.grid, 'call')}; {count(made)} were made."
+    )
+
+
+def replayed(replays: Sequence[Replay]) -> str:
+    """Set the calls of a full grid beside those that the stopping rule would have made, and the choices of both."""
+    grid, needed = (sum(getattr(one, name) for one in replays) for name in ("grid_calls", "needed_calls"))
+    grid_usd = sum((one.grid_usd for one in replays), Decimal(0))
+    needed_usd = sum((one.needed_usd for one in replays), Decimal(0))
+    other = [f"{one.task_class} ({one.pick} instead of {one.chosen})" for one in replays if one.pick != one.chosen]
+    same = f"the same candidate for {len(replays) - len(other)} of {plural(len(replays), 'class', 'classes')}"
+    share = f" ({percent(needed / grid)})" if grid else ""
+    return (
+        f"The whole grid took {plural(grid, 'call')} worth {usd(grid_usd)}. Climbing the ladder and stopping each test "
+        f"as soon as it is decided would have taken {count(needed)}{share}, worth {usd(needed_usd)}, what is asked in "
+        f"advance not counted, and would have picked {same}{'; other: ' + ', '.join(other) if other else ''}."
+    )

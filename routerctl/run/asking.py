@@ -1,0 +1,177 @@
+"""One case, one candidate -> its results: asked in the candidate's way, scored or judged, booked.
+
+Place: the evaluation line, under the climb, which decides what is asked. It knows neither verdicts nor other cases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from routerctl import strategies
+from routerctl.errors import ProviderError, RouterctlError
+from routerctl.judge import judge_reply
+from routerctl.prompts import render_prompt
+from routerctl.run.caller import Caller
+from routerctl.scorers import Unscorable, score_reply
+from routerctl.types import (
+    Answer,
+    Candidate,
+    Case,
+    EvalSet,
+    Reply,
+    Request,
+    Result,
+    Score,
+    ScorerSpec,
+    Status,
+)
+
+Gate = Callable[[], Awaitable[None]]  # waits until a case may cost something
+
+
+class Needless(RouterctlError):
+    """The verdict was found before this case had to be paid for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One class's eval set with everything resolved that its cases need."""
+
+    eval_set: EvalSet
+    scorer: ScorerSpec  # with absolute paths
+    cases: tuple[Case, ...]  # planned order, cut to max_cases
+    judge: Candidate | None = None  # who judges, where the scorer is one
+
+
+class Failure(RouterctlError):
+    """A call failed for good: whose, why, and what had been paid for before."""
+
+    def __init__(self, who: str, problem: ProviderError, result: Result) -> None:
+        """`who`: the candidate asked, which may be the judge; `result`: the case as it is booked then."""
+        self.who, self.problem, self.result = who, problem, result
+        super().__init__(str(problem))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """One reply to one case, in the making."""
+
+    job: Job
+    candidate: Candidate
+    index: int
+    epoch: int
+    caller: Caller
+    judge_caller: Caller | None
+    gate: Gate  # awaited before the first call of the case that costs something
+
+    async def result(self) -> Result:
+        """Ask, score and book.
+
+        Raises: Needless where the gate says so before anything was paid; Failure; BudgetSpent.
+        """
+        case, eval_set = self.job.cases[self.index], self.job.eval_set
+        prompt = render_prompt(eval_set.prompt, case.input)
+        try:
+            answer = await strategies.answer(
+                self._ask(self.caller, self.epoch), self.candidate, prompt, eval_set.reply, eval_set.scorer
+            )
+        except ProviderError as error:
+            failed = replace(self._booked(self.caller.replies), error=f"{type(error).__name__}: {error}")
+            raise Failure(self.candidate.name, error, failed) from None
+        booked = self._answered(answer)
+        try:
+            score = await self._score(answer, booked)
+        except Unscorable as problem:
+            return self._judged(replace(booked, status=Status.UNSCORED, error=str(problem)))
+        except ProviderError as error:
+            unscored = replace(booked, status=Status.UNSCORED, error=f"{type(error).__name__}: {error}")
+            raise Failure(self.job.judge.name if self.job.judge else "", error, self._judged(unscored)) from None
+        return self._judged(
+            replace(
+                booked,
+                status=Status.SCORED,
+                passed=score.value >= eval_set.pass_at,
+                score=score.value,
+                extracted=score.extracted,
+                explanation=score.explanation,
+            )
+        )
+
+    def _ask(self, caller: Caller, epoch: int) -> strategies.Ask:
+        async def ask(request: Request) -> Reply:
+            asked = replace(request, epoch=epoch)
+            if not self._paid and not caller.has(asked):
+                await self.gate()
+            return await caller.ask(asked)
+
+        return ask
+
+    @property
+    def _paid(self) -> bool:
+        return self.caller.paid or (self.judge_caller is not None and self.judge_caller.paid)
+
+    async def _score(self, answer: Answer, booked: Result) -> Score:
+        """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
+        if self.judge_caller is None or self.job.judge is None:
+            return await asyncio.to_thread(score_reply, self.job.scorer, answer.text, booked.expected)
+        ask, spec = self._ask(self.judge_caller, 0), self.job.scorer  # the same reply is judged once, in any epoch
+        score, _ = await judge_reply(ask, self.job.judge, spec, booked.input, booked.expected, answer.text)
+        return score
+
+    def _answered(self, answer: Answer) -> Result:
+        return replace(
+            self._booked(answer.replies),
+            reply=answer.text,
+            stop_reason=answer.stop_reason,
+            served_model=answer.replies[-1].served_model,
+            latency_s=answer.latency_s,
+            agreement=answer.agreement,
+            mean_logprob=answer.replies[0].mean_logprob if len(answer.replies) == 1 else None,
+        )
+
+    def _judged(self, result: Result) -> Result:
+        """Add what judging cost, and whether anything was paid in this run."""
+        replies = self.judge_caller.replies if self.judge_caller else []
+        return replace(
+            result, judge_calls=len(replies), judge_usd=_cost_usd(replies), cached=bool(result.calls) and not self._paid
+        )
+
+    def _booked(self, replies: Sequence[Reply]) -> Result:
+        """Book what a case was and cost; what became of it stands at the worst until it is known.
+
+        Calls of a strategy that had succeeded before one failed are paid all the same.
+        """
+        case = self.job.cases[self.index]
+        return Result(
+            task_class=self.job.eval_set.name,
+            candidate=self.candidate.name,
+            case_id=case.id,
+            index=self.index,
+            input=case.input,
+            expected=case.expected,
+            status=Status.FAILED,
+            passed=False,
+            score=None,
+            extracted=None,
+            explanation="",
+            reply="",
+            stop_reason=None,
+            served_model=None,
+            calls=len(replies),
+            input_tokens=sum(reply.usage.input_tokens for reply in replies),
+            output_tokens=sum(reply.usage.output_tokens for reply in replies),
+            cost_usd=_cost_usd(replies),
+            latency_s=None,
+            cached=False,
+            epoch=self.epoch,
+            weight=case.weight,
+            cluster=case.cluster,
+            retries=sum(reply.attempts - 1 for reply in replies),
+        )
+
+
+def _cost_usd(replies: Sequence[Reply]) -> Decimal:
+    return sum((reply.cost_usd for reply in replies), Decimal(0))

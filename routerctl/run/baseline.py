@@ -1,0 +1,171 @@
+"""A run or a table to compare with -> the serving candidates asked again on the same cases, and what got worse.
+
+All classes are asked once; those that look worse are asked again, for as many epochs as were wanted. A screen can only
+lead to an alarm that the full comparison gives too. Place: the evaluation line, beside the climb; whether a difference
+is one is decided in `regression`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from routerctl.build import build_table
+from routerctl.errors import InputError
+from routerctl.regression import Pairing, Regression, judge_regression, pairs_of, screen
+from routerctl.results import read_run, run_folder
+from routerctl.run.evaluate import Evaluation, Watcher
+from routerctl.run.session import Planned
+from routerctl.table import TABLE_FILE, load_table
+from routerctl.types import Judgement, Result, Run, RunHeader, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """What is compared with: per task class the candidate that serves, and its results then."""
+
+    name: str  # a run id, or the table's file
+    serving: Mapping[str, str]  # candidate by task class
+    results: Mapping[str, tuple[Result, ...]]  # by task class
+    headers: Mapping[str, RunHeader]  # by task class: its run's
+
+    def epochs(self, task_class: str) -> int:
+        """Count the replies that each case of a class has there, at most."""
+        return 1 + max((one.epoch for one in self.results[task_class]), default=0)
+
+    @property
+    def created_at(self) -> str:
+        """When the oldest of its runs was made, ISO 8601."""
+        return min(header.created_at for header in self.headers.values())
+
+
+def load_baseline(root: Path, wanted: str) -> Baseline:
+    """Read the baseline: a run id, or the path of a table such as routes.yaml.
+
+    Raises: InputError where neither is there, or the runs that the table names are gone.
+    """
+    if wanted.endswith((".yaml", ".yml")):
+        table = load_table(root / wanted)
+        runs = {name: read_run(run_folder(root, route.run_id)) for name, route in table.routes.items()}
+        return _baseline(wanted, _serving(table), runs)
+    run = read_run(run_folder(root, wanted))
+    if run.header.baseline:  # made to compare: it asked nobody but who served
+        serving = {one.task_class: one.candidate for one in run.results}
+        return _baseline(wanted, serving, dict.fromkeys(serving, run))
+    runs = dict.fromkeys(run.header.classes, run)
+    table = build_table(runs, rules=(), default_class=None, previous=None)
+    return _baseline(wanted, _serving(table), runs)
+
+
+def _serving(table: Table) -> dict[str, str]:
+    return {name: route.chosen for name, route in table.routes.items()}
+
+
+def _baseline(name: str, serving: Mapping[str, str], runs: Mapping[str, Run]) -> Baseline:
+    results = {
+        task_class: tuple(
+            one for one in runs[task_class].results if (one.task_class, one.candidate) == (task_class, candidate)
+        )
+        for task_class, candidate in serving.items()
+    }
+    return Baseline(
+        name=name,
+        serving=serving,
+        results=results,
+        headers={task_class: run.header for task_class, run in runs.items() if task_class in results},
+    )
+
+
+def against(planned: Planned, baseline: Baseline) -> tuple[Planned, tuple[str, ...]]:
+    """Plan the run that compares: the classes and serving candidates that both sides have; and the classes left out.
+
+    Raises: InputError where nothing is left.
+    """
+    known, ladder = planned.header.candidates, planned.header.ladder
+    kept = {
+        job.eval_set.name
+        for job in planned.jobs
+        if baseline.results.get(job.eval_set.name) and baseline.serving[job.eval_set.name] in ladder
+    }
+    if not kept:
+        where = TABLE_FILE if baseline.name == TABLE_FILE else f"baseline {baseline.name}"
+        raise InputError("no class and candidate here was measured there", file=where)
+    jobs = tuple(job for job in planned.jobs if job.eval_set.name in kept)
+    serving = {name: candidate for name, candidate in baseline.serving.items() if name in kept}
+    rungs = tuple(name for name in ladder if name in serving.values() and name in known)
+    header = replace(
+        planned.header,
+        classes={name: one for name, one in planned.header.classes.items() if name in kept},
+        rungs=rungs,
+        full=True,
+        baseline=baseline.name,
+    )
+    left_out = tuple(sorted((baseline.serving.keys() | planned.header.classes.keys()) - kept))
+    return replace(planned, header=header, jobs=jobs, rungs=rungs), left_out
+
+
+class Comparison:
+    """The asking of one comparison, and what it found."""
+
+    def __init__(
+        self,
+        planned: Planned,
+        baseline: Baseline,
+        watcher: Watcher,
+        *,
+        epochs: int,
+        alpha: float,
+        screened: bool = True,
+    ) -> None:
+        """`epochs`: the most replies to a case; `alpha`: of a false alarm over all classes.
+
+        `screened`: one epoch tells which classes get more, and no more than the baseline has; else all get all, which
+        makes a run that is fit to be the next baseline.
+        """
+        self._planned, self._baseline, self._watcher = planned, baseline, watcher
+        self._epochs, self._alpha, self._screened = epochs, alpha, screened
+        self._after: dict[str, list[Result]] = {job.eval_set.name: [] for job in planned.jobs}
+        self.regression: Regression | None = None  # None: stopped before it could be told
+
+    def result(self, result: Result) -> None:
+        """See one result, and pass it on."""
+        self._after[result.task_class].append(result)
+        self._watcher.result(result)
+
+    def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
+        """Pass a verdict on; a comparison gives none."""
+        self._watcher.verdict(task_class, candidate, judgement)
+
+    async def work(self, evaluation: Evaluation) -> None:
+        """Ask once, screen, ask again what looks worse, compare."""
+        serving = {name: self._baseline.serving[name] for name in self._after}
+        await evaluation.ask_all(self._planned.jobs, serving, range(1))
+        suspects = screen(self._pairings()) if self._screened else set(self._after)
+        for wanted in range(2, self._epochs + 1):
+            jobs = [job for job in self._planned.jobs if self._gets(job.eval_set.name, wanted, suspects)]
+            if jobs and not evaluation.stopped:
+                await evaluation.ask_all(jobs, serving, range(wanted - 1, wanted))
+        if not evaluation.stopped:
+            self.regression = judge_regression(
+                self._pairings(),
+                baseline=self._baseline.name,
+                alpha=self._alpha,
+                confirmed=suspects,
+                candidates=serving,
+            )
+
+    def _gets(self, task_class: str, epochs: int, suspects: set[str]) -> bool:
+        return not self._screened or (task_class in suspects and epochs <= self._baseline.epochs(task_class))
+
+    def _pairings(self) -> dict[str, Pairing]:
+        """Pair each class; a baseline that was itself made to compare chose nobody."""
+        return {
+            name: pairs_of(
+                self._baseline.results[name],
+                after,
+                measure=self._planned.header.classes[name].measure,
+                chosen_there=not self._baseline.headers[name].baseline,
+            )
+            for name, after in self._after.items()
+        }

@@ -1,0 +1,173 @@
+"""A judge's verdict and human labels on some of its cases -> the verdict that the humans' word allows.
+
+Place: arithmetic, beside the rule, whose `Judgement` it takes and gives back. It knows neither who judged nor where
+labels come from. A judge may be lenient, and more cases make a lenient judge only surer of itself; so nothing is proven
+on its word. What is proven rests on the labels, which must be a random sample: the first cases of the planned order,
+without a gap, since whoever may leave a case out may leave out the hard ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from routerctl.statistics.anytime import anytime_interval
+from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
+from routerctl.statistics.sizes import needed_cases
+from routerctl.types import ClassHeader, Judgement, Verdict
+
+LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
+_POINT = (Verdict.MET, Verdict.NOT_MET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeQuality:
+    """How far a judge agrees with human labels; the shares are None where no label shows them."""
+
+    labels: int
+    agreed: int
+    human_passed: int
+    true_pass_rate: float | None  # share of the replies a human passed that the judge passed too
+    true_pass_interval: tuple[float, float]  # exact, two-sided, level 1 - alpha; (0, 1) where nothing is known
+    false_pass_rate: float | None  # share of the replies a human did not pass that the judge passed all the same
+    false_pass_interval: tuple[float, float]
+    alpha: float
+
+
+def why_not(of_class: ClassHeader) -> str:
+    """Say why labels cannot prove anything on a class; "" where they can."""
+    if of_class.clusters:
+        return "its cases come in clusters, and labels are counted as independent"
+    if of_class.weighted:
+        return "its cases have different weights, and labels are counted as equal"
+    if of_class.measure == "mean_score":
+        return "its bar is a mean score, and a label only says passed or not"
+    return ""
+
+
+def labelled_prefix(labels: Mapping[int, bool]) -> list[bool]:
+    """Give the labels (by place in the planned order) up to the first case without one."""
+    return [labels[index] for index in itertools.takewhile(lambda index: index in labels, itertools.count())]
+
+
+def calibrate(
+    judgement: Judgement, judged: Sequence[float], labels: Mapping[int, bool], alpha: float, bar: float
+) -> Judgement:
+    """Replace a judge's verdict by what human labels allow to say; without a label it stays the judge's.
+
+    `judged`: the judge's values in [0, 1] of all used cases in planned order, one a case (the first reply's, where
+    there are epochs; whether each passed, where the bar is on the pass rate). `labels`: place in the planned order ->
+    whether a human passed that reply. `alpha`, `bar`: the candidate's share of the risk and the class's bar.
+
+    Below 200 labels, or where fewer than as many cases again were judged beside them, the exact bound of the labels
+    alone decides; from there on the judge's mean corrected by the labels does. Which of the two is settled by these
+    numbers, before any label is looked at. Either way the labels alone can show that the bar is missed. How many labels
+    there are must have been chosen beforehand: one who looks after each of them can prove much. Mode `point`
+    speaks of these very cases, most of which no human saw: its verdict stays the judge's.
+
+    Raises: ValueError where the cases are dependent (see `why_not`), or bar or alpha is out of range.
+    """
+    if judgement.method == "clusters":
+        raise ValueError("labels on dependent cases prove nothing: ask `why_not` first")
+    if not 0 < bar <= 1 or not 0 < alpha < 1:
+        raise ValueError(f"a bar lies in (0, 1] and alpha in (0, 1), not {bar} and {alpha}")
+    said = labelled_prefix(labels)
+    if not said:
+        return replace(judgement, trust="judge")
+    target = round(bar - judgement.margin, 12)
+    found = _corrected(judgement, judged, said[: len(judged)], alpha, target)
+    if judgement.verdict in _POINT:
+        return replace(found, trust="judge")
+    lower, upper = _bounds(said, alpha, cut=len(judged) <= len(said) and len(judged) < judgement.n)
+    if uses_correction(len(said), len(judged)):
+        lower, mean = found.corrected_low or 0.0, found.corrected or 0.0
+    else:
+        mean = sum(said) / len(said)
+    proven = lower >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
+    missed = not proven and upper < bar
+    return replace(
+        found,
+        trust="labels",
+        labels=len(said),
+        interval=anytime_interval(sum(said), len(said), alpha),  # the labels', as the verdict is: not the judge's
+        verdict=_verdict(proven=proven, missed=missed, margin=judgement.margin),
+        needed_cases=None if proven else _needed_labels(said, alpha, bar, target),
+    )
+
+
+def uses_correction(labels: int, judged: int) -> bool:
+    """Tell which bound decides: the corrected mean's (True) or the exact one of the labels alone.
+
+    With fewer unlabelled cases than labelled ones a correction knows little more than the labels, and says it less
+    exactly.
+    """
+    return labels >= LEAST_FOR_CORRECTION and judged >= 2 * labels
+
+
+def _corrected(
+    judgement: Judgement, judged: Sequence[float], known: Sequence[bool], alpha: float, target: float
+) -> Judgement:
+    """Add the corrected mean and its bound, where there is a judged case to correct."""
+    if not known:
+        return judgement
+    low, mean = corrected_lower(judged, known, alpha, target), corrected_mean(judged, known)
+    return replace(judgement, corrected=min(1.0, max(0.0, mean)), corrected_low=low)
+
+
+def _bounds(said: Sequence[bool], alpha: float, *, cut: bool) -> tuple[float, float]:
+    """Give a lower and an upper bound from the labels alone, each at level 1 - alpha.
+
+    Where the judge's test stopped early and every reply there is was labelled (`cut`), the judge chose how many, after
+    looking. Then only bounds that hold at any stopping time do: the exact ones called up to 1.7 times alpha of the
+    candidates at the bar proven there (measured, with a judge that passes one wrong reply in ten).
+    """
+    passes, cases = sum(said), len(said)
+    if cut:
+        return anytime_interval(passes, cases, alpha)
+    return accuracy_lower(passes, cases, alpha), accuracy_upper(passes, cases, alpha)
+
+
+def _verdict(*, proven: bool, missed: bool, margin: float) -> Verdict:
+    if proven:
+        return Verdict.WITHIN_MARGIN if margin else Verdict.PROVEN
+    return Verdict.BELOW if missed else Verdict.NOT_PROVEN
+
+
+def _needed_labels(said: Sequence[bool], alpha: float, bar: float, target: float) -> int | None:
+    """Give enough labels for 80 % power if the truth is what the labels show; None: no number of them will do."""
+    if target == 1 or sum(said) < bar * len(said) - 1e-9:
+        return None
+    truth = min(max(sum(said) / len(said), bar + 0.01), 1.0)
+    return max(needed_cases(target, truth, alpha), needed_cases(bar, truth, 0.5) if bar < 1 else 1)
+
+
+def judge_quality(judged: Sequence[bool], labels: Mapping[int, bool], alpha: float = 0.05) -> JudgeQuality:
+    """Compare whether the judge passed each case with the human labels, on the same prefix that verdicts rest on.
+
+    Raises: ValueError where alpha is out of range.
+    """
+    pairs = list(zip(labelled_prefix(labels), judged, strict=False))  # either may be longer
+    of_right = [bool(passed) for human, passed in pairs if human]
+    of_wrong = [bool(passed) for human, passed in pairs if not human]
+    return JudgeQuality(
+        labels=len(pairs),
+        agreed=sum(human == bool(passed) for human, passed in pairs),
+        human_passed=len(of_right),
+        true_pass_rate=_share(of_right),
+        true_pass_interval=_interval(of_right, alpha),
+        false_pass_rate=_share(of_wrong),
+        false_pass_interval=_interval(of_wrong, alpha),
+        alpha=alpha,
+    )
+
+
+def _share(passed: Sequence[bool]) -> float | None:
+    return sum(passed) / len(passed) if passed else None
+
+
+def _interval(passed: Sequence[bool], alpha: float) -> tuple[float, float]:
+    if not passed:
+        return (0.0, 1.0)
+    count, cases = sum(passed), len(passed)
+    return accuracy_lower(count, cases, alpha / 2), accuracy_upper(count, cases, alpha / 2)

@@ -1,0 +1,159 @@
+"""Turns a run's header into the question that is asked of each candidate, and a case's results into its outcome.
+
+Place: the first step of selection; everything that the rule must know before the first answer stands in a `Question`.
+It draws no line and looks at no second case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from routerctl.types import ClassHeader, Measure, Method, Mode, Result, RunHeader, Trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is asked of one candidate on one class, all of it fixed before the first answer."""
+
+    n: int  # cases planned; may exceed the cases there are now, where max_cases was declared
+    bar: float
+    alpha: float  # this candidate's share of the class's risk, in this attempt
+    mode: Mode = "proven"
+    margin: float = 0.0  # mode margin: bar - margin is what is to be proven
+    method: Method = "exact"
+    measure: Measure = "pass_rate"
+    epochs: int = 1
+    clusters: int = 0  # method clusters: clusters planned; 0 = not known
+    max_weight: float = 1.0  # of a case
+    total_weight: float = 0.0  # of all n cases; 0 = they weigh the same
+    attempt: int = 1
+    total_alpha: float | None = None  # over all attempts; None: there is only this one
+    trust: Trust = "scorer"
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its cases weigh differently."""
+        return self.total_weight > 0
+
+    @property
+    def proof_bar(self) -> float:
+        """The accuracy to be proven; bar 1 stays 1, which nothing proves: no margin makes "always" provable.
+
+        Raises: ValueError where the margin leaves no bar.
+        """
+        if self.mode != "margin" or self.bar == 1:
+            return self.bar
+        if not 0 <= self.margin < self.bar:
+            raise ValueError(f"the margin must lie in [0, bar), not {self.margin} at a bar of {self.bar}")
+        return round(self.bar - self.margin, 12)  # 0.9 - 0.03 is 0.87, not 0.870000000000000 and a bit
+
+    @property
+    def mean_weight(self) -> float:
+        """The mean weight of a case."""
+        return self.total_weight / self.n if self.weighted else 1.0
+
+    @property
+    def greatest_weight(self) -> float:
+        """The greatest weight of a case."""
+        return self.max_weight if self.weighted else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one case came to, all its epochs together."""
+
+    value: float  # in [0, 1]
+    weight: float = 1.0
+    cluster: str | None = None
+
+
+# --- the question -----------------------------------------------------------------------------------------------------
+
+
+def method_of(of_class: ClassHeader) -> Method:
+    """Name the method that is right for a class: dependent cases, values other than 0/1 or weights, or neither."""
+    if of_class.clusters:
+        return "clusters"
+    if of_class.weighted or of_class.epochs > 1 or of_class.measure == "mean_score":
+        return "betting"
+    return "exact"
+
+
+def question_of(of_class: ClassHeader, header: RunHeader) -> Question:
+    """Put the question that a run asks of each candidate on a class.
+
+    Raises: ValueError where the ladder is empty.
+    """
+    tested = len(header.ladder)
+    if header.top_rung == "skip" and tested > 1:
+        tested -= 1  # the last rung serves untested where nothing passes: it needs no share of the risk
+    share = alpha_per_candidate(header.risk, tested)
+    again = of_class.grows or of_class.attempt > 1
+    return Question(
+        n=of_class.n,
+        bar=of_class.bar,
+        alpha=alpha_of_attempt(share, of_class.attempt, of_class.grows),
+        mode=header.mode,
+        margin=header.margin,
+        method=method_of(of_class),
+        measure=of_class.measure,
+        epochs=of_class.epochs,
+        clusters=of_class.clusters,
+        max_weight=of_class.max_weight,
+        total_weight=of_class.total_weight,
+        attempt=of_class.attempt,
+        total_alpha=total_alpha(share, of_class.attempt, of_class.grows) if again else None,
+        trust="judge" if of_class.judge else "scorer",
+    )
+
+
+def alpha_per_candidate(risk: float, ladder_length: int) -> float:
+    """Return each candidate's share of the class's risk (Bonferroni); a share left over by one is lost, not passed on.
+
+    Raises: ValueError where the ladder is empty.
+    """
+    if ladder_length < 1:
+        raise ValueError("a ladder needs at least one candidate")
+    return risk / ladder_length
+
+
+def alpha_of_attempt(alpha: float, attempt: int, grows: bool) -> float:
+    """Return attempt r's part of a candidate's share: every test of a set that grew is another chance to pass.
+
+    alpha / 2^r adds up to at most alpha however often a set grows. Where growth was not declared, the first attempt had
+    the whole share already; later ones get alpha / 2^r all the same, and `total_alpha` says what that comes to.
+
+    Raises: ValueError where attempt < 1.
+    """
+    if attempt < 1:
+        raise ValueError(f"attempts count from 1, not {attempt}")
+    return float(alpha / 2**attempt) if grows or attempt > 1 else alpha
+
+
+def total_alpha(alpha: float, attempt: int, grows: bool) -> float:
+    """Return the error probability over all attempts up to this one (the sum of their parts)."""
+    return sum(alpha_of_attempt(alpha, each, grows) for each in range(1, attempt + 1))
+
+
+# --- outcomes ---------------------------------------------------------------------------------------------------------
+
+
+def outcome_of(results: Sequence[Result], measure: Measure) -> Outcome:
+    """Turn all epochs of one case into its outcome: the share of them that passed, or their mean score.
+
+    A reply that FAILED or is UNSCORED counts 0: leaving it out would be selection.
+
+    Raises: ValueError without a result.
+    """
+    if not results:
+        raise ValueError("a case without a result has no outcome")
+    values = [_value(result, measure) for result in results]
+    first = results[0]
+    return Outcome(value=sum(values) / len(values), weight=first.weight, cluster=first.cluster)
+
+
+def _value(result: Result, measure: Measure) -> float:
+    if measure == "pass_rate":
+        return float(result.passed)
+    return 0.0 if result.score is None else result.score

@@ -1,0 +1,68 @@
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from test_report import sample
+from test_worth import two_classes
+
+from routerctl.console import print_routes, say_worth, worth_line
+from routerctl.report.answers import Answers
+from routerctl.worth import evaluation_usd
+
+MARKED = {
+    "j": {"trust": "judge"},
+    "h": {"trust": "labels", "labels": 40},
+    "m": {"method": "betting", "mean": 0.91234},
+    "mc": {"method": "clusters", "mean": 0.91234, "clusters": 12},
+    "a": {"attempt": 2, "total_alpha": 0.02},
+}
+
+
+def test_a_line_on_worth():
+    """The best constant, what it costs beside the table, what both pass, and the verdict stand in one line."""
+    said = worth_line(two_classes(), Decimal(10))
+    assert said.startswith(
+        "best constant: top, $10.00 per 1,000, passes 2 of 2; the table: $5.50, passes 2: worth it: Against always top"
+    )
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_worth_fits_80_columns(capsys, full):
+    """It is wrapped on stderr, and says of a constant that was not run everywhere where it was."""
+    table, runs = sample(full=full)
+    say_worth(table, evaluation_usd(table, runs))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert max(map(len, err.splitlines())) < 80
+    assert ("classes it was run on, passes" in " ".join(err.split())) is not full
+
+
+def test_worth_of_nothing(capsys):
+    """A table without evidence says that nothing was measured."""
+    table, _ = sample()
+    say_worth(replace(table, routes={}), None)
+    assert "cannot be told: No choice has a measured cost." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("mark", "judged"), MARKED.items())
+def test_what_a_verdict_rests_on_is_marked(capsys, mark, judged):
+    """A letter beside the verdict, explained below the table; a mean stands in place of counts; 80 columns hold it."""
+    table, _ = sample()
+    route = table.routes["extract"]
+    shown = tuple(replace(one, judgement=replace(one.judgement, **judged)) for one in route.evidence)
+    print_routes(replace(table, routes={**table.routes, "extract": replace(route, evidence=shown)}))
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if line.startswith("extract"))
+    assert f" {mark} " in row
+    assert ("0.912" in row) is ("mean" in judged)
+    assert lines[-1].startswith(f"{mark[0]}: ")
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_plain_table_has_no_marks(capsys):
+    """Where a program counted passed cases, nothing is marked and nothing explained."""
+    table, runs = sample()
+    assert Answers(table, runs).disagreements() == []
+    print_routes(table)
+    assert ": " not in capsys.readouterr().out.splitlines()[-1]

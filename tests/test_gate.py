@@ -1,0 +1,436 @@
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from routerctl.gate import (
+    Outcome,
+    annotation_lines,
+    checks_of,
+    junit_xml,
+    latencies_of,
+    step_summary,
+    to_json,
+    undecided,
+)
+from routerctl.regression import Pair, Pairing, judge_regression
+from routerctl.types import (
+    Candidate,
+    Evidence,
+    Judgement,
+    Price,
+    PromptSpec,
+    ProviderSpec,
+    ReplySpec,
+    Result,
+    Route,
+    ScorerSpec,
+    Status,
+    StopReason,
+    Table,
+    Verdict,
+)
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "|a|b|\n|---|---|\n# heading",
+    "[x](javascript:alert(1)) ![y](http://evil.example/y.png) <http://evil.example>",
+    "@everyone #1 `code` **bold** __it__ ~~no~~ $x$ $$y$$ :smile: www.evil.example",
+    "::error file=x::y\r\n::set-output name=a::b",
+    "100%25 %0A %0D",
+    "]]></failure><system-out>&lt;&amp;&#0;",
+    "\x00\x01\x08\x0b\x0c\x1b[31mred\x7f\x85\ud800\udfff\ufffe\uffff\u2028\u202e",
+    "</details></code></td></table><h1>big</h1>",
+    "- item\n\n    code\n\n1. one\n===\n> quote",
+    "\\|\\\\| a\\",
+    "\u0645\u0631\u062d\u0628\u0627 \U0001f600",
+    "",
+)
+anything = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
+
+
+def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0):
+    """What a run says of one candidate."""
+    return Evidence(
+        candidate=candidate,
+        judgement=Judgement(
+            verdict=verdict,
+            cases=cases,
+            passes=passes,
+            n=60,
+            bar=0.8,
+            alpha=0.05,
+            interval=(0.8, 0.99),
+            good_enough=0.95,
+            least_cases=14,
+            needed_cases=80,
+        ),
+        failed=failed,
+        unscored=0,
+        refused=0,
+        truncated=0,
+        served_models=("m",),
+        cost_per_case_usd=Decimal("0.0001"),
+        cost_per_accepted_usd=Decimal("0.0001"),
+        latency_p50_s=0.5,
+        latency_p95_s=1.0,
+    )
+
+
+def route(task_class="sums", *found, chosen="small"):
+    """One class's route, as the evidence says."""
+    found = found or (evidence(chosen),)
+    return Route(
+        task_class=task_class,
+        description="",
+        bar=0.8,
+        chosen=chosen,
+        passing=any(one.candidate == chosen and one.judgement.verdict.passes for one in found),
+        rungs=(chosen,),
+        evidence=found,
+        run_id="r1",
+        eval_set_digest="sha256:0",
+        prompt=PromptSpec(template="{{ input }}"),
+        reply=ReplySpec(),
+        scorer=ScorerSpec(name="exact"),
+    )
+
+
+def table(*routes):
+    """A table of these routes."""
+    names = sorted({one.chosen for one in routes})
+    return Table(
+        table_version=1,
+        digest="sha256:0",
+        ladder_name="main",
+        ladder=tuple(names),
+        mode="proven",
+        risk=0.05,
+        margin=0.0,
+        seed=1,
+        rules=(),
+        default_class=None,
+        providers={"fake": ProviderSpec(name="fake", kind="fake")},
+        candidates={name: Candidate(name=name, provider="fake", model="m") for name in names},
+        prices={name: Price(date="2026-11-01", source="made up") for name in names},
+        routes={one.task_class: one for one in routes},
+    )
+
+
+def pairs(broke=0, fixed=0, n=100, name="case"):
+    """`n` pairs of which `broke` broke."""
+    values = [(1.0, 0.0)] * broke + [(0.0, 1.0)] * fixed + [(1.0, 1.0)] * (n - broke - fixed)
+    return Pairing(
+        pairs=tuple(
+            Pair(case_id=f"{name}-{k:03d}", cluster=None, before=b, after=a, before_epochs=1, after_epochs=1)
+            for k, (b, a) in enumerate(values)
+        )
+    )
+
+
+GOOD = route()
+BELOW = route("bad", evidence("small", Verdict.BELOW, passes=1, cases=20))
+FEW = route("few", evidence("small", Verdict.NOT_PROVEN, passes=5, cases=5))
+DOWN = route("down", evidence("small", Verdict.BELOW, passes=1, cases=20, failed=19))
+NOT_RUN = replace(route("none"), evidence=(), passing=False)
+FELL = judge_regression(
+    {"sums": pairs(20, 1), "bad": pairs(2, 2)}, baseline="run 7", candidates={"sums": "small", "bad": "small"}
+)
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_route", "strict", "outcome", "what"),
+    [
+        (GOOD, True, Outcome.PASSED, "proven"),
+        (BELOW, False, Outcome.FAILED, "below"),
+        (FEW, False, Outcome.SKIPPED, "too few cases"),
+        (FEW, True, Outcome.ERROR, "too few cases"),
+        (NOT_RUN, False, Outcome.SKIPPED, "too few cases"),
+        (DOWN, False, Outcome.ERROR, "far side"),
+    ],
+)
+def test_outcome_of_a_bar(given_route, strict, outcome, what):
+    """Quality, a far side that is down and too few cases are three outcomes; strict makes the last an error."""
+    (check,) = checks_of(table(given_route), None, strict=strict)
+    assert (check.outcome, check.what, check.kind) == (outcome, what, "bar")
+    assert check.reason
+
+
+@pytest.mark.parametrize(("given_route", "expected"), [(BELOW, False), (FEW, True), (NOT_RUN, True)])
+def test_undecided(given_route, expected):
+    """A route is undecided where nothing that was seen speaks against every candidate."""
+    assert undecided(given_route) == expected
+
+
+def test_outcome_of_a_regression():
+    """An alarm fails its class and names its broken cases; other classes pass and name none."""
+    checks = {check.name: check for check in checks_of(None, FELL)}
+    assert checks["sums: regression"].outcome is Outcome.FAILED
+    assert checks["sums: regression"].broken == FELL.classes[0].broke
+    assert checks["bad: regression"].outcome is Outcome.PASSED
+    assert checks["bad: regression"].broken == ()
+    assert checks["all classes: regression"].outcome is Outcome.FAILED
+    assert checks["all classes: regression"].broken[0] == "sums: case-000"
+
+
+@pytest.mark.parametrize(
+    ("pairing", "strict", "outcome"),
+    [
+        (Pairing(pairs=(), failed=9), False, Outcome.ERROR),
+        (Pairing(pairs=(), changed=9), False, Outcome.SKIPPED),
+        (Pairing(pairs=(), changed=9), True, Outcome.ERROR),
+    ],
+)
+def test_nothing_to_compare(pairing, strict, outcome):
+    """Without a pair there is no verdict: the far side's fault is an error, a changed set is skipped unless strict."""
+    (check,) = checks_of(None, judge_regression({"a": pairing}, baseline="x"), strict=strict)
+    assert check.outcome is outcome
+
+
+def test_latencies():
+    """Latencies are summed by class and candidate; a failed call has none."""
+    made = Result(
+        task_class="sums",
+        candidate="small",
+        case_id="a",
+        index=0,
+        input="",
+        expected="",
+        status=Status.SCORED,
+        passed=True,
+        score=1.0,
+        extracted=None,
+        explanation="",
+        reply="",
+        stop_reason=StopReason.END,
+        served_model=None,
+        calls=1,
+        input_tokens=0,
+        output_tokens=0,
+        cost_usd=Decimal(0),
+        latency_s=1.5,
+        cached=False,
+    )
+    results = [made, made, replace(made, latency_s=None), replace(made, candidate="large")]
+    assert latencies_of(results) == {("sums", "small"): 3.0, ("sums", "large"): 1.5}
+
+
+# --- JUnit ------------------------------------------------------------------------------------------------------------
+
+# Elements with their attributes (required ones with *) and children: the Jenkins schema, junit-10.xsd.
+SCHEMA = {
+    "testsuites": ({"name", "time", "tests*", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name*", "tests*", "failures*", "errors*", "time", "skipped", "timestamp"},
+        {"testcase"},
+    ),
+    "testcase": ({"name*", "classname*", "time"}, {"failure", "error", "skipped", "system-out"}),
+    "failure": ({"message", "type"}, set()),
+    "error": ({"message", "type"}, set()),
+    "skipped": ({"message"}, set()),
+    "system-out": (set(), set()),
+}
+
+
+def check_junit(text):
+    """Hold a file against the schema and against its own counts; return its root."""
+    root = ElementTree.fromstring(text.encode())  # noqa: S314 - our own file
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        attributes, children = SCHEMA[element.tag]
+        allowed = {name.rstrip("*") for name in attributes}
+        assert {name[:-1] for name in attributes if name.endswith("*")} <= set(element.attrib) <= allowed
+        assert {child.tag for child in element} <= children
+        for number in set(element.attrib) & {"tests", "failures", "errors", "skipped"}:
+            assert element.attrib[number].isdigit()
+        if "time" in element.attrib:
+            assert float(element.attrib["time"]) >= 0
+    for suite in [root, *root]:
+        cases = list(suite.iter("testcase"))
+        assert int(suite.attrib["tests"]) == len(cases)
+        assert int(suite.attrib["failures"]) == len(list(suite.iter("failure")))
+        assert int(suite.attrib["errors"]) == len(list(suite.iter("error")))
+        assert float(suite.attrib["time"]) == pytest.approx(sum(float(case.attrib["time"]) for case in cases))
+        assert int(suite.attrib.get("skipped", 0)) in (0, len(list(suite.iter("skipped"))))
+    return root
+
+
+def test_junit():
+    """One suite a candidate that serves, one case a check, failures and errors apart, names that stay the same."""
+    made = table(GOOD, BELOW, FEW, DOWN, route("plan", evidence("large"), chosen="large"))
+    root = check_junit(junit_xml(made, FELL, latencies_s={("sums", "small"): 12.5}, created_at="2026-11-24T04:00:00Z"))
+    suites = {suite.attrib["name"]: suite for suite in root}
+    assert list(suites) == ["small", "large", "all candidates"]
+    kinds = {case.attrib["name"]: [child.tag for child in case] for case in suites["small"]}
+    assert kinds == {
+        "sums: bar": ["system-out"],
+        "bad: bar": ["failure"],
+        "few: bar": ["skipped"],
+        "down: bar": ["error"],
+        "sums: regression": ["failure"],
+        "bad: regression": ["system-out"],
+    }
+    assert suites["small"].attrib["time"] == "12.500"
+    assert suites["small"].attrib["timestamp"] == "2026-11-24T04:00:00Z"
+    broken = next(case for case in suites["small"] if case.attrib["name"] == "sums: regression")
+    assert "  case-000\n" in broken.find("failure").text
+
+
+def test_junit_strict():
+    """Under strict, too few cases are an error, not a skip."""
+    root = check_junit(junit_xml(table(FEW), strict=True))
+    assert (root.attrib["errors"], root[0].attrib["skipped"]) == ("1", "0")
+
+
+def test_junit_without_anything():
+    """No table and no comparison is an empty, valid file."""
+    assert check_junit(junit_xml(None)).attrib["tests"] == "0"
+
+
+# A class name of an imported run, a candidate's and a case's: each may be anything.
+@settings(max_examples=150, deadline=None)
+@given(task_class=anything, candidate=anything, case=anything, baseline=anything)
+def test_hostile_text(task_class, candidate, case, baseline):
+    """Whatever names say: the XML parses and keeps its shape, and a command stays one command on one line."""
+    made = table(route(task_class, evidence(candidate, Verdict.BELOW, passes=1, cases=20), chosen=candidate))
+    found = judge_regression({task_class: pairs(20, name=case), "x": pairs(1)}, baseline=baseline)
+    root = check_junit(junit_xml(made, found, created_at=baseline))
+    assert len(list(root.iter("testcase"))) == 4
+    for line in annotation_lines(made, found, files={task_class: case}):
+        assert re.fullmatch(r"::error (file=[^:,]*,)?title=[^:,]*::.*", line)
+        assert not any(ord(character) < 0x20 or character in "\x7f\x85\u2028\u2029" for character in line)
+        assert re.fullmatch(r"(?:[^%]|%25|%3A|%2C)*", line)
+        line.encode()
+    check_summary(step_summary(made, found), {"routerctl: not passed"})
+    json.dumps(to_json(found), allow_nan=False)
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+class Tags(HTMLParser):
+    """Collects every element with its attributes, and the headings' text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.texts, self.headings = set(), [], set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add((tag, tuple(attrs)))
+        self._last = tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if getattr(self, "_last", "") == "h2":
+            self.headings.add(data)
+            self._last = ""
+
+
+def check_summary(markdown, headings):
+    """Render a summary as GitHub's kind of Markdown and see that nothing but our own elements comes out."""
+    page = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown)
+    tags = Tags()
+    tags.feed(page)
+    allowed = {
+        "h2",
+        "p",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "code",
+        "details",
+        "summary",
+        "ul",
+        "li",
+        "strong",
+    }
+    assert {name for name, _ in tags.tags} <= allowed
+    assert {attrs for _, attrs in tags.tags} <= {(), (("style", "text-align:right"),)}
+    assert tags.headings == headings
+    assert len(markdown.encode()) < 1024 * 1024
+    widths = {row.count("|") for row in markdown.splitlines() if row.startswith("| ")}
+    assert len(widths) <= 1
+    return "".join(tags.texts)
+
+
+def test_summary():
+    """A row a class with verdict, score, interval, cost and change; broken cases by name; what did not pass."""
+    text = check_summary(step_summary(table(GOOD, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
+    assert "2 passed, 3 failed" in text
+    assert "-19.0, 20 newly broken" in text
+    assert "$0.10" in text
+    assert "sums: 20\u00a0newly broken cases" in text
+    assert "case-000" in text
+    assert "The baseline is 200 days old" in text
+    assert "bad: bar: No candidate passes the bar of 80%" in text
+
+
+def test_summary_of_a_table_alone():
+    """Without a comparison there are no columns for it."""
+    markdown = step_summary(table(GOOD))
+    assert "change" not in check_summary(markdown, {"routerctl: passed"})
+
+
+def test_summary_has_names_a_reader_can_copy():
+    """Rendered, a hostile name reads as it was written, apart from controls and spaces."""
+    name = "a|b <b>*x*</b> `y` [z](q) \\ & 1_000"
+    assert name in check_summary(step_summary(table(route(name))), {"routerctl: passed"})
+
+
+def test_summary_stays_below_the_limit():
+    """Many classes with many long names: whole parts are left out, and that is said."""
+    found = judge_regression({f"class-{k}": pairs(100, name="\u2620" * 300) for k in range(150)}, baseline="x")
+    text = check_summary(step_summary(None, found), {"routerctl: not passed"})
+    assert "and 50 more" in text
+    many = table(*(route("[" * 115 + f"{k}") for k in range(2000)))
+    assert "more classes" in check_summary(step_summary(many), {"routerctl: passed"})
+
+
+# --- annotations ------------------------------------------------------------------------------------------------------
+
+
+def test_annotations():
+    """Failures and errors are errors, too few cases a warning, what passed nothing; the file is named where known."""
+    lines = annotation_lines(table(GOOD, BELOW, FEW, DOWN), files={"bad": "evals/a,b:c%.yaml"})
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
+    assert lines[0].startswith("::error file=evals/a%2Cb%3Ac%25.yaml,title=bad%3A bar%3A below::No candidate passes")
+    assert "80%25" in lines[0]
+    assert lines[1].startswith("::error title=down%3A bar%3A far side::19")
+
+
+def test_strict_annotations():
+    """Under strict, too few cases are an error."""
+    assert annotation_lines(table(FEW), strict=True)[0].startswith("::error ")
+
+
+@pytest.mark.parametrize(("classes", "lines"), [(10, 10), (11, 10), (40, 10)])
+def test_no_more_annotations_than_are_shown(classes, lines):
+    """GitHub shows ten of a level: the tenth counts and names the rest."""
+    found = annotation_lines(table(*(replace(BELOW, task_class=f"c{k}") for k in range(classes))))
+    assert len(found) == lines
+    assert (f"{classes - 9} more: c9: bar" in found[-1]) == (classes > 10)
+
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_json():
+    """The comparison as plain values that survive JSON unchanged."""
+    values = to_json(FELL)
+    assert json.loads(json.dumps(values, allow_nan=False)) == values
+    assert values["alarm"] is True
+    assert values["classes"]["sums"]["broke"][0] == "case-000"
+    assert to_json(judge_regression({"a": Pairing(pairs=())}, baseline="x"))["classes"]["a"]["before"] is None

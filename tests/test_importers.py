@@ -1,0 +1,307 @@
+"""Each format, read from a file that its own tool wrote."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routerctl.errors import InputError
+from routerctl.importers import FORMATS, read_outcomes
+from routerctl.importers.base import Columns, Reading, open_source
+from routerctl.types import Status, StopReason
+
+MADE = Path(__file__).parent / "fixtures" / "import"
+
+
+def read(path: Path, chosen: str = "auto", **columns: str) -> Reading:
+    """Read one file."""
+    (found,) = read_outcomes([path], chosen, Columns(**columns))
+    return found
+
+
+def by_case(reading: Reading) -> dict[tuple[str, str], list[Any]]:
+    """Group a reading's records by model and case."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for record in reading.records:
+        found.setdefault((record.model, record.case), []).append(record)
+    return found
+
+
+# file, format, records, passed, failed, task, model of the first record, scorer
+FILES = [
+    ("inspect/addition_mini.eval", "inspect", 16, 6, 2, "addition", "openai/gpt-4o-mini", "includes"),
+    ("inspect/addition_4o.eval", "inspect", 16, 14, 0, "addition", "openai/gpt-4o", "includes"),
+    ("inspect/second.json.gz", "inspect", 3, 2, 0, "second", "openai/gpt-4o-mini", "includes"),
+    ("promptfoo/results.json.gz", "promptfoo", 32, 21, 2, "", "openai:chat:small", "success"),
+    ("promptfoo/results.jsonl.gz", "promptfoo", 32, 21, 2, "", "openai:chat:small", "success"),
+    ("openai-evals/small.jsonl", "openai-evals", 8, 3, 1, "sums", "small", "correct"),
+    ("openai-evals/large.jsonl", "openai-evals", 8, 7, 0, "sums", "large", "correct"),
+]
+
+
+@pytest.mark.parametrize("row", FILES, ids=lambda row: row[0])
+def test_a_file_is_recognised_and_read(row: tuple[Any, ...]) -> None:
+    """The format is found by the content; replies, passes, failed calls, task and model are the tool's own."""
+    file, kind, records, passed, failed, task, model, scorer = row
+    found = read(MADE / file)
+    assert (found.format, len(found.records), found.scorer) == (kind, records, scorer)
+    assert sum(record.score == 1 for record in found.records) == passed
+    assert sum(record.status is Status.FAILED for record in found.records) == failed
+    assert (found.records[0].task, found.records[0].model) == (task, model)
+    assert found.digest.startswith("sha256:")
+
+
+def test_inspect_tells_epochs_errors_tokens_and_cost() -> None:
+    """A sample's epochs stay together; an errored sample has no score; tokens and cost are the summary's."""
+    cases = by_case(read(MADE / "inspect/addition_mini.eval", cluster="page"))
+    sums = {case: records for (_, case), records in cases.items()}
+    assert sorted(sums) == sorted(f"sum-{a}" for a in (3, 4, 5, 6, 8, 11, 17, 20))
+    assert {len(records) for records in sums.values()} == {2}
+    assert [[record.score for record in sums[case]] for case in ("sum-3", "sum-4")] == [[0.0, 0.0], [1.0, 1.0]]
+    failed, right = sums["sum-11"][0], sums["sum-4"][0]
+    assert (failed.status, failed.score, failed.latency_s) == (Status.FAILED, None, None)
+    assert "refused by the gateway" in failed.error
+    assert (right.input_tokens, right.output_tokens, right.cost_usd) == (20, 3, Decimal("0.000011"))
+    assert (right.input, right.expected, right.extracted, right.cluster) == ("What is 4 + 2?", "6", "6", "page 0")
+    assert "\x1b" in (sums["sum-8"][0].extracted or "")  # hostile text is kept as it came
+
+
+def test_inspect_json_log_has_replies_and_the_calls_own_latency() -> None:
+    """A .json log holds what the summaries leave out: the reply, the stop reason, the served model, the call's time."""
+    first = read(MADE / "inspect/second.json.gz").records[0]
+    assert (first.reply, first.stop_reason, first.served_model) == ("44", StopReason.END, "gpt-4o-mini-2026-10-01")
+    assert first.latency_s is not None
+    assert first.latency_s < 1
+
+
+def test_promptfoo_tells_a_failed_call_from_a_failed_assertion() -> None:
+    """Both stand in `error`; only failureReason 2 is a failed call, and a refusal is a reply."""
+    records = read(MADE / "promptfoo/results.json.gz").records
+    failed = [record for record in records if record.status is Status.FAILED]
+    wrong = [record for record in records if record.score == 0]
+    assert {record.input for record in failed} == {"What is 11 + 2? Answer with the number alone."}
+    assert all(record.error and record.stop_reason is None for record in failed)
+    assert wrong
+    assert all(not record.error for record in wrong)
+    refused = [record for record in records if record.stop_reason is StopReason.REFUSAL]
+    assert {record.reply for record in refused} == {"I cannot help with that."}
+    assert len(refused) == 4
+
+
+def test_promptfoo_repeats_share_a_case() -> None:
+    """`testIdx` runs on over repeats, so the case is the test's variables: 8 cases, each twice per provider."""
+    cases = by_case(read(MADE / "promptfoo/results.jsonl.gz"))
+    assert len({case for _, case in cases}) == 8
+    assert {len(records) for records in cases.values()} == {2}
+    assert all(record.cost_usd is None for records in cases.values() for record in records)  # 0 is not a price
+    assert all(0 < record.latency_s < 60 for records in cases.values() for record in records if record.latency_s)
+
+
+def test_promptfoo_both_outputs_say_the_same() -> None:
+    """The lines hold what the one object does."""
+    whole, lines = (read(MADE / f"promptfoo/results.{name}.gz") for name in ("json", "jsonl"))
+    told = [[(one.model, one.case, one.score, one.reply) for one in found.records] for found in (whole, lines)]
+    assert sorted(told[0], key=str) == sorted(told[1], key=str)
+
+
+@pytest.mark.parametrize(
+    ("column", "passed"), [(None, 5), ("exact_match", 5), ("exact_match,flexible-extract", 6)], ids=str
+)
+def test_lm_eval_counts_each_document_once(column: str | None, passed: int) -> None:
+    """A document has a row a filter: the first counts unless another is named; the model comes from the results."""
+    (file,) = (MADE / "lm-eval/small").glob("samples*")
+    found = read(file, **({"score": column} if column else {}))
+    assert len(found.records) == 9
+    assert sum(record.score == 1 for record in found.records) == passed
+    assert {(record.task, record.model) for record in found.records} == {("sums", "small")}
+    assert found.records[0].input == {"question": "What is 3 + 2?", "answer": "5"}
+    assert any("left out" in note for note in found.notes)
+
+
+def test_lm_eval_takes_the_model_from_the_folder_where_the_results_are_gone(tmp_path: Path) -> None:
+    """The folder has the model's name, with __ for the slash."""
+    (file,) = (MADE / "lm-eval/small").glob("samples*")
+    folder = tmp_path / "meta__tiny-1"
+    folder.mkdir()
+    shutil.copy(file, folder)
+    assert read(folder / file.name).records[0].model == "meta/tiny-1"
+
+
+def test_openai_evals_joins_the_match_to_the_sampling() -> None:
+    """Question and reply come from the sampling; asked but never matched is unscored, an error is a failed call."""
+    records = {record.case: record for record in read(MADE / "openai-evals/small.jsonl").records}
+    assert (records["sums.dev.4"].input, records["sums.dev.4"].reply) == ("What is 4 + 2?", "6")
+    assert records["sums.dev.20"].status is Status.UNSCORED
+    assert records["sums.dev.11"].status is Status.FAILED
+    assert any("no final report" in note for note in read(MADE / "openai-evals/small.jsonl").notes)
+    assert not read(MADE / "openai-evals/large.jsonl").notes
+
+
+def test_a_folder_stands_for_its_logs_and_samples() -> None:
+    """A folder is searched for what Inspect and lm-eval leave there; the results beside the samples are no outcomes."""
+    assert len(read_outcomes([MADE / "lm-eval"], "auto", Columns())) == 2
+    assert len(read_outcomes([MADE / "inspect"], "auto", Columns())) == 2
+
+
+# --- broken files -----------------------------------------------------------------------------------------------------
+
+
+def _inspect_zip(**members: Any) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        with zipfile.ZipFile(folder / "log.eval", "w") as archive:
+            for name, content in members.items():
+                archive.writestr(f"{name}.json", json.dumps(content))
+        return folder / "log.eval"
+
+    return write
+
+
+def _file(name: str, content: str | bytes) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (folder / name).write_bytes(raw)
+        return folder / name
+
+    return write
+
+
+def _cut(name: str, keep: float) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        raw = (MADE / name).read_bytes()
+        path = folder / Path(name).name
+        path.write_bytes(raw[: int(keep * len(raw))])
+        return path
+
+    return write
+
+
+def _damaged(folder: Path) -> Path:
+    path = folder / "log.eval"
+    raw = bytearray((MADE / "inspect/addition_mini.eval").read_bytes())
+    with zipfile.ZipFile(MADE / "inspect/addition_mini.eval") as archive:  # its directory is not packed
+        start = archive.getinfo("summaries.json").header_offset + len("summaries.json") + 60
+    raw[start : start + 20] = bytes(20)
+    path.write_bytes(raw)
+    return path
+
+
+HEADER = {"status": "success", "eval": {"task": "t", "model": "m"}, "results": {"scores": [{"name": "s"}]}}
+SAMPLE = {"id": "1", "epoch": 1, "input": "x", "target": "y"}
+ROW = {"promptIdx": 0, "testIdx": 0, "success": True, "provider": {"id": "p"}, "vars": {"a": 1}, "failureReason": 0}
+BROKEN = [
+    ("missing", lambda folder: folder / "none.csv", {}, "no such file"),
+    ("a folder without logs", lambda folder: folder, {}, "a folder without *.eval"),
+    ("empty", _file("a.csv", "  \n"), {}, "the file is empty"),
+    ("cut zip", _cut("inspect/addition_mini.eval", 0.5), {}, "not a whole zip"),
+    ("damaged member", _damaged, {}, "summaries.json cannot be unpacked"),
+    ("cut gzip", _cut("promptfoo/results.json.gz", 0.9), {}, "not whole gzip"),
+    ("no gzip inside", _file("a.json.gz", b"\x1f\x8bno"), {}, "not whole gzip"),
+    ("another zip", _inspect_zip(other={}), {}, "not a finished log of Inspect"),
+    ("no samples", _inspect_zip(header=HEADER, summaries={}), {}, "expected eval.model and samples"),
+    (
+        "several values",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {"s": {"value": {"a": 1, "b": 0}}}}]),
+        {},
+        "name one with --score-column: s.a, s.b",
+    ),
+    (
+        "score of 7",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {"s": {"value": 7}}}]),
+        {},
+        "sample 1, scorer s: expected a score from 0 to 1",
+    ),
+    (
+        "no such scorer",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {"s": {"value": 1}}}]),
+        {"score": "f1"},
+        "no scorer 'f1' in it; it has: s",
+    ),
+    ("promptfoo without rows", _file("r.json", '{"evalId": "e", "results": {}}'), {}, "expected results.results"),
+    (
+        "promptfoo without success",
+        _file("r.jsonl", json.dumps(ROW) + "\n" + json.dumps(ROW | {"success": "yes"})),
+        {},
+        "r.jsonl:2: not a row of promptfoo's results",
+    ),
+    (
+        "torn line",
+        _file("r.jsonl", json.dumps(ROW) + "\n" + json.dumps(ROW)[:30]),
+        {},
+        "r.jsonl:2: not JSON",
+    ),
+    ("lm-eval results", _file("r.json", '{"results": {}, "configs": {}, "versions": {}}'), {}, "made by --log_samples"),
+    (
+        "lm-eval metric",
+        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": ["acc"], "acc": 1}'),
+        {"score": "ac"},
+        "no metric 'ac'; did you mean 'acc'?",
+    ),
+    (
+        "openai evals without a spec",
+        _file("e.jsonl", '{"run_id": "r", "event_id": 0, "sample_id": "s", "type": "match", "data": {}}'),
+        {},
+        "which names the model",
+    ),
+    ("not UTF-8", _file("a.csv", b"id,m\n1,\xff\n"), {}, "a.csv:2: not UTF-8"),
+    ("deep JSON", _file("a.json", "[" * 100_000), {}, "nested too deeply"),
+    ("a list of numbers", _file("a.json", "[1, 2]"), {}, "expected a JSON object with a value a column"),
+]
+
+
+@pytest.mark.parametrize(("make", "columns", "problem"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_what_is_broken_is_named(
+    make: Callable[[Path], Path], columns: dict[str, str], problem: str, tmp_path: Path
+) -> None:
+    """One clear error with the file, the line where there is one, and what was expected."""
+    with pytest.raises(InputError) as found:
+        read(make(tmp_path), **columns)
+    assert problem in str(found.value)
+
+
+def test_an_unknown_format_is_named() -> None:
+    """With the nearest right one."""
+    with pytest.raises(InputError, match="did you mean 'promptfoo'"):
+        read_outcomes([MADE / "promptfoo/results.json.gz"], "promptfo", Columns())
+    assert list(FORMATS)[-1] == "table"  # it takes what no other claims, so it must come last
+
+
+def test_the_same_file_does_not_count_twice(tmp_path: Path) -> None:
+    """The same content under two names is refused: its outcomes would look like a repeat."""
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    for path in (first, second):
+        path.write_text("id,m\n1,1\n")
+    with pytest.raises(InputError, match="would count twice"):
+        read_outcomes([first, second], "auto", Columns())
+
+
+def test_a_log_that_did_not_finish_says_so(tmp_path: Path) -> None:
+    """The samples that are there are read, and a note says how many were planned."""
+    header = HEADER | {"status": "error", "results": {"total_samples": 5, "scores": [{"name": "s"}]}}
+    path = _inspect_zip(header=header, summaries=[SAMPLE | {"scores": {"s": {"value": "C"}}}])(tmp_path)
+    found = read(path)
+    assert len(found.records) == 1
+    assert any('status is "error": 1 of 5 samples' in note for note in found.notes)
+
+
+def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What unpacks beyond the bound is refused, gzip and zip alike."""
+    bomb = tmp_path / "bomb.csv.gz"
+    bomb.write_bytes(gzip.compress(b"a,b\n" + b"0" * 5_000_000))
+    log = tmp_path / "log.eval"
+    with zipfile.ZipFile(log, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", json.dumps({"pad": "0" * 5_000_000}))
+        archive.writestr("summaries.json", "[]")
+    monkeypatch.setattr("routerctl.importers.base.MAX_BYTES", 1_000_000)  # a bound of a gigabyte takes long to reach
+    monkeypatch.setattr("routerctl.importers.inspect_log.MAX_BYTES", 1_000_000)
+    with pytest.raises(InputError, match="unpacks to more than"):
+        open_source(bomb)
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read(log)

@@ -1,0 +1,300 @@
+"""`routerctl import` from its arguments on: what it writes and says, and the table that follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from routerctl.results import read_run, run_folders
+from routerctl.types import Run, Status
+from tests.conftest import Done, Project
+from tests.test_importers import MADE
+
+Command = Callable[..., Done]
+
+
+def outcomes(share: dict[str, float], cases: int = 120, name: str = "talk") -> str:
+    """A long table: each model right on its share of the cases, evenly spread."""
+    lines = ["task,id,model,score,cost_usd,prompt"]
+    for model, part in share.items():
+        cost_usd = "0.001" if "small" in model else "0.02"
+        for case in range(cases):
+            right = int((case + 1) * part) > int(case * part)
+            lines.append(f"{name},c{case},{model},{int(right)},{cost_usd},question {case}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def bare(project: Project) -> Project:
+    """A folder with neither project nor eval sets."""
+    (project.root / "routerctl.yaml").unlink()
+    (project.root / "evals/sums.yaml").unlink()
+    (project.root / "evals").rmdir()
+    return project
+
+
+def newest(project: Project) -> Run:
+    """The run that was written last."""
+    return read_run(run_folders(project.root)[0])
+
+
+def fine(done: Done) -> Done:
+    """It worked."""
+    assert done.code == 0, done
+    return done
+
+
+def said(done: Done) -> str:
+    """Both streams."""
+    return done.out + done.err
+
+
+def refused(done: Done, *parts: str, code: int = 2) -> None:
+    """One line on stderr that holds these parts, and nothing written."""
+    assert done.code == code, done
+    assert done.last.startswith("routerctl: "), done.err
+    for part in parts:
+        assert part in done.last, done.err
+
+
+# --- a folder without a project ---------------------------------------------------------------------------------------
+
+
+def test_imported_outcomes_make_a_table_that_check_accepts(bare: Project, run: Command) -> None:
+    """No project, no eval set: the classes are the run's, the cheapest that passes is chosen, and check follows it."""
+    bare.write("o.csv", outcomes({"small": 0.95, "large": 1.0}))
+    done = fine(run("import", "o.csv"))
+    assert "talk" in done.out
+    assert "95.0%" in done.out
+    assert "build-table" in done.err
+    built = json.loads(fine(run("build-table", "--json")).out)
+    assert built["routes"]["talk"]["chosen"] == "small"
+    assert "follows from its evidence" in said(fine(run("check")))
+    header = newest(bare).header
+    assert header.imported == ("o.csv",)
+    assert header.software["imported o.csv"].startswith("sha256:")
+    assert header.ladder == ("small", "large")
+
+
+def test_json_says_what_was_imported(bare: Project, run: Command) -> None:
+    """Stdout holds one JSON object and nothing else."""
+    found = json.loads(fine(run("import", str(MADE / "inspect/addition_mini.eval"), "--json")).out)
+    assert found["outcomes"] == [
+        {
+            "class": "addition",
+            "candidate": "openai/gpt-4o-mini",
+            "cases": 8,
+            "epochs": 2,
+            "replies": 16,
+            "passed": 6,
+            "mean_score": 6 / 16,
+            "failed": 2,
+            "unscored": 0,
+            "refused": 0,
+            "cost_usd": "0.000154",
+        }
+    ]
+    assert found["imported"] == ["addition_mini.eval"]  # not where on this machine it lay
+
+
+def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) -> None:
+    """On stderr: what counts as failed, whose cost is missing, and the flag that gives it."""
+    done = fine(run("import", str(MADE / "promptfoo/results.json.gz"), "--class", "sums"))
+    assert "2 rows with errors are failed calls" in done.err.replace("\xa0", " ")
+    assert "--cost openai:chat:small=USD (a case) or --price openai:chat:small=INPUT,OUTPUT" in done.err
+    assert "not known" in done.out
+    failed = [result for result in newest(bare).results if result.status is Status.FAILED]
+    assert len(failed) == 2
+    assert not any(result.passed for result in failed)
+
+
+def test_prices_by_token_order_the_ladder(bare: Project, run: Command) -> None:
+    """Tokens times the given price is each reply's cost; the cheapest stands first whatever the file's order."""
+    price = ["--price", "openai:chat:small=20,80", "--price", "openai:chat:large=2,8"]
+    fine(run("import", str(MADE / "promptfoo/results.json.gz"), "--class-column", "kind", *price))
+    made = newest(bare)
+    assert made.header.ladder == ("openai:chat:large", "openai:chat:small")
+    assert sorted(made.header.classes) == ["even", "odd"]
+    answered = [one for one in made.results if one.candidate == "openai:chat:large" and one.status is Status.SCORED]
+    assert {str(one.cost_usd) for one in answered} == {"0.000064"}
+    assert made.header.prices["openai:chat:small"].input_mtok_usd == 20
+
+
+def test_latency_and_order_are_taken_from_the_command_line(bare: Project, run: Command) -> None:
+    """A flat latency for a model; --order sets the ladder and leaves the others out, saying so."""
+    bare.write("w.csv", "id,a,b,c\n" + "".join(f"{n},1,0,1\n" for n in range(5)))
+    done = fine(run("import", "w.csv", "--order", "c,a", "--latency", "a=1.5"))
+    assert "left out, not in --order: b" in done.err
+    made = newest(bare)
+    assert made.header.ladder == ("c", "a")
+    assert {(one.candidate, one.latency_s) for one in made.results} == {("c", None), ("a", 1.5)}
+
+
+def test_scores_between_pass_where_the_user_says(bare: Project, run: Command) -> None:
+    """By default only 1 passes and that is said; --pass-at moves it; --mean-score compares the mean."""
+    bare.write("w.csv", "id,a\n1,1\n2,0.5\n3,0\n4,0.5\n")
+    assert "2 scores between 0 and 1 count as not passed" in fine(run("import", "w.csv")).err.replace("\xa0", " ")
+    assert sum(one.passed for one in newest(bare).results) == 1
+    fine(run("import", "w.csv", "--pass-at", "0.5"))
+    assert sum(one.passed for one in newest(bare).results) == 3
+    done = fine(run("import", "w.csv", "--mean-score"))
+    assert "50.0%" in done.out
+    assert newest(bare).header.classes["w"].measure == "mean_score"
+
+
+def test_hostile_text_stays_harmless(bare: Project, run: Command) -> None:
+    """A model's name and a class from a file reach the terminal without their escape sequences."""
+    bare.write("o.csv", "task,id,model,score\nta\x1b[31msk,1,mo\x1b[31mdel,1\n")
+    done = fine(run("import", "o.csv"))
+    assert "\x1b" not in done.out + done.err
+    fine(run("build-table"))
+    assert "\x1b" not in (bare.root / "routes.yaml").read_text()
+
+
+def test_an_imported_candidate_cannot_be_called(bare: Project, run: Command) -> None:
+    """Routing to one fails with a line, not a traceback."""
+    bare.write("o.csv", outcomes({"small": 1.0}))
+    fine(run("import", "o.csv"))
+    fine(run("build-table"))
+    refused(run("route", "--class", "talk", stdin="hello"), "imported")
+
+
+def test_runs_on_different_ladders_are_not_mixed(bare: Project, run: Command) -> None:
+    """Two imports with different models: one line that says what to do; naming one run builds its table."""
+    bare.write("a.csv", outcomes({"small": 1.0}, name="one"))
+    bare.write("b.csv", outcomes({"large": 1.0}, name="two"))
+    fine(run("import", "a.csv"))
+    first = newest(bare).header.run_id
+    fine(run("import", "b.csv"))
+    refused(run("build-table"), first, "cannot be in one table", "import all files in one command", "--run")
+    built = json.loads(fine(run("build-table", "--run", first, "--json")).out)
+    assert list(built["routes"]) == ["one"]
+    fine(run("check"))
+
+
+def test_the_newest_import_of_a_class_counts(bare: Project, run: Command) -> None:
+    """Importing again replaces the evidence; --run brings the earlier one back."""
+    bare.write("a.csv", outcomes({"small": 0.5, "large": 1.0}))
+    fine(run("import", "a.csv"))
+    first = newest(bare).header.run_id
+    bare.write("a.csv", outcomes({"small": 1.0, "large": 1.0}))
+    fine(run("import", "a.csv"))
+    assert json.loads(fine(run("build-table", "--json")).out)["routes"]["talk"]["chosen"] == "small"
+    assert json.loads(fine(run("build-table", "--run", first, "--json")).out)["routes"]["talk"]["chosen"] == "large"
+
+
+def test_check_sees_edited_evidence(bare: Project, run: Command) -> None:
+    """A result that is changed after the table was built is found: exit 3."""
+    bare.write("a.csv", outcomes({"small": 0.95, "large": 1.0}))
+    fine(run("import", "a.csv"))
+    fine(run("build-table"))
+    file = run_folders(bare.root)[0] / "results.jsonl"
+    file.write_text(file.read_text().replace('"passed": true', '"passed": false', 30))
+    refused(run("check"), "does not follow from its evidence", code=3)
+
+
+# --- beside a project -------------------------------------------------------------------------------------------------
+
+BESIDE = {"model-small": 0.5, "model-large": 1.0}
+
+
+def test_imported_classes_stand_beside_the_projects_own(project: Project, run: Command) -> None:
+    """Models that are candidates of the ladder get its pins and prices, so both kinds of run fit into one table."""
+    project.write("a.csv", outcomes(BESIDE))
+    fine(run("eval"))
+    fine(run("import", "a.csv", "--bar", "0.9"))
+    header = newest(project).header
+    assert (header.ladder_name, header.ladder) == ("main", ("small", "large"))
+    assert header.candidates["small"].model == "model-small"
+    built = json.loads(fine(run("build-table", "--json")).out)["routes"]
+    assert {name: route["chosen"] for name, route in built.items()} == {"sums": "large", "talk": "large"}
+    assert "follows from its evidence" in said(fine(run("check")))
+
+
+def test_own_runs_go_before_imported_ones(project: Project, run: Command) -> None:
+    """A class with an eval set rests on its own run unless --run names the imported one."""
+    project.write("a.csv", outcomes({"model-small": 1.0, "model-large": 1.0}, name="sums"))
+    fine(run("eval"))
+    fine(run("import", "a.csv"))
+    imported = newest(project).header.run_id
+    assert json.loads(fine(run("build-table", "--json")).out)["routes"]["sums"]["chosen"] == "large"
+    built = json.loads(fine(run("build-table", "--run", imported, "--json")).out)
+    assert built["routes"]["sums"]["chosen"] == "small"
+    fine(run("check"))
+
+
+def test_strangers_stand_on_a_ladder_of_their_own(project: Project, run: Command) -> None:
+    """A model that is no candidate: said at import, left out of the project's table, refused when asked for."""
+    project.write("a.csv", outcomes({"other": 1.0}))
+    fine(run("eval"))
+    done = fine(run("import", "a.csv"))
+    assert "not on ladder 'main': other" in done.err
+    assert list(json.loads(fine(run("build-table", "--json")).out)["routes"]) == ["sums"]
+    refused(run("build-table", "--run", newest(project).header.run_id), "cannot be in one table")
+
+
+def test_a_part_of_the_ladder_is_enough_for_an_imported_class(project: Project, run: Command) -> None:
+    """Where only one rung has outcomes, the class rests on that one."""
+    project.write("a.csv", outcomes({"model-large": 1.0}))
+    fine(run("eval"))
+    fine(run("import", "a.csv"))
+    assert newest(project).header.rungs == ("large",)
+    built = json.loads(fine(run("build-table", "--json")).out)["routes"]["talk"]
+    assert [item["candidate"] for item in built["candidates"]] == ["large"]
+
+
+def test_a_model_can_be_told_to_be_a_candidate(project: Project, run: Command) -> None:
+    """--as names the candidate; two candidates of one model id have to be told apart."""
+    project.write("a.csv", outcomes({"the little one": 0.5, "model-large": 1.0}))
+    fine(run("import", "a.csv", "--as", "the little one=small"))
+    assert newest(project).header.ladder_name == "main"
+    project.config["candidates"]["twin"] = {"provider": "fake", "model": "model-large", "max_tokens": 9}
+    project.save()
+    refused(run("import", "a.csv"), "may be the candidate large or twin", "--as model-large=CANDIDATE")
+
+
+# --- what is typed wrongly --------------------------------------------------------------------------------------------
+
+TYPED: list[tuple[list[str], list[str]]] = [
+    (["none.csv"], ["none.csv", "no such file"]),
+    (["w.csv", "--format", "tabel"], ["no format 'tabel'", "did you mean 'table'?"]),
+    (["w.csv", "--bar", "0"], ["--bar", "above 0 and up to 1"]),
+    (["w.csv", "--bar", "80"], ["--bar", "got 80"]),
+    (["w.csv", "--pass-at", "2"], ["--pass-at"]),
+    (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
+    (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
+    (["w.csv", "--cost", "small"], ["--cost", "expected MODEL=VALUE"]),
+    (["w.csv", "--cost", "small=cheap"], ["--cost small", "0.0247", "'cheap'"]),
+    (["w.csv", "--cost", "small=-1"], ["--cost small"]),
+    (["w.csv", "--cost", "small=nan"], ["--cost small"]),
+    (["w.csv", "--cost", "small=1", "--cost", "small=2"], ["named twice"]),
+    (["w.csv", "--price", "small=1"], ["--price small", "INPUT,OUTPUT"]),
+    (["w.csv", "--price", "small=1,2"], ["no tokens", "--cost small=USD"]),
+    (["w.csv", "--latency", "small=soon"], ["--latency small", "seconds"]),
+    (["w.csv", "--order", "large,smal"], ["--order", "did you mean 'small'?"]),
+    (["w.csv", "--order", "large,large"], ["named twice"]),
+    (["w.csv", "--ladder", "main"], ["--ladder", "routerctl.yaml"]),
+    (["w.csv", "--as", "small=small"], ["--as", "routerctl.yaml"]),
+    (["w.csv", "--case-column", "idd"], ["w.csv:1", "did you mean 'id'?"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "parts"), TYPED, ids=lambda value: " ".join(value) if value else "")
+def test_what_is_typed_wrongly_is_named(arguments: list[str], parts: list[str], bare: Project, run: Command) -> None:
+    """Exit 2, one line with the nearest right name, and no run is left behind."""
+    bare.write("w.csv", "id,small,large\n1,1,0\n2,1,1\n")
+    refused(run("import", *arguments), *parts)
+    assert not run_folders(bare.root)
+
+
+def test_a_project_that_is_broken_is_named(project: Project, run: Command) -> None:
+    """The project's own error comes before anything is read."""
+    project.write("routerctl.yaml", "ladder: [")
+    refused(run("import", str(MADE / "inspect/addition_mini.eval")), "routerctl.yaml")
+
+
+def test_help_shows_examples(run: Command) -> None:
+    """The help of the command has examples."""
+    assert "routerctl import outcomes.csv.gz" in run("import", "--help").out

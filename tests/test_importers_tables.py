@@ -1,0 +1,158 @@
+"""Tables: long and wide, in every file type, with columns found by name or named by the user."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routerctl.errors import InputError
+from routerctl.importers import read_outcomes
+from routerctl.importers.base import Columns, Reading, Record
+from routerctl.types import Status
+
+LONG = [
+    {"task": "a", "id": "1", "model": "small", "score": 1, "cost_usd": 0.001, "latency_ms": 250, "prompt": "p"},
+    {"task": "a", "id": "1", "model": "large", "score": 0.5, "cost_usd": 0.02, "latency_ms": 800, "prompt": "p"},
+    {"task": "a", "id": "2", "model": "small", "score": None, "cost_usd": None, "latency_ms": None, "prompt": "q"},
+]
+WIDE = [
+    {"subject": "a", "prompt": "p", "small": 1, "large": 0, "difficulty": 5},
+    {"subject": "b", "prompt": "q", "small": 0, "large": 1, "difficulty": 3},
+    {"subject": "b", "prompt": "r", "small": None, "large": 1, "difficulty": 3},
+]
+
+
+def as_csv(rows: list[dict[str, Any]], delimiter: str = ",") -> str:
+    """Write rows as CSV, nothing as an empty cell."""
+    lines = [delimiter.join(rows[0])]
+    lines += [delimiter.join("" if cell is None else str(cell) for cell in row.values()) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
+    """Write rows as a file of a kind."""
+    path = folder / f"outcomes.{kind}"
+    if kind == "parquet":
+        import pyarrow
+        from pyarrow import parquet
+
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        return path
+    text = {
+        "csv": as_csv(rows),
+        "csv.gz": as_csv(rows),
+        "tsv": as_csv(rows, "\t"),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+        "json": json.dumps(rows, indent=1),
+    }[kind]
+    path.write_bytes(gzip.compress(text.encode()) if kind.endswith(".gz") else text.encode())
+    return path
+
+
+def read(path: Path, **columns: str) -> Reading:
+    """Read one table."""
+    (found,) = read_outcomes([path], "auto", Columns(**columns))
+    assert found.format == "table"
+    return found
+
+
+def told(record: Record) -> tuple[Any, ...]:
+    """What a record says."""
+    return record.task, record.case, record.model, record.status, record.score, record.cost_usd, record.latency_s
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "json", "parquet"])
+def test_a_long_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) -> None:
+    """A row a case and model; milliseconds become seconds; an empty score is unscored."""
+    assert [told(record) for record in read(write(tmp_path, kind, LONG)).records] == [
+        ("a", "1", "small", Status.SCORED, 1.0, Decimal("0.001"), 0.25),
+        ("a", "1", "large", Status.SCORED, 0.5, Decimal("0.02"), 0.8),
+        ("a", "2", "small", Status.UNSCORED, None, None, None),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "json", "parquet"])
+def test_a_wide_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) -> None:
+    """A column of scores is a model; an empty cell is no reply; a column of other numbers is left out and named."""
+    found = read(write(tmp_path, kind, WIDE))
+    assert [(one.task, one.input, one.model, one.score) for one in found.records] == [
+        ("a", "p", "small", 1.0),
+        ("a", "p", "large", 0.0),
+        ("b", "q", "small", 0.0),
+        ("b", "q", "large", 1.0),
+        ("b", "r", "large", 1.0),
+    ]
+    assert found.notes == ("columns without scores from 0 to 1, left out: difficulty",)
+
+
+def test_the_users_columns_go_before_the_usual_ones(tmp_path: Path) -> None:
+    """Every role can be named, and a usual name then means nothing."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,who,right,kind,key,usd,took,doc,score\n9,m,true,k,1,0.5,2.5,d,7\n")
+    columns = {"task_class": "kind", "case": "key", "model": "who", "score": "right", "cost": "usd", "latency": "took"}
+    (record,) = read(path, cluster="doc", **columns).records
+    assert told(record) == ("k", "1", "m", Status.SCORED, 1.0, Decimal("0.5"), 2.5)
+    assert record.cluster == "d"
+
+
+def test_an_error_column_makes_failed_calls(tmp_path: Path) -> None:
+    """A row with an error is a failed call whatever its score says."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,model,score,error,reply\n1,m,0,timed out,\n2,m,1,,\x1b[31mfine\n")
+    failed, fine = read(path).records
+    assert (failed.status, failed.score, failed.error) == (Status.FAILED, None, "timed out")
+    assert (fine.status, fine.reply) == (Status.SCORED, "\x1b[31mfine")
+
+
+def test_words_for_right_and_wrong_are_scores(tmp_path: Path) -> None:
+    """True and False, yes and no, correct and incorrect, in any case."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,model,score\n" + "".join(f"{n},m,{word}\n" for n, word in enumerate(["True", "no", "Correct"])))
+    assert [record.score for record in read(path).records] == [1.0, 0.0, 1.0]
+
+
+def test_a_prompt_may_be_long_and_have_lines(tmp_path: Path) -> None:
+    """More than the csv module's 128 KiB in one cell, and line breaks; the error after it names the right line."""
+    path = tmp_path / "a.csv"
+    path.write_text('prompt,m\n"' + "x\n" * 100_000 + '",1\nshort,1,2\n')
+    with pytest.raises(InputError, match=r"a.csv:100003: expected 2 values as in the header, got 3"):
+        read(path)
+
+
+PROBLEMS = [
+    ("two columns", "id,m,m\n1,1,1\n", {}, "a.csv:1: two columns are named 'm'"),
+    ("only a header", "id,m\n", {}, "no row in it"),
+    ("no score", "id,text\n1,hello\n", {}, "no column holds scores from 0 to 1"),
+    ("a score of 2", "id,model,score\n1,m,1\n2,m,2\n", {}, "a.csv:3: column score: expected a score from 0 to 1"),
+    (
+        "a score of words",
+        "id,model,score\n1,m,fine\n",
+        {},
+        'a.csv:2: column score: expected a score from 0 to 1 (or true, false), got "fine"',
+    ),
+    ("a negative score", "id,model,score\n1,m,-1\n", {}, "a.csv:2"),
+    ("no model", "id,model,score\n1,,1\n", {}, "a.csv:2: column model: expected a model's name"),
+    ("no case", "model,score\nm,1\n", {}, "name it with --case-column"),
+    ("no such column", "id,model,score\n1,m,1\n", {"case": "idd"}, "a.csv:1: no column 'idd'; did you mean 'id'?"),
+    ("model without score", "id,who,text\n1,m,x\n", {"model": "who"}, "name it with --score-column"),
+    ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
+    ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
+    ("not Parquet", "PAR1 and so on", {}, "not whole Parquet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "problem"), [row[1:] for row in PROBLEMS], ids=[row[0] for row in PROBLEMS]
+)
+def test_what_is_wrong_with_a_table_is_named(text: str, columns: dict[str, str], problem: str, tmp_path: Path) -> None:
+    """File, line, column and what was expected."""
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(InputError) as found:
+        read(path, **columns)
+    assert problem in str(found.value)

@@ -1,0 +1,124 @@
+"""An eval that is killed again and again: nothing paid is lost or paid twice, and the evidence comes out the same."""
+
+import json
+import random
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from routerctl.build import evidence_of
+from routerctl.results import read_run, run_folders
+from routerctl.types import Evidence
+from tests.conftest import SECRET, Far, Project
+from tests.emulator import Body, Received
+
+KILLS = 50
+CASES = 240
+CLASSES = ("first", "second", "third")
+ENV = {"TEST_KEY": SECRET}
+
+
+def _large(vendors: Project) -> None:
+    for name in CLASSES:
+        vendors.eval_set(name, CASES)
+    (vendors.root / "evals/sums.yaml").unlink(missing_ok=True)
+    vendors.config.update(rules=[], default_class="first")
+    vendors.save()
+
+
+def _key(received: Received) -> str:
+    return json.dumps([received.path, received.body], sort_keys=True)
+
+
+def _kept(root: Path) -> int:
+    if not (root / ".routerctl/cache.sqlite").exists():
+        return 0
+    with sqlite3.connect(root / ".routerctl/cache.sqlite") as database:
+        return int(database.execute("SELECT count(*) FROM replies").fetchone()[0])
+
+
+def _notes(root: Path) -> int:
+    """Calls that the killed process had made and not seen the end of."""
+    path = root / ".routerctl/cache.sqlite"
+    if not path.exists():
+        return 0
+    with sqlite3.connect(path) as database:
+        return int(database.execute("SELECT count(*) FROM asked").fetchone()[0])
+
+
+def _evidence(root: Path) -> dict[str, tuple[Evidence, ...]]:
+    """The newest run's evidence without its seconds, the only thing in it that no two runs have in common."""
+    run = read_run(run_folders(root)[0])
+    assert run.header.finished
+    return {
+        name: tuple(replace(one, latency_p50_s=None, latency_p95_s=None) for one in evidence_of(run, name))
+        for name in run.header.classes
+    }
+
+
+def _kill_at_a_random_moment(project: Project, far: Far, rng: random.Random) -> tuple[bool, int]:
+    """Start the eval and kill it, sometimes while it starts, else some calls later.
+
+    Returns whether it was still running, and how many replies had been sent to it when it was killed.
+    """
+    process = project.start("eval", "--full", env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    before, calls = far.emulator.posts, rng.randrange(60)
+    if rng.random() < 0.1:
+        time.sleep(rng.random())
+    else:
+        while far.emulator.posts < before + calls and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(rng.random() * 0.05)
+    alive, sent = process.poll() is None, len(far.emulator.delivered)
+    process.kill()
+    process.communicate()
+    return alive, sent
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_eval_survives_being_killed(vendors: Project, far: Far, tmp_path: Path) -> None:
+    """Killed 50 times at random moments, an eval ends with the evidence of an undisturbed one, and asks no call twice.
+
+    The one exception is told: a call on its way at the moment of death has no reply to keep. Each such call leaves a
+    note, is asked again, and is counted by the next run. Every repeated call is one of these.
+    """
+    _large(vendors)
+    far.emulator._latency_s = 0.03
+
+    def partly_right(body: Body) -> str:
+        number = int(body["messages"][-1]["content"].rpartition("+")[2])
+        return str(number + 1) if number % 7 or body["model"] == "model-large" else "wrong"
+
+    far.answer = partly_right
+    rng, noted, unread, kept = random.Random(8), 0, 0, 0  # noqa: S311 - moments, not secrets
+    for _ in range(KILLS):
+        first = len(far.emulator.delivered)
+        alive, sent = _kill_at_a_random_moment(vendors, far, rng)
+        assert alive, "the eval ended before it was killed often enough"
+        noted += _notes(vendors.root)
+        replies = len({_key(one) for one in far.emulator.delivered[first:sent]})
+        unread += max(0, replies - (_kept(vendors.root) - kept))  # sent before the kill, and not in the cache
+        kept = _kept(vendors.root)
+    last = vendors.run("eval", "--full", env=ENV)
+    assert last.code == 0, last.err
+
+    asked = Counter(_key(one) for one in far.emulator.received)
+    delivered = Counter(_key(one) for one in far.emulator.delivered)
+    distinct = 2 * CASES * len(CLASSES)
+    assert len(asked) == len(delivered) == _kept(vendors.root) == distinct
+    repeated = sum(asked.values()) - distinct
+    assert repeated <= noted, "a call was repeated that no note accounts for"
+    told = f"{KILLS} kills, {distinct} calls; on their way {noted}, asked again {repeated}"
+    print(f"{told}; of these sent before the kill: {unread}")  # noqa: T201 - shown with -s
+
+    disturbed = _evidence(vendors.root)
+    undisturbed = Project(tmp_path / "again", vendors.config)
+    _large(undisturbed)
+    assert undisturbed.run("eval", "--full", env=ENV).code == 0
+    assert _evidence(undisturbed.root) == disturbed

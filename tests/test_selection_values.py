@@ -1,0 +1,364 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routerctl.selection import Outcome, Question, Reorder, judge, rule_of
+from routerctl.statistics import betting_least_cases, korn_graubard_lower
+from routerctl.types import Verdict
+
+BET = {"n": 40, "bar": 0.8, "alpha": 0.05, "method": "betting"}
+GROUPED = {"n": 40, "bar": 0.8, "alpha": 0.05, "method": "clusters", "clusters": 20}
+WEIGHTED = {"total_weight": 60.0, "max_weight": 2.0}  # 20 cases of weight 1, 20 of weight 2
+
+values = st.lists(st.sampled_from([0.0, 0.4, 0.6, 0.8, 1.0]), min_size=40, max_size=40)
+modes = st.sampled_from([("proven", 0.0), ("margin", 0.05), ("point", 0.0)])
+methods = st.sampled_from(["exact", "betting", "clusters", "weighted", "weighted clusters"])
+
+
+def _question(method, mode="proven", margin=0.0):
+    given_ = {"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "margin": margin}
+    weights = WEIGHTED if method.startswith("weighted") else {}
+    name = {"weighted": "betting", "weighted clusters": "clusters"}.get(method, method)
+    return Question(**given_, method=name, clusters=20 if name == "clusters" else 0, **weights)
+
+
+def _outcomes(run, method):
+    if method == "exact":
+        run = [float(value > 0.5) for value in run]
+    # cases 0 and 1, 2 and 3, ... are a cluster and weigh 1 and 2
+    return [Outcome(value=value, weight=1.0 + place % 2, cluster=f"k{place // 2}") for place, value in enumerate(run)]
+
+
+def _passing(draw, question, trials, seed, size=0):
+    rng, passed, cases = np.random.default_rng(seed), 0, 0
+    for _ in range(trials):
+        rule = rule_of(question)
+        for place, value in enumerate(draw(rng).tolist()):
+            if rule.feed(Outcome(value=value, cluster=f"{place // size}" if size else None)) is not None:
+                break
+        passed += rule.standing.passes
+        cases += rule.cases
+    return passed / trials, cases / trials
+
+
+# --- every method -----------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(run=values, method=methods, mode_margin=modes, length=st.integers(0, 40), more=values)
+def test_full_and_early_stopped_runs_agree(run, method, mode_margin, length, more):
+    """Results beyond the stopping case change nothing; a rule stops at its last case at the latest, and stays so."""
+    question, outcomes = _question(method, *mode_margin), _outcomes(run, method)
+    full = judge(outcomes, question)
+    assert judge(outcomes[: max(length, full.cases)], question) == full
+    rule = rule_of(question)
+    for outcome in [*outcomes, *_outcomes(more, method)]:
+        rule.feed(outcome)
+    assert (rule.verdict, rule.cases, rule.passes) == (full.verdict, full.cases, full.passes)
+    assert full.passes == sum(outcome.value > 0.5 for outcome in outcomes[: full.cases])
+
+
+@settings(max_examples=60, deadline=None)
+@given(run=values, method=methods, mode_margin=modes, order=st.permutations(range(40)))
+def test_reorder_sees_only_the_planned_order(run, method, mode_margin, order):
+    """Whatever order outcomes arrive in, the rule ends where the one fed in planned order ends."""
+    question, outcomes = _question(method, *mode_margin), _outcomes(run, method)
+    rule = rule_of(question)
+    reorder = Reorder(rule, 40)
+    for index in order:
+        reorder.put(index, outcomes[index])
+    expected = judge(outcomes, question)
+    assert (rule.verdict, rule.cases, rule.passes) == (expected.verdict, expected.cases, expected.passes)
+
+
+@settings(max_examples=200, deadline=None)
+@given(run=values, tail=st.sampled_from([None, 0.0, 0.4, 0.6, 1.0]), cut=st.integers(0, 40), method=methods, mode=modes)
+def test_surely_needed_is_a_lower_bound(run, tail, cut, method, mode):
+    """No run, not even one of the same value over and over, is decided sooner than is said to be needed at least."""
+    run = run[:cut] + (run[cut:] if tail is None else [tail] * (40 - cut))
+    rule, promised = rule_of(_question(method, *mode)), 0
+    for place, outcome in enumerate(_outcomes(run, method)):
+        if rule.verdict is not None:
+            break
+        needed = rule.surely_needed()
+        assert 1 <= needed <= 40 - place
+        promised = max(promised, place + needed)
+        rule.feed(outcome)
+    assert rule.cases >= promised
+    assert rule.surely_needed() == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(run=st.lists(st.booleans(), max_size=39), mode_margin=modes)
+def test_surely_needed_is_exact_for_counts(run, mode_margin):
+    """With 0/1 cases, passing or failing all of so many further cases decides, and no shorter run does."""
+    question = _question("exact", *mode_margin)
+    rule = rule_of(question)
+    for passed in run:
+        rule.feed(Outcome(value=float(passed)))
+    needed = rule.surely_needed()
+    if rule.verdict is not None:
+        assert needed == 0
+        return
+    decided = []
+    for value in (0.0, 1.0):
+        again = rule_of(question)
+        for outcome in [Outcome(value=float(passed)) for passed in run] + [Outcome(value=value)] * needed:
+            again.feed(outcome)
+        decided.append(again.verdict is not None and again.cases == len(run) + needed)
+    assert any(decided)
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome", "problem"),
+    [
+        ({"method": "exact"}, Outcome(value=0.5), "takes 0 and 1"),
+        ({"method": "betting"}, Outcome(value=1.5), r"lies in \[0, 1\]"),
+        ({"method": "betting", **WEIGHTED}, Outcome(value=1.0, weight=3.0), "was not planned"),
+        ({"method": "clusters", "clusters": 20}, Outcome(value=math.nan), r"lies in \[0, 1\]"),
+    ],
+)
+def test_outcomes_that_were_not_announced_are_refused(question, outcome, problem):
+    """A value or a weight that the question excludes would break what the rule promises."""
+    rule = rule_of(Question(n=40, bar=0.8, alpha=0.05, **question))
+    with pytest.raises(ValueError, match=problem):
+        rule.feed(outcome)
+
+
+@pytest.mark.parametrize("method", ["exact", "betting", "clusters"])
+@pytest.mark.parametrize("mode", ["proven", "margin", "point"])
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"bar": 1.5}, {"alpha": 0.0}, {"total_weight": 100.0}])
+def test_questions_that_cannot_be_asked_are_refused(method, mode, wrong):
+    """No cases, a bar above 1, no error probability, more weight than the cases can have."""
+    with pytest.raises(ValueError, match=r"a test needs|cannot weigh"):
+        rule_of(Question(**{"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "method": method, **wrong}))
+
+
+@pytest.mark.parametrize("method", ["betting", "clusters"])
+def test_a_prefix_of_a_set_that_is_not_complete_yet(method):
+    """max_cases declared: with 40 of 100 planned cases there, nothing is proven yet, and nothing is given up."""
+    question = Question(n=100, bar=0.8, alpha=0.05, method=method, clusters=50 if method == "clusters" else 0)
+    got = judge([Outcome(value=0.82, cluster=f"k{place // 2}") for place in range(40)], question)
+    assert (got.verdict, got.cases, got.n) == (Verdict.NOT_PROVEN, 40, 100)
+
+
+# --- bets -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(1.0, Verdict.PROVEN), (0.0, Verdict.BELOW), (0.4, Verdict.BELOW), (0.8, Verdict.NOT_PROVEN)]
+)
+def test_bets_on_clear_runs(value, verdict):
+    """Perfect values prove, hopeless ones are seen to be below, those at the bar do neither."""
+    got = judge([Outcome(value=value)] * 200, Question(n=200, bar=0.8, alpha=0.05, method="betting"))
+    assert got.verdict is verdict
+    assert got.mean == pytest.approx(value)
+    assert got.interval[0] <= value <= got.interval[1]
+
+
+@pytest.mark.parametrize(("draw", "power"), [("coins", 0.61), ("epochs", 0.90), ("graded", 1.0)])
+def test_bets_keep_their_promise_and_their_power(draw, power):
+    """At the bar at most alpha passes (3 standard errors); .05 above it about as many as another program computed."""
+    draws = {
+        "coins": lambda p: lambda rng: (rng.random(200) < p).astype(float),
+        "epochs": lambda p: lambda rng: rng.binomial(5, rng.beta(1.2 * p, 1.2 * (1 - p), 200)) / 5,
+        "graded": lambda p: lambda rng: rng.beta(8 * p, 8 * (1 - p), 200),
+    }
+    question, trials = Question(n=200, bar=0.9, alpha=0.05, method="betting"), 400
+    assert _passing(draws[draw](0.9), question, trials, 1)[0] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+    found, cases = _passing(draws[draw](0.95), question, trials, 2)
+    assert abs(found - power) <= 3 * math.sqrt(0.25 / trials)
+    assert cases < 150
+
+
+def test_epochs_counted_as_cases_break_the_promise():
+    """40 cases x 5 epochs taken for 200 cases pass far too often at the bar; averaged within their case they do not."""
+
+    def answers(rng):
+        return (rng.random((40, 5)) < rng.beta(0.9, 0.1, 40)[:, None]).astype(float)
+
+    naive = _passing(lambda rng: rng.permutation(answers(rng).ravel()), Question(n=200, bar=0.9, alpha=0.05), 400, 3)[0]
+    mean = Question(n=40, bar=0.9, alpha=0.05, method="betting", epochs=5)
+    averaged = _passing(lambda rng: answers(rng).mean(axis=1), mean, 400, 3)[0]
+    assert naive > 0.1
+    assert averaged <= 0.05
+
+
+def test_giving_up_costs_little_power():
+    """Without the futility line hardly more runs of a candidate near its power of one half pass."""
+    rng, question, lost = np.random.default_rng(4), Question(n=200, bar=0.8, alpha=0.05, method="betting"), 0
+    trials = 300
+    for _ in range(trials):
+        run = (rng.random(200) < 0.86).astype(float).tolist()
+        rule, patient = rule_of(question), rule_of(question)
+        bets = patient._lines[0]._bets
+        for value in run:
+            rule.feed(Outcome(value=value))
+            if not bets.won:
+                bets.bet(value)
+        assert bets.won or not rule.standing.passes
+        lost += bets.won and not rule.standing.passes
+    assert lost / trials <= 0.02
+
+
+def test_weights_count():
+    """Failing the cases of weight 2 and passing those of weight 1 makes a mean of one third, not one half."""
+    outcomes = _outcomes([1.0, 0.0] * 20, "weighted")
+    for mode, bar, verdict in (("point", 0.34, Verdict.NOT_MET), ("point", 0.33, Verdict.MET)):
+        question = Question(n=40, bar=bar, alpha=0.05, mode=mode, method="betting", **WEIGHTED)
+        assert judge(outcomes, question).verdict is verdict
+    equal = Question(n=40, bar=0.34, alpha=0.05, mode="point", method="betting")
+    assert judge(outcomes, equal).verdict is Verdict.MET
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 3.0, 1e6])
+@pytest.mark.parametrize("method", ["weighted", "weighted clusters"])
+def test_the_unit_of_weights_plays_no_part(method, scale):
+    """Weights are relative: in any unit they give the same judgement."""
+    rng = np.random.default_rng(8)
+    for p in (0.7, 0.9, 0.99):
+        outcomes = _outcomes((rng.random(40) < p).astype(float).tolist(), method)
+        question = _question(method)
+        scaled = Question(
+            n=40,
+            bar=0.8,
+            alpha=0.05,
+            method=question.method,
+            clusters=question.clusters,
+            max_weight=2 * scale,
+            total_weight=60 * scale,
+        )
+        other = [Outcome(value=one.value, weight=one.weight * scale, cluster=one.cluster) for one in outcomes]
+        one, two = judge(outcomes, question), judge(other, scaled)
+        assert (one.verdict, one.cases, one.needed_cases) == (two.verdict, two.cases, two.needed_cases)
+        assert one.interval == pytest.approx(two.interval)
+
+
+@settings(max_examples=100, deadline=None)
+@given(run=values)
+def test_the_point_rule_for_values_is_their_mean(run):
+    """Stopping early never changes whether the mean over all cases reaches the bar; a tie reaches it."""
+    for method in ("betting", "clusters", "weighted"):
+        outcomes = _outcomes(run, method)
+        weights = [one.weight if method == "weighted" else 1.0 for one in outcomes]
+        mean = sum(w * one.value for w, one in zip(weights, outcomes, strict=True)) / sum(weights)
+        assert judge(outcomes, _question(method, "point")).verdict.passes == (mean >= 0.8 - 1e-12)
+        assert judge(outcomes, _question(method, "margin", 0.1)).verdict.passes <= (mean >= 0.8 - 1e-12)
+
+
+@pytest.mark.parametrize(("bar", "n"), [(0.8, 17), (0.9, 37), (1.0, 500)])
+def test_too_small_sets_run_nothing(bar, n):
+    """Where perfect values could not pass, no case is looked at, and how many it takes is said."""
+    least = betting_least_cases(bar, 0.05)
+    got = judge([Outcome(value=1.0)] * n, Question(n=n, bar=bar, alpha=0.05, method="betting"))
+    assert (got.verdict, got.cases, got.least_cases) == (Verdict.NOT_PROVEN, 0, least)
+    if least is not None:
+        assert least == n + 1
+        enough = judge([Outcome(value=1.0)] * least, Question(n=least, bar=bar, alpha=0.05, method="betting"))
+        assert enough.verdict is Verdict.PROVEN
+
+
+@pytest.mark.parametrize(("mean", "needed"), [(0.95, True), (0.9, True), (0.88, False)])
+def test_needed_cases_of_bets(mean, needed):
+    """Some number is enough for a mean at or above the bar, none for one below; what varies less needs fewer."""
+    question = Question(n=100, bar=0.9, alpha=0.05, method="betting")
+
+    def run(spread):
+        return [Outcome(value=mean + spread * (-1) ** place) for place in range(20)]
+
+    steady, wild = judge(run(0.0), question), judge(run(0.05), question)
+    assert (steady.needed_cases is not None) is needed
+    if needed:
+        assert betting_least_cases(0.9, 0.05) <= steady.needed_cases < wild.needed_cases
+
+
+# --- clusters ---------------------------------------------------------------------------------------------------------
+
+
+def _clustered(p, icc, count=40):
+    def draw(rng):
+        rates = rng.beta(p * (1 / icc - 1), (1 - p) * (1 / icc - 1), count)
+        return (rng.random((count, 5)) < rates[:, None]).astype(float).ravel()
+
+    return draw
+
+
+@pytest.mark.parametrize("icc", [0.1, 0.3, 0.5])
+def test_clusters_keep_the_promise_that_counting_cases_breaks(icc):
+    """40 clusters of 5 at the bar: at most about alpha passes; taken for independent, more than alpha does."""
+    trials = 600
+    question = Question(n=200, bar=0.9, alpha=0.05, method="clusters", clusters=40)
+    found = _passing(_clustered(0.9, icc), question, trials, 5, size=5)[0]
+    naive = _passing(_clustered(0.9, icc), Question(n=200, bar=0.9, alpha=0.05), trials, 5)[0]
+    assert found <= 0.052 + 3 * math.sqrt(0.05 * 0.95 / trials)
+    assert naive > found + 0.02
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    run=st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0]), min_size=40, max_size=40), weighted=st.booleans()
+)
+def test_the_verdict_on_clusters_is_the_bound_over_all_cases(run, weighted):
+    """Stopping early never changes it: proven is exactly what the Korn-Graubard bound over all cases proves."""
+    method = "weighted clusters" if weighted else "clusters"
+    outcomes = _outcomes(run, method)
+    weights = [one.weight if weighted else 1.0 for one in outcomes]
+    pairs = [(weights[at], weights[at + 1], outcomes[at].value, outcomes[at + 1].value) for at in range(0, 40, 2)]
+    sums, sizes = [a * x + b * y for a, b, x, y in pairs], [a + b for a, b, _, _ in pairs]
+    kish = sum(weights) ** 2 / sum(w * w for w in weights)
+    proven = korn_graubard_lower(sums, sizes, 0.05, kish) >= 0.8
+    got = judge(outcomes, _question(method))
+    assert got.verdict.passes == proven
+    assert got.cases == 40 or not proven
+
+
+def test_clusters_pass_only_at_the_end():
+    """A perfect run is not stopped early; a hopeless one is, as soon as independent cases could not pass."""
+    perfect = judge(_outcomes([1.0] * 40, "clusters"), _question("clusters"))
+    assert (perfect.verdict, perfect.cases, perfect.clusters) == (Verdict.PROVEN, 40, 20)
+    hopeless = judge(_outcomes([0.0] * 40, "clusters"), _question("clusters"))
+    assert hopeless.cases == 4  # independent cases need 37 of 40: the fourth failure ends it
+    assert (hopeless.verdict, hopeless.clusters) == (Verdict.NOT_PROVEN, 2)
+
+
+def test_clusters_seen_to_be_below():
+    """Cluster after cluster of failures in the midst of passes shows a mean below the bar."""
+    run = [0.0, 0.0, 1.0, 1.0] * 50
+    outcomes = [Outcome(value=value, cluster=f"k{place // 2}") for place, value in enumerate(run)]
+    got = judge(outcomes, Question(n=200, bar=0.9, alpha=0.05, method="clusters", clusters=100))
+    assert got.verdict is Verdict.BELOW
+    assert got.interval[1] < 0.9
+
+
+def test_a_case_without_a_cluster_is_its_own():
+    """Named and nameless cases are told apart; all nameless, every case is a cluster."""
+    outcomes = [Outcome(value=1.0, cluster=None if place % 2 else "k") for place in range(40)]
+    question = Question(n=40, bar=0.8, alpha=0.05, method="clusters", clusters=21)
+    assert judge(outcomes, question).clusters == 21
+
+
+def test_a_cluster_that_comes_apart_is_still_one():
+    """Cases of one cluster that do not stand together count as one cluster all the same."""
+    outcomes = [Outcome(value=1.0, cluster=f"k{place % 20}") for place in range(40)]
+    assert judge(outcomes, Question(n=40, bar=0.8, alpha=0.05, method="clusters", clusters=20)).clusters == 20
+
+
+@pytest.mark.parametrize(("clusters", "cases"), [(13, 0), (14, 42)])
+def test_too_few_clusters_run_nothing(clusters, cases):
+    """A perfect score counts each cluster as one case: 14 of them prove .8 as 14 cases do, 13 cannot."""
+    outcomes = [Outcome(value=1.0, cluster=f"k{place // 3}") for place in range(3 * clusters)]
+    question = Question(n=3 * clusters, bar=0.8, alpha=0.05, method="clusters", clusters=clusters)
+    got = judge(outcomes, question)
+    assert (got.cases, got.least_cases) == (cases, 42)
+    assert got.verdict is (Verdict.PROVEN if cases else Verdict.NOT_PROVEN)
+
+
+def test_needed_cases_of_clusters():
+    """Cases that resemble each other tell less: the same score takes more of them than independent ones."""
+    alike = [Outcome(value=float(place // 5 % 10 > 0), cluster=f"k{place // 5}") for place in range(200)]
+    mixed = [Outcome(value=float(place % 10 > 0), cluster=f"k{place // 5}") for place in range(200)]
+    question = Question(n=200, bar=0.87, alpha=0.05, method="clusters", clusters=40)
+    assert judge(alike, question).needed_cases > 3 * judge(mixed, question).needed_cases

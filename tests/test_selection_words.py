@@ -1,0 +1,183 @@
+from dataclasses import replace
+
+import pytest
+
+from routerctl.selection import Outcome, Question, judge, two_sentences, verdict_words
+from routerctl.types import Verdict
+
+ASKED = {"n": 200, "bar": 0.9, "alpha": 0.05 / 3}
+
+
+def _same(value, count, **question):
+    return judge([Outcome(value=value)] * count, Question(**{**ASKED, **question}))
+
+
+def _grouped(failed, count=200, **question):
+    """Clusters of five; the cases at the places `failed` do not pass."""
+    outcomes = [Outcome(value=float(place not in failed), cluster=f"k{place // 5}") for place in range(count)]
+    return judge(outcomes, Question(**{**ASKED, "method": "clusters", "clusters": 40, **question}))
+
+
+BETS = _same(0.98, 200, method="betting")
+PROVEN = _same(1.0, 200)
+OPEN = _same(1.0, 200, n=500, bar=0.98)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "start"),
+    [
+        (BETS, "Proven: mean 98% over 64 cases (200 planned); true mean is at least 90% at error probability 1.67% ("),
+        (_same(0.3, 200, method="betting"), "Below the bar: mean 30% over 17 cases (200 planned); true mean is below"),
+        (
+            _same(0.91, 200, method="betting", mode="point"),
+            "Met: the mean over these cases is at least 90%, mean 91% over 198 cases (200 planned); on other cases its",
+        ),
+        (
+            _same(0.8, 200, method="betting", mode="point"),
+            "Not met: the mean over these cases is less than 90%, mean 80% over ",
+        ),
+        (
+            _same(0.9, 200, method="betting"),
+            "Not proven to reach 90%: mean 90% over 1",
+        ),
+        (_grouped({3}), "Proven: mean 99.5% over 200 cases in 40 clusters (200 planned); true mean is at least 90% at"),
+        (_grouped(set(range(0, 200, 12))), "Not proven to reach 90%: mean 90.9% over 121 cases in 25 clusters (200 pl"),
+    ],
+)
+def test_other_methods_speak_of_means(judgement, start):
+    """Values are not "passed": their mean is what is told, and of clusters how many."""
+    assert verdict_words(judgement).startswith(start)
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [OPEN, _grouped({3}, 100), _same(1.0, 100, n=200, mode="margin", margin=0.03)],
+)
+def test_a_set_without_all_its_cases(judgement):
+    """Where the plan goes on, what was found is found so far; where the rule stopped, it is not."""
+    assert f", so far: {judgement.cases} of {judgement.n} planned cases are there; " in verdict_words(judgement)
+
+
+@pytest.mark.parametrize("judgement", [_same(0.0, 200, bar=0.3, alpha=1e-9), _grouped(set(range(0, 200, 12)))])
+def test_a_test_that_stopped_does_not_go_on(judgement):
+    """It was given up before the plan's end, which more cases of the plan would not change."""
+    assert judgement.cases < judgement.n
+    assert judgement.verdict in (Verdict.NOT_PROVEN, Verdict.BELOW)
+    assert "so far" not in verdict_words(judgement)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "start"),
+    [
+        (_same(1.0, 200, trust="judge"), "Proven according to the judge: "),
+        (_same(0.0, 200, trust="judge"), "Below the bar according to the judge: "),
+        (_same(1.0, 20, trust="judge"), "Not proven to reach 90% according to the judge, so far: "),
+        (_same(1.0, 200, trust="judge", mode="margin", margin=0.03), "Within the margin according to the judge: "),
+        (_same(1.0, 200, trust="judge", mode="point"), "Met according to the judge: "),
+        (replace(PROVEN, trust="labels", labels=80), "Proven on 80 human labels: 62 of 62 cases passed the judge (200"),
+        (
+            replace(PROVEN, trust="labels", labels=80, corrected=0.94, corrected_low=0.91),
+            "Proven on 80 human labels: 62 of 62 cases passed the judge (200 planned), corrected by the labels 94%; ",
+        ),
+        (
+            replace(PROVEN, trust="labels", labels=250, corrected=0.94, corrected_low=0.91),
+            "Proven on 250 human labels: 62 of 62 cases passed the judge (200 planned), corrected by the labels 94%",
+        ),
+    ],
+)
+def test_whose_word_it_is(judgement, start):
+    """A judge's verdict says so at once; labels say how many they are, and their bound where it can be trusted."""
+    assert verdict_words(judgement).startswith(start)
+
+
+def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted():
+    """The bound of the corrected mean is a normal approximation: told from 200 labels on."""
+    many, few = (
+        verdict_words(replace(PROVEN, trust="labels", labels=labels, corrected=0.94, corrected_low=0.912))
+        for labels in (200, 199)
+    )
+    assert "corrected by the labels 94%, at least 91.2%; " in many
+    assert "91.2%" not in few
+
+
+def test_what_labels_would_settle():
+    """The need is counted in labels, the judge's cases settle nothing."""
+    judgement = replace(OPEN, trust="labels", labels=80, needed_cases=300)
+    assert "300 labels would be enough" in verdict_words(judgement)
+    assert "so far" not in verdict_words(judgement)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "grows", "said"),
+    [
+        (1, True, "Attempt 1 on a set that may grow: in it a candidate below the bar passes with at most 2.08%."),
+        (
+            2,
+            False,
+            "Attempt 2 on a set that grew: over both attempts a candidate below the bar passes with at most 2.08%.",
+        ),
+        (3, False, "over all 3 attempts a candidate below the bar passes with at most 2.08%."),
+    ],
+)
+def test_attempts_are_told(attempt, grows, said):
+    """A reader sees what the attempts add up to, not only the share of the last."""
+    judgement = _same(1.0, 200, attempt=attempt, total_alpha=0.05 / 3 * 1.25)
+    assert verdict_words(judgement).endswith(said)
+    assert "Attempt" not in verdict_words(PROVEN)
+
+
+def test_nothing_failed_at_a_bar_of_one():
+    """A bar of 100 % is never proven; what no failure says is told, for independent cases and for clusters."""
+    said = "0 failures seen in 200: true failure rate at most 2.03% at error probability 1.67%"
+    assert said in verdict_words(_same(1.0, 200, bar=1.0, mode="point"))
+    assert "0 failures seen in 40 clusters: true failure rate at most 9.73%" in verdict_words(
+        _grouped(set(), bar=1.0, mode="point")
+    )
+    assert "0 failures" not in verdict_words(_grouped({150}, bar=1.0, mode="point"))
+
+
+@pytest.mark.parametrize(("clusters", "warned"), [(20, True), (29, True), (30, False), (40, False)])
+def test_few_clusters_are_warned_of(clusters, warned):
+    """Below 30 clusters the level is only approximate: both texts say so."""
+    judgement = _grouped({3}, 5 * clusters, n=5 * clusters, bar=0.75, clusters=clusters)
+    assert judgement.verdict is Verdict.PROVEN
+    said = f"{clusters} clusters are few: below 30 the error probability is only approximate"
+    assert (said in verdict_words(judgement)) is warned
+    assert (said in two_sentences(judgement, mode="proven", risk=0.05, ladder_length=3)) is warned
+
+
+@pytest.mark.parametrize(
+    ("judgement", "mode", "ladder", "parts"),
+    [
+        (BETS, "proven", 3, ["one value between 0 and 1", "multiplied his stake by 60", "at most 1.67% probability"]),
+        (BETS, "proven", 4, ["divided by the 3 of its 4 candidates that are tested)"]),
+        (_same(0.98, 200, method="betting", mode="margin", margin=0.03), "margin", 3, ["is at least 90% and", "87%"]),
+        (
+            _same(0.98, 200, method="betting", mode="point"),
+            "point",
+            3,
+            ["the mean over these 200 cases is at least 90%"],
+        ),
+        (_grouped({3}), "proven", 3, ["after all 200 cases", "Korn-Graubard", "about 1.67% probability"]),
+        (_grouped({3}, 20, n=20, clusters=4), "proven", 3, ["at least 39 clusters", "No case is run"]),
+        (_same(0.98, 20, n=20, method="betting"), "proven", 3, ["at least 52 cases", "No case is run"]),
+        (_same(1.0, 200, trust="judge"), "proven", 3, ["proven according to it"]),
+        (
+            _same(1.0, 200, alpha=0.05 / 12, attempt=2, total_alpha=0.025),
+            "proven",
+            3,
+            ["divided by its 3 candidates, and by 4 in attempt 2 on a set that grows)"],
+        ),
+        (
+            _same(1.0, 200, alpha=0.05 / 8, attempt=2, total_alpha=0.03),
+            "proven",
+            3,
+            ["divided by the 2 of its 3 candidates that are tested, and by 4 in attempt 2"],
+        ),
+    ],
+)
+def test_two_sentences_of_each_method(judgement, mode, ladder, parts):
+    """What passing means is told in the method's own terms, with where its error probability comes from."""
+    said = two_sentences(judgement, mode=mode, risk=0.05, ladder_length=ladder)
+    for part in parts:
+        assert part in said
