@@ -28,7 +28,7 @@ def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, jun
     """
     root = Path.cwd()
     baseline = load_baseline(root, wanted)
-    planned, left_out = against(plan_run(root, options, now), baseline)
+    planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
     if left_out:
         say(f"left out, not measured on both sides: {', '.join(left_out)}")
     found: list[Comparison] = []

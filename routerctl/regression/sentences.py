@@ -57,9 +57,9 @@ def class_words(one: ClassRegression) -> str:
     parts = [f"{name}: {_what(one)}"]
     if one.broke:
         parts.append(f"newly broken: {_listed(one.broke)}")
-    if one.least_detectable_drop is not None and not one.alarm and not one.screened:
-        points = f"{one.least_detectable_drop * 100:.1f}{NBSP}points"
-        parts.append(f"a drop of {points} would have been noticed 4 times in 5")
+    if one.least_detectable_drop is not None and not one.alarm:
+        points, about = f"{one.least_detectable_drop * 100:.1f}{NBSP}points", "about " if one.screened else ""
+        parts.append(f"a drop of {points} would have been noticed {about}4 times in 5")
     return "; ".join([*parts, *one.notes]) + "."
 
 

@@ -15,6 +15,7 @@ from routerctl.build import build_table
 from routerctl.errors import InputError
 from routerctl.regression import Pairing, Regression, judge_regression, pairs_of, screen
 from routerctl.results import read_run, run_folder
+from routerctl.run.asking import Job
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import Planned
 from routerctl.table import TABLE_FILE, load_table
@@ -77,21 +78,26 @@ def _baseline(name: str, serving: Mapping[str, str], runs: Mapping[str, Run]) ->
     )
 
 
-def against(planned: Planned, baseline: Baseline) -> tuple[Planned, tuple[str, ...]]:
+def against(planned: Planned, baseline: Baseline, *, every_case: bool) -> tuple[Planned, tuple[str, ...]]:
     """Plan the run that compares: the classes and serving candidates that both sides have; and the classes left out.
 
+    `every_case`: also those that the baseline did not ask, which makes a run that is fit to be the next baseline.
     Raises: InputError where nothing is left.
     """
     known, ladder = planned.header.candidates, planned.header.ladder
     kept = {
         job.eval_set.name
         for job in planned.jobs
-        if baseline.results.get(job.eval_set.name) and baseline.serving[job.eval_set.name] in ladder
+        if baseline.results.get(job.eval_set.name)
+        and baseline.serving[job.eval_set.name] in ladder
+        and (every_case or _asked_there(job, baseline).cases)
     }
     if not kept:
         where = TABLE_FILE if baseline.name == TABLE_FILE else f"baseline {baseline.name}"
         raise InputError("no class and candidate here was measured there", file=where)
-    jobs = tuple(job for job in planned.jobs if job.eval_set.name in kept)
+    jobs = tuple(
+        job if every_case else _asked_there(job, baseline) for job in planned.jobs if job.eval_set.name in kept
+    )
     serving = {name: candidate for name, candidate in baseline.serving.items() if name in kept}
     rungs = tuple(name for name in ladder if name in serving.values() and name in known)
     header = replace(
@@ -103,6 +109,11 @@ def against(planned: Planned, baseline: Baseline) -> tuple[Planned, tuple[str, .
     )
     left_out = tuple(sorted((baseline.serving.keys() | planned.header.classes.keys()) - kept))
     return replace(planned, header=header, jobs=jobs, rungs=rungs), left_out
+
+
+def _asked_there(job: Job, baseline: Baseline) -> Job:
+    there = {one.case_id for one in baseline.results[job.eval_set.name]}
+    return replace(job, cases=tuple(case for case in job.cases if case.id in there))
 
 
 class Comparison:

@@ -1,0 +1,119 @@
+"""`routerctl eval --baseline`: who serves is asked again, and CI hears of it when that got worse."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from routerctl.results import read_run, run_folders
+from tests.conftest import SECRET, Far, Project, right_answer, text_of
+from tests.emulator import Body
+
+ENV = {"TEST_KEY": SECRET}
+
+
+@pytest.fixture
+def measured(vendors: Project) -> Project:
+    """A project of two classes with a table, on the wire; `small` serves both."""
+    for name in ("adding", "sums"):
+        vendors.eval_set(name, 80)
+    assert vendors.run("eval", env=ENV).code == 0
+    assert vendors.run("build-table", env=ENV).code == 0
+    return vendors
+
+
+def _worse(share: int) -> object:
+    """Answer wrongly one sum in `share` of the class `sums`; the others rightly."""
+
+    def answer(body: Body) -> str:
+        text = text_of(body)
+        number = int(text.rpartition("+")[2])
+        return "wrong" if text.startswith("sums") and number % share == 0 else right_answer(body)
+
+    return answer
+
+
+def test_an_unchanged_project_passes_and_pays_nothing(measured: Project, far: Far) -> None:
+    """Replies from the cache are compared, and it is said that this compares no provider."""
+    asked = far.emulator.posts
+    table = json.loads(measured.run("build-table", "--json").out)
+    done = measured.run("eval", "--baseline", "routes.yaml", env=ENV)
+    assert done.code == 0, done.err
+    assert {one["chosen"] for one in table["routes"].values()} == {"small"}
+    assert "every reply came from the cache" in done.err
+    assert far.emulator.posts == asked
+
+
+def test_a_class_that_got_worse_raises_the_alarm(measured: Project, far: Far, tmp_path: Path) -> None:
+    """Exit 3, the class by name, its newly broken cases, and the same in JUnit, the step summary and an annotation."""
+    far.answer = _worse(3)
+    summary = tmp_path / "summary.md"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    options = ("eval", "--baseline", "routes.yaml", "--max-age", "0", "--junit", "ci/gate.xml")
+    done = measured.run(*options, env=ENV | github)
+    assert done.code == 3, done.err
+    assert done.last == "routerctl: worse than routes.yaml: sums"
+    assert "case-3" in done.out
+    assert "would have been noticed about 4 times in 5" in done.out
+    suites = ET.parse(measured.root / "ci/gate.xml").getroot()  # noqa: S314 - our own file
+    failed = [case.get("name", "") for case in suites.iter("testcase") if case.find("failure") is not None]
+    assert len(failed) == 1
+    assert "sums" in failed[0]
+    assert "case-3" in summary.read_text()
+    assert any(line.startswith("::error file=evals/sums.yaml,") for line in done.err.splitlines())
+
+
+def test_the_json_says_it_all(measured: Project, far: Far) -> None:
+    """One object on stdout, with p-values and the least drop that could have been seen."""
+    far.answer = _worse(4)
+    done = measured.run("eval", "--baseline", "routes.yaml", "--max-age", "0", "--json", env=ENV)
+    assert done.code == 3
+    found = json.loads(done.out)
+    assert found["alarm"] is True
+    assert found["classes"]["sums"]["alarm"] is True
+    assert found["classes"]["adding"]["alarm"] is False
+    assert found["classes"]["sums"]["after"] < found["classes"]["sums"]["before"]
+
+
+def test_a_baseline_of_several_epochs_is_made_and_met(measured: Project, far: Far) -> None:
+    """--full asks all epochs of all classes; compared with that, a class that looks worse gets as many."""
+    first = measured.run("eval", "--baseline", "routes.yaml", "--full", "--epochs", "3", env=ENV)
+    assert first.code == 0, first.err
+    run = read_run(run_folders(measured.root)[0])
+    assert {(one.task_class, one.epoch) for one in run.results} == {
+        (name, epoch) for name in ("adding", "sums") for epoch in range(3)
+    }
+    far.answer = _worse(5)
+    asked = far.emulator.posts
+    second = measured.run("eval", "--baseline", run.header.run_id, "--max-age", "0", "--only", "sums", env=ENV)
+    assert second.code == 3, second.err
+    assert far.emulator.posts - asked == 3 * 80
+
+
+def test_nothing_to_compare_is_said(measured: Project) -> None:
+    """An unknown run, a table that is not there, a class that was not measured: one line, exit 2."""
+    unknown = measured.run("eval", "--baseline", "20200101-000000-000000", env=ENV)
+    assert (unknown.code, "no run '20200101-000000-000000'" in unknown.last) == (2, True)
+    assert measured.run("eval", "--baseline", "other.yaml", env=ENV).code == 2
+    measured.eval_set("fresh", 20)
+    fresh = measured.run("eval", "--baseline", "routes.yaml", "--only", "fresh", env=ENV)
+    assert (fresh.code, "no class and candidate here was measured there" in fresh.last) == (2, True)
+
+
+@pytest.mark.parametrize("age", ["1y", "h", "-1d", "1.5h"])
+def test_an_age_that_is_none_is_refused(age: str, project: Project) -> None:
+    """An age is a whole number with a unit."""
+    done = project.run("eval", "--max-age", age)
+    assert (done.code, "expected an age like 90m, 24h, 7d or 0" in done.err) == (2, True)
+
+
+def test_junit_of_a_plain_eval(project: Project) -> None:
+    """Without a baseline the file has a test case a class: its bar."""
+    assert project.run("eval", "--junit", "gate.xml").code == 0
+    suites = ET.parse(project.root / "gate.xml").getroot()  # noqa: S314 - our own file
+    (case,) = suites.iter("testcase")
+    assert "sums" in case.get("name", "")
+    assert case.find("failure") is None
