@@ -13,9 +13,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from routerctl.errors import InputError
+from routerctl.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.selection import choose, judge, outcome_of, question_of
+from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
     ClassHeader,
@@ -35,15 +38,17 @@ from routerctl.types import (
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 
 
-def evidence_of(run: Run, task_class: str) -> tuple[Evidence, ...]:
-    """Judge every candidate that a run tried on a class, in ladder order."""
+def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
+    """Judge every candidate that a run tried on a class, in ladder order; `labels`: what humans said of its replies."""
     by_candidate: dict[str, list[Result]] = defaultdict(list)
     for result in run.results:
         if result.task_class == task_class:
             by_candidate[result.candidate].append(result)
     header = run.header.classes[task_class]
     return tuple(
-        _evidence(name, by_candidate[name], header, run.header) for name in run.header.ladder if by_candidate[name]
+        _evidence(name, by_candidate[name], header, run.header, labels)
+        for name in run.header.ladder
+        if by_candidate[name]
     )
 
 
@@ -59,9 +64,14 @@ def planned_prefix(results: Iterable[Result], epochs: int = 1) -> list[tuple[Res
     return list(itertools.takewhile(lambda case: len(case) == epochs, whole))
 
 
-def _evidence(name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader) -> Evidence:
+def _evidence(
+    name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader, labels: Sequence[Label]
+) -> Evidence:
     prefix = planned_prefix(results, max(of_class.epochs, 1))
-    judgement = _rounded(_judged(prefix, of_class, header))
+    judgement = _judged(prefix, of_class, header)
+    if of_class.judge and labels and not why_not(of_class):
+        judgement = _held_to(labels, judgement, results, name)
+    judgement = _rounded(judgement)
     used = [result for case in prefix[: judgement.cases] for result in case]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
@@ -87,6 +97,12 @@ def _judged(prefix: Sequence[Sequence[Result]], of_class: ClassHeader, header: R
         return judge([outcome_of(case, of_class.measure) for case in prefix], question_of(of_class, header))
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
+
+
+def _held_to(labels: Sequence[Label], judgement: Judgement, results: Sequence[Result], name: str) -> Judgement:
+    """Replace the judge's verdict by what humans said of the same replies."""
+    judged = [result.passed for result in first_replies(results, name)[: judgement.cases]]
+    return calibrate(judgement, judged, labels_of(labels, results, name), judgement.alpha, judgement.bar)
 
 
 def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
@@ -115,8 +131,11 @@ def _rounded(judgement: Judgement) -> Judgement:
     """
     low, high = judgement.interval
     good, mean = judgement.good_enough, judgement.mean
+    corrected, corrected_low = judgement.corrected, judgement.corrected_low
     return replace(
         judgement,
+        corrected=None if corrected is None else round(corrected, 4),
+        corrected_low=None if corrected_low is None else math.floor(corrected_low * 1e4) / 1e4,
         mean=None if mean is None else round(mean, 9),
         interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
         good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
@@ -139,8 +158,9 @@ def build_table(
     default_class: str | None,
     previous: Table | None,
     stakes: Mapping[str, Stakes] = MappingProxyType({}),
+    labels: Mapping[str, Sequence[Label]] = MappingProxyType({}),
 ) -> Table:
-    """Make the table in which each class rests on its run; `runs` and `stakes` are by task class.
+    """Make the table in which each class rests on its run; `runs`, `stakes` and human `labels` are by task class.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -160,10 +180,13 @@ def build_table(
         seed=first.seed,
         rules=rules,
         default_class=default_class,
-        providers=first.providers,
-        candidates=first.candidates,
-        prices=first.prices,
-        routes={name: _route(name, runs[name], stakes.get(name, Stakes())) for name in sorted(runs)},
+        providers=_merged(headers, "providers"),
+        candidates=_merged(headers, "candidates"),
+        prices=_merged(headers, "prices"),
+        routes={
+            name: _route(name, runs[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
+        },
+        top_rung=first.top_rung,
     )
     return numbered(table, previous)
 
@@ -178,16 +201,34 @@ def _check_agreement(runs: Mapping[str, Run]) -> None:
     """Refuse evidence from runs that differ in what the table can say only once."""
     if not runs:
         raise InputError("no evidence: run `routerctl eval` first")
-    names = ("ladder_name", "ladder", "mode", "risk", "margin", "seed", "providers", "candidates", "prices")
+    names = ("ladder_name", "ladder", "mode", "risk", "margin", "seed", "top_rung")
     headers = {run.header.run_id: run.header for run in runs.values()}
     newest = headers[max(headers)]
     for header in headers.values():
         for name in names:
             if getattr(header, name) != getattr(newest, name):
-                raise InputError(
-                    f"runs {header.run_id} and {newest.run_id} were made with different {name.replace('_', ' ')}; "
-                    "run `routerctl eval` for all classes again (replies already paid for cost nothing)"
-                )
+                raise _disagreement(header, newest, name)
+
+
+def _disagreement(header: RunHeader, newest: RunHeader, name: str) -> InputError:
+    return InputError(
+        f"runs {header.run_id} and {newest.run_id} were made with different {name.replace('_', ' ')}; "
+        "run `routerctl eval` for all classes again (replies already paid for cost nothing)"
+    )
+
+
+def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
+    """Put together who was asked in any of the runs: all the ladder in each, and perhaps judges.
+
+    Raises: InputError where two runs mean different things by one name.
+    """
+    merged: dict[str, tuple[Any, RunHeader]] = {}
+    for header in sorted(headers, key=lambda one: one.run_id, reverse=True):
+        for key, value in getattr(header, name).items():
+            known, newer = merged.setdefault(key, (value, header))
+            if known != value:
+                raise _disagreement(header, newer, name)
+    return {key: value for key, (value, _) in merged.items()}
 
 
 def check_classes(classes: Container[str], rules: tuple[Rule, ...], default_class: str | None) -> None:
@@ -201,9 +242,9 @@ def check_classes(classes: Container[str], rules: tuple[Rule, ...], default_clas
             raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
 
 
-def _route(task_class: str, run: Run, stakes: Stakes) -> Route:
+def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -> Route:
     header = run.header.classes[task_class]
-    evidence = evidence_of(run, task_class)
+    evidence = evidence_of(run, task_class, labels)
     chosen, passing, rungs = choose(run.header.ladder, {item.candidate: item for item in evidence})
     return Route(
         task_class=task_class,
@@ -219,4 +260,5 @@ def _route(task_class: str, run: Run, stakes: Stakes) -> Route:
         reply=header.reply,
         scorer=header.scorer,
         stakes=stakes,
+        labels_digest=labels_digest(labels) if header.judge else "",
     )

@@ -18,6 +18,7 @@ from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.importers.imported import IMPORTED
+from routerctl.labels import Label, labels_digest, read_labels
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
@@ -58,6 +59,7 @@ def assemble(
         default_class=project.default_class if project else None,
         previous=previous,
         stakes={item.name: item.stakes for item in eval_sets},
+        labels={name: read_labels(root, name) for name in runs},
     )
     return table, runs
 
@@ -203,7 +205,11 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
             raise GateError(
                 f"{TABLE_FILE}: {name} rests on another eval set than {sets[name].file} is now; run `routerctl eval`"
             )
-    _check_same(runs, project, {name: item.stakes for name, item in sets.items()}, table)
+    labels = {name: read_labels(root, name) for name in runs}
+    for name, route in table.routes.items():
+        if runs[name].header.classes[name].judge and labels_digest(labels[name]) != route.labels_digest:
+            raise GateError(f"{TABLE_FILE}: the human labels of {name} have changed; run `routerctl build-table`")
+    _check_same(runs, project, {name: item.stakes for name, item in sets.items()}, labels, table)
     if project:
         _check_settings(project, table, own_ladder=len(imported) == len(runs))
 
@@ -222,10 +228,18 @@ def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run]) -> Ru
     return run
 
 
-def _check_same(runs: Mapping[str, Run], project: Project | None, stakes: Mapping[str, Stakes], table: Table) -> None:
+def _check_same(
+    runs: Mapping[str, Run],
+    project: Project | None,
+    stakes: Mapping[str, Stakes],
+    labels: Mapping[str, Sequence[Label]],
+    table: Table,
+) -> None:
     rules, default_class = (project.rules, project.default_class) if project else ((), None)
     try:
-        built = build_table(runs, rules=rules, default_class=default_class, previous=table, stakes=stakes)
+        built = build_table(
+            runs, rules=rules, default_class=default_class, previous=table, stakes=stakes, labels=labels
+        )
     except InputError as error:
         raise GateError(f"{TABLE_FILE} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
@@ -240,7 +254,7 @@ def _check_settings(project: Project, table: Table, *, own_ladder: bool) -> None
     Raises: GateError naming the setting, the provider or the candidate.
     """
     settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
-    for name, now in {**settings, "seed": project.seed}.items():
+    for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
             raise GateError(f"{name} is {now} now, {TABLE_FILE} was built with {was}; run `routerctl eval`")

@@ -435,9 +435,10 @@ def test_classes_stand_in_alphabetical_order() -> None:
         ({"risk": 0.2}, "risk"),
         ({"margin": 0.1}, "margin"),
         ({"seed": 2}, "seed"),
-        ({"providers": {}}, "providers"),
-        ({"candidates": {}}, "candidates"),
-        ({"prices": {}}, "prices"),
+        ({"top_rung": "skip"}, "top rung"),
+        ({"providers": {"far": ProviderSpec(name="far", kind="openai")}}, "providers"),
+        ({"candidates": {"small": Candidate(name="small", provider="far", model="another")}}, "candidates"),
+        ({"prices": {"small": Price(date="2020-01-01", source="old")}}, "prices"),
     ],
 )
 def test_runs_must_agree(changes: dict[str, Any], what: str) -> None:

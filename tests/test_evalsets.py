@@ -213,7 +213,7 @@ def test_a_set_is_read_before_it_is_judged_by_its_file(load: Load, tmp_path: Pat
     ("line", "message"),
     [
         ('{"id": "b"}', "2: 'input' is missing"),
-        ('{"id": "b", "input": "x", "expected": "y", "note": 1}', "2: note: unknown key; expected one of: batch, cluster"),
+        ('{"id": "b", "input": "x", "expected": "y", "note": 1}', "2: note: unknown key; expected one of: batch"),
         ('{"id": "b", "input": "x", "expected": "y", "tag": 1}', "2: tag: unknown key; did you mean 'tags'?"),
         ('{"id": "a", "input": "x", "expected": "y"}', "2: duplicate case id 'a' (first on line 1)"),
         ('{"id": "b", "id": "c", "input": "x", "expected": "y"}', "2: duplicate key 'id'"),

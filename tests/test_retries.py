@@ -95,7 +95,7 @@ async def test_only_transient_kinds_are_tried_again(kind: type[errors.ProviderEr
 
 
 async def test_a_reply_after_failures_says_how_many_attempts_it_took() -> None:
-    """The reply is the last attempt's with their number; where time is the price, the lost seconds are paid for, too."""
+    """The reply is the last attempt's with their number; where time is the price, lost seconds are paid for, too."""
     world = World()
     script = [errors.Overloaded("busy"), errors.BrokenReply("odd"), "four"]
     async with _wire(world, _fake(script, world, latency_s=0.5)) as wire:

@@ -18,6 +18,7 @@ from routerctl.console import RunView, evidence_json, print_estimates, print_rou
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import GateError, Inconclusive, RouterctlError
 from routerctl.gate import undecided
+from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
@@ -115,7 +116,10 @@ def _proposal(evidence: Run) -> Table | None:
     runs = {name: evidence for name in evidence.header.classes if evidence.header.finished or name in tried}
     stakes = {name: one.stakes for name, one in evidence.header.classes.items()}
     previous = _previous(Path.cwd())
-    return build_table(runs, rules=(), default_class=None, previous=previous, stakes=stakes) if runs else None
+    labels = {name: read_labels(Path.cwd(), name) for name in runs}
+    if not runs:
+        return None
+    return build_table(runs, rules=(), default_class=None, previous=previous, stakes=stakes, labels=labels)
 
 
 def _previous(root: Path) -> Table | None:

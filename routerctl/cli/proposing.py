@@ -25,6 +25,7 @@ from routerctl.codec import json_default
 from routerctl.console import clean, print_estimates, say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, eval_set_files
+from routerctl.labels import read_labels
 from routerctl.project import load_project
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
@@ -113,6 +114,7 @@ def _table(evidence: Run, present: Table) -> Table:
         default_class=present.default_class,
         previous=present,
         stakes={name: one.stakes for name, one in classes.items()},
+        labels={name: read_labels(Path.cwd(), name) for name in classes},
     )
 
 

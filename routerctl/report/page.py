@@ -112,7 +112,7 @@ def render_report(
             cascades=weighing.cascade_rows(table, answers),
             matrix=facts.matrix(table),
             changes=changes(previous, table) if previous else [],
-            rules=_rules(table, runs),
+            rules=_rules(table),
             floor=_floor(table),
             false_picks=facts.false_picks(table),
             style=style,
@@ -183,14 +183,12 @@ def _floor(table: Table) -> float:
     return min(int(min(lows, default=0.0) * 10) / 10, 0.9)
 
 
-def _rules(table: Table, runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+def _rules(table: Table) -> list[tuple[str, list[str]]]:
     """The two sentences of each class that has evidence; classes that share them are named together."""
-    skipping = {run.header.run_id for run in runs if run.header.top_rung == "skip" and len(table.ladder) > 1}
     shared: dict[str, list[str]] = {}
     for name, route in table.routes.items():
-        tested = len(table.ladder) - (route.run_id in skipping)  # the last rung takes no share of the risk then
         for one in route.evidence[:1]:
-            said = selection.two_sentences(one.judgement, mode=table.mode, risk=table.risk, ladder_length=tested)
+            said = selection.two_sentences(one.judgement, mode=table.mode, risk=table.risk, ladder_length=table.tested)
             shared.setdefault(said, []).append(name)
     return list(shared.items())
 

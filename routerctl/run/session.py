@@ -103,9 +103,7 @@ def warnings_of(planned: Planned) -> list[str]:
             found.append(f"{job.eval_set.name}: {', '.join(selves)} would be judged by the same model")
         attempt = planned.header.classes[job.eval_set.name].attempt
         if attempt > 1 or job.eval_set.grows:
-            found.append(
-                f"{job.eval_set.name}: attempt {attempt} on a growing set: alpha is divided by {2**attempt}"
-            )
+            found.append(f"{job.eval_set.name}: attempt {attempt} on a growing set: alpha is divided by {2**attempt}")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Evidence, Mode, Stakes
+from routerctl.types.evaluation import Evidence, Mode, Stakes, TopRung
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ class Route:
     reply: ReplySpec
     scorer: ScorerSpec  # its extraction is what self_consistency votes on
     stakes: Stakes = Stakes()
+    labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,12 @@ class Table:
     candidates: Mapping[str, Candidate]
     prices: Mapping[str, Price]  # by candidate
     routes: Mapping[str, Route]
+    top_rung: TopRung = "report"
+
+    @property
+    def tested(self) -> int:
+        """How many candidates share the risk of a class: all of the ladder, less a top rung that serves untested."""
+        return len(self.ladder) - (self.top_rung == "skip" and len(self.ladder) > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,75 @@
+"""The whole line with a judge: its verdicts are its own until human labels are there, and the table says whose."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from routerctl.table import load_table
+from tests.conftest import PRICE, SECRET, Far, Project, right_answer
+from tests.emulator import Body
+
+ENV = {"TEST_KEY": SECRET}
+
+
+@pytest.fixture
+def judged(vendors: Project, far: Far) -> Project:
+    """A project whose one class is judged by a third model, which passes everything."""
+    vendors.config["candidates"]["referee"] = {"provider": "openai", "model": "model-judge"}
+    vendors.config["prices"].append({"provider": "openai", "model": "model-judge", **PRICE})
+    vendors.save()
+    vendors.eval_set("sums", 60, scorer={"name": "judge", "candidate": "referee", "rubric": "Is the sum right?"})
+
+    def answer(body: Body) -> str:
+        if body["model"] == "model-judge":
+            return json.dumps({"reason": "looks right", "score": "pass"})
+        return right_answer(body)
+
+    far.answer = answer
+    assert vendors.run("eval", env=ENV).code == 0
+    return vendors
+
+
+def _labelled(project: Project, *, passed: bool) -> None:
+    assert project.run("label", "sums", "--export", "todo.jsonl").code == 0
+    rows = [json.loads(line) for line in (project.root / "todo.jsonl").read_text().splitlines()]
+    assert len(rows) > 20
+    filled = "".join(json.dumps(row | {"passed": passed}) + "\n" for row in rows)
+    project.write("todo.jsonl", filled)
+    done = project.run("label", "sums", "--import", "todo.jsonl", "--by", "ana")
+    assert done.code == 0, done.err
+
+
+def test_a_verdict_is_the_judges_until_humans_have_labelled(judged: Project) -> None:
+    """Proven according to the judge, then on human labels; check follows, and sees labels that changed since."""
+    done = judged.run("build-table")
+    assert done.code == 0, done.err
+    assert "according to the judge" in next(judged.root.glob("reports/*/report.html")).read_text()
+    assert judged.run("check").code == 0
+    (first,) = load_table(judged.root / "routes.yaml").routes["sums"].evidence
+    assert first.judgement.trust == "judge"
+
+    _labelled(judged, passed=True)
+    stale = judged.run("check")
+    assert (stale.code, "the human labels of sums have changed" in stale.last) == (3, True)
+    assert judged.run("build-table").code == 0
+    (second,) = load_table(judged.root / "routes.yaml").routes["sums"].evidence
+    assert (second.judgement.trust, second.judgement.labels > 20) == ("labels", True)
+    assert judged.run("check").code == 0
+
+
+def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:
+    """What the judge passed and humans did not is not proven: nothing passes, the top rung serves, flagged."""
+    _labelled(judged, passed=False)
+    assert judged.run("build-table", "--strict").code == 3
+    route = load_table(judged.root / "routes.yaml").routes["sums"]
+    assert (route.passing, route.chosen) == (False, "large")
+
+
+def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
+    """The run's spending holds the judge's calls; the price per accepted answer does not, since serving needs none."""
+    rows = [json.loads(line) for line in next(judged.root.glob("reports/*/results.jsonl")).read_text().splitlines()]
+    assert all(float(row["judge_usd"]) > 0 for row in rows)
+    estimate = json.loads(judged.run("eval", "--dry-run", "--json", "--no-cache").out)
+    assert estimate[0]["most_calls"] == 120
