@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
     from routerctl.worth import Volumes
 
+_SAID = 10  # classes without a passing candidate that get a line of their own
 _MARK = {True: "+", False: "-"}
 
 
@@ -257,6 +258,16 @@ def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None =
 
     for line in textwrap.wrap(clean(worth_line(table, spend_usd, volumes)), 79, subsequent_indent="  "):
         say(line)
+
+
+def say_unproven(table: Table) -> None:
+    """Say of each class where nothing passed what serves and what would help; of many, name only the rest."""
+    missing = [route for route in table.routes.values() if not route.passing]
+    for route in missing[:_SAID]:
+        say(unproven_words(route))
+    if len(missing) > _SAID:
+        names = ", ".join(route.task_class for route in missing[_SAID:])
+        say(f"and {len(missing) - _SAID} more classes where nothing passed: {names}")
 
 
 def unproven_words(route: Route) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from routerctl.check import assemble
 from routerctl.cli.evaluating import gate
-from routerctl.console import evidence_json, print_routes, say, say_worth, unproven_words
+from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -57,6 +57,4 @@ def _print_choices(table: Table, *, as_json: bool) -> None:
         typer.echo(json.dumps({"table_version": table.table_version, "digest": table.digest, "routes": choices}))
         return
     print_routes(table)
-    for route in table.routes.values():
-        if not route.passing:
-            say(unproven_words(route))
+    say_unproven(table)

@@ -14,7 +14,7 @@ import typer
 from routerctl.build import build_table
 from routerctl.cli.publishing import publish
 from routerctl.codec import encode, json_default
-from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_worth, unproven_words
+from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import GateError, Inconclusive, RouterctlError
 from routerctl.gate import undecided
@@ -152,9 +152,7 @@ def _print(finished: Finished, table: Table, *, as_json: bool) -> None:
         )
         return
     print_routes(table)
-    for route in table.routes.values():
-        if not route.passing:
-            say(unproven_words(route))
+    say_unproven(table)
     spending = finished.spending
     say(
         f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "

@@ -15,6 +15,8 @@ from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, 
 from routerctl.words import as_written, count, percent, plural
 from routerctl.worth import chosen_evidence
 
+_ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
@@ -39,7 +41,7 @@ def summary(table: Table) -> str:
 
 def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
     """List what a reviewer must know first: classes that do not pass, foreign models, evidence that does not fit."""
-    found = [_not_passing(route) for route in table.routes.values() if not route.passing]
+    found = _not_passing([route for route in table.routes.values() if not route.passing])
     found += [flag for route in table.routes.values() for flag in _foreign(route, table)]
     found += [flag for route in table.routes.values() for flag in _loose(route, runs)]
     known = {run.header.run_id for run in runs}
@@ -67,9 +69,20 @@ def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
     return [Flag(what="According to a judge", text=text)]
 
 
-def _not_passing(route: Route) -> Flag:
-    serves = f"No candidate passed the bar of {as_written(route.bar)}; {route.chosen} serves without having passed."
-    return Flag(what=route.task_class, text=f"{serves} {remedy(route)}", task_class=route.task_class)
+def _not_passing(routes: Sequence[Route]) -> list[Flag]:
+    """Flag each class that does not pass; many of which the same is to be said share one flag."""
+    alike: dict[str, list[Route]] = {}
+    for route in routes:
+        serves = f"No candidate passed the bar of {as_written(route.bar)}; {route.chosen} serves without having passed."
+        alike.setdefault(f"{serves} {remedy(route)}", []).append(route)
+    found = []
+    for text, group in alike.items():
+        if len(group) < _ALIKE:
+            found += [Flag(what=route.task_class, text=text, task_class=route.task_class) for route in group]
+        else:
+            names = ", ".join(route.task_class for route in group)
+            found.append(Flag(what=f"{len(group)} classes", text=f"{text} These are {names}."))
+    return found
 
 
 def remedy(route: Route) -> str:
