@@ -33,8 +33,8 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	@echo "installing routerctl, llama.cpp and the test tools"
-	@$(INSTALL) -e '.[local,dev]'
+	@echo "installing routerctl, llama.cpp, readers of other formats and the test tools"
+	@$(INSTALL) -e '.[local,import,dev]'
 	@touch $@ $(VENV)/.local
 
 demo: $(VENV)/.local

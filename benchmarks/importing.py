@@ -5,14 +5,15 @@
 The data: `mmlu_outcomes.csv.gz` (14,042 cases, two models, from the RouteLLM project's published responses,
 Apache-2.0), looked for in `*/data/` beside the repository; where it is not there, one line says so and the exit code
 is 0. `routerctl import`, `routerctl build-table` and `routerctl check` run as commands in a scratch folder. Printed:
-the least wall time of a few turns, its CPU seconds and the peak memory. Asserted: import and build-table below 5 s of
-CPU each (wall time is the machine's), 10 s together and 500 MB.
+the medians of a few turns beside the limits, import and build-table together: 10 s and 500 MB. Asserted: the memory;
+seconds are the machine's.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from typing import Any
 COMMAND = str(Path(sys.executable).with_name("routerctl"))
 COSTS = ("mixtral-8x7b-instruct-v0.1=0.00024", "gpt-4-1106-preview=0.0247")  # USD a case
 FILE = "mmlu_outcomes.csv.gz"
-MOST_S, MOST_TOGETHER_S, MOST_MB = 5.0, 10.0, 500.0
+MOST_S, MOST_MB = 10.0, 500.0  # of import and build-table together
 # A process of its own, so that its children's resources are one command's.
 MEASURE = """
 import json, resource, subprocess, sys, time
@@ -47,11 +48,11 @@ def main() -> int:
         print(f"skipped: no {FILE} here (--data says where it is)")
         return 0
     started, turns = time.perf_counter(), 1 if options.quick else 5
-    rows = least([turn(data.resolve()) for _ in range(turns)])
+    rows = medians([turn(data.resolve()) for _ in range(turns)])
     found: dict[str, Any] = {"benchmark": "importing", "quick": options.quick, "turns": turns, "rows": rows}
     found["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(found) if options.json else table_of(found))
-    check(rows)
+    assert both(rows)["peak_mb"] < MOST_MB, f"peak memory of {rows}"
     return 0
 
 
@@ -71,24 +72,30 @@ def measured(command: list[str], folder: str) -> dict[str, Any]:
     return {"name": command[1], **{key: round(found[key], 2) for key in ("wall_s", "cpu_s", "peak_mb")}}
 
 
-def least(turns: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Of each command the turn that took the least CPU: other processes only add to it."""
-    return [min(rows, key=lambda row: row["cpu_s"]) for rows in zip(*turns, strict=True)]
+def medians(turns: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The median of each figure of each command."""
+    figures = ("wall_s", "cpu_s", "peak_mb")
+    return [
+        {"name": rows[0]["name"], **{figure: statistics.median(row[figure] for row in rows) for figure in figures}}
+        for rows in zip(*turns, strict=True)
+    ]
 
 
-def check(rows: list[dict[str, Any]]) -> None:
-    """Assert what the docstring says."""
-    both = [row for row in rows if row["name"] in ("import", "build-table")]
-    for row in both:
-        assert row["cpu_s"] < MOST_S, f"{row['name']} took {row['cpu_s']} s of CPU, below {MOST_S} is promised"
-    assert sum(row["cpu_s"] for row in both) < MOST_TOGETHER_S, f"together {both}"
-    assert max(row["peak_mb"] for row in rows) < MOST_MB, f"peak memory of {rows}"
+def both(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Import and build-table, one after the other."""
+    two = [row for row in rows if row["name"] in ("import", "build-table")]
+    sums = {figure: round(sum(row[figure] for row in two), 2) for figure in ("wall_s", "cpu_s")}
+    return {"name": "import + build-table", **sums, "peak_mb": max(row["peak_mb"] for row in two)}
 
 
 def table_of(found: dict[str, Any]) -> str:
     """The rows as text."""
     lines = [f"{'28,084 outcomes, 57 classes':28}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}"]
-    lines += [f"{row['name']:28}{row['wall_s']:8.2f}{row['cpu_s']:8.2f}{row['peak_mb']:9.0f}" for row in found["rows"]]
+    lines += [
+        f"{row['name']:28}{row['wall_s']:8.2f}{row['cpu_s']:8.2f}{row['peak_mb']:9.0f}"
+        for row in [*found["rows"], both(found["rows"])]
+    ]
+    lines.append(f"{'limit':28}{MOST_S:8.2f}{'':8}{MOST_MB:9.0f}")
     return "\n".join([*lines, f"{found['seconds']:.1f} s"])
 
 
