@@ -17,7 +17,7 @@ from typing import Any
 
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
-from routerctl.selection import choose, judge, outcome_of, question_of
+from routerctl.selection import choose, judge, outcome_of, question_of, two_sentences, verdict_words
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
@@ -252,6 +252,8 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -
         bar=header.bar,
         chosen=chosen,
         passing=passing,
+        verdict=_words(chosen, evidence),
+        rule=_rule(evidence, run.header),
         rungs=rungs,
         evidence=evidence,
         run_id=run.header.run_id,
@@ -262,3 +264,16 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -
         stakes=stakes,
         labels_digest=labels_digest(labels) if header.judge else "",
     )
+
+
+def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
+    judgement = next((item.judgement for item in evidence if item.candidate == chosen), None)
+    return "Not run." if judgement is None else verdict_words(judgement)
+
+
+def _rule(evidence: Sequence[Evidence], header: RunHeader) -> str:
+    """Give the two sentences; candidates of one class share them but for what labels add."""
+    if not evidence:
+        return ""
+    judgement = evidence[0].judgement
+    return two_sentences(judgement, mode=header.mode, risk=header.risk, ladder_length=len(header.ladder))

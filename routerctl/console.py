@@ -116,15 +116,10 @@ class RunView:
         from routerctl.selection import verdict_words  # numpy; who judges has it
         from routerctl.words import usd
 
-        found = (
-            f"{judgement.verdict.value}, {judgement.passes} of {judgement.cases} cases passed "
-            f"(bar {judgement.bar:g}, {judgement.n} planned), {usd(self._spending.spent_usd)} spent"
-        )
-        if not judgement.cases:
-            found = verdict_words(judgement)
-        line = f"{_MARK[judgement.verdict.passes]} {task_class}: {candidate} {found}"
+        found = f"{verdict_words(judgement)} {usd(self._spending.spent_usd)} spent."
+        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
         if self._progress:
-            self._progress.console.print(clean(line), markup=False)
+            self._progress.console.print(line, markup=False)
         else:
             say(line)
 

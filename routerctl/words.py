@@ -83,6 +83,11 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{count(number)}{NBSP}{noun if number == 1 else nouns or noun + 's'}"
 
 
+def plain(text: str) -> str:
+    """The text with ordinary spaces, for terminals."""
+    return text.replace(NBSP, " ")
+
+
 def day_and_time(stamp: str) -> str:
     """An ISO 8601 stamp to the minute in UTC, which one without an offset is in; any other text stays as it is."""
     try:

@@ -356,15 +356,15 @@ def test_ci_gets_plain_lines(variable: str, project: Project) -> None:
     """With CI=true, even on a terminal: a line a verdict, no colour, no moving bar."""
     seen = _on_terminal(project, "eval", env={variable: "true"})
     assert "\x1b" not in seen
-    assert "- sums: small below" in seen
-    assert "+ sums: large proven" in seen
+    assert "- sums, small: Below the bar: " in seen
+    assert "+ sums, large: Proven: " in seen
 
 
 def test_a_terminal_sees_verdicts_and_a_bar(project: Project) -> None:
     """On a terminal the progress moves, and the verdicts stay."""
     seen = _on_terminal(project, "eval")
     assert "\x1b[" in seen
-    assert "sums: large proven" in seen
+    assert "sums, large: Proven: " in seen
 
 
 def test_half_a_surrogate_pair_in_a_reply_breaks_nothing(vendors: Project, far: Far, key: str, run: Run) -> None:

@@ -80,7 +80,7 @@ def test_the_estimate_comes_before_the_first_call_and_the_limit_holds(team: Proj
     """It stands on stderr above the verdicts; a limit of nothing lets no new call through, and nothing is proposed."""
     before = present(team)
     done = run("build-table", "--propose", "mid")
-    assert done.err.index("at most") < done.err.index("mid proven")
+    assert done.err.index("at most") < done.err.index("mid: Proven")
     assert "at most" not in done.out
     done = run("build-table", "--propose", "poor", "--after", "small", "--max-cost-usd", "0")
     assert (done.code, done.out) == (6, "")

@@ -147,7 +147,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 
 _SHOWN = {
-    *("task_class", "description", "bar", "chosen", "passing", "rungs", "evidence"),
+    *("task_class", "description", "bar", "chosen", "passing", "verdict", "rule", "rungs", "evidence"),
     *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes"),
 }
 
@@ -173,6 +173,8 @@ def _measured(old: _Side, new: _Side) -> Iterator[Difference]:
         yield from rows
         yield from _row("run", old, new, lambda side: side.route.run_id)
         return
+    for name in ("verdict", "rule"):  # words about what else is compared: they differ alone only where somebody edited
+        yield from parts(f"words: {name}", getattr(old.route, name), getattr(new.route, name), "other words")
     yield from rows or parts("evidence", _by_candidate(old.route), _by_candidate(new.route), "")
 
 

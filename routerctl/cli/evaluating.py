@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import typer
@@ -26,8 +27,8 @@ from routerctl.run.caller import Spending
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Route, Run, Table
-from routerctl.words import NBSP, plural, usd
+from routerctl.types import Result, Route, Run, Table
+from routerctl.words import plain, plural, usd
 from routerctl.worth import evaluation_usd
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
@@ -62,7 +63,7 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
         report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
         write_atomically(finished.folder / "report.html", report)
-        _print(finished, table, as_json=as_json)
+        _print(finished, table, _beyond(evidence, table), as_json=as_json)
         if not as_json and not finished.header.rungs:
             say_worth(table, evaluation_usd(table, [evidence]), asked)
     if finished.interrupted:
@@ -102,7 +103,7 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
             work=climb,
         )
     if spending.lost_calls:
-        lost = plural(spending.lost_calls, "call was", "calls were").replace(NBSP, " ")
+        lost = plain(plural(spending.lost_calls, "call was", "calls were"))
         say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
     return finished
 
@@ -129,7 +130,15 @@ def _previous(root: Path) -> Table | None:
         return None
 
 
-def _print(finished: Finished, table: Table, *, as_json: bool) -> None:
+def _beyond(evidence: Run, table: Table) -> list[Result]:
+    """List the results that no verdict needed: asked for ahead, or because the whole grid was wanted."""
+    stops = {
+        (name, one.candidate): one.judgement.cases for name, route in table.routes.items() for one in route.evidence
+    }
+    return [one for one in evidence.results if one.index >= stops.get((one.task_class, one.candidate), 0)]
+
+
+def _print(finished: Finished, table: Table, beyond: Sequence[Result], *, as_json: bool) -> None:
     if as_json:
         typer.echo(
             json.dumps(
@@ -139,6 +148,8 @@ def _print(finished: Finished, table: Table, *, as_json: bool) -> None:
                     "paid_usd": str(finished.spending.spent_usd),
                     "paid_calls": finished.spending.paid_calls,
                     "cached_calls": finished.spending.cached_calls,
+                    "lost_calls": finished.spending.lost_calls,
+                    "beyond_the_stop": len(beyond),
                     "classes": {
                         name: {
                             "chosen": route.chosen,
@@ -154,6 +165,9 @@ def _print(finished: Finished, table: Table, *, as_json: bool) -> None:
     print_routes(table)
     say_unproven(table)
     spending = finished.spending
+    if beyond:
+        worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
+        say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had stopped")
     say(
         f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
         f"report: {finished.folder.relative_to(Path.cwd())}/report.html"

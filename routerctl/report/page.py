@@ -187,9 +187,8 @@ def _rules(table: Table) -> list[tuple[str, list[str]]]:
     """The two sentences of each class that has evidence; classes that share them are named together."""
     shared: dict[str, list[str]] = {}
     for name, route in table.routes.items():
-        for one in route.evidence[:1]:
-            said = selection.two_sentences(one.judgement, mode=table.mode, risk=table.risk, ladder_length=table.tested)
-            shared.setdefault(said, []).append(name)
+        if route.rule:
+            shared.setdefault(route.rule, []).append(name)
     return list(shared.items())
 
 

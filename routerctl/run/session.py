@@ -31,6 +31,7 @@ from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
 from routerctl.run.plan import judge_of, make_header
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
 
+_MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
 CACHE_FILE = "cache.sqlite"
 
@@ -96,6 +97,9 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
 def warnings_of(planned: Planned) -> list[str]:
     """Say what a user should know of a run before it starts: candidates that judge themselves, attempts."""
     found = []
+    many = len(planned.header.ladder)
+    if many >= _MANY_RUNGS:
+        found.append(f"{many} candidates share each class's risk: prune the ladder, or expect to need larger sets")
     rungs = [planned.header.candidates[name] for name in planned.rungs]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()

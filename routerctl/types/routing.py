@@ -33,6 +33,8 @@ class Route:
     bar: float
     chosen: str  # candidate name
     passing: bool  # False: nothing passed, the top rung serves, flagged
+    verdict: str = ""  # what was found of the chosen candidate, in words
+    rule: str = ""  # what passing and being dropped mean here, in two sentences; "" where nothing was run
     rungs: tuple[str, ...]  # serving order: the chosen candidate, then its fallbacks up the ladder
     evidence: tuple[Evidence, ...]  # ladder order; only candidates that were run
     run_id: str
@@ -63,11 +65,6 @@ class Table:
     prices: Mapping[str, Price]  # by candidate
     routes: Mapping[str, Route]
     top_rung: TopRung = "report"
-
-    @property
-    def tested(self) -> int:
-        """How many candidates share the risk of a class: all of the ladder, less a top rung that serves untested."""
-        return len(self.ladder) - (self.top_rung == "skip" and len(self.ladder) > 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
