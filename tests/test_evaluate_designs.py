@@ -263,3 +263,58 @@ def test_an_unknown_judge_is_refused_with_the_nearest_name(project: Project) -> 
     project.eval_set("sums", 60, scorer={"name": "judge", "candidate": "referre", "rubric": "Is it right?"})
     with pytest.raises(errors.InputError, match=r"no candidate 'referre'.*did you mean 'referee'"):
         plan_run(project.root, EvalOptions(), _clock)
+
+
+# --- the risk ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_family_risk_is_divided_by_the_classes(project: Project) -> None:
+    """One risk over all classes: each gets its share, also where only one of them is run."""
+    for name in ("more", "most", "sums"):
+        project.eval_set(name, 60)
+    project.config["family_risk"] = 0.03
+    project.save()
+    planned = plan_run(project.root, EvalOptions(only=("sums",)), _clock)
+    assert planned.header.risk == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"risk": 0.05, "family_risk": 0.05}, "risk and family_risk exclude each other"),
+        ({"family_risk": 1.5}, "expected a number between 0 and 1, got 1.5"),
+        ({"speculation": -1}, "expected a whole number from 0"),
+        ({"top_rung": "leave"}, "'leave' is not known here"),
+    ],
+)
+def test_settings_of_the_risk_are_checked(settings: dict[str, Any], problem: str, project: Project) -> None:
+    """Each is refused with its place and what was expected."""
+    project.config.update(settings)
+    project.save()
+    with pytest.raises(errors.InputError, match=problem) as caught:
+        plan_run(project.root, EvalOptions(), _clock)
+    assert str(caught.value).startswith("routerctl.yaml:")
+
+
+def test_a_table_with_a_skipped_top_rung_follows_from_its_evidence(project: Project) -> None:
+    """Where nothing passed, the untested last rung serves, flagged; check notices when the setting changes."""
+    project.config["top_rung"] = "skip"
+    project.save()
+    assert project.run("eval").code == 0
+    built = project.run("build-table", "--json")
+    assert json.loads(built.out)["routes"]["sums"]["chosen"] == "large"
+    assert json.loads(built.out)["routes"]["sums"]["passing"] is False
+    assert project.run("check").code == 0
+    project.config["top_rung"] = "report"
+    project.save()
+    changed = project.run("check")
+    assert (changed.code, "top_rung is report now" in changed.last) == (3, True)
+
+
+def test_what_came_after_the_stop_is_told(project: Project) -> None:
+    """A full run says how many replies its verdicts did not need."""
+    done = project.run("eval", "--full", "--json")
+    beyond = json.loads(done.out)["beyond_the_stop"]
+    assert 0 < beyond < 120
+    again = project.run("eval", "--full")
+    assert f"{beyond} replies, worth $" in again.err
