@@ -74,6 +74,7 @@ def _evidence(
     judgement = _rounded(judgement)
     used = [result for case in prefix[: judgement.cases] for result in case]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
+    known = bool(cost_usd) or not header.imported  # imported outcomes without a cost are not free
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
     return Evidence(
         candidate=name,
@@ -83,8 +84,8 @@ def _evidence(
         refused=sum(result.stop_reason is StopReason.REFUSAL for result in used),
         truncated=sum(result.stop_reason is StopReason.MAX_TOKENS for result in used),
         served_models=tuple(sorted({result.served_model for result in used if result.served_model})),
-        cost_per_case_usd=_share(cost_usd, Decimal(len(used))),
-        cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class)),
+        cost_per_case_usd=_share(cost_usd, Decimal(len(used) if known else 0)),
+        cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
         retries=sum(result.retries for result in used),

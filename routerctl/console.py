@@ -186,7 +186,7 @@ def print_routes(table: Table) -> None:
 _MARKS = {
     "j": "a judge's word",
     "h": "on human labels",
-    "m": "mean score",
+    "m": "a mean, not a count",
     "c": "cases in clusters",
     "a": "not the first attempt",
 }

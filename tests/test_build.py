@@ -483,3 +483,13 @@ def test_rules_name_classes_that_exist(rules: tuple[Rule, ...], default_class: s
     run = Run(header=header(), results=())
     with pytest.raises(InputError, match=f"^routerctl.yaml: {who}, which has no eval set"):
         build_table({"sums": run}, rules=rules, default_class=default_class, previous=None)
+
+
+def test_imported_outcomes_without_a_cost_are_not_free() -> None:
+    """Where nobody knows what outcomes cost, the evidence has no cost; what a call of ours cost is known, be it 0."""
+    free = [result(index, cost_usd=Decimal(0)) for index in range(20)]
+    ours = Run(header=header(), results=tuple(free))
+    theirs = Run(header=header(imported=("outcomes.csv",)), results=tuple(free))
+    (own,), (foreign,) = evidence_of(ours, "sums"), evidence_of(theirs, "sums")
+    assert own.cost_per_accepted_usd == Decimal(0)
+    assert (foreign.cost_per_case_usd, foreign.cost_per_accepted_usd) == (None, None)

@@ -152,7 +152,7 @@ def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     found = cost([reading(record("m", cost_usd=Decimal(1)), record("n"))], {}, DAY)
     assert {one.cost_usd for one in found.readings[0].records} == {None}
     assert (found.missing, found.mean_usd) == (("n",), {})
-    assert set(found.prices) == {"m"}
+    assert found.prices["n"].source == "not known"
 
 
 def test_a_failed_call_costs_nothing() -> None:

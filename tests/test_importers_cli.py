@@ -153,9 +153,10 @@ def test_hostile_text_stays_harmless(bare: Project, run: Command) -> None:
     assert "\x1b" not in (bare.root / "routes.yaml").read_text()
 
 
-def test_an_imported_candidate_cannot_be_called(bare: Project, run: Command) -> None:
-    """Routing to one fails with a line, not a traceback."""
-    bare.write("o.csv", outcomes({"small": 1.0}))
+@pytest.mark.parametrize("column", ["cost_usd", "unknown"])
+def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run: Command) -> None:
+    """Routing to one fails with a line, not a traceback, whether its cost is known or not."""
+    bare.write("o.csv", outcomes({"small": 1.0}).replace("cost_usd", column))
     fine(run("import", "o.csv"))
     fine(run("build-table"))
     refused(run("route", "--class", "talk", stdin="hello"), "imported")

@@ -365,3 +365,9 @@ def test_a_fake_without_a_script_is_refused(options: dict[str, str], text: str) 
     """Kind fake in routerctl.yaml needs its replies."""
     with pytest.raises(errors.InputError, match=text):
         FakeProvider(ProviderSpec(name="p", kind="fake", options=options), base.Outside(env={}))
+
+
+def test_nobody_can_be_asked_for_imported_outcomes() -> None:
+    """A candidate that only ever was imported says what to do to be served."""
+    with pytest.raises(errors.InputError, match=r"name the model in routerctl\.yaml"):
+        base.kind_class("imported")

@@ -239,13 +239,12 @@ def _own_ladder(
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two models are called {twice!r}: say --as MODEL=CANDIDATE, or name one with --order")
-    known_prices = {name: prices.get(name) or costed.prices.get(model) for model, name in names.items()}
     return Lineup(
         ladder_name=IMPORTED,
         ladder=tuple(names[model] for model in usual),
         rungs=(),
         providers={item.provider: specs[item.provider] for item in candidates.values()},
         candidates={item.name: item for item in candidates.values()},
-        prices={name: price for name, price in known_prices.items() if price is not None},
+        prices={name: prices.get(name) or costed.prices[model] for model, name in names.items()},
         names=names,
     )

@@ -38,7 +38,7 @@ class Costed:
     mean_usd: Mapping[str, Decimal]  # a reply, by model; {} where a model's cost is not known
     missing: tuple[str, ...]  # models whose cost is not known
     tokens: frozenset[str]  # models whose tokens are known
-    prices: Mapping[str, Price]  # by model: where its cost comes from; without those in `missing`
+    prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
 
 
 def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Costed:
@@ -72,8 +72,7 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
                 input_mtok_usd=told[name].input_mtok_usd if name in told else None,
                 output_mtok_usd=told[name].output_mtok_usd if name in told else None,
             )
-            for name, (source, way) in ways.items()
-            if way is not None
+            for name, (source, _) in ways.items()
         },
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Mapping
 from decimal import Decimal
@@ -81,10 +82,12 @@ def _opened(source: Source) -> tuple[Any, Any]:
 
 
 def _zip(source: Source) -> zipfile.ZipFile:
-    try:
-        from backports.zstd import zipfile as with_zstd
-    except ImportError:
-        raise source.error("its members are packed with zstd: `pip install 'routerctl[import]'` reads them") from None
+    with_zstd: Any = zipfile
+    if sys.version_info < (3, 14):
+        try:
+            from backports.zstd import zipfile as with_zstd
+        except ImportError:
+            raise source.error("its members are packed with zstd: `pip install 'routerctl[import]'` reads it") from None
     try:
         archive: Any = with_zstd.ZipFile(io.BytesIO(source.content))
     except Exception as error:  # noqa: BLE001 - a damaged directory fails in many ways

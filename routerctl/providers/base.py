@@ -220,6 +220,11 @@ def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
         module, _, name = KINDS[kind].partition(":")
         found: Any = getattr(importlib.import_module(module), name)
         return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
+    if kind == "imported":
+        raise errors.InputError(
+            "its outcomes were imported, so nobody can be asked: name the model in routerctl.yaml (a provider and a "
+            "candidate with its pinned id), import again and build the table anew"
+        )
     plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
     if kind not in plugins:
         raise errors.InputError(f"no provider kind '{kind}'{errors.nearest(kind, [*KINDS, *plugins])}")
