@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
@@ -46,12 +47,12 @@ def reply_key(request: Request, provider: ProviderSpec) -> str:
 class ReplyCache:
     """Replies by key, in a file that several processes may use at once."""
 
-    def __init__(self, path: Path, *, not_before: str = "") -> None:
-        """Open the file, making it and its folder where they are missing; `not_before`: ISO 8601, UTC.
+    def __init__(self, path: Path, *, not_before: datetime | None = None) -> None:
+        """Open the file, making it and its folder where they are missing; a reply made earlier does not count.
 
         Raises: InputError where the file is not a cache.
         """
-        self._path, self._not_before = path, not_before
+        self._path, self._not_before = path, _moment(not_before) if not_before else ""
         self._database = open_database(path, _SCHEMA)
 
     def get(self, key: str) -> Reply | None:
@@ -66,14 +67,14 @@ class ReplyCache:
             raise InputError("a reply in it is damaged; move it away", file=str(self._path)) from None
         return decode(Reply, Document(file=str(self._path), value=value, lines={}))
 
-    def put(self, key: str, reply: Reply, *, created_at: str) -> None:
+    def put(self, key: str, reply: Reply, *, created_at: datetime) -> None:
         """Keep a reply; it is on its way to the disk when this returns."""
-        row = (key, created_at, json_text(encode(reply)))
+        row = (key, _moment(created_at), json_text(encode(reply)))
         self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
-    def asking(self, key: str, *, at: str) -> int:
+    def asking(self, key: str, *, at: datetime) -> int:
         """Note that a call is about to be made, and give the number of the note."""
-        done = self._database.execute("INSERT INTO asked VALUES (?, ?, ?)", (key, os.getpid(), at))
+        done = self._database.execute("INSERT INTO asked VALUES (?, ?, ?)", (key, os.getpid(), _moment(at)))
         return int(done.lastrowid or 0)
 
     def answered(self, note: int) -> None:
@@ -96,6 +97,11 @@ class ReplyCache:
     ) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _moment(moment: datetime) -> str:
+    """Write a moment so that text sorts by time: to the microsecond, as two runs may share a second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _is_running(process: int) -> bool:

@@ -2,6 +2,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from routerctl.types import (
     Usage,
 )
 
-NOW = "2026-11-23T00:00:00Z"
+NOW = datetime(2026, 11, 23, microsecond=7, tzinfo=UTC)
 SPEC = ProviderSpec(name="far", kind="openai", base_url="https://far.example/v1")
 PROMPT = Prompt(system="S", messages=(Message(role="user", content="hello"),))
 REQUEST = Request(model="m-2026-01-01", prompt=PROMPT, reply=ReplySpec(json_schema={"a": 1, "b": 2}))
@@ -117,6 +118,7 @@ def test_a_prompt_of_half_a_pair_has_a_key() -> None:
 
 WRITER = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from routerctl.cache import ReplyCache
 from routerctl.types import Reply, StopReason, Usage
@@ -127,8 +129,8 @@ with ReplyCache(path) as cache:
     for number in range(200):
         text = f"{name} {number}"
         reply = Reply(text=text, stop_reason=StopReason.END, served_model="m", usage=Usage(), latency_s=0.0)
-        cache.put(f"{name} {number}", reply, created_at="now")
-        cache.put(f"shared {number}", reply, created_at="now")
+        cache.put(f"{name} {number}", reply, created_at=datetime.now(UTC))
+        cache.put(f"shared {number}", reply, created_at=datetime.now(UTC))
         assert cache.get(f"shared {number}") is not None
 """
 
@@ -153,6 +155,16 @@ def test_processes_write_at_once(tmp_path: Path) -> None:
         for name in ("one", "two", "three"):
             assert all(cache.get(f"{name} {number}").text == f"{name} {number}" for number in range(200))
         assert all(cache.get(f"shared {number}") is not None for number in range(200))
+
+
+def test_a_reply_from_before_does_not_count(tmp_path: Path) -> None:
+    """The moment is met to the microsecond, in any time zone: two runs may share a second."""
+    path, micro = tmp_path / "cache.sqlite", timedelta(microseconds=1)
+    with ReplyCache(path) as cache:
+        cache.put("k", REPLY, created_at=NOW.astimezone(timezone(timedelta(hours=9))))
+    for not_before, found in ((NOW - micro, REPLY), (NOW, REPLY), (NOW + micro, None)):
+        with ReplyCache(path, not_before=not_before) as cache:
+            assert cache.get("k") == found
 
 
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def _evaluation(planned: Planned, wire: Wire, seen: Seen, keep: Callable[[Result
             cache=None,
             spending=spending,
             ceiling=ceiling_of(header),
-            now=lambda: "",
+            now=lambda: NOW,
         ),
         keep=keep,
         watcher=seen,

@@ -232,7 +232,7 @@ class Line:
             cache=self.cache,
             spending=self.spending,
             ceiling=ceiling or ceiling_of(self.header),
-            now=lambda: NOW,
+            now=lambda: datetime.fromisoformat(NOW),
         )
 
 

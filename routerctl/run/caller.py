@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
@@ -80,7 +81,7 @@ class Caller:
         cache: ReplyCache | None,
         spending: Spending,
         ceiling: Ceiling,
-        now: Callable[[], str],
+        now: Callable[[], datetime],
     ) -> None:
         self._candidate, self._provider = candidate, provider
         self._call, self._cache, self._spending, self._ceiling, self._now = call, cache, spending, ceiling, now

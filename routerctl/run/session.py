@@ -22,7 +22,7 @@ from routerctl.evalsets import load_eval_sets, scorer_at
 from routerctl.judge import self_judging
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
-from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders, utc_text
+from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
 from routerctl.run.asking import Job
 from routerctl.run.attempts import attempt_of
 from routerctl.run.caller import Caller, Spending
@@ -143,7 +143,7 @@ def _cache(planned: Planned, moment: datetime) -> Iterator[ReplyCache | None]:
     if not options.use_cache:
         yield None
         return
-    not_before = "" if options.max_age is None else utc_text(moment - options.max_age)
+    not_before = None if options.max_age is None else moment - options.max_age
     with ReplyCache(planned.project.root / STATE_FOLDER / CACHE_FILE, not_before=not_before) as cache:
         yield cache
 
@@ -183,7 +183,7 @@ async def run_eval(
                     cache=cache,
                     spending=spending,
                     ceiling=ceiling,
-                    now=lambda: utc_text(now()),
+                    now=now,
                 )
 
             evaluation = Evaluation(
