@@ -17,6 +17,7 @@ from typing import Any
 
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
+from routerctl.routing_policy import DEFAULT
 from routerctl.selection import choose, judge, outcome_of, question_of, two_sentences, verdict_words
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
@@ -24,9 +25,9 @@ from routerctl.types import (
     ClassHeader,
     Evidence,
     Judgement,
+    Policy,
     Result,
     Route,
-    Rule,
     Run,
     RunHeader,
     Stakes,
@@ -36,6 +37,7 @@ from routerctl.types import (
 )
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
+_NO_POLICY = Policy()
 
 
 def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
@@ -89,6 +91,7 @@ def _evidence(
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
         retries=sum(result.retries for result in used),
+        escalated=sum(bool(result.served_by) for result in used),
         wrong_per_thousand=_wrong_per_thousand(used),
     )
 
@@ -155,9 +158,8 @@ def _quantile(ordered: Sequence[float], share: float) -> float | None:
 def build_table(
     runs: Mapping[str, Run],
     *,
-    rules: tuple[Rule, ...],
-    default_class: str | None,
     previous: Table | None,
+    policy: Policy = _NO_POLICY,
     stakes: Mapping[str, Stakes] = MappingProxyType({}),
     labels: Mapping[str, Sequence[Label]] = MappingProxyType({}),
 ) -> Table:
@@ -167,7 +169,7 @@ def build_table(
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
     """
     _check_agreement(runs)
-    check_classes(runs, rules, default_class)
+    check_classes(runs, policy)
     headers = [run.header for run in runs.values()]
     first = headers[0]
     table = Table(
@@ -179,11 +181,14 @@ def build_table(
         risk=first.risk,
         margin=first.margin,
         seed=first.seed,
-        rules=rules,
-        default_class=default_class,
-        providers=_merged(headers, "providers"),
-        candidates=_merged(headers, "candidates"),
-        prices=_merged(headers, "prices"),
+        rules=policy.rules,
+        default_class=policy.default_class,
+        classifier=policy.classifier,
+        routing=policy.routing,
+        retirements=policy.retirements,
+        providers={**policy.providers, **_merged(headers, "providers")},
+        candidates={**policy.candidates, **_merged(headers, "candidates")},
+        prices={**policy.prices, **_merged(headers, "prices")},
         routes={
             name: _route(name, runs[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
         },
@@ -232,13 +237,18 @@ def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
     return {key: value for key, (value, _) in merged.items()}
 
 
-def check_classes(classes: Container[str], rules: tuple[Rule, ...], default_class: str | None) -> None:
-    """Refuse a rule or a default that names a class which is none.
+def check_classes(classes: Container[str], policy: Policy) -> None:
+    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
 
     Raises: InputError.
     """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in rules]
-    for who, task_class in [*named, *([("default_class", default_class)] if default_class else [])]:
+    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
+    named += [("default_class", policy.default_class)] if policy.default_class else []
+    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
+    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
+    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
+    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
+    for who, task_class in named:
         if task_class not in classes:
             raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
 

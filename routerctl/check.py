@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.importers.imported import IMPORTED
 from routerctl.labels import Label, labels_digest, read_labels
+from routerctl.policy import compile_policy, retirements_of, uncompiled
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.rules import rule_warnings
 from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
-from routerctl.types import Candidate, EvalSet, Route, Run, RunHeader, Stakes, Table
+from routerctl.types import Candidate, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table
 
 _SHOWN_DIFFERENCES = 5
 
@@ -55,8 +57,7 @@ def assemble(
     _check_imports_agree(runs)
     table = build_table(
         runs,
-        rules=project.rules if project else (),
-        default_class=project.default_class if project else None,
+        policy=compile_policy(project, root, runs) if project else Policy(),
         previous=previous,
         stakes={item.name: item.stakes for item in eval_sets},
         labels={name: read_labels(root, name) for name in runs},
@@ -149,8 +150,9 @@ def check_project(root: Path, today: date) -> Checked:
     notes: list[str] = []
     imported = _imported_classes(root)
     if project:
-        check_classes({item.name for item in eval_sets} | imported.keys(), project.rules, project.default_class)
+        check_classes({item.name for item in eval_sets} | imported.keys(), uncompiled(project))
         warnings += _candidate_warnings(project, today)
+        warnings += rule_warnings(project.rules)
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
@@ -160,6 +162,7 @@ def check_project(root: Path, today: date) -> Checked:
         table = load_table(root / TABLE_FILE)
         _check_follows(root, project, eval_sets, table)
         notes.append(f"{TABLE_FILE}: version {table.table_version} follows from its evidence")
+        warnings += _retirement_news(project, table) if project else []
         warnings += [f"{TABLE_FILE}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
     else:
         warnings.append(f"{TABLE_FILE}: not there yet; `routerctl build-table` writes it")
@@ -187,6 +190,17 @@ def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
             yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
 
 
+def _retirement_news(project: Project, table: Table) -> Iterator[str]:
+    """Say what has become known of a model's end since the table was built, and where no successor is named."""
+    known = retirements_of(project, table.candidates)
+    for model, day in known.items():
+        if table.retirements.get(model) != day:
+            yield f"{TABLE_FILE}: {model} retires on {day}, which was not known when it was built"
+    for model, day in {**table.retirements, **known}.items():
+        if model not in table.routing.successors:
+            yield f"{TABLE_FILE}: {model} retires on {day} and has no successor (routing.successors)"
+
+
 def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table) -> None:
     """Build the table anew from the runs it names and compare.
 
@@ -209,7 +223,7 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
     for name, route in table.routes.items():
         if runs[name].header.classes[name].judge and labels_digest(labels[name]) != route.labels_digest:
             raise GateError(f"{TABLE_FILE}: the human labels of {name} have changed; run `routerctl build-table`")
-    _check_same(runs, project, {name: item.stakes for name, item in sets.items()}, labels, table)
+    _check_same(root, runs, project, {name: item.stakes for name, item in sets.items()}, labels, table)
     if project:
         _check_settings(project, table, own_ladder=len(imported) == len(runs))
 
@@ -228,18 +242,19 @@ def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run]) -> Ru
     return run
 
 
-def _check_same(
+def _check_same(  # noqa: PLR0917 - all that a table is built from
+    root: Path,
     runs: Mapping[str, Run],
     project: Project | None,
     stakes: Mapping[str, Stakes],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
 ) -> None:
-    rules, default_class = (project.rules, project.default_class) if project else ((), None)
     try:
-        built = build_table(
-            runs, rules=rules, default_class=default_class, previous=table, stakes=stakes, labels=labels
-        )
+        policy = compile_policy(project, root, runs) if project else Policy()
+        # When a model ends is news, not evidence: a warning says it, and the table stays.
+        policy = replace(policy, retirements=table.retirements)
+        built = build_table(runs, policy=policy, previous=table, stakes=stakes, labels=labels)
     except InputError as error:
         raise GateError(f"{TABLE_FILE} does not follow from its evidence: {error}") from None
     if not same_content(built, table):

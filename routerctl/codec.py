@@ -2,8 +2,9 @@
 
 One mechanism for every file: the dataclass is the schema. A key of the file is the field's name, but `task_class` is
 written `class`; a dataclass that starts with `name` or `task_class` and stands in a mapping takes that field from its
-key; a field with `metadata={"rest": True}` takes all keys that no other field has; one with `metadata={"file": False}`
-is never in a file. Place: the files floor; it knows types, not meanings.
+key; a field with `metadata={"rest": True}` takes all keys that no other field has; the keys of one with
+`metadata={"inline": True}` stand beside its owner's; one with `metadata={"file": False}` is never in a file. Place: the
+files floor; it knows types, not meanings.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> A
         _check_keys(kind, data, at, path)
     values: dict[str, Any] = {}
     for key, name, hint, as_is, field in _plan(kind):
-        if key in data:
+        if field.metadata.get("inline"):
+            values[name] = _decode_dataclass(hint, {one: data[one] for one in _keys(hint) if one in data}, at, path)
+        elif key in data:
             value = data[key]
             # A run has tens of thousands of results: what needs neither check nor change goes no further.
             values[name] = value if type(value) in as_is else _decode(hint, value, at, (*path, key))
@@ -109,7 +112,11 @@ def _rest(kind: type) -> str | None:
 
 @cache
 def _keys(kind: type) -> frozenset[str]:
-    return frozenset(key for key, *_ in _plan(kind))
+    """The keys that a mapping of this kind may have, those of inlined fields included."""
+    keys: set[str] = set()
+    for key, _, hint, _, field in _plan(kind):
+        keys |= _keys(hint) if field.metadata.get("inline") else {key}
+    return frozenset(keys)
 
 
 def _as_is(hint: Any) -> frozenset[type]:
@@ -126,10 +133,9 @@ def _as_is(hint: Any) -> frozenset[type]:
 
 def _check_keys(kind: type, data: dict[str, Any], at: Document, path: PathParts) -> None:
     """Refuse an unknown key, before any is found missing: a misspelt key is both, and its right name helps."""
-    fields = _fields(kind)
-    known = {key for key, *_ in fields}
+    known = _keys(kind)
     unknown = next((key for key in data if key not in known), None)
-    if unknown is not None and not any(field.metadata.get("rest") for *_, field in fields):
+    if unknown is not None and not _rest(kind):
         raise at.error((*path, unknown), f"unknown key{nearest(unknown, known)}")
 
 
@@ -265,6 +271,8 @@ def _encode_dataclass(value: Any, keep_defaults: bool) -> dict[str, Any]:
         item = getattr(value, name)
         if field.metadata.get("rest"):
             encoded.update(encode(item))
+        elif field.metadata.get("inline"):
+            encoded.update(encode(item, keep_defaults=keep_defaults))
         elif keep_defaults or not _is_default(item, field):
             encoded[key] = encode(item, keep_defaults=keep_defaults)
     return encoded

@@ -7,13 +7,14 @@ second to import, so only the functions that need it do. It knows list prices al
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Usage
+from routerctl.types import Price, ProviderSpec, Request, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
@@ -23,6 +24,7 @@ Pricer = Callable[[Usage, float], Decimal]  # (tokens, seconds of the successful
 LIST = "genai-prices"  # a Price whose source starts with this was read off the list
 MTOK = 1_000_000
 HOUR_S = 3600
+_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
 PICODOLLAR = Decimal("1e-12")  # a price by time is rounded here: 1/3600 has no end in decimals
 
 
@@ -76,6 +78,23 @@ def cost_of(price: Price, spec: ProviderSpec, model: str, usage: Usage, seconds:
 def estimate(pricer: Pricer, *, calls: int, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> Decimal:
     """Cost in USD of planned calls; tokens and seconds are those of one call, nothing of it cached."""
     return calls * pricer(Usage(input_tokens=input_tokens, output_tokens=output_tokens), seconds)
+
+
+def most_usd(pricer: Pricer, request: Request, seconds: float) -> Decimal:
+    """Give the most USD that one attempt at a call can cost: a byte counted as a token, every token it may write."""
+    tokens, most = request_bytes(request) + _FRAME_TOKENS, request.reply.max_tokens
+    plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
+    # Writing a prompt into the provider's cache may cost more than reading it plainly.
+    return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))
+
+
+def request_bytes(request: Request) -> int:
+    """Count the bytes of everything that a provider puts before the model; no tokenizer makes more tokens of them."""
+    prompt, reply = request.prompt, request.reply
+    texts = [prompt.system, *(message.content for message in prompt.messages), *reply.choices]
+    if reply.json_schema is not None:
+        texts.append(json.dumps(reply.json_schema, ensure_ascii=False))
+    return sum(len(text.encode()) for text in texts)
 
 
 def _flat_cost(price: Price, usage: Usage) -> Decimal:

@@ -15,13 +15,19 @@
     │   ├── ServerFault               500, 502, 504 and unlisted 5xx       retryable
     │   ├── TimedOut                  no answer within timeout_s, 408      retryable
     │   ├── ConnectionFailed          refused, reset, DNS                  retryable
+    │   ├── Busy                      all our own slots were taken until the deadline
     │   └── BrokenReply               an answer that is not of the API's shape   retryable
+    ├── StateDown                  5  the shared state (health, budgets) cannot be used
     ├── BudgetSpent                6  the spending limit was reached
+    │   └── OverBudget                a call does not fit into a budget of the request line
     └── Inconclusive               7  too few cases to decide, under --strict
 
 Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
-rung may serve instead) and `ends_run` (every further call of an eval to this provider would fail in the
-same way) are class attributes; nobody branches on the class itself. Place: the first floor; knows nothing.
+rung may serve instead), `ends_run` (every further call of an eval to this provider would fail in the same way),
+`unhealthy` (it speaks against the place that was called, not against the request: the circuit breaker counts it) and
+`lasting` (it will not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may have
+done the work though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class
+itself. Place: the first floor; knows nothing.
 """
 
 from __future__ import annotations
@@ -37,6 +43,9 @@ class RouterctlError(Exception):
     retryable: ClassVar[bool] = False
     falls_back: ClassVar[bool] = False
     ends_run: ClassVar[bool] = False
+    unhealthy: ClassVar[bool] = False
+    lasting: ClassVar[bool] = False
+    may_be_billed: ClassVar[bool] = False
 
 
 class InputError(RouterctlError):
@@ -63,10 +72,24 @@ class EveryRungFailed(RouterctlError):
     exit_code = 4
 
 
+class StateDown(RouterctlError):
+    """The state that processes share cannot be read or written; who needs it decides what that means."""
+
+    exit_code = 5
+
+
 class BudgetSpent(RouterctlError):
     """The spending limit was reached; what was paid for is kept."""
 
     exit_code = 6
+
+
+class OverBudget(BudgetSpent):
+    """A call does not fit into what is left of a budget; `cheap`: the candidates that may serve all the same."""
+
+    def __init__(self, problem: str, *, cheap: tuple[str, ...] = ()) -> None:
+        self.cheap = cheap
+        super().__init__(problem)
 
 
 class Inconclusive(RouterctlError):
@@ -96,7 +119,7 @@ class ProviderError(RouterctlError):
 
 
 class KeyMissing(ProviderError):
-    """The environment variable that should hold the key is not set."""
+    """The environment variable that should hold the key is not set: nobody was called, so it is no place's fault."""
 
     ends_run = True
 
@@ -105,16 +128,20 @@ class KeyRefused(ProviderError):
     """The key is wrong or lacks a permission."""
 
     ends_run = True
+    unhealthy = True
+    lasting = True
 
 
 class BillingProblem(ProviderError):
     """The account cannot pay for the call."""
 
     ends_run = True
+    unhealthy = True
+    lasting = True
 
 
 class ModelNotFound(ProviderError):
-    """The provider does not know the model, or has retired it."""
+    """The provider does not know the model, or has retired it; not a matter of health: the redirect must see it."""
 
     ends_run = True
 
@@ -127,36 +154,48 @@ class RateLimited(ProviderError):
     """Too many requests or tokens for the account's limits."""
 
     retryable = True
+    unhealthy = True
 
 
 class Overloaded(ProviderError):
     """The provider has no capacity right now."""
 
     retryable = True
+    unhealthy = True
 
 
 class ServerFault(ProviderError):
     """The provider failed on its own side."""
 
     retryable = True
+    unhealthy = True
 
 
 class TimedOut(ProviderError):
     """No complete answer within the time limit."""
 
     retryable = True
+    unhealthy = True
+    may_be_billed = True
 
 
 class ConnectionFailed(ProviderError):
     """The connection was refused or broke."""
 
     retryable = True
+    unhealthy = True
+
+
+class Busy(ProviderError):
+    """Every slot of the provider's `concurrency` was taken until the deadline; nobody was called."""
 
 
 class BrokenReply(ProviderError):
     """The answer does not have the API's shape."""
 
     retryable = True
+    unhealthy = True
+    may_be_billed = True
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -15,8 +15,11 @@ from pathlib import Path
 
 from routerctl.codec import check_schema_version, decode, require
 from routerctl.errors import InputError, nearest
+from routerctl.limits import check_limits
+from routerctl.routing_policy import check_serving
+from routerctl.rules.problems import condition_problems
 from routerctl.strict_yaml import Document, PathParts, parse_yaml, read_text
-from routerctl.types import Candidate, Mode, ProviderSpec, Rule, Sampling, TopRung
+from routerctl.types import Candidate, Classifier, Condition, Mode, ProviderSpec, Routing, Rule, Sampling, TopRung
 
 PROJECT_FILE = "routerctl.yaml"
 SCHEMA_VERSION = 1
@@ -59,6 +62,8 @@ class Project:
     prices: tuple[PriceOverride, ...] = ()
     rules: tuple[Rule, ...] = ()
     default_class: str | None = None
+    classifier: Classifier | None = None  # asked where no rule holds
+    routing: Routing = Routing()  # how prompts are served
     root: Path = field(default=Path(), metadata={"file": False})
     lines: Mapping[PathParts, int] = field(default_factory=dict, metadata={"file": False}, compare=False, repr=False)
 
@@ -100,6 +105,8 @@ def load_project(root: Path) -> Project:
     _check_ladders(project, document)
     _check_prices(project, document)
     check_rules(project.rules, document)
+    check_serving(project.candidates, project.providers, project.routing, project.classifier, document)
+    check_limits(project.routing, project.ladders, project.candidates, project.providers, document)
     return replace(project, root=root, lines=document.lines)
 
 
@@ -263,26 +270,18 @@ def _is_day(text: str) -> bool:
 
 
 def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
-    """Refuse a rule that cannot be compiled, has no condition, or repeats a name.
+    """Refuse a rule that has no condition, says what could not be meant, or repeats a name.
 
     Raises: InputError.
     """
     for place, rule in enumerate(rules):
         path = ("rules", place)
-        conditions = (rule.min_chars, rule.max_chars, rule.regex, rule.is_json, rule.has_code, rule.keywords or None)
-        require(any(item is not None for item in conditions), document, path, f"rule {rule.name!r} has no condition")
+        require(rule.when != Condition(), document, path, f"rule {rule.name!r} has no condition")
         require(
             all(other.name != rule.name for other in rules[:place]),
             document,
             path,
             f"two rules are named {rule.name!r}",
         )
-        require(all(word.strip() for word in rule.keywords), document, (*path, "keywords"), "a keyword is empty")
-        least, most = rule.min_chars or 0, rule.max_chars
-        require(
-            most is None or least <= most, document, path, f"no text has {least} or more and {most} or fewer characters"
-        )
-        try:
-            re.compile(rule.regex or "")
-        except (re.error, OverflowError, RecursionError) as error:
-            raise document.error((*path, "regex"), f"not a regular expression: {error}") from None
+        for inside, problem in condition_problems(rule.when):
+            raise document.error((*path, *inside), problem)

@@ -110,9 +110,8 @@ class Project:
             [COMMAND, *arguments],
             cwd=self.root,
             env=clean_env(env),
-            timeout=60,
             check=False,
-            **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | more),
+            **({"timeout": 60, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | more),
         )
         return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 Body = dict[str, Any]
 MESSAGES, CHAT, MODELS = "/v1/messages", "/v1/chat/completions", "/v1/models/"
@@ -79,14 +80,20 @@ class Emulator:
         port: int = 0,
         latency_s: float = 0.0,
         models: Collection[str] | None = None,  # None = knows every model
+        about: Mapping[str, Body] | None = None,  # model -> what its GET /v1/models/{id} says beside the usual
         record: bool = True,  # a benchmark turns it off
+        chance: Callable[[int], Fault] = lambda _number: OK,  # what happens to the n-th POST, from 1, unless played
     ) -> None:
+        self._chance = chance
         self._answer, self._port, self._latency_s, self._models, self._record = answer, port, latency_s, models, record
+        self._about = dict(about or {})
         self._faults: deque[Fault] = deque()
+        self._get_faults: dict[str, deque[Fault]] = {"anthropic": deque(), "openai": deque()}
         self._connections: set[asyncio.Task[None]] = set()
         self.received: list[Received] = []
         self.delivered: list[Received] = []  # of these: answered while the client was still there
         self.posts = 0
+        self.gets = 0
         self.in_flight = 0
         self.most_in_flight = 0
         self.url = ""
@@ -94,6 +101,14 @@ class Emulator:
     def play(self, *faults: Fault) -> None:
         """Queue what happens to the next POSTs; after the last one all is well."""
         self._faults.extend(faults)
+
+    def play_gets(self, vendor: str, *faults: Fault) -> None:
+        """Queue what happens to a vendor's next questions about models: HTTP errors or silence."""
+        self._get_faults[vendor].extend(faults)
+
+    def know(self, models: Collection[str] | None, about: Mapping[str, Body] | None = None) -> None:
+        """Change which models there are, and what is said of them."""
+        self._models, self._about = models, dict(about or {})
 
     async def __aenter__(self) -> Emulator:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
@@ -128,9 +143,8 @@ class Emulator:
         method, path, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
-        if method == "GET" and path.startswith(MODELS):
-            writer.write(self._model(path.removeprefix(MODELS), anthropic="anthropic-version" in headers))
-            return True
+        if method == "GET" and f"{path}/".startswith(MODELS):
+            return await self._get(path, reader, writer, anthropic="anthropic-version" in headers)
         if method != "POST" or path not in (MESSAGES, CHAT):
             writer.write(_http(404, _error(Fault(404, message="no such route"), anthropic=path == MESSAGES)))
             return True
@@ -150,7 +164,8 @@ class Emulator:
         try:
             if self._record:
                 self.received.append(Received(path, headers, body))
-            fault = self._faults.popleft() if self._faults else self._unknown(body)
+            fault = self._faults.popleft() if self._faults else self._chance(self.posts)
+            fault = self._unknown(body) if fault is OK else fault
             if self._latency_s:
                 await asyncio.sleep(self._latency_s)
             if fault.way == "silent":
@@ -190,12 +205,35 @@ class Emulator:
         sent = _http(200, json.dumps(good).encode(), fault.headers)
         return (sent[: len(sent) - 20], False) if fault.way == "cut" else (sent, True)
 
+    async def _get(
+        self, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, anthropic: bool
+    ) -> bool:
+        self.gets += 1
+        played = self._get_faults["anthropic" if anthropic else "openai"]
+        fault = played.popleft() if played else OK
+        if fault.way == "silent":
+            await reader.read()  # until the client gives up
+            return False
+        name = unquote(f"{path}/".removeprefix(MODELS).removesuffix("/"))
+        if fault.status != 200:
+            writer.write(_http(fault.status, _error(fault, anthropic=anthropic), fault.headers))
+        elif name:
+            writer.write(self._model(name, anthropic=anthropic))
+        else:
+            listed = [_model_body(one, anthropic=anthropic) for one in sorted(self._models or ())]
+            writer.write(_http(200, json.dumps({"object": "list", "data": listed, "has_more": False}).encode()))
+        return True
+
     def _model(self, name: str, *, anthropic: bool) -> bytes:
         if self._models is not None and name not in self._models:
             return _http(404, _error(Fault(404, message=f"model: {name}"), anthropic=anthropic))
-        ours = {"type": "model", "display_name": name, "created_at": "2026-10-01T00:00:00Z", "lifecycle": "active"}
-        theirs = {"object": "model", "created": 1790812800, "owned_by": "emulator"}
-        return _http(200, json.dumps({"id": name} | (ours if anthropic else theirs)).encode())
+        return _http(200, json.dumps(_model_body(name, anthropic=anthropic) | self._about.get(name, {})).encode())
+
+
+def _model_body(name: str, *, anthropic: bool) -> Body:
+    ours = {"type": "model", "display_name": name, "created_at": "2026-10-01T00:00:00Z", "lifecycle": "active"}
+    theirs = {"object": "model", "created": 1790812800, "owned_by": "emulator"}
+    return {"id": name} | (ours if anthropic else theirs)
 
 
 def _http(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:

@@ -14,6 +14,8 @@ from routerctl.table import table_text
 from routerctl.types import (
     Candidate,
     ClassHeader,
+    Condition,
+    Policy,
     Price,
     PromptSpec,
     ProviderSpec,
@@ -106,7 +108,7 @@ def perfect(count: int = 40, **changes: Any) -> list[Result]:
 def table_of(*results: Result, previous: Table | None = None, **changes: Any) -> Table:
     """The table of one class, `sums`."""
     run = Run(header=header(**changes), results=results)
-    return build_table({"sums": run}, rules=(), default_class=None, previous=previous)
+    return build_table({"sums": run}, previous=previous)
 
 
 # --- the planned prefix -----------------------------------------------------------------------------------------------
@@ -403,8 +405,7 @@ def test_stakes_stand_in_the_route() -> None:
     stakes = Stakes(requests_per_month=1000.0, quality_critical=True)
     run = Run(header=header(), results=tuple(perfect()))
     plain, staked = (
-        build_table({"sums": run}, rules=(), default_class=None, previous=None, stakes=given_)
-        for given_ in ({}, {"sums": stakes, "gone": Stakes()})
+        build_table({"sums": run}, previous=None, stakes=given_) for given_ in ({}, {"sums": stakes, "gone": Stakes()})
     )
     assert plain.routes["sums"].stakes == Stakes()
     assert staked.routes["sums"] == replace(plain.routes["sums"], stakes=stakes)
@@ -419,9 +420,7 @@ def test_nothing_passed() -> None:
 def test_classes_stand_in_alphabetical_order() -> None:
     """The order in which runs are handed over is not in the table."""
     run = Run(header=header(of_class("b"), of_class("a")), results=())
-    built = [
-        build_table(dict.fromkeys(order, run), rules=(), default_class=None, previous=None) for order in ("ab", "ba")
-    ]
+    built = [build_table(dict.fromkeys(order, run), previous=None) for order in ("ab", "ba")]
     assert list(built[0].routes) == ["a", "b"]
     assert table_text(built[0]) == table_text(built[1])
 
@@ -446,7 +445,7 @@ def test_runs_must_agree(changes: dict[str, Any], what: str) -> None:
     one = Run(header=header(of_class("a")), results=())
     other = Run(header=header(of_class("b"), run_id="20261124-000000-bbbbbb", **changes), results=())
     with pytest.raises(InputError) as caught:
-        build_table({"a": one, "b": other}, rules=(), default_class=None, previous=None)
+        build_table({"a": one, "b": other}, previous=None)
     start = f"runs {one.header.run_id} and {other.header.run_id} were made with different {what}; run `routerctl eval`"
     assert str(caught.value).startswith(start)
 
@@ -461,20 +460,27 @@ def test_runs_may_differ_in_what_they_are() -> None:
         "software": {"x": "1"},
     }
     other = Run(header=header(of_class("b"), **late), results=())
-    built = build_table({"a": one, "b": other}, rules=(), default_class=None, previous=None)
+    built = build_table({"a": one, "b": other}, previous=None)
     assert [route.run_id for route in built.routes.values()] == [one.header.run_id, other.header.run_id]
 
 
 def test_no_runs() -> None:
     """Without evidence there is no table."""
     with pytest.raises(InputError, match="no evidence: run `routerctl eval` first"):
-        build_table({}, rules=(), default_class=None, previous=None)
+        build_table({}, previous=None)
+
+
+_SHORT = Condition(max_chars=9)
 
 
 @pytest.mark.parametrize(
     ("rules", "default_class", "who"),
     [
-        ((Rule(name="short", task_class="sum", max_chars=9),), None, "rule 'short' names the class 'sum'"),
+        (
+            (Rule(name="short", task_class="sum", when=Condition(max_chars=9)),),
+            None,
+            "rule 'short' names the class 'sum'",
+        ),
         ((), "topic", "default_class names the class 'topic'"),
     ],
 )
@@ -482,7 +488,7 @@ def test_rules_name_classes_that_exist(rules: tuple[Rule, ...], default_class: s
     """A rule or a default for a class without an eval set is refused by name."""
     run = Run(header=header(), results=())
     with pytest.raises(InputError, match=f"^routerctl.yaml: {who}, which has no eval set"):
-        build_table({"sums": run}, rules=rules, default_class=default_class, previous=None)
+        build_table({"sums": run}, policy=Policy(rules=rules, default_class=default_class), previous=None)
 
 
 def test_imported_outcomes_without_a_cost_are_not_free() -> None:

@@ -20,6 +20,7 @@ from routerctl.strict_yaml import Document
 from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
+    Condition,
     Evidence,
     Example,
     Judgement,
@@ -110,8 +111,8 @@ def table(*routes: Route) -> Table:
             margin=0.03,
             seed=1,
             rules=(
-                Rule(name="short", task_class="mail", max_chars=9, keywords=("1", "yes")),
-                Rule(name="json", task_class="mail", is_json=True),
+                Rule(name="short", task_class="mail", when=Condition(max_chars=9, keywords=("1", "yes"))),
+                Rule(name="json", task_class="mail", when=Condition(is_json=True)),
             ),
             default_class="mail",
             providers={"far": ProviderSpec(name="far", kind="fake", usd_per_hour=Decimal("0.50"))},

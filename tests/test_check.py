@@ -427,6 +427,21 @@ def test_a_rule_for_no_class(root: Path, with_table: bool) -> None:
     assert line == "routerctl.yaml: rule 'short' names the class 'sum', which has no eval set"
 
 
+def test_odd_rules_are_warnings(root: Path) -> None:
+    """A rule that can never hold or is never reached is named before the table; the check goes on."""
+    odd = (
+        "  - {name: shorter, class: query, max_chars: 5}\n  - {name: none, class: query, is_json: true, max_chars: 1}\n"
+    )
+    edit(root / "routerctl.yaml", "default_class:", odd + "default_class:")
+    build(root)
+    checked = check_project(root, TODAY)
+    assert checked.warnings == (
+        "rules.shorter: is never reached: rule short before it holds whenever it does",
+        "rules.none: can never hold: no prompt has at most 1 character and is JSON",
+        "routes.yaml: query: nothing passed",
+    )
+
+
 @pytest.mark.parametrize(("today", "words"), [("2026-01-01", "retires on"), ("2199-01-01", "was retired on")])
 def test_retirement_is_a_warning(root: Path, today: str, words: str) -> None:
     """A model that retires is named with its day, before it is too late and after."""

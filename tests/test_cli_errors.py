@@ -157,6 +157,27 @@ def test_a_table_that_does_not_follow_from_its_evidence_is_stopped_at_the_gate(p
     one_line(run("check"), 3, "routes.yaml does not follow from its evidence", "rules.0.regex")
 
 
+def test_an_odd_rule_is_a_warning_of_the_check(project: Project, run: Run) -> None:
+    """Rules that stand in each other's way are said on stderr, and change no exit code."""
+    rules = project.config["rules"]
+    rules += [{"name": "late", "class": "sums", "regex": r"\d\+\d", "tenant": ["\x1b[31mred"]}]
+    rules += [{"name": "red", "class": "sums", "tenant": ["\x1b[31mred"], "max_chars": 0, "min_words": 1}]
+    project.save()
+    done = run("check")
+    assert done.code == 0, done.err
+    assert "warning: rules.late: is never reached: rule plus before it holds whenever it does\n" in done.err
+    assert "warning: rules.red: can never hold: no prompt has at most 0 characters and has at least 1 word" in done.err
+    assert "\x1b" not in done.err
+
+
+def test_a_refused_pattern_is_stopped_with_its_line(project: Project, run: Run) -> None:
+    """A pattern that RE2 does not take is one line with file, line and RE2's words, and nothing else on stderr."""
+    _set("rules", 0, "regex", to="(?=x)")(project)
+    done = run("check")
+    one_line(done, 2, "routerctl.yaml:", "rules.0.regex: not a regular expression of RE2: invalid perl operator: (?=")
+    assert len(done.err.splitlines()) == 1
+
+
 # --- prompts ----------------------------------------------------------------------------------------------------------
 
 PROMPTS = [

@@ -391,7 +391,7 @@ def test_the_decision_log_holds_no_prompt(served: Project, run: Run) -> None:
         assert run("-C", str(served.root), "route", stdin=prompt).code == 0
     first, second = _decisions(served.root)
     assert first["prompt_digest"] == second["prompt_digest"]
-    assert str(first["prompt_digest"]).startswith("sha256:")
+    assert str(first["prompt_digest"]).startswith("hmac-sha256:")
     assert (first["prompt_chars"], first["decided_by"], first["served"]) == (len(prompt), "rule plus", "large")
     assert first["id"] != second["id"]
     for path in (served.root / ".routerctl").glob("decisions*"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,12 +12,18 @@ import pytest
 
 from routerctl import errors
 from routerctl.providers.fake import reply_of
-from routerctl.router import AllRungsFailed, classify, decide, explain, input_text, pinned, route, try_rung
+from routerctl.router.asking import Line
+from routerctl.router.deciding import decide
+from routerctl.router.explaining import explain, pinned
+from routerctl.router.serving import AllRungsFailed, Routed, route
+from routerctl.rules import inquiry_text
 from routerctl.table import load_table
 from routerctl.types import (
     Candidate,
+    Condition,
     Example,
     Hop,
+    Inquiry,
     Json,
     PromptSpec,
     Reply,
@@ -28,6 +35,11 @@ from routerctl.types import (
 )
 
 RUNGS = ("small", "large")
+TODAY = date(2026, 11, 24)
+
+
+async def _route(table: Table, wire: Wire, prompt: Json) -> Routed:
+    return await route(table, Line(call=wire.call), Inquiry(prompt=prompt))
 
 
 class Wire:
@@ -38,7 +50,7 @@ class Wire:
         self.asked: list[tuple[str, Request]] = []
         self.served_as: str | None = None
 
-    async def call(self, provider: str, request: Request) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
         """Give the next turn."""
         self.asked.append((provider, request))
         turns = self._turns[request.model]
@@ -82,8 +94,7 @@ def test_the_class_is_named_by_caller_rule_or_default(
     value: Json, given: str | None, expected: tuple[str, str], table: Table
 ) -> None:
     """The three sources of a task class, in this order."""
-    assert classify(table, value, given) == expected
-    decision = decide(table, value, given)
+    decision = decide(table, Inquiry(prompt=value, task_class=given))
     assert (decision.task_class, decision.decided_by) == expected
     assert (decision.rungs, decision.hops) == (RUNGS, ())
     assert (decision.table_version, decision.table_digest) == (table.table_version, table.digest)
@@ -91,23 +102,23 @@ def test_the_class_is_named_by_caller_rule_or_default(
 
 def test_the_first_rule_that_holds_decides(table: Table) -> None:
     """Rules are tried in the order of the table."""
-    early = Rule(name="all", task_class="talk", min_chars=0)
-    assert classify(replace(table, rules=(early, *table.rules)), "1+1") == ("talk", "rule all")
-    assert classify(replace(table, rules=(*table.rules, early)), "1+1") == ("sums", "rule plus")
+    early, asked = Rule(name="all", task_class="talk", when=Condition(min_chars=0)), Inquiry(prompt="1+1")
+    assert decide(replace(table, rules=(early, *table.rules)), asked).decided_by == "rule all"
+    assert decide(replace(table, rules=(*table.rules, early)), asked).decided_by == "rule plus"
 
 
 def test_no_class_is_an_error_that_says_what_to_do(table: Table) -> None:
     """An unknown class names the nearest; no class at all names the option."""
     with pytest.raises(errors.InputError, match="no task class 'sumz'; did you mean 'sums'"):
-        classify(table, "x", "sumz")
+        decide(table, Inquiry(prompt="x", task_class="sumz"))
     with pytest.raises(errors.InputError, match="name the class with --class"):
-        classify(replace(table, default_class=None), "hello")
+        decide(replace(table, default_class=None), Inquiry(prompt="hello"))
 
 
 def test_the_text_of_an_input() -> None:
     """Rules see the texts of a structured input, one a line, never the names of its fields."""
-    assert input_text("a\nb") == "a\nb"
-    assert input_text({"secret-name": "a", "n": 7}) == "a\n7"
+    assert inquiry_text("a\nb") == "a\nb"
+    assert inquiry_text({"secret-name": "a", "n": 7}) == "a\n7"
 
 
 # --- explaining -------------------------------------------------------------------------------------------------------
@@ -115,8 +126,11 @@ def test_the_text_of_an_input() -> None:
 
 def test_explaining_says_each_rule_and_each_rung(table: Table) -> None:
     """Rules up to the first that holds, then the class, then the rungs with their evidence."""
-    table = replace(table, rules=(Rule(name="long", task_class="talk", min_chars=99), *table.rules, *table.rules))
-    lines = explain(table, "1+1", decide(table, "1+1"))
+    table = replace(
+        table, rules=(Rule(name="long", task_class="talk", when=Condition(min_chars=99)), *table.rules, *table.rules)
+    )
+    asked = Inquiry(prompt="1+1")
+    lines = explain(table, asked, decide(table, asked), TODAY)
     assert lines[0].startswith("rule long: no, the prompt ")
     assert lines[0].endswith("shorter than 99 characters")
     assert lines[1:3] == ["rule plus: yes", "class: sums (by rule plus)"]
@@ -127,7 +141,8 @@ def test_explaining_says_each_rule_and_each_rung(table: Table) -> None:
 
 def test_a_caller_s_class_is_explained_without_rules(table: Table) -> None:
     """No rule was asked, so none is listed."""
-    assert explain(table, "1+1", decide(table, "1+1", "talk"))[0] == "class: talk (by caller)"
+    asked = Inquiry(prompt="1+1", task_class="talk")
+    assert explain(table, asked, decide(table, asked), TODAY)[0] == "class: talk (by caller)"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +167,7 @@ def test_pins_in_words(candidate: Candidate, words: str) -> None:
 async def test_the_first_rung_serves(table: Table) -> None:
     """One call, to the first rung's provider and model; the hop has its cost, seconds and attempts."""
     wire = Wire({"model-small": ["hi"], "model-large": ["no"]})
-    routed = await route(table, wire.call, "hello")
+    routed = await _route(table, wire, "hello")
     assert routed.answer.text == "hi"
     assert routed.alarms == ()
     assert routed.decision.hops == (
@@ -163,6 +178,8 @@ async def test_the_first_rung_serves(table: Table) -> None:
             cost_usd=Decimal("0.001"),
             latency_s=0.5,
             attempts=2,
+            provider="fake",
+            model="model-small",
         ),
     )
     assert [(provider, request.model) for provider, request in wire.asked] == [("fake", "model-small")]
@@ -180,6 +197,7 @@ FALLING = [
     errors.TimedOut,
     errors.ConnectionFailed,
     errors.BrokenReply,
+    errors.Busy,
 ]
 
 
@@ -189,7 +207,7 @@ async def test_any_failure_of_a_provider_falls_to_the_next_rung(
 ) -> None:
     """The failed rung stays in the decision, by its error's name and words."""
     wire = Wire({"model-small": [error("went wrong", provider="fake")], "model-large": ["hi"]})
-    routed = await route(table, wire.call, "hello")
+    routed = await _route(table, wire, "hello")
     failed, served = routed.decision.hops
     assert (failed.candidate, failed.outcome, failed.detail) == ("small", error.__name__, "fake: went wrong")
     assert (failed.served_model, failed.latency_s, failed.cost_usd) == (None, None, 0)
@@ -206,7 +224,7 @@ async def test_what_is_not_the_provider_s_fault_does_not_fall(error: errors.Rout
     """Our own mistake or an empty purse is not tried again elsewhere."""
     wire = Wire({"model-small": [error], "model-large": ["hi"]})
     with pytest.raises(type(error)):
-        await route(table, wire.call, "hello")
+        await _route(table, wire, "hello")
     assert len(wire.asked) == 1
 
 
@@ -214,7 +232,7 @@ async def test_every_rung_failing_names_each(table: Table) -> None:
     """The error holds the decision with all hops, for the log."""
     wire = Wire({"model-small": [errors.TimedOut("slow")], "model-large": [errors.Overloaded("full")]})
     with pytest.raises(AllRungsFailed, match="every rung of talk failed: small: slow; large: full") as caught:
-        await route(table, wire.call, "hello")
+        await _route(table, wire, "hello")
     assert caught.value.exit_code == 4
     assert [hop.outcome for hop in caught.value.decision.hops] == ["TimedOut", "Overloaded"]
 
@@ -222,14 +240,14 @@ async def test_every_rung_failing_names_each(table: Table) -> None:
 async def test_a_refusal_is_an_answer(table: Table) -> None:
     """A model that declines has answered: no other is asked."""
     wire = Wire({"model-small": [""], "model-large": ["hi"]})
-    assert (await route(table, wire.call, "hello")).answer.text == ""
+    assert (await _route(table, wire, "hello")).answer.text == ""
 
 
 async def test_a_served_model_that_is_not_the_pin_is_an_alarm(table: Table) -> None:
     """Each of them once, in words; the hop has what was served."""
     wire = Wire({"model-small": ["hi"]})
     wire.served_as = "model-other"
-    routed = await route(table, wire.call, "hello")
+    routed = await _route(table, wire, "hello")
     assert routed.alarms == ("small is pinned to model-small, but the provider says it served model-other",)
     assert routed.decision.hops[0].served_model == "model-other"
 
@@ -240,7 +258,7 @@ async def test_what_was_measured_is_what_is_served(table: Table) -> None:
     small = replace(table.candidates["small"], effort="low", sampling=Sampling(seed=7), max_tokens=33)
     table = replace(_with(table, prompt=spec), candidates={**table.candidates, "small": small})
     wire = Wire({"model-small": ["hi"]})
-    await route(table, wire.call, {"q": "why?"})
+    await _route(table, wire, {"q": "why?"})
     ((_, request),) = wire.asked
     assert request.prompt.system == "Be short."
     assert [turn.content for turn in request.prompt.messages] == ["Q: a", "A", "Q: why?"]
@@ -252,7 +270,7 @@ async def test_a_template_that_does_not_fit_asks_nobody(table: Table) -> None:
     table = _with(table, prompt=PromptSpec(template="{{ input.question }}"))
     wire = Wire({"model-small": ["hi"]})
     with pytest.raises(errors.InputError, match="the prompt template does not fit the input"):
-        await route(table, wire.call, "hello")
+        await _route(table, wire, "hello")
     assert wire.asked == []
 
 
@@ -262,7 +280,7 @@ async def test_a_strategy_that_fails_half_way_keeps_its_cost_in_the_books(table:
     small = replace(table.candidates["small"], strategy=strategy)
     table = replace(table, candidates={**table.candidates, "small": small})
     wire = Wire({"model-small": ["draft", "one mistake", errors.ServerFault("broke")], "model-large": ["hi"]})
-    routed = await route(table, wire.call, "hello")
+    routed = await _route(table, wire, "hello")
     failed = routed.decision.hops[0]
     assert (failed.outcome, failed.cost_usd, failed.attempts) == ("ServerFault", Decimal("0.002"), 3)
 
@@ -272,7 +290,7 @@ async def test_a_strategy_serves_with_all_its_calls_counted(table: Table) -> Non
     small = replace(table.candidates["small"], strategy=Strategy(name="self_consistency", samples=3))
     table = replace(table, candidates={**table.candidates, "small": small})
     wire = Wire({"model-small": ["8", "9", "9"]})
-    hop, answer = await try_rung(table, wire.call, "sums", "small", "1+8")
-    assert answer
-    assert answer.text == "9"
+    routed = await _route(table, wire, "1+8")
+    (hop,) = routed.decision.hops
+    assert routed.answer.text == "9"
     assert (hop.cost_usd, hop.attempts) == (Decimal("0.003"), 6)

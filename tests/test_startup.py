@@ -35,6 +35,9 @@ def _imported(project: Project, *arguments: str, stdin: bytes = b"") -> set[str]
         (["--help"], b""),
         (["--version"], b""),
         (["eval", "--help"], b""),
+        (["log", "--help"], b""),
+        (["experiment", "start", "--help"], b""),
+        (["budget", "--help"], b""),
         (["route", "--explain"], b"hi\n"),  # nothing but the default names the class
         (["route", "--explain"], b"What is 1+1?\n"),  # a rule does
         (["route", "--explain", "--class", "sums"], b"hi\n"),

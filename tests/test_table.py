@@ -12,6 +12,7 @@ from routerctl.strict_yaml import dump_yaml, parse_yaml
 from routerctl.table import load_table, same_content, table_text, with_digest
 from routerctl.types import (
     Candidate,
+    Condition,
     Evidence,
     Example,
     Judgement,
@@ -80,7 +81,7 @@ TABLE = with_digest(
         risk=0.05,
         margin=0.03,
         seed=1,
-        rules=(Rule(name="short", task_class="sums", max_chars=9, keywords=("1", "yes")),),
+        rules=(Rule(name="short", task_class="sums", when=Condition(max_chars=9, keywords=("1", "yes"))),),
         default_class=None,
         providers={"far": ProviderSpec(name="far", kind="fake", timeout_s=30.0, usd_per_hour=Decimal("0.50"))},
         candidates={

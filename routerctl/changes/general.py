@@ -11,7 +11,7 @@ from typing import Any
 
 from routerctl.changes.differences import Difference, parts
 from routerctl.changes.showing import NONE, price_words, settings_words
-from routerctl.types import Table
+from routerctl.types import Classifier, Routing, Table
 from routerctl.words import as_written
 
 
@@ -30,10 +30,13 @@ def general(before: Table, after: Table) -> Iterator[Difference]:
             before_words, after_words = (_WRITTEN[field.name](value) for value in (old, new))
             if before_words != after_words:
                 yield Difference(what=what, before=before_words, after=after_words)
+        elif field.name in _SETTINGS:
+            yield from parts(what, old or _SETTINGS[field.name], new or _SETTINGS[field.name], "")
         else:
             yield from parts(what, old, new, "")
 
 
+_SETTINGS: Mapping[str, Any] = {"classifier": Classifier(), "routing": Routing()}
 _WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "risk": as_written,
     "margin": as_written,

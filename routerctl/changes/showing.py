@@ -74,6 +74,7 @@ def pin_words(name: str, candidate: Candidate | None) -> str:
         f"effort {candidate.effort}" if candidate.effort else "",
         strategy if candidate.strategy.name != "single_shot" else "",
         candidate.region or "",
+        f"then {candidate.escalation.to}" if candidate.escalation else "",
     ]
     return f"{name} ({', '.join(part for part in said if part)})"
 

@@ -16,7 +16,23 @@ from typing import Annotated
 import typer
 
 from routerctl import __version__
-from routerctl.cli import build_table, check, diff, evaluate, import_, init, label, models, route
+from routerctl.cli import (
+    budget,
+    build_table,
+    calibrate,
+    check,
+    diff,
+    evaluate,
+    experiment,
+    health,
+    import_,
+    init,
+    label,
+    log,
+    models,
+    route,
+    train,
+)
 from routerctl.errors import RouterctlError
 
 app = typer.Typer(
@@ -34,10 +50,16 @@ app.command("eval")(evaluate.evaluate)
 app.command("build-table")(build_table.build_table)
 app.command("import")(import_.import_)
 app.command("label")(label.label)
+app.command("train")(train.train)
+app.command("calibrate")(calibrate.calibrate)
 app.command("diff")(diff.diff)
 app.command("check")(check.check)
 app.command("route")(route.route)
+app.command("health")(health.health)
+app.command("budget")(budget.budget)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(models.app, name="models")
+app.add_typer(log.app, name="log")
 
 
 def _show_version(wanted: bool) -> None:

@@ -120,7 +120,7 @@ def _proposal(evidence: Run) -> Table | None:
     labels = {name: read_labels(Path.cwd(), name) for name in runs}
     if not runs:
         return None
-    return build_table(runs, rules=(), default_class=None, previous=previous, stakes=stakes, labels=labels)
+    return build_table(runs, previous=previous, stakes=stakes, labels=labels)
 
 
 def _previous(root: Path) -> Table | None:

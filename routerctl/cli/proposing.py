@@ -26,6 +26,7 @@ from routerctl.console import clean, print_estimates, say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, eval_set_files
 from routerctl.labels import read_labels
+from routerctl.policy import policy_of
 from routerctl.project import load_project
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
@@ -110,8 +111,7 @@ def _table(evidence: Run, present: Table) -> Table:
     classes = evidence.header.classes
     return build_table(
         dict.fromkeys(classes, evidence),
-        rules=present.rules,
-        default_class=present.default_class,
+        policy=policy_of(present),
         previous=present,
         stakes={name: one.stakes for name, one in classes.items()},
         labels={name: read_labels(Path.cwd(), name) for name in classes},

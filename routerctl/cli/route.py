@@ -10,14 +10,26 @@ import typer
 
 def route(
     task_class: Annotated[
-        str | None, typer.Option("--class", help="The task class; else rules or the default name it.")
+        str | None, typer.Option("--class", help="The task class; else rules, the classifier or the default name it.")
     ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="Each line of stdin is a prompt; one line of answer each.")
     ] = False,
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Each line is a JSON object: prompt, and perhaps class, tenant, id.")
+        bool,
+        typer.Option(
+            "--jsonl",
+            help="Each line is a JSON object: prompt, perhaps class, id, tenant, user, step, features, attachments.",
+        ),
     ] = False,
+    tenant: Annotated[str | None, typer.Option(help="Who asks; rules and residency may depend on it.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Whom the tenant asks for; budgets and experiments may be by user.")
+    ] = None,
+    step: Annotated[str | None, typer.Option(help="The step of an agent's toolchain, for rules.")] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What the application knows, for rules.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print answer and decision as one JSON object a prompt.")
     ] = False,
@@ -26,7 +38,8 @@ def route(
 ) -> None:
     """Route prompts from stdin by the table: the answer alone on stdout, the reason on stderr.
 
-    A rung whose call fails is followed by the next. Each decision is logged to .routerctl/decisions.sqlite.
+    A rung whose call fails, or whose reply is not confident, is followed by the next. Each decision is logged to
+    .routerctl/decisions.sqlite before its answer is printed.
 
     [bold]Examples[/bold]
 
@@ -34,14 +47,16 @@ def route(
 
         routerctl route --lines < prompts.txt | head -3
 
-        git diff | routerctl route --explain
+        git diff | routerctl route --step review --explain
 
         routerctl route --jsonl --json < prompts.jsonl
     """
     from routerctl.cli import routing
+    from routerctl.cli.inquiries import Given, read_inquiries
 
-    prompts = routing.read_prompts(lines=lines, jsonl=jsonl, task_class=task_class)
+    given = Given(task_class=task_class, tenant=tenant, user=user, step=step, features=tuple(feature or ()))
+    inquiries = read_inquiries(given, lines=lines, jsonl=jsonl)
     if explain:
-        routing.explain_prompts(table, prompts, as_json=as_json)
+        routing.explain_all(table, inquiries, as_json=as_json)
     else:
-        routing.route_prompts(table, prompts, as_json=as_json, one_line=lines or jsonl)
+        routing.route_all(table, inquiries, as_json=as_json, one_line=lines or jsonl)

@@ -3,136 +3,72 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerctl.codec import decode, encode, json_default
+from routerctl.classifier import load_classifier
+from routerctl.cli.tenancy import table_of, tenant_of
+from routerctl.codec import encode, json_default
 from routerctl.console import clean, say
-from routerctl.errors import InputError
-from routerctl.router import decide, explain, input_text
-from routerctl.strict_yaml import parse_json_lines
+from routerctl.router.deciding import decide
+from routerctl.router.explaining import explain
 from routerctl.table import load_table
-from routerctl.types import Decision, Json, Table
+from routerctl.types import Decision, Hop, Inquiry, Json, Table
 
 if TYPE_CHECKING:
-    from routerctl.router import Routed
-
-_STDIN = "stdin"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptLine:
-    """One prompt to route; the schema of a line of --jsonl."""
-
-    prompt: Json
-    task_class: str | None = None
-    tenant: str | None = None
-    id: str | None = None
+    from routerctl.router.deciding import Guesser
+    from routerctl.router.serving import Routed
 
 
-def read_prompts(*, lines: bool, jsonl: bool, task_class: str | None) -> Iterator[PromptLine]:
-    """Read the prompts of stdin: all of it as one, or line by line as they come.
+def guesser_of(table: Table, folder: Path) -> Guesser | None:
+    """Load the trained classifier that a table names, from the table's folder.
 
-    Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
+    Raises: InputError where it is missing or another one than the table is pinned to.
     """
-    if lines and jsonl:
-        raise InputError("--lines and --jsonl exclude each other")
-    return _prompts(lines=lines, jsonl=jsonl, task_class=task_class)
+    named = table.classifier
+    return load_classifier(folder / named.file, named.digest) if named and named.file else None
 
 
-def _prompts(*, lines: bool, jsonl: bool, task_class: str | None) -> Iterator[PromptLine]:
-    if not (lines or jsonl):
-        text = _text(b"".join(_stdin()), None)
-        if not text.strip():
-            raise InputError("expected a prompt, got nothing", file=_STDIN)
-        yield PromptLine(prompt=text.removesuffix("\n"), task_class=task_class)
-        return
-    for number, raw in enumerate(_lines(_stdin()), 1):
-        text = _text(raw, number).rstrip("\r")
-        if not text.strip():
-            continue
-        yield _json_prompt(text, number, task_class) if jsonl else PromptLine(prompt=text, task_class=task_class)
-
-
-def _stdin() -> Iterator[bytes]:
-    """Read what is there as soon as it is there.
-
-    Without Python's buffer: a thread that waits in it holds its lock, and the interpreter could not end.
-    """
-    if sys.stdin is None:  # started with `<&-`
-        raise InputError("is closed; expected a prompt", file=_STDIN)
-    file = sys.stdin.fileno()
-    while chunk := os.read(file, 65536):
-        yield chunk
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    started: list[bytes] = []
-    for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        for line in ended:
-            yield b"".join(started) + line
-            started = []
-        started.append(rest)
-    if any(started):
-        yield b"".join(started)
-
-
-def _text(raw: bytes, line: int | None) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        problem = f"not UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start})"
-        raise InputError(problem, file=_STDIN, line=line) from None
-
-
-def _json_prompt(text: str, number: int, task_class: str | None) -> PromptLine:
-    (row,) = parse_json_lines(text, _STDIN)
-    document = type(row)(file=_STDIN, value=row.value, lines={(): number})
-    given = decode(PromptLine, document)
-    if not isinstance(given.prompt, str | dict) or not given.prompt:
-        raise document.error(("prompt",), "expected a text or an object with the template's fields")
-    try:
-        input_text(given.prompt).encode()
-    except UnicodeEncodeError:
-        raise document.error(("prompt",), "holds half of a surrogate pair, which is no text") from None
-    return PromptLine(prompt=given.prompt, task_class=task_class or given.task_class, tenant=given.tenant, id=given.id)
-
-
-def explain_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool) -> None:
-    """Print what would be decided for each prompt and why."""
-    table = load_table(path)
-    for one in prompts:
-        decision = decide(table, one.prompt, one.task_class)
-        reasons = explain(table, one.prompt, decision)
+def explain_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool) -> None:
+    """Print what would be decided for each inquiry and why."""
+    project, root, today = load_table(path), path.parent, datetime.now(UTC).date()
+    tables: dict[str | None, tuple[Table, Guesser | None]] = {}
+    for one in inquiries:
+        tenant = tenant_of(project, one.tenant)
+        tier = tenant.tier if tenant else None
+        if tier not in tables:
+            served_by = table_of(project, root, tenant)
+            tables[tier] = served_by, guesser_of(served_by, root)
+        table, guesser = tables[tier]
+        decision = decide(table, one, guesser)
+        reasons = explain(table, one, decision, today)
         if as_json:
             _print(json.dumps({**_decision_json(one, decision), "reasons": reasons}))
         else:
             _print("\n".join(clean(line) for line in reasons))
 
 
-def route_prompts(path: Path, prompts: Iterator[PromptLine], *, as_json: bool, one_line: bool) -> None:
-    """Route each prompt and print its answer as soon as those before it are printed.
+def route_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool, one_line: bool) -> None:
+    """Route each inquiry and print its answer as soon as those before it are printed.
 
-    Raises: InputError; EveryRungFailed after the last prompt, where one or more could not be served.
+    Raises: InputError; EveryRungFailed after the last one, where one or more could not be served.
     """
     from routerctl.cli.serving import serve
-    from routerctl.decisions import DECISIONS_FILE
 
     table = load_table(path)
 
-    def show(one: PromptLine, routed: Routed) -> None:
+    def show(one: Inquiry, routed: Routed) -> None:
         say(_reason(table, routed))
         if as_json:
             _print(json.dumps(_routed_json(one, routed), default=json_default))
         else:
             _print(_for_stdout(routed.answer.text, one_line=one_line))
 
-    serve(table, prompts, show, log_path=path.resolve().parent / DECISIONS_FILE)
+    serve(table, inquiries, show, folder=path.resolve().parent)
 
 
 def _for_stdout(text: str, *, one_line: bool) -> str:
@@ -150,33 +86,49 @@ def _print(text: str) -> None:
     sys.stdout.flush()  # a closed pipe must stop the next prompt, not only the last
 
 
+_WORDS = ("not confident", "skipped", "cancelled", "over budget")  # outcomes that are not failures
+
+
 def _reason(table: Table, routed: Routed) -> str:
     decision = routed.decision
-    served = decision.hops[-1]
-    failed = "".join(f", after {hop.candidate} failed ({hop.outcome})" for hop in decision.hops[:-1])
+    served = next(hop for hop in decision.hops if hop.outcome == "served")
+    before = "".join(
+        f", after {hop.candidate} {_fate(hop)}" for hop in decision.hops if hop is not served and hop.why != "classify"
+    )
     unproven = "" if table.routes[decision.task_class].passing else ", not proven for this class"
     latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
-    cost = sum((hop.cost_usd for hop in decision.hops), start=served.cost_usd * 0)
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
-        f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{failed}{unproven}"
-        f"{latency}, ${cost:.6f}.{alarm}"
+        f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{before}{unproven}"
+        f"{latency}, ${cost_of(decision):.6f}.{alarm}"
     )
 
 
-def _decision_json(one: PromptLine, decision: Decision) -> dict[str, Json]:
-    given = {key: value for key, value in (("id", one.id), ("tenant", one.tenant)) if value is not None}
-    return {**given, **encode(decision, keep_defaults=True)}
+def _fate(hop: Hop) -> str:
+    return f"was {hop.outcome}" if hop.outcome in _WORDS else f"failed ({hop.outcome})"
 
 
-def _routed_json(one: PromptLine, routed: Routed) -> dict[str, Json]:
+def cost_of(decision: Decision) -> Decimal:
+    """Add up what an inquiry cost, hops that gave nothing included."""
+    return sum((hop.cost_usd for hop in decision.hops), Decimal(0))
+
+
+def _decision_json(one: Inquiry, decision: Decision) -> dict[str, Json]:
+    named = (("id", one.id), ("tenant", one.tenant), ("step", one.step))
+    given = {key: value for key, value in named if value is not None}
+    shown = {key: value for key, value in encode(decision, keep_defaults=True).items() if key != "id"}
+    return {**given, **shown}
+
+
+def _routed_json(one: Inquiry, routed: Routed) -> dict[str, Json]:
     answer = routed.answer
     return {
         **_decision_json(one, routed.decision),
+        "decision": routed.decision.id,
         "answer": answer.text,
         "stop_reason": answer.stop_reason.value,
-        "candidate": routed.decision.hops[-1].candidate,
-        "cost_usd": sum((hop.cost_usd for hop in routed.decision.hops), start=answer.cost_usd * 0),
+        "candidate": next(hop.candidate for hop in routed.decision.hops if hop.outcome == "served"),
+        "cost_usd": cost_of(routed.decision),
         "latency_s": answer.latency_s,
         "alarms": list(routed.alarms),
     }

@@ -6,6 +6,7 @@ providers. Thinking is left at the model's default; `effort` is the lever.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ import httpx2
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.abilities import Probed
 from routerctl.types import Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason, Usage
 
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -89,8 +91,28 @@ class AnthropicProvider:
         try:
             answer = await self._create(**body)
         except RAISED as problem:
-            raise self._error(problem, request) from None  # the chain would show the far side's text unredacted
+            raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
         return self._read(answer, self._clock() - started)
+
+    async def probe(self, model: str) -> Probed:
+        """Ask `GET /v1/models/{id}`.
+
+        Raises:
+            ProviderError: whatever went wrong, in the project's words; ModelNotFound for a model it does not have.
+        """
+        try:
+            told = await self._client.models.retrieve(model)
+        except RAISED as problem:
+            raise self._error(problem, model) from None
+        try:
+            return Probed(
+                model=base.typed(told.id, str),
+                lifecycle=base.far_text(getattr(told, "lifecycle", None) or ""),
+                retires_on=_day(getattr(told, "retires_at", None)),
+            )
+        except (AttributeError, TypeError) as problem:
+            shown = base.far_text(f"not a model: {problem}", self._key)
+            raise errors.BrokenReply(shown, provider=self._spec.name) from None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -127,12 +149,12 @@ class AnthropicProvider:
             raise errors.BrokenReply(shown, provider=self._spec.name) from None
         return reply
 
-    def _error(self, problem: Exception, request: Request) -> errors.ProviderError:
+    def _error(self, problem: Exception, model: str) -> errors.ProviderError:
         """One of the project's errors for whatever the SDK raised."""
         if isinstance(problem, anthropic.APIStatusError):
             shown = base.far_text(problem.api_message or problem.message, self._key)
             return error_class(problem)(
-                f"{problem.status_code} for model '{request.model}': {shown}",
+                f"{problem.status_code} for model '{model}': {shown}",
                 provider=self._spec.name,
                 status=problem.status_code,
                 retry_after_s=base.retry_after_s(problem.response.headers),
@@ -150,6 +172,12 @@ def error_class(problem: Exception) -> type[errors.ProviderError]:
                 return BY_CODE[code]
         return base.error_for_status(problem.status_code)
     return next(ours for theirs, ours in BY_CLASS if isinstance(problem, theirs))
+
+
+def _day(moment: Any) -> str:
+    """The ISO day of a moment as the SDK gives it, a datetime or the text it could not read; "" for neither."""
+    found = re.match(r"\d{4}-\d{2}-\d{2}", str(moment or ""))
+    return found[0] if found else ""
 
 
 def _block(text: str, *, mark: bool) -> list[dict[str, Any]]:

@@ -13,14 +13,15 @@ import math
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from routerctl import errors
 from routerctl.costs import Pricer
+from routerctl.providers.abilities import Loading, Probed, Probing, probed
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
 
 T = TypeVar("T")
@@ -113,6 +114,7 @@ class Wire:
         self._ready = dict(ready or {})
         self._lanes: dict[str, _Lane] = {}
         self._pricers: dict[tuple[str, str], Pricer] = {}
+        self._warming: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -121,10 +123,15 @@ class Wire:
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for task in self._warming.values():
+            task.cancel()
+        await asyncio.gather(*self._warming.values(), return_exceptions=True)
         await self._closing.aclose()
 
-    async def call(self, provider: str, request: Request) -> Reply:
-        """Ask a provider's model, trying again while the failure is of a transient kind.
+    async def call(self, provider: str, request: Request, *, until: float = math.inf) -> Reply:
+        """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
+
+        `until`: the deadline, on the clock of `Outside`; waiting for a slot and between attempts counts.
 
         Raises:
             InputError: no such provider, or its model has no price (found before anything is paid for).
@@ -135,29 +142,63 @@ class Wire:
         attempt, lost_s = 1, 0.0
         while True:
             try:
-                reply = await self._attempt(lane, request)
+                reply = await self._attempt(lane, request, until)
             except errors.ProviderError as problem:
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
+                wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
+                if self._outside.clock() + wait_s >= until:
+                    raise
                 lost_s += problem.spent_s
-                await self._outside.sleep((problem.retry_after_s or 0.0) + self._backoff_s(attempt))
+                await self._outside.sleep(wait_s)
                 attempt += 1
             else:
                 # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
                 cost_usd = price(reply.usage, reply.latency_s + lost_s)
                 return replace(reply, cost_usd=cost_usd, attempts=attempt)
 
-    async def _attempt(self, lane: _Lane, request: Request) -> Reply:
-        """One attempt in one of the provider's slots; the time limit does not count the wait for it."""
-        async with lane.slots:
-            await self._pass_gate(lane)
+    async def probe(self, provider: str, model: str) -> Probed | None:
+        """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.
+
+        It takes no slot and waits for no gate: a busy place is asked, too. Raises: InputError; ProviderError.
+        """
+        lane = self._lane(provider)
+        if not isinstance(lane.provider, Probing):
+            return None
+        return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
+
+    def warm(self, provider: str, model: str) -> bool:
+        """Tell whether a model would answer at once; one that has to be loaded first is loaded meanwhile."""
+        far = self._lane(provider).provider
+        if not isinstance(far, Loading) or far.is_warm(model):
+            return True
+        if (provider, model) not in self._warming:
+            task = asyncio.ensure_future(self._warm_up(far, provider, model))
+            self._warming[provider, model] = task
+        return False
+
+    async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
+        try:
+            await far.warm_up(model)
+        except errors.ProviderError:
+            pass  # whoever asks for the model next meets the same problem, and says it
+        finally:
+            self._warming.pop((provider, model), None)
+
+    async def _attempt(self, lane: _Lane, request: Request, until: float) -> Reply:
+        """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
+        async with self._slot(lane, until):
+            await self._pass_gate(lane, until)
             started = self._outside.clock()
+            limit_s = min(lane.spec.timeout_s, until - started)
             try:
-                async with asyncio.timeout(lane.spec.timeout_s):
+                async with asyncio.timeout(limit_s):
                     return await lane.provider.reply(request)
             except TimeoutError:
-                late = f"no complete reply within {lane.spec.timeout_s:g} s (timeout_s)"
-                timed_out = errors.TimedOut(late, provider=lane.spec.name)
+                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "what was left of the deadline"
+                timed_out = errors.TimedOut(
+                    f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
+                )
                 timed_out.spent_s = self._outside.clock() - started
                 raise timed_out from None
             except errors.ProviderError as problem:
@@ -167,12 +208,30 @@ class Wire:
                     lane.shut_by = problem
                 raise
 
-    async def _pass_gate(self, lane: _Lane) -> None:
+    @asynccontextmanager
+    async def _slot(self, lane: _Lane, until: float) -> AsyncIterator[None]:
+        """Hold one of the provider's slots.
+
+        Raises:
+            Busy: none became free before the deadline; nobody was called.
+        """
+        left_s = until - self._outside.clock()
+        try:
+            async with asyncio.timeout(None if math.isinf(left_s) else left_s):
+                await lane.slots.acquire()
+        except TimeoutError:
+            raise errors.Busy("no slot of its concurrency was free in time", provider=lane.spec.name) from None
+        try:
+            yield
+        finally:
+            lane.slots.release()
+
+    async def _pass_gate(self, lane: _Lane, until: float) -> None:
         """Wait until the provider wants to be called again; go round again if that moved while waiting."""
         waited_for = -math.inf
         while lane.shut_by is not None and lane.shut_until > max(waited_for, self._outside.clock()):
             wait_s = lane.shut_until - self._outside.clock()
-            if wait_s > self._longest_wait_s:
+            if wait_s > self._longest_wait_s or lane.shut_until > until:
                 problem = f"wants no calls for {wait_s:.0f} s: {lane.shut_by.problem}"
                 raise type(lane.shut_by)(
                     problem, provider=lane.spec.name, status=lane.shut_by.status, retry_after_s=wait_s

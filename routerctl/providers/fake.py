@@ -2,7 +2,8 @@
 
 In routerctl.yaml: kind `fake` with `options: {replies: replies.json, latency_s: 0.2}`. The file maps a model id to a
 map from the last message's text to the reply; `"*"` stands for any model or any text. A reply is a text, or an object
-with `text`, `stop_reason`, `latency_s`, or `error` (a class name of `routerctl.errors`, say "RateLimited").
+with `text`, `stop_reason`, `latency_s`, or `error` (a class name of `routerctl.errors`, say "RateLimited"); the text
+"probe" is a health probe's, which fails only where it has an error.
 Place: the wire floor. Does not know tokens: it counts four characters as one.
 """
 
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from routerctl import errors
 from routerctl.providers import base
-from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
+from routerctl.providers.abilities import Probed
+from routerctl.types import Json, Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, StopReason, Usage
 
 Turn = str | Reply | errors.ProviderError
 Script = Callable[[Request], Turn] | Mapping[str, Turn] | Sequence[Turn]
@@ -57,6 +60,19 @@ class FakeProvider:
             raise reply
         return reply
 
+    async def probe(self, model: str) -> Probed:
+        """Say that the model is there, or raise the error that the script has for the text "probe".
+
+        Raises:
+            ProviderError: where the script says so.
+        """
+        turn: Turn | None = None
+        with suppress(errors.InputError):  # the script has nothing for it: all is well
+            turn = None if self._left else self._turn(probe_of(model))  # turns in order are of calls alone
+        if isinstance(turn, errors.ProviderError):
+            raise turn
+        return Probed(model=model)
+
     async def close(self) -> None:
         """Note that it was closed."""
         self.closed = True
@@ -74,6 +90,12 @@ class FakeProvider:
 
     def _reply(self, text: str, request: Request) -> Reply:
         return reply_of(text, request, latency_s=self._latency_s)
+
+
+def probe_of(model: str) -> Request:
+    """Build the request that a script is asked with for a probe."""
+    prompt = Prompt(system="", messages=(Message(role="user", content="probe"),))
+    return Request(model=model, prompt=prompt, reply=ReplySpec())
 
 
 def reply_of(text: str, request: Request, *, latency_s: float = 0.0, stop: StopReason = StopReason.END) -> Reply:

@@ -25,6 +25,7 @@ from typing import Any, ClassVar
 
 from routerctl import errors, weights
 from routerctl.providers import base
+from routerctl.providers.abilities import Probed
 from routerctl.providers.openai import RAISED, OpenAIProvider
 from routerctl.types import Json, Message, ProviderSpec, Reply, Request, Sampling
 
@@ -72,6 +73,31 @@ class LocalProvider:
             return await server.reply(_decided(request))
         finally:
             server.guests -= 1
+
+    def is_warm(self, model: str) -> bool:
+        """Tell whether the model's weights are loaded."""
+        return bool(self._servers.get(model))
+
+    async def warm_up(self, model: str) -> None:
+        """Load the weights.
+
+        Raises:
+            ModelNotFound: they are not on this machine, or cannot be loaded.
+        """
+        server = await self._server(model)
+        server.guests -= 1
+
+    async def probe(self, model: str) -> Probed:
+        """Look whether the weights are on this machine; ask the server where one runs.
+
+        Raises:
+            ModelNotFound: they are not there, or are not those that the model is pinned to.
+            ProviderError: the server does not answer.
+        """
+        if servers := self._servers.get(model):
+            return await servers[0].probe(model)
+        pin, _ = await asyncio.to_thread(self._weights, model)
+        return Probed(model=pin, detail="not loaded")
 
     async def close(self) -> None:
         """Stop the servers and remove what they saved."""
@@ -187,7 +213,7 @@ class LlamaServer(OpenAIProvider):
                 await self._post("/slots/0?action=restore", {"filename": file})
                 restored_s = self._clock() - started
             except RAISED as problem:
-                raise self._error(problem, request) from None
+                raise self._error(problem, request.model) from None
             reply = await super().reply(request)
             return replace(reply, latency_s=restored_s + reply.latency_s)
 

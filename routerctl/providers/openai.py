@@ -15,6 +15,7 @@ import openai
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.abilities import Probed
 from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
 
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -105,8 +106,32 @@ class OpenAIProvider:
         try:
             answer = await self._create(**body, extra_body=extra or None)
         except RAISED as problem:
-            raise self._error(problem, request) from None  # the chain would show the far side's text unredacted
+            raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
         return self._read(answer, self._clock() - started)
+
+    async def probe(self, model: str) -> Probed:
+        """Ask OpenAI about the model; ask any other server, which may know only `GET /v1/models`, for its list.
+
+        Raises:
+            ProviderError: whatever went wrong, in the project's words; ModelNotFound for a model it does not have.
+        """
+        try:
+            if not self._url:
+                return Probed(model=base.typed((await self._client.models.retrieve(model)).id, str))
+            names = [base.typed(one.id, str) async for one in self._client.models.list()]
+        except openai.NotFoundError as problem:
+            if not self._url:
+                raise self._error(problem, model) from None
+            return Probed(model=model, detail="it answers, but has no list of models")
+        except RAISED as problem:
+            raise self._error(problem, model) from None
+        except (AttributeError, TypeError) as problem:
+            shown = base.far_text(f"not a list of models: {problem}", self._key)
+            raise errors.BrokenReply(shown, provider=self._spec.name) from None
+        if model not in names:
+            near = base.far_text(errors.nearest(model, names), self._key)
+            raise errors.ModelNotFound(f"its list of models has no '{model}'{near}", provider=self._spec.name)
+        return Probed(model=model)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -174,13 +199,13 @@ class OpenAIProvider:
             written=details and details.cache_write_tokens,
         )
 
-    def _error(self, problem: Exception, request: Request) -> errors.ProviderError:
+    def _error(self, problem: Exception, model: str) -> errors.ProviderError:
         """One of the project's errors for whatever the SDK or its transport raised."""
         if isinstance(problem, openai.APIStatusError):
             status = problem.response.status_code
             shown = base.far_text(_message(problem), self._key)
             return error_class(problem)(
-                f"{status} for model '{request.model}': {shown}",
+                f"{status} for model '{model}': {shown}",
                 provider=self._spec.name,
                 status=status,
                 retry_after_s=base.retry_after_s(problem.response.headers),

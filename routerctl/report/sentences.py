@@ -109,7 +109,12 @@ def remedy(route: Route) -> str:
 
 def _foreign(route: Route, table: Table) -> list[Flag]:
     one, candidate = chosen_evidence(route), table.candidates.get(route.chosen)
-    if one is None or candidate is None or set(one.served_models) <= {candidate.model}:
+    if one is None or candidate is None:
+        return []
+    pins = {candidate.model}
+    if candidate.escalation:
+        pins.add(table.candidates[candidate.escalation.to].model)
+    if set(one.served_models) <= pins:
         return []
     served = ", ".join(one.served_models)
     text = f"{route.chosen} is pinned to {candidate.model}, but the provider says it served {served}."
@@ -150,12 +155,13 @@ def basis(judgement: Judgement) -> str:
 
 
 def settings(candidate: Candidate) -> str:
-    """What a candidate's pin leaves open: effort, strategy, region."""
+    """What a candidate's pin leaves open: effort, strategy, region, whom it escalates to."""
     strategy = candidate.strategy.name.replace("_", " ")
     if candidate.strategy.samples > 1:
         strategy += f" \u00d7 {candidate.strategy.samples}"
     effort = f"effort {candidate.effort}" if candidate.effort else ""
-    return " \u00b7 ".join(part for part in (effort, strategy, candidate.region) if part)
+    then = f"then {candidate.escalation.to}" if candidate.escalation else ""
+    return " \u00b7 ".join(part for part in (effort, strategy, candidate.region, then) if part)
 
 
 def mishaps(one: Evidence) -> str:

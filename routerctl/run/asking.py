@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from routerctl import strategies
+from routerctl import cascade, strategies
 from routerctl.errors import ProviderError, RouterctlError
 from routerctl.judge import judge_reply
 from routerctl.prompts import render_prompt
@@ -65,6 +65,7 @@ class Asking:
     epoch: int
     caller: Caller
     judge_caller: Caller | None
+    then: tuple[Candidate, Caller] | None = None  # whom a cascade escalates to
     gate: Gate  # awaited before the first call of the case that costs something
 
     async def result(self) -> Result:
@@ -75,11 +76,11 @@ class Asking:
         case, eval_set = self.job.cases[self.index], self.job.eval_set
         prompt = render_prompt(eval_set.prompt, case.input)
         try:
-            answer = await strategies.answer(
-                self._ask(self.caller, self.epoch), self.candidate, prompt, eval_set.reply, eval_set.scorer
-            )
+            ask = self._ask(self.caller, self.epoch)
+            then = (self._ask(self.then[1], self.epoch), self.then[0]) if self.then else None
+            answer = await cascade.answer(ask, self.candidate, then, prompt, eval_set.reply, eval_set.scorer)
         except ProviderError as error:
-            failed = replace(self._booked(self.caller.replies), error=f"{type(error).__name__}: {error}")
+            failed = replace(self._booked(self._replies), error=f"{type(error).__name__}: {error}")
             raise Failure(self.candidate.name, error, failed) from None
         booked = self._answered(answer)
         try:
@@ -110,8 +111,13 @@ class Asking:
         return ask
 
     @property
+    def _replies(self) -> list[Reply]:
+        return [*self.caller.replies, *(self.then[1].replies if self.then else [])]
+
+    @property
     def _paid(self) -> bool:
-        return self.caller.paid or (self.judge_caller is not None and self.judge_caller.paid)
+        callers = [self.caller, self.judge_caller, self.then[1] if self.then else None]
+        return any(one.paid for one in callers if one)
 
     async def _score(self, answer: Answer, booked: Result) -> Score:
         """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
@@ -130,6 +136,7 @@ class Asking:
             latency_s=answer.latency_s,
             agreement=answer.agreement,
             mean_logprob=answer.replies[0].mean_logprob if len(answer.replies) == 1 else None,
+            served_by=answer.served_by,
         )
 
     def _judged(self, result: Result) -> Result:

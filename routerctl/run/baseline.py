@@ -55,7 +55,7 @@ def load_baseline(root: Path, wanted: str) -> Baseline:
         serving = {one.task_class: one.candidate for one in run.results}
         return _baseline(wanted, serving, dict.fromkeys(serving, run))
     runs = dict.fromkeys(run.header.classes, run)
-    table = build_table(runs, rules=(), default_class=None, previous=None)
+    table = build_table(runs, previous=None)
     return _baseline(wanted, _serving(table), runs)
 
 

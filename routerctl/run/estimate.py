@@ -8,24 +8,23 @@ from the cache.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
-from routerctl.costs import Pricer, estimate, pricer_of
+from routerctl.cascade import answer
+from routerctl.costs import Pricer, most_usd, pricer_of, request_bytes
 from routerctl.errors import RouterctlError
 from routerctl.judge import judge_request
 from routerctl.prompts import render_prompt
 from routerctl.run.asking import Job
 from routerctl.scorers.judge import judge_spec
 from routerctl.selection import Outcome, question_of, rule_of
-from routerctl.strategies import answer, first_request, longest_requests
-from routerctl.types import Candidate, Case, Prompt, Reply, Request, RunHeader, Usage
+from routerctl.strategies import Ask, first_request, longest_requests
+from routerctl.types import Candidate, Case, Prompt, Reply, Request, RunHeader
 
 _BYTES_PER_TOKEN = 4  # English text, about
-_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +55,7 @@ def ceiling_of(header: RunHeader) -> Callable[[Candidate, Request], Decimal]:
     pricers = pricers_of(header)
 
     def ceiling(candidate: Candidate, request: Request) -> Decimal:
-        pricer, seconds = pricers[candidate.name], header.providers[candidate.provider].timeout_s
-        tokens, most = _request_bytes(request) + _FRAME_TOKENS, request.reply.max_tokens
-        plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
-        # Writing a prompt into the provider's cache may cost more than reading it plainly.
-        return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))
+        return most_usd(pricers[candidate.name], request, header.providers[candidate.provider].timeout_s)
 
     return ceiling
 
@@ -99,30 +94,38 @@ class Estimator:
         ]
         requests = [self._requests(candidate, job, prompt, epoch) for _, prompt, epoch in asked]
         kept = self._kept(candidate, job, [(prompt, epoch) for _, prompt, epoch in asked])
-        fresh = [
-            request for calls, case in zip(kept, requests, strict=True) if calls.more for request in case[calls.kept :]
+        pairs = [
+            pair for calls, case in zip(kept, requests, strict=True) if calls.more for pair in case[calls.kept :]
         ]
+        fresh = [request for _, request in pairs]
         judging = self._judging(
             candidate, job, [case for (case, *_), calls in zip(asked, kept, strict=True) if calls.more]
         )
         latency_s = self._latencies_s.get(name)
         most_s = None if latency_s is None else latency_s * sum(calls.more for calls in kept)
-        least_calls = min(len(requests[0]), len(requests[0]) // 2 + 1) + (1 if job.judge else 0)
+        own = sum(who.name == name for who, _ in requests[0])
+        least_calls = min(own, own // 2 + 1) + (1 if job.judge else 0)
         return Estimate(
             task_class=job.eval_set.name,
             candidate=name,
             least_calls=self._least_cases(job) * len(epochs) * least_calls,
             most_calls=sum(len(case) for case in requests) + (len(asked) if job.judge else 0),
             cached_calls=sum(calls.kept for calls in kept),
-            input_tokens=sum(_request_bytes(request) // _BYTES_PER_TOKEN for request in [*fresh, *judging]),
+            input_tokens=sum(request_bytes(request) // _BYTES_PER_TOKEN for request in [*fresh, *judging]),
             output_tokens=sum(request.reply.max_tokens for request in [*fresh, *judging]),
-            most_usd=self._most_usd(candidate, fresh, most_s) + self._judging_usd(job, judging),
+            most_usd=self._most_usd(candidate, pairs, most_s) + self._judging_usd(job, judging),
             most_s=most_s,
         )
 
-    def _requests(self, candidate: Candidate, job: Job, prompt: Prompt, epoch: int) -> list[Request]:
-        first = replace(first_request(candidate, prompt, job.eval_set.reply), epoch=epoch)
-        return list(longest_requests(first, candidate.strategy))
+    def _requests(
+        self, candidate: Candidate, job: Job, prompt: Prompt, epoch: int
+    ) -> list[tuple[Candidate, Request]]:
+        """Give who is asked what: a cascade asks both at most."""
+        asked = [candidate]
+        if candidate.escalation:
+            asked.append(self._header.candidates[candidate.escalation.to])
+        firsts = [(one, replace(first_request(one, prompt, job.eval_set.reply), epoch=epoch)) for one in asked]
+        return [(one, request) for one, first in firsts for request in longest_requests(first, one.strategy)]
 
     def _judging(self, candidate: Candidate, job: Job, cases: Sequence[Case]) -> list[Request]:
         """Give the judge's requests about replies yet to be made, each as long as it can get."""
@@ -137,12 +140,14 @@ class Estimator:
             return Decimal(0)
         return sum((self._ceiling(job.judge, request) for request in judging), Decimal(0))
 
-    def _most_usd(self, candidate: Candidate, fresh: Sequence[Request], most_s: float | None) -> Decimal:
+    def _most_usd(
+        self, candidate: Candidate, fresh: Sequence[tuple[Candidate, Request]], most_s: float | None
+    ) -> Decimal:
         """Add up the ceilings; where time is the price and was measured before, that says more than the time limit."""
         hourly = self._header.prices[candidate.name].usd_per_hour
-        if hourly is not None and most_s is not None:
+        if hourly is not None and most_s is not None and candidate.escalation is None:
             return hourly * Decimal(repr(most_s)) / 3600
-        return sum((self._ceiling(candidate, request) for request in fresh), Decimal(0))
+        return sum((self._ceiling(who, request) for who, request in fresh), Decimal(0))
 
     def _least_cases(self, job: Job) -> int:
         """Count the cases of a pass without a miss; 0 where no score on so few could pass."""
@@ -169,25 +174,22 @@ class Estimator:
         """Ask in the candidate's own way, but only the cache: a vote that was decided early needs no more calls."""
         kept = 0
 
-        async def ask(request: Request) -> Reply:
-            nonlocal kept
-            key = reply_key(replace(request, epoch=epoch), self._header.providers[candidate.provider])
-            reply = cache.get(key)
-            if reply is None:
-                raise _NotKept
-            kept += 1
-            return reply
+        def asking(who: Candidate) -> Ask:
+            async def ask(request: Request) -> Reply:
+                nonlocal kept
+                key = reply_key(replace(request, epoch=epoch), self._header.providers[who.provider])
+                reply = cache.get(key)
+                if reply is None:
+                    raise _NotKept
+                kept += 1
+                return reply
 
+            return ask
+
+        other = self._header.candidates[candidate.escalation.to] if candidate.escalation else None
+        then = (asking(other), other) if other else None
         try:
-            await answer(ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
+            await answer(asking(candidate), candidate, then, prompt, job.eval_set.reply, job.eval_set.scorer)
         except _NotKept:
             return _Kept(kept=kept, more=True)
         return _Kept(kept=kept, more=False)
-
-
-def _request_bytes(request: Request) -> int:
-    prompt, reply = request.prompt, request.reply
-    texts = [prompt.system, *(message.content for message in prompt.messages), *reply.choices]
-    if reply.json_schema is not None:  # it is part of what the provider puts before the model
-        texts.append(json.dumps(reply.json_schema, ensure_ascii=False))
-    return sum(len(text.encode()) for text in texts)

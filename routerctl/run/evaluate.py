@@ -212,6 +212,7 @@ class Evaluation:
                 epoch=epoch,
                 caller=self._caller_for(candidate),
                 judge_caller=self._caller_for(job.judge) if job.judge else None,
+                then=self._then(candidate),
                 gate=gate,
             )
             for epoch in epochs
@@ -220,6 +221,12 @@ class Evaluation:
         results = [self._survived(job, candidate, one) for one in ended]
         whole = tuple(one for one in results if one is not None)
         return whole if len(whole) == len(results) else None
+
+    def _then(self, candidate: Candidate) -> tuple[Candidate, Caller] | None:
+        if candidate.escalation is None:
+            return None
+        other = self._header.candidates[candidate.escalation.to]
+        return other, self._caller_for(other)
 
     def _survived(self, job: Job, candidate: Candidate, ended: Result | BaseException) -> Result | None:
         """Give what is evidence of how a case ended; None where it became needless.

@@ -45,8 +45,10 @@ def make_header(
     _check_margin(project, jobs)
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
+    reached = [one.escalation.to for one in candidates.values() if one.escalation]
+    candidates |= {name: pinned_candidate(project, name) for name in reached}
     candidates |= {job.judge.name: job.judge for job in jobs if job.judge}
-    providers = {item.provider: project.providers[item.provider] for item in candidates.values()}
+    providers = providers_of(project, candidates)
     return RunHeader(
         run_id=new_run_id(moment),
         created_at=utc_text(moment),
@@ -68,6 +70,12 @@ def make_header(
     )
 
 
+def providers_of(project: Project, candidates: Mapping[str, Candidate]) -> dict[str, ProviderSpec]:
+    """Give the providers at which any of the candidates may be asked."""
+    names = [name for one in candidates.values() for name in (one.provider, *(place.provider for place in one.also))]
+    return {name: project.providers[name] for name in dict.fromkeys(names)}
+
+
 def pinned_candidate(project: Project, name: str) -> Candidate:
     """Give a candidate whose model id pins its weights: a local one by its file's digest.
 
@@ -86,6 +94,13 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
             ("candidates", name, "model"),
             f"{candidate.model!r} is an alias that may move; write the pinned id {pinned!r}",
         )
+    for number, place in enumerate(candidate.also):
+        other = place.model and alias_problem(place.model, project.providers[place.provider].kind)
+        if other:
+            raise project.error(
+                ("candidates", name, "also", number, "model"),
+                f"{place.model!r} is an alias that may move; write the pinned id {other!r}",
+            )
     return candidate
 
 
@@ -100,7 +115,7 @@ def _check_margin(project: Project, jobs: Sequence[Job]) -> None:
 
 
 def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
-    """Find the price of each candidate's model on a day.
+    """Find the price of each candidate's model on a day; of its other places by "candidate@provider".
 
     Raises: InputError for a model without a price.
     """
@@ -115,10 +130,16 @@ def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -
         )
         for item in project.prices
     }
+    asked = [(name, name, item.provider, item.model) for name, item in candidates.items()]
+    asked += [
+        (f"{name}@{place.provider}", name, place.provider, place.model or item.model)
+        for name, item in candidates.items()
+        for place in item.also
+    ]
     prices = {}
-    for name, item in candidates.items():
+    for key, name, provider, model in asked:
         try:
-            prices[name] = price_of(project.providers[item.provider], item.model, stated, on)
+            prices[key] = price_of(project.providers[provider], model, stated, on)
         except InputError as error:
             raise project.error(("candidates", name, "model"), error.problem) from None
     return prices

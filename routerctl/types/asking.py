@@ -106,11 +106,19 @@ class Answer:
     stop_reason: StopReason
     latency_s: float  # of the whole strategy: calls made side by side count once; no queueing, no retries
     agreement: float | None = None  # self_consistency: share of samples that agree with the vote, in [0, 1]
+    served_by: str = ""  # the candidate that a cascade escalated to; "" = it did not
+    confidence: Mapping[str, float] = field(default_factory=dict)  # of a cascade's first reply, by signal, in [0, 1]
 
     @property
     def cost_usd(self) -> Decimal:
         """The summed cost of all calls."""
         return sum((reply.cost_usd for reply in self.replies), Decimal(0))
+
+    @property
+    def usage(self) -> Usage:
+        """The summed tokens of all calls."""
+        names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+        return Usage(**{name: sum(getattr(reply.usage, name) for reply in self.replies) for name in names})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +146,23 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """What makes a candidate a cascade: who is asked instead where its own reply is not confident."""
+
+    to: str  # a candidate
+    below: Mapping[str, float]  # confidence signal -> threshold: any signal below its threshold escalates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Another provider of a candidate's model: the same weights, so the same evidence."""
+
+    provider: str
+    model: str | None = None  # the model's pinned id there; None = the same
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """Provider + pinned model id + effort + strategy (+ region) that may serve."""
 
@@ -149,6 +174,8 @@ class Candidate:
     region: str | None = None
     sampling: Sampling = Sampling()
     max_tokens: int | None = None  # overrides the eval set's, e.g. to leave room for thinking
+    also: tuple[Place, ...] = ()  # where else it may be asked when it serves; evidence is made at `provider` alone
+    escalation: Escalation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,7 @@ class Result:
     mean_logprob: float | None = None  # of the delivered reply, where the API gives it
     judge_calls: int = 0
     judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
+    served_by: str = ""  # whom a cascade escalated to; "" = it did not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,4 +246,5 @@ class Evidence:
     latency_p50_s: float | None
     latency_p95_s: float | None
     retries: int = 0
+    escalated: int = 0  # of a cascade: cases that the second candidate answered
     wrong_per_thousand: float | None = None  # delivered though wrong: not passed, neither failed nor refused

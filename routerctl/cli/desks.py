@@ -1,0 +1,243 @@
+"""An inquiry -> the desk that serves it: the table of its tenant's tier, with keys, log, health and budgets of its own.
+
+Place: the command line, between stdin and the request line. Tenants that routerctl.yaml names are kept apart: what one
+of them asked, spent or broke is in files (or under names, on a server) that no other one's desk opens. Whoever it does
+not name is served at the common desk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from routerctl.cli.routing import guesser_of
+from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of
+from routerctl.cli.trying import Seat, Trying
+from routerctl.console import say
+from routerctl.costs import Pricer, most_usd, pricer_of
+from routerctl.decisions import DECISIONS_FILE, DecisionLog
+from routerctl.errors import InputError, ProviderError
+from routerctl.health import Health, PlaceKey
+from routerctl.providers.base import Outside, Wire
+from routerctl.router.asking import Line
+from routerctl.state import StateStore
+from routerctl.table import load_table
+from routerctl.types import Candidate, Decision, Experiment, Inquiry, ProviderSpec, Request, Table, Tenant
+
+if TYPE_CHECKING:
+    from routerctl.router.paying import Paying
+    from routerctl.types import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Where the inquiries of one tenant, or of nobody in particular, are served."""
+
+    table: Table
+    line: Line
+    log: Log
+    trying: Trying
+    seat: Seat | None = None  # of one inquiry in the experiment that is on
+
+    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> None:
+        """Log a decision, before anybody sees the answer."""
+        number = self.log.append(inquiry, decision, answer)
+        if self.seat and number is not None:
+            self.trying.logged(self.seat.experiment, number)
+
+
+class Desks:
+    """All desks of a project, each opened when somebody comes to it."""
+
+    def __init__(self, table: Table, root: Path) -> None:
+        """`table`: the project's own; `root`: the folder it stands in."""
+        self._table, self._root = table, root
+        self._open: dict[tuple[str | None, str], Desk] = {}  # by tenant and the digest of an experiment's table
+        self._opening = asyncio.Lock()
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open none yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close what was opened."""
+        await self._closing.aclose()
+
+    async def of(self, inquiry: Inquiry) -> Desk:
+        """Give the desk of an inquiry.
+
+        Raises: InputError for a tier's table or a classifier that is not there.
+        """
+        tenant = tenant_of(self._table, inquiry.tenant)
+        desk = await self._desk(tenant, None)
+        seat = await desk.trying.seat_of(inquiry, lambda: uuid.uuid4().hex)
+        if seat is None:
+            return desk
+        if seat.in_b:
+            try:
+                desk = await self._desk(tenant, seat.experiment)
+            except InputError as error:
+                desk.trying.leave(seat.experiment, str(error))
+                return desk
+        line = replace(desk.line, arm=seat.arm, unit=seat.unit, propensity=seat.propensity)
+        return replace(desk, line=line, seat=seat)
+
+    async def _desk(self, tenant: Tenant | None, experiment: Experiment | None) -> Desk:
+        key = tenant.name if tenant else None, experiment.digest_b if experiment else ""
+        async with self._opening:
+            if key not in self._open:
+                table = self._tried(experiment) if experiment else table_of(self._table, self._root, tenant)
+                self._open[key] = await self._opened(tenant, table)
+        return self._open[key]
+
+    def _tried(self, experiment: Experiment) -> Table:
+        table = load_table(self._root / experiment.table)
+        if table.digest != experiment.digest_b:
+            raise InputError("is not the table that the experiment began with", file=experiment.table)
+        return table
+
+    async def _opened(self, tenant: Tenant | None, table: Table) -> Desk:
+        folder = folder_of(self._root, tenant)
+        providers = [_with_key(spec, tenant) for spec in table.providers.values()]
+        price = pricer_for(table)
+        wire = await self._closing.enter_async_context(Wire(providers, Outside(env=os.environ), price))
+        watch = self._closing.enter_context(Watching(state_of(self._table, self._root, tenant)))
+        log = self._closing.enter_context(Log(folder / DECISIONS_FILE, table))
+        line = Line(
+            call=wire.call,
+            guesser=guesser_of(table, self._root),
+            watch=watch,
+            warm=wire.warm,
+            paying=self._paying(table, price),
+        )
+        trying = Trying(self._kept_open(state_of(self._table, self._root, tenant)), folder / DECISIONS_FILE, table)
+        self._closing.push_async_callback(trying.close)
+        return Desk(table=table, line=line, log=log, trying=trying)
+
+    def _paying(self, table: Table, price: Callable[[ProviderSpec, str], Pricer]) -> Paying | None:
+        """The books are one for the whole project: a budget may be about several tenants."""
+        budgets = self._table.routing.budgets
+        if not budgets:
+            return None
+        from routerctl.router.paying import Paying
+
+        def most(candidate: Candidate, request: Request) -> Decimal:
+            spec = table.providers[candidate.provider]
+            return most_usd(price(spec, request.model), request, spec.timeout_s)
+
+        books = self._kept_open(state_of(self._table, self._root, None))
+        return Paying(store=books, budgets=budgets, most_usd=most, new_id=lambda: uuid.uuid4().hex)
+
+    def _kept_open(self, store: StateStore) -> StateStore:
+        self._closing.callback(store.close)
+        return store
+
+
+def _with_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
+    own: Mapping[str, str] = tenant.keys if tenant else {}
+    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
+
+
+def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
+    """Give the function that finds the price of a model at a provider, as the table has it."""
+    prices = {(item.provider, item.model): table.prices[name] for name, item in table.candidates.items()}
+    for name, item in table.candidates.items():
+        for place in item.also:
+            prices.setdefault((place.provider, place.model or item.model), table.prices[f"{name}@{place.provider}"])
+    return lambda spec, model: pricer_of(prices[spec.name, model], spec, model)
+
+
+class Watching:
+    """The health of places as all processes that share it see it; what cannot be kept stops no answer."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._health = Health(store, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+
+    def __enter__(self) -> Self:
+        """Open nothing: the state opens itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Share what was noted last."""
+        self._health.close()
+        self._store.close()
+
+    def allows(self, provider: str, model: str, /) -> bool:
+        """Tell whether a place may be called now."""
+        return self._health.allows(PlaceKey(provider, model))
+
+    def skipped(self, provider: str, model: str, /) -> str | None:
+        """Say why a place is not called."""
+        return self._health.skipped(PlaceKey(provider, model))
+
+    def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
+        """Note how a call ended."""
+        self._health.record(PlaceKey(provider, model), problem, latency_s)
+
+    def latency_s(self, provider: str, model: str, share: float, /) -> float | None:
+        """Give a quantile of the place's latest latencies."""
+        found = self._health.latency(PlaceKey(provider, model))
+        return found.p95_s if share > 0.5 else found.p50_s
+
+
+class Log:
+    """The decision log; one that cannot be written is said once and stops no answer."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self._log: DecisionLog | None = None
+        routing = table.routing
+        try:
+            self._log = DecisionLog(path, keep_prompts=routing.log_prompts, keep_days=routing.log_days)
+        except (OSError, sqlite3.Error, InputError) as error:
+            self._give_up(error)
+
+    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> int | None:
+        """Write one decision, and give its number in the log; None where it cannot be written."""
+        if self._log is None:
+            return None
+        try:
+            return self._log.append(
+                decision,
+                inquiry,
+                decision_id=decision.id,
+                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                reply=answer.text if answer else None,
+                stop_reason=answer.stop_reason if answer else None,
+                usage=answer.usage if answer else None,
+            )
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return None
+
+    def _give_up(self, error: Exception) -> None:
+        say(f"warning: the decision log cannot be written, decisions are not kept: {error}")
+        self._log = None
+
+    def __enter__(self) -> Self:
+        """Give the open log."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        if self._log:
+            self._log.close()

@@ -1,0 +1,38 @@
+"""`routerctl health`: whether every place that may serve is up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def health(
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on, a round every --interval seconds, until Ctrl-C.")
+    ] = False,
+    interval: Annotated[float, typer.Option(help="Seconds between two rounds of --watch.", min=1.0)] = 60.0,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Let each model give a short reply, at its price; else only ask for it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a round.")] = False,
+    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
+) -> None:
+    """Probe every place of the table and show its circuit breaker, which all processes of the project share.
+
+    Exits with 5 where a place is down: its probe failed, or its breaker keeps calls away.
+
+    [bold]Examples[/bold]
+
+        routerctl health
+
+        routerctl health --generate --json
+
+        routerctl health --watch --interval 30
+    """
+    from routerctl.cli import probing
+
+    raise typer.Exit(
+        probing.check_health(table, every_s=interval if watch else None, generate=generate, as_json=as_json)
+    )

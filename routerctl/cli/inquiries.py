@@ -1,0 +1,121 @@
+"""stdin -> inquiries: all of it as one prompt, or one a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from routerctl.codec import decode
+from routerctl.errors import InputError
+from routerctl.rules import inquiry_text
+from routerctl.strict_yaml import parse_json_lines
+from routerctl.types import Inquiry, Json
+
+_STDIN = "stdin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the command line says of every inquiry that does not say it itself; a class given here wins."""
+
+    task_class: str | None = None
+    tenant: str | None = None
+    user: str | None = None
+    step: str | None = None
+    features: tuple[str, ...] = ()  # NAME=VALUE
+
+
+def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Inquiry]:
+    """Read the prompts of stdin: all of it as one, or line by line as they come.
+
+    Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
+    """
+    if lines and jsonl:
+        raise InputError("--lines and --jsonl exclude each other")
+    return _inquiries(given, _features(given.features), lines=lines, jsonl=jsonl)
+
+
+def _features(given: tuple[str, ...]) -> dict[str, Json]:
+    """Read NAME=VALUE; a value that is JSON (a number, true) is taken as such, anything else as text."""
+    features: dict[str, Json] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise InputError(f"--feature: expected NAME=VALUE, got {pair!r}")
+        try:
+            features[name] = json.loads(text)
+        except ValueError:
+            features[name] = text
+    return features
+
+
+def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl: bool) -> Iterator[Inquiry]:
+    plain = Inquiry(
+        prompt="", task_class=given.task_class, tenant=given.tenant, user=given.user, step=given.step, features=features
+    )
+    if not (lines or jsonl):
+        text = _text(b"".join(_stdin()), None)
+        if not text.strip():
+            raise InputError("expected a prompt, got nothing", file=_STDIN)
+        yield replace(plain, prompt=text.removesuffix("\n"))
+        return
+    for number, raw in enumerate(_lines(_stdin()), 1):
+        text = _text(raw, number).rstrip("\r")
+        if not text.strip():
+            continue
+        yield _of_json(text, number, plain) if jsonl else replace(plain, prompt=text)
+
+
+def _stdin() -> Iterator[bytes]:
+    """Read what is there as soon as it is there.
+
+    Without Python's buffer: a thread that waits in it holds its lock, and the interpreter could not end.
+    """
+    if sys.stdin is None:  # started with `<&-`
+        raise InputError("is closed; expected a prompt", file=_STDIN)
+    file = sys.stdin.fileno()
+    while chunk := os.read(file, 65536):
+        yield chunk
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    started: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join(started) + line
+            started = []
+        started.append(rest)
+    if any(started):
+        yield b"".join(started)
+
+
+def _text(raw: bytes, line: int | None) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start})"
+        raise InputError(problem, file=_STDIN, line=line) from None
+
+
+def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
+    (row,) = parse_json_lines(text, _STDIN)
+    document = type(row)(file=_STDIN, value=row.value, lines={(): number})
+    given = decode(Inquiry, document)
+    if not isinstance(given.prompt, str | dict) or not given.prompt:
+        raise document.error(("prompt",), "expected a text or an object with the template's fields")
+    try:
+        inquiry_text(given.prompt).encode()
+    except UnicodeEncodeError:
+        raise document.error(("prompt",), "holds half of a surrogate pair, which is no text") from None
+    return replace(
+        given,
+        task_class=plain.task_class or given.task_class,
+        tenant=given.tenant or plain.tenant,
+        user=given.user or plain.user,
+        step=given.step or plain.step,
+        features={**plain.features, **given.features},
+    )

@@ -1,0 +1,217 @@
+"""`routerctl log`: what was served and why, read, rated, exported and pruned."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Read the decision log: what was served and why; rate, export and prune it.", no_args_is_help=True
+)
+
+TaskClass = Annotated[str | None, typer.Option("--class", help="Only this task class.")]
+Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
+OfTenant = Annotated[str | None, typer.Option(help="In the log of this tenant, where it has one of its own.")]
+Served = Annotated[str | None, typer.Option(help="Only what this candidate served.")]
+Outcome = Annotated[
+    str | None,
+    typer.Option(
+        help="Only these: served, failed, refused, truncated, fallback, escalated, redirected, or unpinned (another "
+        "model than the pin served)."
+    ),
+]
+Since = Annotated[str | None, typer.Option(help="Only from then on: 30m, 2h, 7d, 2w ago, or 2026-11-01T12:00 (UTC).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Format(StrEnum):
+    """What an export is written as."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@app.command("list")
+def list_(
+    task_class: TaskClass = None,
+    tenant: Tenant = None,
+    candidate: Served = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List the latest decisions, newest first; --json gives one object a line.
+
+    [bold]Examples[/bold]
+
+        routerctl log list --since 2h
+
+        routerctl log list --class extract --outcome escalated -n 100
+
+        routerctl log list --json | jq .served
+    """
+    from routerctl.cli import log_showing
+
+    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
+    log_showing.print_list(wanted, limit=limit, as_json=as_json)
+
+
+@app.command("show")
+def show(
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision's id, or its beginning.")],
+    tenant: OfTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the whole story of one decision: who named the class, who was tried, what it cost, what was said of it.
+
+    [bold]Examples[/bold]
+
+        routerctl log show 3f2a9c1b
+
+        routerctl log show 3f2a9c1b --json
+    """
+    from routerctl.cli import log_showing
+
+    log_showing.print_story(decision, tenant, as_json=as_json)
+
+
+@app.command("tail")
+def tail(
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as decisions are written.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many to begin with.")] = 10,
+    task_class: TaskClass = None,
+    tenant: Tenant = None,
+    candidate: Served = None,
+    outcome: Outcome = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the latest decisions, oldest first, a line each; -f waits for more.
+
+    [bold]Examples[/bold]
+
+        routerctl log tail -f
+
+        routerctl log tail -f --outcome failed --json
+    """
+    from routerctl.cli import log_showing
+
+    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, None)
+    log_showing.print_tail(wanted, limit=limit, follow=follow, as_json=as_json)
+
+
+@app.command("stats")
+def stats(
+    task_class: TaskClass = None,
+    tenant: Tenant = None,
+    candidate: Served = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sum up each class: decisions, who named it, who served it, escalations, fallbacks, cost, latency, feedback.
+
+    [bold]Examples[/bold]
+
+        routerctl log stats --since 7d
+
+        routerctl log stats --tenant acme --json
+    """
+    from routerctl.cli import log_figures, log_showing
+
+    log_figures.print_stats(log_showing.wanted_of(task_class, tenant, candidate, outcome, since), as_json=as_json)
+
+
+@app.command("export")
+def export(
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; else stdout.")
+    ] = None,
+    labelled: Annotated[
+        bool,
+        typer.Option(
+            "--labelled",
+            help="Only decisions with a kept prompt and a right class: the one that feedback names, else the "
+            "decision's own where feedback called it good.",
+        ),
+    ] = False,
+    task_class: TaskClass = None,
+    tenant: Tenant = None,
+    candidate: Served = None,
+    outcome: Outcome = None,
+    since: Since = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Write decisions to a file, oldest first, every column with the latest feedback.
+
+    JSON lines of --labelled have "prompt" and "class": exactly what `routerctl train --decisions FILE` reads. Prompts
+    are there where routerctl.yaml says routing: log_prompts. A CSV cell that a spreadsheet would run as a formula
+    starts with an apostrophe. Parquet needs pip install 'routerctl\[import]'. --json says what was written.
+
+    [bold]Examples[/bold]
+
+        routerctl log export --since 7d -o decisions.parquet
+
+        routerctl log export --format csv > decisions.csv
+
+        routerctl log export --labelled -o labelled.jsonl && routerctl train --decisions labelled.jsonl
+    """
+    from routerctl.cli import log_keeping, log_showing
+
+    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
+    log_keeping.export(wanted, format_ and format_.value, output, labelled=labelled, as_json=as_json)
+
+
+@app.command("feedback")
+def feedback(
+    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision's id, or its beginning.")],
+    score: Annotated[str, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")],
+    note: Annotated[str, typer.Option(help="Why, in words.")] = "",
+    task_class: Annotated[
+        str | None, typer.Option("--class", help="The task class that would have been right.")
+    ] = None,
+    tenant: OfTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how good the answer to one decision was; nothing said is overwritten, the latest counts.
+
+    [bold]Examples[/bold]
+
+        routerctl log feedback 3f2a9c1b good
+
+        routerctl log feedback 3f2a9c1b bad --class extract --note "wanted fields, got a summary"
+    """
+    from routerctl.cli import log_keeping
+
+    log_keeping.rate(decision, score, note=note, task_class=task_class, tenant=tenant, as_json=as_json)
+
+
+@app.command("prune")
+def prune(
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Drop what is older.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Drop everything.")] = False,
+    tenant: OfTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Drop old decisions with their texts and feedback; their bytes leave the file too.
+
+    routing: log_days in routerctl.yaml does the same by itself.
+
+    [bold]Examples[/bold]
+
+        routerctl log prune --older-than 30
+
+        routerctl log prune --all
+    """
+    from routerctl.cli import log_keeping
+
+    log_keeping.prune(older_than, everything=everything, tenant=tenant, as_json=as_json)

@@ -1,0 +1,86 @@
+"""What `routerctl budget` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import typer
+
+from routerctl.budgets import Books, books_of
+from routerctl.cli.tenancy import known_tenant, state_of
+from routerctl.console import clean, print_table, say
+from routerctl.table import load_table
+from routerctl.types import Budget, Table
+from routerctl.words import usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One purse of one budget."""
+
+    budget: Budget
+    books: Books
+
+
+def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
+    """Print every purse that something was paid from, and the budgets from which nothing was.
+
+    Raises: InputError; StateDown.
+    """
+    table = load_table(path)
+    known_tenant(table, tenant)
+    lines = list(_lines(table, path.resolve().parent, tenant, past=past, now=datetime.now(UTC)))
+    if as_json:
+        typer.echo(json.dumps([_json(line) for line in lines], ensure_ascii=False))
+    elif not table.routing.budgets:
+        say("routes.yaml has no budgets; routerctl.yaml states them under routing:")
+    else:
+        heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
+        print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"])
+
+
+def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Line]:
+    budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
+    store = state_of(table, root, None)
+    try:
+        documents = store.scan("budget/")
+    finally:
+        store.close()
+    for one in budgets:
+        for books in books_of(one, documents, now, past=past):
+            if tenant is None or one.per != "tenant" or books.value == tenant:
+                yield Line(budget=one, books=books)
+
+
+def _is_own(budget: Budget, tenant: str) -> bool:
+    """Tell whether a budget says nothing of anybody else's spending."""
+    return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
+
+
+def _cells(line: Line) -> list[str]:
+    one, books = line.budget, line.books
+    whose = "all" if one.per is None else f"{one.per} {clean(books.value) or '(none)'}"
+    left = max(one.cap_usd - books.spent_usd - books.held_usd, Decimal(0))
+    amounts = [usd(amount) for amount in (books.spent_usd, books.held_usd, left, one.cap_usd)]
+    return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
+
+
+def _json(line: Line) -> dict[str, str | None]:
+    one, books = line.budget, line.books
+    return {
+        "budget": one.name,
+        "per": one.per,
+        "value": books.value if one.per else None,
+        "period": one.period,
+        "begins": books.begins.isoformat(),
+        "until": books.until.isoformat(),
+        "spent_usd": f"{books.spent_usd:f}",
+        "held_usd": f"{books.held_usd:f}",
+        "cap_usd": f"{one.cap_usd:f}",
+        "over": one.over,
+    }

@@ -1,0 +1,53 @@
+"""A tenant's name -> its folder and the table of its tier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from routerctl.console import say
+from routerctl.errors import InputError, nearest
+from routerctl.state import STATE_FILE, StateStore, open_state
+from routerctl.table import load_table
+from routerctl.types import Table, Tenant
+
+TENANTS_FOLDER = ".routerctl/tenants"
+
+
+def tenant_of(table: Table, name: str | None) -> Tenant | None:
+    """Give the tenant of a name; None for whoever routerctl.yaml does not name."""
+    return table.routing.tenants.get(name) if name is not None else None
+
+
+def known_tenant(table: Table, name: str | None) -> Tenant | None:
+    """Give the tenant that a command names; None where it names none.
+
+    Raises: InputError for one that routerctl.yaml does not name.
+    """
+    if name is not None and name not in table.routing.tenants:
+        raise InputError(f"no tenant {name!r}{nearest(name, table.routing.tenants)}")
+    return tenant_of(table, name)
+
+
+def folder_of(root: Path, tenant: Tenant | None) -> Path:
+    """Give the folder below which a tenant's own files are; the project's for nobody in particular."""
+    return root if tenant is None else root / TENANTS_FOLDER / tenant.name
+
+
+def table_of(table: Table, root: Path, tenant: Tenant | None) -> Table:
+    """Give the table that serves a tenant: its tier's, else the project's own.
+
+    Raises: InputError for a tier's table that is not there.
+    """
+    if tenant is None or tenant.tier is None:
+        return table
+    return load_table(root / table.routing.tiers[tenant.tier].table)
+
+
+def state_of(_table: Table, root: Path, tenant: Tenant | None) -> StateStore:
+    """Give the state that all processes share which serve a tenant, or the project where `tenant` is None."""
+    return open_state(folder_of(root, tenant) / STATE_FILE, warn=warn)
+
+
+def warn(words: str) -> None:
+    """Say what a person should hear, but need not stop for."""
+    say(f"warning: {words}")

@@ -1,0 +1,141 @@
+"""What was delivered -> a number in [0, 1] per signal, 1 = confident, or None where it cannot be told.
+
+Place: after `delivered` and `phrases`. Each signal is one small function and one line in `SIGNALS`. All take time
+linear in the text, whatever a model sends.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from routerctl.confidence.delivered import Delivered
+from routerctl.confidence.phrases import holding, opening, sentences
+from routerctl.errors import InputError, nearest
+from routerctl.scorers import MAX_CHARS, Unscorable, extract, score_reply
+from routerctl.types import ScorerSpec, StopReason
+
+_TOLERANCE = 1e-9  # 3 of 5 samples meet a threshold of 0.6, whatever floats make of it
+_CUT_OFF = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
+# Their extraction is the text itself: that it is there says nothing of its shape. A judge extracts nothing.
+_SHAPELESS = frozenset({"contains", "exact", "judge", "similarity", "token_f1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One way to tell how far an answer may be trusted."""
+
+    measure: Callable[[Delivered], float | None]  # in [0, 1], 1 = confident; None: cannot be told
+    description: str
+    graded: bool = False  # takes more values than 0 and 1, so that its threshold is worth finding
+
+
+def length(delivered: Delivered) -> float | None:
+    """0 where nothing was said or more than any scorer reads, 0.5 where no letter or digit was, else 1."""
+    text = delivered.text
+    if not text.strip() or len(text) > MAX_CHARS:
+        return 0.0
+    return 1.0 if any(character.isalnum() for character in text) else 0.5
+
+
+def complete(delivered: Delivered) -> float | None:
+    """0 where the reply was cut off, by its own limit or by a full context, else 1."""
+    if delivered.stop_reason is None:
+        return None
+    return 0.0 if delivered.stop_reason in _CUT_OFF else 1.0
+
+
+def hedging(delivered: Delivered) -> float | None:
+    """The share of sentences without a word of doubt; at most 0.5 where one of them admits not to know."""
+    said = sentences(delivered.text)
+    if not said:
+        return None
+    admitted = holding(said, "admission")
+    doubted = sum(admits or hedges for admits, hedges in zip(admitted, holding(said, "hedge"), strict=True))
+    return min(1 - doubted / len(said), 0.5 if any(admitted) else 1.0)
+
+
+def refusal(delivered: Delivered) -> float | None:
+    """0 where the provider says that the model refused, or the reply begins by refusing, else 1."""
+    if delivered.stop_reason is StopReason.REFUSAL:
+        return 0.0
+    said = opening(delivered.text)
+    if not said:
+        return None
+    return 0.0 if any(holding(said, "refusal")) else 1.0
+
+
+def schema(delivered: Delivered) -> float | None:
+    """1 where the reply has the shape that was asked for (a choice, a JSON schema, the scorer's form), else 0."""
+    reply, scorer = delivered.reply, delivered.scorer
+    try:
+        if reply.json_schema is not None:
+            return _valid(delivered.text, ScorerSpec(name="json_schema", params={"schema": reply.json_schema}))
+        if scorer.name == "json_schema":
+            return _valid(delivered.text, scorer)
+        if reply.choices:
+            scorer = ScorerSpec(name="choice", params={"choices": reply.choices})
+        return None if scorer.name in _SHAPELESS else float(extract(scorer, delivered.text) is not None)
+    except Unscorable:
+        return None
+
+
+def _valid(text: str, spec: ScorerSpec) -> float:
+    return score_reply(spec, text, None).value
+
+
+def logprob(delivered: Delivered) -> float | None:
+    """The geometric mean of the probabilities of the reply's tokens."""
+    mean = delivered.mean_logprob
+    return None if mean is None or math.isnan(mean) else math.exp(min(mean, 0.0))
+
+
+def agreement(delivered: Delivered) -> float | None:
+    """The share of samples that agree with the answer delivered."""
+    return _share(delivered.agreement)
+
+
+def judge(delivered: Delivered) -> float | None:
+    """What the class's judge says of the answer, without a reference answer."""
+    return _share(delivered.judge_score)
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else min(1.0, max(0.0, value))
+
+
+SIGNALS: Mapping[str, Signal] = {
+    "length": Signal(measure=length, description="something was said, and not without end"),
+    "complete": Signal(measure=complete, description="the reply was not cut off"),
+    "refusal": Signal(measure=refusal, description="the model did not refuse"),
+    "schema": Signal(measure=schema, description="the reply has the shape that was asked for"),
+    "hedging": Signal(measure=hedging, description="sentences without a word of doubt", graded=True),
+    "logprob": Signal(measure=logprob, description="mean probability of the reply's tokens", graded=True),
+    "agreement": Signal(measure=agreement, description="samples that agree with the answer", graded=True),
+    "judge": Signal(measure=judge, description="what the class's judge says of it", graded=True),
+}
+
+
+def signal_values(delivered: Delivered, below_or_names: Iterable[str]) -> dict[str, float]:
+    """Measure the signals of these names, in their order; those that cannot be told are left out.
+
+    Raises: InputError for a name that is no signal, or a scorer that is not installed.
+    """
+    values = {name: signal_named(name).measure(delivered) for name in below_or_names}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def signal_named(name: str) -> Signal:
+    """Find a signal.
+
+    Raises: InputError with the nearest right name.
+    """
+    if name not in SIGNALS:
+        raise InputError(f"no signal {name!r}{nearest(name, SIGNALS)}")
+    return SIGNALS[name]
+
+
+def first_below(values: Mapping[str, float], below: Mapping[str, float]) -> str | None:
+    """Name the first signal of `below` whose value is less than its threshold; one without a value never is."""
+    return next((name for name, least in below.items() if values.get(name, 1.0) < least - _TOLERANCE), None)

@@ -1,0 +1,104 @@
+"""A project and the runs of a table -> the policy that is compiled into it: what the table says beside its evidence.
+
+Candidates that serve beside the ladder (successors, a model that classifies) come with their providers and prices,
+since `route` needs nothing but the table. Place: the evaluation line, before the build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from routerctl.classifier import digest_of
+from routerctl.errors import InputError
+from routerctl.project import PROJECT_FILE, Project
+from routerctl.providers.lifecycle import retires_on
+from routerctl.run.plan import pinned_candidate, prices_of, providers_of
+from routerctl.types import Candidate, Classifier, Policy, Routing, Run, Table
+
+
+def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Policy:
+    """Compile what routerctl.yaml says of serving; prices are those of the newest run's day.
+
+    Raises: InputError for a classifier's file that is not there, an alias, a model without a price.
+    """
+    headers = [run.header for run in runs.values()]
+    names = _beside(project.routing, project.classifier, project.candidates)
+    beside = {name: pinned_candidate(project, name) for name in names}
+    on = max((date.fromisoformat(header.created_at[:10]) for header in headers), default=date.min)
+    candidates = {**beside, **{name: one for header in headers for name, one in header.candidates.items()}}
+    return Policy(
+        rules=project.rules,
+        default_class=project.default_class,
+        classifier=_pinned_classifier(project.classifier, root),
+        routing=project.routing,
+        retirements=retirements_of(project, candidates),
+        providers=providers_of(project, beside),
+        candidates=beside,
+        prices=prices_of(project, beside, on),
+    )
+
+
+def policy_of(table: Table) -> Policy:
+    """Give the policy that a table was built with, so that another can be built with the same."""
+    beside = _beside(table.routing, table.classifier, table.candidates)
+    candidates = {name: table.candidates[name] for name in beside}
+    places = {
+        f"{name}@{place.provider}": table.prices[f"{name}@{place.provider}"]
+        for name, one in candidates.items()
+        for place in one.also
+    }
+    asked = [at for one in candidates.values() for at in (one.provider, *(place.provider for place in one.also))]
+    return Policy(
+        rules=table.rules,
+        default_class=table.default_class,
+        classifier=table.classifier,
+        routing=table.routing,
+        retirements=table.retirements,
+        providers={name: table.providers[name] for name in dict.fromkeys(asked)},
+        candidates=candidates,
+        prices={name: table.prices[name] for name in beside} | places,
+    )
+
+
+def uncompiled(project: Project) -> Policy:
+    """Give the part of a project's policy that names task classes."""
+    return Policy(
+        rules=project.rules,
+        default_class=project.default_class,
+        classifier=project.classifier,
+        routing=project.routing,
+    )
+
+
+def _beside(routing: Routing, classifier: Classifier | None, candidates: Mapping[str, Candidate]) -> list[str]:
+    """Name who may serve without standing on a ladder: successors, who is cheap, and the model that classifies."""
+    named = [*routing.successors.values(), *(name for budget in routing.budgets for name in budget.cheap)]
+    if classifier and classifier.candidate:
+        named.append(classifier.candidate)
+    reached = [escalation.to for name in named if (escalation := candidates[name].escalation)]
+    return sorted({*named, *reached})
+
+
+def _pinned_classifier(classifier: Classifier | None, root: Path) -> Classifier | None:
+    if classifier is None or classifier.file is None:
+        return classifier
+    if not (root / classifier.file).exists():
+        raise InputError(
+            f"classifier.file: no file {classifier.file!r} here; `routerctl train` writes one", file=PROJECT_FILE
+        )
+    return replace(classifier, digest=digest_of(root / classifier.file))
+
+
+def retirements_of(project: Project, candidates: Mapping[str, Candidate]) -> dict[str, str]:
+    """Give the day on which each model ends that has one, as the installed SDK knows it."""
+    days = {}
+    for one in candidates.values():
+        for provider, model in [(one.provider, one.model), *((at.provider, at.model or one.model) for at in one.also)]:
+            spec = project.providers.get(provider)
+            end = retires_on(model, spec.kind) if spec else None
+            if end:
+                days[model] = end.isoformat()
+    return dict(sorted(days.items()))

@@ -1,0 +1,57 @@
+"""What is counted of a decision log for a replay: one row per class, policy, chosen candidate and chance.
+
+    SELECT task_class, table_digest || arm_of_experiment AS policy, chosen AS candidate, propensity,
+           count(*), sum(cost), sum(cost * cost), sum(cost * cost * cost),
+           count(score), sum(score), sum(score * score) ... GROUP BY 1, 2, 3, 4
+
+Place: arithmetic, the input of `estimating`. Amounts are floats: they are estimated with, not booked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from routerctl.statistics.weighting import Sums
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """Decisions that have class, policy, chosen candidate and propensity in common."""
+
+    task_class: str  # as the changed table has it; as logged where that cannot be known any more
+    policy: str  # what chose: the table's digest and the experiment's name; one policy gives every inquiry of a class
+    # the same chances
+    candidate: str  # the first rung that was chosen, whoever served in the end: that is what a table decides
+    propensity: float  # chance that an inquiry of this class had of getting `candidate`, in (0, 1]
+    requests: int
+    cost_usd: float  # sum over requests, all hops of each
+    cost_usd_2: float  # sum of squares
+    cost_usd_3: float  # sum of cubes
+    scored: int = 0  # requests whose quality is known: feedback, shadow evals
+    score: float = 0.0  # sum of their scores, each in [0, 1]
+    score_2: float = 0.0  # sum of squares
+
+    @property
+    def costs(self) -> Sums:
+        """The costs with their chance."""
+        return Sums(
+            chance=self.propensity,
+            n=self.requests,
+            total=self.cost_usd,
+            squares=self.cost_usd_2,
+            cubes=self.cost_usd_3,
+        )
+
+    @property
+    def scores(self) -> Sums:
+        """The scores with their chance; that a request was scored must not depend on who served it."""
+        return Sums(chance=self.propensity, n=self.scored, total=self.score, squares=self.score_2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostEvidence:
+    """What a candidate cost on the cases of a class's eval set."""
+
+    cases: int
+    mean_usd: float  # per case
+    deviation_usd: float | None = None  # of one case; None: not kept, then as large as the mean

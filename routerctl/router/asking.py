@@ -1,0 +1,230 @@
+"""One candidate at one place, asked as its evidence was made -> a hop, and an answer where it replied.
+
+Place: the request line, under the order of steps, which decides who is asked. A failed call is a hop, not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from routerctl.errors import OverBudget, ProviderError, RouterctlError
+from routerctl.router.deciding import Guesser
+from routerctl.router.steps import Spot
+from routerctl.types import Answer, Candidate, Hop, Inquiry, Json, Reply, Request, Route
+
+if TYPE_CHECKING:
+    from routerctl.router.paying import Ask, Paying
+
+OVER_BUDGET = "over budget"  # the outcome of a hop that was not called, since a budget had no room for it
+
+
+class Call(Protocol):
+    """The wire: (provider name, request, deadline on `Line.clock`) -> a priced reply."""
+
+    def __call__(self, provider: str, request: Request, *, until: float) -> Awaitable[Reply]:
+        """Ask; raises ProviderError."""
+
+
+class Watch(Protocol):
+    """What is known of the health of places, given as provider and model id."""
+
+    def allows(self, provider: str, model: str, /) -> bool:
+        """Tell whether a place may be called now; a yes to a place on trial is meant for this caller alone."""
+
+    def skipped(self, provider: str, model: str, /) -> str | None:
+        """Say why a place is not called."""
+
+    def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
+        """Note how a call ended."""
+
+    def latency_s(self, provider: str, model: str, share: float, /) -> float | None:
+        """Give a quantile of the place's latest latencies."""
+
+
+class NoWatch:
+    """Nothing is known of any place."""
+
+    def allows(self, _provider: str, _model: str, /) -> bool:
+        """Let every call through."""
+        return True
+
+    def skipped(self, _provider: str, _model: str, /) -> str | None:
+        """No place is skipped."""
+        return None
+
+    def record(self, _provider: str, _model: str, _problem: ProviderError | None, _latency_s: float | None, /) -> None:
+        """Forget it."""
+
+    def latency_s(self, _provider: str, _model: str, _share: float, /) -> float | None:
+        """Nothing was measured."""
+        return None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What serving needs of the outside."""
+
+    call: Call
+    clock: Callable[[], float] = time.monotonic  # seconds; the wire's
+    today: Callable[[], date] = _today  # UTC
+    new_id: Callable[[], str] = _new_id
+    guesser: Guesser | None = None  # the trained classifier that the table names
+    watch: Watch = field(default_factory=NoWatch)
+    warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
+    arm: str = ""  # of the experiment that this line belongs to
+    unit: str = ""  # digest of what put the inquiry into the arm
+    propensity: float = 1.0  # the arm's share of the inquiries
+    paying: Paying | None = None  # None: there are no budgets
+    paid: Ask | None = None  # asks from the purses of one inquiry
+
+    def paid_by(self, inquiry: Inquiry, task_class: str | None) -> Line:
+        """Give the line on which every call is paid for by an inquiry; its class may not be known yet."""
+        if self.paying is None:
+            return self
+        return replace(self, paid=self.paying.for_inquiry(inquiry, task_class, self._plain))
+
+    async def ask(self, candidate: Candidate, request: Request, until: float) -> Reply:
+        """Ask a candidate's provider; raises ProviderError, OverBudget."""
+        return await (self.paid or self._plain)(candidate, request, until)
+
+    async def _plain(self, candidate: Candidate, request: Request, until: float) -> Reply:
+        return await self.call(candidate.provider, request, until=until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """How asking one place ended."""
+
+    hop: Hop
+    answer: Answer | None = None
+    problem: RouterctlError | None = None
+
+
+async def ask_spot(line: Line, route: Route, spot: Spot, value: Json, *, until: float, why: str) -> Tried:
+    """Ask one place: same prompt, same strategy as in the evaluation.
+
+    Raises: InputError where the input does not fit the class's template.
+    """
+    from routerctl import strategies  # with the template engine: 0.1 s that deciding alone does not need
+    from routerctl.prompts import render_prompt
+
+    prompt = render_prompt(route.prompt, value)
+    paid: list[Reply] = []
+    try:
+        answer = await strategies.answer(
+            recorded(line, spot.candidate, paid, until), spot.candidate, prompt, route.reply, route.scorer
+        )
+    except ProviderError as error:
+        return Tried(hop=_failed_hop(spot, error, paid, why), problem=error)
+    except OverBudget as error:
+        spent = sum((reply.cost_usd for reply in paid), Decimal(0))
+        return Tried(hop=replace(idle_hop(spot, OVER_BUDGET, str(error), why), cost_usd=spent), problem=error)
+    return Tried(hop=_served_hop(spot, answer, why), answer=answer)
+
+
+def recorded(
+    line: Line, candidate: Candidate, paid: list[Reply], until: float
+) -> Callable[[Request], Awaitable[Reply]]:
+    """Make the function that asks a candidate's place, keeps what was paid for and notes how each call ended."""
+    place = candidate.provider, candidate.model
+
+    async def ask(request: Request) -> Reply:
+        try:
+            reply = await line.ask(candidate, request, until)
+        except ProviderError as error:
+            line.watch.record(*place, error, None)
+            raise
+        line.watch.record(*place, None, reply.latency_s)
+        paid.append(reply)
+        return reply
+
+    return ask
+
+
+def _served_hop(spot: Spot, answer: Answer, why: str) -> Hop:
+    return Hop(
+        candidate=spot.candidate.name,
+        provider=spot.candidate.provider,
+        model=spot.candidate.model,
+        served_model=answer.replies[-1].served_model,
+        outcome="served",
+        cost_usd=answer.cost_usd,
+        latency_s=answer.latency_s,
+        attempts=sum(reply.attempts for reply in answer.replies),
+        why=why,
+    )
+
+
+def _failed_hop(spot: Spot, error: ProviderError, paid: Sequence[Reply], why: str) -> Hop:
+    """A strategy may fail after some of its calls were paid for: their cost stays in the books."""
+    return replace(
+        idle_hop(spot, type(error).__name__, str(error), why),
+        cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)),
+        attempts=len(paid) + 1,
+    )
+
+
+def idle_hop(spot: Spot, outcome: str, detail: str, why: str) -> Hop:
+    """Make the hop of a place that gave nothing."""
+    return Hop(
+        candidate=spot.candidate.name,
+        provider=spot.candidate.provider,
+        model=spot.candidate.model,
+        served_model=None,
+        outcome=outcome,
+        cost_usd=Decimal(0),
+        latency_s=None,
+        attempts=0,
+        detail=detail,
+        why=why,
+    )
+
+
+async def ask_hedged(
+    ask: Callable[[Spot, str], Awaitable[Tried]], spot: Spot, other: Spot, why: str, after_s: float
+) -> tuple[Tried, ...]:
+    """Ask a place, after a while another one of the same model as well; the last of what is given counts.
+
+    The tail at scale (Dean & Barroso, CACM 56(2), 2013): few requests are asked twice, the slowest ones are cut off.
+    """
+    spots: Mapping[asyncio.Future[Tried], tuple[Spot, str]] = {}
+    first = asyncio.ensure_future(ask(spot, why))
+    flying = {first: (spot, why)}
+    try:
+        done, _ = await asyncio.wait({first}, timeout=after_s)
+        if not done:
+            flying[asyncio.ensure_future(ask(other, "hedge"))] = (other, "hedge")
+        spots = dict(flying)
+        ended: list[Tried] = []
+        while flying:
+            done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                flying.pop(task)
+                ended.append(task.result())
+            won = next((one for one in ended if one.answer), None)
+            if won:
+                lost = [Tried(hop=idle_hop(spots[task][0], "cancelled", _LOST, spots[task][1])) for task in flying]
+                return (*(one for one in ended if one is not won), *lost, won)
+        return tuple(ended)
+    finally:
+        for task in flying:
+            task.cancel()
+        await asyncio.gather(*flying, return_exceptions=True)
+
+
+_LOST = "the other request of the hedge replied first; what this one cost is not known"

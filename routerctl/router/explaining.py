@@ -1,0 +1,85 @@
+"""A decision -> lines that say why it fell so and who would be asked, without a call."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from routerctl.router.steps import Step, allowed_regions, spots_of, steps_of
+from routerctl.rules import failing_condition
+from routerctl.types import Candidate, Decision, Inquiry, Route, Table
+
+_SHOWN_SCORES = 3
+
+
+def explain(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> list[str]:
+    """Say why a decision fell as it did: each rule's outcome, the classifier's, then the rungs with their evidence."""
+    lines = []
+    if decision.decided_by != "caller":
+        for rule in table.rules:
+            failed = failing_condition(rule, inquiry)
+            lines.append(f"rule {rule.name}: no, the prompt {failed}" if failed else f"rule {rule.name}: yes")
+            if not failed:
+                break
+    lines += _classifier_lines(table, decision)
+    route = table.routes[decision.task_class]
+    lines.append(f"class: {decision.task_class} (by {decision.decided_by})")
+    lines += [f"rung {place}: {rung_words(table, route, name)}" for place, name in enumerate(decision.rungs, 1)]
+    lines += _order_lines(table, inquiry, decision, today)
+    return lines
+
+
+def _classifier_lines(table: Table, decision: Decision) -> list[str]:
+    if table.classifier is None or decision.decided_by not in ("classifier", "default"):
+        return []
+    if table.classifier.candidate:
+        return [f"classifier: {table.classifier.candidate} would be asked; without a call the default stands in"]
+    best = sorted(decision.scores.items(), key=lambda item: -item[1])[:_SHOWN_SCORES]
+    shown = ", ".join(f"{name} {score:.0%}" for name, score in best)
+    return [f"classifier: {'unknown' if decision.decided_by == 'default' else 'known'} ({shown})"]
+
+
+def _order_lines(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> list[str]:
+    """Say what the rungs alone do not: redirects, thresholds, several places, forbidden regions."""
+    allowed = allowed_regions(table.routing.residency, inquiry, decision.task_class)
+    lines = [] if allowed is None else [f"only in: {', '.join(sorted(allowed)) or 'no region'}"]
+    for step in steps_of(table, decision, today):
+        lines += step.notes
+        spots = spots_of(table, step, allowed, lambda *_: None)
+        if len(spots) > 1:
+            lines.append(f"{step.candidate} at: {', '.join(spot.candidate.provider for spot in spots)}")
+        if not spots:
+            lines.append(f"{step.candidate}: no place in an allowed region")
+        lines += _threshold_line(step)
+    return lines
+
+
+def _threshold_line(step: Step) -> list[str]:
+    if not step.below:
+        return []
+    below = " or ".join(f"{signal} < {least:g}" for signal, least in sorted(step.below.items()))
+    return [f"{step.candidate}: escalates where {below}"]
+
+
+def rung_words(table: Table, route: Route, name: str) -> str:
+    """Say what a rung is and what is known of it."""
+    candidate = table.candidates[name]
+    evidence = next((item for item in route.evidence if item.candidate == name), None)
+    if evidence is None:
+        why = ": a cheaper one had passed" if route.passing else ""
+        return f"{name} ({pinned(candidate)}), not run for this class{why}"
+    judgement = evidence.judgement
+    low, high = judgement.interval
+    return (
+        f"{name} ({pinned(candidate)}), {judgement.verdict.value}: {judgement.passes} of {judgement.cases} cases "
+        f"[{low:.1%} - {high:.1%}], bar {judgement.bar:.0%}"
+    )
+
+
+def pinned(candidate: Candidate) -> str:
+    """Write a candidate's pins in one line: model, effort, strategy, whom it escalates to."""
+    parts = [candidate.model, candidate.effort]
+    if candidate.strategy.name != "single_shot":
+        parts.append(f"{candidate.strategy.name} x{candidate.strategy.samples}")
+    if candidate.escalation:
+        parts.append(f"then {candidate.escalation.to}")
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,131 @@
+"""A decision -> who would be asked in which order, and where: steps (candidates) and their spots (places).
+
+A step is one candidate with the thresholds that its reply has to meet; a cascade is two steps. A spot is one place
+where a step's model can be asked. Place: the request line, between deciding and asking; pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+
+from routerctl.errors import InputError
+from routerctl.rules import holds
+from routerctl.types import Candidate, Decision, Inquiry, Residency, Table
+
+Latency = Callable[[str, str], float | None]  # (provider, model) -> measured median seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One candidate to ask; `below`: a signal below its threshold leads to the next step."""
+
+    candidate: str
+    below: Mapping[str, float] = field(default_factory=dict)
+    why: str = "fallback"  # what it is where it is not the first
+    notes: tuple[str, ...] = ()  # what a person should hear, loudly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """One place at which a step's model is asked."""
+
+    candidate: Candidate  # with the provider and model id of this place
+    region: str | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Provider and model id: what health is kept of."""
+        return self.candidate.provider, self.candidate.model
+
+
+def steps_of(table: Table, decision: Decision, today: date) -> tuple[Step, ...]:
+    """Give the route's candidates in order, cascades taken apart and retired models replaced by their successors."""
+    thresholds = table.routing.thresholds
+    of_class = thresholds.get(decision.task_class, thresholds.get("default", {}))
+    steps: list[Step] = []
+    for rung in decision.rungs:
+        steps += _of_rung(table, rung, of_class)
+    return tuple(_once([_redirected(table, step, today) for step in steps]))
+
+
+def _of_rung(table: Table, rung: str, of_class: Mapping[str, float]) -> list[Step]:
+    escalation = table.candidates[rung].escalation
+    if escalation is None:
+        return [Step(candidate=rung, below=of_class)]
+    return [
+        Step(candidate=rung, below={**of_class, **escalation.below}),
+        Step(candidate=escalation.to, below=of_class),
+    ]
+
+
+def _redirected(table: Table, step: Step, today: date) -> Step:
+    model = table.candidates[step.candidate].model
+    end = table.retirements.get(model)
+    if end is None or date.fromisoformat(end) > today:
+        return step
+    return redirect(table, step, f"{model} was retired on {end}") or step
+
+
+def redirect(table: Table, step: Step, because: str) -> Step | None:
+    """Give the step that takes the place of one whose model is gone; None where no successor is named."""
+    successor = table.routing.successors.get(table.candidates[step.candidate].model)
+    if successor is None:
+        return None
+    note = f"{because}: {step.candidate} is redirected to {successor}; evaluate it and build the table anew"
+    return replace(step, candidate=successor, why="redirect", notes=(*step.notes, note))
+
+
+def _once(steps: Sequence[Step]) -> Iterator[Step]:
+    """Drop a candidate's second step: what failed or was not confident once is not asked again."""
+    seen: set[str] = set()
+    for step in steps:
+        if step.candidate not in seen:
+            seen.add(step.candidate)
+            yield step
+
+
+def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: Latency) -> tuple[Spot, ...]:
+    """Give the places of a step, the cheapest first, then the fastest as measured, then as written.
+
+    `allowed`: the regions that may answer; None = all.
+    """
+    candidate = table.candidates[step.candidate]
+    spots = [_spot(table, candidate)]
+    for place in candidate.also:
+        elsewhere = replace(
+            candidate, provider=place.provider, model=place.model or candidate.model, region=place.region
+        )
+        spots.append(_spot(table, elsewhere))
+    kept = [spot for spot in spots if allowed is None or spot.region in allowed]
+    if len(kept) == 1:
+        return tuple(kept)
+    return tuple(sorted(kept, key=lambda spot: (_price(table, step.candidate, spot), latency(*spot.key) or 0.0)))
+
+
+def _spot(table: Table, candidate: Candidate) -> Spot:
+    return Spot(candidate=candidate, region=candidate.region or table.providers[candidate.provider].region)
+
+
+def _price(table: Table, name: str, spot: Spot) -> Decimal:
+    """A place's price as one number, to order by: what a million tokens each way cost, or an hour."""
+    price = table.prices.get(f"{name}@{spot.candidate.provider}", table.prices[name])
+    return (price.input_mtok_usd or Decimal(0)) + (price.output_mtok_usd or Decimal(0)) + (price.usd_per_hour or 0)
+
+
+def allowed_regions(rules: Sequence[Residency], inquiry: Inquiry, task_class: str) -> frozenset[str] | None:
+    """Give the regions that may answer an inquiry: those that all residency rules that hold allow; None: any."""
+    allowed: frozenset[str] | None = None
+    for rule in rules:
+        if (not rule.task_class or task_class in rule.task_class) and holds(rule.when, inquiry):
+            regions = frozenset(rule.regions)
+            allowed = regions if allowed is None else allowed & regions
+    return allowed
+
+
+def no_place(decision: Decision, allowed: frozenset[str] | None) -> InputError:
+    """Make the error of a route that has no place left."""
+    regions = ", ".join(sorted(allowed or ())) or "no region at all"
+    return InputError(f"{decision.task_class}: no rung of its route may answer in {regions} (routing.residency)")

@@ -1,0 +1,77 @@
+"""Decisions -> the cells that a replay rests on: counts and sums per class, policy, chosen candidate and chance.
+
+Place: the query of `routerctl replay`, written once for every engine; what follows from cells is `replay`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from routerctl.replay.cells import Cell
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+_KEYS = ("task_class", "table_digest", "arm", "chosen", "propensity")
+_NANO = 1e9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """What was counted, and what could not be."""
+
+    cells: tuple[Cell, ...]
+    left_out: int = 0  # decisions that chose nobody, or whose propensity is none
+
+
+def replay_cells(decisions: ir.Table) -> Cells:
+    """Count decisions for a replay."""
+    fit = decisions.chosen.notnull() & (decisions.propensity > 0) & (decisions.propensity <= 1)
+    usable = decisions.filter(fit)
+    cost = usable.cost_nano_usd.cast("float64") / _NANO
+    score = usable.feedback.clip(0.0, 1.0)
+    query = usable.group_by(*_KEYS).aggregate(
+        requests=usable.count(),
+        cost=cost.sum(),
+        cost_2=(cost * cost).sum(),
+        cost_3=(cost * cost * cost).sum(),
+        scored=usable.feedback.count(),
+        score=score.sum(),
+        score_2=(score * score).sum(),
+    )
+    rows: list[dict[str, Any]] = query.to_pyarrow().to_pylist()
+    cells = tuple(sorted((_cell(row) for row in rows), key=_order))
+    everything = int(decisions.count().to_pyarrow().as_py())
+    return Cells(cells=cells, left_out=everything - sum(cell.requests for cell in cells))
+
+
+def _order(cell: Cell) -> tuple[str, str, str, float]:
+    return cell.task_class, cell.policy, cell.candidate, cell.propensity
+
+
+def policy_of(row: Mapping[str, Any]) -> str:
+    """Name what chose: the table, or the experiment of two tables, for a class.
+
+    Both arms of an experiment are one policy: an inquiry had its chance of either.
+    """
+    experiment = (row["arm"] or "").rpartition(":")[0]
+    who = f"experiment {experiment}" if experiment else row["table_digest"]
+    return f"{who} {row['task_class']}"
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    return Cell(
+        task_class=row["task_class"],
+        policy=policy_of(row),
+        candidate=row["chosen"],
+        propensity=row["propensity"],
+        requests=row["requests"],
+        cost_usd=row["cost"],
+        cost_usd_2=row["cost_2"],
+        cost_usd_3=row["cost_3"],
+        scored=row["scored"],
+        score=row["score"] or 0.0,
+        score_2=row["score_2"] or 0.0,
+    )

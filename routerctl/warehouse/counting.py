@@ -1,0 +1,134 @@
+"""Decisions -> what drift looks at: per class and period who served, refusals, feedback, latency and cost.
+
+Only requests that one candidate served alone have its cost and latency: where another one was asked too, the request's
+cost is both's. Place: the queries of `routerctl drift`, written once for every engine.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from routerctl.warehouse.bins import Histogram, bin_of
+from routerctl.warehouse.slicing import not_before
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+GOOD = 0.5  # feedback from here on says that the answer was good
+MICRO = 10**6
+NANO = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The requests of a class that one candidate answered under one pin, in one period."""
+
+    models: Mapping[str, int] = field(default_factory=dict)  # model id that the provider names -> requests
+    replies: int = 0
+    refused: int = 0
+    rated: int = 0  # requests with feedback
+    good: int = 0  # of those
+    latency_us: Histogram = field(default_factory=Histogram)  # microseconds
+    cost_nano_usd: Histogram = field(default_factory=Histogram)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCounts:
+    """One class in one period."""
+
+    requests: int
+    served: Mapping[tuple[str, str], Served]  # by (candidate, model id that was asked for)
+
+
+Periods = tuple[Mapping[str, ClassCounts], Mapping[str, ClassCounts]]
+
+
+def counted(decisions: ir.Table, since: datetime) -> Periods:
+    """Count each class before a moment, and from then on."""
+    import ibis
+
+    known = decisions.mutate(now=not_before(decisions, since).ifelse(1, 0).cast("int8"))
+    answered = known.filter(known.served.notnull())
+    asked_alone = ibis.and_(*(answered[name] == 0 for name in ("fallbacks", "escalations", "redirects", "hedges")))
+    alone = answered.filter(asked_alone)
+    latency_us = (alone.latency_s * MICRO).floor().cast("int64")
+    rows = _rows(_totals(known))
+    latencies = _histograms(alone.filter(alone.latency_s >= 0), latency_us)
+    costs = _histograms(alone.filter(alone.cost_nano_usd >= 0), alone.cost_nano_usd)
+    before, now = (_period(rows, latencies, costs, period) for period in (0, 1))
+    return before, now
+
+
+_KEYS = ("now", "task_class", "served", "pinned_model")
+_Key = tuple[Any, ...]
+
+
+def _totals(known: ir.Table) -> ir.Table:
+    good = (known.feedback >= GOOD).ifelse(1, 0)
+    return known.group_by(*_KEYS, "served_model").aggregate(
+        requests=known.count(),
+        refused=known.refused.sum(),
+        rated=known.feedback.count(),
+        good=good.sum(),
+    )
+
+
+def _histograms(served: ir.Table, value: ir.IntegerValue) -> Mapping[_Key, list[tuple[int, int]]]:
+    """The bins of each period, class, candidate and pin."""
+    binned = served.select(*_KEYS, value=value)
+    lowest = binned.mutate(lowest=bin_of(binned.value))
+    found: dict[_Key, list[tuple[int, int]]] = defaultdict(list)
+    for row in _rows(lowest.group_by(*_KEYS, "lowest").aggregate(requests=lowest.count())):
+        found[_key(row)].append((row["lowest"], row["requests"]))
+    return found
+
+
+def _rows(query: ir.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = query.to_pyarrow().to_pylist()
+    return rows
+
+
+def _key(row: Mapping[str, Any]) -> _Key:
+    return tuple(row[name] for name in _KEYS)
+
+
+def _period(
+    rows: list[dict[str, Any]],
+    latencies: Mapping[_Key, list[tuple[int, int]]],
+    costs: Mapping[_Key, list[tuple[int, int]]],
+    period: int,
+) -> Mapping[str, ClassCounts]:
+    by_class: dict[str, dict[_Key, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["now"] == period:
+            by_class[row["task_class"]][_key(row)].append(row)
+    return {
+        name: ClassCounts(
+            requests=sum(row["requests"] for of_key in found.values() for row in of_key),
+            served={
+                (key[2], key[3] or ""): _served(of_key, latencies.get(key, []), costs.get(key, []))
+                for key, of_key in found.items()
+                if key[2] is not None
+            },
+        )
+        for name, found in sorted(by_class.items())
+    }
+
+
+def _served(
+    rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]
+) -> Served:
+    models = {row["served_model"]: row["requests"] for row in rows if row["served_model"]}
+    return Served(
+        models=models,
+        replies=sum(row["requests"] for row in rows),
+        refused=sum(row["refused"] or 0 for row in rows),
+        rated=sum(row["rated"] for row in rows),
+        good=sum(row["good"] or 0 for row in rows),
+        latency_us=Histogram(latencies),
+        cost_nano_usd=Histogram(costs),
+    )

@@ -1,0 +1,253 @@
+"""Calls paid from budgets: held before they are made, booked at what they cost, waited for, or not made at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routerctl import errors
+from routerctl.budgets import held_usd, purses_of, spent_usd
+from routerctl.providers.fake import reply_of
+from routerctl.router.asking import Line
+from routerctl.router.paying import Paying
+from routerctl.router.serving import NoBudgetLeft, Routed, route
+from routerctl.state import StateStore
+from routerctl.state.sqlite import SqliteStore
+from routerctl.table import load_table
+from routerctl.types import Budget, Candidate, Inquiry, Prompt, Reply, ReplySpec, Request, StopReason, Table
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ASKED = Inquiry(prompt="hello", task_class="sums", user="ann")
+ANYTHING = Request(model="m", prompt=Prompt(system="", messages=()), reply=ReplySpec())
+SMALL = Candidate(name="small", provider="fake", model="m")
+
+
+def cents(number: float) -> Decimal:
+    """So many cents, in dollars."""
+    return Decimal(str(number)) / 100
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StateStore]:
+    """Books in a file."""
+    made = SqliteStore(tmp_path / "state.sqlite")
+    yield made
+    made.close()
+
+
+class Down:
+    """A store that cannot be reached."""
+
+    def update(self, *_: Any, **__: Any) -> Any:
+        raise errors.StateDown("no answer")
+
+
+def paying(store: Any, *budgets: Budget, most: Decimal = cents(2)) -> Paying:
+    """Budgets of which each call may take two cents."""
+    ids = count()
+    return Paying(
+        store=store,
+        budgets=budgets,
+        most_usd=lambda _candidate, _request: most,
+        new_id=lambda: f"hold-{next(ids)}",
+        now=lambda: NOW,
+    )
+
+
+def budget(cap: Decimal = cents(10), **changes: Any) -> Budget:
+    """Ten cents a month."""
+    return Budget(**({"name": "all", "cap_usd": cap} | changes))
+
+
+def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Decimal, Decimal]:
+    """What is spent and what is held."""
+    (purse,) = purses_of([one], inquiry, "sums", NOW)
+    found = store.get([purse.key])[purse.key]
+    return spent_usd(found), held_usd(found)
+
+
+async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = cents(2)) -> Reply:
+    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+        if isinstance(turn, BaseException):
+            raise turn
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
+
+    return await paying(store, one, most=most).for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+
+
+async def test_a_call_is_booked_at_what_it_cost(store: StateStore) -> None:
+    """Not at what it might have cost; nothing stays held."""
+    one = budget()
+    await _ask(store, one, cents(0.5))
+    await _ask(store, one, cents(1.25))
+    assert books(store, one) == (cents(1.75), 0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "spent"),
+    [
+        (errors.Overloaded("full"), 0),
+        (errors.KeyRefused("no"), 0),
+        (errors.ConnectionFailed("refused"), 0),
+        (errors.TimedOut("slow"), cents(2)),
+        (errors.BrokenReply("cut"), cents(2)),
+        (asyncio.CancelledError(), cents(2)),
+    ],
+)
+async def test_a_failed_call_gives_its_money_back_unless_it_may_be_billed(
+    problem: BaseException, spent: Decimal, store: StateStore
+) -> None:
+    """Where the far side may have done the work, the most it can cost is taken for spent: never over the cap."""
+    one = budget()
+    with pytest.raises(type(problem)):
+        await _ask(store, one, problem)
+    assert books(store, one) == (spent, 0)
+
+
+async def test_no_call_is_made_without_room(store: StateStore) -> None:
+    """The error says whose cap it is, what is left and when it begins anew."""
+    one = budget(cap=cents(3))
+    await _ask(store, one, cents(1.5))
+    with pytest.raises(errors.OverBudget, match=r"budget all: not enough is left: \$0.015 of \$0.03 a month") as caught:
+        await _ask(store, one, cents(1))
+    assert "2026-12-01 00:00 UTC" in str(caught.value)
+    assert books(store, one) == (cents(1.5), 0)
+
+
+async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) -> None:
+    """Five at once on a cap with room for one at its most, but for all at what they cost: each is served."""
+    one, together, most_together = budget(cap=cents(4)), 0, 0
+    pay = paying(store, one)
+
+    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+        nonlocal together, most_together
+        together += 1
+        most_together = max(most_together, together)
+        await asyncio.sleep(0.01)
+        together -= 1
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(0.4))
+
+    ask = pay.for_inquiry(ASKED, "sums", far)
+    await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(5)))
+    assert books(store, one) == (cents(2), 0)
+    assert most_together <= 2
+
+
+async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
+    """What is held by a call that does not end is not there for another."""
+    one, stuck = budget(cap=cents(2)), asyncio.Event()
+    pay = paying(store, one)
+
+    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+        await stuck.wait()
+        return reply_of("hi", request, latency_s=0.1)
+
+    ask = pay.for_inquiry(ASKED, "sums", far)
+    first = asyncio.ensure_future(ask(SMALL, ANYTHING, float("inf")))
+    while books(store, one)[1] == 0:
+        await asyncio.sleep(0.001)
+    with pytest.raises(errors.OverBudget, match="all of it is held by calls under way"):
+        await ask(SMALL, ANYTHING, pay.clock() + 0.05)
+    stuck.set()
+    await first
+
+
+async def test_every_budget_needs_room(store: StateStore) -> None:
+    """A user's cap and the project's: where one has none, nothing is held in the other."""
+    mine, everybody = budget(cap=cents(2), name="mine", per="user"), budget(name="everybody")
+    pay = paying(store, everybody, mine)
+
+    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
+
+    await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    with pytest.raises(errors.OverBudget, match="budget mine"):
+        await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    bob = replace(ASKED, user="bob")
+    await pay.for_inquiry(bob, "sums", far)(SMALL, ANYTHING, float("inf"))
+    assert books(store, everybody) == (cents(2), 0)
+    assert (books(store, mine), books(store, mine, bob)) == ((cents(1), 0), (cents(1), 0))
+
+
+async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
+    """Open: served without books. Closed: not served."""
+    assert (await _ask(Down(), budget(), cents(1))).text == "hi"
+    with pytest.raises(errors.OverBudget, match="fail_closed: no answer"):
+        await _ask(Down(), budget(when_down="fail_closed"), cents(1))
+
+
+# --- on the request line ----------------------------------------------------------------------------------------------
+
+
+class Far:
+    """Answers at a cent a call; keeps who was asked."""
+
+    def __init__(self, replies: dict[str, Any]) -> None:
+        self.replies, self.asked = replies, list[str]()
+
+    async def call(self, _provider: str, request: Request, *, until: float) -> Reply:
+        self.asked.append(request.model)
+        turn = self.replies[request.model]
+        if isinstance(turn, Exception):
+            raise turn
+        stop = turn if isinstance(turn, StopReason) else StopReason.END
+        text = "cut" if isinstance(turn, StopReason) else turn
+        return replace(reply_of(text, request, latency_s=0.1), cost_usd=cents(1), stop_reason=stop)
+
+
+@pytest.fixture
+def table(built: Path) -> Table:
+    """One class: `small`, then `large`; `tiny` stands beside the ladder."""
+    made = load_table(built / "routes.yaml")
+    tiny = replace(made.candidates["small"], name="tiny", model="model-tiny")
+    return replace(
+        made,
+        routes={"sums": replace(made.routes["sums"], rungs=("small", "large"), chosen="small")},
+        candidates={**made.candidates, "tiny": tiny},
+        prices={**made.prices, "tiny": made.prices["small"]},
+    )
+
+
+async def _routed(table: Table, far: Far, store: StateStore, *budgets: Budget) -> Routed:
+    return await route(table, Line(call=far.call, paying=paying(store, *budgets)), ASKED)
+
+
+async def test_a_fallback_is_paid_from_the_same_budget(table: Table, store: StateStore) -> None:
+    """What the first rung cost is gone when the second one asks."""
+    one = budget(cap=cents(3))
+    far = Far({"model-small": errors.TimedOut("slow"), "model-large": "hi"})
+    with pytest.raises(NoBudgetLeft, match="sums is not served: budget all") as caught:
+        await _routed(table, far, store, one)
+    assert [hop.outcome for hop in caught.value.decision.hops] == ["TimedOut", "over budget"]
+    assert (caught.value.exit_code, far.asked) == (6, ["model-small"])
+
+
+async def test_over_the_cap_the_cheap_ones_serve(table: Table, store: StateStore) -> None:
+    """What they cost is booked all the same, beyond the cap; the hop says why."""
+    one = budget(cap=cents(1), over="cheap", cheap=("tiny",))
+    far = Far({"model-tiny": "hi"})
+    routed = await _routed(table, far, store, one)
+    assert [(hop.candidate, hop.outcome, hop.why) for hop in routed.decision.hops] == [
+        ("small", "over budget", "first"),
+        ("tiny", "served", "budget"),
+    ]
+    assert books(store, one) == (cents(1), 0)
+    await _routed(table, far, store, one)
+    assert books(store, one) == (cents(2), 0)
+
+
+async def test_without_room_a_doubtful_reply_is_served(table: Table, store: StateStore) -> None:
+    """Escalating costs money, too: where it is gone, what there is has to do, loudly."""
+    table = replace(table, routing=replace(table.routing, thresholds={"default": {"complete": 0.5}}))
+    far = Far({"model-small": StopReason.MAX_TOKENS, "model-large": "hi"})
+    routed = await _routed(table, far, store, budget(cap=cents(2)))
+    assert (routed.answer.text, far.asked) == ("cut", ["model-small"])
+    assert "small was not confident" in routed.alarms[0]

@@ -1,0 +1,362 @@
+"""Serving one inquiry: places, fallbacks, escalation, hedging, deadlines, health, and what is written down of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from routerctl import errors
+from routerctl.providers.fake import reply_of
+from routerctl.router.asking import Line
+from routerctl.router.serving import AllRungsFailed, Routed, route
+from routerctl.table import load_table
+from routerctl.types import (
+    Classifier,
+    Condition,
+    Escalation,
+    Inquiry,
+    Place,
+    ProviderSpec,
+    Reply,
+    Request,
+    Residency,
+    StopReason,
+    Table,
+)
+
+TODAY = date(2026, 11, 24)
+ASKED = Inquiry(prompt="hello", task_class="sums")
+Turn = str | StopReason | errors.ProviderError | Callable[[], None]
+
+
+class Far:
+    """Answers by "provider/model" from a list of turns, the last of which stays; its clock moves 1 s a call."""
+
+    def __init__(self, turns: Mapping[str, Sequence[Turn]]) -> None:
+        self._turns = {place: list(said) for place, said in turns.items()}
+        self.asked: list[tuple[str, float]] = []  # place, deadline
+        self.now = 100.0
+        self.seconds: dict[str, float] = {}  # a call's, by place; 1 where not said
+
+    def clock(self) -> float:
+        """Seconds."""
+        return self.now
+
+    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
+        """Give the next turn."""
+        place = f"{provider}/{request.model}"
+        self.asked.append((place, until))
+        self.now += self.seconds.get(place, 1.0)
+        turns = self._turns[place]
+        turn = turns.pop(0) if len(turns) > 1 else turns[0]
+        if isinstance(turn, Exception):
+            raise turn
+        reply = reply_of(turn if isinstance(turn, str) else "cut", request, latency_s=0.5)
+        stop = turn if isinstance(turn, StopReason) else reply.stop_reason
+        return replace(reply, cost_usd=Decimal("0.001"), served_model=request.model, stop_reason=stop)
+
+    def places(self) -> list[str]:
+        """Who was asked, in order."""
+        return [place for place, _ in self.asked]
+
+
+class Watch:
+    """Health as a test wants it; keeps what was recorded."""
+
+    def __init__(self, down: Sequence[str] = (), p95_s: float | None = None) -> None:
+        self.down, self.p95_s = set(down), p95_s
+        self.recorded: list[tuple[str, str]] = []
+
+    def allows(self, provider: str, _model: str, /) -> bool:
+        return provider not in self.down
+
+    def skipped(self, provider: str, _model: str, /) -> str | None:
+        return f"{provider} is open"
+
+    def record(self, provider: str, _model: str, problem: errors.ProviderError | None, _s: float | None, /) -> None:
+        self.recorded.append((provider, type(problem).__name__ if problem else "well"))
+
+    def latency_s(self, _provider: str, _model: str, share: float, /) -> float | None:
+        return self.p95_s if share > 0.5 else None
+
+
+@pytest.fixture
+def table(built: Path) -> Table:
+    """One class; `small` at two places, `large` at one."""
+    made = load_table(built / "routes.yaml")
+    cloud = ProviderSpec(name="cloud", kind="openai", region="eu")
+    small = replace(made.candidates["small"], also=(Place(provider="cloud"),))
+    return replace(
+        made,
+        routes={"sums": replace(made.routes["sums"], rungs=("small", "large"), chosen="small")},
+        providers={**made.providers, "cloud": cloud},
+        candidates={**made.candidates, "small": small},
+        prices={**made.prices, "small@cloud": made.prices["small"]},
+    )
+
+
+def _routing(table: Table, **changes: object) -> Table:
+    return replace(table, routing=replace(table.routing, **changes))  # type: ignore[arg-type]
+
+
+async def _served(table: Table, far: Far, watch: Watch | None = None, asked: Inquiry = ASKED, **more: object) -> Routed:
+    line = Line(call=far.call, clock=far.clock, today=lambda: TODAY, watch=watch or Watch(), **more)  # type: ignore[arg-type]
+    return await route(table, line, asked)
+
+
+def _story(routed: Routed) -> list[tuple[str, str, str, str]]:
+    return [(hop.candidate, hop.provider, hop.outcome, hop.why) for hop in routed.decision.hops]
+
+
+FULL = errors.Overloaded("full")
+
+
+async def test_the_same_model_elsewhere_comes_before_the_next_rung(table: Table) -> None:
+    """A fallback keeps the evidence as long as it can."""
+    far = Far({"fake/model-small": [FULL], "cloud/model-small": ["hi"], "fake/model-large": ["no"]})
+    watch = Watch()
+    routed = await _served(table, far, watch)
+    assert _story(routed) == [
+        ("small", "fake", "Overloaded", "first"),
+        ("small", "cloud", "served", "fallback"),
+    ]
+    assert watch.recorded == [("fake", "Overloaded"), ("cloud", "well")]
+    assert routed.answer.text == "hi"
+
+
+async def test_all_places_down_is_the_next_rung(table: Table) -> None:
+    """Only when no place of a model replies does another model serve."""
+    far = Far({"fake/model-small": [FULL], "cloud/model-small": [FULL], "fake/model-large": ["hi"]})
+    assert [who for who, *_ in _story(await _served(table, far))] == ["small", "small", "large"]
+
+
+async def test_an_unhealthy_place_is_skipped_before_it_is_called(table: Table) -> None:
+    """The hop says why, and costs nothing."""
+    far = Far({"cloud/model-small": ["hi"]})
+    routed = await _served(table, far, Watch(down=["fake"]))
+    assert _story(routed)[0] == ("small", "fake", "skipped", "first")
+    assert (routed.decision.hops[0].detail, routed.decision.hops[0].attempts) == ("fake is open", 0)
+    assert far.places() == ["cloud/model-small"]
+
+
+async def test_with_everybody_unhealthy_somebody_is_asked_all_the_same(table: Table) -> None:
+    """A circuit breaker protects from waiting; it must not be the reason for having no answer."""
+    far = Far({"fake/model-small": ["hi"]})
+    routed = await _served(table, far, Watch(down=["fake", "cloud"]))
+    assert routed.answer.text == "hi"
+    assert [hop.outcome for hop in routed.decision.hops] == ["skipped", "skipped", "skipped", "served"]
+
+
+# --- escalation -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_reply_that_is_not_confident_escalates(table: Table) -> None:
+    """Truncated: the next rung is asked, both are paid for, and the hop says which signal it was."""
+    table = _routing(table, thresholds={"default": {"complete": 0.5}})
+    far = Far({"fake/model-small": [StopReason.MAX_TOKENS], "fake/model-large": ["whole"]})
+    routed = await _served(table, far)
+    assert _story(routed) == [("small", "fake", "not confident", "first"), ("large", "fake", "served", "escalation")]
+    first, second = routed.decision.hops
+    assert (first.confidence, first.detail) == ({"complete": 0.0}, "complete is 0, below 0.5")
+    assert second.confidence == {"complete": 1.0}
+    assert sum(hop.cost_usd for hop in routed.decision.hops) == Decimal("0.002")
+
+
+async def test_the_last_rung_s_reply_is_served_as_it_is(table: Table) -> None:
+    """There is nobody to escalate to."""
+    table = _routing(table, thresholds={"default": {"complete": 0.5}})
+    far = Far({"fake/model-small": [StopReason.MAX_TOKENS], "fake/model-large": [StopReason.MAX_TOKENS]})
+    routed = await _served(table, far)
+    assert [hop.outcome for hop in routed.decision.hops] == ["not confident", "served"]
+
+
+async def test_a_doubtful_reply_is_better_than_none(table: Table) -> None:
+    """Where everybody after it fails, the reply that was not confident is served, loudly."""
+    table = _routing(table, thresholds={"default": {"complete": 0.5}})
+    far = Far({"fake/model-small": [StopReason.MAX_TOKENS], "fake/model-large": [FULL]})
+    routed = await _served(table, far)
+    assert routed.answer.stop_reason is StopReason.MAX_TOKENS
+    assert [hop.outcome for hop in routed.decision.hops] == ["served", "Overloaded"]
+    assert "small was not confident" in routed.alarms[0]
+
+
+async def test_a_cascade_serves_as_it_was_measured(table: Table) -> None:
+    """The candidate's own thresholds, then whom it names; its reply is not held to them."""
+    small = replace(table.candidates["small"], escalation=Escalation(to="large", below={"complete": 1.0}))
+    table = replace(table, candidates={**table.candidates, "small": small})
+    far = Far({"fake/model-small": [StopReason.MAX_TOKENS], "fake/model-large": [StopReason.MAX_TOKENS]})
+    assert [hop.outcome for hop in (await _served(table, far)).decision.hops] == ["not confident", "served"]
+    far = Far({"fake/model-small": ["whole"]})
+    assert (await _served(table, far)).answer.text == "whole"
+
+
+# --- redirect ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_model_that_is_gone_is_redirected(table: Table) -> None:
+    """A 404 leads to the successor the table names, loudly, before the next rung."""
+    heir = replace(table.candidates["large"], name="heir", model="model-heir")
+    table = replace(
+        _routing(table, successors={"model-small": "heir"}),
+        candidates={**table.candidates, "heir": heir},
+        prices={**table.prices, "heir": table.prices["large"]},
+    )
+    gone = errors.ModelNotFound("model: model-small")
+    far = Far({"fake/model-small": [gone], "cloud/model-small": [gone], "fake/model-heir": ["hi"]})
+    routed = await _served(table, far)
+    assert _story(routed)[-1] == ("heir", "fake", "served", "redirect")
+    assert any("small is redirected to heir" in alarm for alarm in routed.alarms)
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+async def test_hops_share_one_deadline(table: Table) -> None:
+    """Each may take half of what is left while there are others; the last one all of it."""
+    far = Far({"fake/model-small": [FULL], "cloud/model-small": [FULL], "fake/model-large": ["hi"]})
+    await _served(_routing(table, deadline_s=8.0), far)
+    assert [until for _, until in far.asked] == [104.0, 104.5, 108.0]
+
+
+async def test_after_the_deadline_nobody_is_asked(table: Table) -> None:
+    """What was tried is in the decision."""
+    far = Far({"fake/model-small": [FULL]})
+    far.seconds["fake/model-small"] = 9.0
+    with pytest.raises(AllRungsFailed, match="every rung of sums failed: small: full") as caught:
+        await _served(_routing(table, deadline_s=8.0), far)
+    assert far.places() == ["fake/model-small"]
+    assert caught.value.decision.total_s == 9.0
+
+
+async def test_a_decision_has_its_times(table: Table) -> None:
+    """Deciding apart from serving."""
+    routed = await _served(table, Far({"fake/model-small": ["hi"]}))
+    assert (routed.decision.decision_s, routed.decision.total_s) == (0.0, 1.0)
+    assert len(routed.decision.id) == 32
+
+
+class Slow(Far):
+    """A place whose calls never end, until they are cancelled."""
+
+    def __init__(self, turns: Mapping[str, Sequence[Turn]], stuck: str) -> None:
+        super().__init__(turns)
+        self.stuck, self.cancelled = stuck, 0
+
+    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
+        if f"{provider}/{request.model}" == self.stuck:
+            self.asked.append((self.stuck, until))
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        return await super().call(provider, request, until=until)
+
+
+async def test_a_slow_place_is_hedged(table: Table) -> None:
+    """After the measured p95 the next place of the same model is asked too; the loser is cancelled and booked."""
+    far = Slow({"cloud/model-small": ["hi"]}, stuck="fake/model-small")
+    routed = await _served(_routing(table, hedge=True), far, Watch(p95_s=0.01))
+    assert _story(routed) == [("small", "fake", "cancelled", "first"), ("small", "cloud", "served", "hedge")]
+    assert (routed.answer.text, far.cancelled) == ("hi", 1)
+
+
+async def test_a_quick_place_is_not_hedged(table: Table) -> None:
+    """Nothing is asked twice that replies in time."""
+    far = Far({"fake/model-small": ["hi"]})
+    routed = await _served(_routing(table, hedge=True), far, Watch(p95_s=5.0))
+    assert (far.places(), len(routed.decision.hops)) == (["fake/model-small"], 1)
+
+
+async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> None:
+    """Two hops failed, the next rung serves."""
+    far = Slow({"cloud/model-small": [FULL], "fake/model-large": ["hi"]}, stuck="")
+    held = asyncio.Event()
+    inner = far.call
+
+    async def call(provider: str, request: Request, *, until: float) -> Reply:
+        if provider == "fake" and request.model == "model-small":
+            await held.wait()
+            raise errors.ServerFault("broke")
+        held.set()
+        return await inner(provider, request, until=until)
+
+    line = Line(call=call, clock=far.clock, watch=Watch(p95_s=0.01))
+    routed = await route(_routing(table, hedge=True), line, ASKED)
+    outcomes = [hop.outcome for hop in routed.decision.hops]
+    assert (sorted(outcomes[:2]), outcomes[2:]) == (["Overloaded", "ServerFault"], ["served"])
+    assert routed.decision.hops[-1].candidate == "large"
+
+
+async def test_the_winner_of_a_hedge_is_held_to_its_own_pin(table: Table) -> None:
+    """The same weights may have another id at another place: serving that one is no alarm."""
+    small = replace(table.candidates["small"], also=(Place(provider="cloud", model="vendor.model-small"),))
+    table = replace(table, candidates={**table.candidates, "small": small})
+    far = Slow({"cloud/vendor.model-small": ["hi"]}, stuck="fake/model-small")
+    routed = await _served(_routing(table, hedge=True), far, Watch(p95_s=0.01))
+    assert (routed.answer.text, routed.alarms) == ("hi", ())
+
+
+# --- spill, residency, classifier -------------------------------------------------------------------------------------
+
+
+async def test_a_cold_model_is_passed_by_while_it_loads(table: Table) -> None:
+    """Only where spilling is wanted, and only while there is somebody else; warm again, it serves."""
+    warm: list[str] = []
+
+    def is_warm(provider: str, _model: str) -> bool:
+        return provider in warm
+
+    far = Far({"fake/model-small": ["mine"], "cloud/model-small": ["theirs"], "fake/model-large": ["other"]})
+    table = _routing(table, spill=True)
+    warm.append("cloud")
+    assert (await _served(table, far, warm=is_warm)).answer.text == "theirs"
+    warm.append("fake")
+    assert (await _served(table, far, warm=is_warm)).answer.text == "mine"
+    warm.clear()
+    assert (await _served(_routing(table, spill=False), far, warm=is_warm)).answer.text == "mine"
+    assert (await _served(table, far, warm=is_warm)).answer.text == "other"  # the last one is waited for
+
+
+async def test_residency_is_obeyed_or_refused(table: Table) -> None:
+    """A place in a forbidden region is never asked, and having none left is the user's to know."""
+    eu = Residency(name="eu", regions=("eu",), when=Condition(tenant=("acme",)))
+    acme = replace(ASKED, tenant="acme")
+    far = Far({"cloud/model-small": ["hi"]})
+    routed = await _served(_routing(table, residency=(eu,)), far, asked=acme)
+    assert far.places() == ["cloud/model-small"]
+    assert routed.decision.hops[0].provider == "cloud"
+    nowhere = replace(eu, regions=("moon",))
+    with pytest.raises(errors.InputError, match="no rung of its route may answer in moon"):
+        await _served(_routing(table, residency=(nowhere,)), far, asked=acme)
+
+
+async def test_a_model_may_name_the_class(table: Table) -> None:
+    """It is asked only where neither caller nor rule has named it; its call is a hop with its cost."""
+    table = replace(
+        table,
+        rules=(),
+        default_class="sums",
+        classifier=Classifier(candidate="large"),
+        routes={**table.routes, "talk": replace(table.routes["sums"], task_class="talk", description="Small talk.")},
+    )
+    far = Far({"fake/model-large": ["talk"], "fake/model-small": ["hi"]})
+    routed = await _served(table, far, asked=Inquiry(prompt="hello"))
+    assert (routed.decision.task_class, routed.decision.decided_by) == ("talk", "classifier")
+    first = routed.decision.hops[0]
+    assert (first.candidate, first.outcome, first.why, first.cost_usd) == (
+        "large",
+        "classified",
+        "classify",
+        Decimal("0.001"),
+    )
+    far = Far({"fake/model-large": [FULL], "fake/model-small": ["hi"]})
+    routed = await _served(table, far, asked=Inquiry(prompt="hello"))
+    assert (routed.decision.task_class, routed.decision.decided_by) == ("sums", "default")
+    assert [hop.outcome for hop in routed.decision.hops] == ["Overloaded", "served"]

@@ -1,0 +1,157 @@
+"""A decision: who would be asked in which order, and where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from routerctl.router.deciding import decide
+from routerctl.router.explaining import explain
+from routerctl.router.steps import Step, allowed_regions, spots_of, steps_of
+from routerctl.table import load_table
+from routerctl.types import (
+    Condition,
+    Decision,
+    Escalation,
+    Inquiry,
+    Place,
+    Price,
+    ProviderSpec,
+    Residency,
+    Routing,
+    Table,
+)
+
+TODAY = date(2026, 11, 24)
+ASKED = Inquiry(prompt="What is 1+1?")
+
+
+@pytest.fixture
+def table(built: Path) -> Table:
+    """One class with both rungs."""
+    made = load_table(built / "routes.yaml")
+    return replace(made, routes={"sums": replace(made.routes["sums"], rungs=("small", "large"), chosen="small")})
+
+
+def _candidate(table: Table, name: str, **changes: object) -> Table:
+    changed = replace(table.candidates[name], **changes)  # type: ignore[arg-type]
+    return replace(table, candidates={**table.candidates, name: changed})
+
+
+def _decision(table: Table) -> Decision:
+    return decide(table, ASKED)
+
+
+def _names(table: Table) -> list[str]:
+    return [step.candidate for step in steps_of(table, _decision(table), TODAY)]
+
+
+def test_rungs_are_steps_with_their_class_s_thresholds(table: Table) -> None:
+    """A class's own thresholds stand in place of the default ones."""
+    assert [step.below for step in steps_of(table, _decision(table), TODAY)] == [{}, {}]
+    routing = Routing(thresholds={"default": {"refusal": 0.5}, "sums": {"length": 0.2}})
+    steps = steps_of(replace(table, routing=routing), _decision(table), TODAY)
+    assert [step.below for step in steps] == [{"length": 0.2}] * 2
+    routing = Routing(thresholds={"default": {"refusal": 0.5}})
+    assert steps_of(replace(table, routing=routing), _decision(table), TODAY)[0].below == {"refusal": 0.5}
+
+
+def test_a_cascade_is_two_steps(table: Table) -> None:
+    """The candidate with its thresholds, then the one it escalates to, who is not asked again as the next rung."""
+    table = _candidate(table, "small", escalation=Escalation(to="large", below={"logprob": 0.8}))
+    first, second = steps_of(table, _decision(table), TODAY)
+    assert (first.candidate, first.below) == ("small", {"logprob": 0.8})
+    assert (second.candidate, second.below) == ("large", {})
+
+
+def test_a_retired_model_is_redirected_from_its_day_on(table: Table) -> None:
+    """Before the day nothing changes; without a successor neither; a successor that is the next rung is asked once."""
+    table = replace(
+        table, retirements={"model-small": "2026-11-24"}, routing=Routing(successors={"model-small": "next"})
+    )
+    table = replace(table, candidates={**table.candidates, "next": replace(table.candidates["large"], name="next")})
+    assert _names(table) == ["next", "large"]
+    (note,) = steps_of(table, _decision(table), TODAY)[0].notes
+    assert "model-small was retired on 2026-11-24: small is redirected to next" in note
+    assert [step.candidate for step in steps_of(table, _decision(table), date(2026, 11, 23))] == ["small", "large"]
+    assert _names(replace(table, routing=Routing())) == ["small", "large"]
+    assert _names(replace(table, routing=Routing(successors={"model-small": "large"}))) == ["large"]
+
+
+def _two_places(table: Table, usd: str | None = None) -> Table:
+    table = _candidate(table, "small", also=(Place(provider="cloud", model="cloud/model-small", region="eu"),))
+    price = table.prices["small"]
+    other = price if usd is None else replace(price, input_mtok_usd=Decimal(usd), output_mtok_usd=Decimal(usd))
+    return replace(
+        table,
+        providers={**table.providers, "cloud": ProviderSpec(name="cloud", kind="openai")},
+        prices={**table.prices, "small@cloud": other},
+    )
+
+
+def _places(table: Table, latencies_s: dict[str, float], allowed: frozenset[str] | None = None) -> list[str]:
+    spots = spots_of(table, Step(candidate="small"), allowed, lambda provider, _model: latencies_s.get(provider))
+    return [spot.candidate.provider for spot in spots]
+
+
+@pytest.mark.parametrize(
+    ("usd", "latencies_s", "expected"),
+    [
+        (None, {}, ["fake", "cloud"]),  # nothing known: as written
+        (None, {"fake": 2.0, "cloud": 0.5}, ["cloud", "fake"]),  # equals: the faster
+        ("0.01", {"fake": 0.1, "cloud": 9.0}, ["cloud", "fake"]),  # the cheaper, however slow
+        ("900", {"fake": 9.0, "cloud": 0.1}, ["fake", "cloud"]),
+    ],
+)
+def test_the_cheapest_then_the_fastest_place(
+    usd: str | None, latencies_s: dict[str, float], expected: list[str], table: Table
+) -> None:
+    """Places of one model are equal in quality: price decides, then measured latency."""
+    assert _places(_two_places(table, usd), latencies_s) == expected
+
+
+def test_a_place_asks_for_its_own_model_id(table: Table) -> None:
+    """The same weights may have another id elsewhere; all else of the candidate stays."""
+    (spot,) = spots_of(_two_places(table), Step(candidate="small"), frozenset({"eu"}), lambda *_: None)
+    assert spot.key == ("cloud", "cloud/model-small")
+    assert (spot.candidate.name, spot.region) == ("small", "eu")
+
+
+def test_residency_forbids_places(table: Table) -> None:
+    """Rules that hold are all obeyed; one that does not hold says nothing."""
+    eu = Residency(name="eu", regions=("eu", "ch"), when=Condition(tenant=("acme",)))
+    ch = Residency(name="ch", regions=("ch", "us"), task_class=("sums",))
+    other = Residency(name="other", regions=("us",), task_class=("talk",))
+    acme = replace(ASKED, tenant="acme")
+    assert allowed_regions((eu, ch, other), ASKED, "sums") == {"ch", "us"}
+    assert allowed_regions((eu, ch, other), acme, "sums") == {"ch"}
+    assert allowed_regions((eu, other), ASKED, "sums") is None
+    assert _places(_two_places(table), {}, frozenset({"eu"})) == ["cloud"]
+    assert _places(_two_places(table), {}, frozenset({"ch"})) == []
+
+
+def test_the_order_is_explained(table: Table) -> None:
+    """Redirects, thresholds, several places and forbidden regions stand under the rungs."""
+    table = _two_places(_candidate(table, "large", region="us"))
+    routing = Routing(
+        thresholds={"sums": {"logprob": 0.8}},
+        residency=(Residency(name="eu", regions=("eu",), when=Condition(tenant=("acme",))),),
+    )
+    table = replace(table, routing=routing)
+    lines = explain(table, ASKED, _decision(table), TODAY)
+    assert "small at: fake, cloud" in lines
+    assert "small: escalates where logprob < 0.8" in lines
+    lines = explain(table, replace(ASKED, tenant="acme"), _decision(table), TODAY)
+    assert "only in: eu" in lines
+    assert "large: no place in an allowed region" in lines
+
+
+def test_a_price_by_the_hour_counts(table: Table) -> None:
+    """A self-hosted place without token prices is ordered by its hour."""
+    table = _two_places(table)
+    hourly = Price(date="2026-11-24", source="test", usd_per_hour=Decimal(99))
+    assert _places(replace(table, prices={**table.prices, "small@cloud": hourly}), {}) == ["fake", "cloud"]

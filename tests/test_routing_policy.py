@@ -1,0 +1,86 @@
+"""What routerctl.yaml says of serving: refused in one line where it names nobody, compiled into the table where not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from routerctl.table import load_table
+from tests.conftest import PRICE, Project
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"routing": {"deadline_s": 0}}, "expected a number of seconds above 0"),
+    ({"routing": {"log_days": 0}}, "expected a whole number of days from 1"),
+    ({"routing": {"thresholds": {"default": {"lenght": 0.5}}}}, "no signal 'lenght'; did you mean 'length'?"),
+    ({"routing": {"thresholds": {"default": {"length": 0}}}}, "expected a number above 0 and up to 1"),
+    ({"routing": {"thresholds": {"sumz": {"length": 0.5}}}}, "routing.thresholds names the class 'sumz'"),
+    ({"routing": {"successors": {"old": "smal"}}}, "no candidate 'smal'; did you mean 'small'?"),
+    ({"routing": {"successors": {"model-small": "small"}}}, "'small' is this very model"),
+    ({"routing": {"residency": [{"name": "eu", "regions": []}]}}, "expected at least one region"),
+    ({"routing": {"residency": [{"name": "eu", "regions": ["eu"]}]}}, "no provider or candidate is in region 'eu'"),
+    ({"routing": {"deadline": 3}}, "did you mean 'deadline_s'?"),
+    ({"classifier": {}}, "expected either file"),
+    ({"classifier": {"file": "a.json", "candidate": "small"}}, "expected either file"),
+    ({"classifier": {"candidate": "smal"}}, "did you mean 'small'?"),
+    ({"classifier": {"file": "a.json", "priors": {"sums": 0}}}, "expected a number above 0"),
+    ({"classifier": {"file": "a.json", "digest": "sha256:1"}}, "build-table pins the file"),
+    ({"classifier": {"file": "a.json"}}, "no file 'a.json' here; `routerctl train` writes one"),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), WRONG, ids=[problem for _, problem in WRONG])
+def test_a_wrong_policy_is_one_clear_line(changes: dict[str, Any], problem: str, project: Project) -> None:
+    """Exit code 2 and what was expected, before a call."""
+    assert project.run("eval").code == 0
+    project.config.update(changes)
+    project.save()
+    done = project.run("build-table")
+    assert (done.code, problem in done.last) == (2, True), done.err
+
+
+@pytest.mark.parametrize(
+    ("also", "problem"),
+    [
+        ([{"provider": "fakes"}], "no provider 'fakes'; did you mean 'fake'?"),
+        ([{"provider": "fake"}], "'fake' is named twice"),
+        ([{"provider": "mine"}], "a local model is pinned by its weights"),
+    ],
+)
+def test_a_wrong_place_is_one_clear_line(also: list[dict[str, str]], problem: str, project: Project) -> None:
+    """Where else a model may be asked has to be somewhere else."""
+    project.config["providers"]["mine"] = {"kind": "local"}
+    project.config["candidates"]["small"]["also"] = also
+    project.save()
+    done = project.run("eval")
+    assert (done.code, problem in done.last) == (2, True), done.err
+
+
+def test_the_policy_is_compiled_into_the_table(project: Project) -> None:
+    """`route` needs nothing else: places with their providers and prices, successors with theirs."""
+    project.config["providers"]["cloud"] = {"kind": "fake", "region": "eu", "options": {"replies": "replies.json"}}
+    project.config["candidates"]["small"]["also"] = [{"provider": "cloud"}]
+    project.config["candidates"]["heir"] = {"provider": "cloud", "model": "model-heir"}
+    project.config["prices"] += [
+        {"provider": "cloud", "model": name, **PRICE} for name in ("model-small", "model-heir")
+    ]
+    project.config["routing"] = {
+        "deadline_s": 30,
+        "successors": {"model-small": "heir"},
+        "residency": [{"name": "eu", "tenant": ["acme"], "regions": ["eu"]}],
+        "thresholds": {"sums": {"complete": 0.5}},
+    }
+    project.save()
+    assert project.run("eval").code == project.run("build-table").code == 0
+    table = load_table(project.root / "routes.yaml")
+    assert table.routing.deadline_s == 30
+    assert table.routing.residency[0].when.tenant == ("acme",)
+    assert {"cloud", "fake"} <= table.providers.keys()
+    assert {"small@cloud", "heir"} <= table.prices.keys()
+    assert "heir" in table.candidates
+    assert project.run("check").code == 0
+    project.config["routing"]["deadline_s"] = 31
+    project.save()
+    done = project.run("check")
+    assert done.code == 3
+    assert "routing.deadline_s is 30" in done.last
