@@ -23,7 +23,7 @@ import time
 from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -110,7 +110,7 @@ def time_loading(path: Path) -> float:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure everything."""
     material = load_labelled(ROOT)
-    compare = () if arguments.quick or missing() else ("embedding",)
+    compare: tuple[Literal["embedding"], ...] = () if arguments.quick or missing() else ("embedding",)
     trained = train(material, load_background(), compare=compare)
     texts = [text.text for text in material.texts]
     with tempfile.TemporaryDirectory() as folder:

@@ -3,8 +3,8 @@
     python benchmarks/decision.py [--quick] [--json] [--peers-python PATH]
 
 A table of eight classes with ten rules of several kinds and a trained n-gram classifier; prompts of 200 words that no
-rule names, so that every rule is looked at, each decided once after a warm-up on others. One word in ten was never seen
-before. Each row is a process of its own, one after the other:
+rule names, so that every rule is looked at, each decided once after a warm-up on others. One word in twenty was never
+seen before. Each row is a process of its own, one after the other:
 
 - `routerctl`: `decide`, as `route --explain` and `route --jsonl` call it, inquiry to decision; the process has not
   imported numpy (asserted);
@@ -17,7 +17,8 @@ Peers live in an environment of their own, which `--peers-python` names (default
 
     python -m venv peers && peers/bin/pip install semantic-router litellm tryaii
 
-Those that are not installed are skipped with a line. Asserted: p50 of at most 300 microseconds and p99 of at most 1 ms.
+Those that are not installed are skipped with a line. Asserted: p50 of at most 300 microseconds and p99 of at most 1 ms;
+on a machine that is busy otherwise by the time that the processor worked, and a line says so.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ P50_US, P99_US = 300.0, 1000.0
 CLASSES = 8
 WORDS = 200
 WARMING = 200
+LEAST_CORE = 0.9  # share of the time that the process must have had its core for the wall's clock to count
+NEW_WORDS = 0.05  # share of a prompt's words that were never seen before
 Decide = Callable[[str], str | None]  # a prompt -> the name of its class
 Training = Sequence[tuple[str, str]]  # (class, text)
 
@@ -62,10 +65,7 @@ def main() -> int:
     found: dict[str, Any] = {"benchmark": "decision", "quick": options.quick, "rows": rows}
     found["seconds"] = round(time.perf_counter() - began, 1)
     print(json.dumps(found) if options.json else table_of(found))
-    assert rows[0]["numpy"] is False, "numpy was imported"
-    assert rows[0]["by_classifier"] == 1.0, "a rule or the default decided: not the path that is to be measured"
-    assert rows[0]["p50_us"] <= P50_US, rows[0]
-    assert rows[0]["p99_us"] <= P99_US, rows[0]
+    check(rows[0])
     return 0
 
 
@@ -103,7 +103,7 @@ def vocabularies(rng: random.Random) -> list[list[str]]:
 
 
 def text(rng: random.Random, own: Sequence[str], words: int) -> str:
-    """Write a text: half the class's words, half common ones, a tenth new."""
+    """Write a text: half the class's words, half common ones, one in twenty new."""
     common = [
         "the",
         "of",
@@ -121,7 +121,7 @@ def text(rng: random.Random, own: Sequence[str], words: int) -> str:
         "about",
         "from",
     ]
-    new = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(words // 10)]
+    new = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(int(words * NEW_WORDS))]
     chosen = rng.choices(own, k=words // 2) + rng.choices(common, k=words - words // 2 - len(new)) + new
     rng.shuffle(chosen)
     return " ".join(chosen)
@@ -214,12 +214,26 @@ def table_with_rules() -> Any:
 
 def semantic_tfidf(_folder: Path, training: Training, prompts: Sequence[str]) -> dict[str, Any]:
     """Measure semantic-router on its own TF-IDF encoder."""
-    from semantic_router.encoders import TfidfEncoder
+    from semantic_router.encoders import DenseEncoder, TfidfEncoder
 
-    routes = semantic_routes(training)
-    encoder = TfidfEncoder()
+    routes, encoder = semantic_routes(training), TfidfEncoder()
     encoder.fit(routes)
-    return semantic(encoder, routes, prompts)
+    size = len(encoder.word_index)
+
+    class Tfidf(DenseEncoder):  # type: ignore[misc]  # its router takes dense encoders; TF-IDF alone is as good as one
+        name: str = "tfidf"
+
+        def __call__(self, docs: list[Any]) -> list[list[float]]:
+            return [_dense(one.embedding, size) for one in encoder(docs)]
+
+    return semantic(Tfidf(), routes, prompts)
+
+
+def _dense(pairs: Any, size: int) -> list[float]:
+    values = [1e-9] * size  # not 0: a prompt without a known word would have no direction
+    for place, value in pairs:
+        values[int(place)] = float(value)
+    return values
 
 
 def semantic_minilm(_folder: Path, training: Training, prompts: Sequence[str]) -> dict[str, Any]:
@@ -247,7 +261,6 @@ def semantic_minilm(_folder: Path, training: Training, prompts: Sequence[str]) -
 
     class MiniLm(DenseEncoder):  # type: ignore[misc]  # a peer, which brings no types here
         name: str = "minilm-int8"
-        score_threshold: float = 0.1
 
         def __call__(self, docs: list[Any]) -> list[list[float]]:
             return [embed(str(one)) for one in docs]
@@ -265,9 +278,9 @@ def semantic_routes(training: Training) -> list[Any]:
 
 def semantic(encoder: Any, routes: Sequence[Any], prompts: Sequence[str]) -> dict[str, Any]:
     """Measure semantic-router with an encoder."""
-    from semantic_router.routers import SemanticRouter
+    from semantic_router.routers import IndexedRouter
 
-    router = SemanticRouter(encoder=encoder, routes=list(routes), auto_sync="local")
+    router = IndexedRouter(encoder, routes=list(routes))
     return timed(lambda prompt: router(prompt).name, prompts[: max(WARMING + 200, len(prompts) // 8)])
 
 
@@ -294,31 +307,58 @@ def litellm_router(_folder: Path, _training: Training, prompts: Sequence[str]) -
 
 
 def timed(decide: Decide, prompts: Sequence[str]) -> dict[str, Any]:
-    """Decide each prompt once; those of the warm-up are not counted. Prompt k is of class k modulo eight."""
+    """Decide each prompt once, by the clock on the wall and by the processor's; those of the warm-up are not counted.
+
+    Prompt k is of class k modulo eight.
+    """
     for prompt in prompts[:WARMING]:
         decide(prompt)
-    taken, right = [], 0
+    walls, works, right = [], [], 0
     for number, prompt in enumerate(prompts[WARMING:], WARMING):
-        began = time.perf_counter_ns()
+        worked, began = time.process_time_ns(), time.perf_counter_ns()
         named = decide(prompt)
-        taken.append((time.perf_counter_ns() - began) / 1000)
+        walls.append((time.perf_counter_ns() - began) / 1000)
+        works.append((time.process_time_ns() - worked) / 1000)
         right += named == f"class{number % CLASSES}"
-    cuts = statistics.quantiles(taken, n=100)
-    measured_ = {"p50_us": round(cuts[49], 1), "p99_us": round(cuts[98], 1), "decisions": len(taken)}
-    return {**measured_, "right": right / len(taken)}
+    given = min(1.0, sum(works) / sum(walls))
+    (p50, p99), (cpu50, cpu99) = quantiles(walls), quantiles(works)
+    return {"p50_us": p50, "p99_us": p99, "cpu_p50_us": cpu50, "cpu_p99_us": cpu99, "core": round(given, 2),
+            "decisions": len(walls), "right": right / len(walls)}  # fmt: skip
+
+
+def quantiles(times_us: Sequence[float]) -> tuple[float, float]:
+    """Give the median and the 99th percentile."""
+    cuts = statistics.quantiles(times_us, n=100)
+    return round(cuts[49], 1), round(cuts[98], 1)
+
+
+def check(ours: dict[str, Any]) -> None:
+    """See that what is promised holds: by the wall's clock, or by the processor's where others had the core as well."""
+    assert ours["numpy"] is False, "numpy was imported"
+    assert ours["by_classifier"] == 1.0, "a rule or the default decided: not the path that is to be measured"
+    kind = "" if ours["core"] >= LEAST_CORE else "cpu_"
+    assert ours[f"{kind}p50_us"] <= P50_US, ours
+    assert ours[f"{kind}p99_us"] <= P99_US, ours
 
 
 def table_of(found: dict[str, Any]) -> str:
     """Write the table."""
-    lines = [f"{'one decision, 200 words, 8 classes':36} {'p50 us':>9} {'p99 us':>9} {'right':>7} {'decisions':>10}"]
+    head = f"{'one decision, 200 words, 8 classes':34} {'p50 us':>9} {'p99 us':>9} {'CPU p50':>9} {'CPU p99':>9}"
+    lines = [f"{head} {'right':>7} {'decisions':>10}"]
     for row in found["rows"]:
         if "skipped" in row:
-            lines.append(f"{row['who']:36} skipped: {row['skipped']}")
+            lines.append(f"{row['who']:34} skipped: {row['skipped']}")
             continue
         right = "told" if row["right"] is None else f"{row['right']:.1%}"
-        lines.append(f"{row['who']:36} {row['p50_us']:9.1f} {row['p99_us']:9.1f} {right:>7} {row['decisions']:10}")
-    lines += [f"{'limit for routerctl':36} {P50_US:9.0f} {P99_US:9.0f}", "", f"{found['seconds']} s"]
-    return "\n".join(lines)
+        times = " ".join(f"{row[name]:9.1f}" for name in ("p50_us", "p99_us", "cpu_p50_us", "cpu_p99_us"))
+        lines.append(f"{row['who']:34} {times} {right:>7} {row['decisions']:10}")
+    lines.append(f"{'limit for routerctl':34} {P50_US:9.0f} {P99_US:9.0f}")
+    core = found["rows"][0]["core"]
+    if core < LEAST_CORE:
+        lines.append(
+            f"another program had the core for {1 - core:.0%} of the time: held to the limit by the CPU's clock"
+        )
+    return "\n".join([*lines, "", f"{found['seconds']} s"])
 
 
 OURS = ("train", "decide")

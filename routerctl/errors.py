@@ -24,10 +24,10 @@
 
 Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
 rung may serve instead), `ends_run` (every further call of an eval to this provider would fail in the same way),
-`unhealthy` (it speaks against the place that was called, not against the request: the circuit breaker counts it) and
-`lasting` (it will not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may have
-done the work though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class
-itself. Place: the first floor; knows nothing.
+`unhealthy` (it speaks against the place that was called, not against the request: the circuit breaker counts it),
+`lasting` (it will not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may
+have done the work though no reply came: a budget counts it as spent) are class attributes; nobody branches on the
+class itself. Place: the first floor; knows nothing.
 """
 
 from __future__ import annotations

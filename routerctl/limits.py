@@ -16,6 +16,7 @@ from routerctl.strict_yaml import Document, PathParts
 from routerctl.types import Budget, Candidate, ProviderSpec, Routing
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@]+(/[^\s@]*)?)\Z")
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # it names a folder
 
 
@@ -35,6 +36,14 @@ def check_limits(
         twice = any(other.name == budget.name for other in routing.budgets[:number])
         require(not twice, document, (*path, "name"), f"two budgets are named {budget.name!r}")
         _check_budget(budget, candidates, document, path)
+    if routing.state is not None:
+        # Not shown: it may hold a password, which would go into routes.yaml, too.
+        require(
+            bool(_STATE.match(routing.state)),
+            document,
+            ("routing", "state"),
+            "expected redis://HOST:PORT/0#PROJECT without a password, or $VARIABLE for a variable that holds it",
+        )
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml")
@@ -50,9 +59,7 @@ def check_limits(
             at = (*path, "keys", provider)
             require(provider in providers, document, at, f"no provider {provider!r}{nearest(provider, providers)}")
             # Not shown: what stands there by mistake is a key.
-            require(
-                bool(_VARIABLE.match(variable)), document, at, "expected the name of a variable that holds the key"
-            )
+            require(bool(_VARIABLE.match(variable)), document, at, "expected the name of a variable that holds the key")
 
 
 def _check_budget(budget: Budget, candidates: Mapping[str, Candidate], document: Document, path: PathParts) -> None:

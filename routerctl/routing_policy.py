@@ -96,8 +96,10 @@ def _check_routing(
         path = ("routing", "successors", model)
         _known(name, candidates, "candidate", document, path)
         require(candidates[name].model != model, document, path, f"{name!r} is this very model")
-    places = {item.region for item in (*providers.values(), *candidates.values()) if item.region}
-    regions = places | {place.region for item in candidates.values() for place in item.also if place.region}
+    places = {item.region for item in providers.values()} | {item.region for item in candidates.values()}
+    regions = {one for one in places if one} | {
+        place.region for item in candidates.values() for place in item.also if place.region
+    }
     for number, rule in enumerate(routing.residency):
         at = ("routing", "residency", number, "regions")
         require(bool(rule.regions), document, at, "expected at least one region")

@@ -40,6 +40,7 @@ def question_of(experiment: Experiment) -> Question:
         share=experiment.share,
         alpha=experiment.alpha,
         margin=experiment.margin,
+        deviation=experiment.deviation,
     )
 
 

@@ -74,7 +74,7 @@ def test_periods_follow_the_calendar(period: Any, zone: str, begins: str, ends: 
 
 
 @given(
-    moment=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),
+    moment=st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 - the strategy adds the zone
     period=st.sampled_from(["hour", "day", "week", "month"]),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kathmandu"]),
 )

@@ -1,4 +1,4 @@
-"""A cascade is a candidate: measured with both models' replies and costs, planned, estimated and pinned like any other."""
+"""A cascade is a candidate: measured with both models' replies and costs, planned and pinned like any other."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ NAMED = [
     ),
     (replace(BASE, rules=BASE.rules[::-1]), (), {"order of rules": ("short, json", "json, short")}),
     (
-        replace(BASE, rules=(replace(BASE.rules[0], max_chars=7), BASE.rules[1])),
+        replace(BASE, rules=(replace(BASE.rules[0], when=Condition(max_chars=7)), BASE.rules[1])),
         (),
         {"rule short max_chars": ("9", "7")},
     ),

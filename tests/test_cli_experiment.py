@@ -34,7 +34,8 @@ def trying(served: Project) -> Project:
 
 
 def _start(trying: Project, *more: str) -> None:
-    done = trying.run("experiment", "start", "cheaper", "--table", "routes.b.yaml", "--share", "0.3", "--slow-s", "9", *more)
+    given = ("cheaper", "--table", "routes.b.yaml", "--share", "0.3", "--slow-s", "9")
+    done = trying.run("experiment", "start", *given, *more)
     assert done.code == 0, done.err
 
 
@@ -68,7 +69,7 @@ def test_a_share_of_the_units_is_served_by_the_other_table(trying: Project) -> N
 
 
 def test_a_better_table_is_found_and_promoted(trying: Project) -> None:
-    """Until it is shown, promoting is refused; afterwards routes.yaml is B's, one version on, and the split has ended."""
+    """Until it is shown, promoting is refused; then routes.yaml is B's, one version on, and the split has ended."""
     _start(trying, "--least-difference", "0.5", "--key", "id", "--more-cost", "100")
     decisions = _decisions(trying)
     before = load_table(trying.root / "routes.yaml")

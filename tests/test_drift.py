@@ -94,12 +94,14 @@ def test_impossible_counts_are_refused(function, arguments):
         function(*arguments)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=10))
 def test_equal_weights_are_holms_method(p_values):
     """With one weight for all, the weighted method adjusts as Holm's does."""
     assert weighted_holm(p_values, [0.7] * len(p_values)) == pytest.approx(holm(p_values))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(1e-6, 1), st.floats(0.01, 1)), min_size=1, max_size=10))
 def test_adjusting_never_makes_a_p_value_smaller(rows):
     """An adjusted p-value is at least the plain one, and at most Bonferroni's weighted one."""
@@ -246,6 +248,13 @@ def test_a_flattered_baseline_needs_a_larger_fall():
         window = Window(**{"cases": 200, "passes": 0, **change})
         assert alarms(window) == ["score"]
         assert alarms(window, chosen) == []
+
+
+def test_no_pair_is_no_paired_comparison():
+    """Where no case of the baseline was asked again, other cases are compared, and without any there is no figure."""
+    assert alarms(replace(QUIET, pairs=(0, 0, 0), passes=150)) == ["score"]
+    found = look({"sums": BASELINE}, {"sums": Window(pairs=(0, 0, 0))})
+    assert "sums: score" in found.not_looked_at
 
 
 def test_what_has_no_figures_is_named():

@@ -35,6 +35,7 @@ def drawn(n, *, a, b, share=0.5, seed=0):
 # --- assignment -------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(st.text(), st.floats(0, 1), st.floats(0, 1))
 def test_who_is_in_b_stays_there_when_its_share_grows(key, one, other):
     """Growing B's share moves keys from A to B and none back."""
@@ -42,6 +43,7 @@ def test_who_is_in_b_stays_there_when_its_share_grows(key, one, other):
     assert (arm_of(b"salt", key, small), arm_of(b"salt", key, large)) != ("B", "A")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nobody_is_in_a_share_of_nothing_and_everybody_in_all_of_it(key):
     """A share of 0 is nobody and one of 1 everybody, lone surrogates included."""
@@ -88,6 +90,7 @@ def test_blocks_have_the_arms_in_their_shares(share, sizes):
     assert block_sizes(share) == sizes
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 0.999))
 def test_a_block_of_any_share_has_both_arms_and_nearly_their_ratio(share):
     """Rounding to small blocks wastes little: B's part of a block is within a fifth of its share, or 2.5 points."""

@@ -35,6 +35,9 @@ def cents(number: float) -> Decimal:
     return Decimal(str(number)) / 100
 
 
+_TWO_CENTS, _TEN_CENTS = cents(2), cents(10)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[StateStore]:
     """Books in a file."""
@@ -50,19 +53,20 @@ class Down:
         raise errors.StateDown("no answer")
 
 
-def paying(store: Any, *budgets: Budget, most: Decimal = cents(2)) -> Paying:
+def paying(store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS) -> Paying:
     """Budgets of which each call may take two cents."""
     ids = count()
     return Paying(
         store=store,
         budgets=budgets,
         most_usd=lambda _candidate, _request: most,
+        longest_s=lambda _candidate: 10.0,
         new_id=lambda: f"hold-{next(ids)}",
         now=lambda: NOW,
     )
 
 
-def budget(cap: Decimal = cents(10), **changes: Any) -> Budget:
+def budget(cap: Decimal = _TEN_CENTS, **changes: Any) -> Budget:
     """Ten cents a month."""
     return Budget(**({"name": "all", "cap_usd": cap} | changes))
 
@@ -74,7 +78,7 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
     return spent_usd(found), held_usd(found)
 
 
-async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = cents(2)) -> Reply:
+async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
     async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
         if isinstance(turn, BaseException):
             raise turn
@@ -143,17 +147,17 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
 
 async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
     """What is held by a call that does not end is not there for another."""
-    one, stuck = budget(cap=cents(2)), asyncio.Event()
+    one, stuck, under_way = budget(cap=cents(2)), asyncio.Event(), asyncio.Event()
     pay = paying(store, one)
 
     async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+        under_way.set()
         await stuck.wait()
         return reply_of("hi", request, latency_s=0.1)
 
     ask = pay.for_inquiry(ASKED, "sums", far)
     first = asyncio.ensure_future(ask(SMALL, ANYTHING, float("inf")))
-    while books(store, one)[1] == 0:
-        await asyncio.sleep(0.001)
+    await under_way.wait()
     with pytest.raises(errors.OverBudget, match="all of it is held by calls under way"):
         await ask(SMALL, ANYTHING, pay.clock() + 0.05)
     stuck.set()

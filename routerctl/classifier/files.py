@@ -60,7 +60,9 @@ def load_classifier(path: Path, digest: str | None = None) -> NgramClassifier | 
 def file_text(content: Mapping[str, Any]) -> str:
     """Write a classifier's file: one key a line, the line that says who made it first."""
     head = {"made_by": MADE_BY, "schema_version": SCHEMA_VERSION, "features_version": FEATURES_VERSION}
-    lines = [f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in (head | content).items()]
+    lines = [
+        f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in {**head, **content}.items()
+    ]
     return "{" + ",\n ".join(lines) + "}\n"
 
 

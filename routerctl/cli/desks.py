@@ -30,7 +30,7 @@ from routerctl.costs import Pricer, most_usd, pricer_of
 from routerctl.decisions import DECISIONS_FILE, DecisionLog
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, PlaceKey
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import BACKOFF_CAP_S, Outside, Wire
 from routerctl.router.asking import Line
 from routerctl.state import StateStore
 from routerctl.table import load_table
@@ -88,14 +88,14 @@ class Desks:
         seat = await desk.trying.seat_of(inquiry, lambda: uuid.uuid4().hex)
         if seat is None:
             return desk
-        if seat.in_b:
-            try:
-                desk = await self._desk(tenant, seat.experiment)
-            except InputError as error:
-                desk.trying.leave(seat.experiment, str(error))
-                return desk
-        line = replace(desk.line, arm=seat.arm, unit=seat.unit, propensity=seat.propensity)
-        return replace(desk, line=line, seat=seat)
+        try:
+            tried = await self._desk(tenant, seat.experiment)
+        except InputError as error:
+            desk.trying.leave(seat.experiment, str(error))
+            return desk
+        own, other = (tried, desk) if seat.in_b else (desk, tried)
+        line = replace(own.line, arm=seat.arm, unit=seat.unit, propensity=seat.propensity, rival=other.table)
+        return replace(own, line=line, seat=seat)
 
     async def _desk(self, tenant: Tenant | None, experiment: Experiment | None) -> Desk:
         key = tenant.name if tenant else None, experiment.digest_b if experiment else ""
@@ -141,7 +141,11 @@ class Desks:
             return most_usd(price(spec, request.model), request, spec.timeout_s)
 
         books = self._kept_open(state_of(self._table, self._root, None))
-        return Paying(store=books, budgets=budgets, most_usd=most, new_id=lambda: uuid.uuid4().hex)
+        def longest(candidate: Candidate) -> float:
+            spec = table.providers[candidate.provider]
+            return spec.timeout_s * spec.max_attempts + BACKOFF_CAP_S * (spec.max_attempts - 1)
+
+        return Paying(longest_s=longest, store=books, budgets=budgets, most_usd=most, new_id=lambda: uuid.uuid4().hex)
 
     def _kept_open(self, store: StateStore) -> StateStore:
         self._closing.callback(store.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Iterator
@@ -145,11 +146,24 @@ def _experiment(wish: Wish, bench: _Bench) -> Experiment:
         window_s=wish.window_s,
         cost_cap_usd=cap,
         slow_s=slow_s,
+        deviation=_deviation(bench.table),
         margin=wish.margin,
         more_cost=wish.more_cost,
         more_errors=wish.more_errors,
         more_slow=wish.more_slow,
     )
+
+
+def _deviation(table: Table) -> float:
+    """Guess that feedback spreads as the eval sets' scores of those who serve do."""
+    passed = [
+        one.judgement.passes / one.judgement.cases
+        for route in table.routes.values()
+        for one in route.evidence
+        if one.candidate == route.chosen and one.judgement.cases
+    ]
+    share = min(max(sum(passed) / len(passed), 0.05), 0.95) if passed else 0.5
+    return math.sqrt(share * (1 - share))
 
 
 def status(tenant: str | None, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from routerctl.console import say
@@ -43,9 +44,21 @@ def table_of(table: Table, root: Path, tenant: Tenant | None) -> Table:
     return load_table(root / table.routing.tiers[tenant.tier].table)
 
 
-def state_of(_table: Table, root: Path, tenant: Tenant | None) -> StateStore:
-    """Give the state that all processes share which serve a tenant, or the project where `tenant` is None."""
-    return open_state(folder_of(root, tenant) / STATE_FILE, warn=warn)
+def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:
+    """Give the state that all processes share which serve a tenant, or the project where `tenant` is None.
+
+    Raises: InputError where the variable that holds its address is not set, or is no address.
+    """
+    given = table.routing.state
+    if given is None:
+        return open_state(folder_of(root, tenant) / STATE_FILE, warn=warn)
+    if given.startswith("$"):
+        variable, given = given[1:], os.environ.get(given[1:], "")
+        if not given:
+            raise InputError(f"set the environment variable {variable} to the redis:// URL of the shared state")
+    url, _, project = given.partition("#")
+    parts = [project or "default", *([tenant.name] if tenant else [])]
+    return open_state(url, warn=warn, project="/".join(parts))
 
 
 def warn(words: str) -> None:

@@ -40,6 +40,7 @@ from routerctl.statistics.shifts import (
 
 ALPHA = 0.05
 SCORE_PART = 0.5  # of alpha
+_LUCK = 1.5  # standard deviations that a candidate chosen for passing owes to luck, where few would have passed
 
 Quantity = Literal[
     "served model",
@@ -140,7 +141,7 @@ def _judged(
 
 def _noticed(baseline: Baseline, window: Window, level: float) -> float | None:
     """The fall that one look would show 4 times in 5 if this test were the only one at its share of the error."""
-    if window.pairs is not None:
+    if window.pairs is not None and window.pairs[2]:
         broke, fixed, n = window.pairs
         noise = round(min((2 * min(broke, fixed) + 1) / (n + 1), 0.9), 3)
         return least_detectable_drop(n, noise, level / _times(baseline))
@@ -155,15 +156,15 @@ def _times(baseline: Baseline) -> int:
 
 
 def _unflattered(baseline: Baseline) -> int:
-    """The passes of the baseline, less one standard deviation where the candidate was chosen for them.
+    """The passes of the baseline, less some standard deviations where the candidate was chosen for them.
 
     Who was chosen for passing passed by luck more often than not, and looks worse afterwards though nothing changed: by
-    0.8 standard deviations where the chance of passing was one in two, by 1.1 where it was one in three.
+    0.8 standard deviations where the chance of passing was one in two, 1.1 where one in three, 1.5 where one in seven.
     """
     if not baseline.flattered:
         return baseline.passes
     share = (baseline.passes + 1) / (baseline.cases + 2)
-    return max(0, math.floor(baseline.passes - math.sqrt(baseline.cases * share * (1 - share))))
+    return max(0, math.floor(baseline.passes - _LUCK * math.sqrt(baseline.cases * share * (1 - share))))
 
 
 # --- one class --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""What is counted of a decision log for a replay: one row per class, policy, chosen candidate and chance.
+"""What is counted of a decision log for a replay: one row per class, policy, arm, chosen candidate and chance.
 
-    SELECT task_class, table_digest || arm_of_experiment AS policy, chosen AS candidate, propensity,
+    SELECT task_class, coalesce(experiment, table_digest) AS policy, arm, chosen AS candidate, propensity,
            count(*), sum(cost), sum(cost * cost), sum(cost * cost * cost),
-           count(score), sum(score), sum(score * score) ... GROUP BY 1, 2, 3, 4
+           count(score), sum(score), sum(score * score) ... GROUP BY 1, 2, 3, 4, 5
 
 Place: arithmetic, the input of `estimating`. Amounts are floats: they are estimated with, not booked.
 """
@@ -19,14 +19,16 @@ class Cell:
     """Decisions that have class, policy, chosen candidate and propensity in common."""
 
     task_class: str  # as the changed table has it; as logged where that cannot be known any more
-    policy: str  # what chose: the table's digest and the experiment's name; one policy gives every inquiry of a class
-    # the same chances
+    # What chose: the experiment's name, else the table's digest. One policy gives every inquiry of a class the same
+    # chances: both arms of an experiment are one policy.
+    policy: str
     candidate: str  # the first rung that was chosen, whoever served in the end: that is what a table decides
-    propensity: float  # chance that an inquiry of this class had of getting `candidate`, in (0, 1]
+    propensity: float  # chance that an inquiry of this class had of getting `candidate` in this arm, in (0, 1]
     requests: int
     cost_usd: float  # sum over requests, all hops of each
     cost_usd_2: float  # sum of squares
     cost_usd_3: float  # sum of cubes
+    arm: str = ""  # of the experiment that the policy is; where both arms chose `candidate`, its chance is their sum
     scored: int = 0  # requests whose quality is known: feedback, shadow evals
     score: float = 0.0  # sum of their scores, each in [0, 1]
     score_2: float = 0.0  # sum of squares

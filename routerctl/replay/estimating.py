@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.replay.cells import Cell, CostEvidence
@@ -119,7 +119,7 @@ def _class(
     evidence: Mapping[tuple[str, str], CostEvidence],
     level: float,
 ) -> ClassReplay:
-    own = [cell for cell in cells if cell.candidate == candidate]
+    own = _with_chances([cell for cell in cells if cell.candidate == candidate])
     requests, scored = sum(cell.requests for cell in cells), sum(cell.scored for cell in cells)
     modelled = None if candidate is None else _modelled(name, cells, candidate, evidence, level)
     cost, cost_basis = _cost(cells, own, modelled, level)
@@ -137,6 +137,20 @@ def _class(
         scored=sum(cell.scored for cell in own),
         score_basis=score_basis,
     )
+
+
+def _with_chances(own: Sequence[Cell]) -> list[Cell]:
+    """The candidate's cells with its whole chance: where several arms of a policy chose it, each of them counts."""
+    arms: dict[str, dict[str, float]] = {}
+    for cell in own:
+        of_policy = arms.setdefault(cell.policy, {})
+        of_policy[cell.arm] = max(of_policy.get(cell.arm, 0.0), cell.propensity)
+    return [
+        replace(cell, propensity=min(1.0, math.fsum(arms[cell.policy].values())))
+        if len(arms[cell.policy]) > 1
+        else cell
+        for cell in own
+    ]
 
 
 def _reach(cells: Sequence[Cell], own: Sequence[Cell]) -> int:

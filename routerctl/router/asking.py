@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from routerctl.errors import OverBudget, ProviderError, RouterctlError
 from routerctl.router.deciding import Guesser
 from routerctl.router.steps import Spot
-from routerctl.types import Answer, Candidate, Hop, Inquiry, Json, Reply, Request, Route
+from routerctl.types import Answer, Candidate, Hop, Inquiry, Json, Reply, Request, Route, Table
 
 if TYPE_CHECKING:
     from routerctl.router.paying import Ask, Paying
@@ -89,6 +89,7 @@ class Line:
     arm: str = ""  # of the experiment that this line belongs to
     unit: str = ""  # digest of what put the inquiry into the arm
     propensity: float = 1.0  # the arm's share of the inquiries
+    rival: Table | None = None  # the other arm's: whom both choose has the chance 1
     paying: Paying | None = None  # None: there are no budgets
     paid: Ask | None = None  # asks from the purses of one inquiry
 
@@ -202,8 +203,7 @@ async def ask_hedged(
 
     The tail at scale (Dean & Barroso, CACM 56(2), 2013): few requests are asked twice, the slowest ones are cut off.
     """
-    spots: Mapping[asyncio.Future[Tried], tuple[Spot, str]] = {}
-    first = asyncio.ensure_future(ask(spot, why))
+    first: asyncio.Future[Tried] = asyncio.ensure_future(ask(spot, why))
     flying = {first: (spot, why)}
     try:
         done, _ = await asyncio.wait({first}, timeout=after_s)
@@ -218,13 +218,19 @@ async def ask_hedged(
                 ended.append(task.result())
             won = next((one for one in ended if one.answer), None)
             if won:
+                late = [_late(one) for one in ended if one is not won]
                 lost = [Tried(hop=idle_hop(spots[task][0], "cancelled", _LOST, spots[task][1])) for task in flying]
-                return (*(one for one in ended if one is not won), *lost, won)
+                return (*late, *lost, won)
         return tuple(ended)
     finally:
         for task in flying:
             task.cancel()
         await asyncio.gather(*flying, return_exceptions=True)
+
+
+def _late(one: Tried) -> Tried:
+    """The half of a hedge that is not delivered: where it replied as well, it was paid for in vain."""
+    return replace(one, hop=replace(one.hop, outcome="cancelled"), answer=None) if one.answer else one
 
 
 _LOST = "the other request of the hedge replied first; what this one cost is not known"

@@ -10,9 +10,10 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from weakref import WeakValueDictionary
 
 from routerctl.budgets import Purse, Room, purses_of, room_for, settled, with_hold
 from routerctl.errors import OverBudget, ProviderError, StateDown
@@ -22,7 +23,7 @@ from routerctl.types import Budget, Candidate, Inquiry, Reply, Request
 Ask = Callable[[Candidate, Request, float], Awaitable[Reply]]  # (who, what, deadline on `clock`)
 
 _KEPT_S = 40 * 86400.0  # how long the books of a period that is over can be looked at
-_LEASE_S = 900.0  # a call without a deadline is taken for lost after so long
+_GRACE_S = 5.0  # beyond the longest that a call can take: then its process has died
 _LOOK_S = 0.02  # between two looks whether a call under way has left room; doubles
 _LONGEST_LOOK_S = 0.25
 
@@ -38,10 +39,13 @@ class Paying:
     store: StateStore
     budgets: Sequence[Budget]
     most_usd: Callable[[Candidate, Request], Decimal]
+    longest_s: Callable[[Candidate], float]  # that a call can take, attempts and all
     new_id: Callable[[], str]
     now: Callable[[], datetime] = _wall
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    # Of one process only the first in line asks again and again whether there is room, and who came first is first.
+    queues: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def for_inquiry(self, inquiry: Inquiry, task_class: str | None, ask: Ask) -> Ask:
         """Give the function that asks, and pays from the purses of one inquiry."""
@@ -81,10 +85,26 @@ class _Hold:
         Raises: OverBudget where there is none, or none in time.
         """
         binding = [purse for purse in self._purses if candidate.name not in purse.budget.cheap]
+        if not binding:
+            await self._take(candidate, binding, until)
+            return
+        queue = self._paying.queues.setdefault(tuple(purse.key for purse in binding), asyncio.Lock())
+        left_s = until - self._paying.clock()
+        try:
+            async with asyncio.timeout(left_s if math.isfinite(left_s) else None):
+                await queue.acquire()
+        except TimeoutError:
+            raise _over(binding[0], Room(wait=True), self.usd) from None
+        try:
+            await self._take(candidate, binding, until)
+        finally:
+            queue.release()
+
+    async def _take(self, candidate: Candidate, binding: Sequence[Purse], until: float) -> None:
         look_s = _LOOK_S
         while True:
             try:
-                room = await asyncio.to_thread(self._try, binding, until)
+                room = await asyncio.to_thread(self._try, binding, self._lease_s(candidate, until))
             except StateDown as error:
                 self._without_books(binding, error)
                 return
@@ -96,17 +116,19 @@ class _Hold:
             await self._paying.sleep(look_s)
             look_s = min(_LONGEST_LOOK_S, look_s * 2)
 
-    def _try(self, binding: Sequence[Purse], until: float) -> Room:
+    def _lease_s(self, candidate: Candidate, until: float) -> float:
+        """How long the money is held at most."""
+        return min(until - self._paying.clock(), self._paying.longest_s(candidate)) + _GRACE_S
+
+    def _try(self, binding: Sequence[Purse], lease_s: float) -> Room:
         """Hold the money if it is there; `binding`: the purses whose cap matters to this candidate."""
         now_s = self._paying.now().timestamp()
-        left_s = until - self._paying.clock()
-        lease_s = now_s + (left_s if math.isfinite(left_s) else _LEASE_S)
 
         def change(books: Documents) -> tuple[Documents, Room]:
             room = room_for(binding, books, self.usd, now_s)
             if room.short is not None:
                 return {}, room
-            return {key: with_hold(books[key], self._name, self.usd, lease_s) for key in self._keys}, room
+            return {key: with_hold(books[key], self._name, self.usd, now_s + lease_s) for key in self._keys}, room
 
         return self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
 

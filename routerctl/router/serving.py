@@ -65,7 +65,7 @@ async def route(table: Table, line: Line, inquiry: Inquiry) -> Routed:
         decision_s=line.clock() - began,
         arm=line.arm,
         unit=line.unit,
-        propensity=line.propensity,
+        propensity=_propensity(line, named.task_class, table),
     )
     paid = line.paid_by(inquiry, named.task_class)
     serving = _Serving(table, paid, inquiry, decision=decision, until=until, hops=hops)
@@ -75,6 +75,13 @@ async def route(table: Table, line: Line, inquiry: Inquiry) -> Routed:
         unpaid = any(hop.outcome == OVER_BUDGET for hop in whole.hops)
         raise (NoBudgetLeft if unpaid else AllRungsFailed)(whole, tuple(serving.alarms))
     return Routed(answer=answer, decision=whole, alarms=tuple(serving.alarms))
+
+
+def _propensity(line: Line, task_class: str, table: Table) -> float:
+    """The chance of the class's first rung: the arm's share, unless the other arm chooses the same."""
+    other = line.rival.routes.get(task_class) if line.rival else None
+    same = other is not None and other.rungs[:1] == table.routes[task_class].rungs[:1]
+    return 1.0 if same else line.propensity
 
 
 async def _named(table: Table, line: Line, inquiry: Inquiry, until: float) -> tuple[Named, list[Hop]]:
@@ -149,7 +156,7 @@ class _Serving:
         return self._line.clock() >= self._until
 
     def _spots(self, step: Step) -> tuple[Spot, ...]:
-        return spots_of(self._table, step, self._allowed, lambda *place: self._line.watch.latency_s(*place, 0.5))
+        return spots_of(self._table, step, self._allowed, lambda at, model: self._line.watch.latency_s(at, model, 0.5))
 
     async def _step(self, step: Step, why: str) -> Tried | None:
         """Ask a step's places until one replies; give the last one asked, None where none was."""

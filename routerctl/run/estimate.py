@@ -94,9 +94,7 @@ class Estimator:
         ]
         requests = [self._requests(candidate, job, prompt, epoch) for _, prompt, epoch in asked]
         kept = self._kept(candidate, job, [(prompt, epoch) for _, prompt, epoch in asked])
-        pairs = [
-            pair for calls, case in zip(kept, requests, strict=True) if calls.more for pair in case[calls.kept :]
-        ]
+        pairs = [pair for calls, case in zip(kept, requests, strict=True) if calls.more for pair in case[calls.kept :]]
         fresh = [request for _, request in pairs]
         judging = self._judging(
             candidate, job, [case for (case, *_), calls in zip(asked, kept, strict=True) if calls.more]
@@ -117,9 +115,7 @@ class Estimator:
             most_s=most_s,
         )
 
-    def _requests(
-        self, candidate: Candidate, job: Job, prompt: Prompt, epoch: int
-    ) -> list[tuple[Candidate, Request]]:
+    def _requests(self, candidate: Candidate, job: Job, prompt: Prompt, epoch: int) -> list[tuple[Candidate, Request]]:
         """Give who is asked what: a cascade asks both at most."""
         asked = [candidate]
         if candidate.escalation:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
+_NO_VARIANCE = 1e-60  # in squared dollars: rounding, and below it powers underflow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
@@ -104,7 +106,7 @@ def amount_interval(seen: Weighted, *, future: float, level: float) -> tuple[flo
     """
     later = seen.deviation**2 / future
     variance = seen.variance + later
-    if variance <= 0:
+    if variance < _NO_VARIANCE:
         return seen.mean, seen.mean
     # The future's error has the sign that makes its skewness count against the estimate's own.
     third = seen.third - seen.moment / future**2

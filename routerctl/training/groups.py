@@ -13,8 +13,8 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_matrix, csr_matrix  # type: ignore[import-untyped]  # scipy ships no type information
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]  # scipy ships no type information
 
 PIECE = 5  # characters
 ALIKE = 0.5  # Jaccard similarity from which two texts belong together

@@ -20,7 +20,7 @@ WIDTH, HEIGHT = _LEFT + _SIZE + 12, _TOP + _SIZE + _BARS + 52
 def reliability_picture(bins: Sequence[Bin], title: str) -> Markup:
     """Draw a dot a bin; on the diagonal what was said came true. Below: how many texts a bin has."""
     shown = [one for one in bins if one.count]
-    parts = [*_axes(), *(_dot(one) for one in shown), *_bars(shown)]
+    parts = [*_axes(), *_dots(shown), *_bars(shown)]
     described = "; ".join(
         f"said {percent(one.said)}, right {percent(one.right)} of {count(one.count)}" for one in shown
     )
@@ -41,10 +41,13 @@ def _axes() -> Iterator[Markup]:
     yield _tag(caption, _LEFT + _SIZE / 2, HEIGHT - 6, "probability that was said")
 
 
-def _dot(one: Bin) -> Markup:
-    sentence = f"said {percent(one.said)}, right {percent(one.right)}, {count(one.count)} texts"
-    dot = '<g class="v-proven"><circle class="solid" cx="{}" cy="{}" r="5"/><title>{}</title></g>'
-    return _tag(dot, _x(one.said), _y(one.right), sentence)
+def _dots(bins: Sequence[Bin]) -> Iterator[Markup]:
+    """Draw a dot a bin, its area by the number of texts: two texts must not look like seven hundred."""
+    most = max((one.count for one in bins), default=1)
+    for one in bins:
+        sentence = f"said {percent(one.said)}, right {percent(one.right)}, {count(one.count)} texts"
+        dot = '<g class="v-proven"><circle class="solid" cx="{}" cy="{}" r="{}"/><title>{}</title></g>'
+        yield _tag(dot, _x(one.said), _y(one.right), max(2.0, 7 * (one.count / most) ** 0.5), sentence)
 
 
 def _bars(bins: Sequence[Bin]) -> Iterator[Markup]:

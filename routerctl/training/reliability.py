@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]  # scipy ships no type information
+from scipy.special import log_softmax, softmax  # type: ignore[import-untyped]  # scipy ships no type information
 
 BINS = 10
 

@@ -5,7 +5,6 @@ Place: training, between `families` and the figures. Folds keep the classes' sha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +33,6 @@ class Validated:
     background_abstained: float | None  # share of the background that is unknown; None: the family cannot tell
     shares: Any  # float64 (texts, classes): probabilities for the case that it is one of them
     known: Any  # float64 (texts,)
-    prompt_s: float  # to featurise and weigh one prompt, mean
 
 
 def make_folds(labels: Sequence[int], groups: Sequence[int], seed: int) -> list[tuple[list[int], list[int]]]:
@@ -47,9 +45,7 @@ def validate(
     family: Family, labels: Sequence[int], groups: Sequence[int], *, classes: int, rate: float, seed: int
 ) -> Validated:
     """Cross-validate; `labels`: a class's number, or `classes` for a text of the background."""
-    started = time.perf_counter()
     logits = out_of_fold(family, labels, groups, classes=classes, seed=seed)
-    prompt_s = (time.perf_counter() - started) / len(labels)
     inside = [place for place, label in enumerate(labels) if label != classes]
     truth = [labels[place] for place in inside]
     used = list(range(len(labels))) if family.has_none else inside
@@ -72,7 +68,6 @@ def validate(
         background_abstained=float((known[outside] < least).mean()) if family.has_none and outside.any() else None,
         shares=shares,
         known=known[inside],
-        prompt_s=prompt_s,
     )
 
 

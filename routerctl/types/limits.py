@@ -65,6 +65,7 @@ class Experiment:
     window_s: float  # for how long a key's feedback counts together, from its first
     cost_cap_usd: Decimal  # an answer's cost counts as a share of it
     slow_s: float  # an answer that takes longer is slow
+    deviation: float = 0.5  # guess at one feedback's standard deviation; decides how soon, not whether rightly
     margin: float | None = None  # differences up to it do not matter
     alpha: float = 0.05
     more_cost: float = 0.5  # guardrails: B may cost so much more, relative to A,

@@ -87,6 +87,7 @@ class Routing:
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # class or "default" -> signal -> least
     residency: tuple[Residency, ...] = ()
     successors: Mapping[str, str] = field(default_factory=dict)  # retired model id -> candidate that takes its place
+    state: str | None = None  # redis://host/0#project, or $VARIABLE that holds it; None: a file beside the table
     budgets: tuple[Budget, ...] = ()
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)

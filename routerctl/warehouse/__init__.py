@@ -8,7 +8,7 @@ imported when a log is opened.
 """
 
 from routerctl.warehouse.bins import Histogram
-from routerctl.warehouse.cells import Cells, replay_cells
+from routerctl.warehouse.cells import Cells, Kept, kept_prompts, replay_cells
 from routerctl.warehouse.counting import ClassCounts, Served, counted
 from routerctl.warehouse.opening import open_decisions, shown_place
 from routerctl.warehouse.slicing import Slice
@@ -17,9 +17,11 @@ __all__ = [
     "Cells",
     "ClassCounts",
     "Histogram",
+    "Kept",
     "Served",
     "Slice",
     "counted",
+    "kept_prompts",
     "open_decisions",
     "replay_cells",
     "shown_place",

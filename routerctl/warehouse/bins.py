@@ -28,8 +28,12 @@ class Histogram:
         counts: dict[int, int] = {}
         for low, number in bins:
             counts[low] = counts.get(low, 0) + number
-        self._bins = sorted(counts.items())
+        self.bins = tuple(sorted(counts.items()))
         self.n = sum(counts.values())
+
+    def __add__(self, other: Histogram) -> Histogram:
+        """Give both together."""
+        return Histogram((*self.bins, *other.bins))
 
     def quantile(self, share: float) -> int:
         """Give the least value of the bin that holds value number ceil(share x n).
@@ -37,7 +41,7 @@ class Histogram:
         Raises: ValueError without a value.
         """
         left = max(1, math.ceil(share * self.n - 1e-9))
-        for low, number in self._bins:
+        for low, number in self.bins:
             left -= number
             if left <= 0:
                 return low
@@ -45,16 +49,16 @@ class Histogram:
 
     def above(self, limit: float) -> int:
         """Count the values that are surely above a limit."""
-        return sum(number for low, number in self._bins if low > limit)
+        return sum(number for low, number in self.bins if low > limit)
 
     def below(self, limit: float) -> int:
         """Count the values that are surely below a limit."""
-        return sum(number for low, number in self._bins if low + width(low) <= limit)
+        return sum(number for low, number in self.bins if low + width(low) <= limit)
 
     @property
     def mean(self) -> float:
         """The mean, taking each value to lie in the middle of its bin."""
-        total = math.fsum((low + (width(low) - 1) / 2) * number for low, number in self._bins)
+        total = math.fsum((low + (width(low) - 1) / 2) * number for low, number in self.bins)
         return total / self.n if self.n else 0.0
 
 

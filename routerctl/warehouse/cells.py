@@ -5,7 +5,7 @@ Place: the query of `routerctl replay`, written once for every engine; what foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,7 @@ class Cells:
 
 def replay_cells(decisions: ir.Table) -> Cells:
     """Count decisions for a replay."""
-    fit = decisions.chosen.notnull() & (decisions.propensity > 0) & (decisions.propensity <= 1)
-    usable = decisions.filter(fit)
+    usable = decisions.filter(_fit(decisions))
     cost = usable.cost_nano_usd.cast("float64") / _NANO
     score = usable.feedback.clip(0.0, 1.0)
     query = usable.group_by(*_KEYS).aggregate(
@@ -45,6 +44,11 @@ def replay_cells(decisions: ir.Table) -> Cells:
     cells = tuple(sorted((_cell(row) for row in rows), key=_order))
     everything = int(decisions.count().to_pyarrow().as_py())
     return Cells(cells=cells, left_out=everything - sum(cell.requests for cell in cells))
+
+
+def _fit(decisions: ir.Table) -> ir.BooleanValue:
+    chance = decisions.propensity
+    return decisions.chosen.notnull() & ((chance > 0) & (chance <= 1)).fill_null(False)
 
 
 def _order(cell: Cell) -> tuple[str, str, str, float]:
@@ -75,3 +79,34 @@ def _cell(row: Mapping[str, Any]) -> Cell:
         score=row["score"] or 0.0,
         score_2=row["score_2"] or 0.0,
     )
+
+
+# --- prompts that were kept -------------------------------------------------------------------------------------------
+
+_PROMPT_COLUMNS = ("tenant", "step", "prompt", "features", "attachments", *_KEYS, "cost_nano_usd", "feedback")
+_CHUNK = 20_000  # rows in memory at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """The decisions whose class can be named anew, and the others."""
+
+    wanted: ir.Table
+    rest: ir.Table
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """Give the first ones, one by one."""
+        names = [name for name in _PROMPT_COLUMNS if name in self.wanted.columns]
+        for batch in self.wanted.select(*names).to_pyarrow_batches(chunk_size=_CHUNK):
+            yield from batch.to_pylist()
+
+
+def kept_prompts(decisions: ir.Table) -> Kept | None:
+    """Part decisions by whether their class can be named anew: the prompt was kept, and no caller had named the class.
+
+    None where the table has no prompts at all.
+    """
+    if "prompt" not in decisions.columns:
+        return None
+    anew = decisions.prompt.notnull() & (decisions.source != "caller").fill_null(True) & _fit(decisions)
+    return Kept(wanted=decisions.filter(anew), rest=decisions.filter(~anew))

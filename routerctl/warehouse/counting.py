@@ -6,7 +6,7 @@ cost is both's. Place: the queries of `routerctl drift`, written once for every 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +34,20 @@ class Served:
     good: int = 0  # of those
     latency_us: Histogram = field(default_factory=Histogram)  # microseconds
     cost_nano_usd: Histogram = field(default_factory=Histogram)
+
+    def __add__(self, other: Served) -> Served:
+        """Give both together."""
+        models = Counter(self.models)
+        models.update(other.models)
+        return Served(
+            models=models,
+            replies=self.replies + other.replies,
+            refused=self.refused + other.refused,
+            rated=self.rated + other.rated,
+            good=self.good + other.good,
+            latency_us=self.latency_us + other.latency_us,
+            cost_nano_usd=self.cost_nano_usd + other.cost_nano_usd,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +133,7 @@ def _period(
     }
 
 
-def _served(
-    rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]
-) -> Served:
+def _served(rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]) -> Served:
     models = {row["served_model"]: row["requests"] for row in rows if row["served_model"]}
     return Served(
         models=models,

@@ -45,7 +45,10 @@ def read_sqlite(connection: duckdb.DuckDBPyConnection, path: Path, wanted: Slice
     with LogReader(path) as log, log.snapshot():
         rows = log.query(query, values)
         while found := list(islice(rows, _BATCH)):
-            columns = (pyarrow.array(column, field.type) for column, field in zip(zip(*found, strict=True), schema))
+            columns = (
+                pyarrow.array(column, field.type)
+                for column, field in zip(zip(*found, strict=True), schema, strict=True)
+            )
             connection.register("batch", pyarrow.record_batch(list(columns), schema=schema))
             connection.execute("INSERT INTO decisions SELECT * FROM batch")
     connection.unregister("batch")

@@ -112,9 +112,7 @@ def _files(where: str, path: Path) -> list[Path]:
         pattern = str(path.relative_to(anchor)) if path.is_absolute() else where
         found = sorted(anchor.glob(pattern))
     if not found:
-        raise InputError(
-            "no Parquet file there; `routerctl log export --format parquet` writes one", file=where
-        )
+        raise InputError("no Parquet file there; `routerctl log export --format parquet` writes one", file=where)
     return found
 
 

@@ -48,10 +48,8 @@ def not_before(table: ir.Table, moment: datetime) -> ir.BooleanValue:
 
     dtype = table.schema()["at"]
     if dtype.is_string():
-        found: ir.BooleanValue = table["at"] >= stamp(moment.isoformat())
-        return found
+        return table["at"] >= stamp(moment.isoformat())
     utc = moment.astimezone(UTC)
     zoned = getattr(dtype, "timezone", None) is not None
     literal = ibis.literal(utc if zoned else utc.replace(tzinfo=None), type=dtype)
-    found = table["at"] >= literal
-    return found
+    return table["at"] >= literal

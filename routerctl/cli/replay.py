@@ -1,0 +1,67 @@
+"""`routerctl replay`: what a changed table would have cost, and how good it would have been, on what was recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    table: Annotated[Path, typer.Option(metavar="FILE", help="The changed table.")],
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="A SQLite log, Parquet (file, folder, pattern) or an engine's URL; left out: the project's log.",
+        ),
+    ] = None,
+    outcomes: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|RUN", help="Recorded outcomes instead of a log, as `import` reads them, or a run."),
+    ] = None,
+    as_: Annotated[
+        list[str] | None, typer.Option("--as", help="MODEL=CANDIDATE: which candidate a model of the outcomes is.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only decisions from then on: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC).")
+    ] = None,
+    task_class: Annotated[str | None, typer.Option("--class", help="Only this task class, as logged.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="This tenant's log; of a log elsewhere: its decisions.")] = None,
+    keep_classes: Annotated[
+        bool, typer.Option("--keep-classes", help="Do not let the table's rules and classifier name the class anew.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    r"""Replay a decision log, or recorded outcomes, against a changed table: cost, quality, class mix. Asks nobody.
+
+    What was chosen there is measured; what only had a chance (an experiment) is weighted by it; cost that was never
+    seen is modelled from the eval sets, quality never is: where nothing overlaps, it says that it cannot know.
+
+    Where the log keeps prompts (routing: log_prompts), the changed table names their classes anew.
+
+    Needs pip install 'routerctl\[log]'. WHERE may be an engine's URL, the table after #:
+    clickhouse://reader@host/llm#decisions.
+
+    [bold]Examples[/bold]
+
+        routerctl replay --table routes.proposed.yaml --since 7d
+
+        routerctl replay --table routes.new.yaml --log 'archive/2026-1*.parquet' --json
+
+        routerctl replay --table routes.new.yaml --outcomes outcomes.csv.gz
+    """
+    from routerctl.cli import replaying
+
+    wish = replaying.Wish(
+        table=table,
+        log=log,
+        outcomes=tuple(outcomes or ()),
+        same=tuple(as_ or ()),
+        since=since,
+        task_class=task_class,
+        tenant=tenant,
+        keep_classes=keep_classes,
+    )
+    replaying.replay(wish, as_json=as_json)
