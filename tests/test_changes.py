@@ -308,7 +308,11 @@ def altered(value: Any) -> list[Any]:
         return [f"{value}x", "high", "point", "below", "judge", "exact", "betting", "reflexion", "skip"]
     if isinstance(value, int | float | Decimal):
         return [value + 1]
-    return [["x"], "x", 7, True, "low", {"x": 1}, [{"input": 1, "reply": "x"}]]
+    nested = [{"name": "x"}], [{"name": "x", "cap_usd": 1}], [{"name": "x", "regions": ["eu"]}], [{"provider": "x"}]
+    named = {"x": {}}, {"x": {"table": "x.yaml"}}, {"x": {"y": 0.5}}, {"x": "y"}, {"candidate": "x"}
+    escalation = {"to": "x", "below": {"y": 0.5}}
+    simple = ["x"], "x", 7, True, "low", {"x": 1}, [{"input": 1, "reply": "x"}], [{"max_chars": 1}]
+    return [*simple, *nested, *named, escalation]
 
 
 def test_no_value_of_the_file_can_change_unnamed() -> None:

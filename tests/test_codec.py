@@ -18,6 +18,7 @@ from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
     ClassHeader,
+    Condition,
     Decision,
     Evidence,
     Example,
@@ -156,12 +157,17 @@ RULES = st.builds(
     Rule,
     name=NAMES,
     task_class=NAMES,
-    min_chars=st.none() | st.integers(),
-    max_chars=st.none() | st.integers(),
-    regex=st.none() | TEXTS,
-    keywords=st.lists(TEXTS, max_size=2).map(tuple),
-    is_json=st.none() | st.booleans(),
-    has_code=st.none() | st.booleans(),
+    when=st.builds(
+        Condition,
+        min_chars=st.none() | st.integers(),
+        max_chars=st.none() | st.integers(),
+        regex=st.none() | TEXTS,
+        keywords=st.lists(TEXTS, max_size=2).map(tuple),
+        is_json=st.none() | st.booleans(),
+        has_code=st.none() | st.booleans(),
+        features=st.dictionaries(NAMES, st.none() | st.booleans() | TEXTS, max_size=2),
+        any_of=st.lists(st.builds(Condition, tenant=st.lists(NAMES, max_size=2).map(tuple)), max_size=2).map(tuple),
+    ),
 )
 CLASSES = st.builds(
     ClassHeader,

@@ -381,7 +381,7 @@ async def test_a_server_of_ones_own_gets_no_vendor_key(emu: Emulator, sleeper: S
 async def test_latency_is_the_request_alone(emu: Emulator) -> None:
     """Neither retries nor waits count as latency: only the attempt that served."""
     # Each attempt is timed by the provider, from within the wire's own timing, whose end matters where it failed.
-    times = iter([0.0, 0.0, 1.0, 1.0, 100.0, 100.0, 100.25])
+    times = iter([0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 100.0, 100.0, 100.0, 100.25])
 
     async def sleep(_seconds: float) -> None:
         return None

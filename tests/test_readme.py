@@ -48,6 +48,14 @@ def test_the_table_of_commands_is_true(capsys: pytest.CaptureFixture[str]) -> No
         "diff",
         "check",
         "route",
+        "train",
+        "calibrate",
+        "health",
+        "log",
+        "budget",
+        "experiment",
+        "replay",
+        "drift",
         "models",
     }
     for name, words in rows:

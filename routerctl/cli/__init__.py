@@ -22,6 +22,7 @@ from routerctl.cli import (
     calibrate,
     check,
     diff,
+    drift,
     evaluate,
     experiment,
     health,
@@ -30,6 +31,7 @@ from routerctl.cli import (
     label,
     log,
     models,
+    replay,
     route,
     train,
 )
@@ -56,6 +58,8 @@ app.command("diff")(diff.diff)
 app.command("check")(check.check)
 app.command("route")(route.route)
 app.command("health")(health.health)
+app.command("replay")(replay.replay)
+app.command("drift")(drift.drift)
 app.command("budget")(budget.budget)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(models.app, name="models")
