@@ -125,6 +125,13 @@ def test_operating_characteristics(p, passed, cases):
     assert got[1] == pytest.approx(cases, abs=1)
 
 
+def test_a_low_bar_and_a_large_set():
+    """Where a path's probability at the bar and its gain at a high accuracy leave the floats' range, a plan holds."""
+    made = plan(509, 0.12, 0.39)
+    assert 0.12 < made.good_enough < 0.2
+    assert 0.85 < pass_probability(made, made.good_enough)[0] <= 0.9 + 1e-6
+
+
 def test_early_passes_spend_what_the_last_look_leaves_over():
     """At n = 200, bar 0.9 the last look uses 0.0320 of 0.05; the early passes use the rest."""
     made = plan(200, 0.9, 0.05)

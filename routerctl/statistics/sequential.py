@@ -108,8 +108,9 @@ def _least_passes(n: int, bar: float, alpha: float) -> int:
 
 def _step(alive: Probabilities, p: float) -> None:
     """Move every walk on by one case, in place; walks that fail off the end can no longer pass."""
-    alive[1:] = alive[1:] * p + alive[:-1] * (1 - p)
-    alive[0] *= p
+    failing = alive[:-1] * (1 - p)
+    alive *= p
+    alive[1:] += failing
 
 
 def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
@@ -131,16 +132,21 @@ def _allowed(n: int, bar: float, need: int, budget: float) -> tuple[Counts, floa
     alive = np.zeros(n - need + 1)
     alive[0] = 1.0
     allowed = np.full(n + 1, -1, dtype=np.int64)
-    spent = 0.0
+    spent, passed = 0.0, 0  # so many failures or fewer, less one, have passed: no walk is left there
     for t in range(1, n + 1):
         _step(alive, bar)
-        cumulated = alive.cumsum()
         left = budget * (t / n) ** 2 - spent
-        most = n - need if t == n else int(cumulated.searchsorted(left, side="right")) - 1
-        if most >= 0:
-            spent += float(cumulated[most])
+        if t == n or passed > n - need:
+            most = n - need
+        elif alive[passed] > left:  # most looks let no further failure pass: they need no sum over all walks
+            most = passed - 1
+        else:
+            most = int(alive.cumsum().searchsorted(left, side="right")) - 1
+        if most >= passed:
+            spent += float(alive[: most + 1].cumsum()[-1])
             alive[: most + 1] = 0.0
-            allowed[t] = most
+            passed = most + 1
+        allowed[t] = most
     return allowed, spent
 
 
@@ -208,11 +214,16 @@ def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
     mass = np.concatenate([passing for _, passing in looks])
     failures = np.concatenate([np.arange(len(passing)) for _, passing in looks])
     passes = np.repeat([t for t, _ in looks], [len(passing) for _, passing in looks]) - failures
+    # Most numbers of failures had passed at an earlier look: no walk arrives there. Logarithms: m may be 1e-300 where
+    # the rest is 1e300.
+    walked = mass > 0
+    log_mass, failures, passes = np.log(mass[walked]), failures[walked], passes[walked]
     missing, left = then_reach - passes, proof.n - passes - failures
 
     def chance(p: float) -> float:
         ratio = passes * math.log(p / proof.bar) + failures * math.log((1 - p) / (1 - proof.bar))
-        return float((mass * np.exp(ratio) * tails(missing, left, p)).sum())
+        reached = np.exp(log_mass + ratio)
+        return float((reached * tails(missing, left, p) if then_reach else reached).sum())
 
     return chance
 
