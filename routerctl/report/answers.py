@@ -67,6 +67,8 @@ class Answers:
         self._frame["beyond"] = (self._frame["index"] >= stop) | ~planned
         repeated = self._frame.duplicated(["task_class", "candidate", "index", "epoch"], keep="last")
         self._last = ~repeated & planned
+        # Once, not by comparing two columns of text for each class and candidate.
+        self._rows = self._frame[self._last].groupby(["task_class", "candidate"], sort=False).groups
 
     def _measure(self, task_class: str) -> Measure:
         header = self._headers.get(task_class)
@@ -79,15 +81,10 @@ class Answers:
     def _by_row(self, numbers: Iterable[int]) -> pd.Series[int]:
         return pd.Series(list(numbers), index=self._frame.index, dtype=object)
 
-    def _rows_of(self, task_class: str, candidate: str) -> pd.Series[bool]:
-        mine = (self._frame["task_class"] == task_class) & (self._frame["candidate"] == candidate)
-        found: pd.Series[bool] = mine & self._last
-        return found
-
     def of(self, task_class: str, candidate: str) -> list[Result]:
         """List a candidate's results on a class in planned order, those after its test's stop too."""
-        chosen = self._frame[self._rows_of(task_class, candidate)]
-        return [self._results[row] for row in chosen.sort_values(["index", "epoch"]).index]
+        rows = self._rows.get((task_class, candidate), ())
+        return sorted((self._results[row] for row in rows), key=lambda one: (one.index, one.epoch))
 
     def not_passed(self, task_class: str, candidate: str) -> list[Result]:
         """List a candidate's replies that did not pass, in planned order."""
