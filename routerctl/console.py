@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from routerctl.run.caller import Spending
     from routerctl.run.estimate import Estimate
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
-    from routerctl.worth import Volumes
+    from routerctl.worth import Volumes, Worth
 
 _SAID = 10  # classes without a passing candidate that get a line of their own
 _MARK = {True: "+", False: "-"}
@@ -237,13 +237,25 @@ def worth_line(table: Table, spend_usd: Decimal | None, volumes: Volumes | None 
 
     worth = weigh(table, spend_usd, volumes)
     if not worth.constants:
-        return f"{worth.answer}: {worth.text}"
+        return f"{_standing_words(worth)}{worth.answer}: {worth.text}"
     best = worth.constants[0]
     where = "" if best.everywhere else f" on the {best.covered} of {best.of} classes it was run on"
     prices = [usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table)]
     return (
         f"best constant: {best.candidate}, {prices[0]} per 1,000{where}, passes {best.passes} of {best.covered}; "
         f"the table: {prices[1]}, passes {best.table_passes}: {worth.answer}: {worth.text}"
+    )
+
+
+def _standing_words(worth: Worth) -> str:
+    """The best single candidate by verdicts alone, where no cost is known; nothing where none was run."""
+    if not worth.standings:
+        return ""
+    best = worth.standings[0]
+    where = "" if best.everywhere else f" (run on {best.covered} of {best.of})"
+    return (
+        f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}; the table passes "
+        f"{best.table_passes}; costs are not known: "
     )
 
 

@@ -45,6 +45,20 @@ def test_worth_of_nothing(capsys):
     assert "cannot be told: No choice has a measured cost." in capsys.readouterr().err
 
 
+def test_the_best_constant_is_named_without_costs(capsys):
+    """Where no cost is known the line names the best constant by what it passes, and says that costs are missing."""
+    table, _ = sample(full=True)
+    routes = {
+        name: replace(route, evidence=tuple(replace(one, cost_per_case_usd=None) for one in route.evidence))
+        for name, route in table.routes.items()
+    }
+    say_worth(replace(table, routes=routes), None)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("best constant: ")
+    assert "; costs are not known: " in said
+    assert "$" not in said
+
+
 @pytest.mark.parametrize(("mark", "judged"), MARKED.items())
 def test_what_a_verdict_rests_on_is_marked(capsys, mark, judged):
     """A letter beside the verdict, explained below the table; a mean stands in place of counts; 80 columns hold it."""

@@ -493,6 +493,19 @@ def test_what_a_full_grid_would_have_needed(mode):
     assert f"worth {words.usd(evaluation_usd(table, runs))}" in said
 
 
+def test_without_costs_the_best_constant_stands_by_its_verdicts(whole):
+    """Where no cost is known, the report still shows the best constant beside the table, and says nothing of money."""
+    table, runs = whole
+    routes = {
+        name: replace(route, evidence=tuple(replace(one, cost_per_case_usd=None) for one in route.evidence))
+        for name, route in table.routes.items()
+    }
+    page = Page(render_report(replace(table, routes=routes), runs)).words
+    assert "best constant" in page
+    assert "No choice has a measured cost, so nothing is said of money." in page
+    assert "Per 1,000 correct answers" not in page
+
+
 def test_a_pick_that_costs_decided_otherwise_is_named(whole):
     """Where the whole grid chose by measured cost what the ladder would not, the class is named with both."""
     table, runs = whole

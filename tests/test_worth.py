@@ -372,6 +372,107 @@ def test_nothing_measured_invents_nothing(volumes):
     assert worth.evaluation_usd(table(), []) is None
 
 
+def unpriced(*made):
+    """The table of these classes with what nobody knows left out: every cost."""
+    free = (
+        (of, (replace(one, cost_per_case_usd=None, cost_per_accepted_usd=None) for one in of.evidence)) for of in made
+    )
+    return table(*(replace(of, evidence=tuple(shown)) for of, shown in free))
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer", "text"),
+    [
+        # (passes of small, passes of top, chosen) a class
+        (
+            [(95, 50, "small"), (50, 95, "top"), (50, 96, "top")],
+            "cannot be told",  # mid was not run
+            "No choice has a measured cost, and mid could serve every class, but was not run.",
+        ),
+        (
+            [(95, 94, "small"), (50, 95, "top")],
+            "cannot be told",
+            (
+                "No choice has a measured cost, and always top is as good as the table on every class: only costs "
+                "would tell whether the table saves anything."
+            ),
+        ),
+        (
+            [(95, None, "small"), (50, 95, "top")],
+            "cannot be told",
+            (
+                "No choice has a measured cost, and no class shows always top to be worse than the table, but it was "
+                "run on 1 of 2 classes only."
+            ),
+        ),
+    ],
+)
+def test_without_costs_verdicts_are_compared(rows, answer, text):
+    """Where no cost is known, the candidates stand beside the table by their verdicts, and no money is invented."""
+    made = [
+        route(
+            str(number),
+            *(
+                evidence(name, passes, "1", PROVEN if passes > 90 else BELOW)
+                for name, passes in (("small", small), ("top", top))
+                if passes is not None
+            ),
+            chosen=chosen,
+        )
+        for number, (small, top, chosen) in enumerate(rows)
+    ]
+    found = worth.weigh(unpriced(*made))
+    assert (found.answer, found.text) == (answer, text)
+    assert (found.figures, found.constants) == (None, ())
+    best = found.standings[0]
+    assert best.passes == max(
+        sum(n is not None and n > 90 for n in column) for column in list(zip(*rows, strict=True))[:2]
+    )
+    assert all(0 <= one.correct <= 1 and one.covered <= one.of == len(rows) for one in found.standings)
+
+
+def test_without_costs_a_table_that_no_single_candidate_replaces():
+    """Verdicts alone show that each candidate is worse somewhere; what the table saves is said to be unknown."""
+    shown = {
+        name: [evidence(one, 95 if one == good else 50, "1", PROVEN if one == good else BELOW) for one in LADDER]
+        for name, good in zip("abc", LADDER, strict=True)
+    }
+    made = unpriced(*(route(name, *shown[name], chosen=good) for name, good in zip("abc", LADDER, strict=True)))
+    found = worth.weigh(made)
+    assert found.answer == "worth it"
+    assert found.text == (
+        "No single candidate does what the table does: always small, the best of them, passes 1 of 3 classes, the "
+        "table 3; it is worse on b, c. No choice has a measured cost, so what it saves is not known."
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)), min_size=1, max_size=6))
+def test_a_known_cost_changes_no_standing(rows):
+    """By verdicts a constant stands as it does with costs: the same passes, the same classes on which it is worse."""
+    made = [
+        route(
+            str(number),
+            *(
+                evidence(name, passes, "1", PROVEN if passes > 90 else BELOW)
+                for name, passes in (("small", small), ("top", top))
+            ),
+            chosen="small" if small > 90 else "top",
+        )
+        for number, (small, top) in enumerate(rows)
+    ]
+    stand = {one.candidate: one for one in worth.weigh(unpriced(*made)).standings}
+    with_costs = worth.weigh(table(*made)).constants
+    assert stand.keys() == {one.candidate for one in with_costs}
+    for one in with_costs:
+        other = stand[one.candidate]
+        assert (one.passes, one.table_passes, one.worse, one.apart) == (
+            other.passes,
+            other.table_passes,
+            other.worse,
+            other.apart,
+        )
+
+
 # --- cascades ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,10 @@
 """Turns measured evidence into what a routing table is worth: its cost per correct answer, and against one model.
 
 `figures`: price, price per correct answer and wrong answers delivered, of a class, of the table, of one candidate for
-all; `reasons`: when routing is not worth it, and when it is; `cascades`: a cheap candidate whose doubtful answers the
-next one gives. Place: arithmetic, above the report and the terminal, which print it. Pure: it knows no file, no
-network and no clock, and it estimates nothing: what was not run has no figure.
+all; `standings`: the same by verdicts alone, where no cost is known; `reasons`: when routing is not worth it, and when
+it is; `cascades`: a cheap candidate whose doubtful answers the next one gives. Place: arithmetic, above the report and
+the terminal, which print it. Pure: it knows no file, no network and no clock, and it estimates nothing: what was not
+run has no figure.
 """
 
 from routerctl.worth.cascades import (
@@ -35,6 +36,7 @@ from routerctl.worth.figures import (
     wrong_per_thousand,
 )
 from routerctl.worth.reasons import Reason, Worth, weigh, when_not_to_bother
+from routerctl.worth.standings import Standing, standings
 
 __all__ = [
     "THOUSAND",
@@ -44,6 +46,7 @@ __all__ = [
     "Constant",
     "Figures",
     "Reason",
+    "Standing",
     "Volumes",
     "Weighting",
     "Worth",
@@ -58,6 +61,7 @@ __all__ = [
     "logprob_at_least",
     "priced",
     "share_interval",
+    "standings",
     "table_cost",
     "table_figures",
     "usable",

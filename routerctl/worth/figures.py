@@ -190,17 +190,18 @@ def _constant(name: str, routes: Sequence[Route], of: Weighting) -> Constant | N
         passes=sum(one.judgement.verdict.passes for _, one in rows),
         table_passes=sum(one.judgement.verdict.passes for _, one in ours),
         of=len(routes),
-        worse=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not _good(one, choice)),
-        apart=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not _alike(one, choice)),
+        worse=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not as_good(one, choice)),
+        apart=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not alike(one, choice)),
     )
 
 
-def _good(one: Evidence, choice: Evidence) -> bool:
-    return one.judgement.verdict.passes if choice.judgement.verdict.passes else _alike(one, choice)
+def as_good(one: Evidence, choice: Evidence) -> bool:
+    """Say whether a candidate passes like the choice or, where that has not passed, is alike."""
+    return one.judgement.verdict.passes if choice.judgement.verdict.passes else alike(one, choice)
 
 
-def _alike(one: Evidence, choice: Evidence) -> bool:
-    """Each score lies within the other's interval, and only both or neither are seen to miss the bar."""
+def alike(one: Evidence, choice: Evidence) -> bool:
+    """Say whether each score lies within the other's interval, and both or neither are seen to miss the bar."""
     if one.candidate == choice.candidate:
         return True
     (low, high), (other_low, other_high) = one.judgement.interval, choice.judgement.interval

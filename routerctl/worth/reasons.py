@@ -26,6 +26,7 @@ from routerctl.worth.figures import (
     table_figures,
     weighting,
 )
+from routerctl.worth.standings import Standing, standings
 
 Kind = Literal[
     "one class",
@@ -64,6 +65,7 @@ class Worth:
     weighting: Weighting
     figures: Figures | None  # the table's own; None: no choice has a measured cost
     constants: tuple[Constant, ...]  # the best first
+    standings: tuple[Standing, ...]  # the best first, by verdicts alone; empty where a choice has a measured cost
     against: Constant | None  # the cheapest that is as good as the table on every class
 
 
@@ -72,7 +74,8 @@ def weigh(table: Table, spend_usd: Decimal | None = None, volumes: Volumes | Non
     of = weighting(table, volumes)
     ranked = constants(table, of)
     reasons = when_not_to_bother(table, spend_usd, volumes)
-    answer, text = _answer(table, ranked, reasons, spend_usd)
+    stand = () if ranked else tuple(standings(table))
+    answer, text = _answer(table, ranked, stand, reasons, spend_usd)
     return Worth(
         answer=answer,
         text=text,
@@ -80,6 +83,7 @@ def weigh(table: Table, spend_usd: Decimal | None = None, volumes: Volumes | Non
         weighting=of,
         figures=table_figures(table, of),
         constants=tuple(ranked),
+        standings=stand,
         against=_against(ranked),
     )
 
@@ -268,14 +272,18 @@ def _prices(one: Constant) -> dict[str, Number]:
 
 
 def _answer(
-    table: Table, ranked: Sequence[Constant], reasons: Sequence[Reason], spend_usd: Decimal | None
+    table: Table,
+    ranked: Sequence[Constant],
+    stand: Sequence[Standing],
+    reasons: Sequence[Reason],
+    spend_usd: Decimal | None,
 ) -> tuple[Answer, str]:
     against = _against(ranked)
     deciding = next((one for one in reasons if one.decides), None)
     if deciding:
         return "not worth it", deciding.text
     if not ranked:
-        return "cannot be told", "No choice has a measured cost."
+        return _by_verdicts(table, stand)
     if against:
         return "worth it", _saves(against, spend_usd)
     ruled_out = {one.candidate for one in ranked if one.worse}
@@ -283,6 +291,29 @@ def _answer(
     if not open_names:
         return "worth it", _passes_more(ranked[0])
     return "cannot be told", _open(open_names, ranked)
+
+
+def _by_verdicts(table: Table, stand: Sequence[Standing]) -> tuple[Answer, str]:
+    """What can be said where nobody knows a cost."""
+    unknown = "No choice has a measured cost"
+    if not stand:
+        return "cannot be told", f"{unknown}."
+    ruled_out = {one.candidate for one in stand if one.worse}
+    if ruled_out.issuperset(table.ladder):
+        return "worth it", f"{_passes_more(stand[0])} {unknown}, so what it saves is not known."
+    best = next((one for one in stand if not one.worse), None)
+    if best is None:
+        names = ", ".join(name for name in table.ladder if name not in ruled_out)
+        return "cannot be told", f"{unknown}, and {names} could serve every class, but was not run."
+    if best.everywhere:
+        return "cannot be told", (
+            f"{unknown}, and always {best.candidate} is as good as the table on every class: only costs would tell "
+            "whether the table saves anything."
+        )
+    return "cannot be told", (
+        f"{unknown}, and no class shows always {best.candidate} to be worse than the table, but it was run on "
+        f"{best.covered} of {best.of} classes only."
+    )
 
 
 def _saves(against: Constant, spend_usd: Decimal | None) -> str:
@@ -305,7 +336,7 @@ def _at_the_price_of(against: Constant) -> str:
     return f" and delivers {plural(abs(more), 'wrong answer')} {'more' if more > 0 else 'fewer'} in them"
 
 
-def _passes_more(best: Constant) -> str:
+def _passes_more(best: Constant | Standing) -> str:
     where = "" if best.everywhere else f" of the {best.covered} it was run on"
     return (
         f"No single candidate does what the table does: always {best.candidate}, the best of them, passes "
