@@ -81,7 +81,7 @@ def _kill_at_a_random_moment(project: Project, far: Far, rng: random.Random) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_an_eval_survives_being_killed(vendors: Project, far: Far, tmp_path: Path) -> None:
     """Killed 50 times at random moments, an eval ends with the evidence of an undisturbed one, and asks no call twice.
 
