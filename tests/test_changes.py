@@ -422,7 +422,7 @@ BILLS: list[tuple[tuple[Route, ...], tuple[Route, ...], str]] = [
     (
         (monthly("a", OPUS, None),),
         (monthly("a", evidence("haiku", 0, None), None),),
-        "what the tables cost cannot be compared: no class has a measured cost in both",
+        "What the tables cost cannot be compared: no class has a measured cost in both",
     ),
 ]
 

@@ -102,7 +102,7 @@ def counts_words(found: TableChanges) -> str:
 def bill_words(found: Bill | None, name: Name = str) -> str:
     """Say what 1,000 requests cost under both tables, spread how and over which classes, and the month's sum."""
     if found is None:
-        return "what the tables cost cannot be compared: no class has a measured cost in both"
+        return "What the tables cost cannot be compared: no class has a measured cost in both"
     volume = found.requests_per_month
     spread = "evenly" if volume is None else "by volume"
     over = plural(len(found.classes), "class", "classes")

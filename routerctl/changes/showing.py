@@ -93,7 +93,9 @@ def price_words(price: Price | None) -> str:
             "cache write": price.cache_write_mtok_usd,
         }
         known = ", ".join(f"{kind} {usd(amount)}" for kind, amount in kinds.items() if amount is not None)
-        amounts = f"{known or 'nothing'} per million tokens"
+        if not known:  # imported outcomes: a cost a case, or none that anybody knows, which is not a price of nothing
+            return f"{price.source} ({price.date})"
+        amounts = f"{known} per million tokens"
     return f"{amounts} ({price.date}, {price.source})"
 
 
