@@ -34,7 +34,7 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing routerctl, llama.cpp, readers of other formats and the test tools"
-	@$(INSTALL) -e '.[local,import,language,train,dev]'
+	@$(INSTALL) -e '.[local,import,language,log,redis,train,dev]'
 	@touch $@ $(VENV)/.local
 
 demo: $(VENV)/.local

@@ -134,6 +134,8 @@ def _baseline(
     evidences: Evidences,
 ) -> tuple[Baseline, Floors]:
     evidence = next((one for one in route.evidence if one.candidate == route.chosen), None)
+    latency: Spread | None
+    cost: Spread | None
     of_traffic = min(earlier.latency_us.n, earlier.cost_nano_usd.n) >= LEAST_TRAFFIC
     if of_traffic:
         replies, refused = earlier.replies, earlier.refused

@@ -124,10 +124,10 @@ def _rows(report: _Report) -> Iterator[list[str]]:
         cells = {
             "score": percent(window.passes / window.cases) if shadow and window.cases else "",
             "refusals": percent(window.refused / window.replies) if window.replies else "",
-            "latency p50": _seconds(window.latency and window.latency.p50),
-            "latency p95": _seconds(window.latency and window.latency.p95),
-            "cost p50": _usd(window.cost and window.cost.p50),
-            "cost p95": _usd(window.cost and window.cost.p95),
+            "latency p50": _seconds(window.latency.p50 if window.latency else None),
+            "latency p95": _seconds(window.latency.p95 if window.latency else None),
+            "cost p50": _usd(window.cost.p50 if window.cost else None),
+            "cost p95": _usd(window.cost.p95 if window.cost else None),
         }
         marked = [f"{text}!" if (name, quantity) in moved else text for quantity, text in cells.items()]
         against = "eval set" if name in sides.of_evals else "earlier" if baseline and baseline.cost else ""

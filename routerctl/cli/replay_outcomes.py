@@ -95,7 +95,7 @@ def _of_files(
 
 def _names(models: Sequence[str], same: Sequence[str], table: Table) -> Mapping[str, str]:
     """Say which candidate each model is: the one of its name, or whose pin it is."""
-    pins = {one.model: name for name, one in reversed(table.candidates.items())}
+    pins = {one.model: name for name, one in reversed(list(table.candidates.items()))}
     names = {model: model if model in table.candidates else pins.get(model, model) for model in models}
     for pair in same:
         model, equals, candidate = pair.rpartition("=")
