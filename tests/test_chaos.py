@@ -85,8 +85,8 @@ def _vendor(weather: Weather, counts: Weather) -> Iterator[str]:
 
 
 def _project(project: Project, first: str, second: str) -> Project:
-    """Two vendors of the small model, one of the large; everything may be retried once."""
-    common = {"api_key_env": "TEST_KEY", "concurrency": CONCURRENCY, "timeout_s": TIMEOUT_S, "max_attempts": 2}
+    """Two vendors of the small model, one of the large; attempts as many as a provider has unless it says otherwise."""
+    common = {"api_key_env": "TEST_KEY", "concurrency": CONCURRENCY, "timeout_s": TIMEOUT_S}
     project.config["providers"] |= {
         "one": {"kind": "anthropic", "base_url": first, **common},
         "two": {"kind": "openai", "base_url": f"{second}/v1", **common},
