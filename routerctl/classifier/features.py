@@ -53,7 +53,7 @@ def chunks(text: str) -> list[str]:
 def read_chunk(chunk: str) -> Chunk:
     """Work out what a chunk adds; a number is like every other of as many digits."""
     owns, grams, number = [], [], False
-    tokens = _TOKEN.findall(chunk) or [chunk]
+    tokens = (chunk,) if chunk.isalpha() else _TOKEN.findall(chunk) or (chunk,)  # letters alone are one token
     for token in tokens:
         if token.isdigit():
             number = True

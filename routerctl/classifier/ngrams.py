@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from math import sqrt
+from operator import add
 
 from routerctl.classifier.deciding import Classified, Deciding
 from routerctl.classifier.features import TRAIT_WEIGHT, chunks, pair_features, read_chunk, trait_features
@@ -43,6 +45,7 @@ class NgramClassifier:
             zip(numbers, struct.iter_unpack(f"<{len(self._bias)}h", weights), strict=True)
         )
         self._columns = struct.Struct(f"<{len(self._bias) + 2}q")  # of a row: logits, then capitals and numbers
+        self._empty = self._empty_rows()
         self._kept = _Kept(self._chunk)
 
     @property
@@ -89,13 +92,28 @@ class NgramClassifier:
     def _chunk(self, chunk: str) -> Kept:
         """Make a chunk's row: the weights of its features, then whether it has a capital, a number."""
         plain, grams, head, tail, capital, number = read_chunk(chunk)
-        row: Sequence[float] = self._summed(plain)
+        known = self._rows.get
+        row: Sequence[float] | None = None
+        if rows := [*filter(None, map(known, plain))]:
+            row = [*map(sum, zip(*rows, strict=True))]
         for word in grams:
-            part = 1 / sqrt(len(word))
-            row = [weight + part * more for weight, more in zip(row, self._summed(word), strict=True)]
+            if rows := [*filter(None, map(known, word))]:  # most words that were never seen have a few at most
+                part = 1 / sqrt(len(word))
+                more = [part * sum(column) for column in zip(*rows, strict=True)]
+                row = [*map(add, row, more)] if row else more
+        if row is None:
+            return head, tail, self._empty[capital, number]
         lifted = [int(weight * _FINE) + _LIFT for weight in row]
         packed = self._columns.pack(*lifted, _LIFT + capital, _LIFT + number)
         return head, tail, int.from_bytes(packed, "little")
+
+    def _empty_rows(self) -> dict[tuple[bool, bool], int]:
+        """Make the rows of chunks of which no feature has a weight."""
+        rows = {}
+        for capital, number in product((False, True), repeat=2):
+            columns = *([_LIFT] * len(self._bias)), _LIFT + capital, _LIFT + number
+            rows[capital, number] = int.from_bytes(self._columns.pack(*columns), "little")
+        return rows
 
 
 class _Kept(dict[str, Kept]):
