@@ -187,7 +187,7 @@ class ConnectionFailed(ProviderError):
 
 
 class Busy(ProviderError):
-    """Every slot of the provider's `concurrency` was taken until the deadline; nobody was called."""
+    """Every slot of the provider's `concurrency` was taken until the deadline, or none was left; nobody was called."""
 
 
 class BrokenReply(ProviderError):

@@ -30,6 +30,7 @@ from routerctl.costs import Pricer, most_usd, pricer_of
 from routerctl.decisions import DECISIONS_FILE, DecisionLog
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, PlaceKey
+from routerctl.health.probing import places_of, probe_every
 from routerctl.providers.base import BACKOFF_CAP_S, Outside, Wire
 from routerctl.router.asking import Line
 from routerctl.state import StateStore
@@ -118,6 +119,7 @@ class Desks:
         wire = await self._closing.enter_async_context(Wire(providers, Outside(env=os.environ), price))
         watch = self._closing.enter_context(Watching(state_of(self._table, self._root, tenant)))
         log = self._closing.enter_context(Log(folder / DECISIONS_FILE, table))
+        self._closing.push_async_callback(_ended, asyncio.ensure_future(_probing(wire, watch, table)))
         line = Line(
             call=wire.call,
             guesser=guesser_of(table, self._root),
@@ -141,6 +143,7 @@ class Desks:
             return most_usd(price(spec, request.model), request, spec.timeout_s)
 
         books = self._kept_open(state_of(self._table, self._root, None))
+
         def longest(candidate: Candidate) -> float:
             spec = table.providers[candidate.provider]
             return spec.timeout_s * spec.max_attempts + BACKOFF_CAP_S * (spec.max_attempts - 1)
@@ -150,6 +153,16 @@ class Desks:
     def _kept_open(self, store: StateStore) -> StateStore:
         self._closing.callback(store.close)
         return store
+
+
+async def _probing(wire: Wire, watch: Watching, table: Table) -> None:
+    """Probe the table's places every minute, for as long as this process serves."""
+    await probe_every(wire, watch.health, places_of(table), rng=random.Random())  # noqa: S311 - jitter
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _with_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
@@ -171,7 +184,7 @@ class Watching:
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
-        self._health = Health(store, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+        self.health = Health(store, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
 
     def __enter__(self) -> Self:
         """Open nothing: the state opens itself."""
@@ -181,24 +194,24 @@ class Watching:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Share what was noted last."""
-        self._health.close()
+        self.health.close()
         self._store.close()
 
     def allows(self, provider: str, model: str, /) -> bool:
         """Tell whether a place may be called now."""
-        return self._health.allows(PlaceKey(provider, model))
+        return self.health.allows(PlaceKey(provider, model))
 
     def skipped(self, provider: str, model: str, /) -> str | None:
         """Say why a place is not called."""
-        return self._health.skipped(PlaceKey(provider, model))
+        return self.health.skipped(PlaceKey(provider, model))
 
     def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
         """Note how a call ended."""
-        self._health.record(PlaceKey(provider, model), problem, latency_s)
+        self.health.record(PlaceKey(provider, model), problem, latency_s)
 
     def latency_s(self, provider: str, model: str, share: float, /) -> float | None:
         """Give a quantile of the place's latest latencies."""
-        found = self._health.latency(PlaceKey(provider, model))
+        found = self.health.latency(PlaceKey(provider, model))
         return found.p95_s if share > 0.5 else found.p50_s
 
 

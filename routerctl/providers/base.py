@@ -191,6 +191,8 @@ class Wire:
             await self._pass_gate(lane, until)
             started = self._outside.clock()
             limit_s = min(lane.spec.timeout_s, until - started)
+            if limit_s <= 0:
+                raise errors.Busy("no time was left of the deadline", provider=lane.spec.name)
             try:
                 async with asyncio.timeout(limit_s):
                     return await lane.provider.reply(request)
