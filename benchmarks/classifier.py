@@ -9,7 +9,8 @@
 3. Speed of one decision: prompts of 200 words, eight classes, each prompt new; one word in twenty was never seen
    before. The first prompt of a process, for which every word is new, and the 200 after it stand apart. Then loading.
 
-Asserted: at least 80% called unknown; p50 at most 180 us, p99 at most 700 us, loading at most 15 ms, file below 2 MB.
+Asserted: at least 80% called unknown, file below 2 MB. Times are for reading: `decision.py` holds a decision to its
+limits.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from routerctl.training import classifier_text, load_background, load_labelled, 
 
 ROOT = Path(__file__).parents[1]
 OUT_OF_DOMAIN = ROOT / "tests/data/out_of_domain.txt"
-LEAST_UNKNOWN, MOST_P50_US, MOST_P99_US, MOST_LOAD_MS, MOST_BYTES = 0.8, 180.0, 700.0, 15.0, 2_000_000
+LEAST_UNKNOWN, MOST_BYTES = 0.8, 2_000_000
 CLASSES, WORDS, NEW_WORDS, WARMING = 8, 200, 0.05, 200
 
 
@@ -159,9 +160,6 @@ def main() -> None:
         print(f"file {found['bytes']:,} bytes; load ms: {found['load_ms']}")
     for part in found["unknown"].values():
         assert part["share"] >= LEAST_UNKNOWN, found["unknown"]
-    assert found["speed"]["p50_us"] <= MOST_P50_US, found["speed"]
-    assert found["speed"]["p99_us"] <= MOST_P99_US, found["speed"]
-    assert max(found["load_ms"].values()) <= MOST_LOAD_MS, found["load_ms"]
     assert found["bytes"] < MOST_BYTES
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from routerctl.classifier import NgramClassifier, digest_of, load_classifier
 from routerctl.classifier.deciding import Deciding
-from routerctl.classifier.features import MAX_CHARS, features, pair_features, read_chunk
+from routerctl.classifier.features import _TOKEN, MAX_CHARS, features, read_chunk
 from routerctl.classifier.files import file_text
 from routerctl.errors import InputError
 
@@ -242,12 +242,20 @@ def test_the_hot_path_is_the_standard_library(tmp_path: Path) -> None:
         ("one two", "two one", False),
         ("Is it?", "Is it", False),
         ("a\n\nb", "a b", False),  # lines are a trait
+        ("a b\n", "a b", True),  # but not the end that a shell adds
         ("straße", "STRASSE", False),
     ],
 )
 def test_what_tells_texts_apart(one: str, other: str, same: bool) -> None:
     """Words, their order, signs and lines count; the value of a number does not."""
     assert (features(one) == features(other)) is same
+
+
+@given(st.text(st.characters(codec=None), min_size=1))
+def test_letters_alone_are_one_token(text: str) -> None:
+    """The short cut past the tokenizer for a chunk of nothing but letters gives what the tokenizer would."""
+    if text.isalpha():
+        assert _TOKEN.findall(text) == [text]
 
 
 def test_features_are_the_same_in_every_process() -> None:
@@ -261,4 +269,3 @@ def test_features_are_the_same_in_every_process() -> None:
     }
     assert len(found) == 1
     assert all(0 <= key < 2**32 for key in features("Ähm, the 2nd apple?"))
-    assert len(pair_features([1, 2], [31, 62])) == 3

@@ -14,12 +14,11 @@ from math import sqrt
 from operator import add
 
 from routerctl.classifier.deciding import Classified, Deciding
-from routerctl.classifier.features import TRAIT_WEIGHT, chunks, pair_features, read_chunk, trait_features
+from routerctl.classifier.features import TRAIT_WEIGHT, chunks, read_chunk, trait_features
 
 _KEPT_CHUNKS, _KEPT_CHARS = 10_000, 40  # of a generation, about 6 MB with eight classes; no longer chunks
 _FINE = 64  # parts of a weight's unit that a kept row resolves: n-grams share a part, so rows are not whole
 _LIFT = 1 << 40  # added to each number of a row, so that none is negative; 20,000 of them stay below 2**63
-Kept = tuple[int, int, int]  # head, tail, row: numbers of 64 bits, side by side in one integer
 
 
 class NgramClassifier:
@@ -71,27 +70,24 @@ class NgramClassifier:
         """Give the logits of the classes and, last, of none of them."""
         self._kept.age()
         found = chunks(text)
-        heads, tails, rows = zip(*map(self._kept.__getitem__, found), strict=True) if found else ((), (), ())
-        distinct = dict(zip(found, rows, strict=True)).values()
-        count, lifted = len(distinct), sum(distinct)  # one addition adds all columns
+        distinct = set(found)
+        count, lifted = len(distinct), sum(map(self._kept.__getitem__, distinct))  # one addition adds all columns
         *sums, capitals, numbers = [
             total - count * _LIFT for total in self._columns.unpack(lifted.to_bytes(self._columns.size, "little"))
         ]
-        pairs = self._summed(pair_features(heads, tails))
         traits = self._summed(trait_features(text, count, capitals, numbers, found[0] if found else ""))
-        part, trait_part = self._scale / sqrt(count or 1), self._scale * TRAIT_WEIGHT
+        part, trait_part = self._scale / (_FINE * sqrt(count or 1)), self._scale * TRAIT_WEIGHT
         return [
-            bias + part * (own / _FINE + pair) + trait_part * trait
-            for bias, own, pair, trait in zip(self._bias, sums, pairs, traits, strict=True)
+            bias + part * own + trait_part * trait for bias, own, trait in zip(self._bias, sums, traits, strict=True)
         ]
 
     def _summed(self, keys: Iterable[int]) -> Sequence[int]:
         rows = [*filter(None, map(self._rows.get, keys))]
         return [*map(sum, zip(*rows, strict=True))] if rows else [0] * len(self._bias)
 
-    def _chunk(self, chunk: str) -> Kept:
-        """Make a chunk's row: the weights of its features, then whether it has a capital, a number."""
-        plain, grams, head, tail, capital, number = read_chunk(chunk)
+    def _chunk(self, chunk: str) -> int:
+        """Make a chunk's row: the weights of its features, then whether it has a capital, a number; side by side."""
+        plain, grams, capital, number = read_chunk(chunk)
         known = self._rows.get
         row: Sequence[float] | None = None
         if rows := [*filter(None, map(known, plain))]:
@@ -102,10 +98,10 @@ class NgramClassifier:
                 more = [part * sum(column) for column in zip(*rows, strict=True)]
                 row = [*map(add, row, more)] if row else more
         if row is None:
-            return head, tail, self._empty[capital, number]
+            return self._empty[capital, number]
         lifted = [int(weight * _FINE) + _LIFT for weight in row]
         packed = self._columns.pack(*lifted, _LIFT + capital, _LIFT + number)
-        return head, tail, int.from_bytes(packed, "little")
+        return int.from_bytes(packed, "little")
 
     def _empty_rows(self) -> dict[tuple[bool, bool], int]:
         """Make the rows of chunks of which no feature has a weight."""
@@ -116,18 +112,18 @@ class NgramClassifier:
         return rows
 
 
-class _Kept(dict[str, Kept]):
+class _Kept(dict[str, int]):
     """Chunks with their rows, made when first asked for, in two generations: the elder is dropped as a whole.
 
     What was used lately is never made again, and no chunk costs more than a look into the elder generation.
     """
 
-    def __init__(self, make: Callable[[str], Kept]) -> None:
+    def __init__(self, make: Callable[[str], int]) -> None:
         super().__init__()
         self._make = make
-        self._elder: dict[str, Kept] = {}
+        self._elder: dict[str, int] = {}
 
-    def __missing__(self, chunk: str) -> Kept:
+    def __missing__(self, chunk: str) -> int:
         made = self._elder.get(chunk) or self._make(chunk)
         if len(chunk) <= _KEPT_CHARS:  # what is longer hardly comes again
             self[chunk] = made

@@ -10,60 +10,62 @@ import contextlib
 import gc
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from routerctl import __version__
-from routerctl.cli import (
-    budget,
-    build_table,
-    calibrate,
-    check,
-    diff,
-    drift,
-    evaluate,
-    experiment,
-    health,
-    import_,
-    init,
-    label,
-    log,
-    models,
-    replay,
-    route,
-    train,
-)
 from routerctl.errors import RouterctlError
 
-app = typer.Typer(
-    name="routerctl",
-    help="A lock file for model choice, with the evidence behind every line of it.",
-    epilog="Exit codes: 0 done, 1 unexpected, 2 input, 3 gate, 4 every rung failed, 5 provider, 6 budget, "
-    "7 inconclusive, 130 interrupted.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("init")(init.init)
-app.command("eval")(evaluate.evaluate)
-app.command("build-table")(build_table.build_table)
-app.command("import")(import_.import_)
-app.command("label")(label.label)
-app.command("train")(train.train)
-app.command("calibrate")(calibrate.calibrate)
-app.command("diff")(diff.diff)
-app.command("check")(check.check)
-app.command("route")(route.route)
-app.command("health")(health.health)
-app.command("replay")(replay.replay)
-app.command("drift")(drift.drift)
-app.command("budget")(budget.budget)
-app.add_typer(experiment.app, name="experiment")
-app.add_typer(models.app, name="models")
-app.add_typer(log.app, name="log")
+# name -> (module, what of it); in the order of the help
+COMMANDS = {
+    "init": ("init", "init"),
+    "eval": ("evaluate", "evaluate"),
+    "build-table": ("build_table", "build_table"),
+    "import": ("import_", "import_"),
+    "label": ("label", "label"),
+    "train": ("train", "train"),
+    "calibrate": ("calibrate", "calibrate"),
+    "diff": ("diff", "diff"),
+    "check": ("check", "check"),
+    "route": ("route", "route"),
+    "health": ("health", "health"),
+    "replay": ("replay", "replay"),
+    "drift": ("drift", "drift"),
+    "budget": ("budget", "budget"),
+    "experiment": ("experiment", "app"),
+    "models": ("models", "app"),
+    "log": ("log", "app"),
+}
+
+
+def made_app(arguments: list[str]) -> typer.Typer:
+    """Make the command line that these arguments need: one command where they name one, else all of them.
+
+    A command's options take a millisecond to make, and a start makes those of every command that it knows.
+    """
+    app = typer.Typer(
+        name="routerctl",
+        help="A lock file for model choice, with the evidence behind every line of it.",
+        epilog="Exit codes: 0 done, 1 unexpected, 2 input, 3 gate, 4 every rung failed, 5 provider, 6 budget, "
+        "7 inconclusive, 130 interrupted.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(everywhere)
+    first = arguments[0] if arguments else ""
+    for name in [first] if first in COMMANDS else COMMANDS:
+        module, what = COMMANDS[name]
+        made = getattr(import_module(f"routerctl.cli.{module}"), what)
+        if isinstance(made, typer.Typer):
+            app.add_typer(made, name=name)
+        else:
+            app.command(name)(made)
+    return app
 
 
 def _show_version(wanted: bool) -> None:
@@ -72,7 +74,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def everywhere(
     directory: Annotated[
         Path | None,
@@ -99,7 +100,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
     try:
-        code = app(arguments, standalone_mode=False)
+        code = made_app(arguments)(arguments, standalone_mode=False)
         sys.stdout.flush()  # here, where a full disk still is an error with a name
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C
     except RouterctlError as error:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from routerctl.classifier import load_classifier
-from routerctl.cli.tenancy import table_of, tenant_of
 from routerctl.codec import encode, json_default
 from routerctl.console import clean, say
 from routerctl.router.deciding import decide
@@ -38,10 +37,10 @@ def explain_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool) -> N
     project, root, today = load_table(path), path.parent, datetime.now(UTC).date()
     tables: dict[str | None, tuple[Table, Guesser | None]] = {}
     for one in inquiries:
-        tenant = tenant_of(project, one.tenant)
+        tenant = project.routing.tenants.get(one.tenant or "")
         tier = tenant.tier if tenant else None
         if tier not in tables:
-            served_by = table_of(project, root, tenant)
+            served_by = load_table(root / project.routing.tiers[tier].table) if tier else project
             tables[tier] = served_by, guesser_of(served_by, root)
         table, guesser = tables[tier]
         decision = decide(table, one, guesser)

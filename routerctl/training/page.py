@@ -74,7 +74,7 @@ def compared(trained: Trained) -> str:
     ahead = trained.chosen.scores.macro_f1 - other.scores.macro_f1
     overlap = _overlap(trained.chosen, other)
     word = "better" if ahead >= 0 else "worse"
-    doubt = ", within each other's interval" if overlap else ""
+    doubt = "; the intervals overlap" if overlap else ""
     return (
         f"{FAMILY_NAMES[trained.chosen.family].capitalize()} do {abs(ahead) * 100:.1f} points {word} than "
         f"{FAMILY_NAMES[other.family]} ({words.percent(other.scores.macro_f1)}){doubt}."

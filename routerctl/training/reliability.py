@@ -85,4 +85,4 @@ def _bin(place: int, said: Any, right: Any) -> Bin:
 def least_known(scores: Sequence[float], rate: float) -> float:
     """Give the threshold below which at most a share `rate` of further texts of the classes falls."""
     rank = math.floor(rate * (len(scores) + 1))
-    return round(float(sorted(scores)[rank - 1]), 6) if rank else 0.0
+    return math.floor(float(sorted(scores)[rank - 1]) * 1e6) / 1e6 if rank else 0.0  # down: that one is known
