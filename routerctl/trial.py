@@ -15,7 +15,7 @@ from routerctl.decisions.arms import ArmRow, Rated, arm_rows, rated
 from routerctl.decisions.reading import LogReader
 from routerctl.experiments.comparing import Comparison, Outcome, Outcomes, Question, compare, in_order
 from routerctl.experiments.guarding import Guarded, Guardrail, capped, guard
-from routerctl.types import Experiment
+from routerctl.types.trying import Experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ from routerctl.providers.base import BACKOFF_CAP_S, Outside, Wire
 from routerctl.router.asking import Line
 from routerctl.state import StateStore
 from routerctl.table import load_table
-from routerctl.types import Candidate, Decision, Experiment, Inquiry, ProviderSpec, Request, Table, Tenant
+from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec, Request, Table, Tenant
+from routerctl.types.trying import Experiment
 
 if TYPE_CHECKING:
     from routerctl.router.paying import Paying

@@ -26,7 +26,8 @@ from routerctl.results import write_atomically
 from routerctl.state import Documents, StateStore
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.trial import Stand, question_of, stand_of
-from routerctl.types import Experiment, Table
+from routerctl.types import Table
+from routerctl.types.trying import Experiment
 from routerctl.words import count, percent, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")

@@ -20,12 +20,13 @@ from routerctl.replay import Cell
 from routerctl.router.deciding import Guesser, name_class, named_at_once
 from routerctl.types import Inquiry, Table
 from routerctl.warehouse import kept_prompts, replay_cells
-from routerctl.warehouse.cells import policy_of
+from routerctl.warehouse.cells import arm_of, policy_of
 from routerctl.words import count, plural
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+_Key = tuple[str, str, str, str, float]  # class, policy, arm, candidate, propensity
 _SHOWN = 5  # moves from a class to another
 _SAID_FROM = 10_000  # prompts: fewer are done before one has read the line
 
@@ -92,23 +93,24 @@ def _mix_words(prompts: int, rest: int, moves: Mapping[tuple[str, str], int]) ->
 def _anew(
     rows: Iterator[Mapping[str, Any]], table: Table, guesser: Guesser | None
 ) -> tuple[tuple[Cell, ...], Mapping[tuple[str, str], int]]:
-    sums: dict[tuple[str, str, str, float], _Sums] = {}
+    sums: dict[_Key, _Sums] = {}
     moves: Counter[tuple[str, str]] = Counter()
     for row in rows:
         named = _class_of(row, table, guesser)
         if named != row["task_class"]:
             moves[row["task_class"], named] += 1
-        key = (named, policy_of(row), row["chosen"], row["propensity"])
+        key = (named, policy_of(row), arm_of(row), row["chosen"], row["propensity"])
         sums.setdefault(key, _Sums()).add(row["cost_nano_usd"] / 1e9, row["feedback"])
     return tuple(_cell(key, one) for key, one in sorted(sums.items(), key=lambda item: item[0])), moves
 
 
-def _cell(key: tuple[str, str, str, float], one: _Sums) -> Cell:
+def _cell(key: _Key, one: _Sums) -> Cell:
     return Cell(
         task_class=key[0],
         policy=key[1],
-        candidate=key[2],
-        propensity=key[3],
+        arm=key[2],
+        candidate=key[3],
+        propensity=key[4],
         requests=one.requests,
         cost_usd=one.cost[0],
         cost_usd_2=one.cost[1],

@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerctl.classifier import load_classifier
 from routerctl.codec import encode, json_default
 from routerctl.console import clean, say
 from routerctl.router.deciding import decide
@@ -29,7 +28,11 @@ def guesser_of(table: Table, folder: Path) -> Guesser | None:
     Raises: InputError where it is missing or another one than the table is pinned to.
     """
     named = table.classifier
-    return load_classifier(folder / named.file, named.digest) if named and named.file else None
+    if named is None or named.file is None:
+        return None
+    from routerctl.classifier import load_classifier  # only where there is one
+
+    return load_classifier(folder / named.file, named.digest)
 
 
 def explain_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool) -> None:

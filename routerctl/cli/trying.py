@@ -18,7 +18,8 @@ from routerctl.console import say
 from routerctl.errors import RouterctlError, StateDown
 from routerctl.experiments.standing import ACTIVE, assigned, ended, from_document, key_of
 from routerctl.state import StateStore
-from routerctl.types import Experiment, Inquiry, Table
+from routerctl.types import Inquiry, Table
+from routerctl.types.trying import Experiment
 
 _LOOK_S = 2.0  # how old what is known of the experiment may be
 _EVERY = 50  # decisions between two looks at the guardrails

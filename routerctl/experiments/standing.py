@@ -11,7 +11,8 @@ from dataclasses import asdict, replace
 from decimal import Decimal
 
 from routerctl.experiments.assigning import Arm, arm_of, place_of
-from routerctl.types import Experiment, Inquiry, Json
+from routerctl.types import Inquiry, Json
+from routerctl.types.trying import Experiment
 
 Documents = Mapping[str, Json | None]
 

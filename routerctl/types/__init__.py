@@ -47,7 +47,7 @@ from routerctl.types.evaluation import (
     Trust,
     Verdict,
 )
-from routerctl.types.limits import Budget, Experiment, OverCap, Period, Tenant, Tier, WhenDown
+from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, WhenDown
 from routerctl.types.routing import (
     Classifier,
     Condition,
@@ -76,7 +76,6 @@ __all__ = [
     "EvalSet",
     "Evidence",
     "Example",
-    "Experiment",
     "Hop",
     "Inquiry",
     "Json",

@@ -52,7 +52,7 @@ def _fit(decisions: ir.Table) -> ir.BooleanValue:
 
 
 def _order(cell: Cell) -> tuple[str, str, str, float]:
-    return cell.task_class, cell.policy, cell.candidate, cell.propensity
+    return cell.task_class, cell.policy + cell.arm, cell.candidate, cell.propensity
 
 
 def policy_of(row: Mapping[str, Any]) -> str:
@@ -65,12 +65,18 @@ def policy_of(row: Mapping[str, Any]) -> str:
     return f"{who} {row['task_class']}"
 
 
+def arm_of(row: Mapping[str, Any]) -> str:
+    """Name the arm of the experiment that a decision was in; "" = none."""
+    return (row["arm"] or "").rpartition(":")[2] if ":" in (row["arm"] or "") else ""
+
+
 def _cell(row: Mapping[str, Any]) -> Cell:
     return Cell(
         task_class=row["task_class"],
         policy=policy_of(row),
         candidate=row["chosen"],
         propensity=row["propensity"],
+        arm=arm_of(row),
         requests=row["requests"],
         cost_usd=row["cost"],
         cost_usd_2=row["cost_2"],
