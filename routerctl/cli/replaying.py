@@ -20,7 +20,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.replay import Basis, Cell, ClassReplay, Replay, replay_log, replay_words
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import percent, plain, spread, usd
+from routerctl.words import percent, plain, usd
 
 _THOUSAND = 1000
 
@@ -105,12 +105,12 @@ def _of_outcomes(wish: Wish, table: Table) -> Replayed:
 
 # --- what is printed --------------------------------------------------------------------------------------------------
 
-_COLUMNS = ("class", "choice", "requests", "logged", "would cost", "quality", "cost is")
+_COLUMNS = ("class", "choice", "asked", "logged", "would cost", "quality", "cost is")
 
 
 def _print(found: Replay, replayed: Replayed) -> None:
     print_table(_COLUMNS, [_row(one) for one in found.classes], right=_COLUMNS[2:6])
-    typer.echo("logged, would cost: USD per 1,000 requests; in brackets the 95% interval")
+    typer.echo("logged, would cost: USD per 1,000 requests; in brackets the 95% intervals")
     for sentence in (*replay_words(found), *replayed.notes):
         typer.echo("\n".join(textwrap.wrap(clean(plain(sentence)), 79, subsequent_indent="  ")))
 
@@ -122,14 +122,20 @@ def _row(one: ClassReplay) -> list[str]:
         one.candidate or "no route",
         f"{one.requests:,}",
         _per_1000(one.logged_usd),
-        "unknown" if cost is None else f"{_per_1000(cost.value)} ({_per_1000(cost.low)}-{_per_1000(cost.high)[1:]})",
-        "unknown" if score is None else f"{percent(score.value)} ({spread((score.low, score.high))})",
+        "unknown"
+        if cost is None
+        else f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}-{_per_1000(cost.high)[1:]})",
+        "unknown" if score is None else f"{percent(score.value)} ({_whole(score.low)}-{_whole(score.high)})",
         _kind(one.cost_basis),
     ]
 
 
 def _per_1000(amount: float) -> str:
     return usd(Decimal(repr(amount)) * _THOUSAND)
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f}"
 
 
 def _kind(basis: Basis) -> str:

@@ -103,7 +103,7 @@ class Kept:
     def rows(self) -> Iterator[Mapping[str, Any]]:
         """Give the first ones, one by one."""
         names = [name for name in _PROMPT_COLUMNS if name in self.wanted.columns]
-        for batch in self.wanted.select(*names).to_pyarrow_batches(chunk_size=_CHUNK):
+        for batch in batches(self.wanted.select(*names)):
             yield from batch.to_pylist()
 
 
@@ -116,3 +116,11 @@ def kept_prompts(decisions: ir.Table) -> Kept | None:
         return None
     anew = decisions.prompt.notnull() & (decisions.source != "caller").fill_null(True) & _fit(decisions)
     return Kept(wanted=decisions.filter(anew), rest=decisions.filter(~anew))
+
+
+def batches(query: ir.Table) -> Iterator[Any]:
+    """Give a query's rows in Arrow batches."""
+    backend: Any = query.get_backend()
+    if backend.name == "duckdb":  # ibis 12 asks DuckDB for batches by a name that DuckDB 2 no longer has
+        return iter(backend.con.execute(backend.compile(query)).to_arrow_reader(_CHUNK))
+    return iter(query.to_pyarrow_batches(chunk_size=_CHUNK))
