@@ -122,5 +122,5 @@ def batches(query: ir.Table) -> Iterator[Any]:
     """Give a query's rows in Arrow batches."""
     backend: Any = query.get_backend()
     if backend.name == "duckdb":  # ibis 12 asks DuckDB for batches by a name that DuckDB 2 no longer has
-        return iter(backend.con.execute(backend.compile(query)).to_arrow_reader(_CHUNK))
+        return iter(backend.con.sql(backend.compile(query)).to_arrow_reader(_CHUNK))
     return iter(query.to_pyarrow_batches(chunk_size=_CHUNK))
