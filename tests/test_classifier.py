@@ -80,15 +80,15 @@ def test_any_text_has_probabilities(text: str) -> None:
 def test_serving_adds_up_what_training_counted(text: str) -> None:
     """The logits are the features times the weights, although serving never makes the features."""
     classifier = _shared()
-    rows = classifier._rows
     expected = [0.0, 0.0, 0.0]
     for key, value in features(text).items():
-        for place, weight in enumerate(rows.get(key, ())):
+        for place, weight in enumerate(_WEIGHTS.get(key, ())):
             expected[place] += 0.001 * weight * value
     assert classifier.logits(text) == pytest.approx(expected, abs=1e-4)
 
 
 _MADE: list[NgramClassifier] = []
+_WEIGHTS: dict[int, list[int]] = {}
 
 
 def _shared() -> NgramClassifier:
@@ -96,6 +96,7 @@ def _shared() -> NgramClassifier:
         given_ = content()
         keys = sorted({key for text in ("apple", "A hammer. 11, apples?\nhm!") for key in features(text)})
         numbers = [(place * 37 % 2001) - 1000 for place in range(3 * len(keys))]
+        _WEIGHTS.update({key: numbers[3 * place : 3 * place + 3] for place, key in enumerate(keys)})
         deciding = Deciding(classes=("fruit", "tools"), temperature=0.7, least_known=0.5, priors=PRIORS)
         _MADE.append(
             NgramClassifier(
@@ -115,6 +116,27 @@ def test_a_long_text_is_looked_at_up_to_a_limit(tmp_path: Path) -> None:
     head = "apple " * (MAX_CHARS // 6 + 1)
     assert classifier.classify(head + "hammer " * 1_500_000) == classifier.classify(head)
     assert classifier.classify("x" * 10_000_000).task_class is None
+
+
+@pytest.mark.parametrize("text", ["apple," * 3_333, "hammer." * 2_857, " ".join(f"apple{at}" for at in range(2_000))])
+def test_extreme_texts_do_not_overflow(text: str, tmp_path: Path) -> None:
+    """Sums of the greatest and the least weights of a whole text, in one chunk or in many, stay in their columns."""
+    keys = sorted({key for one in ("apple,apple", "hammer.hammer", "apple1") for key in features(one)})
+    rows = [32_767 if place % 2 else -32_768 for place in range(3 * len(keys))]
+    deciding = Deciding(classes=("fruit", "tools"), temperature=1.0, least_known=0.5, priors=PRIORS)
+    classifier = NgramClassifier(
+        deciding,
+        bias=[0.0] * 3,
+        scale=1e-4,
+        keys=b"".join(key.to_bytes(4, "little") for key in keys),
+        weights=b"".join(number.to_bytes(2, "little", signed=True) for number in rows),
+    )
+    weights = {key: rows[3 * place : 3 * place + 3] for place, key in enumerate(keys)}
+    expected = [0.0, 0.0, 0.0]
+    for key, value in features(text).items():
+        for place, weight in enumerate(weights.get(key, ())):
+            expected[place] += 1e-4 * weight * value
+    assert classifier.logits(text) == pytest.approx(expected, rel=1e-4, abs=1e-2)
 
 
 def test_what_was_seen_is_kept_within_bounds(tmp_path: Path) -> None:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
-from operator import add
+from operator import mul
 
 from routerctl.classifier.deciding import Classified, Deciding
 from routerctl.classifier.features import TRAIT_WEIGHT, chunks, read_chunk, trait_features
 
-_KEPT_CHUNKS, _KEPT_CHARS = 10_000, 40  # of a generation, about 6 MB with eight classes; no longer chunks
-_FINE = 64  # parts of a weight's unit that a kept row resolves: n-grams share a part, so rows are not whole
-_LIFT = 1 << 40  # added to each number of a row, so that none is negative; 20,000 of them stay below 2**63
+_KEPT_CHUNKS, _KEPT_CHARS = 10_000, 40  # of a generation, about 2 MB with eight classes; no longer chunks
+_FINE = 1 << 16  # parts of a weight's unit that a chunk's row resolves: n-grams share a part, so rows are not whole
+_LIFT = 1 << 62  # what is added to a column so that it is not negative: 20,000 characters stay far below it
 
 
 class NgramClassifier:
@@ -40,11 +39,13 @@ class NgramClassifier:
         numbers = array("I", keys)
         if struct.pack("=I", 1) != struct.pack("<I", 1):
             numbers.byteswap()
-        self._rows: dict[int, tuple[int, ...]] = dict(
+        # A feature's weights: as in the file, and from its first use on as one integer; most are never used.
+        self._rows: dict[int, int | tuple[int, ...]] = dict(
             zip(numbers, struct.iter_unpack(f"<{len(self._bias)}h", weights), strict=True)
         )
         self._columns = struct.Struct(f"<{len(self._bias) + 2}q")  # of a row: logits, then capitals and numbers
-        self._empty = self._empty_rows()
+        *_, self._capital, self._number = self._units = [1 << 64 * place for place in range(len(self._bias) + 2)]
+        self._lift = _LIFT * sum(self._units)
         self._kept = _Kept(self._chunk)
 
     @property
@@ -71,45 +72,34 @@ class NgramClassifier:
         self._kept.age()
         found = chunks(text)
         distinct = set(found)
-        count, lifted = len(distinct), sum(map(self._kept.__getitem__, distinct))  # one addition adds all columns
-        *sums, capitals, numbers = [
-            total - count * _LIFT for total in self._columns.unpack(lifted.to_bytes(self._columns.size, "little"))
-        ]
-        traits = self._summed(trait_features(text, count, capitals, numbers, found[0] if found else ""))
+        count = len(distinct)
+        *sums, capitals, numbers = self._unpacked(sum(map(self._kept.__getitem__, distinct)))
+        keys = trait_features(text, count, capitals, numbers, found[0] if found else "")
+        traits = self._unpacked(sum(map(self._row, keys)))
         part, trait_part = self._scale / (_FINE * sqrt(count or 1)), self._scale * TRAIT_WEIGHT
         return [
-            bias + part * own + trait_part * trait for bias, own, trait in zip(self._bias, sums, traits, strict=True)
+            bias + part * own + trait_part * trait for bias, own, trait in zip(self._bias, sums, traits, strict=False)
         ]
 
-    def _summed(self, keys: Iterable[int]) -> Sequence[int]:
-        rows = [*filter(None, map(self._rows.get, keys))]
-        return [*map(sum, zip(*rows, strict=True))] if rows else [0] * len(self._bias)
-
     def _chunk(self, chunk: str) -> int:
-        """Make a chunk's row: the weights of its features, then whether it has a capital, a number; side by side."""
+        """Make a chunk's row: the weights of its features, then whether it has a capital, a number."""
         plain, grams, capital, number = read_chunk(chunk)
-        known = self._rows.get
-        row: Sequence[float] | None = None
-        if rows := [*filter(None, map(known, plain))]:
-            row = [*map(sum, zip(*rows, strict=True))]
+        row = _FINE * sum(map(self._row, plain))
         for word in grams:
-            if rows := [*filter(None, map(known, word))]:  # most words that were never seen have a few at most
-                part = 1 / sqrt(len(word))
-                more = [part * sum(column) for column in zip(*rows, strict=True)]
-                row = [*map(add, row, more)] if row else more
-        if row is None:
-            return self._empty[capital, number]
-        lifted = [int(weight * _FINE) + _LIFT for weight in row]
-        packed = self._columns.pack(*lifted, _LIFT + capital, _LIFT + number)
-        return int.from_bytes(packed, "little")
+            row += round(_FINE / sqrt(len(word))) * sum(map(self._row, word))
+        return row + capital * self._capital + number * self._number
 
-    def _empty_rows(self) -> dict[tuple[bool, bool], int]:
-        """Make the rows of chunks of which no feature has a weight."""
-        rows = {}
-        for capital, number in product((False, True), repeat=2):
-            columns = *([_LIFT] * len(self._bias)), _LIFT + capital, _LIFT + number
-            rows[capital, number] = int.from_bytes(self._columns.pack(*columns), "little")
-        return rows
+    def _row(self, key: int) -> int:
+        """Give a feature's weights as one integer: each times its column's unit, so that one addition adds them all."""
+        row = self._rows.get(key, 0)
+        if isinstance(row, tuple):
+            row = self._rows[key] = sum(map(mul, row, self._units))
+        return row
+
+    def _unpacked(self, row: int) -> list[int]:
+        """Give the columns of a sum of rows."""
+        lifted = (row + self._lift).to_bytes(self._columns.size + 1, "little")
+        return [column - _LIFT for column in self._columns.unpack_from(lifted)]
 
 
 class _Kept(dict[str, int]):
@@ -124,7 +114,9 @@ class _Kept(dict[str, int]):
         self._elder: dict[str, int] = {}
 
     def __missing__(self, chunk: str) -> int:
-        made = self._elder.get(chunk) or self._make(chunk)
+        made = self._elder.get(chunk)
+        if made is None:
+            made = self._make(chunk)
         if len(chunk) <= _KEPT_CHARS:  # what is longer hardly comes again
             self[chunk] = made
         return made

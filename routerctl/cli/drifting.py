@@ -26,6 +26,7 @@ from routerctl.types import Table
 from routerctl.warehouse import ClassCounts, Slice, counted, open_decisions, shown_place
 from routerctl.words import count, percent, plain, plural, seconds, usd
 
+_THOUSAND = 1000
 _TIMES = 4  # the earlier window is so many times as long, where nobody says how long
 
 
@@ -60,11 +61,13 @@ def look_for_drift(wish: Wish, *, as_json: bool, now: datetime | None = None) ->
     Raises: GateError naming what moved; InputError.
     """
     table = load_table(wish.table)
-    report = _report(wish, table, now or datetime.now(UTC))
+    moment = now or datetime.now(UTC)
+    report = _report(wish, table, moment.replace(microsecond=moment.microsecond // 1000 * 1000))  # as the log has it
     if as_json:
         typer.echo(json.dumps(_json(report), ensure_ascii=False))
     else:
         print_table(_COLUMNS, list(_rows(report)), right=_COLUMNS[1:-1])
+        typer.echo("p50, p95: seconds, and USD per 1,000 requests; !: moved")
         typer.echo("\n".join(_lines(report)))
     _summarize(report)
     moved = [_name(one) for one in report.drift.alarms]
@@ -139,7 +142,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _usd(value: float | None) -> str:
-    return "" if value is None else usd(Decimal(repr(value)))
+    return "" if value is None else usd(Decimal(repr(value)) * _THOUSAND)
 
 
 def _lines(report: _Report) -> Iterator[str]:
