@@ -102,6 +102,10 @@ class Emulator:
         """Queue what happens to the next POSTs; after the last one all is well."""
         self._faults.extend(faults)
 
+    def forget(self) -> None:
+        """Drop what is queued: from here on all is well."""
+        self._faults.clear()
+
     def play_gets(self, vendor: str, *faults: Fault) -> None:
         """Queue what happens to a vendor's next questions about models: HTTP errors or silence."""
         self._get_faults[vendor].extend(faults)

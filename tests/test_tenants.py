@@ -1,0 +1,168 @@
+"""Two tenants of one project: each command is walked in the name of the one, and nothing of the other is met."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import typer
+
+from routerctl.cli import made_app
+from routerctl.cli.tenancy import TENANTS_FOLDER
+from routerctl.decisions import DECISIONS_FILE
+from routerctl.table import load_table, table_text, with_digest
+from tests.conftest import SECRET, Done, Far, Project, right_answer
+from tests.emulator import HANG_UP
+
+pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis 12 knows DuckDB 1
+Run = Callable[..., Done]
+ENV = {"TEST_KEY": SECRET, "ACME_KEY": "sk-acme-own", "ZETA_KEY": "sk-zeta-own"}
+# Whatever zeta has: its name, its user's, its prompts and replies, its experiment, its key, its tier's table.
+OF_ZETA = re.compile(r"zeta|zoe|zebra|zooming|zinc", re.IGNORECASE)
+WITH_TENANT = {  # every command that can be asked in a tenant's name: a new one has to be walked, too
+    "route": ["--class", "sums", "--user", "ann"],
+    "log list": [],
+    "log show": ["{decision}"],
+    "log tail": [],
+    "log stats": [],
+    "log export": ["--format", "jsonl"],
+    "log feedback": ["{decision}", "good"],
+    "budget": ["--past"],
+    "replay": ["--table", "routes.yaml"],
+    "drift": [],
+    "experiment start": ["apart", "--table", "routes.b.yaml", "--slow-s", "9"],
+    "experiment status": [],
+    "experiment promote": ["--force"],
+    "experiment abort": [],
+    "log prune": ["--everything"],
+}
+
+
+@pytest.fixture
+def shared(vendors: Project, far: Far, run: Run, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project that serves acme and zeta; zeta has been here, with everything that a tenant can have."""
+    for name, secret in ENV.items():
+        monkeypatch.setenv(name, secret)
+    far.answer = lambda body: "zebra stripes" if "zoe" in json.dumps(body) else right_answer(body)
+    assert run("eval").code == run("build-table").code == 0
+    own = {name: {provider: f"{name.upper()}_KEY" for provider in ("anthropic", "openai")} for name in ("acme", "zeta")}
+    vendors.config["routing"] = {
+        "log_prompts": True,
+        "tiers": {"zinc": {"table": "routes.zinc.yaml"}},
+        "tenants": {"acme": {"keys": own["acme"]}, "zeta": {"keys": own["zeta"], "tier": "zinc"}},
+        "budgets": [
+            {"name": "each", "cap_usd": 1, "period": "day", "per": "tenant"},
+            {"name": "of-zeta", "cap_usd": 1, "period": "day", "tenant": ["zeta"], "per": "user"},
+            {"name": "everybody", "cap_usd": 9, "period": "day"},
+        ],
+    }
+    vendors.save()
+    assert run("build-table").code == 0
+    table = load_table(vendors.root / "routes.yaml")
+    route = table.routes["sums"]
+    other = with_digest(replace(table, routes={"sums": replace(route, rungs=route.rungs[::-1], chosen="large")}))
+    vendors.write("routes.zinc.yaml", table_text(other))
+    vendors.write("routes.b.yaml", table_text(other))
+    vendors.write("routes.c.yaml", table_text(table))
+    started = ("experiment", "start", "zooming", "--table", "routes.c.yaml", "--tenant", "zeta", "--slow-s", "9")
+    assert run(*started).code == 0
+    lines = "".join(
+        json.dumps({"prompt": f"zoe asks {number}", "class": "sums", "user": "zoe", "id": f"zebra-{number}"}) + "\n"
+        for number in range(20)
+    )
+    assert run("route", "--jsonl", "--tenant", "zeta", stdin=lines).code == 0
+    assert run("route", "--class", "sums", "--tenant", "acme", stdin="hello").code == 0
+    return vendors
+
+
+def _takes_tenant(app: typer.Typer, above: str = "") -> Iterator[str]:
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from _takes_tenant(group.typer_instance, f"{above}{group.name} ")
+    for command in app.registered_commands:
+        assert command.callback is not None
+        if "tenant" in inspect.signature(command.callback).parameters:
+            yield f"{above}{command.name or command.callback.__name__.strip('_')}"
+
+
+def _decision(project: Project, tenant: str) -> str:
+    with sqlite3.connect(project.root / TENANTS_FOLDER / tenant / DECISIONS_FILE) as log:
+        return str(log.execute("SELECT id FROM decisions LIMIT 1").fetchone()[0])
+
+
+def _rows(project: Project, tenant: str) -> list[tuple[object, ...]]:
+    with sqlite3.connect(project.root / TENANTS_FOLDER / tenant / DECISIONS_FILE) as log:
+        return [*log.execute("SELECT * FROM decisions ORDER BY number"), *log.execute("SELECT * FROM feedback")]
+
+
+def _asked(run: Run, command: str, tenant: str, decision: str, *more: str) -> Done:
+    arguments = [one.format(decision=decision) for one in WITH_TENANT[command]]
+    stdin = "hello" if command == "route" else ""
+    return run(*command.split(), *arguments, *more, "--tenant", tenant, stdin=stdin)
+
+
+def test_every_command_with_a_tenant_is_walked() -> None:
+    """Whoever adds a command that takes a tenant adds it to the walk."""
+    assert sorted(_takes_tenant(made_app([]))) == sorted(WITH_TENANT)
+
+
+def test_in_the_name_of_one_nothing_of_the_other_is_met(shared: Project, far: Far, run: Run) -> None:
+    """Every command, as text and as JSON; none finds anything of zeta's, and none changes anything of it."""
+    before, decision = _rows(shared, "zeta"), _decision(shared, "acme")
+    told = json.loads(run("experiment", "status", "--tenant", "zeta", "--json").out)
+    for command in WITH_TENANT:
+        for form in ((), ("--json",)):
+            if form and command in {"experiment start", "experiment promote", "experiment abort", "log export"}:
+                continue
+            far.emulator.received.clear()
+            done = _asked(run, command, "acme", decision, *form)
+            assert done.code in (0, 3), (command, done.err)
+            assert "Traceback" not in done.err
+            found = OF_ZETA.findall(done.out + done.err)
+            assert not found, (command, form, done.out, done.err)
+            sent = json.dumps([[dict(one.headers), one.body] for one in far.emulator.received])
+            assert "sk-zeta-own" not in sent
+            assert SECRET not in sent
+            assert ("sk-acme-own" in sent) == (command == "route")
+    assert _rows(shared, "zeta") == before
+    assert json.loads(run("experiment", "status", "--tenant", "zeta", "--json").out) == told
+    assert load_table(shared.root / "routes.zinc.yaml").routes["sums"].chosen == "large"
+
+
+def test_another_tenants_decision_is_unknown(shared: Project, run: Run) -> None:
+    """Its number opens nothing: not to be read, not to be rated, and the words are those of a number never given."""
+    decision, unknown = _decision(shared, "zeta"), "0" * 32
+    before = _rows(shared, "zeta")
+    for command in ("log show", "log feedback"):
+        done, never = (_asked(run, command, "acme", one) for one in (decision, unknown))
+        assert (done.code, done.out) == (never.code, never.out) == (2, "")
+        assert done.err.replace(decision, unknown) == never.err
+    assert _rows(shared, "zeta") == before
+
+
+def test_what_one_breaks_is_not_broken_for_the_other(shared: Project, far: Far, run: Run) -> None:
+    """Zeta's key may be blocked where acme's is not: each has a circuit breaker of its own."""
+    far.emulator.play(*[HANG_UP] * 200)
+    for _ in range(4):
+        assert run("route", "--class", "sums", "--tenant", "zeta", stdin="x").code == 4
+    far.emulator.forget()
+    done = run("route", "--class", "sums", "--tenant", "acme", "--explain", stdin="x")
+    assert done.code == 0
+    assert not re.search(r"open|shut|skipped", done.out + done.err), done.out
+
+
+def test_a_tenant_is_a_name_and_no_path(shared: Project, run: Run) -> None:
+    """Nobody walks into another's folder by what a name says."""
+    decision = _decision(shared, "zeta")
+    for name in ("../zeta", "acme/../zeta", ".", "", "ZETA"):
+        for command in ("log list", "log show", "log export", "replay", "drift", "budget", "experiment status"):
+            done = _asked(run, command, name, decision)
+            assert not OF_ZETA.search(done.out), (name, command, done.out)
+        assert run("route", "--class", "sums", "--tenant", name, stdin="hello").code in (0, 2)
+    assert sorted(path.name for path in Path(shared.root / TENANTS_FOLDER).iterdir()) == ["acme", "zeta"]
