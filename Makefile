@@ -37,6 +37,10 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[local,import,language,log,redis,train,dev]'
 	@touch $@ $(VENV)/.local
 
+$(VENV)/.slow: $(VENV)/.dev
+	@command -v java >/dev/null && $(INSTALL) -e '.[spark]' || echo "no Java here: the test of Spark is skipped"
+	@touch $@
+
 demo: $(VENV)/.local
 	$(BIN)/routerctl models pull $(MODELS)
 	$(BIN)/routerctl eval
@@ -45,9 +49,9 @@ demo: $(VENV)/.local
 	echo "$(PROMPT)" | $(BIN)/routerctl route
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.slow
 	$(BIN)/routerctl models pull $(MODELS)
 	$(BIN)/python -m pytest -m slow
 

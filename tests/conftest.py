@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -162,21 +163,31 @@ def served(built: Path, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def run(project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """Run a command of the project in this process: as the real one from its arguments on, but sooner."""
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Let `Project.run` run commands in this process: as the real ones from their arguments on, but sooner."""
 
-    def run_here(*arguments: str, stdin: str | bytes = "") -> Done:
-        with project.write(".stdin", stdin).open() as file:
-            monkeypatch.setattr("sys.stdin", file)
+    def run_here(
+        self: Project, *arguments: str, stdin: str | bytes = "", env: Mapping[str, str] | None = None
+    ) -> Done:
+        with monkeypatch.context() as own, tempfile.TemporaryFile("w+") as file:
+            file.buffer.write(stdin if isinstance(stdin, bytes) else stdin.encode())
+            file.seek(0)
+            own.chdir(self.root)
+            own.setattr("os.environ", clean_env(env))
+            own.setattr("sys.stdin", file)
             code = run_command(list(arguments))
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         return Done(code, out, err)
 
+    monkeypatch.setattr(Project, "run", run_here)
+
+
+@pytest.fixture
+def run(project: Project, monkeypatch: pytest.MonkeyPatch, in_process: None) -> Callable[..., Done]:
+    """Run a command of the project in this process, also from within its folder."""
     monkeypatch.chdir(project.root)
-    for name in ("CI", "NO_COLOR", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    return run_here
+    return project.run
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ from routerctl.results import read_run, run_folders
 from routerctl.table import load_table
 from tests.conftest import Project, sum_is_right
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 DOUBT = "I'm not sure."
 
 

@@ -12,6 +12,8 @@ from routerctl.results import read_run, run_folders
 from tests.conftest import SECRET, Far, Project, right_answer, text_of
 from tests.emulator import Body
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 ENV = {"TEST_KEY": SECRET}
 
 

@@ -15,6 +15,8 @@ from routerctl.state.sqlite import SqliteStore
 from routerctl.table import load_table, table_text, with_digest
 from tests.conftest import Project
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 LINES = "".join(
     json.dumps({"prompt": f"question {number}", "class": "sums", "user": f"user-{number % 40}"}) + "\n"
     for number in range(200)
@@ -55,7 +57,9 @@ def _rate(trying: Project, decisions: list[dict[str, Any]], scores: dict[str, fl
 def test_a_share_of_the_units_is_served_by_the_other_table(trying: Project) -> None:
     """Sticky by user, also in another process; the log knows arm, chance and unit, but not the user."""
     _start(trying)
-    first, second = _decisions(trying), _decisions(trying)
+    first = _decisions(trying)
+    out, _ = trying.start("route", "--jsonl", "--json").communicate(LINES)
+    second = [json.loads(line) for line in out.splitlines()]
     arms: dict[int, set[str]] = {}
     for number, one in enumerate([*first, *second]):
         arms.setdefault(number % 40, set()).add(one["arm"])

@@ -15,6 +15,8 @@ from routerctl.table import load_table
 from tests.conftest import PRICE, Done, Project
 from tests.test_changes import plain
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 Run = Callable[..., Done]
 RIGHT = {"model-small": 0.2, "model-mid": 1.0, "model-large": 1.0, "model-twin": 1.0, "model-poor": 0.1}
 PRICES = {"small": 1, "mid": 2, "large": 9, "twin": 9, "poor": 20}  # USD per million tokens in, twice that out

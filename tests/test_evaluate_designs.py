@@ -20,6 +20,8 @@ from routerctl.types import Judgement, Reply, Request, RunHeader, Verdict
 from tests.conftest import Project
 from tests.test_evaluate import Seen
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 _TICKS = itertools.count()
 

@@ -10,6 +10,8 @@ from routerctl.table import load_table
 from tests.conftest import PRICE, SECRET, Far, Project, right_answer
 from tests.emulator import Body
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 ENV = {"TEST_KEY": SECRET}
 
 

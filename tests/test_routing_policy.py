@@ -9,6 +9,8 @@ import pytest
 from routerctl.table import load_table
 from tests.conftest import PRICE, Project
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"routing": {"deadline_s": 0}}, "expected a number of seconds above 0"),
     ({"routing": {"log_days": 0}}, "expected a whole number of days from 1"),

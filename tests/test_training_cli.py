@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import Project
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 NOUNS = {
     "fruit": ["apple", "pear", "plum", "cherry", "grape", "melon"],
     "tools": ["hammer", "saw", "drill", "chisel", "plane", "wrench"],
