@@ -171,7 +171,7 @@ def build_table(
     _check_agreement(runs)
     check_classes(runs, policy)
     headers = [run.header for run in runs.values()]
-    first = headers[0]
+    first, own = headers[0], _own_results(runs)
     table = Table(
         table_version=0,
         digest="",
@@ -190,11 +190,20 @@ def build_table(
         candidates={**policy.candidates, **_merged(headers, "candidates")},
         prices={**policy.prices, **_merged(headers, "prices")},
         routes={
-            name: _route(name, runs[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
+            name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
         },
         top_rung=first.top_rung,
     )
     return numbered(table, previous)
+
+
+def _own_results(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Leave of each class's run its own results, looking through each run once: it may have many classes."""
+    by_class: dict[tuple[int, str], list[Result]] = defaultdict(list)
+    for run in {id(run): run for run in runs.values()}.values():
+        for result in run.results:
+            by_class[id(run), result.task_class].append(result)
+    return {name: replace(run, results=tuple(by_class[id(run), name])) for name, run in runs.items()}
 
 
 def numbered(table: Table, previous: Table | None) -> Table:

@@ -28,6 +28,7 @@ T = TypeVar("T")
 _KEYS = {"task_class": "class"}
 _KEYED_BY = ("name", "task_class")
 _PLAIN = frozenset((str, int, bool, float, type(None), Decimal))
+_NONE = object()  # equals nothing else
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -77,49 +78,69 @@ def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> A
         raise at.error(path, f"expected a mapping, got {_shown(data)}")
     if not data.keys() <= _keys(kind):
         _check_keys(kind, data, at, path)
-    values: dict[str, Any] = {}
-    for key, name, hint, as_is, field in _plan(kind):
-        if field.metadata.get("inline"):
-            values[name] = _decode_dataclass(hint, {one: data[one] for one in _keys(hint) if one in data}, at, path)
-        elif key in data:
-            value = data[key]
-            # A run has tens of thousands of results: what needs neither check nor change goes no further.
-            values[name] = value if type(value) in as_is else _decode(hint, value, at, (*path, key))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise at.error(path, f"{key!r} is missing")
-    rest = _rest(kind)
-    if rest:
+    plan, values = _plan(kind), {}
+    # A run has tens of thousands of results: what needs neither check nor change goes no further.
+    for key, value in data.items():
+        if key in plan.fields:
+            name, hint, as_is, members = plan.fields[key]
+            if type(value) in as_is:
+                values[name] = value
+            elif type(value) is str and value in members:
+                values[name] = members[value]
+            else:
+                values[name] = _decode(hint, value, at, (*path, key))
+    for name, hint in plan.inline:
+        values[name] = _decode_dataclass(hint, {one: data[one] for one in _keys(hint) if one in data}, at, path)
+    missing = next((key for key, name in plan.required if name not in values), None)
+    if missing is not None:
+        raise at.error(path, f"{missing!r} is missing")
+    if plan.rest:
         known = _keys(kind)
-        values[rest] = _plain({key: value for key, value in data.items() if key not in known}, at, path)
+        values[plan.rest] = _plain({key: value for key, value in data.items() if key not in known}, at, path)
     return kind(**values)
 
 
-@cache
-def _plan(kind: type) -> tuple[tuple[str, str, Any, frozenset[type], dataclasses.Field[Any]], ...]:
-    """The fields that have a key of their own, with the types of values that they take as they are."""
-    return tuple(
-        (key, name, hint, _as_is(hint), field)
-        for key, name, hint, field in _fields(kind)
-        if not field.metadata.get("rest")
-    )
+class _Plan(typing.NamedTuple):
+    """How a mapping becomes a dataclass."""
+
+    fields: dict[str, tuple[str, Any, frozenset[type], Mapping[str, Any]]]  # by key: name, hint, `_as_is`, `_members`
+    inline: tuple[tuple[str, Any], ...]  # names and hints of fields whose keys stand beside the others
+    required: tuple[tuple[str, str], ...]  # keys and names of fields without a default
+    rest: str | None  # the field that takes all other keys
 
 
 @cache
-def _rest(kind: type) -> str | None:
-    """The field that takes all other keys."""
-    return next((name for _, name, _, field in _fields(kind) if field.metadata.get("rest")), None)
+def _plan(kind: type) -> _Plan:
+    fields, inline, required, rest = {}, [], [], None
+    for key, name, hint, field in _fields(kind):
+        if field.metadata.get("rest"):
+            rest = name
+        elif field.metadata.get("inline"):
+            inline.append((name, hint))
+        else:
+            fields[key] = name, hint, _as_is(hint), _members(hint)
+            if field.default is field.default_factory is dataclasses.MISSING:
+                required.append((key, name))
+    return _Plan(fields, tuple(inline), tuple(required), rest)
 
 
 @cache
 def _keys(kind: type) -> frozenset[str]:
     """The keys that a mapping of this kind may have, those of inlined fields included."""
-    keys: set[str] = set()
-    for key, _, hint, _, field in _plan(kind):
-        keys |= _keys(hint) if field.metadata.get("inline") else {key}
-    return frozenset(keys)
+    plan = _plan(kind)
+    return frozenset(plan.fields).union(*(_keys(hint) for _, hint in plan.inline))
+
+
+def _members(hint: Any) -> Mapping[str, Any]:
+    """Give the enum's members by the words that stand for them, of an enum or one that may be left out."""
+    kinds = [kind for kind in typing.get_args(hint) or (hint,) if kind is not type(None)]
+    if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], Enum):
+        return {str(member.value): member for member in kinds[0]}
+    return {}
 
 
 def _as_is(hint: Any) -> frozenset[type]:
+    """Give the types of values that a field takes as they are."""
     if hint is Any:
         return frozenset((str, int, bool, type(None)))
     if hint in (str, int, bool):
@@ -135,7 +156,7 @@ def _check_keys(kind: type, data: dict[str, Any], at: Document, path: PathParts)
     """Refuse an unknown key, before any is found missing: a misspelt key is both, and its right name helps."""
     known = _keys(kind)
     unknown = next((key for key in data if key not in known), None)
-    if unknown is not None and not _rest(kind):
+    if unknown is not None and not _plan(kind).rest:
         raise at.error((*path, unknown), f"unknown key{nearest(unknown, known)}")
 
 
@@ -267,21 +288,24 @@ def encode(value: Any, *, keep_defaults: bool = False) -> Any:
 
 def _encode_dataclass(value: Any, keep_defaults: bool) -> dict[str, Any]:
     encoded: dict[str, Any] = {}
-    for key, name, _, field in _fields(value.__class__):
+    for key, name, default, beside in _defaults(value.__class__):
         item = getattr(value, name)
-        if field.metadata.get("rest"):
-            encoded.update(encode(item))
-        elif field.metadata.get("inline"):
-            encoded.update(encode(item, keep_defaults=keep_defaults))
-        elif keep_defaults or not _is_default(item, field):
-            encoded[key] = encode(item, keep_defaults=keep_defaults)
+        if beside:
+            encoded.update(encode(item, keep_defaults=keep_defaults and beside == "inline"))
+        elif keep_defaults or item != default:
+            encoded[key] = item if type(item) in _PLAIN else encode(item, keep_defaults=keep_defaults)
     return encoded
 
 
-def _is_default(item: Any, field: dataclasses.Field[Any]) -> bool:
-    if field.default_factory is not dataclasses.MISSING:
-        return bool(item == field.default_factory())
-    return field.default is not dataclasses.MISSING and bool(item == field.default)
+@cache
+def _defaults(kind: type) -> tuple[tuple[str, str, Any, str], ...]:
+    """Key, name and default (`_NONE`: there is none) of each field; "inline" or "rest" where it has no key."""
+    found = []
+    for key, name, _, field in _fields(kind):
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        beside = next((way for way in ("inline", "rest") if field.metadata.get(way)), "")
+        found.append((key, name, _NONE if default is dataclasses.MISSING else default, beside))
+    return tuple(found)
 
 
 def _without_key(encoded: Any, item: Any) -> Any:
@@ -296,8 +320,13 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
     A model may send half of a surrogate pair; in JSON it stands as its escape.
     """
-    text = json.dumps(value, default=json_default, ensure_ascii=False, indent=indent)
-    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = _encoder(indent).encode(value)
+    return text if text.isascii() else _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@cache
+def _encoder(indent: int | None) -> json.JSONEncoder:
+    return json.JSONEncoder(default=json_default, ensure_ascii=False, indent=indent)
 
 
 def json_default(value: Any) -> Any:

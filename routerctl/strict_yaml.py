@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -141,27 +141,32 @@ def parse_json_lines(text: str, file: str) -> list[Document]:
 
     Raises: InputError naming the line.
     """
+    decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_constant)
     documents = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            documents.append(Document(file=file, value=_json_value(line, file, number), lines={(): number}))
+            documents.append(Document(file=file, value=_json_value(decoder, line, file, number), lines={(): number}))
     return documents
 
 
-def _json_value(line: str, file: str, number: int) -> Any:
-    def pairs(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
-        for key, value in items:
-            if key in mapping:
-                raise InputError(f"duplicate key {key!r}", file=file, line=number)
-            mapping[key] = value
-        return mapping
+def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(items)
+    if len(mapping) < len(items):
+        names = [key for key, _ in items]
+        twice = next(key for place, key in enumerate(names) if key in names[:place])
+        raise InputError(f"duplicate key {twice!r}")
+    return mapping
 
-    def constant(word: str) -> Any:
-        raise InputError(f"{word} is not JSON", file=file, line=number)
 
+def _constant(word: str) -> Any:
+    raise InputError(f"{word} is not JSON")
+
+
+def _json_value(decoder: json.JSONDecoder, line: str, file: str, number: int) -> Any:
     try:
-        return json.loads(line, object_pairs_hook=pairs, parse_float=Decimal, parse_constant=constant)
+        return decoder.decode(line)
+    except InputError as error:
+        raise InputError(error.problem, file=file, line=number) from None
     except json.JSONDecodeError as error:
         raise InputError(f"not JSON: {error.msg} (column {error.colno})", file=file, line=number) from None
     except RecursionError:

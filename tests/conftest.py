@@ -166,9 +166,7 @@ def served(built: Path, tmp_path: Path) -> Project:
 def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Let `Project.run` run commands in this process: as the real ones from their arguments on, but sooner."""
 
-    def run_here(
-        self: Project, *arguments: str, stdin: str | bytes = "", env: Mapping[str, str] | None = None
-    ) -> Done:
+    def run_here(self: Project, *arguments: str, stdin: str | bytes = "", env: Mapping[str, str] | None = None) -> Done:
         with monkeypatch.context() as own, tempfile.TemporaryFile("w+") as file:
             file.buffer.write(stdin if isinstance(stdin, bytes) else stdin.encode())
             file.seek(0)

@@ -21,6 +21,7 @@ from routerctl.types import Case, Json
 
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 200
+_SORTED = json.JSONEncoder(sort_keys=True, default=str)  # kept: making one for each reply takes longer than its work
 _DIGEST = "case-"
 Replies = tuple[Record, ...]
 
@@ -126,7 +127,7 @@ def _key(record: Record) -> str:
     """The file's id, else a digest of the question and its answer."""
     if record.case:
         return plain_text(record.case)[:_ID_CHARS]
-    content = json.dumps([record.input, record.expected], sort_keys=True, default=str)
+    content = _SORTED.encode([record.input, record.expected])
     return f"{_DIGEST}{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 

@@ -113,12 +113,13 @@ def _with(
     way = ways[record.model][1]
     latency_s = told[record.model].latency_s if record.model in told else None
     if record.status is Status.FAILED:  # a call that failed is not billed
-        return replace(record, cost_usd=Decimal(0) if keep else None)
-    return replace(
-        record,
-        cost_usd=way(record) if keep and way else None,
-        latency_s=record.latency_s if latency_s is None else latency_s,
-    )
+        cost_usd, latency_s = Decimal(0) if keep else None, record.latency_s
+    else:
+        cost_usd = way(record) if keep and way else None
+        latency_s = record.latency_s if latency_s is None else latency_s
+    if (cost_usd, latency_s) == (record.cost_usd, record.latency_s):  # of most: a copy takes time
+        return record
+    return replace(record, cost_usd=cost_usd, latency_s=latency_s)
 
 
 def _means(readings: Sequence[Reading]) -> dict[str, Decimal]:

@@ -67,6 +67,7 @@ class Answers:
         self._frame["beyond"] = (self._frame["index"] >= stop) | ~planned
         repeated = self._frame.duplicated(["task_class", "candidate", "index", "epoch"], keep="last")
         self._last = ~repeated & planned
+        self._classes = dict(list(self._frame.groupby("task_class", sort=False)))
         # Once, not by comparing two columns of text for each class and candidate.
         self._rows = self._frame[self._last].groupby(["task_class", "candidate"], sort=False).groups
 
@@ -94,7 +95,10 @@ class Answers:
 
     def spend(self, task_class: str, grid: int) -> Spend:
         """Sum what one class took; `grid`: results of its full grid."""
-        return _sum(self._frame[self._frame["task_class"] == task_class], grid)
+        return _sum(self._of_class(task_class), grid)
+
+    def _of_class(self, task_class: str) -> pd.DataFrame:
+        return self._classes.get(task_class, self._frame.iloc[:0])
 
     def replay(self, task_class: str) -> Replay:
         """Count what the stopping rule alone would have asked for on one class, climbing the ladder."""
@@ -106,7 +110,7 @@ class Answers:
             if one.judgement.verdict.passes:
                 pick = one.candidate
                 break
-        frame = self._frame[self._frame["task_class"] == task_class]
+        frame = self._of_class(task_class)
         needed = frame[frame["candidate"].isin(climbed) & ~frame["beyond"].astype(bool)]
         return Replay(
             task_class=task_class,

@@ -16,6 +16,8 @@ from routerctl.statistics.tails import Probabilities, check
 
 _BISECTIONS = 50
 
+_NOTHING = 1e-12  # a mean below it is 0: its variance would be lost to rounding
+
 
 def korn_graubard_lower(
     cluster_passes: Sequence[float], cluster_sizes: Sequence[float], alpha: float, cases: float | None = None
@@ -33,7 +35,7 @@ def korn_graubard_lower(
     clusters, total = len(passes), float(sizes.sum())
     p = float(passes.sum()) / total if total else 0.0
     n = total if cases is None else cases
-    if clusters < 2 or p <= 0:
+    if clusters < 2 or p <= _NOTHING:
         return 0.0
     if p >= 1:
         return float(alpha ** (1 / min(clusters, n)))
@@ -54,7 +56,7 @@ def design_effect(cluster_passes: Sequence[float], cluster_sizes: Sequence[float
     clusters, total = len(passes), float(sizes.sum())
     p = float(passes.sum()) / total if total else 0.0
     n = total if cases is None else cases
-    if clusters < 2 or not 0 < p < 1:
+    if clusters < 2 or not _NOTHING < p < 1:
         return max(n / clusters, 1.0) if clusters else 1.0
     return _effect(passes, sizes, p, n)
 

@@ -115,11 +115,16 @@ def _step(alive: Probabilities, p: float) -> None:
 
 def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
     """The failures allowed to pass at each look, [n + 1], -1 = none, and the exact total that this spends."""
-    best = _allowed(n, bar, need, 0.0)
+    walks = np.zeros((n + 1, n - need + 1))  # P(f failures in t cases) by t and f
+    walks[0, 0] = 1.0
+    for t in range(n):
+        walks[t + 1] = walks[t]
+        _step(walks[t + 1], bar)
+    best = _allowed(walks, need, 0.0)
     low, high = 0.0, alpha
     for _ in range(_BISECTIONS):
         budget = (low + high) / 2
-        tried = _allowed(n, bar, need, budget)
+        tried = _allowed(walks, need, budget)
         if tried[1] <= alpha:
             best, low = tried, budget
         else:
@@ -127,26 +132,30 @@ def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
     return best
 
 
-def _allowed(n: int, bar: float, need: int, budget: float) -> tuple[Counts, float]:
-    # n - need failures suffice: a look that let one more pass would by itself spend P(Bin(n, bar) >= need - 1) > alpha.
-    alive = np.zeros(n - need + 1)
-    alive[0] = 1.0
-    allowed = np.full(n + 1, -1, dtype=np.int64)
-    spent, passed = 0.0, 0  # so many failures or fewer, less one, have passed: no walk is left there
-    for t in range(1, n + 1):
-        _step(alive, bar)
-        left = budget * (t / n) ** 2 - spent
-        if t == n or passed > n - need:
-            most = n - need
-        elif alive[passed] > left:  # most looks let no further failure pass: they need no sum over all walks
-            most = passed - 1
-        else:
-            most = int(alive.cumsum().searchsorted(left, side="right")) - 1
-        if most >= passed:
-            spent += float(alive[: most + 1].cumsum()[-1])
-            alive[: most + 1] = 0.0
-            passed = most + 1
-        allowed[t] = most
+def _allowed(walks: Probabilities, need: int, budget: float) -> tuple[Counts, float]:
+    """See `_spend`: with this budget, walking from one look at which walks pass to the next.
+
+    n - need failures suffice: a look that let one more pass would by itself spend P(Bin(n, bar) >= need - 1) > alpha.
+    """
+    n = len(walks) - 1
+    budgets = budget * (np.arange(n + 1) / n) ** 2
+    alive = walks[0]  # from the fewest failures that any walk still running has
+    allowed = np.full(n + 1, n - need, dtype=np.int64)
+    spent, passed, t = 0.0, 0, 0  # so many failures or fewer, less one, have passed: no walk is left there
+    while len(alive):
+        # Until then no further failure passes: of those with the fewest there are more than may pass.
+        few = alive[0] * walks[1 : n - t + 1, 0] <= budgets[t + 1 :] - spent
+        few[-1] = True
+        look = t + 1 + int(few.argmax())
+        alive = np.convolve(alive, walks[look - t, : look - t + 1])[: len(alive)]
+        sums = alive.cumsum()
+        passing = len(alive) if look == n else int(sums.searchsorted(budgets[look] - spent, side="right"))
+        allowed[t + 1 : look] = passed - 1
+        allowed[look] = passed + passing - 1
+        if passing:
+            spent += float(sums[passing - 1])
+        alive, passed, t = alive[passing:], passed + passing, look
+    allowed[0] = -1
     return allowed, spent
 
 
