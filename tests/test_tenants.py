@@ -38,9 +38,9 @@ WITH_TENANT = {  # every command that can be asked in a tenant's name: a new one
     "drift": [],
     "experiment start": ["apart", "--table", "routes.b.yaml", "--slow-s", "9"],
     "experiment status": [],
-    "experiment promote": ["--force"],
     "experiment abort": [],
-    "log prune": ["--everything"],
+    "experiment promote": ["--force"],
+    "log prune": ["--all"],
 }
 
 
@@ -117,6 +117,8 @@ def test_in_the_name_of_one_nothing_of_the_other_is_met(shared: Project, far: Fa
     before, decision = _rows(shared, "zeta"), _decision(shared, "acme")
     told = json.loads(run("experiment", "status", "--tenant", "zeta", "--json").out)
     for command in WITH_TENANT:
+        if command == "experiment promote":  # of the one that follows what was aborted
+            assert _asked(run, "experiment start", "acme", decision).code == 0
         for form in ((), ("--json",)):
             if form and command in {"experiment start", "experiment promote", "experiment abort", "log export"}:
                 continue

@@ -136,8 +136,9 @@ def _digest(item: Arranged, policy: Policy) -> str:
 
 
 def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]:
+    cases = planned_order(item.cases, policy.seed)
     for model in sorted(item.models, key=lambda name: lineup.ladder.index(lineup.names[name])):
-        for index, case in enumerate(planned_order(item.cases, policy.seed)):
+        for index, case in enumerate(cases):
             for epoch, record in enumerate(item.replies[model, case.id]):
                 yield _result(
                     record,

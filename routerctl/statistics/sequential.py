@@ -138,15 +138,16 @@ def _allowed(walks: Probabilities, need: int, budget: float) -> tuple[Counts, fl
     n - need failures suffice: a look that let one more pass would by itself spend P(Bin(n, bar) >= need - 1) > alpha.
     """
     n = len(walks) - 1
-    budgets = budget * (np.arange(n + 1) / n) ** 2
+    budgets = (budget * (np.arange(n + 1) / n) ** 2).tolist()
+    bar = float(walks[1, 0])
     alive = walks[0]  # from the fewest failures that any walk still running has
     allowed = np.full(n + 1, n - need, dtype=np.int64)
     spent, passed, t = 0.0, 0, 0  # so many failures or fewer, less one, have passed: no walk is left there
     while len(alive):
-        # Until then no further failure passes: of those with the fewest there are more than may pass.
-        few = alive[0] * walks[1 : n - t + 1, 0] <= budgets[t + 1 :] - spent
-        few[-1] = True
-        look = t + 1 + int(few.argmax())
+        fewest, look = float(alive[0]) * bar, t + 1
+        while look < n and fewest > budgets[look] - spent:  # of them alone more are left than may pass
+            fewest *= bar
+            look += 1
         alive = np.convolve(alive, walks[look - t, : look - t + 1])[: len(alive)]
         sums = alive.cumsum()
         passing = len(alive) if look == n else int(sums.searchsorted(budgets[look] - spent, side="right"))
