@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import sqrt
 from operator import mul
 
@@ -75,7 +75,7 @@ class NgramClassifier:
         count = len(distinct)
         *sums, capitals, numbers = self._unpacked(sum(map(self._kept.__getitem__, distinct)))
         keys = trait_features(text, count, capitals, numbers, found[0] if found else "")
-        traits = self._unpacked(sum(map(self._row, keys)))
+        traits = self._unpacked(self._sum(keys))
         part, trait_part = self._scale / (_FINE * sqrt(count or 1)), self._scale * TRAIT_WEIGHT
         return [
             bias + part * own + trait_part * trait for bias, own, trait in zip(self._bias, sums, traits, strict=False)
@@ -84,17 +84,21 @@ class NgramClassifier:
     def _chunk(self, chunk: str) -> int:
         """Make a chunk's row: the weights of its features, then whether it has a capital, a number."""
         plain, grams, capital, number = read_chunk(chunk)
-        row = _FINE * sum(map(self._row, plain))
+        row = _FINE * self._sum(plain)
         for word in grams:
-            row += round(_FINE / sqrt(len(word))) * sum(map(self._row, word))
+            if total := self._sum(word):
+                row += round(_FINE / sqrt(len(word))) * total
         return row + capital * self._capital + number * self._number
 
-    def _row(self, key: int) -> int:
-        """Give a feature's weights as one integer: each times its column's unit, so that one addition adds them all."""
-        row = self._rows.get(key, 0)
-        if isinstance(row, tuple):
-            row = self._rows[key] = sum(map(mul, row, self._units))
-        return row
+    def _sum(self, keys: Iterable[int]) -> int:
+        """Add up features' weights as one integer: each times its column's unit, so that one addition adds them all."""
+        total, rows = 0, self._rows
+        for key in filter(rows.__contains__, keys):  # of a word that was never seen few are known
+            row = rows[key]
+            if isinstance(row, tuple):
+                row = rows[key] = sum(map(mul, row, self._units))
+            total += row
+        return total
 
     def _unpacked(self, row: int) -> list[int]:
         """Give the columns of a sum of rows."""
