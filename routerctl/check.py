@@ -158,15 +158,26 @@ def check_project(root: Path, today: date) -> Checked:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
     if imported:
         notes.append(f"{len(imported)} classes with imported outcomes, {sum(imported.values())} cases")
-    if (root / TABLE_FILE).exists():
-        table = load_table(root / TABLE_FILE)
-        _check_follows(root, project, eval_sets, table)
-        notes.append(f"{TABLE_FILE}: version {table.table_version} follows from its evidence")
-        warnings += _retirement_news(project, table) if project else []
-        warnings += [f"{TABLE_FILE}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
-    else:
-        warnings.append(f"{TABLE_FILE}: not there yet; `routerctl build-table` writes it")
+    for file, (command, ladder) in _tables(project).items():
+        if (root / file).exists():
+            table = load_table(root / file)
+            if ladder not in (None, table.ladder_name):
+                raise GateError(f"{file} is of ladder {table.ladder_name!r}, its tier has {ladder!r}; run `{command}`")
+            _check_follows(root, project, eval_sets, table, file)
+            notes.append(f"{file}: version {table.table_version} follows from its evidence")
+            warnings += _retirement_news(project, table, file) if project else []
+            warnings += [f"{file}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
+        else:
+            warnings.append(f"{file}: not there yet; `{command}` writes it")
     return Checked(notes=tuple(notes), warnings=tuple(warnings))
+
+
+def _tables(project: Project | None) -> dict[str, tuple[str, str | None]]:
+    """Give the files of all tables, routes.yaml first: the command that writes it, and the ladder it has to be of."""
+    tiers = project.routing.tiers if project else {}
+    return {TABLE_FILE: ("routerctl build-table", None)} | {
+        tier.table: (f"routerctl build-table --tier {name}", tier.ladder) for name, tier in tiers.items()
+    }
 
 
 def _imported_classes(root: Path) -> dict[str, int]:
@@ -190,45 +201,45 @@ def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
             yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
 
 
-def _retirement_news(project: Project, table: Table) -> Iterator[str]:
+def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]:
     """Say what has become known of a model's end since the table was built, and where no successor is named."""
     known = retirements_of(project, table.candidates)
     for model, day in known.items():
         if table.retirements.get(model) != day:
-            yield f"{TABLE_FILE}: {model} retires on {day}, which was not known when it was built"
+            yield f"{file}: {model} retires on {day}, which was not known when it was built"
     for model, day in {**table.retirements, **known}.items():
         if model not in table.routing.successors:
-            yield f"{TABLE_FILE}: {model} retires on {day} and has no successor (routing.successors)"
+            yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
 
 
-def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table) -> None:
+def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, file: str) -> None:
     """Build the table anew from the runs it names and compare.
 
     Raises: GateError naming what differs.
     """
     sets = {item.name: item for item in eval_sets}
     read: dict[str, Run] = {}  # classes may share a run
-    runs = {name: _run_behind(root, name, route, read) for name, route in table.routes.items()}
+    runs = {name: _run_behind(root, name, route, read, file) for name, route in table.routes.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
     odd = sorted(sets.keys() - runs.keys() | (runs.keys() - sets.keys() - imported))
     if odd:
         names = ", ".join(odd)
-        raise GateError(f"{TABLE_FILE} and evals/ do not have the same classes: {names}; run `routerctl build-table`")
+        raise GateError(f"{file} and evals/ do not have the same classes: {names}; run `routerctl build-table`")
     for name, route in table.routes.items():
         if name not in imported and route.eval_set_digest != sets[name].digest:
             raise GateError(
-                f"{TABLE_FILE}: {name} rests on another eval set than {sets[name].file} is now; run `routerctl eval`"
+                f"{file}: {name} rests on another eval set than {sets[name].file} is now; run `routerctl eval`"
             )
     labels = {name: read_labels(root, name) for name in runs}
     for name, route in table.routes.items():
         if runs[name].header.classes[name].judge and labels_digest(labels[name]) != route.labels_digest:
-            raise GateError(f"{TABLE_FILE}: the human labels of {name} have changed; run `routerctl build-table`")
-    _check_same(root, runs, project, {name: item.stakes for name, item in sets.items()}, labels, table)
+            raise GateError(f"{file}: the human labels of {name} have changed; run `routerctl build-table`")
+    _check_same(root, runs, project, {name: item.stakes for name, item in sets.items()}, labels, table, file)
     if project:
-        _check_settings(project, table, own_ladder=len(imported) == len(runs))
+        _check_settings(project, table, file, own_ladder=len(imported) == len(runs))
 
 
-def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run]) -> Run:
+def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], file: str) -> Run:
     """Read the run that a route names, unless it is among those already `read`.
 
     Raises: GateError where it is gone, broken or not of that class.
@@ -236,9 +247,9 @@ def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run]) -> Ru
     try:
         run = read.get(route.run_id) or read.setdefault(route.run_id, read_run(run_folder(root, route.run_id)))
     except InputError as error:
-        raise GateError(f"{TABLE_FILE}: the evidence of {name} cannot be read: {error}") from None
+        raise GateError(f"{file}: the evidence of {name} cannot be read: {error}") from None
     if name not in run.header.classes or not run.header.finished:
-        raise GateError(f"{TABLE_FILE}: {name} rests on run {route.run_id}, which did not finish that class")
+        raise GateError(f"{file}: {name} rests on run {route.run_id}, which did not finish that class")
     return run
 
 
@@ -249,6 +260,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     stakes: Mapping[str, Stakes],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
+    file: str,
 ) -> None:
     try:
         policy = compile_policy(project, root, runs) if project else Policy()
@@ -256,13 +268,13 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
         policy = replace(policy, retirements=table.retirements)
         built = build_table(runs, policy=policy, previous=table, stakes=stakes, labels=labels)
     except InputError as error:
-        raise GateError(f"{TABLE_FILE} does not follow from its evidence: {error}") from None
+        raise GateError(f"{file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
-        raise GateError(f"{TABLE_FILE} does not follow from its evidence: {found}; run `routerctl build-table`")
+        raise GateError(f"{file} does not follow from its evidence: {found}; run `routerctl build-table`")
 
 
-def _check_settings(project: Project, table: Table, *, own_ladder: bool) -> None:
+def _check_settings(project: Project, table: Table, file: str, *, own_ladder: bool) -> None:
     """Compare the project with what the evidence was made with.
 
     `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
@@ -272,27 +284,27 @@ def _check_settings(project: Project, table: Table, *, own_ladder: bool) -> None
     for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
-            raise GateError(f"{name} is {now} now, {TABLE_FILE} was built with {was}; run `routerctl eval`")
+            raise GateError(f"{name} is {now} now, {file} was built with {was}; run `routerctl eval`")
     stranger = own_ladder and table.ladder_name not in project.ladders
     if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
-        raise GateError(f"ladder {table.ladder_name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
+        raise GateError(f"ladder {table.ladder_name!r} is not what {file} was built with; run `routerctl eval`")
     own = {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
     for name in {item.provider for item in own.values()}:
         if project.providers.get(name) != table.providers[name]:
-            raise GateError(f"provider {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
+            raise GateError(f"provider {name!r} is not what {file} was built with; run `routerctl eval`")
     for name, candidate in own.items():
         if name not in project.candidates or pinned_candidate(project, name) != candidate:
-            raise GateError(f"candidate {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
-    _check_prices(project, own, table)
+            raise GateError(f"candidate {name!r} is not what {file} was built with; run `routerctl eval`")
+    _check_prices(project, own, table, file)
 
 
-def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table) -> None:
+def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table, file: str) -> None:
     """Compare the prices that the user states; the list's may move on."""
     for name, candidate in own.items():
         price = table.prices[name]
         now = prices_of(project, {name: candidate}, date.fromisoformat(price.date))[name]
         if now != price and any(one.source.startswith(PROJECT_FILE) for one in (now, price)):
-            raise GateError(f"the price of {name!r} is not what {TABLE_FILE} was built with; run `routerctl eval`")
+            raise GateError(f"the price of {name!r} is not what {file} was built with; run `routerctl eval`")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

@@ -86,3 +86,36 @@ def test_the_policy_is_compiled_into_the_table(project: Project) -> None:
     done = project.run("check")
     assert done.code == 3
     assert "routing.deadline_s is 30" in done.last
+
+
+def test_a_tier_has_its_own_table(project: Project) -> None:
+    """Built for the tier's ladder, numbered by itself, checked like routes.yaml, served to the tier's tenants only."""
+    project.config["ladders"]["frontier"] = ["large"]
+    project.config["routing"] = {
+        "tiers": {"gold": {"table": "routes.gold.yaml", "ladder": "frontier"}},
+        "tenants": {"acme": {"tier": "gold"}},
+    }
+    project.save()
+    project.replies({"model-small": 1.0, "model-large": 1.0})
+    assert project.run("eval").code == project.run("build-table").code == 0
+    done = project.run("check")
+    assert "routes.gold.yaml: not there yet; `routerctl build-table --tier gold` writes it" in done.err
+    done = project.run("build-table", "--tier", "gold")
+    assert (done.code, "routerctl eval" in done.last) == (2, True)
+    assert project.run("eval", "--ladder", "frontier").code == 0
+    done = project.run("build-table", "--tier", "gold")
+    assert (done.code, done.last.partition(";")[0]) == (0, "routes.gold.yaml: version 1")
+    chosen = {
+        name: load_table(project.root / name).routes["sums"].chosen for name in ("routes.yaml", "routes.gold.yaml")
+    }
+    assert chosen == {"routes.yaml": "small", "routes.gold.yaml": "large"}
+    done = project.run("check")
+    assert (done.code, "routes.gold.yaml: version 1 follows from its evidence" in done.out) == (0, True)
+    for tenant, model in (("acme", "model-large"), ("zeta", "model-small")):
+        assert project.run("route", "--class", "sums", "--tenant", tenant, stdin="hi").out == f"I am {model}.\n"
+    done = project.run("build-table", "--tier", "golf")
+    assert (done.code, "did you mean 'gold'?" in done.last) == (2, True)
+    assert project.run("build-table", "--tier", "gold", "--ladder", "main").code == 2
+    (project.root / "routes.gold.yaml").write_text((project.root / "routes.yaml").read_text())
+    done = project.run("check")
+    assert (done.code, "routes.gold.yaml is of ladder 'main', its tier has 'frontier'" in done.last) == (3, True)

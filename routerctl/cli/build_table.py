@@ -18,6 +18,9 @@ def build_table(
     ladder: Annotated[
         str | None, typer.Option(help="The ladder to build for; the project's default if left out.")
     ] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="Write the table of this tier of routerctl.yaml, for the tier's ladder.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
     ] = False,
@@ -49,6 +52,8 @@ def build_table(
 
         routerctl build-table --run 20261123-033100-048213
 
+        routerctl eval --ladder frontier && routerctl build-table --tier gold
+
         routerctl build-table --propose haiku --max-cost-usd 5
     """
     from routerctl.errors import InputError
@@ -56,12 +61,16 @@ def build_table(
     if propose is not None:
         from routerctl.cli import proposing
 
-        if run or ladder or strict:
-            raise InputError("--propose takes classes and ladder from routes.yaml: leave out --run, --ladder, --strict")
+        if run or ladder or tier or strict:
+            raise InputError(
+                "--propose takes classes and ladder from routes.yaml: leave out --run, --ladder, --tier, --strict"
+            )
         proposing.propose(propose, after=after, max_cost_usd=max_cost_usd, as_json=as_json)
         return
     if after is not None or max_cost_usd is not None:
         raise InputError("--after and --max-cost-usd belong to --propose: without it nobody is asked anything")
+    if tier and ladder:
+        raise InputError("--tier has its ladder from routerctl.yaml: leave out --ladder")
     from routerctl.cli import building
 
-    building.build(ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)
+    building.build(tier=tier, ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)

@@ -12,35 +12,47 @@ from routerctl.check import assemble
 from routerctl.cli.evaluating import gate
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
+from routerctl.errors import InputError, nearest
+from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
 from routerctl.table import TABLE_FILE, load_table, table_text
-from routerctl.types import Table
+from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
 
-def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool) -> None:
-    """Write routes.yaml and the report, and print the choices.
+def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool, tier: str | None = None) -> None:
+    """Write routes.yaml, or the table of a tier, and the report, and print the choices.
 
     Raises: InputError; GateError and Inconclusive under `strict`, once both are written.
     """
-    root = Path.cwd()
+    root, file = Path.cwd(), TABLE_FILE
+    if tier is not None:
+        found = _tier_of(root, tier)
+        file, ladder = found.table, found.ladder
     # Not verified: a table that was edited by hand is what this command puts right.
-    previous = load_table(root / TABLE_FILE, verify=False) if (root / TABLE_FILE).exists() else None
+    previous = load_table(root / file, verify=False) if (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
     asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
     write_atomically(report, render_report(table, evidence, previous, volumes=asked))
-    write_atomically(root / TABLE_FILE, table_text(table))
+    write_atomically(root / file, table_text(table))
     _print_choices(table, as_json=as_json)
     if not as_json:
         say_worth(table, evaluation_usd(table, evidence), asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
-    say(f"{TABLE_FILE}: {changed}; report: {report.relative_to(root)}")
+    say(f"{file}: {changed}; report: {report.relative_to(root)}")
     if strict:
         gate(list(table.routes.values()))
+
+
+def _tier_of(root: Path, name: str) -> Tier:
+    tiers = load_project(root).routing.tiers
+    if name not in tiers:
+        raise InputError(f"no tier {name!r} under routing: tiers:{nearest(name, tiers)}", file=PROJECT_FILE)
+    return tiers[name]
 
 
 def _print_choices(table: Table, *, as_json: bool) -> None:
