@@ -6,6 +6,7 @@ so its verdict and its cost are those of both. It only knows `ask`, one for each
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from routerctl import strategies
@@ -29,7 +30,8 @@ async def answer(  # noqa: PLR0917 - who is asked, who is asked next, and the th
     if candidate.escalation is None or then is None:
         return first
     below = candidate.escalation.below
-    values = signal_values(delivered_of_answer(first, reply, scorer), below)
+    # In a thread: looking whether a reply fits its schema may take seconds, in which other cases are asked.
+    values = await asyncio.to_thread(signal_values, delivered_of_answer(first, reply, scorer), below)
     if first_below(values, below) is None:
         return replace(first, confidence=values)
     ask_next, other = then

@@ -7,6 +7,7 @@ needs routes.yaml, and nothing of the evaluation line.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import deque
 from collections.abc import Mapping
@@ -247,6 +248,8 @@ class _Serving:
         delivered = delivered_of_answer(answer, self._route.reply, self._route.scorer)
         if "judge" in below:
             delivered = replace(delivered, judge_score=await self._judged(answer))
+        if "schema" in below:  # a schema with a costly pattern is given seconds, in which others are served
+            return await asyncio.to_thread(signal_values, delivered, below)
         return signal_values(delivered, below)
 
     async def _judged(self, answer: Answer) -> float | None:
