@@ -69,8 +69,10 @@ def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: dateti
 
 
 def _value(budget: Budget, inquiry: Inquiry, task_class: str | None) -> str:
-    """Whose cap it is; inquiries that do not say it share one."""
-    own = {"tenant": inquiry.tenant, "user": inquiry.user, "class": task_class}
+    """Whose cap it is; inquiries that do not say it share one. Two tenants' users of one name are two users."""
+    named = [None if name is None else quote(name, safe=" @+") for name in (inquiry.tenant, inquiry.user)]
+    user = named[1] if named[0] is None else f"{named[0]}/{named[1] or ''}"
+    own = {"tenant": inquiry.tenant, "user": user, "class": task_class}
     found = own[budget.per] if budget.per in own else inquiry.features.get(budget.per or "")
     return "" if found is None else str(found)
 

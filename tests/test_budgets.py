@@ -89,10 +89,12 @@ def test_every_moment_falls_in_its_period(moment: datetime, period: Any, zone: s
 def test_each_value_has_a_purse_of_its_own() -> None:
     """`per` splits a budget; those who do not say who they are share one purse; names cannot run into each other."""
     per_user = budget(per="user")
+    people = [(None, "ann"), (None, "bob"), (None, "a/b"), ("a", "b"), ("acme", "ann"), ("acme", None), (None, None)]
     keys = {
-        purses_of([per_user], Inquiry(prompt="x", user=user), None, NOW)[0].key for user in ("ann", "bob", "a/b", None)
+        purses_of([per_user], Inquiry(prompt="x", tenant=tenant, user=user), None, NOW)[0].key
+        for tenant, user in people
     }
-    assert len(keys) == 4
+    assert len(keys) == len(people)
     (one,) = purses_of([budget(name="a/user", per=None)], ASKED, None, NOW)
     assert one.key not in keys
     assert purses_of([budget(per="plan")], ASKED, None, NOW)[0].key.split("/")[2:4] == ["plan", "free"]
