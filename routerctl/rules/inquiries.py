@@ -37,6 +37,12 @@ class Seen:
         """How many words the text has."""
         return texts.count_words(self.text)
 
+    def has_at_most(self, most: int) -> bool:
+        """Whether the text has so many words or fewer; of a text with more, no more than these are looked at."""
+        if "word_count" not in self.__dict__ and self.text.isascii():
+            return len(self.text.split(None, most)) <= most
+        return self.word_count <= most
+
     @cached_property
     def is_json(self) -> bool:
         """Whether the text is JSON."""

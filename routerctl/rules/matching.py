@@ -41,7 +41,7 @@ TESTS: dict[str, Test] = {
     "max_chars": lambda most, seen: len(seen.text) <= most,
     # A text has no more words than characters, which are counted already.
     "min_words": lambda least, seen: len(seen.text) >= least and seen.word_count >= least,
-    "max_words": lambda most, seen: len(seen.text) <= most or seen.word_count <= most,
+    "max_words": lambda most, seen: len(seen.text) <= most or seen.has_at_most(most),
     "is_json": lambda wanted, seen: seen.is_json == wanted,
     "keywords": lambda wanted, seen: any(has_keyword(seen.folded, word) for word in wanted),
     "regex": _matches,
@@ -51,9 +51,10 @@ TESTS: dict[str, Test] = {
     "none_of": lambda parts, seen: not any(holds_for(part, seen) for part in parts),
     "language": lambda wanted, seen: seen.language in wanted,
 }
-_TESTS = tuple(TESTS.values())
-_EMPTY: tuple[()] = ()
 _values = attrgetter(*TESTS)
+# What each condition says, read once and not per prompt; by identity, with the condition, so that its number stays its.
+_ASKED: dict[int, tuple[Condition, tuple[tuple[Test, Any], ...]]] = {}
+_MOST_ASKED = 10_000
 
 
 def said(condition: Condition) -> Iterable[tuple[str, Any]]:
@@ -64,12 +65,12 @@ def said(condition: Condition) -> Iterable[tuple[str, Any]]:
 
 def holds_for(condition: Condition, seen: Seen) -> bool:
     """Tell whether everything that the condition says holds."""
-    for test, value in zip(_TESTS, _values(condition), strict=True):
-        if value is None or value is _EMPTY:  # nearly always, and the quickest to ask
-            continue
-        if (value or value == 0) and not test(value, seen):
-            return False
-    return True
+    known = _ASKED.get(id(condition))
+    if known is None or known[0] is not condition:
+        if len(_ASKED) >= _MOST_ASKED:
+            _ASKED.clear()
+        known = _ASKED[id(condition)] = condition, tuple((TESTS[name], value) for name, value in said(condition))
+    return all(test(value, seen) for test, value in known[1])
 
 
 def failing_field(condition: Condition, seen: Seen) -> tuple[str, Any] | None:
