@@ -38,7 +38,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.slow: $(VENV)/.dev
-	@command -v java >/dev/null && $(INSTALL) -e '.[spark]' || echo "no Java here: the test of Spark is skipped"
+	@if command -v java >/dev/null; then $(INSTALL) -e '.[spark]'; else echo "no Java here: the test of Spark is skipped"; fi
 	@touch $@
 
 demo: $(VENV)/.local

@@ -53,7 +53,7 @@ def assemble(
     chosen = [run_folder(root, name) for name in wanted]
     # Without a project nothing says which classes there are: those of the runs that are asked for.
     others = run_folders(root) if project or not chosen else []
-    runs = _runs_for(eval_sets, chosen, others, ladder_name)
+    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=f" --ladder {ladder}" if ladder else "")
     _check_imports_agree(runs)
     table = build_table(
         runs,
@@ -77,9 +77,14 @@ def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
 
 
 def _runs_for(
-    eval_sets: Sequence[EvalSet], wanted: Sequence[Path], newest_first: Sequence[Path], ladder_name: str | None
+    eval_sets: Sequence[EvalSet],
+    wanted: Sequence[Path],
+    newest_first: Sequence[Path],
+    ladder_name: str | None,
+    *,
+    asked: str,
 ) -> dict[str, Run]:
-    """Give each class the first run that is evidence for it: of those wanted, then of all.
+    """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
     A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, and
     outcomes imported for a class that has an eval set, are evidence only where they are asked for by name.
@@ -98,7 +103,7 @@ def _runs_for(
         if item.name not in found:
             raise InputError(
                 f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
-                f"`routerctl eval --only {item.name}` makes one (replies already paid for cost nothing)",
+                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)",
                 file=item.file,
             )
     return {name: found[name] for name in sorted(found)}
@@ -158,26 +163,34 @@ def check_project(root: Path, today: date) -> Checked:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
     if imported:
         notes.append(f"{len(imported)} classes with imported outcomes, {sum(imported.values())} cases")
-    for file, (command, ladder) in _tables(project).items():
-        if (root / file).exists():
-            table = load_table(root / file)
-            if ladder not in (None, table.ladder_name):
-                raise GateError(f"{file} is of ladder {table.ladder_name!r}, its tier has {ladder!r}; run `{command}`")
-            _check_follows(root, project, eval_sets, table, file)
-            notes.append(f"{file}: version {table.table_version} follows from its evidence")
-            warnings += _retirement_news(project, table, file) if project else []
-            warnings += [f"{file}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
-        else:
-            warnings.append(f"{file}: not there yet; `{command}` writes it")
+    for at in _places(project):
+        if not (root / at.file).exists():
+            warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
+            continue
+        table = load_table(root / at.file)
+        _check_follows(root, project, eval_sets, table, at)
+        notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
+        warnings += _retirement_news(project, table, at.file) if project else []
+        warnings += [f"{at.file}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
     return Checked(notes=tuple(notes), warnings=tuple(warnings))
 
 
-def _tables(project: Project | None) -> dict[str, tuple[str, str | None]]:
-    """Give the files of all tables, routes.yaml first: the command that writes it, and the ladder it has to be of."""
-    tiers = project.routing.tiers if project else {}
-    return {TABLE_FILE: ("routerctl build-table", None)} | {
-        tier.table: (f"routerctl build-table --tier {name}", tier.ladder) for name, tier in tiers.items()
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A table's file, and the commands that make it and its evidence."""
+
+    file: str
+    build: str = "routerctl build-table"
+    eval: str = "routerctl eval"
+    ladder: str | None = None  # that it has to be of; None: any
+
+
+def _places(project: Project | None) -> Iterator[_Place]:
+    """Give the places of all tables, routes.yaml first, then the tiers'."""
+    yield _Place(file=TABLE_FILE)
+    for name, tier in (project.routing.tiers if project else {}).items():
+        asked = f"routerctl eval --ladder {tier.ladder}" if tier.ladder else "routerctl eval"
+        yield _Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
 
 
 def _imported_classes(root: Path) -> dict[str, int]:
@@ -212,34 +225,36 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
 
 
-def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, file: str) -> None:
+def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: _Place) -> None:
     """Build the table anew from the runs it names and compare.
 
     Raises: GateError naming what differs.
     """
+    if at.ladder not in (None, table.ladder_name):
+        raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
     sets = {item.name: item for item in eval_sets}
     read: dict[str, Run] = {}  # classes may share a run
-    runs = {name: _run_behind(root, name, route, read, file) for name, route in table.routes.items()}
+    runs = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
     odd = sorted(sets.keys() - runs.keys() | (runs.keys() - sets.keys() - imported))
     if odd:
         names = ", ".join(odd)
-        raise GateError(f"{file} and evals/ do not have the same classes: {names}; run `routerctl build-table`")
+        raise GateError(f"{at.file} and evals/ do not have the same classes: {names}; run `{at.build}`")
     for name, route in table.routes.items():
         if name not in imported and route.eval_set_digest != sets[name].digest:
             raise GateError(
-                f"{file}: {name} rests on another eval set than {sets[name].file} is now; run `routerctl eval`"
+                f"{at.file}: {name} rests on another eval set than {sets[name].file} is now; run `{at.eval}`"
             )
     labels = {name: read_labels(root, name) for name in runs}
     for name, route in table.routes.items():
         if runs[name].header.classes[name].judge and labels_digest(labels[name]) != route.labels_digest:
-            raise GateError(f"{file}: the human labels of {name} have changed; run `routerctl build-table`")
-    _check_same(root, runs, project, {name: item.stakes for name, item in sets.items()}, labels, table, file)
+            raise GateError(f"{at.file}: the human labels of {name} have changed; run `{at.build}`")
+    _check_same(root, runs, project, {name: item.stakes for name, item in sets.items()}, labels, table, at)
     if project:
-        _check_settings(project, table, file, own_ladder=len(imported) == len(runs))
+        _check_settings(project, table, at, own_ladder=len(imported) == len(runs))
 
 
-def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], file: str) -> Run:
+def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: _Place) -> Run:
     """Read the run that a route names, unless it is among those already `read`.
 
     Raises: GateError where it is gone, broken or not of that class.
@@ -247,9 +262,9 @@ def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], file:
     try:
         run = read.get(route.run_id) or read.setdefault(route.run_id, read_run(run_folder(root, route.run_id)))
     except InputError as error:
-        raise GateError(f"{file}: the evidence of {name} cannot be read: {error}") from None
+        raise GateError(f"{at.file}: the evidence of {name} cannot be read: {error}") from None
     if name not in run.header.classes or not run.header.finished:
-        raise GateError(f"{file}: {name} rests on run {route.run_id}, which did not finish that class")
+        raise GateError(f"{at.file}: {name} rests on run {route.run_id}, which did not finish that class")
     return run
 
 
@@ -260,7 +275,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     stakes: Mapping[str, Stakes],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
-    file: str,
+    at: _Place,
 ) -> None:
     try:
         policy = compile_policy(project, root, runs) if project else Policy()
@@ -268,13 +283,13 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
         policy = replace(policy, retirements=table.retirements)
         built = build_table(runs, policy=policy, previous=table, stakes=stakes, labels=labels)
     except InputError as error:
-        raise GateError(f"{file} does not follow from its evidence: {error}") from None
+        raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
-        raise GateError(f"{file} does not follow from its evidence: {found}; run `routerctl build-table`")
+        raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
 
 
-def _check_settings(project: Project, table: Table, file: str, *, own_ladder: bool) -> None:
+def _check_settings(project: Project, table: Table, at: _Place, *, own_ladder: bool) -> None:
     """Compare the project with what the evidence was made with.
 
     `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
@@ -284,27 +299,27 @@ def _check_settings(project: Project, table: Table, file: str, *, own_ladder: bo
     for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
-            raise GateError(f"{name} is {now} now, {file} was built with {was}; run `routerctl eval`")
+            raise GateError(f"{name} is {now} now, {at.file} was built with {was}; run `{at.eval}`")
     stranger = own_ladder and table.ladder_name not in project.ladders
     if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
-        raise GateError(f"ladder {table.ladder_name!r} is not what {file} was built with; run `routerctl eval`")
+        raise GateError(f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`")
     own = {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
     for name in {item.provider for item in own.values()}:
         if project.providers.get(name) != table.providers[name]:
-            raise GateError(f"provider {name!r} is not what {file} was built with; run `routerctl eval`")
+            raise GateError(f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`")
     for name, candidate in own.items():
         if name not in project.candidates or pinned_candidate(project, name) != candidate:
-            raise GateError(f"candidate {name!r} is not what {file} was built with; run `routerctl eval`")
-    _check_prices(project, own, table, file)
+            raise GateError(f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`")
+    _check_prices(project, own, table, at)
 
 
-def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table, file: str) -> None:
+def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table, at: _Place) -> None:
     """Compare the prices that the user states; the list's may move on."""
     for name, candidate in own.items():
         price = table.prices[name]
         now = prices_of(project, {name: candidate}, date.fromisoformat(price.date))[name]
         if now != price and any(one.source.startswith(PROJECT_FILE) for one in (now, price)):
-            raise GateError(f"the price of {name!r} is not what {file} was built with; run `routerctl eval`")
+            raise GateError(f"the price of {name!r} is not what {at.file} was built with; run `{at.eval}`")
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

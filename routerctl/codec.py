@@ -143,7 +143,7 @@ def _quick(hint: Any) -> _Quick:
         ways[str] = _decimal_of
     elif len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], Enum):
         ways[str] = {str(member.value): member for member in kinds[0]}.__getitem__
-    if len(ways) and len(kinds) < len(typing.get_args(hint)):
+    if ways and len(kinds) < len(typing.get_args(hint)):
         ways[type(None)] = None
     return ways
 

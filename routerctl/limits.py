@@ -17,6 +17,7 @@ from routerctl.types import Budget, Candidate, ProviderSpec, Routing
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@]+(/[^\s@]*)?)\Z")
+_TAKEN = ("routes.yaml", "routerctl.yaml")  # `build-table --tier` writes the file
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # it names a folder
 
 
@@ -47,6 +48,7 @@ def check_limits(
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml")
+        plain = plain and tier.table not in _TAKEN
         require(plain, document, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
         known = tier.ladder is None or tier.ladder in ladders
         require(known, document, (*path, "ladder"), f"no ladder {tier.ladder!r}{nearest(str(tier.ladder), ladders)}")

@@ -101,7 +101,7 @@ def test_a_tier_has_its_own_table(project: Project) -> None:
     done = project.run("check")
     assert "routes.gold.yaml: not there yet; `routerctl build-table --tier gold` writes it" in done.err
     done = project.run("build-table", "--tier", "gold")
-    assert (done.code, "routerctl eval" in done.last) == (2, True)
+    assert (done.code, "`routerctl eval --ladder frontier --only sums` makes one" in done.last) == (2, True)
     assert project.run("eval", "--ladder", "frontier").code == 0
     done = project.run("build-table", "--tier", "gold")
     assert (done.code, done.last.partition(";")[0]) == (0, "routes.gold.yaml: version 1")
@@ -118,4 +118,13 @@ def test_a_tier_has_its_own_table(project: Project) -> None:
     assert project.run("build-table", "--tier", "gold", "--ladder", "main").code == 2
     (project.root / "routes.gold.yaml").write_text((project.root / "routes.yaml").read_text())
     done = project.run("check")
-    assert (done.code, "routes.gold.yaml is of ladder 'main', its tier has 'frontier'" in done.last) == (3, True)
+    assert done.code == 3
+    assert (
+        "routes.gold.yaml is of ladder 'main', its tier has 'frontier'; run `routerctl build-table --tier gold`"
+        in done.last
+    )
+    for taken in ("routes.yaml", "routerctl.yaml"):
+        project.config["routing"]["tiers"]["gold"]["table"] = taken
+        project.save()
+        done = project.run("build-table", "--tier", "gold")
+        assert (done.code, "expected a file name such as routes.gold.yaml" in done.last) == (2, True)
