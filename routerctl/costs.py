@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Request, Usage
+from routerctl.types import Price, ProviderSpec, Reply, Request, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
@@ -73,6 +73,11 @@ def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
 def cost_of(price: Price, spec: ProviderSpec, model: str, usage: Usage, seconds: float) -> Decimal:
     """Cost of one call in USD; `seconds` counts only where the price is by time."""
     return pricer_of(price, spec, model)(usage, seconds)
+
+
+def cost_of_reply(reply: Reply, pricer: Pricer) -> Decimal:
+    """Cost in USD of the call that gave a reply, its failed attempts included where time is the price."""
+    return pricer(reply.usage, reply.latency_s + reply.lost_s)
 
 
 def estimate(pricer: Pricer, *, calls: int, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> Decimal:

@@ -58,6 +58,7 @@ def _evaluation(planned: Planned, wire: Wire, seen: Seen, keep: Callable[[Result
             call=wire.call,
             cache=None,
             spending=spending,
+            pricer=pricers_of(header)[candidate.name],
             ceiling=ceiling_of(header),
             now=lambda: NOW,
         ),

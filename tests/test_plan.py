@@ -231,9 +231,23 @@ class Line:
             call=self.wire.call,
             cache=self.cache,
             spending=self.spending,
+            pricer=pricers_of(self.header)[name],
             ceiling=ceiling or ceiling_of(self.header),
             now=lambda: datetime.fromisoformat(NOW),
         )
+
+
+async def test_a_kept_reply_costs_what_it_would_cost_now(plan: Plan, tmp_path: Path) -> None:
+    """A price that has changed since the reply was paid for counts: a table must not pick by old prices."""
+    header, _ = plan()
+    dearer = replace(header.prices["one"], input_mtok_usd=Decimal(9000), output_mtok_usd=Decimal(9000))
+    with ReplyCache(tmp_path / "cache.sqlite") as cache:
+        paid = await Line(header, {"*": "4"}, cache=cache).caller().ask(request())
+        line = Line(replace(header, prices={**header.prices, "one": dearer}), {"*": "4"}, cache=cache)
+        kept = await line.caller().ask(request())
+    assert kept.cost_usd == Decimal(9000) * (paid.usage.input_tokens + paid.usage.output_tokens) / 1_000_000
+    assert line.spending.spent_usd == 0
+    assert replace(kept, cost_usd=paid.cost_usd) == paid
 
 
 async def test_a_reply_is_paid_for_once(plan: Plan, tmp_path: Path) -> None:

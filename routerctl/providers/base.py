@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from routerctl import errors
-from routerctl.costs import Pricer
+from routerctl.costs import Pricer, cost_of_reply
 from routerctl.providers.abilities import Loading, Probed, Probing, probed
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
 
@@ -62,7 +62,7 @@ class Provider(Protocol):
     async def reply(self, request: Request) -> Reply:
         """Make exactly one attempt.
 
-        `latency_s` is measured around the request itself; `cost_usd` and `attempts` are the wire's to fill in.
+        `latency_s` is measured around the request itself; `cost_usd`, `attempts`, `lost_s` are the wire's to fill in.
 
         Raises:
             ProviderError: nothing else, except cancellation.
@@ -154,8 +154,8 @@ class Wire:
                 attempt += 1
             else:
                 # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
-                cost_usd = price(reply.usage, reply.latency_s + lost_s)
-                return replace(reply, cost_usd=cost_usd, attempts=attempt)
+                reply = replace(reply, attempts=attempt, lost_s=lost_s)
+                return replace(reply, cost_usd=cost_of_reply(reply, price))
 
     async def probe(self, provider: str, model: str) -> Probed | None:
         """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.

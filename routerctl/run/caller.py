@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
+from routerctl.costs import Pricer, cost_of_reply
 from routerctl.errors import BudgetSpent, RouterctlError
 from routerctl.types import Candidate, ProviderSpec, Reply, Request
 
@@ -80,11 +81,13 @@ class Caller:
         call: Call,
         cache: ReplyCache | None,
         spending: Spending,
+        pricer: Pricer,
         ceiling: Ceiling,
         now: Callable[[], datetime],
     ) -> None:
         self._candidate, self._provider = candidate, provider
-        self._call, self._cache, self._spending, self._ceiling, self._now = call, cache, spending, ceiling, now
+        self._call, self._cache, self._spending, self._now = call, cache, spending, now
+        self._pricer, self._ceiling = pricer, ceiling
         self.paid = False
         self.replies: list[Reply] = []
 
@@ -95,14 +98,16 @@ class Caller:
     async def ask(self, request: Request) -> Reply:
         """Give the reply that was paid for before, else call and keep it.
 
+        What was paid for before is given with what it would cost at the run's prices, which may have changed since.
+
         Raises: BudgetSpent before a call that could pass the limit; ProviderError.
         """
         key = reply_key(request, self._provider)
         known = self._cache.get(key) if self._cache else None
         if known is not None:
             self._spending.cached_calls += 1
-            self.replies.append(known)
-            return known
+            self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
+            return self.replies[-1]
         ceiling_usd = self._ceiling(self._candidate, request)
         await self._spending.room_for(ceiling_usd)
         cost_usd, calls = Decimal(0), 0

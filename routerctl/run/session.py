@@ -182,6 +182,7 @@ async def run_eval(
                     call=wire.call,
                     cache=cache,
                     spending=spending,
+                    pricer=pricers[candidate.name],
                     ceiling=ceiling,
                     now=now,
                 )

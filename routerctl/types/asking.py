@@ -93,6 +93,7 @@ class Reply:
     latency_s: float  # around the successful request itself: no queueing, no retries
     cost_usd: Decimal = Decimal(0)
     attempts: int = 1  # 1 = no retry
+    lost_s: float = 0.0  # seconds of the attempts that failed before it: where time is the price, they cost as well
     mean_logprob: float | None = None  # mean natural-log probability of the reply's tokens, where the API gives it
     detail: str = ""  # e.g. the refusal's category
 
