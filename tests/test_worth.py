@@ -349,6 +349,29 @@ def test_what_was_not_run_cannot_be_told():
     assert (found.answer, "top could serve every class, but was not run" in found.text) == ("cannot be told", True)
 
 
+def test_a_class_whose_choice_was_not_run_counts():
+    """Who is seen to miss its bar is worse than what serves it unseen; what was not run on it leaves it open."""
+    skipped = route("hard", evidence("small", 0, "0.001", BELOW), chosen="top")
+    missed = worth.weigh(table(route("easy", evidence("small", 95, "0.001"), chosen="small"), skipped), Decimal(10))
+    best = missed.constants[0]
+    assert (best.candidate, best.passes, best.covered, best.of, best.worse) == ("small", 1, 2, 2, ("hard",))
+    assert (missed.answer, missed.against) == ("cannot be told", None)  # top could do for both, nobody knows
+    tiny = route("tiny", chosen="top")
+    unseen = worth.weigh(table(route("easy", evidence("small", 95, "0.001"), chosen="small"), tiny), Decimal(10))
+    assert (unseen.answer, unseen.constants[0].untold) == ("cannot be told", ("tiny",))
+    itself = table(route("easy", evidence("small", 95, "0.001"), chosen="small"), route("tiny", chosen="small"))
+    assert worth.weigh(itself).constants[0].everywhere
+
+
+def test_a_class_whose_choice_was_not_run_counts_without_costs_too():
+    """The same by verdicts alone."""
+    free = replace(evidence("small", 95, "0.001"), cost_per_case_usd=None)
+    missed = replace(evidence("small", 0, "0.001", BELOW), cost_per_case_usd=None)
+    made = table(route("easy", free, chosen="small"), route("hard", missed, chosen="top"), route("tiny", chosen="top"))
+    (stand,) = worth.weigh(made).standings
+    assert (stand.covered, stand.of, stand.passes, stand.worse, stand.untold) == (2, 3, 1, ("hard",), ("tiny",))
+
+
 def test_a_table_that_no_single_candidate_replaces():
     """Where every candidate is worse somewhere, routing is worth it for what it passes."""
     shown = {

@@ -70,19 +70,16 @@ class Constant:
     table: Figures  # the table on the same classes
     passes: int  # classes whose bar it passed
     table_passes: int  # of the same classes
-    of: int  # priced classes of the table
-    worse: tuple[str, ...]  # measured classes on which it is not as good
-    apart: tuple[str, ...]  # measured classes on which it is not alike
-
-    @property
-    def covered(self) -> int:
-        """How many priced classes it was measured on."""
-        return len(self.figures.classes)
+    covered: int  # classes it was run on
+    of: int  # classes of the table
+    worse: tuple[str, ...]  # classes on which it is not as good
+    apart: tuple[str, ...]  # classes on which it is not alike
+    untold: tuple[str, ...]  # classes on which nothing tells how it compares
 
     @property
     def everywhere(self) -> bool:
-        """Whether it was measured on every priced class."""
-        return self.covered == self.of
+        """Whether every class tells how it compares: both were run on it, or it is the choice itself."""
+        return not self.untold
 
     @property
     def saved_usd(self) -> Decimal:
@@ -167,7 +164,7 @@ def constants(table: Table, of: Weighting) -> list[Constant]:
     Best: most bars passed, then fewest classes on which it is worse, then most classes measured, then the cheapest
     against the table on the same classes, then ladder order.
     """
-    found = [one for name in table.ladder if (one := _constant(name, priced(table), of))]
+    found = [one for name in table.ladder if (one := _constant(name, table, of))]
     return sorted(found, key=lambda one: (-one.passes, len(one.worse), -one.covered, _dearness(one)))
 
 
@@ -177,22 +174,51 @@ def _dearness(one: Constant) -> tuple[Decimal, Decimal]:
     return (one.figures.cost_usd / ours if ours else Decimal(0)), one.figures.cost_usd
 
 
-def _constant(name: str, routes: Sequence[Route], of: Weighting) -> Constant | None:
-    rows = [(route, one) for route in routes if (one := evidence_for(route, name)) and _measured(one)]
+def _constant(name: str, whole: Table, of: Weighting) -> Constant | None:
+    rows = [(route, one) for route in priced(whole) if (one := evidence_for(route, name)) and _measured(one)]
     ours = _chosen_rows([route for route, _ in rows])
     figures, table = _together(rows, of), _together(ours, of)
     if figures is None or table is None:
         return None
+    both = [(route, one, choice) for (route, one), (_, choice) in zip(rows, ours, strict=True)]
+    alone = apart_from(name, whole, [route for route, _ in rows])
     return Constant(
         candidate=name,
         figures=figures,
         table=table,
-        passes=sum(one.judgement.verdict.passes for _, one in rows),
+        passes=sum(one.judgement.verdict.passes for one in (*(one for _, one in rows), *alone.shown)),
         table_passes=sum(one.judgement.verdict.passes for _, one in ours),
-        of=len(routes),
-        worse=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not as_good(one, choice)),
-        apart=tuple(r.task_class for (r, one), (_, choice) in zip(rows, ours, strict=True) if not alike(one, choice)),
+        covered=len(rows) + len(alone.shown),
+        of=len(whole.routes),
+        worse=(*(route.task_class for route, one, choice in both if not as_good(one, choice)), *alone.worse),
+        apart=(*(route.task_class for route, one, choice in both if not alike(one, choice)), *alone.worse),
+        untold=alone.untold,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """What the classes say of a candidate on which it cannot be compared with the choice: one of them was not run."""
+
+    shown: tuple[Evidence, ...]  # what it showed where the choice was not run
+    worse: tuple[str, ...]  # of these, where it is seen to miss the bar, which the choice is not
+    untold: tuple[str, ...]  # where it could be as good or not
+
+
+def apart_from(name: str, table: Table, compared: Sequence[Route]) -> Alone:
+    """Look at the classes beside those on which a candidate is compared; where it is the choice itself, all is told."""
+    shown, worse, untold = [], [], []
+    for route in table.routes.values():
+        if route in compared or route.chosen == name:
+            continue
+        one = evidence_for(route, name) if chosen_evidence(route) is None else None
+        if one is not None and one.judgement.score is not None:
+            shown.append(one)
+        if one is not None and one.judgement.verdict in _BELOW:
+            worse.append(route.task_class)
+        elif one is None or not one.judgement.verdict.passes:
+            untold.append(route.task_class)
+    return Alone(shown=tuple(shown), worse=tuple(worse), untold=tuple(untold))
 
 
 def as_good(one: Evidence, choice: Evidence) -> bool:

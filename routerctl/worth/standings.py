@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routerctl.types import Evidence, Route, Table
-from routerctl.worth.figures import alike, as_good, chosen_evidence, evidence_for
+from routerctl.worth.figures import alike, apart_from, as_good, chosen_evidence, evidence_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,16 +21,17 @@ class Standing:
     passes: int  # classes whose bar it passed
     table_passes: int  # of the same classes
     covered: int  # classes it was run on
-    of: int  # classes whose choice was run
+    of: int  # classes of the table
     correct: float  # mean score over the classes it was run on, each weighing the same, in [0, 1]
     table_correct: float  # of the table's choices on the same classes
     worse: tuple[str, ...]  # classes on which it is not as good
     apart: tuple[str, ...]  # classes on which it is not alike
+    untold: tuple[str, ...]  # classes on which nothing tells how it compares
 
     @property
     def everywhere(self) -> bool:
-        """Whether it was run on every class whose choice was."""
-        return self.covered == self.of
+        """Whether every class tells how it compares: both were run on it, or it is the choice itself."""
+        return not self.untold
 
 
 def standings(table: Table) -> list[Standing]:
@@ -40,24 +41,26 @@ def standings(table: Table) -> list[Standing]:
     """
     chosen = ((route, chosen_evidence(route)) for route in table.routes.values())
     rows = [(route, choice) for route, choice in chosen if choice and _scored(choice)]
-    found = [one for name in table.ladder if (one := _standing(name, rows))]
+    found = [one for name in table.ladder if (one := _standing(name, table, rows))]
     return sorted(found, key=lambda one: (-one.passes, len(one.worse), -one.covered))
 
 
-def _standing(name: str, rows: Sequence[tuple[Route, Evidence]]) -> Standing | None:
+def _standing(name: str, table: Table, rows: Sequence[tuple[Route, Evidence]]) -> Standing | None:
     run = [(route, one, choice) for route, choice in rows if (one := evidence_for(route, name)) and _scored(one)]
     if not run:
         return None
+    alone = apart_from(name, table, [route for route, _, _ in run])
     return Standing(
         candidate=name,
-        passes=sum(one.judgement.verdict.passes for _, one, _ in run),
+        passes=sum(one.judgement.verdict.passes for one in (*(one for _, one, _ in run), *alone.shown)),
         table_passes=sum(choice.judgement.verdict.passes for _, _, choice in run),
-        covered=len(run),
-        of=len(rows),
+        covered=len(run) + len(alone.shown),
+        of=len(table.routes),
         correct=_mean_score([one for _, one, _ in run]),
         table_correct=_mean_score([choice for _, _, choice in run]),
-        worse=tuple(route.task_class for route, one, choice in run if not as_good(one, choice)),
-        apart=tuple(route.task_class for route, one, choice in run if not alike(one, choice)),
+        worse=(*(route.task_class for route, one, choice in run if not as_good(one, choice)), *alone.worse),
+        apart=(*(route.task_class for route, one, choice in run if not alike(one, choice)), *alone.worse),
+        untold=alone.untold,
     )
 
 
