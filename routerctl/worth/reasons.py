@@ -304,7 +304,7 @@ def _by_verdicts(table: Table, stand: Sequence[Standing]) -> tuple[Answer, str]:
     best = next((one for one in stand if not one.worse), None)
     if best is None:
         names = ", ".join(name for name in table.ladder if name not in ruled_out)
-        return "cannot be told", f"{unknown}, and {names} could serve every class, but was not run on every one."
+        return "cannot be told", f"{unknown}, and {names} could serve every class, but was not run."
     if best.everywhere:
         return "cannot be told", (
             f"{unknown}, and always {best.candidate} is as good as the table on every class: only costs would tell "
@@ -350,8 +350,8 @@ def _open(names: Sequence[str], ranked: Sequence[Constant]) -> str:
     best = next((one for one in ranked if one.candidate in names), None)
     if best is None:
         return (
-            f"{', '.join(names)} could serve every class, but {'was' if len(names) == 1 else 'were'} not run on "
-            "every one; `routerctl eval --full` would measure it."
+            f"{', '.join(names)} could serve every class, but {'was' if len(names) == 1 else 'were'} not run; "
+            "`routerctl eval --full` would measure it."
         )
     return (
         f"No class shows always {best.candidate} to be worse than the table, but it was run on {best.covered} of "
