@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Pricer = Callable[[Usage, float], Decimal]  # (tokens, seconds of the successful request) -> USD
 
+NOT_KNOWN = "not known"  # source of a Price that nobody could tell, of outcomes made elsewhere
 LIST = "genai-prices"  # a Price whose source starts with this was read off the list
 MTOK = 1_000_000
 HOUR_S = 3600

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.build import build_table, evidence_of, planned_prefix
+from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
 from routerctl.statistics import anytime_interval
 from routerctl.table import table_text
@@ -492,10 +493,12 @@ def test_rules_name_classes_that_exist(rules: tuple[Rule, ...], default_class: s
 
 
 def test_imported_outcomes_without_a_cost_are_not_free() -> None:
-    """Where nobody knows what outcomes cost, the evidence has no cost; what a call of ours cost is known, be it 0."""
+    """Where nobody knows what outcomes cost, the evidence has no cost; what is known to cost nothing costs 0."""
     free = [result(index, cost_usd=Decimal(0)) for index in range(20)]
     ours = Run(header=header(), results=tuple(free))
     theirs = Run(header=header(imported=("outcomes.csv",)), results=tuple(free))
-    (own,), (foreign,) = evidence_of(ours, "sums"), evidence_of(theirs, "sums")
-    assert own.cost_per_accepted_usd == Decimal(0)
+    unpriced = {name: Price(date="2026-11-22", source=NOT_KNOWN) for name in theirs.header.prices}
+    unknown = replace(theirs, header=replace(theirs.header, prices=unpriced))
+    assert [evidence_of(one, "sums")[0].cost_per_accepted_usd for one in (ours, theirs)] == [Decimal(0)] * 2
+    (foreign,) = evidence_of(unknown, "sums")
     assert (foreign.cost_per_case_usd, foreign.cost_per_accepted_usd) == (None, None)

@@ -153,6 +153,14 @@ def test_hostile_text_stays_harmless(bare: Project, run: Command) -> None:
     assert "\x1b" not in (bare.root / "routes.yaml").read_text()
 
 
+def test_a_model_that_costs_nothing_is_the_cheapest(bare: Project, run: Command) -> None:
+    """A cost given as 0 is known: of two that pass, the free one is chosen."""
+    bare.write("o.csv", outcomes({"small": 1.0, "large": 1.0}).replace("cost_usd", "unknown"))
+    fine(run("import", "o.csv", "--cost", "small=0", "--cost", "large=0.01", "--order", "large,small", "--bar", "0.8"))
+    done = fine(run("build-table", "--json"))
+    assert [route["chosen"] for route in json.loads(done.out)["routes"].values()] == ["small"], done.out
+
+
 @pytest.mark.parametrize("column", ["cost_usd", "unknown"])
 def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run: Command) -> None:
     """Routing to one fails with a line, not a traceback, whether its cost is known or not."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
-from routerctl.costs import MTOK, Pricer
+from routerctl.costs import MTOK, NOT_KNOWN, Pricer
 from routerctl.errors import InputError
 from routerctl.importers.base import Reading, Record
 from routerctl.types import Price, Status, Usage
@@ -100,7 +100,7 @@ def _way(records: Sequence[Record], told: Told, tokens: bool) -> tuple[str, Way 
         return "the candidate's price", lambda record: project(
             Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
         )
-    return "not known", None
+    return NOT_KNOWN, None
 
 
 def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:
