@@ -161,6 +161,15 @@ async def test_a_set_that_grew_is_a_second_attempt_at_a_smaller_alpha(project: P
     assert same.classes["sums"].attempt == 2
 
 
+async def test_taking_a_case_out_does_not_undo_a_look(project: Project) -> None:
+    """A set that grew counts as tested before, also where a case that was asked is no longer in it."""
+    project.eval_set("sums", 60)
+    _, _, first = await _run(project, lambda *_: False, full=True)
+    project.eval_set("sums", 90, cases=_cases(91)[1:])
+    _, _, second = await _run(project, lambda *_: False)
+    assert (first.classes["sums"].attempt, second.classes["sums"].attempt) == (1, 2)
+
+
 async def test_another_prompt_is_another_question(project: Project) -> None:
     """A set whose prompt changed has not been tested before."""
     project.eval_set("sums", 60)
@@ -184,11 +193,12 @@ async def test_a_declared_set_goes_on_where_it_was(project: Project) -> None:
     assert [one.case_id for one in sorted(again.results, key=lambda one: one.index)][:60] == before
 
 
-async def test_cases_put_amidst_a_declared_set_are_refused(project: Project) -> None:
+@pytest.mark.parametrize("grown", [90, 120, 150])  # to less than was declared, to as much, to more
+async def test_cases_put_amidst_a_declared_set_are_refused(project: Project, grown: int) -> None:
     """Without a batch the added cases would come before ones that the test has seen already."""
     project.eval_set("sums", 60, max_cases=120)
     await _run(project, lambda number, _: number % 8 != 0, candidates=("large",), full=True)
-    project.eval_set("sums", 90, max_cases=120)
+    project.eval_set("sums", grown, max_cases=120)
     with pytest.raises(errors.InputError, match=r"was added since run .*: give the added cases `batch: 2`"):
         plan_run(project.root, EvalOptions(), _clock)
 

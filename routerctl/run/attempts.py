@@ -27,9 +27,9 @@ def attempt_of(root: Path, job: Job, present: ClassHeader) -> int:
         earlier = header.classes.get(present.task_class)
         if earlier is None or earlier.digest == present.digest or not _same_question(earlier, present):
             continue
-        if earlier.n < present.n and earlier.digest not in digests and _is_part(folder, job):
+        if earlier.n < present.n and earlier.digest not in digests and _shares_cases(folder, job):
             digests.add(earlier.digest)
-        if earlier.n == present.n and len(job.cases) < present.n:
+        if earlier.n == present.n and job.eval_set.max_cases is not None:
             _check_appended(folder, job, header)
     return max(1 + len(digests), _recorded(root, present))
 
@@ -51,11 +51,11 @@ def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
     return asked(earlier) == asked(present)
 
 
-def _is_part(folder: Path, job: Job) -> bool:
-    """Tell whether every case that a run asked is in the set as it is now."""
+def _shares_cases(folder: Path, job: Job) -> bool:
+    """Tell whether a case that a run asked is in the set as it is now: one taken out meanwhile does not undo the look."""
     now = {case.id for case in job.cases}
     asked = {one.case_id for one in read_run(folder).results if one.task_class == job.eval_set.name}
-    return bool(asked) and asked <= now
+    return bool(asked & now)
 
 
 def _check_appended(folder: Path, job: Job, header: RunHeader) -> None:
