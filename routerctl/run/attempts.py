@@ -52,7 +52,7 @@ def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
 
 
 def _shares_cases(folder: Path, job: Job) -> bool:
-    """Tell whether a case that a run asked is in the set as it is now: one taken out meanwhile does not undo the look."""
+    """Tell whether a case that a run asked is still in the set: taking one out does not undo the look."""
     now = {case.id for case in job.cases}
     asked = {one.case_id for one in read_run(folder).results if one.task_class == job.eval_set.name}
     return bool(asked & now)
