@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pinned_candidate, prices_of
+from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import Candidate, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table
@@ -158,6 +159,9 @@ def check_project(root: Path, today: date) -> Checked:
         check_classes({item.name for item in eval_sets} | imported.keys(), uncompiled(project))
         warnings += _candidate_warnings(project, today)
         warnings += rule_warnings(project.rules)
+        if eval_sets:
+            planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
+            warnings += [*warnings_of(planned), *undecidable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")

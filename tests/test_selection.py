@@ -20,7 +20,7 @@ from routerctl.selection import (
     two_sentences,
     verdict_words,
 )
-from routerctl.statistics import below_line, needed_cases, pass_probability, plan, point_plan
+from routerctl.statistics import anytime_interval, below_line, needed_cases, pass_probability, plan, point_plan
 from routerctl.types import Case, Evidence, Judgement, Verdict
 
 runs = st.lists(st.booleans(), min_size=40, max_size=40)
@@ -156,9 +156,18 @@ def test_a_verdict_is_final(run, mode_margin, more):
 def test_undecidable_plans_run_nothing(mode, n, bar, least):
     """Where even a perfect score could not pass, the verdict stands before the first case and says what it takes."""
     assert _test(n=n, bar=bar, alpha=0.05, mode=mode).verdict is Verdict.NOT_PROVEN
-    got = _judge([True] * n, n=n, bar=bar, alpha=0.05, mode=mode)
+    got = _judge([], n=n, bar=bar, alpha=0.05, mode=mode)
     assert (got.verdict, got.cases, got.score, got.good_enough) == (Verdict.NOT_PROVEN, 0, None, None)
     assert (got.least_cases, got.needed_cases, got.interval) == (least, None, (0.0, 1.0))
+
+
+@pytest.mark.parametrize(("n", "bar"), [(20, 0.9), (500, 1.0)])
+def test_what_was_run_on_an_undecidable_plan_is_counted(n, bar):
+    """A full run and imported outcomes are there all the same: the verdict stays, and what was seen is shown."""
+    got = _judge([True] * (n - 1) + [False], n=n, bar=bar, alpha=0.05)
+    assert (got.verdict, got.cases, got.passes) == (Verdict.NOT_PROVEN, n, n - 1)
+    assert got.interval == anytime_interval(n - 1, n, 0.05)
+    assert (got.needed_cases is None) == (bar == 1)
 
 
 def test_a_perfect_score_meets_a_bar_of_one():
@@ -469,9 +478,14 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         (
             _judged([True] * 20, n=20),
             """Not proven: even 20 passes in 20 cases would not prove 90% at error probability 1.67%; it takes at least
-            39 cases.""",
+            39 cases. Seen: 20 of 20 cases passed (20 planned); true accuracy 70% to 100% at error probability
+            1.67%.""",
         ),
-        (_judged([True] * 20, n=20, bar=1.0), "Not proven: no number of cases proves a bar of 100%."),
+        (
+            _judged([True] * 20, n=20, bar=1.0),
+            """Not proven: no number of cases proves a bar of 100%. Seen: 20 of 20 cases passed (20 planned); 0 failures
+            seen in 20: true failure rate at most 18.5% at error probability 1.67%.""",
+        ),
         (_judged([]), "Not proven: no case has been looked at."),
         (_judged([], n=20, mode="point"), "Not met: no case has been looked at."),
     ],

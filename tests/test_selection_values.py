@@ -251,10 +251,11 @@ def test_the_point_rule_for_values_is_their_mean(run):
 
 @pytest.mark.parametrize(("bar", "n"), [(0.8, 17), (0.9, 37), (1.0, 500)])
 def test_too_small_sets_run_nothing(bar, n):
-    """Where perfect values could not pass, no case is looked at, and how many it takes is said."""
-    least = betting_least_cases(bar, 0.05)
-    got = judge([Outcome(value=1.0)] * n, Question(n=n, bar=bar, alpha=0.05, method="betting"))
-    assert (got.verdict, got.cases, got.least_cases) == (Verdict.NOT_PROVEN, 0, least)
+    """Where perfect values could not pass, no case has to be looked at, and how many it takes is said."""
+    least, question = betting_least_cases(bar, 0.05), Question(n=n, bar=bar, alpha=0.05, method="betting")
+    assert rule_of(question).verdict is Verdict.NOT_PROVEN
+    got = judge([Outcome(value=1.0)] * n, question)
+    assert (got.verdict, got.cases, got.least_cases) == (Verdict.NOT_PROVEN, n, least)
     if least is not None:
         assert least == n + 1
         enough = judge([Outcome(value=1.0)] * least, Question(n=least, bar=bar, alpha=0.05, method="betting"))
@@ -346,14 +347,15 @@ def test_a_cluster_that_comes_apart_is_still_one():
     assert judge(outcomes, Question(n=40, bar=0.8, alpha=0.05, method="clusters", clusters=20)).clusters == 20
 
 
-@pytest.mark.parametrize(("clusters", "cases"), [(13, 0), (14, 42)])
-def test_too_few_clusters_run_nothing(clusters, cases):
+@pytest.mark.parametrize(("clusters", "passes"), [(13, False), (14, True)])
+def test_too_few_clusters_run_nothing(clusters, passes):
     """A perfect score counts each cluster as one case: 14 of them prove .8 as 14 cases do, 13 cannot."""
     outcomes = [Outcome(value=1.0, cluster=f"k{place // 3}") for place in range(3 * clusters)]
     question = Question(n=3 * clusters, bar=0.8, alpha=0.05, method="clusters", clusters=clusters)
     got = judge(outcomes, question)
-    assert (got.cases, got.least_cases) == (cases, 42)
-    assert got.verdict is (Verdict.PROVEN if cases else Verdict.NOT_PROVEN)
+    assert (got.cases, got.least_cases) == (3 * clusters, 42)
+    assert got.verdict is (Verdict.PROVEN if passes else Verdict.NOT_PROVEN)
+    assert (rule_of(question).verdict is None) == passes
 
 
 def test_needed_cases_of_clusters():

@@ -39,10 +39,10 @@ def make_header(
     """Write down everything needed to say later what a number of this run was.
 
     `rungs`: a ladder that the project does not have, `ladder` being its name; () = the project's.
-    Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, or a margin
-    that leaves nothing of a bar.
+    Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, a margin that
+    leaves nothing of a bar, or a bar that nothing can prove.
     """
-    _check_margin(project, jobs)
+    _check_bars(project, jobs)
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
     reached = [one.escalation.to for one in candidates.values() if one.escalation]
@@ -104,9 +104,15 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
     return candidate
 
 
-def _check_margin(project: Project, jobs: Sequence[Job]) -> None:
+def _check_bars(project: Project, jobs: Sequence[Job]) -> None:
     for job in jobs:
         bar = job.eval_set.bar
+        if project.mode == "proven" and bar == 1:
+            raise InputError(
+                "bar: no number of cases proves that a model is always right; write a bar below 1 such as 0.99, or "
+                f"`mode: point` in {PROJECT_FILE}, which speaks of these cases only",
+                file=job.eval_set.file,
+            )
         if project.mode == "margin" and project.margin >= bar:
             problem = (
                 f"{project.margin:g} is not below the bar of {job.eval_set.name} ({bar:g}): nothing would be proven"

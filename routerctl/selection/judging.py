@@ -41,6 +41,9 @@ def judge(outcomes: Sequence[Outcome], question: Question) -> Judgement:
     if len(outcomes) > question.n:
         raise ValueError(f"{len(outcomes)} results for {question.n} planned cases")
     rule = rule_of(question)
+    if rule.verdict is not None:  # no number of passes would do; what was run all the same is counted and shown
+        for outcome in outcomes:
+            rule.seen.take(outcome)
     for outcome in outcomes:
         if rule.feed(outcome) is not None:
             break

@@ -24,7 +24,8 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
     if mode == "point":
         return _point(judgement)
     if _too_small(judgement):
-        return _undecidable(judgement) + " No case is run and the top rung serves, unproven."
+        then = "What was run is shown, but" if judgement.cases else "No case is run and"
+        return f"{_undecidable(judgement)} {then} the top rung serves, unproven."
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
         case "exact":
@@ -137,6 +138,8 @@ def verdict_words(judgement: Judgement) -> str:
     """Say in plain words what was found, on how many cases, how surely, on whose word, and what would settle it."""
     if judgement.cases == 0:
         return _without_a_case(judgement)
+    if judgement.verdict is Verdict.NOT_PROVEN and _too_small(judgement):
+        return f"{_undecidable(judgement)} Seen: {_counts(judgement)}; {_shown(judgement)}."
     warning = _few_clusters(judgement) if judgement.method == "clusters" and judgement.verdict in _PROOFS else ""
     return _found(judgement) + warning + _attempts(judgement)
 
@@ -241,6 +244,11 @@ def _interval(judgement: Judgement) -> str:
     return f"{_percent(low)} to {_percent(high)} at error probability {_percent(judgement.alpha)}"
 
 
+def _shown(judgement: Judgement) -> str:
+    """What cases say that cannot prove the bar."""
+    return _all_passed(judgement) or f"{_truth(judgement)} {_interval(judgement)}"
+
+
 def _what_would_settle(judgement: Judgement) -> str:
     if failures := _all_passed(judgement):
         return failures
@@ -259,7 +267,7 @@ def _so_far(judgement: Judgement) -> str:
 def _goes_on(judgement: Judgement) -> bool:
     """Whether the test had not stopped at its last case, as far as counts tell: bets do not follow from counts."""
     cases, n, proof_bar, alpha = judgement.cases, judgement.n, _proof_bar(judgement), judgement.alpha
-    if judgement.method == "betting" or judgement.trust == "labels" or cases >= n:
+    if judgement.method == "betting" or judgement.trust == "labels" or cases >= n or _too_small(judgement):
         return False
     if judgement.method == "clusters":
         possible = (judgement.mean or 0.0) * cases + n - cases
