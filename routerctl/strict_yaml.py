@@ -175,11 +175,21 @@ def _json_value(decoder: json.JSONDecoder, line: str, file: str, number: int) ->
         raise InputError("a whole number has too many digits", file=file, line=number) from None
 
 
+_SHOWN = dict.fromkeys(map(ord, "\n\xa0\u202f\u3000"))  # Python calls them unprintable: a line's end, wide spaces
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes what `parse_yaml` reads back unchanged: a text that our reader would take for a number is quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
         return True
+
+    def process_scalar(self) -> None:
+        """Escape what a reviewer could not see, such as a mark that turns the direction of the text around it."""
+        allowed = self.allow_unicode
+        self.allow_unicode = allowed and not _is_hidden(self.event.value)
+        super().process_scalar()  # type: ignore[no-untyped-call]
+        self.allow_unicode = allowed
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -192,9 +202,13 @@ def _tag(value: Any) -> str:
     return _PREFIX + names.get(type(value), "str")
 
 
+def _is_hidden(text: str) -> bool:
+    """Tell whether a text has characters that show nothing: controls, marks of direction, a line break but LF."""
+    return not text.isprintable() and not text.translate(_SHOWN).isprintable()
+
+
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML takes NEL (U+0085) for a line break and folds it away, except in double quotes.
-    style = '"' if "\x85" in text else "|" if _block_safe(text) else None
+    style = '"' if _is_hidden(text) else "|" if _block_safe(text) else None
     return dumper.represent_scalar(_PREFIX + "str", text, style=style)
 
 

@@ -124,6 +124,18 @@ def test_the_place_decides_who_is_asked(
     assert found["words"] == f"With {arguments[0]} on the ladder {verdict}."
 
 
+def test_who_misses_the_bar_is_no_fallback_of_a_proposal(team: Project, run: Run) -> None:
+    """A rung that the present table has seen to miss the bar serves nobody, though the new run did not ask it."""
+    for price in team.config["prices"]:
+        if price["model"] == "model-mid":
+            price |= {"input_mtok_usd": 0.5, "output_mtok_usd": 1}
+    team.save()
+    done = run("build-table", "--propose", "mid", "--json")
+    assert proposed(done)["ladder"] == ["mid", "small", "large"]
+    (written,) = team.root.glob("reports/*/routes.proposed.yaml")
+    assert [route.rungs for route in load_table(written).routes.values()] == [("mid", "large")] * 2
+
+
 def test_a_price_by_the_hour_goes_last(team: Project, run: Run) -> None:
     """Seconds are not known before they are measured: the reason and the option are named."""
     team.config["providers"]["box"] = {"kind": "fake", "usd_per_hour": 1, "options": {"replies": "replies.json"}}

@@ -107,6 +107,15 @@ def test_dumped_values_read_back_unchanged(value: object) -> None:
     assert parse_yaml(text, "f.yaml").value == {"value": value}
 
 
+@pytest.mark.parametrize("text", ["a\u202etxt.exe", "\u2066x", "zero\u200bwidth", "tail\ufeff", "\x9b31m", "a\u2028b"])
+def test_what_does_not_show_is_escaped(text: str) -> None:
+    """A reviewer sees every character of a lock file: one that hides or turns text is written as its number."""
+    written = dump_yaml({"value": text, text: 1})
+    assert written.replace("\n", "").isprintable()
+    assert parse_yaml(written, "f.yaml").value == {"value": text, text: 1}
+    assert "naïve\xa0: 例" in dump_yaml(["naïve\xa0: 例"])  # what does show stays as it is
+
+
 @pytest.mark.parametrize(
     "text", ["no", "1e-3", "1.0", "null", "", "a: b", "# c", "x\ny\n", "  lead", "trail ", "'", '"', "-", "é\u2028"]
 )

@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,8 @@ from routerctl.project import load_project
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
-from routerctl.table import TABLE_FILE, load_table, table_text
-from routerctl.types import Run, Table
+from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
+from routerctl.types import Route, Run, Table, Verdict
 from routerctl.words import as_written, odds, plural, usd
 from routerctl.worth import evidence_for
 
@@ -107,15 +108,32 @@ def _evaluated(planned: Planned) -> tuple[Run, Finished]:
 
 
 def _table(evidence: Run, present: Table) -> Table:
-    """Build the table of this run alone under the present rules: only the candidate is new."""
+    """Build the table of this run alone under the present rules: only the candidate is new.
+
+    Who is seen to miss a bar by the present table serves nobody here either, though this run did not get to it.
+    """
     classes = evidence.header.classes
-    return build_table(
+    table = build_table(
         dict.fromkeys(classes, evidence),
         policy=policy_of(present),
         previous=present,
         stakes={name: one.stakes for name, one in classes.items()},
         labels={name: read_labels(Path.cwd(), name) for name in classes},
     )
+    routes = {name: _without_missed(route, present.routes[name]) for name, route in table.routes.items()}
+    return with_digest(replace(table, routes=routes))
+
+
+def _without_missed(route: Route, present: Route) -> Route:
+    if route.eval_set_digest != present.eval_set_digest:
+        return route
+    missed = {
+        one.candidate
+        for one in present.evidence
+        if one.judgement.verdict in (Verdict.BELOW, Verdict.NOT_MET) and evidence_for(route, one.candidate) is None
+    }
+    rungs = tuple(name for name in route.rungs if name == route.chosen or name not in missed)
+    return replace(route, rungs=rungs)
 
 
 # --- what is said of it -----------------------------------------------------------------------------------------------
