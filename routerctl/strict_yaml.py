@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -186,9 +186,9 @@ class _Dumper(yaml.SafeDumper):
 
     def process_scalar(self) -> None:
         """Escape what a reviewer could not see, such as a mark that turns the direction of the text around it."""
-        allowed = self.allow_unicode
-        self.allow_unicode = allowed and not _is_hidden(self.event.value)
-        super().process_scalar()  # type: ignore[no-untyped-call]
+        allowed, event = self.allow_unicode, cast(yaml.ScalarEvent, self.event)
+        self.allow_unicode = allowed and not _is_hidden(event.value)
+        super().process_scalar()
         self.allow_unicode = allowed
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:

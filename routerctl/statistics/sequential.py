@@ -115,16 +115,12 @@ def _step(alive: Probabilities, p: float) -> None:
 
 def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
     """The failures allowed to pass at each look, [n + 1], -1 = none, and the exact total that this spends."""
-    walks = np.zeros((n + 1, n - need + 1))  # P(f failures in t cases) by t and f
-    walks[0, 0] = 1.0
-    for t in range(n):
-        walks[t + 1] = walks[t]
-        _step(walks[t + 1], bar)
-    best = _allowed(walks, need, 0.0)
+    walks = _Walks(bar, n - need)
+    best = _allowed(walks, n, need, 0.0)
     low, high = 0.0, alpha
     for _ in range(_BISECTIONS):
         budget = (low + high) / 2
-        tried = _allowed(walks, need, budget)
+        tried = _allowed(walks, n, need, budget)
         if tried[1] <= alpha:
             best, low = tried, budget
         else:
@@ -132,15 +128,38 @@ def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
     return best
 
 
-def _allowed(walks: Probabilities, need: int, budget: float) -> tuple[Counts, float]:
+class _Walks:
+    """P(f failures in t cases) at one accuracy, by t, for f up to `most`; only what is asked for is made and kept.
+
+    Looks stand close together but for a few, so few and short rows are asked for: all of them would take n * `most`.
+    """
+
+    def __init__(self, accuracy: float, most: int) -> None:
+        self.accuracy = accuracy
+        self._most = most
+        self._rows: dict[int, Probabilities] = {0: np.ones(1)}
+
+    def __getitem__(self, cases: int) -> Probabilities:
+        """Give the row [min(t, most) + 1] of t cases."""
+        if cases not in self._rows:
+            start = max(done for done in self._rows if done < cases)
+            row = np.zeros(min(cases, self._most) + 1)
+            row[: len(self._rows[start])] = self._rows[start]
+            for _ in range(cases - start):
+                _step(row, self.accuracy)
+            self._rows[cases] = row
+        return self._rows[cases]
+
+
+def _allowed(walks: _Walks, n: int, need: int, budget: float) -> tuple[Counts, float]:
     """See `_spend`: with this budget, walking from one look at which walks pass to the next.
 
     n - need failures suffice: a look that let one more pass would by itself spend P(Bin(n, bar) >= need - 1) > alpha.
     """
-    n = len(walks) - 1
     budgets = (budget * (np.arange(n + 1) / n) ** 2).tolist()
-    bar = float(walks[1, 0])
-    alive = walks[0]  # from the fewest failures that any walk still running has
+    bar = walks.accuracy
+    alive = np.zeros(n - need + 1)  # from the fewest failures that any walk still running has
+    alive[0] = 1.0
     allowed = np.full(n + 1, n - need, dtype=np.int64)
     spent, passed, t = 0.0, 0, 0  # so many failures or fewer, less one, have passed: no walk is left there
     while len(alive):
@@ -148,7 +167,7 @@ def _allowed(walks: Probabilities, need: int, budget: float) -> tuple[Counts, fl
         while look < n and fewest > budgets[look] - spent:  # of them alone more are left than may pass
             fewest *= bar
             look += 1
-        alive = np.convolve(alive, walks[look - t, : look - t + 1])[: len(alive)]
+        alive = np.convolve(alive, walks[look - t])[: len(alive)]
         sums = alive.cumsum()
         passing = len(alive) if look == n else int(sums.searchsorted(budgets[look] - spent, side="right"))
         allowed[t + 1 : look] = passed - 1
@@ -220,14 +239,12 @@ def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
     One walk serves every accuracy: a path with s passes and f failures that has probability m at the bar has
     m (p / bar)^s ((1 - p) / (1 - bar))^f at p.
     """
-    looks = [(t, passing) for t, _, passing in _walk(proof, proof.bar)]
-    mass = np.concatenate([passing for _, passing in looks])
-    failures = np.concatenate([np.arange(len(passing)) for _, passing in looks])
-    passes = np.repeat([t for t, _ in looks], [len(passing) for _, passing in looks]) - failures
-    # Most numbers of failures had passed at an earlier look: no walk arrives there. Logarithms: m may be 1e-300 where
-    # the rest is 1e300.
-    walked = mass > 0
-    log_mass, failures, passes = np.log(mass[walked]), failures[walked], passes[walked]
+    # Most numbers of failures had passed at an earlier look: no walk arrives there.
+    looks = [(t, walked := np.flatnonzero(passing), passing[walked]) for t, _, passing in _walk(proof, proof.bar)]
+    failures = np.concatenate([walked for _, walked, _ in looks])
+    passes = np.repeat([t for t, _, _ in looks], [len(walked) for _, walked, _ in looks]) - failures
+    # Logarithms: m may be 1e-300 where the rest is 1e300.
+    log_mass = np.log(np.concatenate([mass for _, _, mass in looks]))
     missing, left = then_reach - passes, proof.n - passes - failures
 
     def chance(p: float) -> float:
