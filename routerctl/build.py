@@ -36,6 +36,7 @@ from routerctl.types import (
     StopReason,
     Table,
 )
+from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
@@ -289,8 +290,13 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -
 
 
 def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
-    judgement = next((item.judgement for item in evidence if item.candidate == chosen), None)
-    return "Not run." if judgement is None else verdict_words(judgement)
+    found = next((item for item in evidence if item.candidate == chosen), None)
+    if found is None:
+        return "Not run."
+    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
+    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
+    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
+    return verdict_words(found.judgement) + among
 
 
 def _rule(evidence: Sequence[Evidence], header: RunHeader) -> str:

@@ -492,6 +492,16 @@ def test_rules_name_classes_that_exist(rules: tuple[Rule, ...], default_class: s
         build_table({"sums": run}, policy=Policy(rules=rules, default_class=default_class), previous=None)
 
 
+def test_what_could_not_be_told_stands_with_the_verdict() -> None:
+    """A class whose cases failed or could not be scored says so beside its verdict: they count as not passed."""
+    told = [result(index, candidate="large", status=Status.UNSCORED, passed=False, score=None) for index in range(3)]
+    failed = [result(index, candidate="large", status=Status.FAILED, passed=False, score=None) for index in (3,)]
+    small = [result(index, passed=False, score=0.0) for index in range(10)]
+    run = Run(header=header(), results=(*small, *told, *failed))
+    verdict = build_table({"sums": run}, policy=Policy(), previous=None).routes["sums"].verdict
+    assert verdict.endswith(" Among those that did not pass: 1 call failed, 3 could not be scored."), verdict
+
+
 def test_imported_outcomes_without_a_cost_are_not_free() -> None:
     """Where nobody knows what outcomes cost, the evidence has no cost; what is known to cost nothing costs 0."""
     free = [result(index, cost_usd=Decimal(0)) for index in range(20)]
