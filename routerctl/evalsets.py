@@ -25,6 +25,7 @@ from routerctl.types import Case, EvalSet, Measure, PromptSpec, ReplySpec, Score
 
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
+_MOST_CASES = 50_000  # a plan of the exact test takes half a minute for so many
 _CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 # A scorer's own check takes null for "the parameters alone"; these cannot score without an expected answer.
 _NEED_EXPECTED = frozenset(
@@ -137,7 +138,8 @@ def _check_header(file: _File, name: str, at: Document) -> None:
     require(0 < file.bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {file.bar:g}")
     require(0 < file.pass_at <= 1, at, ("pass_at",), f"expected a score above 0 and up to 1, got {file.pass_at:g}")
     require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
-    require(file.max_cases is None or file.max_cases >= 1, at, ("max_cases",), "expected a whole number from 1")
+    within = file.max_cases is None or 1 <= file.max_cases <= _MOST_CASES
+    require(within, at, ("max_cases",), f"expected a whole number from 1 to {_MOST_CASES:,}")
     require(file.epochs >= 1, at, ("epochs",), "expected a whole number from 1")
     require(not (file.grows and file.max_cases), at, ("grows",), "max_cases is declared: leave `grows` out")
     _check_stakes(file.stakes, at)

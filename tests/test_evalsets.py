@@ -83,6 +83,7 @@ def test_a_good_set(load: Load) -> None:
         ("bar: 0.9", "bar: 0.9\npass_at: 0", "5: pass_at: expected a score above 0 and up to 1, got 0"),
         ("bar: 0.9", "bar: 0.9\npass_at: 1.5", "5: pass_at: expected a score above 0 and up to 1, got 1.5"),
         ("bar: 0.9", "bar: 0.9\nmax_cases: 0", "5: max_cases: expected a whole number from 1"),
+        ("bar: 0.9", "bar: 0.9\nmax_cases: 60000", "5: max_cases: expected a whole number from 1 to 50,000"),
         ("bar: 0.9", "bar: 0.9\nbar: 0.8", "5: duplicate key 'bar' (first on line 4)"),
         ("bar: 0.9", "bar: 0.9\nreply: {max_tokens: 0}", "5: reply.max_tokens: expected a whole number from 1"),
         ("bar: 0.9", "bar: 0.9\nreply: {choices: [a, a]}", "5: reply.choices: two choices are the same"),
