@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Reading, Record
 from routerctl.importers.costing import Told, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
+from routerctl.results import read_header
 from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
@@ -183,6 +185,17 @@ def test_a_run_is_full_and_in_planned_order() -> None:
     assert [one.index for one in run.results][:6] == [0, 0, 1, 1, 2, 2]
     assert [one.epoch for one in run.results][:4] == [0, 1, 0, 1]
     assert run.header.classes["t"].scorer.name == IMPORTED
+
+
+def test_a_run_is_finished_once_all_of_it_is_written(tmp_path: Path) -> None:
+    """Whatever stops the writing leaves a header that says so, which nothing takes for evidence."""
+    run = run_of([arranged(*(record(case=f"c{place}") for place in range(3)))], ("m",))
+    broken = replace(run, results=(run.results[0], replace(run.results[1], input=object()), run.results[2]))
+    with pytest.raises(TypeError):
+        write_run(broken, tmp_path)
+    assert not read_header(tmp_path / run.header.run_id).finished
+    write_run(run, tmp_path / "again")
+    assert read_header(tmp_path / "again" / run.header.run_id) == run.header
 
 
 @given(order=st.permutations(range(12)), seed=st.integers(0, 5))

@@ -153,6 +153,25 @@ def test_hostile_text_stays_harmless(bare: Project, run: Command) -> None:
     assert "\x1b" not in (bare.root / "routes.yaml").read_text()
 
 
+@pytest.mark.parametrize(
+    "row", [r'"model": "m\ud800", "input": "\udfff"', '"model": "m", "expected": 1e999, "input": -Infinity'], ids=str
+)
+def test_values_that_no_file_can_take_do_not_stop_the_table(row: str, bare: Project, run: Command) -> None:
+    """Halves of surrogate pairs and numbers beyond all bounds: what import takes, build-table reads."""
+    bare.write("o.jsonl", "".join(f'{{"id": {number}, "score": 1, {row}}}\n' for number in range(60)))
+    fine(run("import", "o.jsonl"))
+    assert json.loads(fine(run("build-table", "--json")).out)["routes"]["o"]["chosen"]
+
+
+def test_an_import_that_was_cut_off_is_no_evidence(bare: Project, run: Command) -> None:
+    """Its folder is there, unfinished, and build-table does not take a part for the whole."""
+    bare.write("o.csv", outcomes({"small": 1.0}))
+    fine(run("import", "o.csv"))
+    header = run_folders(bare.root)[0] / "run.json"
+    header.write_text(header.read_text().replace('"finished": true', '"finished": false'))
+    refused(run("build-table"), "no evidence")
+
+
 @pytest.mark.parametrize("column", ["cost_usd", "unknown"])
 def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run: Command) -> None:
     """Routing to one fails with a line, not a traceback, whether its cost is known or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,26 @@ def test_a_long_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "2026-01-02T03:04:00+00:00"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (timedelta(seconds=90), "0:01:30"),
+        (b"text", "text"),
+        (b"\xff\x00", "ff00"),
+        (Decimal("1.50"), "1.50"),
+        (float("inf"), None),
+        ({"at": [date(2026, 1, 2)], "n": float("nan")}, {"at": ["2026-01-02"], "n": None}),
+    ],
+    ids=str,
+)
+def test_a_parquet_cell_of_any_kind_can_be_written_down(cell: Any, told: Any, tmp_path: Path) -> None:
+    """What JSON does not have becomes text, a number that is none nothing."""
+    (record,) = read(write(tmp_path, "parquet", [{"id": "1", "model": "m", "score": 1, "input": cell}])).records
+    assert record.input == told
+
+
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "json", "parquet"])
 def test_a_wide_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) -> None:
     """A column of scores is a model; an empty cell is no reply; a column of other numbers is left out and named."""
@@ -142,7 +163,7 @@ PROBLEMS = [
     ("model without score", "id,who,text\n1,m,x\n", {"model": "who"}, "name it with --score-column"),
     ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
     ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
-    ("not Parquet", "PAR1 and so on", {}, "not whole Parquet"),
+    ("not Parquet", "PAR1 and so on", {}, "not Parquet that can be read"),
 ]
 
 

@@ -20,9 +20,9 @@ from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
 from routerctl.project import Project
-from routerctl.results import REPORTS_FOLDER, RunWriter
+from routerctl.results import REPORTS_FOLDER
 from routerctl.types import Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
@@ -74,9 +74,7 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         on=moment.date(),
     )
     run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
-    with RunWriter(root / REPORTS_FOLDER, run.header) as writer:
-        for result in run.results:
-            writer.append(result)
+    write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
     _print(run, as_json=as_json)
 

@@ -11,9 +11,11 @@ import hashlib
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any, NoReturn
 from routerctl.errors import InputError
 from routerctl.types import Json, Status, StopReason
 
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
 MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
 _WORDS = {
     **dict.fromkeys(("true", "yes", "pass", "passed", "correct"), 1.0),
@@ -113,12 +116,14 @@ class Source:
         return self.parsed(self.text)
 
     def parsed(self, text: str | bytes, line: int | None = None) -> Any:
-        """Read JSON; NaN and Infinity, which it does not have, become null.
+        """Read JSON; NaN, Infinity and numbers beyond all bounds, which no file can take, become null.
 
         Raises: InputError naming the line: `line`, else where in the text it goes wrong.
         """
         try:
-            return json.loads(text, parse_constant=lambda _word: None)
+            text = text if isinstance(text, str) else text.decode("utf-8-sig")
+            value = json.loads(text, parse_constant=lambda _word: None, parse_float=_finite)
+            return plain(value) if _HALVES.search(text) else value  # a walk over every value takes time
         except json.JSONDecodeError as error:
             raise self.error(f"not JSON: {error.msg} (column {error.colno})", line or error.lineno) from None
         except (ValueError, RecursionError):  # a number of thousands of digits, text that is no UTF-8; too deep
@@ -184,6 +189,36 @@ def _unzipped(content: bytes, shown: str) -> bytes:
 def plain_text(text: str) -> str:
     """Replace halves of surrogate pairs, which no digest and no file can take."""
     return text.encode("utf-8", "replace").decode()
+
+
+def plain(value: Any) -> Json:
+    """Give any value as JSON can hold it: moments in ISO 8601, bytes as their text or in hex, no NaN, no Infinity."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {plain_text(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return _bytes_as_text(value) if isinstance(value, bytes) else str(value)
+
+
+def _finite(digits: str) -> float | None:
+    return found if math.isfinite(found := float(digits)) else None
+
+
+def _bytes_as_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
 
 
 def as_score(value: Any, source: Source, what: str, line: int | None = None) -> float | None:

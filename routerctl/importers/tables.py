@@ -25,9 +25,11 @@ from routerctl.importers.base import (
     as_text,
     as_usd,
     failed_or,
+    plain,
 )
 
 _PARQUET = b"PAR1"
+_AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
 _NAMES = {  # what a column of each role is usually called; the first that is there counts
     "task_class": ("task_class", "class", "task", "subject", "category"),
     "case": ("case_id", "id", "case", "sample_id", "question_id", "prompt_id", "doc_id"),
@@ -108,9 +110,9 @@ def _parquet(source: Source) -> list[dict[str, Any]]:
         raise source.error("a Parquet file: `pip install 'routerctl[import]'` reads it") from None
     try:
         found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(source.content)).to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise source.error(f"not whole Parquet: {error}") from None
-    return found
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last: a moment after 9999
+        raise source.error(f"not Parquet that can be read: {error}") from None
+    return [{name: cell if type(cell) in _AS_IS else plain(cell) for name, cell in row.items()} for row in found]
 
 
 def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
