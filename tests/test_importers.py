@@ -145,6 +145,39 @@ def test_openai_evals_joins_the_match_to_the_sampling() -> None:
     assert not read(MADE / "openai-evals/large.jsonl").notes
 
 
+def graded(folder: Path, *data: dict[str, Any], kind: str = "metrics") -> Path:
+    """A record of samples that were asked, then graded by a second call, with these values."""
+    rows: list[dict[str, Any]] = [{"spec": {"completion_fns": ["m"], "base_eval": "t"}}]
+    for number, values in enumerate(data):
+        event = {"run_id": "r", "event_id": 0, "sample_id": f"t.{number}"}
+        asked = {"prompt": f"question {number}", "sampled": ["a reply"]}
+        rows.append(event | {"type": "sampling", "data": asked})
+        rows.append(event | {"type": "sampling", "data": {"prompt": "is it right?", "sampled": ["Y"]}})
+        rows.append(event | {"type": kind, "data": values})
+    path = folder / "graded.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "scores"),
+    [
+        ([{"accuracy": 1.0}, {"accuracy": 0.0}], None, [1.0, 0.0]),
+        ([{"choice": "Y", "score": 1.0}, {"choice": "N"}], None, [1.0, None]),
+        ([{"accuracy": 1.0, "f1_score": 0.5}, {"accuracy": 1.0, "f1_score": 0.25}], "f1_score", [0.5, 0.25]),
+    ],
+    ids=["includes", "model-graded", "named"],
+)
+def test_openai_evals_metrics_decide_where_nothing_was_matched(
+    values: list[dict[str, Any]], column: str | None, scores: list[float | None], tmp_path: Path
+) -> None:
+    """Includes and model-graded evaluations record no match; the question is the first sampling's, not the grader's."""
+    found = read(graded(tmp_path, *values), **({"score": column} if column else {}))
+    assert [record.score for record in found.records] == scores
+    assert (found.records[0].input, found.records[0].reply) == ("question 0", "a reply")
+    assert found.scorer == (column or next(name for name in values[0] if name != "choice"))
+
+
 def test_a_folder_stands_for_its_logs_and_samples() -> None:
     """A folder is searched for what Inspect and lm-eval leave there; the results beside the samples are no outcomes."""
     assert len(read_outcomes([MADE / "lm-eval"], "auto", Columns())) == 2
@@ -249,6 +282,18 @@ BROKEN = [
         _file("e.jsonl", '{"run_id": "r", "event_id": 0, "sample_id": "s", "type": "match", "data": {}}'),
         {},
         "which names the model",
+    ),
+    (
+        "openai evals without a score",
+        lambda folder: graded(folder, {"choice": "Y"}),
+        {},
+        "graded.jsonl:2: no sample has a score: expected `correct` in a match or `accuracy`",
+    ),
+    (
+        "no such value",
+        lambda folder: graded(folder, {"accuracy": 1}),
+        {"score": "acuracy"},
+        "graded.jsonl:2: no sample has a value 'acuracy'; did you mean 'accuracy'?",
     ),
     ("not UTF-8", _file("a.csv", b"id,m\n1,\xff\n"), {}, "a.csv:2: not UTF-8"),
     ("deep JSON", _file("a.json", "[" * 100_000), {}, "nested too deeply"),
