@@ -25,6 +25,7 @@ from routerctl.errors import InputError
 from routerctl.types import Json, Status, StopReason
 
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
+_MISSING = frozenset(("", "nan", "na", "null", "none"))
 MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
 _WORDS = {
     **dict.fromkeys(("true", "yes", "pass", "passed", "correct"), 1.0),
@@ -229,7 +230,7 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
     found = as_number(value)
     if found is None and isinstance(value, str):
         found = _WORDS.get(value.strip().lower())
-    if found is None and value is not None and value != "" and not _is_nan(value):
+    if found is None and not is_missing(value):
         _no_score(value, source, what, line)
     if found is not None and not 0 <= found <= 1:
         _no_score(value, source, what, line)
@@ -237,14 +238,19 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
 
 
 def _no_score(value: Any, source: Source, what: str, line: int | None) -> NoReturn:
-    got = json.dumps(value, default=str)[:40]
-    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {got}", line)
+    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}", line)
 
 
-def _is_nan(value: Any) -> bool:
-    return (isinstance(value, float) and math.isnan(value)) or (
-        isinstance(value, str) and value.strip().lower() in ("nan", "na", "null", "none", "")
-    )
+def shown(value: Any) -> str:
+    """A value as an error quotes it."""
+    return json.dumps(value, default=str)[:40]
+
+
+def is_missing(value: Any) -> bool:
+    """Tell a value that says that there is none: nothing, no number, or a usual word for either."""
+    if isinstance(value, str):
+        return value.strip().lower() in _MISSING
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def as_number(value: Any) -> float | None:
