@@ -82,6 +82,12 @@ def test_an_input_that_repeats_here_and_there_makes_different_cases() -> None:
     assert repeated[1] == f"{repeated[0]}-2"
 
 
+def test_long_ids_with_a_common_start_are_different_cases() -> None:
+    """An id is cut, but never so that two become one."""
+    found = arranged(*(record(case="the same preamble " * 20 + str(place), score=place) for place in range(2)))
+    assert (found.epochs, len(found.cases), {len(case.id) for case in found.cases}) == (1, 2, {200})
+
+
 def test_only_cases_that_every_model_answered_are_kept() -> None:
     """Models are compared on the same cases; how many were left out is said."""
     found = arranged(record("m", "a"), record("m", "b"), record("n", "b"), record("n", "c"))

@@ -71,6 +71,7 @@ class Record:
     cluster: str | None = None
     retries: int = 0
     line: int | None = None  # 1-based, where the file has lines
+    work: str = ""  # the same in every file that has this piece of work (again); "" = the runner does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Reading:
     scorer: str  # whose scores they are, as the file names it
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    made_at: str = ""  # sorts by time among files of this format; "" = the file does not say
 
 
 class Source:

@@ -74,6 +74,7 @@ def make_run(
     classes: Sequence[Arranged], readings: Sequence[Reading], lineup: Lineup, policy: Policy, moment: datetime
 ) -> Run:
     """Make the run that these outcomes are."""
+    readings = [reading for reading in readings if reading.records]
     files = tuple(_recorded_name(reading.file) for reading in readings)
     digests = {f"imported {name}": reading.digest for name, reading in zip(files, readings, strict=True)}
     header = RunHeader(

@@ -3,6 +3,7 @@
 An `.eval` is a zip of JSON members packed with zstd, which Python's zipfile learns in 3.14: `backports.zstd` until
 then. Of an `.eval` only header.json and summaries.json are read; they hold scores, tokens and times but not the whole
 reply. Latency is the model call's own time where the log has it, else the sample's working time, scoring included.
+A retry keeps its task's id, so a sample and epoch of it is the same work in both logs.
 Place: one format of `routerctl.importers`. Checked against inspect_ai 0.3.285.
 """
 
@@ -13,6 +14,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -60,6 +62,7 @@ def read(source: Source, columns: Columns) -> Reading:
     if not isinstance(samples, list) or not model:
         raise source.error("not a log of Inspect: expected eval.model and samples")
     scorer = _scorer(header, samples, source, columns.score)
+    task_id = as_text(inner(header, "eval", "task_id"))
     rows = [(place, row) for place, row in enumerate(samples, 1) if isinstance(row, dict)]
     return Reading(
         file=source.shown,
@@ -67,9 +70,10 @@ def read(source: Source, columns: Columns) -> Reading:
         digest=source.digest,
         scorer=scorer,
         records=tuple(
-            _record(row, place, task=task, model=model, scorer=scorer, source=source, columns=columns)
+            _record(row, place, task=task, task_id=task_id, model=model, scorer=scorer, source=source, columns=columns)
             for place, row in rows
         ),
+        made_at=_moment(inner(header, "eval", "created")),
         notes=tuple(_notes(header, samples, scorer, packed=source.content.startswith(_ZIP))),
     )
 
@@ -122,8 +126,24 @@ def _scorer(header: Any, samples: Any, source: Source, wanted: str | None) -> st
     return wanted or next((name for name in names if name in used), names[0] if names else "none")
 
 
+def _moment(created: Any) -> str:
+    """When the log was begun, in UTC: a retry may run where the clock shows another time."""
+    try:
+        return datetime.fromisoformat(created).astimezone(UTC).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return ""
+
+
 def _record(
-    row: Mapping[str, Any], place: int, *, task: str, model: str, scorer: str, source: Source, columns: Columns
+    row: Mapping[str, Any],
+    place: int,
+    *,
+    task: str,
+    task_id: str,
+    model: str,
+    scorer: str,
+    source: Source,
+    columns: Columns,
 ) -> Record:
     name, _, key = (scorer, "", "") if scorer in (inner(row, "scores") or {}) else scorer.partition(".")
     score = inner(row, "scores", name)
@@ -152,6 +172,7 @@ def _record(
         latency_s=None if error else as_number(inner(row, "output", "time") or row.get("working_time")),
         cluster=as_text(_named(row, columns.cluster)) or None,
         retries=as_count(row.get("retries")),
+        work=as_text([task_id, model, row.get("id"), row.get("epoch")]) if task_id else "",
     )
 
 

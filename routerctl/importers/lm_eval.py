@@ -1,7 +1,8 @@
 """lm-evaluation-harness's samples (`--log_samples`: samples_<task>_<time>.jsonl) -> records: one a document.
 
 A document has a row a filter: the first filter counts, or the one that --score-column names as `metric,filter`. The
-model stands in results_<time>.json beside the samples, else the folder has its name. There are neither costs nor
+model stands in results_<time>.json beside the samples, else the folder has its name; of one model's several times with
+a task the newest counts. There are neither costs nor
 tokens nor latencies, and a failed call ends a run, so no row is one. Place: one format of `routerctl.importers`.
 Checked against lm-eval 0.4.13.
 """
@@ -38,7 +39,8 @@ def read(source: Source, columns: Columns) -> Reading:
     metric, kept = _chosen(columns.score, metrics, filters, source)
     found = _NAME.search(source.path.name)
     task = found["task"] if found else ""
-    model = _model(source, found["time"] if found else "")
+    made_at = found["time"] if found else ""
+    model = _model(source, made_at)
     records = [
         _record(row, line, task=task, model=model, metric=metric, source=source, columns=columns)
         for line, row in rows
@@ -54,6 +56,7 @@ def read(source: Source, columns: Columns) -> Reading:
         notes=(f"scores are those of {metric},{kept}; left out: {', '.join(others)} (--score-column)",)
         if others
         else (),
+        made_at=made_at,
     )
 
 
@@ -104,6 +107,7 @@ def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: 
         extracted=as_text(inner(row, "filtered_resps", 0)) or None,
         cluster=named.get("cluster") or None,
         line=line,
+        work=as_text([task, model]) if task else "",
     )
 
 
