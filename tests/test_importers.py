@@ -15,6 +15,7 @@ import pytest
 
 from routerctl.errors import InputError
 from routerctl.importers import FORMATS, read_outcomes
+from routerctl.importers.arranging import arrange
 from routerctl.importers.base import Columns, Reading, open_source
 from routerctl.types import Status, StopReason
 
@@ -103,6 +104,21 @@ def test_promptfoo_repeats_share_a_case() -> None:
     assert {len(records) for records in cases.values()} == {2}
     assert all(record.cost_usd is None for records in cases.values() for record in records)  # 0 is not a price
     assert all(0 < record.latency_s < 60 for records in cases.values() for record in records if record.latency_s)
+
+
+@pytest.mark.parametrize("column", [{}, {"case": "q"}], ids=["digest", "column"])
+def test_promptfoo_compares_prompts(column: dict[str, str], tmp_path: Path) -> None:
+    """Two prompts of one provider are two models with the same cases, which are their variables."""
+    rows = [
+        ROW | {"promptIdx": prompt, "prompt": {"raw": f"{words} {q}"}, "vars": {"q": q}}
+        for q in ("one", "two")
+        for prompt, words in enumerate(("Be brief:", "Think:"))
+    ]
+    path = tmp_path / "r.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (found,) = arrange([read(path, **column)], None)
+    assert found.models == ("p #1", "p #2")
+    assert [case.input for case in found.cases] == [{"q": "one"}, {"q": "two"}]
 
 
 def test_promptfoo_both_outputs_say_the_same() -> None:
