@@ -282,6 +282,7 @@ TYPED: list[tuple[list[str], list[str]]] = [
     (["w.csv", "--format", "tabel"], ["no format 'tabel'", "did you mean 'table'?"]),
     (["w.csv", "--bar", "0"], ["--bar", "above 0 and up to 1"]),
     (["w.csv", "--bar", "80"], ["--bar", "got 80"]),
+    (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
     (["w.csv", "--pass-at", "2"], ["--pass-at"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
@@ -307,6 +308,14 @@ def test_what_is_typed_wrongly_is_named(arguments: list[str], parts: list[str], 
     bare.write("w.csv", "id,small,large\n1,1,0\n2,1,1\n")
     refused(run("import", *arguments), *parts)
     assert not run_folders(bare.root)
+
+
+def test_a_bar_of_one_is_for_modes_that_prove_nothing(project: Project, run: Command) -> None:
+    """Where the project compares the rate alone, a bar of 1 can be reached."""
+    project.write("a.csv", outcomes({"model-large": 1.0}))
+    project.config["mode"] = "point"
+    project.save()
+    fine(run("import", "a.csv", "--bar", "1"))
 
 
 def test_a_project_that_is_broken_is_named(project: Project, run: Command) -> None:

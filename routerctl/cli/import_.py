@@ -27,7 +27,7 @@ def import_(
     cluster_column: Annotated[
         str | None, typer.Option(help="Column or field of what makes cases alike: a document, a customer.")
     ] = None,
-    bar: Annotated[float, typer.Option(help="Least pass rate or mean score, above 0 and up to 1.")] = 0.8,
+    bar: Annotated[float, typer.Option(help="Least pass rate or mean score: above 0, and below 1 to be proven.")] = 0.8,
     pass_at: Annotated[float | None, typer.Option(help="A case passes at this score; 1 if left out.")] = None,
     mean_score: Annotated[
         bool, typer.Option("--mean-score", help="Compare the mean score with the bar, not the pass rate.")

@@ -23,7 +23,7 @@ from routerctl.importers.costing import Costed, cost
 from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
 from routerctl.project import Project
 from routerctl.results import REPORTS_FOLDER
-from routerctl.types import Result, Run, Status, StopReason
+from routerctl.types import Mode, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -51,9 +51,9 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
 
     Raises: InputError, before anything is written.
     """
-    _check(options)
     root, moment = Path.cwd(), datetime.now(UTC)
     project = project_here(root)
+    _check(options, _mode(project))
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
     models = _models(readings, options.order)
@@ -79,9 +79,15 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     _print(run, as_json=as_json)
 
 
-def _check(options: ImportOptions) -> None:
+def _mode(project: Project | None) -> Mode:
+    return project.mode if project else "proven"
+
+
+def _check(options: ImportOptions, mode: Mode) -> None:
     if not 0 < options.bar <= 1:
         raise InputError(f"--bar: expected a number above 0 and up to 1, got {options.bar:g}")
+    if options.bar == 1 and mode == "proven":
+        raise InputError("--bar: expected a number below 1, got 1: no number of cases proves that every reply passes")
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
         raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
     if options.task_class and options.columns.task_class:
@@ -118,7 +124,7 @@ def _policy(options: ImportOptions, project: Project | None, root: Path, classes
         bar=options.bar,
         pass_at=1.0 if options.pass_at is None else options.pass_at,
         measure="mean_score" if options.mean_score else "pass_rate",
-        mode=project.mode if project else "proven",
+        mode=_mode(project),
         risk=project.risk_per_class(len(names)) if project else 0.05,
         margin=project.margin if project else 0.03,
         seed=project.seed if project else 0,
