@@ -273,6 +273,13 @@ BROKEN = [
         {"score": "f1"},
         "no scorer 'f1' in it; it has: s",
     ),
+    (
+        "a negative cost",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {}, "model_usage": {"m": {"total_cost": -1}}}]),
+        {},
+        "sample 1, total_cost: expected an amount of USD",
+    ),
+    ("a device", lambda _folder: Path("/dev/zero"), {}, "/dev/zero: expected a file or a pipe"),
     ("promptfoo without rows", _file("r.json", '{"evalId": "e", "results": {}}'), {}, "expected results.results"),
     (
         "promptfoo without success",
@@ -292,6 +299,12 @@ BROKEN = [
         _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": ["acc"], "acc": 1}'),
         {"score": "ac"},
         "no metric 'ac'; did you mean 'acc'?",
+    ),
+    (
+        "lm-eval without metrics",
+        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": 1}'),
+        {},
+        "no row names its metrics",
     ),
     (
         "openai evals without a spec",
@@ -352,6 +365,15 @@ def test_a_log_that_did_not_finish_says_so(tmp_path: Path) -> None:
     assert any('status is "error": 1 of 5 samples' in note for note in found.notes)
 
 
+@pytest.mark.parametrize("scores", [5, "abc", [1], {"x": 1}, None], ids=str)
+def test_a_log_with_scores_of_another_shape_is_read_without_them(scores: Any, tmp_path: Path) -> None:
+    """What is no list of scorers names none, what is no mapping of scores has none."""
+    header = HEADER | {"results": {"scores": scores}}
+    other = SAMPLE | {"id": "2", "scores": scores if scores != {"x": 1} else 5}
+    path = _inspect_zip(header=header, summaries=[SAMPLE | {"scores": {"s": {"value": "C"}}}, other])(tmp_path)
+    assert [record.score for record in read(path).records] == [1.0, None]
+
+
 def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What unpacks beyond the bound is refused, gzip and zip alike."""
     bomb = tmp_path / "bomb.csv.gz"
@@ -366,3 +388,7 @@ def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: p
         open_source(bomb)
     with pytest.raises(InputError, match="unpacks to more than"):
         read(log)
+    plain = tmp_path / "plain.csv"
+    plain.write_bytes(b"a,b\n" + b"0" * 5_000_000)
+    with pytest.raises(InputError, match="larger than"):
+        open_source(plain)

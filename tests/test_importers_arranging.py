@@ -155,6 +155,16 @@ def test_what_the_user_says_goes_before_the_file_and_the_project() -> None:
     assert costs(replace(tokens, cost_usd=None), m=project) == {"m": 2_000_000}
 
 
+def test_a_cached_reply_counts_as_what_it_would_have_cost() -> None:
+    """A runner's cache says neither tokens nor cost: the mean of the model's paid replies, not nothing."""
+    paid = [record(cost_usd=Decimal(usd), output_tokens=usd * 1_000_000) for usd in (1, 3)]
+    cached = record(cached=True)
+    assert costs(*paid, cached) == {"m": 2}
+    assert costs(*paid, cached, m=Told(input_mtok_usd=Decimal(0), output_mtok_usd=Decimal(5))) == {"m": 10}
+    assert costs(*paid, replace(cached, cost_usd=Decimal(7))) == {"m": 7}
+    assert costs(cached) == {"m": None}
+
+
 def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     """Costs are kept for all models or for none, and the missing one is named."""
     found = cost([reading(record("m", cost_usd=Decimal(1)), record("n"))], {}, DAY)

@@ -162,6 +162,13 @@ def test_an_error_column_makes_failed_calls(tmp_path: Path) -> None:
     assert (fine.status, fine.reply) == (Status.SCORED, "\x1b[31mfine")
 
 
+def test_a_cost_may_have_a_dollar_sign(tmp_path: Path) -> None:
+    """It is read exactly as written; a word for nothing is no cost."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,model,score,cost\n1,m,1,$0.10\n2,m,1, 1e-5\n3,m,1,NA\n4,m,1,\n")
+    assert [record.cost_usd for record in read(path).records] == [Decimal("0.10"), Decimal("0.00001"), None, None]
+
+
 def test_words_for_right_and_wrong_are_scores(tmp_path: Path) -> None:
     """True and False, yes and no, correct and incorrect, in any case."""
     path = tmp_path / "a.csv"
@@ -196,6 +203,8 @@ PROBLEMS = [
     ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
     ("one slip", "id,m,n\n" + "1,1,1\n" * 9 + "2,error,1\n", {}, "a.csv:11: column m: expected a score from 0 to 1"),
     ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"'),
+    ("a negative cost", "id,model,score,cost\n1,m,1,-1\n", {}, "a.csv:2: column cost: expected an amount of USD"),
+    ("a cost of words", "id,model,score,cost\n1,m,1,cheap\n", {}, 'like 0.0247, got "cheap"'),
     ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
     ("not Parquet", "PAR1 and so on", {}, "not Parquet that can be read"),
 ]

@@ -12,6 +12,7 @@ import io
 import json
 import math
 import re
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -158,11 +159,11 @@ class Source:
 def open_source(path: Path) -> Source:
     """Read a file, unpacking gzip.
 
-    Raises: InputError where it is missing, unreadable, broken or too large.
+    Raises: InputError where it is missing, no file, unreadable, broken or too large.
     """
     shown = plain_text(str(path))
     try:
-        content = path.read_bytes()
+        content = _content(path, shown)
     except FileNotFoundError:
         raise InputError("no such file", file=shown) from None
     except OSError as error:
@@ -173,6 +174,18 @@ def open_source(path: Path) -> Source:
     if not content.strip():
         raise InputError("the file is empty", file=shown)
     return Source(path, content, digest)
+
+
+def _content(path: Path, shown: str) -> bytes:
+    """Read a file or a pipe up to the bound: a device may go on for ever."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise InputError("expected a file or a pipe", file=shown)
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"larger than {MAX_BYTES >> 20} MiB", file=shown)
+    return content
 
 
 def _unzipped(content: bytes, shown: str) -> bytes:
@@ -267,9 +280,21 @@ def as_number(value: Any) -> float | None:
 
 
 def as_usd(value: Any) -> Decimal | None:
-    """Read an amount of money exactly as it is written; None where it is none or negative."""
-    number = as_number(value)
-    return Decimal(str(value).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
+    """Read an amount of money exactly as it is written, with or without a dollar sign; None where it is none."""
+    text = value.strip().removeprefix("$") if isinstance(value, str) else value
+    number = as_number(text)
+    return Decimal(str(text).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
+
+
+def as_cost(value: Any, source: Source, what: str, line: int | None = None) -> Decimal | None:
+    """Read what a reply cost; None where the file does not say.
+
+    Raises: InputError for anything else, with the file and line: a cost that is passed over would pass for unknown.
+    """
+    found = as_usd(value)
+    if found is None and not is_missing(value):
+        raise source.error(f"{what}: expected an amount of USD from 0, like 0.0247, got {shown(value)}", line)
+    return found
 
 
 def as_count(value: Any) -> int:

@@ -35,7 +35,8 @@ def read(source: Source, columns: Columns) -> Reading:
         raise source.error("has no outcomes of cases; name the samples_*.jsonl beside it (made by --log_samples)")
     rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
     filters = list(dict.fromkeys(as_text(row.get("filter")) for _, row in rows))
-    metrics = list(dict.fromkeys(str(name) for _, row in rows for name in row.get("metrics") or ()))
+    named = [row["metrics"] for _, row in rows if isinstance(row.get("metrics"), list)]
+    metrics = list(dict.fromkeys(str(name) for names in named for name in names))
     metric, kept = _chosen(columns.score, metrics, filters, source)
     found = _NAME.search(source.path.name)
     task = found["task"] if found else ""

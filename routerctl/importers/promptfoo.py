@@ -21,15 +21,16 @@ from routerctl.importers.base import (
     Reading,
     Record,
     Source,
+    as_cost,
     as_count,
     as_number,
     as_score,
     as_text,
-    as_usd,
     failed_or,
     inner,
 )
 from routerctl.types import StopReason
+from routerctl.words import plural
 
 _FAILED_CALL = 2  # promptfoo's ResultFailureReason: 0 none, 1 assertion, 2 error
 _STOPS = {
@@ -113,7 +114,7 @@ def _record(
     score = None if error else as_score(_value(row, columns.score), source, columns.score or "success", line)
     cached = inner(row, "response", "cached") is True
     variables = row.get("vars")
-    cost_usd = as_usd(row.get("cost"))
+    cost_usd = as_cost(row.get("cost"), source, "cost", line)
     return Record(
         task=as_text(_named(row, columns.task_class)),
         model=names[as_count(row.get("promptIdx"))],
@@ -184,7 +185,10 @@ def _notes(rows: Sequence[tuple[int | None, Row]], names: Mapping[int, str]) -> 
     notes = ["latency includes the client's queue"]
     cached = sum(inner(row, "response", "cached") is True for _, row in rows)
     if cached:
-        notes.append(f"{cached} replies came from promptfoo's cache: their latency is left out")
+        notes.append(
+            f"{plural(cached, 'reply', 'replies')} from promptfoo's cache: latency left out; without a cost "
+            "of its own, the mean of the model's others"
+        )
     if any("#" in name for name in names.values()):
         notes.append(
             "a provider was asked in several ways (prompts, settings): each is a model of its own, #1, #2, ..."
