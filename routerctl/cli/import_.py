@@ -49,7 +49,8 @@ def import_(
     """Make a run of outcomes that another runner has recorded; build-table then uses it as its own.
 
     Reads logs of Inspect, promptfoo, lm-evaluation-harness and OpenAI evals, and tables (CSV, JSON, Parquet): long, a
-    row a case and model, or wide, a column a model. Failed calls count as not passed; repeats become epochs.
+    row a case and model, or wide, a column a model. Failed calls and empty cells count as not passed; repeats become
+    epochs, retries count once.
 
     [bold]Examples[/bold]
 
