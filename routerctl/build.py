@@ -15,7 +15,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from routerctl.costs import NOT_KNOWN
+from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.routing_policy import DEFAULT
@@ -79,7 +79,7 @@ def _evidence(
     used = [result for case in prefix[: judgement.cases] for result in case]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
-    known = all(price.source != NOT_KNOWN for price in header.prices.values())
+    known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
     return Evidence(
         candidate=name,

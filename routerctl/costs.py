@@ -29,6 +29,11 @@ _FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
 PICODOLLAR = Decimal("1e-12")  # a price by time is rounded here: 1/3600 has no end in decimals
 
 
+def is_known(prices: Mapping[str, Price]) -> bool:
+    """Tell whether costs at these prices are known; where one model's is not, none of them can be compared."""
+    return all(price.source != NOT_KNOWN for price in prices.values())
+
+
 def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Price], on: date) -> Price:
     """Find the price of a provider's model on a day; a tiered price shows its lowest tier.
 

@@ -15,6 +15,7 @@ import pytest
 
 from routerctl.errors import InputError
 from routerctl.importers import FORMATS, read_outcomes
+from routerctl.importers.arranging import arrange
 from routerctl.importers.base import Columns, Reading, open_source
 from routerctl.types import Status, StopReason
 
@@ -105,6 +106,21 @@ def test_promptfoo_repeats_share_a_case() -> None:
     assert all(0 < record.latency_s < 60 for records in cases.values() for record in records if record.latency_s)
 
 
+@pytest.mark.parametrize("column", [{}, {"case": "q"}], ids=["digest", "column"])
+def test_promptfoo_compares_prompts(column: dict[str, str], tmp_path: Path) -> None:
+    """Two prompts of one provider are two models with the same cases, which are their variables."""
+    rows = [
+        ROW | {"promptIdx": prompt, "prompt": {"raw": f"{words} {q}"}, "vars": {"q": q}}
+        for q in ("one", "two")
+        for prompt, words in enumerate(("Be brief:", "Think:"))
+    ]
+    path = tmp_path / "r.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (found,) = arrange([read(path, **column)], None)
+    assert found.models == ("p #1", "p #2")
+    assert [case.input for case in found.cases] == [{"q": "one"}, {"q": "two"}]
+
+
 def test_promptfoo_both_outputs_say_the_same() -> None:
     """The lines hold what the one object does."""
     whole, lines = (read(MADE / f"promptfoo/results.{name}.gz") for name in ("json", "jsonl"))
@@ -143,6 +159,39 @@ def test_openai_evals_joins_the_match_to_the_sampling() -> None:
     assert records["sums.dev.11"].status is Status.FAILED
     assert any("no final report" in note for note in read(MADE / "openai-evals/small.jsonl").notes)
     assert not read(MADE / "openai-evals/large.jsonl").notes
+
+
+def graded(folder: Path, *data: dict[str, Any], kind: str = "metrics") -> Path:
+    """A record of samples that were asked, then graded by a second call, with these values."""
+    rows: list[dict[str, Any]] = [{"spec": {"completion_fns": ["m"], "base_eval": "t"}}]
+    for number, values in enumerate(data):
+        event = {"run_id": "r", "event_id": 0, "sample_id": f"t.{number}"}
+        asked = {"prompt": f"question {number}", "sampled": ["a reply"]}
+        rows.append(event | {"type": "sampling", "data": asked})
+        rows.append(event | {"type": "sampling", "data": {"prompt": "is it right?", "sampled": ["Y"]}})
+        rows.append(event | {"type": kind, "data": values})
+    path = folder / "graded.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "scores"),
+    [
+        ([{"accuracy": 1.0}, {"accuracy": 0.0}], None, [1.0, 0.0]),
+        ([{"choice": "Y", "score": 1.0}, {"choice": "N"}], None, [1.0, None]),
+        ([{"accuracy": 1.0, "f1_score": 0.5}, {"accuracy": 1.0, "f1_score": 0.25}], "f1_score", [0.5, 0.25]),
+    ],
+    ids=["includes", "model-graded", "named"],
+)
+def test_openai_evals_metrics_decide_where_nothing_was_matched(
+    values: list[dict[str, Any]], column: str | None, scores: list[float | None], tmp_path: Path
+) -> None:
+    """Includes and model-graded evaluations record no match; the question is the first sampling's, not the grader's."""
+    found = read(graded(tmp_path, *values), **({"score": column} if column else {}))
+    assert [record.score for record in found.records] == scores
+    assert (found.records[0].input, found.records[0].reply) == ("question 0", "a reply")
+    assert found.scorer == (column or next(name for name in values[0] if name != "choice"))
 
 
 def test_a_folder_stands_for_its_logs_and_samples() -> None:
@@ -224,6 +273,13 @@ BROKEN = [
         {"score": "f1"},
         "no scorer 'f1' in it; it has: s",
     ),
+    (
+        "a negative cost",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {}, "model_usage": {"m": {"total_cost": -1}}}]),
+        {},
+        "sample 1, total_cost: expected an amount of USD",
+    ),
+    ("a device", lambda _folder: Path("/dev/zero"), {}, "/dev/zero: expected a file or a pipe"),
     ("promptfoo without rows", _file("r.json", '{"evalId": "e", "results": {}}'), {}, "expected results.results"),
     (
         "promptfoo without success",
@@ -245,10 +301,28 @@ BROKEN = [
         "no metric 'ac'; did you mean 'acc'?",
     ),
     (
+        "lm-eval without metrics",
+        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": 1}'),
+        {},
+        "no row names its metrics",
+    ),
+    (
         "openai evals without a spec",
         _file("e.jsonl", '{"run_id": "r", "event_id": 0, "sample_id": "s", "type": "match", "data": {}}'),
         {},
         "which names the model",
+    ),
+    (
+        "openai evals without a score",
+        lambda folder: graded(folder, {"choice": "Y"}),
+        {},
+        "graded.jsonl:2: no sample has a score: expected `correct` in a match or `accuracy`",
+    ),
+    (
+        "no such value",
+        lambda folder: graded(folder, {"accuracy": 1}),
+        {"score": "acuracy"},
+        "graded.jsonl:2: no sample has a value 'acuracy'; did you mean 'accuracy'?",
     ),
     ("not UTF-8", _file("a.csv", b"id,m\n1,\xff\n"), {}, "a.csv:2: not UTF-8"),
     ("deep JSON", _file("a.json", "[" * 100_000), {}, "nested too deeply"),
@@ -291,6 +365,15 @@ def test_a_log_that_did_not_finish_says_so(tmp_path: Path) -> None:
     assert any('status is "error": 1 of 5 samples' in note for note in found.notes)
 
 
+@pytest.mark.parametrize("scores", [5, "abc", [1], {"x": 1}, None], ids=str)
+def test_a_log_with_scores_of_another_shape_is_read_without_them(scores: Any, tmp_path: Path) -> None:
+    """What is no list of scorers names none, what is no mapping of scores has none."""
+    header = HEADER | {"results": {"scores": scores}}
+    other = SAMPLE | {"id": "2", "scores": scores if scores != {"x": 1} else 5}
+    path = _inspect_zip(header=header, summaries=[SAMPLE | {"scores": {"s": {"value": "C"}}}, other])(tmp_path)
+    assert [record.score for record in read(path).records] == [1.0, None]
+
+
 def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What unpacks beyond the bound is refused, gzip and zip alike."""
     bomb = tmp_path / "bomb.csv.gz"
@@ -305,3 +388,7 @@ def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: p
         open_source(bomb)
     with pytest.raises(InputError, match="unpacks to more than"):
         read(log)
+    plain = tmp_path / "plain.csv"
+    plain.write_bytes(b"a,b\n" + b"0" * 5_000_000)
+    with pytest.raises(InputError, match="larger than"):
+        open_source(plain)

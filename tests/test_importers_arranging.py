@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Reading, Record
 from routerctl.importers.costing import Told, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
+from routerctl.results import read_header
 from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
@@ -78,6 +80,12 @@ def test_an_input_that_repeats_here_and_there_makes_different_cases() -> None:
     repeated = [case.id for case in found.cases if case.input == "p"]
     assert [found.replies["n", name][0].score for name in repeated] == [1, 0]
     assert repeated[1] == f"{repeated[0]}-2"
+
+
+def test_long_ids_with_a_common_start_are_different_cases() -> None:
+    """An id is cut, but never so that two become one."""
+    found = arranged(*(record(case="the same preamble " * 20 + str(place), score=place) for place in range(2)))
+    assert (found.epochs, len(found.cases), {len(case.id) for case in found.cases}) == (1, 2, {200})
 
 
 def test_only_cases_that_every_model_answered_are_kept() -> None:
@@ -147,6 +155,16 @@ def test_what_the_user_says_goes_before_the_file_and_the_project() -> None:
     assert costs(replace(tokens, cost_usd=None), m=project) == {"m": 2_000_000}
 
 
+def test_a_cached_reply_counts_as_what_it_would_have_cost() -> None:
+    """A runner's cache says neither tokens nor cost: the mean of the model's paid replies, not nothing."""
+    paid = [record(cost_usd=Decimal(usd), output_tokens=usd * 1_000_000) for usd in (1, 3)]
+    cached = record(cached=True)
+    assert costs(*paid, cached) == {"m": 2}
+    assert costs(*paid, cached, m=Told(input_mtok_usd=Decimal(0), output_mtok_usd=Decimal(5))) == {"m": 10}
+    assert costs(*paid, replace(cached, cost_usd=Decimal(7))) == {"m": 7}
+    assert costs(cached) == {"m": None}
+
+
 def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     """Costs are kept for all models or for none, and the missing one is named."""
     found = cost([reading(record("m", cost_usd=Decimal(1)), record("n"))], {}, DAY)
@@ -183,6 +201,17 @@ def test_a_run_is_full_and_in_planned_order() -> None:
     assert [one.index for one in run.results][:6] == [0, 0, 1, 1, 2, 2]
     assert [one.epoch for one in run.results][:4] == [0, 1, 0, 1]
     assert run.header.classes["t"].scorer.name == IMPORTED
+
+
+def test_a_run_is_finished_once_all_of_it_is_written(tmp_path: Path) -> None:
+    """Whatever stops the writing leaves a header that says so, which nothing takes for evidence."""
+    run = run_of([arranged(*(record(case=f"c{place}") for place in range(3)))], ("m",))
+    broken = replace(run, results=(run.results[0], replace(run.results[1], input=object()), run.results[2]))
+    with pytest.raises(TypeError):
+        write_run(broken, tmp_path)
+    assert not read_header(tmp_path / run.header.run_id).finished
+    write_run(run, tmp_path / "again")
+    assert read_header(tmp_path / "again" / run.header.run_id) == run.header
 
 
 @given(order=st.permutations(range(12)), seed=st.integers(0, 5))

@@ -161,6 +161,25 @@ def test_a_model_that_costs_nothing_is_the_cheapest(bare: Project, run: Command)
     assert [route["chosen"] for route in json.loads(done.out)["routes"].values()] == ["small"], done.out
 
 
+@pytest.mark.parametrize(
+    "row", [r'"model": "m\ud800", "input": "\udfff"', '"model": "m", "expected": 1e999, "input": -Infinity'], ids=str
+)
+def test_values_that_no_file_can_take_do_not_stop_the_table(row: str, bare: Project, run: Command) -> None:
+    """Halves of surrogate pairs and numbers beyond all bounds: what import takes, build-table reads."""
+    bare.write("o.jsonl", "".join(f'{{"id": {number}, "score": 1, {row}}}\n' for number in range(60)))
+    fine(run("import", "o.jsonl"))
+    assert json.loads(fine(run("build-table", "--json")).out)["routes"]["o"]["chosen"]
+
+
+def test_an_import_that_was_cut_off_is_no_evidence(bare: Project, run: Command) -> None:
+    """Its folder is there, unfinished, and build-table does not take a part for the whole."""
+    bare.write("o.csv", outcomes({"small": 1.0}))
+    fine(run("import", "o.csv"))
+    header = run_folders(bare.root)[0] / "run.json"
+    header.write_text(header.read_text().replace('"finished": true', '"finished": false'))
+    refused(run("build-table"), "no evidence")
+
+
 @pytest.mark.parametrize("column", ["cost_usd", "unknown"])
 def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run: Command) -> None:
     """Routing to one fails with a line, not a traceback, whether its cost is known or not."""
@@ -271,6 +290,7 @@ TYPED: list[tuple[list[str], list[str]]] = [
     (["w.csv", "--format", "tabel"], ["no format 'tabel'", "did you mean 'table'?"]),
     (["w.csv", "--bar", "0"], ["--bar", "above 0 and up to 1"]),
     (["w.csv", "--bar", "80"], ["--bar", "got 80"]),
+    (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
     (["w.csv", "--pass-at", "2"], ["--pass-at"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
@@ -296,6 +316,14 @@ def test_what_is_typed_wrongly_is_named(arguments: list[str], parts: list[str], 
     bare.write("w.csv", "id,small,large\n1,1,0\n2,1,1\n")
     refused(run("import", *arguments), *parts)
     assert not run_folders(bare.root)
+
+
+def test_a_bar_of_one_is_for_modes_that_prove_nothing(project: Project, run: Command) -> None:
+    """Where the project compares the rate alone, a bar of 1 can be reached."""
+    project.write("a.csv", outcomes({"model-large": 1.0}))
+    project.config["mode"] = "point"
+    project.save()
+    fine(run("import", "a.csv", "--bar", "1"))
 
 
 def test_a_project_that_is_broken_is_named(project: Project, run: Command) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -76,18 +77,70 @@ def test_a_long_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        (datetime(2026, 1, 2, 3, 4, tzinfo=UTC), "2026-01-02T03:04:00+00:00"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (timedelta(seconds=90), "0:01:30"),
+        (b"text", "text"),
+        (b"\xff\x00", "ff00"),
+        (Decimal("1.50"), "1.50"),
+        (float("inf"), None),
+        ({"at": [date(2026, 1, 2)], "n": float("nan")}, {"at": ["2026-01-02"], "n": None}),
+    ],
+    ids=str,
+)
+def test_a_parquet_cell_of_any_kind_can_be_written_down(cell: Any, told: Any, tmp_path: Path) -> None:
+    """What JSON does not have becomes text, a number that is none nothing."""
+    (record,) = read(write(tmp_path, "parquet", [{"id": "1", "model": "m", "score": 1, "input": cell}])).records
+    assert record.input == told
+
+
 @pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "jsonl", "json", "parquet"])
 def test_a_wide_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) -> None:
-    """A column of scores is a model; an empty cell is no reply; a column of other numbers is left out and named."""
+    """A column of scores is a model; an empty cell is unscored; a column of other numbers is left out and named."""
     found = read(write(tmp_path, kind, WIDE))
     assert [(one.task, one.input, one.model, one.score) for one in found.records] == [
         ("a", "p", "small", 1.0),
         ("a", "p", "large", 0.0),
         ("b", "q", "small", 0.0),
         ("b", "q", "large", 1.0),
+        ("b", "r", "small", None),
         ("b", "r", "large", 1.0),
     ]
-    assert found.notes == ("columns without scores from 0 to 1, left out: difficulty",)
+    assert found.records[-2].status is Status.UNSCORED
+    assert found.notes == (
+        "columns without scores from 0 to 1, left out: difficulty",
+        "cells without a score: small 1 (a case that was not asked is better left out, row and all)",
+    )
+
+
+@pytest.mark.parametrize("word", ["NaN", "NA", "null", "none", "nan"])
+def test_a_word_for_no_score_does_not_cost_the_column(word: str, tmp_path: Path) -> None:
+    """What counts as missing in a long table does so in a wide one."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,small,large\n1,1,1\n2,{word},0\n")
+    assert [(one.model, one.score) for one in read(path).records] == [
+        ("small", 1.0),
+        ("large", 1.0),
+        ("small", None),
+        ("large", 0.0),
+    ]
+
+
+def test_a_model_without_any_score_in_a_class_had_no_part_in_it(tmp_path: Path) -> None:
+    """Tables of several tasks side by side: a model that one of them never asked is not below its bar."""
+    path = tmp_path / "a.csv"
+    path.write_text("task,id,small,large\na,1,1,\na,2,1,\nb,3,,1\nb,4,1,0\n")
+    assert [(one.task, one.model, one.score) for one in read(path).records] == [
+        ("a", "small", 1.0),
+        ("a", "small", 1.0),
+        ("b", "small", None),
+        ("b", "large", 1.0),
+        ("b", "small", 1.0),
+        ("b", "large", 0.0),
+    ]
 
 
 def test_the_users_columns_go_before_the_usual_ones(tmp_path: Path) -> None:
@@ -107,6 +160,13 @@ def test_an_error_column_makes_failed_calls(tmp_path: Path) -> None:
     failed, fine = read(path).records
     assert (failed.status, failed.score, failed.error) == (Status.FAILED, None, "timed out")
     assert (fine.status, fine.reply) == (Status.SCORED, "\x1b[31mfine")
+
+
+def test_a_cost_may_have_a_dollar_sign(tmp_path: Path) -> None:
+    """It is read exactly as written; a word for nothing is no cost."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,model,score,cost\n1,m,1,$0.10\n2,m,1, 1e-5\n3,m,1,NA\n4,m,1,\n")
+    assert [record.cost_usd for record in read(path).records] == [Decimal("0.10"), Decimal("0.00001"), None, None]
 
 
 def test_words_for_right_and_wrong_are_scores(tmp_path: Path) -> None:
@@ -141,8 +201,12 @@ PROBLEMS = [
     ("no such column", "id,model,score\n1,m,1\n", {"case": "idd"}, "a.csv:1: no column 'idd'; did you mean 'id'?"),
     ("model without score", "id,who,text\n1,m,x\n", {"model": "who"}, "name it with --score-column"),
     ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
+    ("one slip", "id,m,n\n" + "1,1,1\n" * 9 + "2,error,1\n", {}, "a.csv:11: column m: expected a score from 0 to 1"),
+    ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"'),
+    ("a negative cost", "id,model,score,cost\n1,m,1,-1\n", {}, "a.csv:2: column cost: expected an amount of USD"),
+    ("a cost of words", "id,model,score,cost\n1,m,1,cheap\n", {}, 'like 0.0247, got "cheap"'),
     ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
-    ("not Parquet", "PAR1 and so on", {}, "not whole Parquet"),
+    ("not Parquet", "PAR1 and so on", {}, "not Parquet that can be read"),
 ]
 
 

@@ -27,7 +27,7 @@ def import_(
     cluster_column: Annotated[
         str | None, typer.Option(help="Column or field of what makes cases alike: a document, a customer.")
     ] = None,
-    bar: Annotated[float, typer.Option(help="Least pass rate or mean score, above 0 and up to 1.")] = 0.8,
+    bar: Annotated[float, typer.Option(help="Least pass rate or mean score: above 0, and below 1 to be proven.")] = 0.8,
     pass_at: Annotated[float | None, typer.Option(help="A case passes at this score; 1 if left out.")] = None,
     mean_score: Annotated[
         bool, typer.Option("--mean-score", help="Compare the mean score with the bar, not the pass rate.")
@@ -49,7 +49,8 @@ def import_(
     """Make a run of outcomes that another runner has recorded; build-table then uses it as its own.
 
     Reads logs of Inspect, promptfoo, lm-evaluation-harness and OpenAI evals, and tables (CSV, JSON, Parquet): long, a
-    row a case and model, or wide, a column a model. Failed calls count as not passed; repeats become epochs.
+    row a case and model, or wide, a column a model. Failed calls and empty cells count as not passed; repeats become
+    epochs, retries count once.
 
     [bold]Examples[/bold]
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import typer
@@ -14,16 +15,17 @@ import typer
 from routerctl.cli.lining import line_up, project_here, told
 from routerctl.codec import json_default
 from routerctl.console import print_table, say
+from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
 from routerctl.project import Project
-from routerctl.results import REPORTS_FOLDER, RunWriter
-from routerctl.types import Result, Run, Status, StopReason
+from routerctl.results import REPORTS_FOLDER
+from routerctl.types import Mode, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -51,9 +53,9 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
 
     Raises: InputError, before anything is written.
     """
-    _check(options)
     root, moment = Path.cwd(), datetime.now(UTC)
     project = project_here(root)
+    _check(options, _mode(project))
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
     models = _models(readings, options.order)
@@ -74,16 +76,20 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         on=moment.date(),
     )
     run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
-    with RunWriter(root / REPORTS_FOLDER, run.header) as writer:
-        for result in run.results:
-            writer.append(result)
+    write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
     _print(run, as_json=as_json)
 
 
-def _check(options: ImportOptions) -> None:
+def _mode(project: Project | None) -> Mode:
+    return project.mode if project else "proven"
+
+
+def _check(options: ImportOptions, mode: Mode) -> None:
     if not 0 < options.bar <= 1:
         raise InputError(f"--bar: expected a number above 0 and up to 1, got {options.bar:g}")
+    if options.bar == 1 and mode == "proven":
+        raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
         raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
     if options.task_class and options.columns.task_class:
@@ -120,7 +126,7 @@ def _policy(options: ImportOptions, project: Project | None, root: Path, classes
         bar=options.bar,
         pass_at=1.0 if options.pass_at is None else options.pass_at,
         measure="mean_score" if options.mean_score else "pass_rate",
-        mode=project.mode if project else "proven",
+        mode=_mode(project),
         risk=project.risk_per_class(len(names)) if project else 0.05,
         margin=project.margin if project else 0.03,
         seed=project.seed if project else 0,
@@ -160,8 +166,8 @@ def _say_what_was_made(
     for line in _missing(costed):
         say(line)
     if lineup.ladder_name == IMPORTED:
-        order = "as the files name them" if costed.missing and not options.order else "cheapest first"
-        say(f"ladder, {order}: {', '.join(lineup.ladder)} (--order says otherwise)")
+        order = "as --order says" if options.order else "as the files name them" if costed.missing else "cheapest first"
+        say(f"ladder, {order}: {', '.join(lineup.ladder)}{'' if options.order else ' (--order says otherwise)'}")
     say(f"run {run.header.run_id}: {REPORTS_FOLDER}/{run.header.run_id}; `routerctl build-table` makes the table")
 
 
@@ -227,7 +233,7 @@ def _row(item: _Counted, run: Run) -> list[str]:
     found = _as_json(item, run)
     replies, passed = len(item.results), sum(row.passed for row in item.results)
     mean = run.header.classes[item.task_class].measure == "mean_score"
-    total_usd = sum(row.cost_usd for row in item.results)
+    total_usd = sum((row.cost_usd for row in item.results), Decimal(0))
     return [
         item.task_class,
         item.candidate,
@@ -236,5 +242,5 @@ def _row(item: _Counted, run: Run) -> list[str]:
         str(passed),
         percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
         str(found["failed"]),
-        usd(1000 * total_usd / replies) if total_usd else "not known",
+        usd(1000 * total_usd / replies) if is_known(run.header.prices) else "not known",
     ]

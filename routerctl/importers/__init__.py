@@ -13,6 +13,7 @@ from typing import Any
 
 from routerctl.errors import InputError, nearest
 from routerctl.importers.base import Columns, Reading, Source, open_source, plain_text
+from routerctl.importers.reruns import each_once
 
 # In the order in which they are tried: a table is whatever nothing else claims.
 FORMATS = {
@@ -27,7 +28,7 @@ _IN_FOLDERS = ("*.eval", "samples_*.jsonl")  # what Inspect and lm-eval leave in
 
 
 def read_outcomes(paths: Sequence[Path], chosen: str, columns: Columns) -> tuple[Reading, ...]:
-    """Read every file, each in the format `chosen` or in its own for "auto".
+    """Read every file, each in the format `chosen` or in its own for "auto"; what was done again counts once.
 
     Raises: InputError naming the file, and the line where it has lines.
     """
@@ -40,7 +41,7 @@ def read_outcomes(paths: Sequence[Path], chosen: str, columns: Columns) -> tuple
             first = sources[source.digest].shown
             raise source.error(f"the same content as {first}: its outcomes would count twice")
         sources[source.digest] = source
-    return tuple(_read(source, chosen, columns) for source in sources.values())
+    return each_once([_read(source, chosen, columns) for source in sources.values()])
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from routerctl.types import Case, Json
 
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 200
+_ID_DIGITS = 16
 _SORTED = json.JSONEncoder(sort_keys=True, default=str)  # kept: making one for each reply takes longer than its work
 _DIGEST = "case-"
 Replies = tuple[Record, ...]
@@ -32,7 +33,7 @@ class Arranged:
 
     task_class: str
     cases: tuple[Case, ...]
-    models: tuple[str, ...]  # in the order in which the files name them
+    models: tuple[str, ...]
     replies: Mapping[tuple[str, str], Replies]
     epochs: int
     formats: tuple[str, ...]
@@ -45,12 +46,13 @@ def arrange(readings: Sequence[Reading], task_class: str | None, only: Sequence[
     """Put the records of all files together, class by class; `only`: the models that count, () = all.
 
     `task_class` names the class of everything; else each record's task does, and where it has none the file's name.
+    The oldest file comes first, however they are given: where a case has more replies than count, nobody chooses which.
     Raises: InputError where nothing is left, two tasks get one class name, or one id stands for different cases.
     """
     named: dict[str, str] = {}
     found: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     used: dict[str, dict[str, Reading]] = defaultdict(dict)
-    for reading in readings:
+    for reading in sorted(readings, key=lambda reading: (reading.made_at, reading.digest)):
         for record in reading.records:
             if only and record.model not in only:
                 continue
@@ -126,9 +128,17 @@ def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
 def _key(record: Record) -> str:
     """The file's id, else a digest of the question and its answer."""
     if record.case:
-        return plain_text(record.case)[:_ID_CHARS]
+        return _short(plain_text(record.case))
     content = _SORTED.encode([record.input, record.expected])
     return f"{_DIGEST}{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def _short(identity: str) -> str:
+    """A long id cut; ids may have a long start in common, so a digest of the whole tells them apart."""
+    if len(identity) <= _ID_CHARS:
+        return identity
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:_ID_DIGITS]
+    return f"{identity[: _ID_CHARS - _ID_DIGITS - 1]}-{digest}"
 
 
 def _check_same_cases(name: str, answers: Mapping[str, Mapping[str, Sequence[Record]]]) -> None:

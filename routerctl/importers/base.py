@@ -11,9 +11,12 @@ import hashlib
 import io
 import json
 import math
+import re
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +25,8 @@ from typing import Any, NoReturn
 from routerctl.errors import InputError
 from routerctl.types import Json, Status, StopReason
 
+_HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
+_MISSING = frozenset(("", "nan", "na", "null", "none"))
 MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
 _WORDS = {
     **dict.fromkeys(("true", "yes", "pass", "passed", "correct"), 1.0),
@@ -67,6 +72,7 @@ class Record:
     cluster: str | None = None
     retries: int = 0
     line: int | None = None  # 1-based, where the file has lines
+    work: str = ""  # the same in every file that has this piece of work (again); "" = the runner does not say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ class Reading:
     scorer: str  # whose scores they are, as the file names it
     records: tuple[Record, ...]
     notes: tuple[str, ...] = ()
+    made_at: str = ""  # sorts by time among files of this format; "" = the file does not say
 
 
 class Source:
@@ -113,12 +120,14 @@ class Source:
         return self.parsed(self.text)
 
     def parsed(self, text: str | bytes, line: int | None = None) -> Any:
-        """Read JSON; NaN and Infinity, which it does not have, become null.
+        """Read JSON; NaN, Infinity and numbers beyond all bounds, which no file can take, become null.
 
         Raises: InputError naming the line: `line`, else where in the text it goes wrong.
         """
         try:
-            return json.loads(text, parse_constant=lambda _word: None)
+            text = text if isinstance(text, str) else text.decode("utf-8-sig")
+            value = json.loads(text, parse_constant=lambda _word: None, parse_float=_finite)
+            return plain(value) if _HALVES.search(text) else value  # a walk over every value takes time
         except json.JSONDecodeError as error:
             raise self.error(f"not JSON: {error.msg} (column {error.colno})", line or error.lineno) from None
         except (ValueError, RecursionError):  # a number of thousands of digits, text that is no UTF-8; too deep
@@ -150,11 +159,11 @@ class Source:
 def open_source(path: Path) -> Source:
     """Read a file, unpacking gzip.
 
-    Raises: InputError where it is missing, unreadable, broken or too large.
+    Raises: InputError where it is missing, no file, unreadable, broken or too large.
     """
     shown = plain_text(str(path))
     try:
-        content = path.read_bytes()
+        content = _content(path, shown)
     except FileNotFoundError:
         raise InputError("no such file", file=shown) from None
     except OSError as error:
@@ -165,6 +174,18 @@ def open_source(path: Path) -> Source:
     if not content.strip():
         raise InputError("the file is empty", file=shown)
     return Source(path, content, digest)
+
+
+def _content(path: Path, shown: str) -> bytes:
+    """Read a file or a pipe up to the bound: a device may go on for ever."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+        raise InputError("expected a file or a pipe", file=shown)
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"larger than {MAX_BYTES >> 20} MiB", file=shown)
+    return content
 
 
 def _unzipped(content: bytes, shown: str) -> bytes:
@@ -186,6 +207,36 @@ def plain_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def plain(value: Any) -> Json:
+    """Give any value as JSON can hold it: moments in ISO 8601, bytes as their text or in hex, no NaN, no Infinity."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, str):
+        return plain_text(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {plain_text(str(key)): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return _bytes_as_text(value) if isinstance(value, bytes) else str(value)
+
+
+def _finite(digits: str) -> float | None:
+    return found if math.isfinite(found := float(digits)) else None
+
+
+def _bytes_as_text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+
+
 def as_score(value: Any, source: Source, what: str, line: int | None = None) -> float | None:
     """Read a score in [0, 1]: a number, true or false, or a word for either; None where there is none.
 
@@ -194,7 +245,7 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
     found = as_number(value)
     if found is None and isinstance(value, str):
         found = _WORDS.get(value.strip().lower())
-    if found is None and value is not None and value != "" and not _is_nan(value):
+    if found is None and not is_missing(value):
         _no_score(value, source, what, line)
     if found is not None and not 0 <= found <= 1:
         _no_score(value, source, what, line)
@@ -202,14 +253,19 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
 
 
 def _no_score(value: Any, source: Source, what: str, line: int | None) -> NoReturn:
-    got = json.dumps(value, default=str)[:40]
-    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {got}", line)
+    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}", line)
 
 
-def _is_nan(value: Any) -> bool:
-    return (isinstance(value, float) and math.isnan(value)) or (
-        isinstance(value, str) and value.strip().lower() in ("nan", "na", "null", "none", "")
-    )
+def shown(value: Any) -> str:
+    """A value as an error quotes it."""
+    return json.dumps(value, default=str)[:40]
+
+
+def is_missing(value: Any) -> bool:
+    """Tell a value that says that there is none: nothing, no number, or a usual word for either."""
+    if isinstance(value, str):
+        return value.strip().lower() in _MISSING
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def as_number(value: Any) -> float | None:
@@ -224,9 +280,21 @@ def as_number(value: Any) -> float | None:
 
 
 def as_usd(value: Any) -> Decimal | None:
-    """Read an amount of money exactly as it is written; None where it is none or negative."""
-    number = as_number(value)
-    return Decimal(str(value).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
+    """Read an amount of money exactly as it is written, with or without a dollar sign; None where it is none."""
+    text = value.strip().removeprefix("$") if isinstance(value, str) else value
+    number = as_number(text)
+    return Decimal(str(text).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
+
+
+def as_cost(value: Any, source: Source, what: str, line: int | None = None) -> Decimal | None:
+    """Read what a reply cost; None where the file does not say.
+
+    Raises: InputError for anything else, with the file and line: a cost that is passed over would pass for unknown.
+    """
+    found = as_usd(value)
+    if found is None and not is_missing(value):
+        raise source.error(f"{what}: expected an amount of USD from 0, like 0.0247, got {shown(value)}", line)
+    return found
 
 
 def as_count(value: Any) -> int:

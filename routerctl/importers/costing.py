@@ -1,8 +1,10 @@
 """Records and what the user says of prices -> records whose costs can be compared, and what is missing for that.
 
 What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
-cost, the project's price times the tokens. Costs are compared to choose the cheapest, so they are kept only where every
-model has one: a model whose cost nobody knows must not pass for free. Place: the files floor; knows no class, no bar.
+cost, the project's price times the tokens. A reply from the runner's cache without tokens or cost counts with the mean
+of the model's others: what it would have cost. Costs are compared to choose the cheapest, so they are kept only where
+every model has one: a model whose cost nobody knows must not pass for free. Place: the files floor; knows no class, no
+bar.
 """
 
 from __future__ import annotations
@@ -81,26 +83,51 @@ Way = Callable[[Record], Decimal]
 
 
 def _has_tokens(records: Sequence[Record]) -> bool:
-    answered = [record for record in records if record.status is not Status.FAILED]
-    return any(record.input_tokens or record.output_tokens for record in answered)
+    return any(_says_tokens(record) for record in records if record.status is not Status.FAILED)
 
 
 def _way(records: Sequence[Record], told: Told, tokens: bool) -> tuple[str, Way | None]:
     """Name the source of a model's costs and how a reply's cost follows; None: it is not known."""
     flat, project = told.cost_usd, told.project
+    answered = [record for record in records if record.status is not Status.FAILED]
     if flat is not None:
         return f"given at import: {flat:f} USD a case", lambda _record: flat
     if told.input_mtok_usd is not None and tokens:
         prices = (told.input_mtok_usd, told.output_mtok_usd or Decimal(0))
-        return "given at import: --price", lambda record: _by_tokens(record, *prices)
-    answered = [record for record in records if record.status is not Status.FAILED]
-    if answered and all(record.cost_usd is not None for record in answered):
-        return "each reply's cost as the file has it", lambda record: record.cost_usd or Decimal(0)
+        return "given at import: --price", _mean_where_cached(
+            answered, _says_tokens, lambda record: _by_tokens(record, *prices)
+        )
+    paid = [record for record in answered if _says_cost(record) or not record.cached]
+    if paid and all(map(_says_cost, paid)):
+        return "each reply's cost as the file has it", _mean_where_cached(
+            answered, _says_cost, lambda record: record.cost_usd or Decimal(0)
+        )
     if project is not None and tokens:
-        return "the candidate's price", lambda record: project(
-            Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
+        return "the candidate's price", _mean_where_cached(
+            answered,
+            _says_tokens,
+            lambda record: project(
+                Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
+            ),
         )
     return NOT_KNOWN, None
+
+
+def _says_tokens(record: Record) -> bool:
+    return bool(record.input_tokens or record.output_tokens)
+
+
+def _says_cost(record: Record) -> bool:
+    return record.cost_usd is not None
+
+
+def _mean_where_cached(answered: Sequence[Record], says: Callable[[Record], bool], way: Way) -> Way:
+    """Count a reply from a cache of which the file does not say what it takes with the mean of the others."""
+    paid = [record for record in answered if says(record) or not record.cached]
+    if not paid or len(paid) == len(answered):
+        return way
+    mean_usd = sum(map(way, paid), Decimal(0)) / len(paid)
+    return lambda record: way(record) if says(record) or not record.cached else mean_usd
 
 
 def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:

@@ -11,15 +11,15 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from routerctl import __version__
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
-from routerctl.results import new_run_id, utc_text
+from routerctl.results import RunWriter, new_run_id, utc_text
 from routerctl.selection import planned_order
 from routerctl.types import (
     Candidate,
@@ -74,6 +74,7 @@ def make_run(
     classes: Sequence[Arranged], readings: Sequence[Reading], lineup: Lineup, policy: Policy, moment: datetime
 ) -> Run:
     """Make the run that these outcomes are."""
+    readings = [reading for reading in readings if reading.records]
     files = tuple(_recorded_name(reading.file) for reading in readings)
     digests = {f"imported {name}": reading.digest for name, reading in zip(files, readings, strict=True)}
     header = RunHeader(
@@ -97,6 +98,17 @@ def make_run(
         imported=files,
     )
     return Run(header=header, results=tuple(result for item in classes for result in _results(item, lineup, policy)))
+
+
+def write_run(run: Run, reports: Path) -> None:
+    """Write the run's folder; only once every result is in it does the header say that the run is finished.
+
+    Raises: InputError where the run exists.
+    """
+    with RunWriter(reports, replace(run.header, finished=False)) as writer:
+        for result in run.results:
+            writer.append(result)
+        writer.write_header(run.header)
 
 
 def _recorded_name(file: str) -> str:

@@ -3,6 +3,7 @@
 An `.eval` is a zip of JSON members packed with zstd, which Python's zipfile learns in 3.14: `backports.zstd` until
 then. Of an `.eval` only header.json and summaries.json are read; they hold scores, tokens and times but not the whole
 reply. Latency is the model call's own time where the log has it, else the sample's working time, scoring included.
+A retry keeps its task's id, so a sample and epoch of it is the same work in both logs.
 Place: one format of `routerctl.importers`. Checked against inspect_ai 0.3.285.
 """
 
@@ -13,6 +14,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,11 +24,11 @@ from routerctl.importers.base import (
     Reading,
     Record,
     Source,
+    as_cost,
     as_count,
     as_number,
     as_score,
     as_text,
-    as_usd,
     failed_or,
     inner,
 )
@@ -60,6 +62,7 @@ def read(source: Source, columns: Columns) -> Reading:
     if not isinstance(samples, list) or not model:
         raise source.error("not a log of Inspect: expected eval.model and samples")
     scorer = _scorer(header, samples, source, columns.score)
+    task_id = as_text(inner(header, "eval", "task_id"))
     rows = [(place, row) for place, row in enumerate(samples, 1) if isinstance(row, dict)]
     return Reading(
         file=source.shown,
@@ -67,9 +70,10 @@ def read(source: Source, columns: Columns) -> Reading:
         digest=source.digest,
         scorer=scorer,
         records=tuple(
-            _record(row, place, task=task, model=model, scorer=scorer, source=source, columns=columns)
+            _record(row, place, task=task, task_id=task_id, model=model, scorer=scorer, source=source, columns=columns)
             for place, row in rows
         ),
+        made_at=_moment(inner(header, "eval", "created")),
         notes=tuple(_notes(header, samples, scorer, packed=source.content.startswith(_ZIP))),
     )
 
@@ -114,18 +118,46 @@ def _member(archive: zipfile.ZipFile, name: str, source: Source) -> Any:
 
 def _scorer(header: Any, samples: Any, source: Source, wanted: str | None) -> str:
     """Name whose scores count: the one asked for, else the first; `name.key` where a score has several values."""
-    known = [as_text(inner(item, "name")) for item in inner(header, "results", "scores") or []]
-    used = [name for row in samples for name in (inner(row, "scores") or {})]
+    known = _scorers(header)
+    used = [name for row in samples for name in _scores(row)]
     names = list(dict.fromkeys([*known, *used]))
     if wanted and wanted not in names and wanted.partition(".")[0] not in names:
         raise source.error(f"no scorer {wanted!r} in it; it has: {', '.join(names) or 'none'}")
     return wanted or next((name for name in names if name in used), names[0] if names else "none")
 
 
+def _scorers(header: Any) -> list[str]:
+    """The scorers as the log's results name them."""
+    found = inner(header, "results", "scores")
+    return [as_text(inner(item, "name")) for item in found] if isinstance(found, list) else []
+
+
+def _scores(row: Any) -> Mapping[str, Any]:
+    """A sample's scores by scorer."""
+    found = inner(row, "scores")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _moment(created: Any) -> str:
+    """When the log was begun, in UTC: a retry may run where the clock shows another time."""
+    try:
+        return datetime.fromisoformat(created).astimezone(UTC).isoformat()
+    except (TypeError, ValueError, OverflowError):
+        return ""
+
+
 def _record(
-    row: Mapping[str, Any], place: int, *, task: str, model: str, scorer: str, source: Source, columns: Columns
+    row: Mapping[str, Any],
+    place: int,
+    *,
+    task: str,
+    task_id: str,
+    model: str,
+    scorer: str,
+    source: Source,
+    columns: Columns,
 ) -> Record:
-    name, _, key = (scorer, "", "") if scorer in (inner(row, "scores") or {}) else scorer.partition(".")
+    name, _, key = (scorer, "", "") if scorer in _scores(row) else scorer.partition(".")
     score = inner(row, "scores", name)
     value = inner(score, "value", key) if key else inner(score, "value")
     error = as_text(inner(row, "error", "message") or row.get("error"))
@@ -148,10 +180,11 @@ def _record(
         input_tokens=sum(as_count(one.get("input_tokens")) for one in usage)
         + sum(as_count(one.get(f"input_tokens_cache_{way}")) for one in usage for way in ("read", "write")),
         output_tokens=sum(as_count(one.get("output_tokens")) for one in usage),
-        cost_usd=_cost(usage),
+        cost_usd=_cost(usage, source, place),
         latency_s=None if error else as_number(inner(row, "output", "time") or row.get("working_time")),
         cluster=as_text(_named(row, columns.cluster)) or None,
         retries=as_count(row.get("retries")),
+        work=as_text([task_id, model, row.get("id"), row.get("epoch")]) if task_id else "",
     )
 
 
@@ -174,8 +207,8 @@ def _usage(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in found.values() if isinstance(one, dict)] if isinstance(found, dict) else []
 
 
-def _cost(usage: list[Mapping[str, Any]]) -> Decimal | None:
-    costs = [as_usd(one.get("total_cost")) for one in usage]
+def _cost(usage: list[Mapping[str, Any]], source: Source, place: int) -> Decimal | None:
+    costs = [as_cost(one.get("total_cost"), source, f"sample {place}, total_cost") for one in usage]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
 
@@ -211,8 +244,7 @@ def _notes(header: Any, samples: list[Any], scorer: str, *, packed: bool) -> lis
     planned = as_count(inner(header, "results", "total_samples")) or len(samples)
     if status != "success" or planned > len(samples):
         notes.append(f"the log's status is {json.dumps(status)}: {len(samples)} of {planned} samples are in it")
-    names = [as_text(inner(item, "name")) for item in inner(header, "results", "scores") or []]
-    others = sorted(set(names) - {scorer, scorer.partition(".")[0]})
+    others = sorted(set(_scorers(header)) - {scorer, scorer.partition(".")[0]})
     if others:
         notes.append(f"scores are those of {scorer}; left out: {', '.join(others)} (--score-column)")
     if packed:

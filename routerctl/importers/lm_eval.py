@@ -1,7 +1,8 @@
 """lm-evaluation-harness's samples (`--log_samples`: samples_<task>_<time>.jsonl) -> records: one a document.
 
 A document has a row a filter: the first filter counts, or the one that --score-column names as `metric,filter`. The
-model stands in results_<time>.json beside the samples, else the folder has its name. There are neither costs nor
+model stands in results_<time>.json beside the samples, else the folder has its name; of one model's several times with
+a task the newest counts. There are neither costs nor
 tokens nor latencies, and a failed call ends a run, so no row is one. Place: one format of `routerctl.importers`.
 Checked against lm-eval 0.4.13.
 """
@@ -34,11 +35,13 @@ def read(source: Source, columns: Columns) -> Reading:
         raise source.error("has no outcomes of cases; name the samples_*.jsonl beside it (made by --log_samples)")
     rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
     filters = list(dict.fromkeys(as_text(row.get("filter")) for _, row in rows))
-    metrics = list(dict.fromkeys(str(name) for _, row in rows for name in row.get("metrics") or ()))
+    named = [row["metrics"] for _, row in rows if isinstance(row.get("metrics"), list)]
+    metrics = list(dict.fromkeys(str(name) for names in named for name in names))
     metric, kept = _chosen(columns.score, metrics, filters, source)
     found = _NAME.search(source.path.name)
     task = found["task"] if found else ""
-    model = _model(source, found["time"] if found else "")
+    made_at = found["time"] if found else ""
+    model = _model(source, made_at)
     records = [
         _record(row, line, task=task, model=model, metric=metric, source=source, columns=columns)
         for line, row in rows
@@ -54,6 +57,7 @@ def read(source: Source, columns: Columns) -> Reading:
         notes=(f"scores are those of {metric},{kept}; left out: {', '.join(others)} (--score-column)",)
         if others
         else (),
+        made_at=made_at,
     )
 
 
@@ -104,6 +108,7 @@ def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: 
         extracted=as_text(inner(row, "filtered_resps", 0)) or None,
         cluster=named.get("cluster") or None,
         line=line,
+        work=as_text([task, model]) if task else "",
     )
 
 

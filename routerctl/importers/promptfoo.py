@@ -2,7 +2,8 @@
 
 A row's `success` is its score unless --score-column asks for `score` or a named score. A failed assertion stands in
 `error` just as a failed call does: only failureReason 2 is a failed call. `testIdx` is no id (`--repeat` numbers the
-repeats on), so the case is its metadata's id, else its variables and assertions. Latency includes the client's queue.
+repeats on), so the case is its metadata's id, else its variables and assertions. Its input is the prompt as it was
+sent; where several prompts are compared, the variables, which they have in common. Latency includes the client's queue.
 Place: one format of `routerctl.importers`. Checked against promptfoo 0.121.20.
 """
 
@@ -20,15 +21,16 @@ from routerctl.importers.base import (
     Reading,
     Record,
     Source,
+    as_cost,
     as_count,
     as_number,
     as_score,
     as_text,
-    as_usd,
     failed_or,
     inner,
 )
 from routerctl.types import StopReason
+from routerctl.words import plural
 
 _FAILED_CALL = 2  # promptfoo's ResultFailureReason: 0 none, 1 assertion, 2 error
 _STOPS = {
@@ -56,7 +58,8 @@ def read(source: Source, columns: Columns) -> Reading:
     """
     rows = _rows(source)
     names = _names([row for _, row in rows])
-    records = tuple(_record(row, line, names, source, columns) for line, row in rows)
+    alike = _asked_alike([row for _, row in rows], columns)
+    records = tuple(_record(row, line, names, source, columns, alike=alike) for line, row in rows)
     return Reading(
         file=source.shown,
         format="promptfoo",
@@ -97,19 +100,28 @@ def _names(rows: Sequence[Row]) -> dict[int, str]:
     }
 
 
-def _record(row: Row, line: int | None, names: Mapping[int, str], source: Source, columns: Columns) -> Record:
+def _asked_alike(rows: Sequence[Row], columns: Columns) -> bool:
+    """Tell whether each case was always asked in the same words."""
+    first: dict[str, Any] = {}
+    asked = ((_case(row, columns), inner(row, "prompt", "raw")) for row in rows)
+    return all(first.setdefault(case, words) == words for case, words in asked if case and words)
+
+
+def _record(
+    row: Row, line: int | None, names: Mapping[int, str], source: Source, columns: Columns, *, alike: bool
+) -> Record:
     error = as_text(row.get("error") or "unknown") if row.get("failureReason") == _FAILED_CALL else ""
     score = None if error else as_score(_value(row, columns.score), source, columns.score or "success", line)
     cached = inner(row, "response", "cached") is True
     variables = row.get("vars")
-    cost_usd = as_usd(row.get("cost"))
+    cost_usd = as_cost(row.get("cost"), source, "cost", line)
     return Record(
         task=as_text(_named(row, columns.task_class)),
         model=names[as_count(row.get("promptIdx"))],
-        case=as_text(_named(row, columns.case)) if columns.case else _case(row),
+        case=_case(row, columns),
         status=failed_or(score, error),
         score=score,
-        input=inner(row, "prompt", "raw") or variables,
+        input=(inner(row, "prompt", "raw") or variables) if alike else variables or None,
         expected=_expected(row),
         reply=as_text(inner(row, "response", "output")),
         explanation=as_text(inner(row, "gradingResult", "reason")),
@@ -131,8 +143,10 @@ def _value(row: Row, name: str | None) -> Any:
     return row.get("score") if name == "score" else inner(row, "namedScores", name)
 
 
-def _case(row: Row) -> str:
-    """The test's own id, else a digest of its variables and assertions: the same for every model and repeat."""
+def _case(row: Row, columns: Columns) -> str:
+    """What the user names, the test's own id, else a digest of its variables and assertions: as in every repeat."""
+    if columns.case:
+        return as_text(_named(row, columns.case))
     given = inner(row, "testCase", "metadata", "id")
     if given is not None:
         return as_text(given)
@@ -171,7 +185,10 @@ def _notes(rows: Sequence[tuple[int | None, Row]], names: Mapping[int, str]) -> 
     notes = ["latency includes the client's queue"]
     cached = sum(inner(row, "response", "cached") is True for _, row in rows)
     if cached:
-        notes.append(f"{cached} replies came from promptfoo's cache: their latency is left out")
+        notes.append(
+            f"{plural(cached, 'reply', 'replies')} from promptfoo's cache: latency left out; without a cost "
+            "of its own, the mean of the model's others"
+        )
     if any("#" in name for name in names.values()):
         notes.append(
             "a provider was asked in several ways (prompts, settings): each is a model of its own, #1, #2, ..."

@@ -1,15 +1,18 @@
 """A table (CSV, TSV, JSON lines, a JSON list, Parquet) -> records: long, a row a case and model, or wide, a row a case.
 
-A wide table has a column a model, with a score from 0 to 1 in each cell; an empty cell is a reply that is not there.
-A long one has a column that names the model and one with the score. Columns are found by the usual names below, and
-the user's flags go before them. Place: one format of `routerctl.importers`; it knows no runner.
+A wide table has a column a model, with a score from 0 to 1 in each cell; an empty cell is a reply without a score, for
+leaving the case out would choose among the cases. A long one has a column that names the model and one with the score.
+Columns are found by the usual names below, and the user's flags go before them. Place: one format of
+`routerctl.importers`; it knows no runner.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,15 +22,21 @@ from routerctl.importers.base import (
     Reading,
     Record,
     Source,
+    as_cost,
     as_count,
     as_number,
     as_score,
     as_text,
-    as_usd,
     failed_or,
+    is_missing,
+    plain,
+    shown,
 )
 
 _PARQUET = b"PAR1"
+_COMMA = re.compile(r"[01],\d+")  # a score as much of the world writes it
+_SLIPS = 0.1  # of the cells of a column: so few that are no scores are mistakes
+_AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
 _NAMES = {  # what a column of each role is usually called; the first that is there counts
     "task_class": ("task_class", "class", "task", "subject", "category"),
     "case": ("case_id", "id", "case", "sample_id", "question_id", "prompt_id", "doc_id"),
@@ -70,6 +79,7 @@ def read(source: Source, columns: Columns) -> Reading:
     else:
         models, notes = _models(rows, header, roles, source)
         records = tuple(_wide(rows, models, roles, source))
+        notes += _empty_cells(records)
     return Reading(
         file=source.shown,
         format="table",
@@ -108,9 +118,9 @@ def _parquet(source: Source) -> list[dict[str, Any]]:
         raise source.error("a Parquet file: `pip install 'routerctl[import]'` reads it") from None
     try:
         found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(source.content)).to_pylist()
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise source.error(f"not whole Parquet: {error}") from None
-    return found
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last: a moment after 9999
+        raise source.error(f"not Parquet that can be read: {error}") from None
+    return [{name: cell if type(cell) in _AS_IS else plain(cell) for name, cell in row.items()} for row in found]
 
 
 def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
@@ -163,36 +173,50 @@ def _models(rows: Rows, header: Sequence[str], roles: Mapping[str, str], source:
     """Name the columns of a wide table that hold scores, and say which columns are not used."""
     taken = {name for role, name in roles.items() if role not in _ONLY_LONG}
     free = [name for name in header if name not in taken]
-    models = [name for name in free if name and _holds_scores(row.get(name) for _, row in rows)]
+    models = [name for name in free if name and _holds_scores(name, rows, source)]
     if not models:
         raise source.error(
             "no column holds scores from 0 to 1 alone: expected one a model, or a column `model` and a column `score` "
             "(--model-column, --score-column)",
             1,
         )
-    left = [name for name in free if name not in models]
+    left = [name for name in free if name and name not in models]
     return models, [f"columns without scores from 0 to 1, left out: {', '.join(left)}"] if left else []
 
 
-def _holds_scores(cells: Iterable[Any]) -> bool:
-    seen = False
-    for cell in cells:
-        if cell is None or cell == "":
-            continue
-        if isinstance(cell, str) and cell.strip().lower() in ("true", "false"):
-            seen = True
-            continue
-        number = as_number(cell)
-        if number is None or not 0 <= number <= 1:
-            return False
-        seen = True
-    return seen
+def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
+    """Tell whether every cell that says something is a score.
+
+    Raises: InputError at the first that is none where nearly all are: the model must not go for one slip of the pen.
+    """
+    cells = [(line, row.get(name)) for line, row in rows if not is_missing(row.get(name))]
+    others = [(line, cell) for line, cell in cells if not _is_score(cell)]
+    if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(cell)) for _, cell in others)):
+        line, cell = others[0]
+        raise source.error(
+            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got {shown(cell)}; "
+            "if it is no model, take the column out",
+            line,
+        )
+    return bool(cells) and not others
+
+
+def _is_score(cell: Any) -> bool:
+    number = as_number(cell)
+    word = isinstance(cell, str) and cell.strip().lower() in ("true", "false")
+    return word or (number is not None and 0 <= number <= 1)
 
 
 # --- rows -> records --------------------------------------------------------------------------------------------------
 
 
 def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: Source) -> Iterator[Record]:
+    asked = {
+        (as_text(_cell(row, roles, "task_class")), model)
+        for _, row in rows
+        for model in models
+        if not is_missing(row.get(model))
+    }
     for place, (line, row) in enumerate(rows, 1):
         task, case, cluster = (as_text(_cell(row, roles, role)) for role in ("task_class", "case", "cluster"))
         value, expected = _cell(row, roles, "input"), _cell(row, roles, "expected")
@@ -200,7 +224,7 @@ def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: S
             case = f"row-{place}"
         for model in models:
             score = as_score(row.get(model), source, f"column {model}", line)
-            if score is not None:
+            if (task, model) in asked:  # without any score in a class a model had no part in it
                 yield Record(
                     task=task,
                     model=model,
@@ -212,6 +236,15 @@ def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: S
                     cluster=cluster or None,
                     line=line,
                 )
+
+
+def _empty_cells(records: Sequence[Record]) -> list[str]:
+    """Say which models have cells without a score."""
+    empty = Counter(record.model for record in records if record.score is None)
+    if not empty:
+        return []
+    each = ", ".join(f"{model} {count}" for model, count in empty.items())
+    return [f"cells without a score: {each} (a case that was not asked is better left out, row and all)"]
 
 
 def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Record]:
@@ -235,7 +268,7 @@ def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Reco
             error=error,
             input_tokens=as_count(_cell(row, roles, "input_tokens")),
             output_tokens=as_count(_cell(row, roles, "output_tokens")),
-            cost_usd=as_usd(_cell(row, roles, "cost")),
+            cost_usd=as_cost(_cell(row, roles, "cost"), source, f"column {roles.get('cost')}", line),
             latency_s=None if error else _seconds(row, roles),
             cluster=as_text(_cell(row, roles, "cluster")) or None,
             line=line,
