@@ -288,6 +288,8 @@ def test_jsonl_carries_class_tenant_and_id(served: Project, run: Run) -> None:
         "decided_by": "caller",
         "rungs": ["large"],
         "scores": {},
+        "known": None,
+        "least_known": None,
         "propensity": 1.0,
         "arm": "",
         "unit": "",

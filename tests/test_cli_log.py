@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from routerctl.cli.log_showing import print_tail, since_moment
+from routerctl.cli.log_story import story
 from routerctl.decisions import DECISIONS_FILE, DecisionLog
-from routerctl.decisions.reading import READ_COLUMNS, Wanted
+from routerctl.decisions.reading import READ_COLUMNS, LogReader, Wanted
 from routerctl.errors import InputError
 from routerctl.training.texts import read_decisions
 from routerctl.types import Inquiry, StopReason
@@ -138,6 +139,14 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
     assert "1. small at near (m-0), first: failed (Overloaded), 4 calls, $0 busy, half" in failed
     (row,) = lines(run("log", "show", "0abc0", "--json"))
     assert (row["prompt"], row["all_feedback"][0]["note"]) == (f"=1+1 {ESCAPE}", f"no {ESCAPE}")
+
+
+def test_the_story_where_the_classifier_did_not_know(logged: Project) -> None:
+    """The shares that the log has are those of one of its classes, which is what it doubted."""
+    with LogReader(logged.root / DECISIONS_FILE) as log:
+        row = {**log.one("0"), "source": "default", "decided_by": "default"}
+    told = " ".join(" ".join(story(row, [])).split())
+    assert "named by the default the classifier: unknown; were it one of its classes, sums 60.0%, other 40.0%" in told
 
 
 def test_hostile_text_reaches_no_terminal(logged: Project, run: Run) -> None:

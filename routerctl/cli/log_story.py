@@ -79,7 +79,9 @@ def _class(row: Row) -> str:
     if not scores:
         return words
     likely = ", ".join(f"{name} {percent(share)}" for name, share in scores[:_MOST_SCORES])
-    return f"{words}\nthe classifier: {likely}{', ...' * (len(scores) > _MOST_SCORES)}"
+    # Shares for the case that it is one of them: whether it is, is another question, which had the answer no.
+    unknown = "unknown; were it one of its classes, " * (row["source"] == "default")
+    return f"{words}\nthe classifier: {unknown}{likely}{', ...' * (len(scores) > _MOST_SCORES)}"
 
 
 def _namer(row: Row) -> str:

@@ -7,7 +7,7 @@ part; on the hot path of every request, so only the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from routerctl.errors import InputError, nearest
@@ -28,6 +28,14 @@ class Guess(Protocol):
     def probabilities(self) -> Mapping[str, float]:
         """The probability of each class."""
 
+    @property
+    def known(self) -> float:
+        """How sure it is of the likeliest class, with "none of them" among the choices."""
+
+    @property
+    def least_known(self) -> float:
+        """With less it is unknown."""
+
 
 class Guesser(Protocol):
     """A classifier that needs no call."""
@@ -43,6 +51,8 @@ class Named:
     task_class: str
     decided_by: str
     scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's, also where it said "unknown"
+    known: float | None = None  # how sure it was, and had to be; None: it was not asked
+    least_known: float | None = None
 
 
 def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
@@ -83,7 +93,8 @@ def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named
         return named_by_guess(table, None, NOT_ASKED)
     priors = table.classifier.priors if table.classifier else NOT_ASKED
     guess = guesser.classify(inquiry_text(inquiry.prompt), priors)
-    return named_by_guess(table, guess.task_class, guess.probabilities)
+    named = named_by_guess(table, guess.task_class, guess.probabilities)
+    return replace(named, known=guess.known, least_known=guess.least_known)
 
 
 def decide(table: Table, inquiry: Inquiry, guesser: Guesser | None = None) -> Decision:
@@ -104,4 +115,6 @@ def decision_of(table: Table, named: Named) -> Decision:
         table_version=table.table_version,
         table_digest=table.digest,
         scores=named.scores,
+        known=named.known,
+        least_known=named.least_known,
     )

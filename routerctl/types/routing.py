@@ -184,6 +184,8 @@ class Decision:
     table_digest: str
     id: str = ""  # in the decision log; "" = explained, not served
     scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's probability of each class
+    known: float | None = None  # how sure it was of its likeliest class, none of them being a choice; None: not asked
+    least_known: float | None = None  # with less it says "unknown"
     propensity: float = 1.0  # chance that this inquiry had of getting this class's first rung
     arm: str = ""  # "<experiment>:A" or "<experiment>:B", where there is one
     unit: str = ""  # digest of what the experiment splits by: inquiries of one unit have one arm
