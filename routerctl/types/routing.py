@@ -33,7 +33,9 @@ class Condition:
     max_chars: int | None = None
     min_words: int | None = None
     max_words: int | None = None
-    keywords: tuple[str, ...] = ()  # any of them, as whole words, case-insensitive
+    keywords: tuple[
+        str, ...
+    ] = ()  # any of them; letters at their ends are ends of words, case and kind of blank say nothing
     regex: str | None = None  # RE2 syntax, which takes linear time on any text
     is_json: bool | None = None
     has_code: bool | None = None
