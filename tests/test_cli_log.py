@@ -1,6 +1,7 @@
 """`routerctl log` on logs that the real command and the real writer made."""
 
 import csv
+import ctypes
 import io
 import json
 import os
@@ -409,6 +410,25 @@ def test_reading_disturbs_no_writer(logged: Project) -> None:
         assert logged.run("log", *command, timeout=20).code == 0
     database.execute("ROLLBACK")
     database.close()
+
+
+def _without_rights() -> None:
+    """Let not even root write into a folder that forbids it: CAP_DAC_OVERRIDE leaves the bounding set."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drops a capability of Linux")
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_log_in_a_folder_that_cannot_be_written(logged: Project, waiting: bool) -> None:
+    """It is read as it is; with rows in a write-ahead log that nobody has open it is not read in part."""
+    path, folder = logged.root / DECISIONS_FILE, logged.root / ".routerctl"
+    if waiting:
+        path.with_name(f"{path.name}-wal").write_bytes(b"x" * 100)
+    folder.chmod(0o500)
+    for command in (["list"], ["show", "1"], ["tail"], ["stats"], ["export"]):
+        done = logged.run("log", *command, preexec_fn=_without_rights)
+        assert (done.code, "cannot be read as a decision log" in done.err) == ((2, True) if waiting else (0, False))
+    folder.chmod(0o700)
 
 
 def test_the_log_imports_no_number_cruncher(logged: Project) -> None:

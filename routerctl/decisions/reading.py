@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from routerctl.decisions.schema import COLUMNS, VERSION, open_log, version_of
+from routerctl.decisions.schema import COLUMNS, VERSION, open_log, open_to_read, version_of
 from routerctl.errors import InputError, nearest
 
 Row = Mapping[str, Any]
@@ -161,7 +161,7 @@ def unreadable(error: Exception, path: Path) -> InputError:
 def _open(path: Path) -> sqlite3.Connection:
     require_log(path)
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        database = open_to_read(path)
         if version_of(database, path) < VERSION:
             open_log(path).close()
     except sqlite3.DatabaseError as error:
