@@ -74,6 +74,8 @@ def test_the_latest_decisions_are_listed(logged: Project, run: Run) -> None:
     assert found[0].split()[4:6] == ["nobody", "classifier"]
     assert "rule short, fallback, served m-1b" in found[1]
     assert [row["id"] for row in lines(run("log", "list", "--json", "-n", "2"))] == ["2abc2", "1abc1"]
+    assert len(lines(run("log", "list", "--json", "-n", "9" * 20))) == 3
+    assert len(lines(run("log", "tail", "--json", "-n", "9" * 20))) == 3
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,13 @@ def test_a_file_that_is_no_log(project: Project, run: Run, command: list[str]) -
         (["list", "--outcome", "fail"], "no outcome 'fail'; did you mean 'failed'?"),
         (["list", "--since", "soon"], "--since: expected 30m, 2h, 7d, 2w or a moment like 2026-11-01, got 'soon'"),
         (["show", "zz"], f"{DECISIONS_FILE}: no decision 'zz' in the log"),
+        (["show", "\udcff"], "argument 3 is not UTF-8: \\udcff"),
+        (["list", "--class", "a\udcff"], "argument 4 is not UTF-8: a\\udcff"),
         (["export", "-o", "none/a.csv"], "none: no such folder"),
+        (["export", "-o", "."], ".: is a folder; expected the name of a file to write"),
+        (["export", "-o", ""], ".: is a folder; expected the name of a file to write"),
+        (["export", "-o", "evals"], "evals: is a folder; expected the name of a file to write"),
+        (["export", "-o", "/dev/null"], "/dev/null: is no regular file; expected the name of a file to write"),
         (["export", "--json"], "--json says what was written to a file"),
     ],
 )

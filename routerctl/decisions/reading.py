@@ -39,6 +39,7 @@ SELECT {", ".join(f"d.{name}" for name in COLUMNS)}, t.prompt, t.reply, t.featur
 FROM decisions d LEFT JOIN texts t ON t.decision = d.id
 LEFT JOIN feedback f ON f.number = (SELECT max(number) FROM feedback WHERE decision = d.id)"""  # noqa: S608 - own names
 _SHOWN_IDS = 3
+_MOST = 2**63 - 1  # SQLite counts no further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class LogReader:
         """Give the latest decisions, newest first."""
         condition, values = wanted.condition()
         ending = f"WHERE {condition} ORDER BY d.at DESC, d.number DESC LIMIT ?"
-        return list(self._rows(ending, (*values, limit)))
+        return list(self._rows(ending, (*values, min(limit, _MOST))))
 
     def every(self, wanted: Wanted) -> Iterator[Row]:
         """Give all decisions in the order of writing, one by one."""
