@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from routerctl.cli.log_showing import print_tail, since_moment
 from routerctl.cli.log_story import story
@@ -27,6 +28,7 @@ from tests.test_decisions import BUSY, DECISION, FAILED, SERVED, UNSURE
 
 Run = Callable[..., Done]
 ESCAPE = "\x1b]0;owned\x07\x1b[31mred\u202e"
+ESCAPED = r"\u001b]0;owned\u0007\u001b[31mred\u202e"
 NOW = datetime.now(UTC)
 ESCALATED = replace(
     DECISION,
@@ -142,6 +144,19 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
     assert "1. small at near (m-0), first: failed (Overloaded), 4 calls, $0 busy, half" in failed
     (row,) = lines(run("log", "show", "0abc0", "--json"))
     assert (row["prompt"], row["all_feedback"][0]["note"]) == (f"=1+1 {ESCAPE}", f"no {ESCAPE}")
+
+
+def test_the_story_counts_cells(logged: Project) -> None:
+    """Han takes two cells each; blanks within a line stay, and a word that is wider than a line is broken."""
+    with LogReader(logged.root / DECISIONS_FILE) as log:
+        row = {**log.one("0"), "prompt": "退款" * 60 + "\n" + "a  b " * 30 + "\n\n" + "x" * 100}
+    told = story(row, [])
+    assert max(map(cell_len, told)) <= 79
+    told = told[next(place for place, line in enumerate(told) if line.startswith("prompt")) :]
+    assert told[0] == f"prompt      {'退款' * 16}退"
+    assert told[4] == " " * 12 + "a  b " * 13 + "a"
+    assert "".join(told).replace(" ", "").startswith("prompt" + "退款" * 60 + "ab" * 30 + "x" * 100 + "reply")
+    assert "" in told
 
 
 def test_the_story_where_the_classifier_did_not_know(logged: Project) -> None:
@@ -266,7 +281,7 @@ def test_every_format_says_the_same(logged: Project, run: Run) -> None:
 
 
 def test_a_spreadsheet_runs_no_formula(logged: Project, run: Run) -> None:
-    """A cell that would begin a formula begins with an apostrophe; numbers below zero stay numbers."""
+    """A cell that would begin a formula begins with an apostrophe, and none steers a terminal; numbers stay numbers."""
     log = DecisionLog(logged.root / DECISIONS_FILE)
     for number, start in enumerate(("=", "+", "-", "@", "\t", "\r", "\uff1d")):
         inquiry = Inquiry(prompt="", tenant=f"{start}cmd|' /C calc'!A0")
@@ -276,7 +291,8 @@ def test_a_spreadsheet_runs_no_formula(logged: Project, run: Run) -> None:
     cells = list(csv.DictReader(io.StringIO(run("log", "export", "--format", "csv").out, newline="")))
     assert all(row["tenant"].startswith("'") for row in cells[3:])
     assert [row["tenant"][1] for row in cells[3:]] == ["=", "+", "-", "@", "\t", "\r", "\uff1d"]
-    assert cells[0]["prompt"] == f"'=1+1 {ESCAPE}"
+    assert cells[0]["prompt"] == f"'=1+1 {ESCAPED}"
+    assert cells[0]["inquiry_id"] == f"'@{ESCAPED}"
     assert {row["total_s"] for row in cells[3:]} == {"-1.0"}
 
 
