@@ -7,7 +7,7 @@ part; on the hot path of every request, so only the standard library.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from routerctl.errors import InputError, nearest
@@ -68,15 +68,25 @@ def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
     return Named(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
 
 
-def named_by_guess(table: Table, task_class: str | None, scores: Mapping[str, float]) -> Named:
-    """Name the class as the classifier did, else the default.
+def named_by_guess(
+    table: Table,
+    task_class: str | None,
+    scores: Mapping[str, float],
+    sure: tuple[float | None, float | None] = (None, None),
+) -> Named:
+    """Name the class as the classifier did, else the default; `sure`: how sure it was, and had to be.
 
     Raises: InputError where nothing names one.
     """
+    known, least_known = sure
     if task_class is not None and task_class in table.routes:
-        return Named(task_class=task_class, decided_by="classifier", scores=scores)
+        return Named(
+            task_class=task_class, decided_by="classifier", scores=scores, known=known, least_known=least_known
+        )
     if table.default_class:
-        return Named(task_class=table.default_class, decided_by="default", scores=scores)
+        return Named(
+            task_class=table.default_class, decided_by="default", scores=scores, known=known, least_known=least_known
+        )
     who = "no rule matches the prompt, the classifier does not know it" if table.classifier else "no rule matches it"
     raise InputError(f"{who} and there is no default_class; name the class with --class")
 
@@ -93,8 +103,7 @@ def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named
         return named_by_guess(table, None, NOT_ASKED)
     priors = table.classifier.priors if table.classifier else NOT_ASKED
     guess = guesser.classify(inquiry_text(inquiry.prompt), priors)
-    named = named_by_guess(table, guess.task_class, guess.probabilities)
-    return replace(named, known=guess.known, least_known=guess.least_known)
+    return named_by_guess(table, guess.task_class, guess.probabilities, (guess.known, guess.least_known))
 
 
 def decide(table: Table, inquiry: Inquiry, guesser: Guesser | None = None) -> Decision:
