@@ -40,7 +40,11 @@ class Seen:
     def has_keyword(self, keyword: str) -> bool:
         """Whether a keyword stands in the text."""
         sought = texts.folded_keyword(keyword)
-        return texts.has_keyword(self.spaced if " " in sought else self.folded, sought)
+        if " " not in sought:
+            return texts.has_keyword(self.folded, sought)
+        return sought[: sought.index(" ")] in self.folded and texts.has_keyword(
+            self.spaced, sought
+        )  # few texts need to be spaced
 
     @cached_property
     def word_count(self) -> int:
