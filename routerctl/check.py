@@ -19,7 +19,8 @@ from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.importers.imported import IMPORTED
 from routerctl.labels import Label, labels_digest, read_labels
-from routerctl.policy import compile_policy, retirements_of, uncompiled
+from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
+from routerctl.policy_warnings import policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
@@ -28,7 +29,7 @@ from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
-from routerctl.types import Candidate, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table
+from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table
 
 _SHOWN_DIFFERENCES = 5
 
@@ -156,8 +157,12 @@ def check_project(root: Path, today: date) -> Checked:
     notes: list[str] = []
     imported = _imported_classes(root)
     if project:
-        check_classes({item.name for item in eval_sets} | imported.keys(), uncompiled(project))
+        scorers = {name: item.scorer.name for name, item in imported.items()}
+        scorers |= {item.name: item.scorer.name for item in eval_sets}
+        check_classes(scorers, uncompiled(project))
+        warnings += classifier_warnings(project.classifier, root, scorers)
         warnings += _candidate_warnings(project, today)
+        warnings += policy_warnings(project, scorers)
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
@@ -166,7 +171,8 @@ def check_project(root: Path, today: date) -> Checked:
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
     if imported:
-        notes.append(f"{len(imported)} classes with imported outcomes, {sum(imported.values())} cases")
+        count = sum(item.n for item in imported.values())
+        notes.append(f"{len(imported)} classes with imported outcomes, {count} cases")
     for at in _places(project):
         if not (root / at.file).exists():
             warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
@@ -197,13 +203,13 @@ def _places(project: Project | None) -> Iterator[_Place]:
         yield _Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
 
 
-def _imported_classes(root: Path) -> dict[str, int]:
-    """The cases of each class that was imported, by its newest run."""
-    found = {}
+def _imported_classes(root: Path) -> dict[str, ClassHeader]:
+    """Each class that was imported, as its newest run has it."""
+    found: dict[str, ClassHeader] = {}
     for folder in reversed(run_folders(root)):
         with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
             header = read_header(folder)
-            found.update({name: item.n for name, item in header.classes.items() if header.imported})
+            found.update(header.classes if header.imported else {})
     return found
 
 

@@ -38,6 +38,24 @@ def clean(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Break one line into rows of so many terminal cells: at blanks, and inside what is wider; Han takes two each."""
+    import re
+
+    from rich.cells import cell_len, chop_cells
+
+    rows, row = list[str](), ""
+    for part in re.findall(r"\s+|\S+", text):
+        if cell_len(row + part) <= width:
+            row += part
+        elif part.isspace():
+            rows, row = [*rows, row], ""
+        else:
+            *whole, last = chop_cells(part, width)
+            rows, row = [*rows, *([row] if row.strip() else []), *whole], last
+    return [one.rstrip() for one in (*rows, row) if one.strip()]
+
+
 def is_live(stream: IO[str]) -> bool:
     """Tell whether a stream shows moving progress: a terminal, not in CI, colour not declined."""
     return stream.isatty() and not any(os.environ.get(name) for name in ("CI", "NO_COLOR"))

@@ -6,12 +6,13 @@ since `route` needs nothing but the table. Place: the evaluation line, before th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from routerctl.classifier import digest_of
+from routerctl.classifier import digest_of, load_classifier
+from routerctl.classifier.deciding import check_priors
 from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.lifecycle import retires_on
@@ -22,7 +23,7 @@ from routerctl.types import Candidate, Classifier, Policy, Routing, Run, Table
 def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Policy:
     """Compile what routerctl.yaml says of serving; prices are those of the newest run's day.
 
-    Raises: InputError for a classifier's file that is not there, an alias, a model without a price.
+    Raises: InputError for a classifier's file that is not there or could not serve, an alias, a model without a price.
     """
     headers = [run.header for run in runs.values()]
     names = _beside(project.routing, project.classifier, project.candidates)
@@ -32,7 +33,7 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
     return Policy(
         rules=project.rules,
         default_class=project.default_class,
-        classifier=_pinned_classifier(project.classifier, root),
+        classifier=_pinned_classifier(project.classifier, root, runs),
         routing=project.routing,
         retirements=retirements_of(project, candidates),
         providers=providers_of(project, beside),
@@ -82,14 +83,54 @@ def _beside(routing: Routing, classifier: Classifier | None, candidates: Mapping
     return sorted({*named, *reached})
 
 
-def _pinned_classifier(classifier: Classifier | None, root: Path) -> Classifier | None:
+def _pinned_classifier(classifier: Classifier | None, root: Path, classes: Collection[str]) -> Classifier | None:
     if classifier is None or classifier.file is None:
         return classifier
     if not (root / classifier.file).exists():
         raise InputError(
             f"classifier.file: no file {classifier.file!r} here; `routerctl train` writes one", file=PROJECT_FILE
         )
-    return replace(classifier, digest=digest_of(root / classifier.file))
+    pinned = replace(classifier, digest=digest_of(root / classifier.file))
+    _learned(pinned, root, classes)
+    return pinned
+
+
+def _learned(classifier: Classifier, root: Path, classes: Collection[str]) -> tuple[str, ...]:
+    """Load a classifier's file as `route` will and give the classes that it tells apart.
+
+    Raises: InputError where it cannot be read, names a class that there is not, or lacks one that has a prior.
+    """
+    file = classifier.file or ""
+    try:
+        learned = load_classifier(root / file, classifier.digest).classes
+    except InputError as error:
+        raise InputError(error.problem, file=file) from None  # a table and its checks hold no path of a machine
+    for name in learned:
+        if name not in classes:
+            raise InputError(f"names the class {name!r}, which has no eval set; run `routerctl train`", file=file)
+    try:
+        check_priors(classifier.priors, learned)
+    except InputError as error:
+        raise InputError(error.problem, file=PROJECT_FILE) from None
+    return learned
+
+
+def classifier_warnings(classifier: Classifier | None, root: Path, classes: Collection[str]) -> Iterator[str]:
+    """Say which classes the classifier's file does not know, or that there is none yet.
+
+    Raises: InputError where the file is there and could not serve.
+    """
+    if classifier is None or classifier.file is None:
+        return
+    if not (root / classifier.file).exists():
+        yield f"{classifier.file}: not there yet; `routerctl train` writes it"
+        return
+    learned = _learned(classifier, root, classes)
+    for name in sorted(set(classes) - set(learned)):
+        yield (
+            f"{classifier.file}: does not know the class {name!r}: a prompt of it is taken for another or unknown, "
+            "where no rule names it; `routerctl train` learns it from its eval set"
+        )
 
 
 def retirements_of(project: Project, candidates: Mapping[str, Candidate]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -70,13 +71,44 @@ class RunWriter:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    Raises: InputError where there can be no such file.
+    """
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Give the file to write that takes the place of another at the end; an error names the place, not the draft.
+
+    Raises: InputError where there can be no such file.
+    """
+    check_place(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        try:
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        if error.filename in (beside, str(beside)):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def check_place(path: Path) -> None:
+    """See that a file could be written at a place, before the work for it is done.
+
+    Raises: InputError.
+    """
+    if path.exists() and not path.is_file():  # a device would be replaced
+        what = "a folder" if path.is_dir() else "no regular file"
+        raise InputError(f"is {what}; expected the name of a file to write", file=str(path))
+    if not path.absolute().parent.is_dir():
+        raise InputError("no such folder", file=str(path.parent))
 
 
 def read_header(folder: Path) -> RunHeader:

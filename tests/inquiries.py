@@ -23,9 +23,32 @@ _PIECES = [
         "é",
         "e\u0301",
     ),
-    *("{}", "[1]", "{", "}", "```", ";", "\n", "\n}", "中文", "退款", "2026-11-25", "def f(x):", "\x00"),
+    *(
+        "{}",
+        "[1]",
+        "{",
+        "}",
+        "```",
+        ";",
+        "\n",
+        "\n}",
+        "中文",
+        "退款",
+        "2026-11-25",
+        "def f(x):",
+        "\x00",
+        "+",
+        "  ",
+        "'s",
+        "\u2019s",
+    ),
 ]
-_WORDS = st.sampled_from(["a", "sum", "order", "order number", "number", "ffi", "office", "strasse", "é", "退款", "+"])
+_WORDS = st.sampled_from(
+    [
+        *("a", "sum", "order", "order number", "number", "ffi", "office", "strasse", "é", "退款"),
+        *("+", "+a", "a+", "order\n number", "a's", "a\u2019s", "'s", "款a"),
+    ]
+)
 _NAMES = st.sampled_from(["x", "y"])
 _KINDS = st.sampled_from(["pdf", "image"])
 _VALUES = st.sampled_from([1, True, 1.0, 0, False, None, "1", [1, 2], {"a": 1}])

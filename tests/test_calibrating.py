@@ -179,6 +179,7 @@ def test_the_walks_are_fixed_by_the_signals_that_have_values() -> None:
     graded = [below["hedging"] for below in found[-1].steps]
     assert graded == sorted(graded, reverse=True)
     assert (graded[0], graded[-1]) == (1.0, 0.05)
+    assert [below["length"] for below in found[1].steps] == graded
     assert walks(()) == ()
 
 
@@ -286,6 +287,22 @@ def test_too_few_cases_are_said_with_the_number_needed() -> None:
     assert hedging.needed_cases is not None
     assert hedging.needed_cases > 20
     assert f"about {hedging.needed_cases} cases" in sentences_of(found, found.pairs[0])[0]
+
+
+def test_a_dear_cascade_that_is_proven_hides_no_cheap_one_that_is_not() -> None:
+    """That a signal never pays says nothing of another that would, were there more cases."""
+    found = calibrate_class(run_of(HELPFUL[::10], full=False), "sums")
+    (pair,) = found.pairs
+    signals = [
+        replace(one, promise=Promise.DEARER) if one.signal == "length" else one
+        for one in pair.signals
+        if one.signal in ("length", "hedging")
+    ]
+    said = sentences_of(found, replace(pair, signals=tuple(signals)))
+    assert said[0].startswith("Too few cases")
+    assert any("eval --full" in one for one in said)
+    said = sentences_of(found, replace(pair, signals=tuple(one for one in signals if one.signal == "length")))
+    assert said[0].startswith("Escalating never pays here")
 
 
 def test_a_second_candidate_that_does_not_know_either_does_not_help() -> None:

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from routerctl.check import assemble, check_project
+from routerctl.classifier.files import file_text
 from routerctl.errors import GateError, InputError
+from routerctl.policy_warnings import policy_warnings
 from routerctl.project import load_project
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider
 from routerctl.run.caller import Spending
 from routerctl.run.session import EvalOptions, plan_run, run_eval
 from routerctl.table import load_table, table_text, with_digest
-from routerctl.types import Judgement, Request, Result, Table, Verdict
+from routerctl.types import Judgement, Request, Result, Routing, Strategy, Table, Verdict
 
 TODAY = date(2026, 11, 23)
 KEY = "sk-0123456789-very-secret"
@@ -449,6 +451,97 @@ def test_odd_rules_are_warnings(root: Path) -> None:
         TOO_FEW,
         "routes.yaml: query: nothing passed",
     )
+
+
+def learned(*classes: str) -> str:
+    """A classifier's file that knows no word."""
+    return file_text(
+        {
+            "family": "ngrams",
+            "classes": classes,
+            "priors": dict.fromkeys(classes, 0.5),
+            "temperature": 1.0,
+            "unknown": {"least_known": 0.6},
+            "bias": [0.0] * (len(classes) + 1),
+            "scale": 1.0,
+            "keys": "",
+            "weights": "",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "priors", "line"),
+    [
+        ("", "", "classifier.json: not a classifier: expected the JSON that `routerctl train` writes"),
+        ("{}", "", "classifier.json: not a classifier: schema_version or features_version is missing"),
+        (learned("query", "sums")[:-20], "", "classifier.json: not a classifier: expected the JSON that"),
+        (learned("query", "sums").replace('_version": 1', '_version": 9'), "", "classifier.json: schema_version 9"),
+        (learned("query", "sums", "gone"), "", "classifier.json: names the class 'gone', which has no eval set; run"),
+        (learned("query"), ", priors: {sums: 0.5}", "routerctl.yaml: classifier.priors: no class 'sums' in the"),
+    ],
+)
+def test_a_classifier_that_could_not_serve(root: Path, content: str, priors: str, line: str) -> None:
+    """What every `route` would end with is said by `build-table`, before it pins the file, and by `check`."""
+    edit(root / "routerctl.yaml", "rules:\n", f"classifier: {{file: classifier.json{priors}}}\nrules:\n")
+    (root / "classifier.json").write_text(content, encoding="utf-8")
+    assert refused(root, InputError).startswith(line)
+    with pytest.raises(InputError) as caught:
+        build(root)
+    assert str(caught.value).startswith(line)
+
+
+def test_a_class_that_the_classifier_does_not_know(root: Path) -> None:
+    """It would take its prompts for another's: a warning, since a rule or the caller may name them all."""
+    edit(root / "routerctl.yaml", "rules:\n", "classifier: {file: classifier.json}\nrules:\n")
+    (root / "routes.yaml").unlink()
+    assert "classifier.json: not there yet; `routerctl train` writes it" in check_project(root, TODAY).warnings
+    (root / "classifier.json").write_text(learned("query"), encoding="utf-8")
+    build(root)
+    assert check_project(root, TODAY).warnings[0].startswith("classifier.json: does not know the class 'sums': ")
+    (root / "classifier.json").write_text(learned("query", "sums"), encoding="utf-8")
+    build(root)
+    assert check_project(root, TODAY).warnings == ("routes.yaml: query: nothing passed",)
+
+
+ROUTING = """\
+routing:
+  thresholds:
+    default: {judge: 0.5, agreement: 0.6}
+    sums: {logprob: 0.5}
+  successors: {m-smal: large, m-small: large}
+default_class:"""
+
+
+def test_a_policy_that_does_nothing(root: Path) -> None:
+    """Signals that can never be told never escalate; a successor of nobody's model redirects nobody."""
+    edit(root / "routerctl.yaml", "default_class:", ROUTING)
+    build(root)
+    found = [line for line in check_project(root, TODAY).warnings if line.startswith("routing.")]
+    assert found == [
+        "routing.thresholds.default: judge never escalates for query, whose scorer is no judge",
+        "routing.thresholds.default: agreement never escalates for small: only self_consistency has samples that agree",
+        (
+            "routing.thresholds.sums: logprob never escalates for small: it takes a provider with `options: "
+            "{logprobs: true}` (kinds openai and local) and a strategy of one reply"
+        ),
+        "routing.successors: no candidate has the model 'm-smal', nobody is redirected; did you mean 'm-small'?",
+    ]
+
+
+def test_a_signal_that_can_be_told_is_well(root: Path) -> None:
+    """With samples that agree, a provider that gives log-probabilities or one of a plug-in, nothing is said."""
+    project = load_project(root)
+    voting = replace(project.candidates["small"], strategy=Strategy(name="self_consistency", samples=3))
+    asked = replace(project.providers["far"], kind="openai", options={"logprobs": True})
+    routing = Routing(thresholds={"default": {"logprob": 0.5, "judge": 0.5}, "query": {"agreement": 0.6}})
+    of_sums = replace(project, routing=routing, providers={"far": asked})
+    of_query = replace(of_sums, candidates={**project.candidates, "small": voting})
+    scorers = {"sums": "judge", "query": "exact"}
+    told = [[line.split(" ")[1] for line in policy_warnings(one, scorers)] for one in (of_sums, of_query)]
+    assert told == [["agreement"], ["logprob"]]
+    mine = replace(of_sums, providers={"far": replace(asked, kind="mine", options={})})
+    assert len(list(policy_warnings(mine, scorers))) == 1
 
 
 @pytest.mark.parametrize(("today", "words"), [("2026-01-01", "retires on"), ("2199-01-01", "was retired on")])

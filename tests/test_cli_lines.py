@@ -8,10 +8,13 @@ import pty
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from routerctl.types import Candidate, ProviderSpec
 from tests import emulator
 from tests.conftest import Done, Far, Project, clean_env, right_answer, sum_is_right, text_of
 from tests.emulator import Body, Fault
@@ -159,6 +162,18 @@ def test_every_json_output_is_one_object_alone_on_stdout(project: Project, run: 
         assert len(done.out.splitlines()) == 1
 
 
+def test_the_end_of_a_model_is_past_or_to_come() -> None:
+    """`models` says since when a model is retired, or when it will be; the day itself is past."""
+    from routerctl.cli.listing import _lifecycle
+    from routerctl.providers import lifecycle
+
+    model, end = max(lifecycle._days().items(), key=lambda pair: (pair[1], pair[0]))
+    asked, vendor = Candidate(name="a", provider="v", model=model), ProviderSpec(name="v", kind="anthropic")
+    said = [_lifecycle(asked, vendor, end + timedelta(days=days)) for days in (-1, 0, 1)]
+    assert said == [f"retires {end}", f"retired since {end}", f"retired since {end}"]
+    assert _lifecycle(replace(asked, model="other"), vendor, end) == "no end known"
+
+
 # --- the request line: failures ---------------------------------------------------------------------------------------
 
 FAULTS = [
@@ -288,6 +303,8 @@ def test_jsonl_carries_class_tenant_and_id(served: Project, run: Run) -> None:
         "decided_by": "caller",
         "rungs": ["large"],
         "scores": {},
+        "known": None,
+        "least_known": None,
         "propensity": 1.0,
         "arm": "",
         "unit": "",

@@ -1,6 +1,7 @@
 """`routerctl log` on logs that the real command and the real writer made."""
 
 import csv
+import ctypes
 import io
 import json
 import os
@@ -13,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from routerctl.cli.log_showing import print_tail, since_moment
+from routerctl.cli.log_story import story
 from routerctl.decisions import DECISIONS_FILE, DecisionLog
-from routerctl.decisions.reading import READ_COLUMNS, Wanted
+from routerctl.decisions.reading import READ_COLUMNS, LogReader, Wanted
 from routerctl.errors import InputError
 from routerctl.training.texts import read_decisions
 from routerctl.types import Inquiry, StopReason
@@ -25,6 +28,7 @@ from tests.test_decisions import BUSY, DECISION, FAILED, SERVED, UNSURE
 
 Run = Callable[..., Done]
 ESCAPE = "\x1b]0;owned\x07\x1b[31mred\u202e"
+ESCAPED = r"\u001b]0;owned\u0007\u001b[31mred\u202e"
 NOW = datetime.now(UTC)
 ESCALATED = replace(
     DECISION,
@@ -72,6 +76,8 @@ def test_the_latest_decisions_are_listed(logged: Project, run: Run) -> None:
     assert found[0].split()[4:6] == ["nobody", "classifier"]
     assert "rule short, fallback, served m-1b" in found[1]
     assert [row["id"] for row in lines(run("log", "list", "--json", "-n", "2"))] == ["2abc2", "1abc1"]
+    assert len(lines(run("log", "list", "--json", "-n", "9" * 20))) == 3
+    assert len(lines(run("log", "tail", "--json", "-n", "9" * 20))) == 3
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,27 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
     assert "1. small at near (m-0), first: failed (Overloaded), 4 calls, $0 busy, half" in failed
     (row,) = lines(run("log", "show", "0abc0", "--json"))
     assert (row["prompt"], row["all_feedback"][0]["note"]) == (f"=1+1 {ESCAPE}", f"no {ESCAPE}")
+
+
+def test_the_story_counts_cells(logged: Project) -> None:
+    """Han takes two cells each; blanks within a line stay, and a word that is wider than a line is broken."""
+    with LogReader(logged.root / DECISIONS_FILE) as log:
+        row = {**log.one("0"), "prompt": "退款" * 60 + "\n" + "a  b " * 30 + "\n\n" + "x" * 100}
+    told = story(row, [])
+    assert max(map(cell_len, told)) <= 79
+    told = told[next(place for place, line in enumerate(told) if line.startswith("prompt")) :]
+    assert told[0] == f"prompt      {'退款' * 16}退"
+    assert told[4] == " " * 12 + "a  b " * 13 + "a"
+    assert "".join(told).replace(" ", "").startswith("prompt" + "退款" * 60 + "ab" * 30 + "x" * 100 + "reply")
+    assert "" in told
+
+
+def test_the_story_where_the_classifier_did_not_know(logged: Project) -> None:
+    """The shares that the log has are those of one of its classes, which is what it doubted."""
+    with LogReader(logged.root / DECISIONS_FILE) as log:
+        row = {**log.one("0"), "source": "default", "decided_by": "default"}
+    told = " ".join(" ".join(story(row, [])).split())
+    assert "named by the default the classifier: unknown; were it one of its classes, sums 60.0%, other 40.0%" in told
 
 
 def test_hostile_text_reaches_no_terminal(logged: Project, run: Run) -> None:
@@ -254,7 +281,7 @@ def test_every_format_says_the_same(logged: Project, run: Run) -> None:
 
 
 def test_a_spreadsheet_runs_no_formula(logged: Project, run: Run) -> None:
-    """A cell that would begin a formula begins with an apostrophe; numbers below zero stay numbers."""
+    """A cell that would begin a formula begins with an apostrophe, and none steers a terminal; numbers stay numbers."""
     log = DecisionLog(logged.root / DECISIONS_FILE)
     for number, start in enumerate(("=", "+", "-", "@", "\t", "\r", "\uff1d")):
         inquiry = Inquiry(prompt="", tenant=f"{start}cmd|' /C calc'!A0")
@@ -264,7 +291,8 @@ def test_a_spreadsheet_runs_no_formula(logged: Project, run: Run) -> None:
     cells = list(csv.DictReader(io.StringIO(run("log", "export", "--format", "csv").out, newline="")))
     assert all(row["tenant"].startswith("'") for row in cells[3:])
     assert [row["tenant"][1] for row in cells[3:]] == ["=", "+", "-", "@", "\t", "\r", "\uff1d"]
-    assert cells[0]["prompt"] == f"'=1+1 {ESCAPE}"
+    assert cells[0]["prompt"] == f"'=1+1 {ESCAPED}"
+    assert cells[0]["inquiry_id"] == f"'@{ESCAPED}"
     assert {row["total_s"] for row in cells[3:]} == {"-1.0"}
 
 
@@ -359,7 +387,13 @@ def test_a_file_that_is_no_log(project: Project, run: Run, command: list[str]) -
         (["list", "--outcome", "fail"], "no outcome 'fail'; did you mean 'failed'?"),
         (["list", "--since", "soon"], "--since: expected 30m, 2h, 7d, 2w or a moment like 2026-11-01, got 'soon'"),
         (["show", "zz"], f"{DECISIONS_FILE}: no decision 'zz' in the log"),
+        (["show", "\udcff"], "argument 3 is not UTF-8: \\udcff"),
+        (["list", "--class", "a\udcff"], "argument 4 is not UTF-8: a\\udcff"),
         (["export", "-o", "none/a.csv"], "none: no such folder"),
+        (["export", "-o", "."], ".: is a folder; expected the name of a file to write"),
+        (["export", "-o", ""], ".: is a folder; expected the name of a file to write"),
+        (["export", "-o", "evals"], "evals: is a folder; expected the name of a file to write"),
+        (["export", "-o", "/dev/null"], "/dev/null: is no regular file; expected the name of a file to write"),
         (["export", "--json"], "--json says what was written to a file"),
     ],
 )
@@ -400,6 +434,25 @@ def test_reading_disturbs_no_writer(logged: Project) -> None:
         assert logged.run("log", *command, timeout=20).code == 0
     database.execute("ROLLBACK")
     database.close()
+
+
+def _without_rights() -> None:
+    """Let not even root write into a folder that forbids it: CAP_DAC_OVERRIDE leaves the bounding set."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drops a capability of Linux")
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_log_in_a_folder_that_cannot_be_written(logged: Project, waiting: bool) -> None:
+    """It is read as it is; with rows in a write-ahead log that nobody has open it is not read in part."""
+    path, folder = logged.root / DECISIONS_FILE, logged.root / ".routerctl"
+    if waiting:
+        path.with_name(f"{path.name}-wal").write_bytes(b"x" * 100)
+    folder.chmod(0o500)
+    for command in (["list"], ["show", "1"], ["tail"], ["stats"], ["export"]):
+        done = logged.run("log", *command, preexec_fn=_without_rights)
+        assert (done.code, "cannot be read as a decision log" in done.err) == ((2, True) if waiting else (0, False))
+    folder.chmod(0o700)
 
 
 def test_the_log_imports_no_number_cruncher(logged: Project) -> None:

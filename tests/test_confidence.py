@@ -42,11 +42,41 @@ def value(signal: str, seen: Delivered) -> float | None:
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [("", 0.0), (" \n\t", 0.0), ("...", 0.5), ("7", 1.0), ("はい", 1.0), ("a" * (MAX_CHARS + 1), 0.0)],
+    [
+        ("", 0.0),
+        (" \n\t", 0.0),
+        ("...", 0.25),
+        ("7", 0.5),
+        ("- 7.", 0.5),
+        ("はい", 0.5 + 1 / 22),
+        ("ok, go", 0.5 + 2 / 22),
+        ("a " * 1024, 0.5 + 10 / 22),
+        ("a " * 2048, 1.0),
+        ("a" * MAX_CHARS, 1.0),
+        ("a" * (MAX_CHARS + 1), 0.0),
+    ],
 )
 def test_length(text: str, found: float) -> None:
-    """Nothing, no word at all, or more than any scorer reads; a short answer may well be one."""
-    assert value("length", delivered(text)) == found
+    """Nothing, no word at all, ever more, or more than any scorer reads; a short answer may well be one."""
+    assert value("length", delivered(text)) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("B", 1.0), ("**bad**", 1.0), ("C", 0.5), ("", 0.0), ("good or bad", None)]
+)
+def test_a_choice_is_not_too_short(text: str, found: float | None) -> None:
+    """Who is to choose among words says one of them; what chooses none is as long as it is."""
+    choices = ("good", "bad", "A", "B")
+    scorer = ScorerSpec(name="choice", params={"choices": list(choices)})
+    for seen in (delivered(text, reply=ReplySpec(choices=choices)), delivered(text, scorer=scorer)):
+        measured = value("length", seen)
+        assert measured == found if found is not None else 0.5 < (measured or 0) < 1
+
+
+@given(text=st.text(), more=st.text())
+def test_who_says_more_is_not_shorter(text: str, more: str) -> None:
+    """Of free text the signal never falls as it grows."""
+    assert (value("length", delivered(text)) or 0) <= (value("length", delivered(text + more)) or 0)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,18 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_error_names_the_place_and_not_the_draft(tmp_path: Path) -> None:
+    """Neither a folder nor a device is replaced; what the system refuses is said of the file that was asked for."""
+    with pytest.raises(InputError, match="is a folder; expected the name of a file to write"):
+        write_atomically(tmp_path, "x")
+    with pytest.raises(InputError, match="no such folder"):
+        write_atomically(tmp_path / "none" / "a", "x")
+    name = "n" * 250  # the draft's name is longer than a name may be
+    with pytest.raises(OSError, match="too long") as caught:
+        write_atomically(tmp_path / name, "x")
+    assert caught.value.filename == str(tmp_path / name)
+
+
 def test_run_ids() -> None:
     """Ids begin with their moment in UTC and sort by it, also within a second."""
     first = datetime(2026, 11, 23, 4, 31, 0, 7, tzinfo=timezone(timedelta(hours=1)))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
+from routerctl.classifier import Classified
 from routerctl.providers.fake import reply_of
 from routerctl.router.asking import Line
 from routerctl.router.deciding import decide
@@ -20,6 +21,7 @@ from routerctl.rules import inquiry_text
 from routerctl.table import load_table
 from routerctl.types import (
     Candidate,
+    Classifier,
     Condition,
     Example,
     Hop,
@@ -143,6 +145,51 @@ def test_a_caller_s_class_is_explained_without_rules(table: Table) -> None:
     """No rule was asked, so none is listed."""
     asked = Inquiry(prompt="1+1", task_class="talk")
     assert explain(table, asked, decide(table, asked), TODAY)[0] == "class: talk (by caller)"
+
+
+class Guessing:
+    """A classifier that says the same of every text."""
+
+    def __init__(self, known: float, **shares: float) -> None:
+        best = max(shares, key=shares.__getitem__)
+        self._said = Classified(
+            task_class=best if known >= 0.987 else None, probabilities=shares, known=known, least_known=0.987
+        )
+
+    def classify(self, text: str, priors: Mapping[str, float]) -> Classified:
+        """Say it."""
+        return self._said
+
+
+@pytest.mark.parametrize(
+    ("guesser", "line"),
+    [
+        (
+            Guessing(0.71, sums=0.01, talk=0.99),
+            "classifier: unknown (0.710 sure of a class, at least 0.987 is needed; likeliest talk, sums)",
+        ),
+        (
+            Guessing(0.98699, sums=0.01, talk=0.99),
+            "classifier: unknown (0.98699 sure of a class, at least 0.98700 is needed; likeliest talk, sums)",
+        ),
+        (
+            Guessing(0.999, sums=0.25, talk=0.75),
+            "classifier: known (0.999 sure of a class, at least 0.987 is needed; talk 75%, sums 25%)",
+        ),
+        (
+            Guessing(0.999, sums=0.25, gone=0.75),
+            (
+                "classifier: gone, which is no class of this table (0.999 sure of a class, at least 0.987 is needed; "
+                "gone 75%, sums 25%)"
+            ),
+        ),
+    ],
+)
+def test_the_classifier_s_word_is_explained_by_what_decided(guesser: Guessing, line: str, table: Table) -> None:
+    """How sure it was and had to be, told apart; shares of the classes are no reason to be unknown."""
+    table = replace(table, classifier=Classifier(file="classifier.json"))
+    asked = Inquiry(prompt="hello")
+    assert explain(table, asked, decide(table, asked, guesser), TODAY)[1] == line
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.rules import failing_condition, first_match, holds, inquiry_text
+from routerctl.rules import failing_condition, first_match, holds, inquiry_text, rule_warnings
 from routerctl.rules.matching import TESTS
 from routerctl.rules.texts import count_words, folded, has_code, has_keyword, is_json
 from routerctl.rules.wording import affirmed
@@ -189,7 +189,21 @@ def test_rules_see_the_values_of_fields(prompt: Json, text: str) -> None:
         (".net", "use .NET core", True),
         (".net", "use xnet", False),
         ("order number", "your ORDER NUMBER?", True),
-        ("order number", "order  number", False),
+        ("order number", "order  number", True),
+        ("new york", "in New\r\n\tYork", True),
+        ("new  york", "in new york", True),
+        ("new york", "newyork", False),
+        ("new york", "renew york", False),
+        (".py", "open main.py", True),
+        (".py", "open main.pyc", False),
+        ("%", "50%", True),
+        ("€", "it costs 50€", True),
+        ("$", "pay $50", True),
+        ("@", "me@x.com", True),
+        ("c++", "C++17", True),
+        ("c#", "abc#", False),
+        ("don't", "I don\u2019t", True),
+        ("don\u2019t", "I don't", True),
         ("größe", "Welche GRÖSSE?", True),
         ("straße", "Hauptstrasse", False),
         ("straße", "die STRASSE hier", True),
@@ -202,17 +216,19 @@ def test_rules_see_the_values_of_fields(prompt: Json, text: str) -> None:
         ("счёт", "расчёт", False),
         ("λόγος", "ΛΌΓΟΣ", True),
         ("退款", "我要退款。", True),
+        ("退款", "abc退款abc", True),
         ("退款", "退货", False),
         ("ai", "使用AI模型", True),
         ("ai", "said", False),
         ("คืนเงิน", "ขอคืนเงินครับ", True),
-        ("🙂", "ok🙂ok", False),
+        ("🙂", "ok🙂ok", True),
         ("🙂", "ok 🙂", True),
     ],
 )
 def test_keywords(keyword: str, text: str, found: bool) -> None:
-    """A keyword is a whole word in any case and either composition of accents; Han and Thai set no words apart."""
+    """A keyword's letters end where words end, in any case, spacing and composition; Han and Thai set none apart."""
     assert holds_of(Condition(keywords=(keyword,)), text) == found
+    assert rule_warnings([Rule(name="r", task_class="c", when=Condition(keywords=(keyword,)))]) == ()
 
 
 @pytest.mark.parametrize(
@@ -391,10 +407,11 @@ def test_the_nestings_are_and_or_not(condition: Condition, other: Condition, inq
 @given(text=st.text(), keyword=st.text(min_size=1))
 def test_a_keyword_between_blanks_is_found(text: str, keyword: str) -> None:
     """Whatever stands around it, with blanks between: a keyword is found, in capitals as well."""
-    assert has_keyword(folded(f"{text} {keyword} {text}"), keyword)
+    assert holds_of(Condition(keywords=(keyword,)), f"{text} {keyword} {text}")
 
 
 @given(text=st.text(st.characters(codec="utf-8")))
 def test_composing_in_pieces_changes_nothing(text: str) -> None:
-    """Texts without absurd rows of marks fold as the standard says."""
-    assert folded(text) == (text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold()))
+    """Texts without absurd rows of marks fold as the standard says, but for the apostrophe."""
+    composed = text.lower() if text.isascii() else unicodedata.normalize("NFC", text.casefold())
+    assert folded(text) == composed.replace("\u2019", "'")

@@ -56,6 +56,8 @@ def test_train_writes_the_file_and_the_report(taught: Project) -> None:
     [
         (["--decisions", "none.jsonl"], "no such file"),
         (["--output", "nowhere/classifier.json"], "no such folder"),
+        (["--output", "."], ".: is a folder; expected the name of a file to write"),
+        (["--seed", "4294967296"], "--seed"),
         (["--unknown-rate", "2"], "--unknown-rate"),
         (["--features", "tarot"], "--features"),
     ],

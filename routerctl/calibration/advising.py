@@ -33,7 +33,8 @@ def sentences_of(found: ClassFinding, pair: PairFinding) -> list[str]:
         said.append(f"{pair.first} passes by itself: escalating can only raise its score, not lower its cost.")
     if pair.best and pair.best.best:
         said.append(_against_second(pair, pair.best.best))
-    if not pair.fixed and not any(one.promise.proven for one in pair.signals) and pair.trust != "labels":
+    proven = any(one.promise.proven for one in pair.signals)
+    if not pair.fixed and (_hopeful(pair) or not proven) and pair.trust != "labels":
         said.append(
             f"The run stopped early, after {pair.cases} of {found.planned} cases that both answered; "
             f"`routerctl eval --full --only {found.task_class}` answers all of them and proves more."
@@ -54,18 +55,25 @@ def _conclusion(found: ClassFinding, pair: PairFinding) -> str:
             f"{pair.first}, escalating to {pair.second} where {below_words(best.best.below)}, keeps {found.task_class} "
             f"at {bar}: {terms}"
         )
-    if any(one.promise is Promise.DEARER for one in pair.signals):
+    open_ = [one for one in pair.signals if one.promise is Promise.NOT_PROVEN]
+    if any(one.promise is Promise.DEARER for one in pair.signals) and not _hopeful(pair):
         return f"Escalating never pays here: {pair.second} alone costs no more than any cascade that is proven; {terms}"
     if any(one.promise is Promise.UNPRICED for one in pair.signals):
         return f"A cascade keeps {found.task_class} at {bar}, but the outcomes were imported without a cost; {terms}"
     if pair.least_cases is None:
         return "A bar of 100% cannot be proven by any number of cases."
-    open_ = [one for one in pair.signals if one.promise is Promise.NOT_PROVEN]
     if open_:
         return f"Too few cases: {pair.cases} of both; {_enough(open_)}{_TRUST[pair.trust]}"
     if pair.cases < pair.least_cases:
         return f"Too few cases: {pair.cases} of both; fewer than {pair.least_cases} prove nothing, were all right."
     return f"No signal helps here: at no threshold does a cascade reach the bar of {as_written(found.bar)}."
+
+
+def _hopeful(pair: PairFinding) -> bool:
+    """Tell whether a cascade that is not proven yet would cost less than the second alone, and none that is does."""
+    open_ = [one.best for one in pair.signals if one.promise is Promise.NOT_PROVEN and one.best]
+    costs = [best.cost_usd for best in open_ if best.cost_usd is not None]
+    return not pair.best and pair.second_usd is not None and any(cost_usd < pair.second_usd for cost_usd in costs)
 
 
 def _enough(open_: list[SignalFinding]) -> str:

@@ -134,9 +134,9 @@ def _signal(pairs: Pairs, walk: Walk, question: Question, *, fixed: bool, second
 
 
 def _acts(pairs: Sequence[Pair], point: Point) -> bool:
-    """Tell whether the thresholds themselves send a case on: a call that failed goes on anyhow."""
+    """Tell whether the thresholds themselves send some cases on, and not all: a call that failed goes on anyhow."""
     failed = sum(pair.first.status is Status.FAILED for pair in pairs)
-    return point.rejected > failed
+    return failed < point.rejected < len(pairs)
 
 
 def _worth(best: Point, second_usd: Decimal | None) -> Promise:

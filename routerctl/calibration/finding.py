@@ -21,7 +21,7 @@ class Promise(StrEnum):
     UNPRICED = "proven"  # what it costs is not known
     NOT_PROVEN = "not proven"  # the cases reach the bar, the bound does not
     MISSES = "misses"  # the cases themselves stay below the bar at every threshold
-    TELLS_NOTHING = "tells nothing"  # no answer falls below any threshold: nobody would ever escalate
+    TELLS_NOTHING = "tells nothing"  # at no threshold do some answers escalate and others not
     OWN_WORD = "own word"  # a judge's score cannot be held to the judge's verdicts
 
     @property

@@ -68,7 +68,7 @@ def walks(known: Collection[str]) -> tuple[Walk, ...]:
 
 
 def _steps(name: str) -> tuple[Mapping[str, float], ...]:
-    thresholds = _GRADED if SIGNALS[name].graded else (1.0, _YES) if name == "length" else (_YES,)
+    thresholds = _GRADED if SIGNALS[name].graded else (_YES,)
     return tuple({name: least} for least in thresholds)
 
 

@@ -22,6 +22,7 @@ class Classified:
     task_class: str | None  # None: unknown
     probabilities: dict[str, float]  # of each class if it is one of them, sum 1
     known: float  # in [0, 1]: probability of the likeliest class, with "none of them" among the choices, before priors
+    least_known: float  # with less it is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,10 @@ class Deciding:
         probabilities = {name: share / total for name, share in zip(self.classes, shares, strict=False)}
         best = max(probabilities, key=probabilities.__getitem__)
         return Classified(
-            task_class=best if known >= self.least_known else None, probabilities=probabilities, known=known
+            task_class=best if known >= self.least_known else None,
+            probabilities=probabilities,
+            known=known,
+            least_known=self.least_known,
         )
 
     def shares(self, logits: Sequence[float]) -> list[float]:

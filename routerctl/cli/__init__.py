@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from routerctl import __version__
-from routerctl.errors import RouterctlError
+from routerctl.errors import InputError, RouterctlError
 
 # name -> (module, what of it); in the order of the help
 COMMANDS = {
@@ -101,6 +101,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
     try:
+        _check_text(arguments)
         code = made_app(arguments)(arguments, standalone_mode=False)
         sys.stdout.flush()  # here, where a full disk still is an error with a name
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C
@@ -125,6 +126,19 @@ def run(arguments: list[str]) -> int:
         # A database error is a full disk, mostly; sqlite3 is not imported just to ask.
         kind = "a file in .routerctl/" if type(error).__module__ == "sqlite3" else "unexpected"
         return _fail(f"{kind}: {type(error).__name__}: {error}", 1)
+
+
+def _check_text(arguments: list[str]) -> None:
+    """See that what was typed is text: other bytes reach Python as halves of surrogate pairs, which no file takes.
+
+    Raises: InputError naming the argument.
+    """
+    for number, argument in enumerate(arguments, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            shown = argument.encode("utf-8", "backslashreplace").decode()
+            raise InputError(f"argument {number} is not UTF-8: {shown}") from None
 
 
 def _drop_stdout() -> None:

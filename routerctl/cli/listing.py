@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,7 +30,6 @@ def print_models(*, as_json: bool) -> None:
     rows = []
     for name, candidate in pinned.items():
         provider = project.providers[candidate.provider]
-        end = retires_on(candidate.model, provider.kind)
         rows.append(
             {
                 "candidate": name,
@@ -39,7 +38,7 @@ def print_models(*, as_json: bool) -> None:
                 "asked": _asked(candidate),
                 "price": encode(prices[name]),
                 "price_words": _price_words(prices[name]),
-                "lifecycle": f"retires {end.isoformat()}" if end else _at_hand(candidate, provider),
+                "lifecycle": _lifecycle(candidate, provider, today),
                 "ladders": [ladder for ladder, rungs in project.ladders.items() if name in rungs],
             }
         )
@@ -56,6 +55,13 @@ def _asked(candidate: Candidate) -> str:
     strategy = candidate.strategy
     words = {"single_shot": "", "self_consistency": f"vote of {strategy.samples}"}.get(strategy.name, strategy.name)
     return ", ".join(part for part in (words, candidate.effort) if part)
+
+
+def _lifecycle(candidate: Candidate, provider: ProviderSpec, today: date) -> str:
+    end = retires_on(candidate.model, provider.kind)
+    if end is None:
+        return _at_hand(candidate, provider)
+    return f"retired since {end.isoformat()}" if end <= today else f"retires {end.isoformat()}"
 
 
 def _price_words(price: Price) -> str:

@@ -153,7 +153,8 @@ def export(
 
     JSON lines of --labelled have "prompt" and "class": exactly what `routerctl train --decisions FILE` reads. Prompts
     are there where routerctl.yaml says routing: log_prompts. A CSV cell that a spreadsheet would run as a formula
-    starts with an apostrophe. Parquet needs pip install 'routerctl\[import]'. --json says what was written.
+    starts with an apostrophe, and control characters stand as their escapes. Parquet needs
+    pip install 'routerctl\[import]'. --json says what was written.
 
     [bold]Examples[/bold]
 

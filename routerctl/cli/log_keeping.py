@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from routerctl.decisions import DecisionLog
 from routerctl.decisions.exporting import csv_lines, json_lines, labelled, write_parquet
 from routerctl.decisions.reading import LogReader, Row, Wanted, require_log
 from routerctl.errors import InputError, nearest
+from routerctl.results import written_beside
 from routerctl.words import plain, plural
 
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
@@ -77,19 +77,12 @@ def _to_stdout(rows: Iterable[Row], format_: str) -> None:
 
 
 def _to_file(rows: Iterable[Row], format_: str, output: Path) -> None:
-    """Write beside the file and take its place at the end: a reader sees the old content or the new, never a part."""
-    if not output.absolute().parent.is_dir():
-        raise InputError("no such folder", file=str(output.parent))
-    beside = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            if format_ == "parquet":
-                write_parquet(rows, file)
-            else:
-                file.writelines(line.encode("utf-8", "replace") for line in _lines(rows, format_))
-        beside.replace(output)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    with written_beside(output) as beside, beside.open("wb") as file:
+        if format_ == "parquet":
+            write_parquet(rows, file)
+        else:
+            file.writelines(line.encode("utf-8", "replace") for line in _lines(rows, format_))
 
 
 def rate(decision: str, score: str, *, note: str, task_class: str | None, tenant: str | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""One decision of the log -> its story in words, in lines of 80 columns.
+"""One decision of the log -> its story in words, in lines of 80 columns, counted in terminal cells.
 
 Place: beside `routerctl log show`; every text in it is foreign, and is made harmless by who prints the lines.
 """
@@ -6,13 +6,12 @@ Place: beside `routerctl log show`; every text in it is foreign, and is made har
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 from routerctl.cli.log_showing import rating
-from routerctl.console import clean
+from routerctl.console import clean, wrapped
 from routerctl.decisions.reading import Row
 from routerctl.types import Json
 from routerctl.words import as_text, day_and_time, percent, plain, plural, seconds, usd
@@ -36,16 +35,10 @@ def story(row: Row, feedback: Sequence[Row]) -> list[str]:
 
 def _wrapped(name: str, paragraph: str) -> list[str]:
     """Wrap one paragraph beside its name; a part that begins with two blanks stands deeper."""
-    head, rest = f"{name:<{_INDENT}}", " " * _INDENT
     deeper = "  " * paragraph.startswith("  ")
-    wrapped = textwrap.wrap(
-        clean(paragraph.strip()),
-        _WIDTH,
-        initial_indent=head + deeper,
-        subsequent_indent=rest + deeper,
-        break_on_hyphens=False,
-    )
-    return wrapped or ([head.rstrip()] if name else [""])
+    rows = wrapped(clean(paragraph.strip()), _WIDTH - _INDENT - len(deeper)) or [""]
+    margins = [name, *[""] * (len(rows) - 1)]
+    return [f"{margin:<{_INDENT}}{deeper}{row}".rstrip() for margin, row in zip(margins, rows, strict=True)]
 
 
 def _parts(row: Row, feedback: Sequence[Row]) -> Iterator[tuple[str, str]]:
@@ -79,7 +72,9 @@ def _class(row: Row) -> str:
     if not scores:
         return words
     likely = ", ".join(f"{name} {percent(share)}" for name, share in scores[:_MOST_SCORES])
-    return f"{words}\nthe classifier: {likely}{', ...' * (len(scores) > _MOST_SCORES)}"
+    # Shares for the case that it is one of them: whether it is, is another question, which had the answer no.
+    unknown = "unknown; were it one of its classes, " * (row["source"] == "default")
+    return f"{words}\nthe classifier: {unknown}{likely}{', ...' * (len(scores) > _MOST_SCORES)}"
 
 
 def _namer(row: Row) -> str:

@@ -27,7 +27,7 @@ def train(
     unknown_rate: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Share of the classes' own prompts that may be called unknown.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds.")] = 0,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("classifier.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:

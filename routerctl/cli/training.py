@@ -13,7 +13,7 @@ from routerctl.classifier import digest_of
 from routerctl.classifier.embedding import missing
 from routerctl.console import print_table, say
 from routerctl.errors import InputError
-from routerctl.results import REPORTS_FOLDER, write_atomically
+from routerctl.results import REPORTS_FOLDER, check_place, write_atomically
 from routerctl.words import percent, plain, spread
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def run_training(
     Raises: InputError.
     """
     _check_packages(features)
-    if not output.absolute().parent.is_dir():
-        raise InputError("no such folder", file=str(output.parent))
+    check_place(output)
     from routerctl.training import classifier_text, load_background, load_labelled, train
     from routerctl.training.page import compared, likeness, render_classifier
 

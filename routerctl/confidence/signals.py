@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from routerctl.confidence.delivered import Delivered
 from routerctl.confidence.phrases import holding, opening, sentences
@@ -18,6 +19,8 @@ from routerctl.types import ScorerSpec, StopReason
 
 _TOLERANCE = 1e-9  # 3 of 5 samples meet a threshold of 0.6, whatever floats make of it
 _CUT_OFF = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
+_AMPLE = 2048  # letters and digits; more make no answer likelier to be whole
+_DOUBLINGS = 2 * math.log2(_AMPLE)  # each doubling counts the same: 5 or 10 letters matter, 1,005 or 1,010 do not
 # Their extraction is the text itself: that it is there says nothing of its shape. A judge extracts nothing.
 _SHAPELESS = frozenset({"contains", "exact", "judge", "similarity", "token_f1"})
 
@@ -32,11 +35,30 @@ class Signal:
 
 
 def length(delivered: Delivered) -> float | None:
-    """0 where nothing was said or more than any scorer reads, 0.5 where no letter or digit was, else 1."""
+    """How much was said: 1/2 + log2(n) / 22 for n letters and digits, so 0.5 for one, 0.7 for 21, 1 from 2,048 on.
+
+    0 where nothing was said or more than any scorer reads, 0.25 where neither letter nor digit was; 1 where the reply
+    is one of the choices it was to choose from, which no reply could say at greater length. How short is too short for
+    a class, its threshold says: calibration finds it on what the class's own replies are like.
+    """
     text = delivered.text
     if not text.strip() or len(text) > MAX_CHARS:
         return 0.0
-    return 1.0 if any(character.isalnum() for character in text) else 0.5
+    if _chosen(delivered):
+        return 1.0
+    said = sum(1 for _ in islice(filter(str.isalnum, text), _AMPLE))
+    return 0.5 + math.log2(said) / _DOUBLINGS if said else 0.25
+
+
+def _chosen(delivered: Delivered) -> bool:
+    scorer = _asked_form(delivered)
+    return scorer.name == "choice" and extract(scorer, delivered.text) is not None
+
+
+def _asked_form(delivered: Delivered) -> ScorerSpec:
+    """Give the scorer that knows the form that was asked for: a choice among the reply's, else the class's own."""
+    choices = delivered.reply.choices
+    return ScorerSpec(name="choice", params={"choices": choices}) if choices else delivered.scorer
 
 
 def complete(delivered: Delivered) -> float | None:
@@ -74,8 +96,7 @@ def schema(delivered: Delivered) -> float | None:
             return _valid(delivered.text, ScorerSpec(name="json_schema", params={"schema": reply.json_schema}))
         if scorer.name == "json_schema":
             return _valid(delivered.text, scorer)
-        if reply.choices:
-            scorer = ScorerSpec(name="choice", params={"choices": reply.choices})
+        scorer = _asked_form(delivered)
         return None if scorer.name in _SHAPELESS else float(extract(scorer, delivered.text) is not None)
     except Unscorable:
         return None
@@ -106,7 +127,7 @@ def _share(value: float | None) -> float | None:
 
 
 SIGNALS: Mapping[str, Signal] = {
-    "length": Signal(measure=length, description="something was said, and not without end"),
+    "length": Signal(measure=length, description="how much was said, and not without end", graded=True),
     "complete": Signal(measure=complete, description="the reply was not cut off"),
     "refusal": Signal(measure=refusal, description="the model did not refuse"),
     "schema": Signal(measure=schema, description="the reply has the shape that was asked for"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
@@ -22,6 +23,10 @@ _MOMENTS = ("at", "feedback_at")
 # What a spreadsheet takes for the beginning of a formula, full-width forms included
 # (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Control characters but tab and line ends, marks of direction, line separators, halves of surrogate pairs.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 _GROUP = 50_000  # rows of a Parquet file that are in memory at once
 
 
@@ -49,7 +54,11 @@ def json_lines(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
-    """Give a header and each row as CSV; a text that a spreadsheet would run as a formula starts with an apostrophe."""
+    """Give a header and each row as CSV.
+
+    A text that a spreadsheet would run as a formula starts with an apostrophe; what would steer a terminal or turn the
+    direction of writing stands as its escape, as JSON has it.
+    """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)  # its line ends are those of RFC 4180; with others it would not quote a lone CR
     writer.writerow(READ_COLUMNS)
@@ -68,7 +77,10 @@ def _taken(buffer: io.StringIO) -> str:
 
 def _cell(value: Any) -> Any:
     text = json.dumps(value) if isinstance(value, dict | list) else value
-    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text
+    if not isinstance(text, str):
+        return text
+    guarded = f"'{text}" if text.startswith(_FORMULA) else text
+    return guarded if guarded.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", guarded)
 
 
 def write_parquet(rows: Iterable[Row], file: IO[bytes]) -> None:

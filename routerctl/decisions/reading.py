@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from routerctl.decisions.schema import COLUMNS, VERSION, open_log, version_of
+from routerctl.decisions.schema import COLUMNS, VERSION, open_log, open_to_read, version_of
 from routerctl.errors import InputError, nearest
 
 Row = Mapping[str, Any]
@@ -39,6 +39,7 @@ SELECT {", ".join(f"d.{name}" for name in COLUMNS)}, t.prompt, t.reply, t.featur
 FROM decisions d LEFT JOIN texts t ON t.decision = d.id
 LEFT JOIN feedback f ON f.number = (SELECT max(number) FROM feedback WHERE decision = d.id)"""  # noqa: S608 - own names
 _SHOWN_IDS = 3
+_MOST = 2**63 - 1  # SQLite counts no further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class LogReader:
         """Give the latest decisions, newest first."""
         condition, values = wanted.condition()
         ending = f"WHERE {condition} ORDER BY d.at DESC, d.number DESC LIMIT ?"
-        return list(self._rows(ending, (*values, limit)))
+        return list(self._rows(ending, (*values, min(limit, _MOST))))
 
     def every(self, wanted: Wanted) -> Iterator[Row]:
         """Give all decisions in the order of writing, one by one."""
@@ -161,7 +162,7 @@ def unreadable(error: Exception, path: Path) -> InputError:
 def _open(path: Path) -> sqlite3.Connection:
     require_log(path)
     try:
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        database = open_to_read(path)
         if version_of(database, path) < VERSION:
             open_log(path).close()
     except sqlite3.DatabaseError as error:

@@ -15,6 +15,7 @@ from routerctl.cache import open_database
 from routerctl.errors import InputError
 
 VERSION = 2
+_NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
 COLUMNS = {  # of a decision, in their order; what is counted comes first, JSON last
     "number": "INTEGER PRIMARY KEY",  # in the order of writing
     "id": "TEXT NOT NULL UNIQUE",
@@ -105,6 +106,25 @@ def open_log(path: Path) -> sqlite3.Connection:
     except BaseException:
         database.close()
         raise
+    return database
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a log read-only, also where its folder cannot be written.
+
+    A reader of a write-ahead log makes a file of shared memory beside it. Where it may not, and nothing waits in the
+    write-ahead log, the file alone has everything and is read as one that nobody changes.
+    """
+    uri = path.absolute().as_uri()
+    database = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
+    try:
+        database.execute("PRAGMA user_version")
+    except sqlite3.DatabaseError as error:
+        database.close()
+        waiting = path.with_name(f"{path.name}-wal")
+        if error.sqlite_errorcode & 0xFF not in _NO_WRITING or (waiting.exists() and waiting.stat().st_size):
+            raise
+        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
     return database
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from routerctl.decisions.schema import open_to_read
 from routerctl.errors import InputError
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -36,7 +37,7 @@ def volumes(path: Path, days: float = 30.0, *, now: datetime) -> Mapping[str, fl
 
 def _counted(path: Path, since: str) -> tuple[datetime | None, list[tuple[str, int]]]:
     """The log's first moment, and the requests of each class from a moment on; ISO 8601 in UTC sorts as text."""
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    database = open_to_read(path)
     try:
         (first,) = database.execute("SELECT min(at) FROM decisions").fetchone()
         query = "SELECT task_class, count(*) FROM decisions WHERE at >= ? GROUP BY task_class ORDER BY task_class"

@@ -28,6 +28,14 @@ class Guess(Protocol):
     def probabilities(self) -> Mapping[str, float]:
         """The probability of each class."""
 
+    @property
+    def known(self) -> float:
+        """How sure it is of the likeliest class, with "none of them" among the choices."""
+
+    @property
+    def least_known(self) -> float:
+        """With less it is unknown."""
+
 
 class Guesser(Protocol):
     """A classifier that needs no call."""
@@ -43,6 +51,8 @@ class Named:
     task_class: str
     decided_by: str
     scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's, also where it said "unknown"
+    known: float | None = None  # how sure it was, and had to be; None: it was not asked
+    least_known: float | None = None
 
 
 def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
@@ -58,15 +68,25 @@ def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
     return Named(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
 
 
-def named_by_guess(table: Table, task_class: str | None, scores: Mapping[str, float]) -> Named:
-    """Name the class as the classifier did, else the default.
+def named_by_guess(
+    table: Table,
+    task_class: str | None,
+    scores: Mapping[str, float],
+    sure: tuple[float | None, float | None] = (None, None),
+) -> Named:
+    """Name the class as the classifier did, else the default; `sure`: how sure it was, and had to be.
 
     Raises: InputError where nothing names one.
     """
+    known, least_known = sure
     if task_class is not None and task_class in table.routes:
-        return Named(task_class=task_class, decided_by="classifier", scores=scores)
+        return Named(
+            task_class=task_class, decided_by="classifier", scores=scores, known=known, least_known=least_known
+        )
     if table.default_class:
-        return Named(task_class=table.default_class, decided_by="default", scores=scores)
+        return Named(
+            task_class=table.default_class, decided_by="default", scores=scores, known=known, least_known=least_known
+        )
     who = "no rule matches the prompt, the classifier does not know it" if table.classifier else "no rule matches it"
     raise InputError(f"{who} and there is no default_class; name the class with --class")
 
@@ -83,7 +103,7 @@ def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named
         return named_by_guess(table, None, NOT_ASKED)
     priors = table.classifier.priors if table.classifier else NOT_ASKED
     guess = guesser.classify(inquiry_text(inquiry.prompt), priors)
-    return named_by_guess(table, guess.task_class, guess.probabilities)
+    return named_by_guess(table, guess.task_class, guess.probabilities, (guess.known, guess.least_known))
 
 
 def decide(table: Table, inquiry: Inquiry, guesser: Guesser | None = None) -> Decision:
@@ -104,4 +124,6 @@ def decision_of(table: Table, named: Named) -> Decision:
         table_version=table.table_version,
         table_digest=table.digest,
         scores=named.scores,
+        known=named.known,
+        least_known=named.least_known,
     )

@@ -33,9 +33,21 @@ def _classifier_lines(table: Table, decision: Decision) -> list[str]:
         return []
     if table.classifier.candidate:
         return [f"classifier: {table.classifier.candidate} would be asked; without a call the default stands in"]
+    if decision.known is None or decision.least_known is None:
+        return []
     best = sorted(decision.scores.items(), key=lambda item: -item[1])[:_SHOWN_SCORES]
-    shown = ", ".join(f"{name} {score:.0%}" for name, score in best)
-    return [f"classifier: {'unknown' if decision.decided_by == 'default' else 'known'} ({shown})"]
+    sure, needed = _told_apart(decision.known, decision.least_known)
+    how = f"{sure} sure of a class, at least {needed} is needed"
+    if decision.known < decision.least_known:
+        return [f"classifier: unknown ({how}; likeliest {', '.join(name for name, _ in best)})"]
+    found = "known" if best[0][0] in table.routes else f"{best[0][0]}, which is no class of this table"
+    return [f"classifier: {found} ({how}; {', '.join(f'{name} {score:.0%}' for name, score in best)})"]
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Write two shares so short as they can be told apart."""
+    pairs = ((f"{one:.{digits}f}", f"{other:.{digits}f}") for digits in range(3, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (repr(one), repr(other)))
 
 
 def _order_lines(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> list[str]:

@@ -29,8 +29,22 @@ class Seen:
 
     @cached_property
     def folded(self) -> str:
-        """The text without case."""
+        """The text without case, its accents composed."""
         return texts.folded(self.text)
+
+    @cached_property
+    def spaced(self) -> str:
+        """The same with one blank between words."""
+        return texts.spaced(self.folded)
+
+    def has_keyword(self, keyword: str) -> bool:
+        """Whether a keyword stands in the text."""
+        sought = texts.folded_keyword(keyword)
+        if " " not in sought:
+            return texts.has_keyword(self.folded, sought)
+        return sought[: sought.index(" ")] in self.folded and texts.has_keyword(
+            self.spaced, sought
+        )  # few texts need to be spaced
 
     @cached_property
     def word_count(self) -> int:

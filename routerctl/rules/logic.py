@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from routerctl.rules.matching import said
-from routerctl.rules.texts import folded, has_keyword, least_length
+from routerctl.rules.texts import folded_keyword, has_keyword, least_length
 from routerctl.rules.values import any_of, key_of
 from routerctl.types import Condition
 
@@ -84,7 +84,7 @@ def _of_field(name: str, value: Any, holds: bool) -> Iterator[Formula]:
         for one, wanted in value.items():
             yield Among(("feature", one), frozenset(map(key_of, any_of(wanted))), holds)
     elif name in ("keywords", "attachments"):
-        words = [folded(word) for word in value] if name == "keywords" else value
+        words = [folded_keyword(word) for word in value] if name == "keywords" else value
         yield _either([Flag((name, word), holds) for word in words], holds)
     elif name == "any_of":
         yield _either([formula(part, holds) for part in value], holds)
@@ -167,7 +167,7 @@ class _Facts:
     def _least_lengths(self) -> Iterator[int]:
         """Give the characters that the text needs, for one reason after the other."""
         for (kind, which), value in self.flags.items():
-            if value and kind == "keywords" and which.strip():
+            if value and kind == "keywords" and which:
                 yield least_length(which)
             elif value and kind in ("is_json", "has_code"):
                 yield _JSON if kind == "is_json" else _CODE

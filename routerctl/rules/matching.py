@@ -13,7 +13,6 @@ from typing import Any
 
 from routerctl.errors import InputError
 from routerctl.rules.inquiries import Seen
-from routerctl.rules.texts import has_keyword
 from routerctl.rules.values import is_any_of
 from routerctl.types import Condition
 from routerctl.types.asking import Json
@@ -43,7 +42,7 @@ TESTS: dict[str, Test] = {
     "min_words": lambda least, seen: len(seen.text) >= least and seen.word_count >= least,
     "max_words": lambda most, seen: len(seen.text) <= most or seen.has_at_most(most),
     "is_json": lambda wanted, seen: seen.is_json == wanted,
-    "keywords": lambda wanted, seen: any(has_keyword(seen.folded, word) for word in wanted),
+    "keywords": lambda wanted, seen: any(map(seen.has_keyword, wanted)),
     "regex": _matches,
     "has_code": lambda wanted, seen: seen.has_code == wanted,
     "all_of": lambda parts, seen: all(holds_for(part, seen) for part in parts),

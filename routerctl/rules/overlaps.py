@@ -13,7 +13,7 @@ from typing import Any
 
 from routerctl.rules.logic import can_hold, formula
 from routerctl.rules.matching import refusal, said
-from routerctl.rules.texts import folded
+from routerctl.rules.texts import folded_keyword
 from routerctl.rules.wording import affirmed
 from routerctl.types import Condition, Rule
 
@@ -90,7 +90,7 @@ def _needed(this: Any, before: Sequence[Rule]) -> list[Rule]:
 def _repeated(condition: Condition) -> Iterator[str]:
     """Name what stands twice in a list, of which any will do."""
     for name in ("keywords", "tenant", "step", "language", "attachments"):
-        words = [folded(word) if name == "keywords" else word for word in getattr(condition, name)]
+        words = [folded_keyword(word) if name == "keywords" else word for word in getattr(condition, name)]
         for word, times in Counter(words).items():
             if times > 1:
                 yield f"{name} has {word!r} {times} times" if times > 2 else f"{name} has {word!r} twice"

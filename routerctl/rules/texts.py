@@ -35,10 +35,10 @@ _CODE_LINE = re.compile(
 
 
 def folded(text: str) -> str:
-    """Fold case, and compose accents: some systems type them apart."""
+    """Fold case and the typographic apostrophe, and compose accents: some systems type them apart."""
     if text.isascii():
         return text.lower()
-    fold = text.casefold()
+    fold = text.casefold().replace("\u2019", "'")
     return fold if unicodedata.is_normalized("NFC", fold) else unicodedata.normalize("NFC", _streamable(fold))
 
 
@@ -72,20 +72,32 @@ def _counters() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"[{_IDEOGRAPH}]"), re.compile(f"[{_IDEOGRAPH}]|[^\\s{_IDEOGRAPH}]++")
 
 
+def spaced(text: str) -> str:
+    """Make one blank of each row of blanks and line breaks."""
+    return " ".join(text.split())
+
+
 @lru_cache(maxsize=4096)
-def _folded_keyword(keyword: str) -> str:
-    return folded(keyword)
+def folded_keyword(keyword: str) -> str:
+    """Fold a keyword as the text is folded in which it is looked for."""
+    return spaced(folded(keyword))
 
 
 def has_keyword(text: str, keyword: str) -> bool:
-    """Tell whether a keyword stands as a whole word in a folded text."""
-    sought = _folded_keyword(keyword)
-    start = text.find(sought)
+    """Tell whether a folded keyword stands in a folded text, which has to be spaced where the keyword has a blank.
+
+    Where it begins or ends in a letter or digit, a word has to begin or end there: `.py` stands in main.py, `py` in
+    main.py but not in numpy.
+    """
+    start = text.find(keyword)
+    if start < 0:
+        return False
+    begins, ends = _is_letter(keyword[:1]), _is_letter(keyword[-1:])
     while start >= 0:
-        end = start + len(sought)
-        if not _is_letter(text[start - 1 : start]) and not _is_letter(text[end : end + 1]):
+        end = start + len(keyword)
+        if not (begins and _is_letter(text[start - 1 : start])) and not (ends and _is_letter(text[end : end + 1])):
             return True
-        start = text.find(sought, start + 1)
+        start = text.find(keyword, start + 1)
     return False
 
 

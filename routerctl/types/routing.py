@@ -33,7 +33,9 @@ class Condition:
     max_chars: int | None = None
     min_words: int | None = None
     max_words: int | None = None
-    keywords: tuple[str, ...] = ()  # any of them, as whole words, case-insensitive
+    keywords: tuple[
+        str, ...
+    ] = ()  # any of them; letters at their ends are ends of words, case and kind of blank say nothing
     regex: str | None = None  # RE2 syntax, which takes linear time on any text
     is_json: bool | None = None
     has_code: bool | None = None
@@ -184,6 +186,8 @@ class Decision:
     table_digest: str
     id: str = ""  # in the decision log; "" = explained, not served
     scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's probability of each class
+    known: float | None = None  # how sure it was of its likeliest class, none of them being a choice; None: not asked
+    least_known: float | None = None  # with less it says "unknown"
     propensity: float = 1.0  # chance that this inquiry had of getting this class's first rung
     arm: str = ""  # "<experiment>:A" or "<experiment>:B", where there is one
     unit: str = ""  # digest of what the experiment splits by: inquiries of one unit have one arm
