@@ -105,6 +105,45 @@ def test_nothing_to_compare_is_said(measured: Project) -> None:
     assert (fresh.code, "no class and candidate here was measured there" in fresh.last) == (2, True)
 
 
+def test_a_comparison_of_nothing_is_exit_7(measured: Project) -> None:
+    """Every expected answer was edited: no alarm can be raised, and that is no pass; JUnit and the exit code agree."""
+    for name in ("adding", "sums"):
+        file = measured.root / f"evals/{name}.yaml"
+        edited = json.loads(file.read_text())
+        for case in edited["cases"]:
+            case["expected"] += " "
+        file.write_text(json.dumps(edited))
+    done = measured.run("eval", "--baseline", "routes.yaml", "--junit", "gate.xml", env=ENV)
+    assert (done.code, done.last) == (7, "routerctl: nothing to compare for adding, sums")
+    assert "cases changed in input or expected answer" in done.out
+    assert "no case is common" not in done.out
+    assert ET.parse(measured.root / "gate.xml").getroot().get("errors") == "2"  # noqa: S314 - our own file
+
+
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+def test_a_class_whose_calls_failed_is_exit_5(options: tuple[str, ...], measured: Project, far: Far) -> None:
+    """The far side was down for one class: an error in JUnit, so not exit 0."""
+
+    def answer(body: Body) -> str:
+        if text_of(body).startswith("sums"):
+            raise ConnectionError
+        return right_answer(body)
+
+    far.answer = answer
+    done = measured.run("eval", "--baseline", "routes.yaml", "--max-age", "0", "--junit", "gate.xml", *options, env=ENV)
+    assert (done.code, done.last) == (5, "routerctl: the calls failed for sums")
+    assert ET.parse(measured.root / "gate.xml").getroot().get("errors") == "1"  # noqa: S314 - our own file
+
+
+def test_strict_minds_a_class_that_could_not_be_compared(measured: Project) -> None:
+    """One class was edited, the other compared: 0, and 7 under --strict."""
+    file = measured.root / "evals/sums.yaml"
+    file.write_text(file.read_text().replace('"input": "sums', '"input": "sum'))
+    assert measured.run("eval", "--baseline", "routes.yaml", env=ENV).code == 0
+    done = measured.run("eval", "--baseline", "routes.yaml", "--strict", env=ENV)
+    assert (done.code, done.last) == (7, "routerctl: nothing to compare for sums")
+
+
 @pytest.mark.parametrize("age", ["1y", "h", "-1d", "1.5h"])
 def test_an_age_that_is_none_is_refused(age: str, project: Project) -> None:
     """An age is a whole number with a unit."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import typer
 
 from routerctl.check import assemble
-from routerctl.cli.evaluating import gate
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
+from routerctl.gate import gate_error
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -24,7 +24,7 @@ from routerctl.worth import evaluation_usd
 def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool, tier: str | None = None) -> None:
     """Write routes.yaml, or the table of a tier, and the report, and print the choices.
 
-    Raises: InputError; GateError and Inconclusive under `strict`, once both are written.
+    Raises: InputError; under `strict`, once both are written, GateError, ProviderError and Inconclusive.
     """
     root, file = Path.cwd(), TABLE_FILE
     if tier is not None:
@@ -44,8 +44,8 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
         say_worth(table, evaluation_usd(table, evidence), asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
-    if strict:
-        gate(list(table.routes.values()))
+    if strict and (problem := gate_error(table, strict=True)):
+        raise problem
 
 
 def _tier_of(root: Path, name: str) -> Tier:

@@ -12,8 +12,7 @@ from routerctl.cli.evaluating import Work, ask, now
 from routerctl.cli.publishing import publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
-from routerctl.errors import GateError
-from routerctl.gate import to_json
+from routerctl.gate import gate_error, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
 from routerctl.run.baseline import Comparison, against, load_baseline
@@ -21,10 +20,13 @@ from routerctl.run.session import EvalOptions, Finished, plan_run
 from routerctl.words import usd
 
 
-def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, as_json: bool) -> None:
+def compare(
+    options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, strict: bool, as_json: bool
+) -> None:
     """Ask who serves in the baseline again on the same cases, print what changed, and raise the alarm.
 
-    Raises: GateError where it got worse; InputError; whatever ends a run early.
+    Raises: GateError where it got worse; ProviderError where the calls of a class failed; Inconclusive where nothing
+    could be compared, under `strict` a class; InputError; whatever ends a run early.
     """
     root = Path.cwd()
     baseline = load_baseline(root, wanted)
@@ -44,10 +46,9 @@ def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, jun
         raise KeyboardInterrupt
     days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
     _print(finished, regression, days, as_json=as_json)
-    publish(None, regression, read_run(finished.folder), junit=junit, strict=False, baseline_days=days)
-    if regression.alarm:
-        worse = [one.task_class for one in regression.classes if one.alarm]
-        raise GateError(f"worse than {wanted}: {', '.join(worse) or 'all classes together'}")
+    publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
+    if problem := gate_error(None, regression, strict=strict):
+        raise problem
 
 
 def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:

@@ -68,7 +68,12 @@ def evaluate(
     ] = 0.05,
     junit: Annotated[Path | None, typer.Option(help="Write the gate's verdicts as JUnit XML to this file.")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 3 if a class has no passing candidate, 5 if failed calls decided that, 7 if it is undecided; "
+            "with --baseline also 7 if a class could not be compared.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -103,6 +108,6 @@ def evaluate(
     elif baseline is not None:
         from routerctl.cli import comparing
 
-        comparing.compare(options, baseline, epochs=epochs, alpha=alpha, junit=junit, as_json=as_json)
+        comparing.compare(options, baseline, epochs=epochs, alpha=alpha, junit=junit, strict=strict, as_json=as_json)
     else:
         evaluating.run(options, strict=strict, junit=junit, as_json=as_json)

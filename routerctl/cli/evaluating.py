@@ -17,8 +17,8 @@ from routerctl.cli.publishing import publish
 from routerctl.codec import encode, json_default
 from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
-from routerctl.errors import GateError, Inconclusive, RouterctlError
-from routerctl.gate import undecided
+from routerctl.errors import RouterctlError
+from routerctl.gate import gate_error
 from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
@@ -27,7 +27,7 @@ from routerctl.run.caller import Spending
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Result, Route, Run, Table
+from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
 from routerctl.worth import evaluation_usd
 
@@ -53,7 +53,7 @@ def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
 def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
     """Run the eval, write the report, print the verdicts, tell CI.
 
-    Raises: GateError, Inconclusive under `strict`; whatever ends a run early.
+    Raises: GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
     """
     planned = plan_run(Path.cwd(), options, now)
     finished = ask(planned)
@@ -70,8 +70,8 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
         raise KeyboardInterrupt
     if table:
         publish(table, None, evidence, junit=junit, strict=strict)
-        if strict:
-            gate(list(table.routes.values()))
+        if strict and (problem := gate_error(table, strict=True)):
+            raise problem
 
 
 def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
@@ -172,17 +172,3 @@ def _print(finished: Finished, table: Table, beyond: Sequence[Result], *, as_jso
         f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
         f"report: {finished.folder.relative_to(Path.cwd())}/report.html"
     )
-
-
-def gate(routes: Sequence[Route]) -> None:
-    """Be strict: every class must have a passing candidate.
-
-    Raises: GateError where a class is known to have none, Inconclusive where there were too few cases to tell.
-    """
-    failing = [route for route in routes if not route.passing]
-    too_few = [route.task_class for route in failing if undecided(route)]
-    missing = [route.task_class for route in failing if not undecided(route)]
-    if missing:
-        raise GateError(f"no candidate passes for {', '.join(missing)}")
-    if too_few:
-        raise Inconclusive(f"too few cases to decide for {', '.join(too_few)}")
