@@ -254,6 +254,19 @@ def test_nothing_to_compare():
     assert regression_words(edited)[0].endswith("base: 27\u00a0cases changed in input or expected answer.")
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+def test_an_unchanged_class_says_what_would_have_shown(*, clustered):
+    """Replies that did not move at all, over epochs or in clusters: the drop is told all the same."""
+    if clustered:
+        same = [pair(f"c{k}", cluster=f"k{k // 2}") for k in range(60)]
+    else:
+        same = [pair(f"c{k}", epochs=3) for k in range(60)]
+    (one,) = judge_regression({"a": Pairing(pairs=tuple(same))}, baseline="base").classes
+    assert one.method == "sign-flip"
+    assert 0.1 < one.least_detectable_drop < 0.25
+    assert "would have been noticed 4 times in 5" in class_words(one)
+
+
 def test_too_few_pairs_are_said():
     """Where not even a drop to nothing would show, the sentence says so instead of nothing."""
     (few,) = judge_regression({"a": pairing(0, 0, 2)}, baseline="base").classes

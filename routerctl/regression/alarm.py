@@ -242,7 +242,7 @@ def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
     if _method(pairs) == "sign-flip":
         clusters = _clusters([("", pair) for pair in pairs])
         units = unit_sums([pair.before - pair.after for pair in pairs], clusters)
-        return least_detectable_shift(units.tolist(), len(pairs), alpha)
+        return least_detectable_shift(units, unit_sums([1.0] * len(pairs), clusters), alpha)
     broke = sum(pair.before > pair.after for pair in pairs)
     fixed = sum(pair.before < pair.after for pair in pairs)
     # Noise changes as many cases each way; what one way has more of is drop or gain. Half a case, so that a lucky
