@@ -144,6 +144,38 @@ def test_strict_minds_a_class_that_could_not_be_compared(measured: Project) -> N
     assert (done.code, done.last) == (7, "routerctl: nothing to compare for sums")
 
 
+def test_a_dry_run_bounds_the_comparison(measured: Project, far: Far) -> None:
+    """The estimate is of who serves, on the baseline's cases, for as many epochs as it has; --full asks all."""
+    options = ("eval", "--baseline", "routes.yaml", "--no-cache", "--dry-run")
+    asked = far.emulator.posts
+    done = measured.run(*options, "--only", "sums", env=ENV)
+    assert "nothing looks worse" in done.err
+    (one,) = json.loads(measured.run(*options, "--only", "sums", "--json", env=ENV).out)
+    assert one["candidate"] == "small"
+    assert one["least_calls"] == one["most_calls"] < 80
+    (full,) = json.loads(measured.run(*options, "--only", "sums", "--full", "--epochs", "3", "--json", env=ENV).out)
+    assert (full["least_calls"], full["most_calls"]) == (240, 240)
+    assert far.emulator.posts == asked
+    measured.run("eval", "--baseline", "routes.yaml", "--full", "--epochs", "3", env=ENV)
+    run_id = run_folders(measured.root)[0].name
+    estimate = measured.run("eval", "--baseline", run_id, "--epochs", "5", "--no-cache", "--dry-run", "--json", env=ENV)
+    assert [(each["least_calls"], each["most_calls"]) for each in json.loads(estimate.out)] == [(80, 240)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--baseline", "routes.yaml", "--candidates", "small"), "--candidates has no part in a comparison"),
+        (("--epochs", "3"), "--epochs is for a comparison: give --baseline"),
+        (("--alpha", "0.1", "--dry-run"), "--alpha is for a comparison: give --baseline"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options: tuple[str, ...], words: str, project: Project) -> None:
+    """One line, exit 2, before anything is asked."""
+    done = project.run("eval", *options)
+    assert (done.code, words in done.last) == (2, True)
+
+
 @pytest.mark.parametrize("age", ["1y", "h", "-1d", "1.5h"])
 def test_an_age_that_is_none_is_refused(age: str, project: Project) -> None:
     """An age is a whole number with a unit."""

@@ -141,6 +141,14 @@ def test_dry_run_calls_nobody(vendors: Project, far: Far, run: Run) -> None:
     assert "at most" in run("eval", "--dry-run").out
 
 
+def test_replies_that_were_asked_for_did_not_come_too_late(project: Project, run: Run) -> None:
+    """Of a full run every reply was wanted; a sequential one says what came after a test had stopped."""
+    project.config["providers"]["fake"]["concurrency"] = 8
+    project.save()
+    assert "came after a test had stopped" in run("eval").err
+    assert "came after a test had stopped" not in run("eval", "--full").err
+
+
 def test_only_and_candidates_narrow_a_run(project: Project, run: Run) -> None:
     """--only and --candidates do as they say."""
     project.eval_set("more", 30)

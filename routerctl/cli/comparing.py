@@ -8,16 +8,29 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.evaluating import Work, ask, now
+from routerctl.cli.evaluating import Work, ask, now, show_estimates
 from routerctl.cli.publishing import publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
 from routerctl.gate import gate_error, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
-from routerctl.run.baseline import Comparison, against, load_baseline
-from routerctl.run.session import EvalOptions, Finished, plan_run
+from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
+from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
 from routerctl.words import usd
+
+
+def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
+    """Print the estimate of a comparison.
+
+    Raises: InputError.
+    """
+    planned, baseline = _planned(options, wanted)
+    show_estimates(
+        estimate_comparison(planned, baseline, now, epochs=epochs),
+        calls="least (nothing looks worse) - most (every epoch)",
+        as_json=as_json,
+    )
 
 
 def compare(
@@ -28,11 +41,7 @@ def compare(
     Raises: GateError where it got worse; ProviderError where the calls of a class failed; Inconclusive where nothing
     could be compared, under `strict` a class; InputError; whatever ends a run early.
     """
-    root = Path.cwd()
-    baseline = load_baseline(root, wanted)
-    planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
-    if left_out:
-        say(f"left out, not measured on both sides: {', '.join(left_out)}")
+    planned, baseline = _planned(options, wanted)
     found: list[Comparison] = []
 
     def work(view: RunView) -> Work:
@@ -49,6 +58,15 @@ def compare(
     publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
     if problem := gate_error(None, regression, strict=strict):
         raise problem
+
+
+def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
+    root = Path.cwd()
+    baseline = load_baseline(root, wanted)
+    planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
+    if left_out:
+        say(f"left out, not measured on both sides: {', '.join(left_out)}")
+    return planned, baseline
 
 
 def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:

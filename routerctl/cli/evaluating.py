@@ -24,6 +24,7 @@ from routerctl.providers.base import Outside
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.caller import Spending
+from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
 from routerctl.table import TABLE_FILE, load_table
@@ -41,13 +42,20 @@ def now() -> datetime:
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
-    planned = plan_run(Path.cwd(), options, now)
-    estimates = estimate_run(planned, now)
+    show_estimates(
+        estimate_run(plan_run(Path.cwd(), options, now), now),
+        calls="least (no miss) - most (every case)",
+        as_json=as_json,
+    )
+
+
+def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) -> None:
+    """Print estimates; `calls`: what the least and the most of them are."""
     if as_json:
         typer.echo(json.dumps([encode(item, keep_defaults=True) for item in estimates], default=json_default))
         return
     print_estimates(estimates)
-    say("calls: least (no miss) - most (every case); tokens, dollars, minutes: at most; cached replies are free")
+    say(f"calls: {calls}; tokens, dollars, minutes: at most; cached replies are free")
 
 
 def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
@@ -165,7 +173,7 @@ def _print(finished: Finished, table: Table, beyond: Sequence[Result], *, as_jso
     print_routes(table)
     say_unproven(table)
     spending = finished.spending
-    if beyond:
+    if beyond and not finished.header.full:  # of a full run they were asked for
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
         say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had stopped")
     say(
