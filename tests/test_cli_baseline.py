@@ -176,6 +176,34 @@ def test_options_that_would_be_ignored_are_refused(options: tuple[str, ...], wor
     assert (done.code, words in done.last) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (".", ".: expected a file to write, this is a folder"),
+        ("evals", "evals: expected a file to write, this is a folder"),
+        ("routes.yaml/gate.xml", "routes.yaml: no such folder"),
+        ("/dev/null", "/dev/null: expected a file to write, this is none"),
+        ("x" * 300, "expected a file to write: File name too long"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--baseline", "routes.yaml")])
+def test_a_file_that_cannot_be_written_is_said_first(
+    place: str, words: str, options: tuple[str, ...], measured: Project, far: Far
+) -> None:
+    """Exit 2 before anything is asked, not after everything was paid for."""
+    asked, runs = far.emulator.posts, len(run_folders(measured.root))
+    done = measured.run("eval", "--max-age", "0", "--junit", place, *options, env=ENV)
+    assert (done.code, words in done.last) == (2, True)
+    assert (far.emulator.posts, len(run_folders(measured.root))) == (asked, runs)
+
+
+def test_a_step_summary_that_cannot_be_written_is_said_first(project: Project) -> None:
+    """What GitHub names is looked at, too; a device may be added to."""
+    done = project.run("eval", env={"GITHUB_STEP_SUMMARY": str(project.root)})
+    assert (done.code, "this is a folder" in done.last) == (2, True)
+    assert project.run("eval", env={"GITHUB_STEP_SUMMARY": "/dev/null"}).code == 0
+
+
 @pytest.mark.parametrize("age", ["1y", "h", "-1d", "1.5h"])
 def test_an_age_that_is_none_is_refused(age: str, project: Project) -> None:
     """An age is a whole number with a unit."""

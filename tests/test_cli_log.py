@@ -360,6 +360,7 @@ def test_a_file_that_is_no_log(project: Project, run: Run, command: list[str]) -
         (["list", "--since", "soon"], "--since: expected 30m, 2h, 7d, 2w or a moment like 2026-11-01, got 'soon'"),
         (["show", "zz"], f"{DECISIONS_FILE}: no decision 'zz' in the log"),
         (["export", "-o", "none/a.csv"], "none: no such folder"),
+        (["export", "-o", "."], ".: expected a file to write, this is a folder"),
         (["export", "--json"], "--json says what was written to a file"),
     ],
 )

@@ -56,6 +56,7 @@ def test_train_writes_the_file_and_the_report(taught: Project) -> None:
     [
         (["--decisions", "none.jsonl"], "no such file"),
         (["--output", "nowhere/classifier.json"], "no such folder"),
+        (["--output", "evals"], "evals: expected a file to write, this is a folder"),
         (["--unknown-rate", "2"], "--unknown-rate"),
         (["--features", "tarot"], "--features"),
     ],

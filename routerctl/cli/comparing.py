@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from routerctl.cli.evaluating import Work, ask, now, show_estimates
-from routerctl.cli.publishing import publish
+from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
 from routerctl.gate import gate_error, to_json
@@ -41,6 +41,7 @@ def compare(
     Raises: GateError where it got worse; ProviderError where the calls of a class failed; Inconclusive where nothing
     could be compared, under `strict` a class; InputError; whatever ends a run early.
     """
+    check_outputs(junit)
     planned, baseline = _planned(options, wanted)
     found: list[Comparison] = []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from routerctl.build import build_table
-from routerctl.cli.publishing import publish
+from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import encode, json_default
 from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_unproven, say_worth
 from routerctl.decisions import DECISIONS_FILE, volumes
@@ -61,8 +61,9 @@ def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) 
 def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
     """Run the eval, write the report, print the verdicts, tell CI.
 
-    Raises: GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
+    Raises: InputError; GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
     """
+    check_outputs(junit)
     planned = plan_run(Path.cwd(), options, now)
     finished = ask(planned)
     evidence = read_run(finished.folder)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from routerctl.build import evidence_of
 from routerctl.cli.label_files import check_kind, json_rows, read_filled, write_open
+from routerctl.cli.outputs import check_output
 from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set
@@ -56,6 +57,7 @@ def label(wish: Wish, *, export_to: Path | None, import_from: Path | None) -> No
     for path in (export_to, import_from):
         if path:
             check_kind(path)
+    check_output(export_to)
     run = _run_of(root, wish)
     if import_from:
         _import(root, run, wish, import_from)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerctl.cli.log_showing import SHORT_ID, log_path, rating
+from routerctl.cli.outputs import check_output
 from routerctl.console import clean, say
 from routerctl.decisions import DecisionLog
 from routerctl.decisions.exporting import csv_lines, json_lines, labelled, write_parquet
@@ -78,8 +79,7 @@ def _to_stdout(rows: Iterable[Row], format_: str) -> None:
 
 def _to_file(rows: Iterable[Row], format_: str, output: Path) -> None:
     """Write beside the file and take its place at the end: a reader sees the old content or the new, never a part."""
-    if not output.absolute().parent.is_dir():
-        raise InputError("no such folder", file=str(output.parent))
+    check_output(output)
     beside = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:

@@ -11,6 +11,7 @@ import typer
 
 from routerctl.classifier import digest_of
 from routerctl.classifier.embedding import missing
+from routerctl.cli.outputs import check_output
 from routerctl.console import print_table, say
 from routerctl.errors import InputError
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -38,8 +39,7 @@ def run_training(
     Raises: InputError.
     """
     _check_packages(features)
-    if not output.absolute().parent.is_dir():
-        raise InputError("no such folder", file=str(output.parent))
+    check_output(output)
     from routerctl.training import classifier_text, load_background, load_labelled, train
     from routerctl.training.page import compared, likeness, render_classifier
 
