@@ -18,6 +18,15 @@ MARKED = {
 }
 
 
+def test_every_bar_is_written_alike(capsys):
+    """A class that was not run shows its bar as the others do."""
+    table, _ = sample()
+    route = next(iter(table.routes.values()))
+    print_routes(replace(table, routes={"a": route, "b": replace(route, task_class="b", evidence=())}))
+    rows = [line for line in capsys.readouterr().out.splitlines() if f"{route.bar:g}" in line.split()]
+    assert len(rows) == 2
+
+
 def test_a_line_on_worth():
     """The best constant, what it costs beside the table, what both pass, and the verdict stand in one line."""
     said = worth_line(two_classes(), Decimal(10))
