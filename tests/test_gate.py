@@ -433,6 +433,14 @@ def test_summary_of_a_table_alone():
     assert "change" not in check_summary(markdown, {"routerctl: passed"})
 
 
+def test_summary_of_a_comparison_alone():
+    """Without a table there is no column for it, and who was compared is named."""
+    markdown = step_summary(None, FELL)
+    assert "| class | candidate | before | now | change | p |" in markdown
+    assert "| <code>sums</code> | <code>small</code> | 99.0% |" in markdown
+    check_summary(markdown, {"routerctl: not passed"})
+
+
 def test_summary_has_names_a_reader_can_copy():
     """Rendered, a hostile name reads as it was written, apart from controls and spaces."""
     name = "a|b <b>*x*</b> `y` [z](q) \\ & 1_000"
