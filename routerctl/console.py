@@ -266,6 +266,42 @@ def _standing_words(worth: Worth) -> str:
     )
 
 
+def worth_json(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> Mapping[str, Any]:
+    """Give what `worth_line` says, and the reasons behind it, as JSON has them; money is USD per 1,000 requests."""
+    from routerctl.worth import weigh
+
+    worth = weigh(table, spend_usd, volumes)
+    return {
+        "answer": worth.answer,
+        "text": worth.text,
+        "best_constant": _best_json(worth),
+        "reasons": [
+            {"kind": one.kind, "decides": one.decides, "class": one.task_class, "text": one.text}
+            for one in worth.reasons
+        ],
+    }
+
+
+def _best_json(worth: Worth) -> Mapping[str, Any] | None:
+    """The best single candidate; None where none was run, no money where no cost is known."""
+    from routerctl.worth import THOUSAND
+
+    priced = next(iter(worth.constants), None)
+    best = priced or next(iter(worth.standings), None)
+    if best is None:
+        return None
+    return {
+        "candidate": best.candidate,
+        "passes": best.passes,
+        "table_passes": best.table_passes,
+        "classes": best.covered,
+        "classes_of_table": best.of,
+        "worse": list(best.worse),
+        "usd_per_1000": str(priced.figures.cost_usd * THOUSAND) if priced else None,
+        "table_usd_per_1000": str(priced.table.cost_usd * THOUSAND) if priced else None,
+    }
+
+
 def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
     import textwrap

@@ -5,7 +5,7 @@ import pytest
 from test_report import sample
 from test_worth import two_classes
 
-from routerctl.console import print_routes, say_worth, worth_line
+from routerctl.console import print_routes, say_worth, worth_json, worth_line
 from routerctl.report.answers import Answers
 from routerctl.worth import evaluation_usd
 
@@ -52,6 +52,7 @@ def test_worth_of_nothing(capsys):
     table, _ = sample()
     say_worth(replace(table, routes={}), None)
     assert "cannot be told: No choice has a measured cost." in capsys.readouterr().err
+    assert worth_json(replace(table, routes={}), None)["best_constant"] is None
 
 
 def test_the_best_constant_is_named_without_costs(capsys):
@@ -66,6 +67,9 @@ def test_the_best_constant_is_named_without_costs(capsys):
     assert said.startswith("best constant: ")
     assert "; costs are not known: " in said
     assert "$" not in said
+    best = worth_json(replace(table, routes=routes), None)["best_constant"]
+    assert said.startswith(f"best constant: {best['candidate']}, passes {best['passes']} of {best['classes']}")
+    assert (best["usd_per_1000"], best["table_usd_per_1000"]) == (None, None)
 
 
 @pytest.mark.parametrize(("mark", "judged"), MARKED.items())

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from routerctl.build import build_table
 from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import encode, json_default
-from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_unproven, say_worth
+from routerctl.console import (
+    RunView,
+    evidence_json,
+    print_estimates,
+    print_routes,
+    say,
+    say_unproven,
+    say_worth,
+    worth_json,
+)
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
 from routerctl.gate import gate_error
@@ -72,9 +82,14 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
         report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
         write_atomically(finished.folder / "report.html", report)
-        _print(finished, table, _beyond(evidence, table), as_json=as_json)
-        if not as_json and not finished.header.rungs:
-            say_worth(table, evaluation_usd(table, [evidence]), asked)
+        spend_usd, whole = evaluation_usd(table, [evidence]), not finished.header.rungs
+        beyond = _beyond(evidence, table)
+        if as_json:
+            _print_json(finished, table, beyond, worth_json(table, spend_usd, asked) if whole else None)
+        else:
+            _print(finished, table, beyond)
+            if whole:
+                say_worth(table, spend_usd, asked)
     if finished.interrupted:
         raise KeyboardInterrupt
     if table:
@@ -147,30 +162,32 @@ def _beyond(evidence: Run, table: Table) -> list[Result]:
     return [one for one in evidence.results if one.index >= stops.get((one.task_class, one.candidate), 0)]
 
 
-def _print(finished: Finished, table: Table, beyond: Sequence[Result], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "run_id": finished.header.run_id,
-                    "finished": finished.header.finished,
-                    "paid_usd": str(finished.spending.spent_usd),
-                    "paid_calls": finished.spending.paid_calls,
-                    "cached_calls": finished.spending.cached_calls,
-                    "lost_calls": finished.spending.lost_calls,
-                    "beyond_the_stop": len(beyond),
-                    "classes": {
-                        name: {
-                            "chosen": route.chosen,
-                            "passing": route.passing,
-                            "candidates": [evidence_json(item) for item in route.evidence],
-                        }
-                        for name, route in table.routes.items()
-                    },
-                }
-            )
-        )
-        return
+def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], worth: Mapping[str, Any] | None) -> None:
+    """Print a run as one object; `worth`: None where only some candidates were wanted."""
+    spending = finished.spending
+    classes = {
+        name: {
+            "chosen": route.chosen,
+            "passing": route.passing,
+            "candidates": [evidence_json(item) for item in route.evidence],
+        }
+        for name, route in table.routes.items()
+    }
+    said = {
+        "run_id": finished.header.run_id,
+        "finished": finished.header.finished,
+        "paid_usd": str(spending.spent_usd),
+        "paid_calls": spending.paid_calls,
+        "cached_calls": spending.cached_calls,
+        "lost_calls": spending.lost_calls,
+        "beyond_the_stop": len(beyond),
+        "classes": classes,
+        "worth": worth,
+    }
+    typer.echo(json.dumps(said))
+
+
+def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
     print_routes(table)
     say_unproven(table)
     spending = finished.spending
