@@ -439,6 +439,9 @@ def test_summary_of_a_comparison_alone():
     assert "| class | candidate | before | now | change | p |" in markdown
     assert "| <code>sums</code> | <code>small</code> | 99.0% |" in markdown
     check_summary(markdown, {"routerctl: not passed"})
+    down = judge_regression({"a": Pairing(pairs=(), failed=9), "b": pairs()}, baseline="x")
+    text = check_summary(step_summary(None, down), {"routerctl: not passed"})
+    assert "a: regression: a: not compared; 9 cases left out because the calls failed" in text
 
 
 def test_summary_has_names_a_reader_can_copy():

@@ -47,7 +47,10 @@ def step_summary(
 
 
 def _deserves_words(check: Check) -> bool:
-    return check.kind == "bar" and check.outcome is not Outcome.PASSED
+    """A comparison that found something has a row and its broken cases; one that found nothing must say why."""
+    return check.outcome in (Outcome.ERROR, Outcome.SKIPPED) or (
+        check.kind == "bar" and check.outcome is Outcome.FAILED
+    )
 
 
 def _grid(table: Table | None, regression: Regression | None) -> str:
