@@ -96,6 +96,7 @@ class RunView:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._cases: dict[tuple[str, str], int] = {}
+        self._missing: dict[tuple[str, str], list[tuple[int, str]]] = {}  # index and status of what has no score
 
     def __enter__(self) -> RunView:
         if is_live(sys.stderr):
@@ -123,6 +124,8 @@ class RunView:
         """See one result."""
         key = (result.task_class, result.candidate)
         self._cases[key] = self._cases.get(key, 0) + 1
+        if result.status != "scored":
+            self._missing.setdefault(key, []).append((result.index, result.status))
         if self._progress:
             from routerctl.words import usd
 
@@ -132,9 +135,13 @@ class RunView:
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
         from routerctl.selection import verdict_words  # numpy; who judges has it
-        from routerctl.words import usd
+        from routerctl.words import missing_words, plain, usd
 
-        found = f"{verdict_words(judgement)} {usd(self._spending.spent_usd)} spent."
+        known = self._missing.get((task_class, candidate), ())
+        looked_at = [status for index, status in known if index < judgement.cases]
+        missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))
+        found = f"{verdict_words(judgement)} {f'Counted as not passed: {missing}. ' if missing else ''}"
+        found += f"{usd(self._spending.spent_usd)} spent."
         line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
         if self._progress:
             self._progress.console.print(line, markup=False)
@@ -227,12 +234,12 @@ def _chosen(route: Route) -> Evidence | None:
 
 
 def _route_row(route: Route) -> list[str]:
-    from routerctl.words import percent, seconds, usd
+    from routerctl.words import seconds, usd
 
     evidence = _chosen(route)
     flag = "" if route.passing else "! "
     if evidence is None:
-        return [route.task_class, flag + route.chosen, "not run", "", "", percent(route.bar), "", ""]
+        return [route.task_class, flag + route.chosen, "not run", "", "", f"{route.bar:g}", "", ""]
     judgement = evidence.judgement
     low, high = judgement.interval
     passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
@@ -277,6 +284,42 @@ def _standing_words(worth: Worth) -> str:
     )
 
 
+def worth_json(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> Mapping[str, Any]:
+    """Give what `worth_line` says, and the reasons behind it, as JSON has them; money is USD per 1,000 requests."""
+    from routerctl.worth import weigh
+
+    worth = weigh(table, spend_usd, volumes)
+    return {
+        "answer": worth.answer,
+        "text": worth.text,
+        "best_constant": _best_json(worth),
+        "reasons": [
+            {"kind": one.kind, "decides": one.decides, "class": one.task_class, "text": one.text}
+            for one in worth.reasons
+        ],
+    }
+
+
+def _best_json(worth: Worth) -> Mapping[str, Any] | None:
+    """The best single candidate; None where none was run, no money where no cost is known."""
+    from routerctl.worth import THOUSAND
+
+    priced = next(iter(worth.constants), None)
+    best = priced or next(iter(worth.standings), None)
+    if best is None:
+        return None
+    return {
+        "candidate": best.candidate,
+        "passes": best.passes,
+        "table_passes": best.table_passes,
+        "classes": best.covered,
+        "classes_of_table": best.of,
+        "worse": list(best.worse),
+        "usd_per_1000": str(priced.figures.cost_usd * THOUSAND) if priced else None,
+        "table_usd_per_1000": str(priced.table.cost_usd * THOUSAND) if priced else None,
+    }
+
+
 def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
     import textwrap
@@ -297,6 +340,8 @@ def say_unproven(table: Table) -> None:
 
 def unproven_words(route: Route) -> str:
     """Say of a class where nothing passed what serves and what would help."""
+    from routerctl.words import missing_words, plain
+
     best = _best(route.evidence)
     head = f"{route.task_class}: nothing passed the bar of {route.bar:g}, {route.chosen} serves"
     if best is None:
@@ -304,7 +349,9 @@ def unproven_words(route: Route) -> str:
     judgement = best.judgement
     enough = judgement.needed_cases
     help_words = "no number of cases would do as it is" if enough is None else f"about {enough} cases would be enough"
-    return f"{head}; best: {best.candidate} {judgement.passes}/{judgement.cases}, {help_words}"
+    missing = plain(missing_words(best.failed, best.unscored))
+    counts = f"{judgement.passes}/{judgement.cases}{f' ({missing})' if missing else ''}"
+    return f"{head}; best: {best.candidate} {counts}, {help_words}"
 
 
 def _best(evidence: Sequence[Evidence]) -> Evidence | None:

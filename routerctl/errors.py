@@ -20,7 +20,7 @@
     ├── StateDown                  5  the shared state (health, budgets) cannot be used
     ├── BudgetSpent                6  the spending limit was reached
     │   └── OverBudget                a call does not fit into a budget of the request line
-    └── Inconclusive               7  too few cases to decide, under --strict
+    └── Inconclusive               7  too few cases to decide, under --strict; nothing to compare
 
 Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
 rung may serve instead), `ends_run` (every further call of an eval to this provider would fail in the same way),

@@ -99,16 +99,26 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise
 
 
-def check_place(path: Path) -> None:
-    """See that a file could be written at a place, before the work for it is done.
+def check_place(path: Path | None, *, makes_folders: bool = False) -> None:
+    """See that a file could be written at a place, before the work for it is done; None = no file is wanted.
 
-    Raises: InputError.
+    `makes_folders`: whoever writes makes the folders that are missing. Raises: InputError.
     """
-    if path.exists() and not path.is_file():  # a device would be replaced
-        what = "a folder" if path.is_dir() else "no regular file"
-        raise InputError(f"is {what}; expected the name of a file to write", file=str(path))
-    if not path.absolute().parent.is_dir():
-        raise InputError("no such folder", file=str(path.parent))
+    if path is None:
+        return
+    try:
+        if path.exists() and not path.is_file():  # a device would be replaced
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise InputError(f"is {what}; expected the name of a file to write", file=str(path))
+        folder = path.absolute().parent
+        while makes_folders and not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise InputError("no such folder", file=str(path.parent))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError("this folder cannot be written to", file=str(path.parent))
+    except OSError as error:  # a name that is too long, say
+        raise InputError(f"cannot be written: {error.strerror}", file=str(path)) from None
 
 
 def read_header(folder: Path) -> RunHeader:

@@ -83,6 +83,13 @@ def plural(number: int, noun: str, nouns: str | None = None) -> str:
     return f"{count(number)}{NBSP}{noun if number == 1 else nouns or noun + 's'}"
 
 
+def missing_words(failed: int, unscored: int) -> str:
+    """What never became a score: `2 calls failed, 1 reply could not be scored`; "" where nothing is missing."""
+    calls = f"{plural(failed, 'call')} failed" if failed else ""
+    replies = f"{plural(unscored, 'reply', 'replies')} could not be scored" if unscored else ""
+    return ", ".join(one for one in (calls, replies) if one)
+
+
 def plain(text: str) -> str:
     """The text with ordinary spaces, for terminals."""
     return text.replace(NBSP, " ")

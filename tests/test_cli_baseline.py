@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -103,6 +104,106 @@ def test_nothing_to_compare_is_said(measured: Project) -> None:
     measured.eval_set("fresh", 20)
     fresh = measured.run("eval", "--baseline", "routes.yaml", "--only", "fresh", env=ENV)
     assert (fresh.code, "no class and candidate here was measured there" in fresh.last) == (2, True)
+
+
+def test_a_comparison_of_nothing_is_exit_7(measured: Project) -> None:
+    """Every expected answer was edited: no alarm can be raised, and that is no pass; JUnit and the exit code agree."""
+    for name in ("adding", "sums"):
+        file = measured.root / f"evals/{name}.yaml"
+        edited = json.loads(file.read_text())
+        for case in edited["cases"]:
+            case["expected"] += " "
+        file.write_text(json.dumps(edited))
+    done = measured.run("eval", "--baseline", "routes.yaml", "--junit", "gate.xml", env=ENV)
+    assert (done.code, done.last) == (7, "routerctl: nothing to compare for adding, sums")
+    assert "cases changed in input or expected answer" in done.out
+    assert "no case is common" not in done.out
+    assert ET.parse(measured.root / "gate.xml").getroot().get("errors") == "2"  # noqa: S314 - our own file
+
+
+@pytest.mark.parametrize("options", [(), ("--strict",)])
+def test_a_class_whose_calls_failed_is_exit_5(options: tuple[str, ...], measured: Project, far: Far) -> None:
+    """The far side was down for one class: an error in JUnit, so not exit 0."""
+
+    def answer(body: Body) -> str:
+        if text_of(body).startswith("sums"):
+            raise ConnectionError
+        return right_answer(body)
+
+    far.answer = answer
+    done = measured.run("eval", "--baseline", "routes.yaml", "--max-age", "0", "--junit", "gate.xml", *options, env=ENV)
+    assert (done.code, done.last) == (5, "routerctl: the calls failed for sums")
+    assert ET.parse(measured.root / "gate.xml").getroot().get("errors") == "1"  # noqa: S314 - our own file
+
+
+def test_strict_minds_a_class_that_could_not_be_compared(measured: Project) -> None:
+    """One class was edited, the other compared: 0, and 7 under --strict."""
+    file = measured.root / "evals/sums.yaml"
+    file.write_text(file.read_text().replace('"input": "sums', '"input": "sum'))
+    assert measured.run("eval", "--baseline", "routes.yaml", env=ENV).code == 0
+    done = measured.run("eval", "--baseline", "routes.yaml", "--strict", env=ENV)
+    assert (done.code, done.last) == (7, "routerctl: nothing to compare for sums")
+
+
+def test_a_dry_run_bounds_the_comparison(measured: Project, far: Far) -> None:
+    """The estimate is of who serves, on the baseline's cases, for as many epochs as it has; --full asks all."""
+    options = ("eval", "--baseline", "routes.yaml", "--no-cache", "--dry-run")
+    asked = far.emulator.posts
+    done = measured.run(*options, "--only", "sums", env=ENV)
+    assert "nothing looks worse" in done.err
+    (one,) = json.loads(measured.run(*options, "--only", "sums", "--json", env=ENV).out)
+    assert one["candidate"] == "small"
+    assert one["least_calls"] == one["most_calls"] < 80
+    (full,) = json.loads(measured.run(*options, "--only", "sums", "--full", "--epochs", "3", "--json", env=ENV).out)
+    assert (full["least_calls"], full["most_calls"]) == (240, 240)
+    assert far.emulator.posts == asked
+    measured.run("eval", "--baseline", "routes.yaml", "--full", "--epochs", "3", env=ENV)
+    run_id = run_folders(measured.root)[0].name
+    estimate = measured.run("eval", "--baseline", run_id, "--epochs", "5", "--no-cache", "--dry-run", "--json", env=ENV)
+    assert [(each["least_calls"], each["most_calls"]) for each in json.loads(estimate.out)] == [(80, 240)] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--baseline", "routes.yaml", "--candidates", "small"), "--candidates has no part in a comparison"),
+        (("--epochs", "3"), "--epochs is for a comparison: give --baseline"),
+        (("--alpha", "0.1", "--dry-run"), "--alpha is for a comparison: give --baseline"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(options: tuple[str, ...], words: str, project: Project) -> None:
+    """One line, exit 2, before anything is asked."""
+    done = project.run("eval", *options)
+    assert (done.code, words in done.last) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (".", ".: is a folder; expected the name of a file to write"),
+        ("evals", "evals: is a folder; expected the name of a file to write"),
+        ("routes.yaml/gate.xml", "routes.yaml: no such folder"),
+        ("pipe", "pipe: is no regular file; expected the name of a file to write"),  # as a device
+        ("x" * 300, "cannot be written: File name too long"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--baseline", "routes.yaml")])
+def test_a_file_that_cannot_be_written_is_said_first(
+    place: str, words: str, options: tuple[str, ...], measured: Project, far: Far
+) -> None:
+    """Exit 2 before anything is asked, not after everything was paid for."""
+    os.mkfifo(measured.root / "pipe")
+    asked, runs = far.emulator.posts, len(run_folders(measured.root))
+    done = measured.run("eval", "--max-age", "0", "--junit", place, *options, env=ENV)
+    assert (done.code, words in done.last) == (2, True)
+    assert (far.emulator.posts, len(run_folders(measured.root))) == (asked, runs)
+
+
+def test_a_step_summary_that_cannot_be_written_is_said_first(project: Project) -> None:
+    """What GitHub names is looked at, too; a device may be added to."""
+    done = project.run("eval", env={"GITHUB_STEP_SUMMARY": str(project.root)})
+    assert (done.code, "this is a folder" in done.last) == (2, True)
+    assert project.run("eval", env={"GITHUB_STEP_SUMMARY": "/dev/null"}).code == 0
 
 
 @pytest.mark.parametrize("age", ["1y", "h", "-1d", "1.5h"])

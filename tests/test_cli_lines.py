@@ -144,6 +144,27 @@ def test_dry_run_calls_nobody(vendors: Project, far: Far, run: Run) -> None:
     assert "at most" in run("eval", "--dry-run").out
 
 
+def test_replies_that_were_asked_for_did_not_come_too_late(project: Project, run: Run) -> None:
+    """Of a full run every reply was wanted; a sequential one says what came after a test had stopped."""
+    project.config["providers"]["fake"]["concurrency"] = 8
+    project.save()
+    assert "came after a test had stopped" in run("eval").err
+    assert "came after a test had stopped" not in run("eval", "--full").err
+
+
+def test_the_json_has_the_best_constant(project: Project, run: Run) -> None:
+    """What the terminal says of the table's worth stands in the JSON of eval and build-table, the same in both."""
+    said = json.loads(run("eval", "--json").out)["worth"]
+    assert json.loads(run("build-table", "--json").out)["worth"] == said
+    assert said["answer"] == "not worth it"
+    assert {"one class"} <= {reason["kind"] for reason in said["reasons"] if reason["decides"]}
+    best = said["best_constant"]
+    assert (best["candidate"], best["passes"], best["table_passes"], best["classes"]) == ("large", 1, 1, 1)
+    assert float(best["usd_per_1000"]) == float(best["table_usd_per_1000"]) > 0
+    narrowed = run("eval", "--candidates", "large", "--json")
+    assert json.loads(narrowed.out)["worth"] is None
+
+
 def test_only_and_candidates_narrow_a_run(project: Project, run: Run) -> None:
     """--only and --candidates do as they say."""
     project.eval_set("more", 30)

@@ -5,7 +5,7 @@ import pytest
 from test_report import sample
 from test_worth import two_classes
 
-from routerctl.console import print_routes, say_worth, worth_line
+from routerctl.console import print_routes, say_worth, worth_json, worth_line
 from routerctl.report.answers import Answers
 from routerctl.worth import evaluation_usd
 
@@ -16,6 +16,15 @@ MARKED = {
     "mc": {"method": "clusters", "mean": 0.91234, "clusters": 12},
     "a": {"attempt": 2, "total_alpha": 0.02},
 }
+
+
+def test_every_bar_is_written_alike(capsys):
+    """A class that was not run shows its bar as the others do."""
+    table, _ = sample()
+    route = next(iter(table.routes.values()))
+    print_routes(replace(table, routes={"a": route, "b": replace(route, task_class="b", evidence=())}))
+    rows = [line for line in capsys.readouterr().out.splitlines() if f"{route.bar:g}" in line.split()]
+    assert len(rows) == 2
 
 
 def test_a_line_on_worth():
@@ -43,6 +52,7 @@ def test_worth_of_nothing(capsys):
     table, _ = sample()
     say_worth(replace(table, routes={}), None)
     assert "cannot be told: No choice has a measured cost." in capsys.readouterr().err
+    assert worth_json(replace(table, routes={}), None)["best_constant"] is None
 
 
 def test_the_best_constant_is_named_without_costs(capsys):
@@ -57,6 +67,9 @@ def test_the_best_constant_is_named_without_costs(capsys):
     assert said.startswith("best constant: ")
     assert "; costs are not known: " in said
     assert "$" not in said
+    best = worth_json(replace(table, routes=routes), None)["best_constant"]
+    assert said.startswith(f"best constant: {best['candidate']}, passes {best['passes']} of {best['classes']}")
+    assert (best["usd_per_1000"], best["table_usd_per_1000"]) == (None, None)
 
 
 @pytest.mark.parametrize(("mark", "judged"), MARKED.items())

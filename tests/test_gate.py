@@ -14,6 +14,7 @@ from routerctl.gate import (
     Outcome,
     annotation_lines,
     checks_of,
+    gate_error,
     junit_xml,
     latencies_of,
     step_summary,
@@ -57,7 +58,7 @@ HOSTILE = (
 anything = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
 
 
-def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0):
+def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0, unscored=0):
     """What a run says of one candidate."""
     return Evidence(
         candidate=candidate,
@@ -74,7 +75,7 @@ def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, 
             needed_cases=80,
         ),
         failed=failed,
-        unscored=0,
+        unscored=unscored,
         refused=0,
         truncated=0,
         served_models=("m",),
@@ -140,10 +141,12 @@ GOOD = route()
 BELOW = route("bad", evidence("small", Verdict.BELOW, passes=1, cases=20))
 FEW = route("few", evidence("small", Verdict.NOT_PROVEN, passes=5, cases=5))
 DOWN = route("down", evidence("small", Verdict.BELOW, passes=1, cases=20, failed=19))
+UNJUDGED = route("unjudged", evidence("small", Verdict.BELOW, passes=0, cases=5, unscored=5))
 NOT_RUN = replace(route("none"), evidence=(), passing=False)
 FELL = judge_regression(
     {"sums": pairs(20, 1), "bad": pairs(2, 2)}, baseline="run 7", candidates={"sums": "small", "bad": "small"}
 )
+POOLED = judge_regression({f"c{k}": pairs(7, 3, 200) for k in range(10)}, baseline="base")
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
@@ -157,6 +160,7 @@ FELL = judge_regression(
         (FEW, True, Outcome.ERROR, "too few cases"),
         (NOT_RUN, False, Outcome.SKIPPED, "too few cases"),
         (DOWN, False, Outcome.ERROR, "far side"),
+        (UNJUDGED, False, Outcome.ERROR, "unscored"),
     ],
 )
 def test_outcome_of_a_bar(given_route, strict, outcome, what):
@@ -189,12 +193,57 @@ def test_outcome_of_a_regression():
         (Pairing(pairs=(), failed=9), False, Outcome.ERROR),
         (Pairing(pairs=(), changed=9), False, Outcome.SKIPPED),
         (Pairing(pairs=(), changed=9), True, Outcome.ERROR),
+        (pairs(0, n=2), False, Outcome.SKIPPED),
+        (pairs(0, n=2), True, Outcome.ERROR),
     ],
 )
 def test_nothing_to_compare(pairing, strict, outcome):
-    """Without a pair there is no verdict: the far side's fault is an error, a changed set is skipped unless strict."""
-    (check,) = checks_of(None, judge_regression({"a": pairing}, baseline="x"), strict=strict)
-    assert check.outcome is outcome
+    """No verdict: the far side's fault is an error; a changed set, or too few pairs, are skipped unless strict."""
+    check, other = checks_of(None, judge_regression({"a": pairing, "b": pairs()}, baseline="x"), strict=strict)[:2]
+    assert (check.outcome, other.outcome) == (outcome, Outcome.PASSED)
+
+
+def test_a_comparison_of_nothing_is_no_pass():
+    """Where no class at all could be compared, that is an error without strict, too."""
+    found = judge_regression({"a": Pairing(pairs=(), changed=9), "b": Pairing(pairs=())}, baseline="x")
+    assert [check.outcome for check in checks_of(None, found)] == [Outcome.ERROR, Outcome.ERROR]
+    assert gate_error(None, found).exit_code == 7
+
+
+def test_what_could_not_be_scored_is_named():
+    """A verdict on replies that nobody could score says so, and whose fault it was; so does one on failed calls."""
+    (check,) = checks_of(table(UNJUDGED), None)
+    assert check.reason.startswith(
+        "small: 5\u00a0replies could not be scored: the scorer, not the answers, decided this."
+    )
+    few = route("few", evidence("small", Verdict.BELOW, passes=1, cases=20, failed=2, unscored=1))
+    (check,) = checks_of(table(few), None)
+    assert check.outcome is Outcome.FAILED
+    assert check.reason.endswith("Counted as not passed: 2\u00a0calls failed, 1\u00a0reply could not be scored.")
+
+
+@pytest.mark.parametrize(
+    ("routes", "regression", "strict", "code", "line"),
+    [
+        ((GOOD,), None, True, 0, ""),
+        ((GOOD, FEW), None, False, 0, ""),
+        ((GOOD, FEW), None, True, 7, "too few cases to decide for few"),
+        ((DOWN, FEW), None, True, 5, "the calls failed for down; too few cases to decide for few"),
+        ((UNJUDGED,), None, True, 7, "the replies could not be scored for unjudged"),
+        (
+            (DOWN, BELOW),
+            FELL,
+            False,
+            3,
+            "no candidate passes for bad; worse than run 7: sums; the calls failed for down",
+        ),
+        ((), POOLED, False, 3, "worse than base: all classes together"),
+    ],
+)
+def test_the_error_of_a_gate(routes, regression, strict, code, line):
+    """The gravest check gives the exit code, the line names all; nothing stands against what passed."""
+    error = gate_error(table(*routes), regression, strict=strict)
+    assert (error.exit_code if error else 0, str(error or "")) == (code, line)
 
 
 def test_latencies():
@@ -384,6 +433,17 @@ def test_summary_of_a_table_alone():
     assert "change" not in check_summary(markdown, {"routerctl: passed"})
 
 
+def test_summary_of_a_comparison_alone():
+    """Without a table there is no column for it, and who was compared is named."""
+    markdown = step_summary(None, FELL)
+    assert "| class | candidate | before | now | change | p |" in markdown
+    assert "| <code>sums</code> | <code>small</code> | 99.0% |" in markdown
+    check_summary(markdown, {"routerctl: not passed"})
+    down = judge_regression({"a": Pairing(pairs=(), failed=9), "b": pairs()}, baseline="x")
+    text = check_summary(step_summary(None, down), {"routerctl: not passed"})
+    assert "a: regression: a: not compared; 9 cases left out because the calls failed" in text
+
+
 def test_summary_has_names_a_reader_can_copy():
     """Rendered, a hostile name reads as it was written, apart from controls and spaces."""
     name = "a|b <b>*x*</b> `y` [z](q) \\ & 1_000"
@@ -408,7 +468,7 @@ def test_annotations():
     assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
     assert lines[0].startswith("::error file=evals/a%2Cb%3Ac%25.yaml,title=bad%3A bar%3A below::No candidate passes")
     assert "80%25" in lines[0]
-    assert lines[1].startswith("::error title=down%3A bar%3A far side::19")
+    assert lines[1].startswith("::error title=down%3A bar%3A far side::small: 19 calls failed: the provider")
 
 
 def test_strict_annotations():

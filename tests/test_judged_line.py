@@ -69,6 +69,18 @@ def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:
     assert (route.passing, route.chosen) == (False, "large")
 
 
+def test_a_judge_that_nobody_understands_decides_nothing(judged: Project, far: Far) -> None:
+    """Replies that could not be scored are counted aloud; --strict is undecided, and JUnit has an error, no failure."""
+    far.answer = lambda body: "hm" if body["model"] == "model-judge" else right_answer(body)
+    done = judged.run("eval", "--max-age", "0", "--strict", "--junit", "gate.xml", env=ENV)
+    assert (done.code, done.last) == (7, "routerctl: the replies could not be scored for sums")
+    assert "Counted as not passed: 5 replies could not be scored." in done.err
+    assert "best: small 0/5 (5 replies could not be scored)" in done.err
+    junit = (judged.root / "gate.xml").read_text()
+    assert 'failures="0" errors="1"' in junit
+    assert "could not be scored: the scorer, not the answers, decided this" in junit
+
+
 def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
     """The run's spending holds the judge's calls; the price per accepted answer does not, since serving needs none."""
     rows = [json.loads(line) for line in next(judged.root.glob("reports/*/results.jsonl")).read_text().splitlines()]

@@ -197,9 +197,35 @@ def test_power_refuses_what_is_no_share(n, drop, noise):
         power_of(n, drop, noise, 0.05)
 
 
-def test_least_detectable_shift():
-    """The normal approximation comes near the exact drop for binary cases; without a spread nothing is known."""
-    units = [1.0] * 5 + [-1.0] * 5 + [0.0] * 190
-    assert least_detectable_shift(units, 200, 0.05) == pytest.approx(least_detectable_drop(200, 0.05, 0.05), rel=0.35)
-    assert least_detectable_shift([0.0] * 10, 10, 0.05) is None
-    assert least_detectable_shift([1.0], 1, 0.05) is None
+@pytest.mark.parametrize(("n", "moved"), [(60, 0), (200, 0), (200, 5), (500, 25)])
+def test_least_detectable_shift(n, moved):
+    """It comes near the exact drop for binary cases, also where nothing moved; a cluster of one is a case."""
+    units = [1.0] * moved + [-1.0] * moved + [0.0] * (n - 2 * moved)
+    exact = least_detectable_drop(n, (2 * moved + 1) / (n + 1), 0.05)
+    assert least_detectable_shift(units, [1.0] * n, 0.05) == pytest.approx(exact, rel=0.1)
+
+
+def test_least_detectable_shift_of_few():
+    """So few that not even all of them, broken, would be noticed: none; and never less than what signs alone show."""
+    assert least_detectable_shift([0.0] * 4, [1.0] * 4, 0.05) is None
+    assert least_detectable_shift([1.0], [1.0], 0.05) is None
+    assert 0.8 ** (1 / 5) <= least_detectable_shift([0.0] * 5, [1.0] * 5, 0.05) < 1
+    assert least_detectable_shift([0.0] * 4, [50.0] * 4, 0.05) is None
+
+
+def test_least_detectable_shift_grows_with_noise_and_clusters():
+    """Cases that move together show less than as many that do not, and noise hides more."""
+    alone = least_detectable_shift([0.0] * 200, [1.0] * 200, 0.05)
+    noisy = least_detectable_shift([0.3, -0.3] * 100, [1.0] * 200, 0.05)
+    together = least_detectable_shift([0.0] * 40, [5.0] * 40, 0.05)
+    assert alone < noisy < together
+
+
+@pytest.mark.parametrize(("units", "size", "alpha"), [(60, 1, 0.05), (60, 1, 0.00625), (40, 5, 0.05), (12, 5, 0.05)])
+def test_a_drop_that_is_promised_is_noticed(units, size, alpha):
+    """Without any noise, whole units that break as often as said are noticed 4 times in 5."""
+    drop = least_detectable_shift([0.0] * units, [float(size)] * units, alpha)
+    rng = np.random.default_rng(7)
+    broken = rng.binomial(units, drop, size=2000)
+    noticed = [sign_flip([float(size)] * k + [0.0] * (units - k)) <= alpha for k in range(units + 1)]
+    assert np.mean([noticed[k] for k in broken]) >= 0.78

@@ -90,7 +90,8 @@ def test_all_calls_failed_raises_no_alarm():
     assert not found.alarm
     assert found.classes[0].failed == 50
     assert "50\u00a0cases left out because the calls failed" in class_words(found.classes[0])
-    assert "Nothing could be compared" in regression_words(found)[0]
+    assert regression_words(found)[0] == "Nothing could be compared against base: the calls of 50\u00a0cases failed."
+    assert "no case is common" not in "".join(regression_words(found))
 
 
 def test_epochs_are_averaged():
@@ -247,6 +248,39 @@ def test_nothing_to_compare():
     found = judge_regression({}, baseline="base")
     assert not found.alarm
     assert regression_words(found) == ("Nothing could be compared against base: no case is common to both runs.",)
+    apart = judge_regression({"a": Pairing(pairs=(), only_before=2, only_after=2)}, baseline="base")
+    assert class_words(apart.classes[0]) == "a: not compared; no case is common to both runs."
+    edited = judge_regression({"a": Pairing(pairs=(), changed=27)}, baseline="base")
+    assert regression_words(edited)[0].endswith("base: 27\u00a0cases changed in input or expected answer.")
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_an_unchanged_class_says_what_would_have_shown(*, clustered):
+    """Replies that did not move at all, over epochs or in clusters: the drop is told all the same."""
+    if clustered:
+        same = [pair(f"c{k}", cluster=f"k{k // 2}") for k in range(60)]
+    else:
+        same = [pair(f"c{k}", epochs=3) for k in range(60)]
+    (one,) = judge_regression({"a": Pairing(pairs=tuple(same))}, baseline="base").classes
+    assert one.method == "sign-flip"
+    assert 0.1 < one.least_detectable_drop < 0.25
+    assert "would have been noticed 4 times in 5" in class_words(one)
+
+
+def test_too_few_pairs_are_said():
+    """Where not even a drop to nothing would show, the sentence says so instead of nothing."""
+    (few,) = judge_regression({"a": pairing(0, 0, 2)}, baseline="base").classes
+    assert few.too_few
+    assert "too few cases: not even a drop to nothing would have been noticed" in class_words(few)
+
+
+def test_unscored_replies_are_named():
+    """A fall that comes from replies which nobody could score is told from one of the model."""
+    before = [result(str(k)) for k in range(30)]
+    found = pairs_of(before, [result(str(k), status=Status.UNSCORED) for k in range(30)])
+    assert found.unscored == 30
+    (one,) = judge_regression({"sums": found}, baseline="base").classes
+    assert "30\u00a0cases could not be scored now, which counts as not passed" in class_words(one)
 
 
 # --- the screen -------------------------------------------------------------------------------------------------------

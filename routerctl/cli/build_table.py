@@ -22,7 +22,11 @@ def build_table(
         str | None, typer.Option(help="Write the table of this tier of routerctl.yaml, for the tier's ladder.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 3 if a class has no passing candidate, 5 if failed calls decided that, 7 if it is undecided.",
+        ),
     ] = False,
     propose: Annotated[
         str | None,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from routerctl.check import assemble
-from routerctl.cli.evaluating import gate
-from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth
+from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
+from routerctl.gate import gate_error
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -24,7 +26,7 @@ from routerctl.worth import evaluation_usd
 def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool, tier: str | None = None) -> None:
     """Write routes.yaml, or the table of a tier, and the report, and print the choices.
 
-    Raises: InputError; GateError and Inconclusive under `strict`, once both are written.
+    Raises: InputError; under `strict`, once both are written, GateError, ProviderError and Inconclusive.
     """
     root, file = Path.cwd(), TABLE_FILE
     if tier is not None:
@@ -39,13 +41,17 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
     asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
     write_atomically(report, render_report(table, evidence, previous, volumes=asked))
     write_atomically(root / file, table_text(table))
-    _print_choices(table, as_json=as_json)
-    if not as_json:
-        say_worth(table, evaluation_usd(table, evidence), asked)
+    spend_usd = evaluation_usd(table, evidence)
+    if as_json:
+        _print_json(table, worth_json(table, spend_usd, asked))
+    else:
+        print_routes(table)
+        say_unproven(table)
+        say_worth(table, spend_usd, asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
-    if strict:
-        gate(list(table.routes.values()))
+    if strict and (problem := gate_error(table, strict=True)):
+        raise problem
 
 
 def _tier_of(root: Path, name: str) -> Tier:
@@ -55,18 +61,15 @@ def _tier_of(root: Path, name: str) -> Tier:
     return tiers[name]
 
 
-def _print_choices(table: Table, *, as_json: bool) -> None:
-    if as_json:
-        choices = {
-            name: {
-                "chosen": route.chosen,
-                "passing": route.passing,
-                "rungs": list(route.rungs),
-                "candidates": [evidence_json(item) for item in route.evidence],
-            }
-            for name, route in table.routes.items()
+def _print_json(table: Table, worth: Mapping[str, Any]) -> None:
+    choices = {
+        name: {
+            "chosen": route.chosen,
+            "passing": route.passing,
+            "rungs": list(route.rungs),
+            "candidates": [evidence_json(item) for item in route.evidence],
         }
-        typer.echo(json.dumps({"table_version": table.table_version, "digest": table.digest, "routes": choices}))
-        return
-    print_routes(table)
-    say_unproven(table)
+        for name, route in table.routes.items()
+    }
+    said = {"table_version": table.table_version, "digest": table.digest, "routes": choices, "worth": worth}
+    typer.echo(json.dumps(said))

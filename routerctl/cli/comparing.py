@@ -8,29 +8,41 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.evaluating import Work, ask, now
-from routerctl.cli.publishing import publish
+from routerctl.cli.evaluating import Work, ask, now, show_estimates
+from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
-from routerctl.errors import GateError
-from routerctl.gate import to_json
+from routerctl.gate import gate_error, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
-from routerctl.run.baseline import Comparison, against, load_baseline
-from routerctl.run.session import EvalOptions, Finished, plan_run
+from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
+from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
 from routerctl.words import usd
 
 
-def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, as_json: bool) -> None:
+def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
+    """Print the estimate of a comparison.
+
+    Raises: InputError.
+    """
+    planned, baseline = _planned(options, wanted)
+    show_estimates(
+        estimate_comparison(planned, baseline, now, epochs=epochs),
+        calls="least (nothing looks worse) - most (every epoch)",
+        as_json=as_json,
+    )
+
+
+def compare(
+    options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, strict: bool, as_json: bool
+) -> None:
     """Ask who serves in the baseline again on the same cases, print what changed, and raise the alarm.
 
-    Raises: GateError where it got worse; InputError; whatever ends a run early.
+    Raises: GateError where it got worse; ProviderError where the calls of a class failed; Inconclusive where nothing
+    could be compared, under `strict` a class; InputError; whatever ends a run early.
     """
-    root = Path.cwd()
-    baseline = load_baseline(root, wanted)
-    planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
-    if left_out:
-        say(f"left out, not measured on both sides: {', '.join(left_out)}")
+    check_outputs(junit)
+    planned, baseline = _planned(options, wanted)
     found: list[Comparison] = []
 
     def work(view: RunView) -> Work:
@@ -44,10 +56,18 @@ def compare(options: EvalOptions, wanted: str, *, epochs: int, alpha: float, jun
         raise KeyboardInterrupt
     days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
     _print(finished, regression, days, as_json=as_json)
-    publish(None, regression, read_run(finished.folder), junit=junit, strict=False, baseline_days=days)
-    if regression.alarm:
-        worse = [one.task_class for one in regression.classes if one.alarm]
-        raise GateError(f"worse than {wanted}: {', '.join(worse) or 'all classes together'}")
+    publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
+    if problem := gate_error(None, regression, strict=strict):
+        raise problem
+
+
+def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
+    root = Path.cwd()
+    baseline = load_baseline(root, wanted)
+    planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
+    if left_out:
+        say(f"left out, not measured on both sides: {', '.join(left_out)}")
+    return planned, baseline
 
 
 def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from routerctl.errors import InputError
+
+_EPOCHS, _ALPHA = 3, 0.05  # of a comparison, where nothing else is said
 
 
 def dollars(text: str) -> Decimal:
@@ -32,6 +37,16 @@ def _age(text: str) -> timedelta:
     if hours is None or not number.isdigit():
         raise typer.BadParameter(f"expected an age like 90m, 24h, 7d or 0, got {text!r}")
     return timedelta(hours=int(number) * hours)
+
+
+def _refuse(given: Mapping[str, object], why: str) -> None:
+    """Refuse options that would be ignored.
+
+    Raises: InputError.
+    """
+    for name, value in given.items():
+        if value:
+            raise InputError(f"{name} {why}")
 
 
 def evaluate(
@@ -61,14 +76,28 @@ def evaluate(
         ),
     ] = None,
     epochs: Annotated[
-        int, typer.Option(min=1, help="With --baseline: replies to each case of a class that looks worse.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            min=1, show_default=str(_EPOCHS), help="With --baseline: replies to each case of a class that looks worse."
+        ),
+    ] = None,
     alpha: Annotated[
-        float, typer.Option(min=0.0001, max=0.5, help="With --baseline: chance of a false alarm over all classes.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.0001,
+            max=0.5,
+            show_default=str(_ALPHA),
+            help="With --baseline: chance of a false alarm over all classes.",
+        ),
+    ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the gate's verdicts as JUnit XML to this file.")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3 if a class has no passing candidate, 7 if that is undecided.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 3 if a class has no passing candidate, 5 if failed calls decided that, 7 if it is undecided; "
+            "with --baseline also 7 if a class could not be compared.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -98,11 +127,26 @@ def evaluate(
         use_cache=not no_cache,
         max_age=max_age,
     )
-    if dry_run:
-        evaluating.print_estimate(options, as_json=as_json)
-    elif baseline is not None:
-        from routerctl.cli import comparing
+    if baseline is None:
+        _refuse({"--epochs": epochs, "--alpha": alpha}, "is for a comparison: give --baseline")
+        if dry_run:
+            evaluating.print_estimate(options, as_json=as_json)
+        else:
+            evaluating.run(options, strict=strict, junit=junit, as_json=as_json)
+        return
+    from routerctl.cli import comparing
 
-        comparing.compare(options, baseline, epochs=epochs, alpha=alpha, junit=junit, as_json=as_json)
+    _refuse({"--candidates": candidates}, "has no part in a comparison: who serves in the baseline is asked again")
+    wanted_epochs = epochs or _EPOCHS
+    if dry_run:
+        comparing.print_estimate(options, baseline, epochs=wanted_epochs, as_json=as_json)
     else:
-        evaluating.run(options, strict=strict, junit=junit, as_json=as_json)
+        comparing.compare(
+            options,
+            baseline,
+            epochs=wanted_epochs,
+            alpha=alpha or _ALPHA,
+            junit=junit,
+            strict=strict,
+            as_json=as_json,
+        )

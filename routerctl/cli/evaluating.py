@@ -5,29 +5,40 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from routerctl.build import build_table
-from routerctl.cli.publishing import publish
+from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import encode, json_default
-from routerctl.console import RunView, evidence_json, print_estimates, print_routes, say, say_unproven, say_worth
+from routerctl.console import (
+    RunView,
+    evidence_json,
+    print_estimates,
+    print_routes,
+    say,
+    say_unproven,
+    say_worth,
+    worth_json,
+)
 from routerctl.decisions import DECISIONS_FILE, volumes
-from routerctl.errors import GateError, Inconclusive, RouterctlError
-from routerctl.gate import undecided
+from routerctl.errors import RouterctlError
+from routerctl.gate import gate_error
 from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.caller import Spending
+from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Result, Route, Run, Table
+from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
 from routerctl.worth import evaluation_usd
 
@@ -41,20 +52,28 @@ def now() -> datetime:
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
-    planned = plan_run(Path.cwd(), options, now)
-    estimates = estimate_run(planned, now)
+    show_estimates(
+        estimate_run(plan_run(Path.cwd(), options, now), now),
+        calls="least (no miss) - most (every case)",
+        as_json=as_json,
+    )
+
+
+def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) -> None:
+    """Print estimates; `calls`: what the least and the most of them are."""
     if as_json:
         typer.echo(json.dumps([encode(item, keep_defaults=True) for item in estimates], default=json_default))
         return
     print_estimates(estimates)
-    say("calls: least (no miss) - most (every case); tokens, dollars, minutes: at most; cached replies are free")
+    say(f"calls: {calls}; tokens, dollars, minutes: at most; cached replies are free")
 
 
 def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
     """Run the eval, write the report, print the verdicts, tell CI.
 
-    Raises: GateError, Inconclusive under `strict`; whatever ends a run early.
+    Raises: InputError; GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
     """
+    check_outputs(junit)
     planned = plan_run(Path.cwd(), options, now)
     finished = ask(planned)
     evidence = read_run(finished.folder)
@@ -63,15 +82,20 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
         report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
         write_atomically(finished.folder / "report.html", report)
-        _print(finished, table, _beyond(evidence, table), as_json=as_json)
-        if not as_json and not finished.header.rungs:
-            say_worth(table, evaluation_usd(table, [evidence]), asked)
+        spend_usd, whole = evaluation_usd(table, [evidence]), not finished.header.rungs
+        beyond = _beyond(evidence, table)
+        if as_json:
+            _print_json(finished, table, beyond, worth_json(table, spend_usd, asked) if whole else None)
+        else:
+            _print(finished, table, beyond)
+            if whole:
+                say_worth(table, spend_usd, asked)
     if finished.interrupted:
         raise KeyboardInterrupt
     if table:
         publish(table, None, evidence, junit=junit, strict=strict)
-        if strict:
-            gate(list(table.routes.values()))
+        if strict and (problem := gate_error(table, strict=True)):
+            raise problem
 
 
 def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
@@ -138,51 +162,39 @@ def _beyond(evidence: Run, table: Table) -> list[Result]:
     return [one for one in evidence.results if one.index >= stops.get((one.task_class, one.candidate), 0)]
 
 
-def _print(finished: Finished, table: Table, beyond: Sequence[Result], *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "run_id": finished.header.run_id,
-                    "finished": finished.header.finished,
-                    "paid_usd": str(finished.spending.spent_usd),
-                    "paid_calls": finished.spending.paid_calls,
-                    "cached_calls": finished.spending.cached_calls,
-                    "lost_calls": finished.spending.lost_calls,
-                    "beyond_the_stop": len(beyond),
-                    "classes": {
-                        name: {
-                            "chosen": route.chosen,
-                            "passing": route.passing,
-                            "candidates": [evidence_json(item) for item in route.evidence],
-                        }
-                        for name, route in table.routes.items()
-                    },
-                }
-            )
-        )
-        return
+def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], worth: Mapping[str, Any] | None) -> None:
+    """Print a run as one object; `worth`: None where only some candidates were wanted."""
+    spending = finished.spending
+    classes = {
+        name: {
+            "chosen": route.chosen,
+            "passing": route.passing,
+            "candidates": [evidence_json(item) for item in route.evidence],
+        }
+        for name, route in table.routes.items()
+    }
+    said = {
+        "run_id": finished.header.run_id,
+        "finished": finished.header.finished,
+        "paid_usd": str(spending.spent_usd),
+        "paid_calls": spending.paid_calls,
+        "cached_calls": spending.cached_calls,
+        "lost_calls": spending.lost_calls,
+        "beyond_the_stop": len(beyond),
+        "classes": classes,
+        "worth": worth,
+    }
+    typer.echo(json.dumps(said))
+
+
+def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
     print_routes(table)
     say_unproven(table)
     spending = finished.spending
-    if beyond:
+    if beyond and not finished.header.full:  # of a full run they were asked for
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
         say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had stopped")
     say(
         f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
         f"report: {finished.folder.relative_to(Path.cwd())}/report.html"
     )
-
-
-def gate(routes: Sequence[Route]) -> None:
-    """Be strict: every class must have a passing candidate.
-
-    Raises: GateError where a class is known to have none, Inconclusive where there were too few cases to tell.
-    """
-    failing = [route for route in routes if not route.passing]
-    too_few = [route.task_class for route in failing if undecided(route)]
-    missing = [route.task_class for route in failing if not undecided(route)]
-    if missing:
-        raise GateError(f"no candidate passes for {', '.join(missing)}")
-    if too_few:
-        raise Inconclusive(f"too few cases to decide for {', '.join(too_few)}")

@@ -13,7 +13,7 @@ from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set
 from routerctl.labels import Label, add_labels, first_replies, known_label, label_of, labels_file, read_labels
-from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.results import REPORTS_FOLDER, check_place, read_header, read_run, run_folder, run_folders
 from routerctl.selection import choose
 from routerctl.selection.calibrating import why_not
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
@@ -56,6 +56,7 @@ def label(wish: Wish, *, export_to: Path | None, import_from: Path | None) -> No
     for path in (export_to, import_from):
         if path:
             check_kind(path)
+    check_place(export_to)
     run = _run_of(root, wish)
     if import_from:
         _import(root, run, wish, import_from)

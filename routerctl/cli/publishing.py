@@ -9,8 +9,19 @@ from pathlib import Path
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.gate import annotation_lines, junit_xml, latencies_of, step_summary
 from routerctl.regression import Regression
-from routerctl.results import write_atomically
+from routerctl.results import check_place, write_atomically
 from routerctl.types import Run, Table
+
+
+def check_outputs(junit: Path | None) -> None:
+    """See before anything is asked that what CI wants to see can be written.
+
+    Raises: InputError.
+    """
+    check_place(junit, makes_folders=True)
+    summary = Path(os.environ.get("GITHUB_STEP_SUMMARY") or os.devnull)
+    if summary.is_dir() or not summary.exists():  # it is added to, which a device allows
+        check_place(summary)
 
 
 def publish(

@@ -1,12 +1,14 @@
 """Turns a table and a comparison with a baseline into what a CI system shows: JUnit XML, a summary, annotations, JSON.
 
-`checks`: the outcome of each check, once for all formats; `junit`, `summary`, `annotations`, `values`: one format each.
+`checks`: the outcome of each check, once for all formats; `ending`: the error that they end a gate with; `junit`,
+`summary`, `annotations`, `values`: one format each.
 Place: beside the report, at the end of the evaluation line. It judges nothing, writes no file and knows no CI system's
 environment. Case ids, class and candidate names are hostile text: each format escapes them in its own way.
 """
 
 from routerctl.gate.annotations import annotation_lines
 from routerctl.gate.checks import Check, Outcome, checks_of, latencies_of, undecided
+from routerctl.gate.ending import gate_error
 from routerctl.gate.junit import junit_xml
 from routerctl.gate.summary import step_summary
 from routerctl.gate.values import to_json
@@ -16,6 +18,7 @@ __all__ = [
     "Outcome",
     "annotation_lines",
     "checks_of",
+    "gate_error",
     "junit_xml",
     "latencies_of",
     "step_summary",

@@ -1,7 +1,8 @@
 """Turns a table and a comparison into checks: one per class for its bar, one per class for its regression.
 
 Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there; ERROR, the
-far side did not answer, or nothing could be compared; SKIPPED, too few cases to tell (an ERROR where strict).
+far side did not answer, a scorer could not decide, or nothing at all could be compared; SKIPPED, too few cases to tell
+(an ERROR where strict).
 """
 
 from __future__ import annotations
@@ -11,11 +12,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
 from routerctl.regression import ClassRegression, Regression, class_words
 from routerctl.regression.sentences import verdict_words as regression_verdict
 from routerctl.selection import verdict_words
 from routerctl.types import Evidence, Result, Route, Table, Verdict
-from routerctl.words import as_written, count, plural
+from routerctl.words import as_written, count, missing_words
+
+FAR_SIDE = "far side"
+UNSCORED = "unscored"
+TOO_FEW = "too few cases"
+NOTHING = "nothing to compare"
 
 Latencies = Mapping[tuple[str, str], float]  # (task class, candidate) -> seconds, summed over its cases
 
@@ -47,6 +54,15 @@ class Check:
         """What the check is called, the same in every run: `extract: bar`."""
         return f"{self.task_class or 'all classes'}: {self.kind}"
 
+    @property
+    def error(self) -> type[RouterctlError] | None:
+        """What a gate that minds this check ends with; None where it does not stop one."""
+        if self.outcome is Outcome.FAILED:
+            return GateError
+        if self.outcome is Outcome.ERROR:
+            return ProviderError if self.what == FAR_SIDE else Inconclusive
+        return None
+
 
 def checks_of(
     table: Table | None, regression: Regression | None, *, strict: bool = False, latencies_s: Latencies | None = None
@@ -56,7 +72,9 @@ def checks_of(
     found = [] if table is None else [_bar(route, times, strict=strict) for route in table.routes.values()]
     if regression is not None:
         served = {} if table is None else {name: route.chosen for name, route in table.routes.items()}
-        found += [_regression(one, served, strict=strict) for one in regression.classes]
+        # A comparison that compared nothing at all is no pass, strict or not.
+        strict_there = strict or not any(one.n for one in regression.classes)
+        found += [_regression(one, served, strict=strict_there) for one in regression.classes]
         if regression.pooled_p is not None:
             found.append(_pooled(regression))
     return tuple(found)
@@ -98,24 +116,32 @@ def _bar(route: Route, times: Latencies, *, strict: bool) -> Check:
 
 def _bar_outcome(route: Route, *, strict: bool) -> tuple[Outcome, str, str]:
     chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
-    said = f"{route.chosen} was not run." if chosen is None else f"{route.chosen}: {verdict_words(chosen.judgement)}"
+    said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
         return Outcome.PASSED, chosen.judgement.verdict.value, said
-    nothing = f"No candidate passes the bar of {as_written(route.bar)}; {route.chosen} serves. {said}"
+    nobody = f"No candidate passes the bar of {as_written(route.bar)}; {route.chosen} serves."
     down = max(route.evidence, key=_unanswered, default=None)
     if down is not None and _unanswered(down) >= 0.5:
-        failed = f"{plural(down.failed, 'call')} of {down.candidate} failed"
-        return Outcome.ERROR, "far side", f"{failed}: the provider, not the answers, decided this. {nothing}"
+        what, whose = (FAR_SIDE, "the provider") if down.failed >= down.unscored else (UNSCORED, "the scorer")
+        missing = f"{down.candidate}: {missing_words(down.failed, down.unscored)}"
+        return Outcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
     if undecided(route):
-        return (Outcome.ERROR if strict else Outcome.SKIPPED), "too few cases", f"Too few cases to decide. {nothing}"
+        return (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW, f"Too few cases to decide. {nobody} {said}"
     what = "not run" if chosen is None else chosen.judgement.verdict.value
-    return Outcome.FAILED, what, nothing
+    return Outcome.FAILED, what, f"{nobody} {said}"
+
+
+def _said(one: Evidence) -> str:
+    missing = missing_words(one.failed, one.unscored)
+    found = f"{one.candidate}: {verdict_words(one.judgement)}"
+    return f"{found} Counted as not passed: {missing}." if missing else found
 
 
 def _unanswered(one: Evidence) -> float:
-    """The share of what did not pass that is failed calls."""
-    missed = max(one.judgement.cases - one.judgement.passes, one.failed)
-    return 0.0 if one.judgement.verdict.passes or not missed else one.failed / missed
+    """The share of what did not pass that nothing was learnt of: the call failed, or the scorer could not decide."""
+    nothing = one.failed + one.unscored
+    missed = max(one.judgement.cases - one.judgement.passes, nothing)
+    return 0.0 if one.judgement.verdict.passes or not missed else nothing / missed
 
 
 def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool) -> Check:
@@ -123,9 +149,9 @@ def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool
     if one.alarm:
         outcome, what = Outcome.FAILED, "regression"
     elif not one.n and one.failed:
-        outcome, what = Outcome.ERROR, "far side"
-    elif not one.n:
-        outcome, what = (Outcome.ERROR if strict else Outcome.SKIPPED), "nothing to compare"
+        outcome, what = Outcome.ERROR, FAR_SIDE
+    elif not one.n or one.too_few:
+        outcome, what = (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW if one.n else NOTHING
     return Check(
         task_class=one.task_class,
         candidate=one.candidate or served.get(one.task_class, ""),

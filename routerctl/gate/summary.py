@@ -21,6 +21,7 @@ _NAMED = 50  # newly broken cases of a class
 _WIDTH = 120  # characters of a name
 _MARKUP = re.compile("[^A-Za-z0-9 -]")
 _COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000")
+_TEXTS = ("class", "choice", "candidate", "verdict")
 _COMPARED = ("before", "now", "change", "p")
 
 
@@ -46,19 +47,24 @@ def step_summary(
 
 
 def _deserves_words(check: Check) -> bool:
-    return check.kind == "bar" and check.outcome is not Outcome.PASSED
+    """A comparison that found something has a row and its broken cases; one that found nothing must say why."""
+    return check.outcome in (Outcome.ERROR, Outcome.SKIPPED) or (
+        check.kind == "bar" and check.outcome is Outcome.FAILED
+    )
 
 
 def _grid(table: Table | None, regression: Regression | None) -> str:
     compared = {} if regression is None else {one.task_class: one for one in regression.classes}
     routes: Mapping[str, Route] = {} if table is None else table.routes
-    columns = [*_COLUMNS, *(_COMPARED if compared else ())]
-    lines = [_row(columns), _row(["---", *("---:" if name != "verdict" else "---" for name in columns[1:])])]
+    chosen = _COLUMNS if routes else ("class", "candidate")
+    columns = [*chosen, *(_COMPARED if compared else ())]
+    lines = [_row(columns), _row(["---" if name in _TEXTS else "---:" for name in columns])]
     size = 0
     names = list(dict.fromkeys((*routes, *compared)))
     for place, name in enumerate(names):
         change = _change(compared.get(name)) if compared else []
-        line = _row([_code(name), *_route_cells(routes.get(name)), *change])
+        choice = _route_cells(routes.get(name)) if routes else [_code(compared[name].candidate)]
+        line = _row([_code(name), *choice, *change])
         size += len(line.encode())
         if size > LIMIT // 2:
             return "".join(lines) + f"\nand {plural(len(names) - place, 'more class', 'more classes')}\n"

@@ -33,6 +33,7 @@ def _class(one: ClassRegression) -> dict[str, Any]:
         "adjusted_p": one.adjusted_p,
         "screened": one.screened,
         "chosen_in_baseline": one.chosen_there,
+        "changed": one.changed,
         "failed": one.failed,
         "broke": list(one.broke),
         "fixed": list(one.fixed),

@@ -52,8 +52,14 @@ class ClassRegression:
     least_detectable_drop: float | None  # with 80 % power at this class's share of alpha; None: not even a large one
     screened: bool = False  # True: one epoch gave no reason for more, the class counts as unchanged
     chosen_there: bool = False  # the baseline run also chose this candidate
+    changed: int = 0  # cases left out because their input or expected answer changed
     failed: int = 0  # cases left out because their calls failed
     notes: tuple[str, ...] = ()
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the pairs are too few for its test to notice any drop, so that its silence says nothing."""
+        return bool(self.n) and not self.alarm and self.least_detectable_drop is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +218,7 @@ def _class(
         least_detectable_drop=_least_drop(one.pairs, share),
         screened=screened,
         chosen_there=one.chosen_there,
+        changed=one.changed,
         failed=one.failed,
         notes=_notes(one),
     )
@@ -235,7 +242,7 @@ def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
     if _method(pairs) == "sign-flip":
         clusters = _clusters([("", pair) for pair in pairs])
         units = unit_sums([pair.before - pair.after for pair in pairs], clusters)
-        return least_detectable_shift(units.tolist(), len(pairs), alpha)
+        return least_detectable_shift(units, unit_sums([1.0] * len(pairs), clusters), alpha)
     broke = sum(pair.before > pair.after for pair in pairs)
     fixed = sum(pair.before < pair.after for pair in pairs)
     # Noise changes as many cases each way; what one way has more of is drop or gain. Half a case, so that a lucky
@@ -246,12 +253,14 @@ def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
 
 def _notes(one: Pairing) -> tuple[str, ...]:
     found = []
-    if not one.pairs:
-        found.append("no case is common to both runs: nothing can be compared")
+    if not (one.pairs or one.changed or one.failed):
+        found.append("no case is common to both runs")
     if one.changed:
         found.append(f"{plural(one.changed, 'case')} changed in input or expected answer and left out")
     if one.failed:
         found.append(f"{plural(one.failed, 'case')} left out because the calls failed, which is no regression")
+    if one.unscored:
+        found.append(f"{plural(one.unscored, 'case')} could not be scored now, which counts as not passed")
     if one.spare_epochs:
         found.append(f"{plural(one.spare_epochs, 'reply', 'replies')} left out: the baseline has fewer epochs")
     if one.chosen_there and one.pairs:

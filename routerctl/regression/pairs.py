@@ -34,6 +34,7 @@ class Pairing:
     only_after: int = 0  # cases that the baseline did not ask
     changed: int = 0  # cases with another input or expected answer: not pairs
     failed: int = 0  # cases without a pair because every call failed in one of the runs
+    unscored: int = 0  # cases of a pair with a reply of the new run that no scorer could decide on: it counts as 0
     spare_epochs: int = 0  # replies of the new run left out because the baseline has fewer epochs
     # The baseline run is also the one that chose this candidate. It was chosen for passing there, so its luck there
     # was good more often than bad, and a rerun looks worse by a point or two though nothing changed.
@@ -58,12 +59,13 @@ def pairs_of(
     old, new = _by_case(before), _by_case(after)
     common = [case_id for case_id in new if case_id in old]
     same = [case_id for case_id in common if _same(old[case_id][0], new[case_id][0])]
-    pairs, spare = [], 0
+    pairs, spare, unscored = [], 0, 0
     for case_id in same:
         olds, news = (_answered(results[case_id]) for results in (old, new))
         if olds and news:
             used = news[: len(olds)]
             spare += len(news) - len(used)
+            unscored += any(result.status is Status.UNSCORED for result in used)
             pairs.append(_pair(olds, used, measure))
     return Pairing(
         pairs=tuple(pairs),
@@ -71,6 +73,7 @@ def pairs_of(
         only_after=len(new.keys() - old.keys()),
         changed=len(common) - len(same),
         failed=len(same) - len(pairs),
+        unscored=unscored,
         spare_epochs=spare,
         chosen_there=chosen_there,
     )

@@ -36,12 +36,21 @@ def verdict_words(regression: Regression) -> str:
     against = f"against {regression.baseline}"
     pooled = "" if regression.pooled_p is None else f" (all classes together: {p_words(regression.pooled_p)})"
     if not compared:
-        return f"Nothing could be compared {against}: no case is common to both runs."
+        return f"Nothing could be compared {against}: {_why_nothing(regression)}."
     if fell:
         return f"Regression {against} in {_listed(fell)}{pooled}."
     if regression.pooled_alarm:
         return f"Regression {against}: no class alone, but all together went {_overall(compared)}{pooled}."
     return f"No regression found {against} in {plural(len(compared), 'class', 'classes')}{pooled}."
+
+
+def _why_nothing(regression: Regression) -> str:
+    changed = sum(one.changed for one in regression.classes)
+    failed = sum(one.failed for one in regression.classes)
+    why = [f"{plural(changed, 'case')} changed in input or expected answer"] if changed else []
+    if failed:
+        why.append(f"the calls of {plural(failed, 'case')} failed")
+    return " and ".join(why) or "no case is common to both runs"
 
 
 def _overall(classes: Sequence[ClassRegression]) -> str:
@@ -60,6 +69,8 @@ def class_words(one: ClassRegression) -> str:
     if one.least_detectable_drop is not None and not one.alarm:
         points, about = f"{one.least_detectable_drop * 100:.1f}{NBSP}points", "about " if one.screened else ""
         parts.append(f"a drop of {points} would have been noticed {about}4 times in 5")
+    if one.too_few:
+        parts.append("too few cases: not even a drop to nothing would have been noticed 4 times in 5")
     return "; ".join([*parts, *one.notes]) + "."
 
 

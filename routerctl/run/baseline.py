@@ -7,8 +7,9 @@ is one is decided in `regression`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from routerctl.build import build_table
@@ -16,8 +17,9 @@ from routerctl.errors import InputError
 from routerctl.regression import Pairing, Regression, judge_regression, pairs_of, screen
 from routerctl.results import read_run, run_folder
 from routerctl.run.asking import Job
+from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
-from routerctl.run.session import Planned
+from routerctl.run.session import Planned, estimate_run
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Judgement, Result, Run, RunHeader, Table
 
@@ -114,6 +116,27 @@ def against(planned: Planned, baseline: Baseline, *, every_case: bool) -> tuple[
 def _asked_there(job: Job, baseline: Baseline) -> Job:
     there = {one.case_id for one in baseline.results[job.eval_set.name]}
     return replace(job, cases=tuple(case for case in job.cases if case.id in there))
+
+
+def estimate_comparison(
+    planned: Planned, baseline: Baseline, now: Callable[[], datetime], *, epochs: int
+) -> list[Estimate]:
+    """Estimate what `against` planned: the least is a comparison where nothing looks worse, the most all epochs."""
+    found = []
+    for job in planned.jobs:
+        name, full = job.eval_set.name, planned.options.full
+        most = epochs if full else min(epochs, baseline.epochs(name))
+        alone = replace(planned, rungs=(baseline.serving[name],))
+        once, whole = (
+            estimate_run(replace(alone, jobs=(_with_epochs(job, each),)), now)[0]
+            for each in (most if full else 1, most)
+        )
+        found.append(replace(whole, least_calls=once.least_calls))
+    return found
+
+
+def _with_epochs(job: Job, epochs: int) -> Job:
+    return replace(job, eval_set=replace(job.eval_set, epochs=epochs))
 
 
 class Comparison:

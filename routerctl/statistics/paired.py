@@ -7,10 +7,9 @@ Every p-value is one-sided: small means that things got worse; an improvement ha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,13 +164,7 @@ def least_detectable_drop(n: int, discordance_noise: float, alpha: float, power:
 
     The model is `power_of`'s. Source of the question: Connor, Biometrics 43 (1987); the answer here is exact.
     """
-    low, high = 0.0, 1 - discordance_noise
-    if power_of(n, high, discordance_noise, alpha) < power:
-        return None
-    for _ in range(16):  # 2^-16: a thousandth of a point
-        middle = (low + high) / 2
-        low, high = (low, middle) if power_of(n, middle, discordance_noise, alpha) >= power else (middle, high)
-    return high
+    return _least(lambda drop: power_of(n, drop, discordance_noise, alpha) >= power, 1 - discordance_noise)
 
 
 @lru_cache(maxsize=256)
@@ -188,14 +181,44 @@ def _critical(n: int, alpha: float) -> Counts:
     return low
 
 
-def least_detectable_shift(units: Iterable[float], n: int, alpha: float, power: float = 0.8) -> float | None:
-    """Return the drop of the mean of n cases that the sign-flip test would notice with this power; None: unknown.
+def least_detectable_shift(
+    units: Iterable[float], sizes: Iterable[float], alpha: float, power: float = 0.8
+) -> float | None:
+    """Return the drop of the mean that the sign-flip test notices with this power, a share; None: not even all.
 
-    `units`: the differences, or their sums per cluster, whose spread says how much a mean moves by chance. Unknown
-    without a spread or with fewer than two units. A normal approximation: some per cent too small for few units.
+    `units`: what changes sign together, a case's difference or the sum of a cluster's; `sizes`: the cases of each. The
+    drop comes as units that break whole, the widest spread that a drop can have, so one spread more evenly is noticed
+    more often. It comes on top of the noise: the spread seen, and half a case each way, so that a lucky rerun without
+    any change does not count as a promise of none. Connor's formula (Biometrics 43, 1987) with squares for counts; and
+    never less than what so few units show that only their number counts, where each doubles the patterns.
     """
-    values: NDArray[Any] = np.asarray(list(units), dtype=float)
-    if len(values) < 2 or float(values.std()) == 0:
+    values, cases = (np.asarray(list(one), dtype=float) for one in (units, sizes))
+    few = _least_broken(len(values), alpha, power)
+    if few is None:
         return None
-    error = float(values.std(ddof=1)) * math.sqrt(len(values)) / n
-    return float(special.ndtri(1 - alpha) + special.ndtri(power)) * error
+    n, squares = float(cases.sum()), float((cases**2).sum())
+    noise = float(values.var(ddof=1)) * len(values) + 1 if len(values) > 1 else 1.0
+
+    def noticed(drop: float) -> bool:
+        by_chance = noise + drop * squares
+        needed = special.ndtri(1 - alpha) * math.sqrt(by_chance)
+        return bool(n * drop - needed >= special.ndtri(power) * math.sqrt(by_chance - drop**2 * squares))
+
+    return max(few, least) if (least := _least(noticed, 1.0)) is not None else None
+
+
+def _least_broken(n: int, alpha: float, power: float) -> float | None:
+    """The chance to break at which so many of n units do that signs alone tell: k of them have p = 2^-k."""
+    enough = max(math.ceil(-math.log2(alpha)), 1)
+    return _least(lambda chance: tail(enough, n, chance) >= power, 1.0)
+
+
+def _least(holds: Callable[[float], bool], high: float) -> float | None:
+    """The least share from which on something holds, to a thousandth of a point; None: not even at the highest."""
+    if not holds(high):
+        return None
+    low = 0.0
+    for _ in range(16):  # 2^-16
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
