@@ -38,6 +38,7 @@ class Room:
     short: Purse | None = None  # the first purse without room; None: it fits
     wait: bool = False
     left_usd: Decimal = _ZERO  # in the short purse, were nothing under way
+    held_usd: Decimal = _ZERO  # of it, for calls under way
 
 
 def purses_of(budgets: Sequence[Budget], inquiry: Inquiry, task_class: str | None, now: datetime) -> tuple[Purse, ...]:
@@ -154,11 +155,12 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     waiting: Room | None = None
     for purse in purses:
         book = books[purse.key]
-        left = purse.budget.cap_usd - spent_usd(book) - _held(book, before_s=now_s)
+        gone = _held(book, before_s=now_s)
+        left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))
-        if usd > purse.budget.cap_usd - spent_usd(book) - held_usd(book) and waiting is None:
-            waiting = Room(short=purse, wait=True, left_usd=left)
+        if usd > left - under_way and waiting is None:
+            waiting = Room(short=purse, wait=True, left_usd=left, held_usd=under_way)
     return waiting or Room()
 
 
@@ -168,6 +170,13 @@ def with_hold(book: Book | None, hold: str, usd: Decimal, until_s: float) -> Boo
         "spent": str(spent_usd(book)),
         "held": {**(book["held"] if book else {}), hold: [str(usd), until_s]},
     }
+
+
+def renewed(book: Book | None, hold: str, until_s: float) -> Book | None:
+    """Give the books with a hold that lasts longer; as they are where it is settled."""
+    if book is None or hold not in book["held"]:
+        return book
+    return with_hold(book, hold, Decimal(book["held"][hold][0]), until_s)
 
 
 def settled(book: Book | None, hold: str, usd: Decimal) -> Book:
