@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from routerctl.cli.routing import guesser_of
-from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of, warn
+from routerctl.cli.tenancy import budgets_at, folder_of, state_of, table_of, tenant_of, warn
 from routerctl.cli.trying import Seat, Trying
 from routerctl.console import say
 from routerctl.costs import Pricer, lost_usd, most_usd, pricer_of
@@ -126,15 +126,17 @@ class Desks:
             guesser=guesser_of(table, self._root),
             watch=watch,
             warm=wire.warm,
-            paying=self._paying(table, price),
+            paying=self._paying(tenant, table, price),
         )
         trying = Trying(self._kept_open(state_of(self._table, self._root, tenant)), folder / DECISIONS_FILE, table)
         self._closing.push_async_callback(trying.close)
         return Desk(table=table, line=line, log=log, trying=trying)
 
-    def _paying(self, table: Table, price: Callable[[ProviderSpec, str], Pricer]) -> Paying | None:
+    def _paying(
+        self, tenant: Tenant | None, table: Table, price: Callable[[ProviderSpec, str], Pricer]
+    ) -> Paying | None:
         """The books are one for the whole project: a budget may be about several tenants."""
-        budgets = self._table.routing.budgets
+        budgets = budgets_at(table, self._table.routing.budgets, tenant)
         if not budgets:
             return None
         from routerctl.router.paying import Paying
