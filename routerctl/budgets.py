@@ -19,6 +19,8 @@ from routerctl.types import Budget, Inquiry, Json
 
 Book = dict[str, Json]  # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}}
 _ZERO = Decimal(0)
+_ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
+_STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
 _LABEL = "%Y-%m-%dT%H%M%z"  # a period's first moment, as it stands in a key
 
 
@@ -38,6 +40,7 @@ class Room:
     short: Purse | None = None  # the first purse without room; None: it fits
     wait: bool = False
     left_usd: Decimal = _ZERO  # in the short purse, were nothing under way
+    held_usd: Decimal = _ZERO  # of it, for calls under way
 
 
 def purses_of(budgets: Sequence[Budget], inquiry: Inquiry, task_class: str | None, now: datetime) -> tuple[Purse, ...]:
@@ -64,17 +67,27 @@ def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: dateti
     begins, ends = period_of(budget, now)
     whose = [budget.per, _value(budget, inquiry, task_class)] if budget.per else []
     parts = [budget.name, *whose, begins.strftime(_LABEL)]
-    key = "/".join(["budget", *(quote(part, safe="") for part in parts)])
+    key = "/".join(["budget", *(_quoted(part) for part in parts)])
     return Purse(key=key, budget=budget, until=ends.astimezone(UTC))
 
 
 def _value(budget: Budget, inquiry: Inquiry, task_class: str | None) -> str:
     """Whose cap it is; inquiries that do not say it share one. Two tenants' users of one name are two users."""
-    named = [None if name is None else quote(name, safe=" @+") for name in (inquiry.tenant, inquiry.user)]
+    named = [None if name is None else _quoted(name, safe=" @+") for name in (inquiry.tenant, inquiry.user)]
     user = named[1] if named[0] is None else f"{named[0]}/{named[1] or ''}"
     own = {"tenant": inquiry.tenant, "user": user, "class": task_class}
     found = own[budget.per] if budget.per in own else inquiry.features.get(budget.per or "")
     return "" if found is None else str(found)
+
+
+def _quoted(text: str, safe: str = "") -> str:
+    return quote(text, safe=safe, errors=_ANY)
+
+
+def _plain(value: str) -> str:
+    """Undo the quoting of `_value` for the eye, but for what would run a tenant's name and a user's together."""
+    parts = (unquote(part, errors=_ANY) for part in value.split("/"))
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
 def period_of(budget: Budget, now: datetime) -> tuple[datetime, datetime]:
@@ -83,7 +96,9 @@ def period_of(budget: Budget, now: datetime) -> tuple[datetime, datetime]:
     local = now.astimezone(zone)
     if budget.period == "hour":
         begins = local.replace(minute=0, second=0, microsecond=0)
-        return begins, (begins.astimezone(UTC) + timedelta(hours=1)).astimezone(zone)
+        # Not always an hour: on Lord Howe Island clocks are moved by half of one.
+        later = ((begins.astimezone(UTC) + step).astimezone(zone) for step in _STEPS)
+        return begins, next(moment for moment in later if moment.minute == 0)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
     if budget.period == "day":
         return day, day + timedelta(days=1)
@@ -113,16 +128,18 @@ def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, pa
     begins, ends = period_of(budget, now)
     found = []
     for key, document in sorted(documents.items()):
-        kind, name, *whose, label = (unquote(part) for part in key.split("/"))
+        kind, name, *whose, label = (unquote(part, errors=_ANY) for part in key.split("/"))
         if (kind, name, len(whose)) != ("budget", budget.name, 2 if budget.per else 0):
             continue
         if whose and whose[0] != budget.per:
             continue
         since = datetime.strptime(label, _LABEL)  # noqa: DTZ007 - the label has its offset
-        if since != begins and not past:
+        # In UTC: a moment in the hour in which clocks are moved never equals one with a fixed offset (PEP 495).
+        if since.astimezone(UTC) != begins.astimezone(UTC) and not past:
             continue
         until = period_of(budget, since)[1].astimezone(UTC)
         value, book = whose[1] if whose else "", document
+        value = _plain(value) if budget.per == "user" else value
         found.append(Books(value=value, begins=since, until=until, spent_usd=spent_usd(book), held_usd=held_usd(book)))
     if not found and budget.per is None:
         found = [Books(value="", begins=begins, until=ends.astimezone(UTC))]
@@ -154,11 +171,12 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     waiting: Room | None = None
     for purse in purses:
         book = books[purse.key]
-        left = purse.budget.cap_usd - spent_usd(book) - _held(book, before_s=now_s)
+        gone = _held(book, before_s=now_s)
+        left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))
-        if usd > purse.budget.cap_usd - spent_usd(book) - held_usd(book) and waiting is None:
-            waiting = Room(short=purse, wait=True, left_usd=left)
+        if usd > left - under_way and waiting is None:
+            waiting = Room(short=purse, wait=True, left_usd=left, held_usd=under_way)
     return waiting or Room()
 
 
@@ -168,6 +186,13 @@ def with_hold(book: Book | None, hold: str, usd: Decimal, until_s: float) -> Boo
         "spent": str(spent_usd(book)),
         "held": {**(book["held"] if book else {}), hold: [str(usd), until_s]},
     }
+
+
+def renewed(book: Book | None, hold: str, until_s: float) -> Book | None:
+    """Give the books with a hold that lasts longer; as they are where it is settled."""
+    if book is None or hold not in book["held"]:
+        return book
+    return with_hold(book, hold, Decimal(book["held"][hold][0]), until_s)
 
 
 def settled(book: Book | None, hold: str, usd: Decimal) -> Book:

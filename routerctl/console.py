@@ -68,20 +68,26 @@ def _console(stream: IO[str]) -> Console:
     return Console(file=stream, highlight=False, width=width, force_terminal=is_live(stream), soft_wrap=False)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """Print rows as a table on stdout; the columns named in `right` are aligned right."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), width: int | None = None
+) -> None:
+    """Print rows as a table on stdout; the columns named in `right` are aligned right and never folded.
+
+    `width`: characters to fit into; None: as many as the terminal has.
+    """
     from rich import box
     from rich.table import Table as Grid
     from rich.text import Text
 
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        is_right = column in right
+        grid.add_column(column, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right)
     for row in rows:
         grid.add_row(*(Text(clean(cell)) for cell in row))
     console = _console(sys.stdout)
     with console.capture() as drawn:  # rich would answer a closed pipe with an exit of its own
-        console.print(grid)
+        console.print(grid, width=width and min(width, console.width))
     sys.stdout.write(drawn.get())
 
 

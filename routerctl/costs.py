@@ -92,11 +92,22 @@ def estimate(pricer: Pricer, *, calls: int, input_tokens: int, output_tokens: in
 
 
 def most_usd(pricer: Pricer, request: Request, seconds: float) -> Decimal:
-    """Give the most USD that one attempt at a call can cost: a byte counted as a token, every token it may write."""
+    """Give the most USD that one attempt at a call can cost: a byte counted as a token, every token it may write.
+
+    `seconds`: that it may take; of several attempts at one call, where time is the price, that all of them may take.
+    """
     tokens, most = request_bytes(request) + _FRAME_TOKENS, request.reply.max_tokens
     plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
     # Writing a prompt into the provider's cache may cost more than reading it plainly.
     return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))
+
+
+def lost_usd(pricer: Pricer, request: Request, billed: int, seconds: float) -> Decimal:
+    """Give the most USD that attempts without a reply may have cost.
+
+    `billed`: how many of them the far side may charge tokens for; `seconds`: what all of them took.
+    """
+    return billed * most_usd(pricer, request, 0.0) + pricer(Usage(), seconds)
 
 
 def request_bytes(request: Request) -> int:

@@ -115,6 +115,7 @@ class ProviderError(RouterctlError):
         """`retry_after_s`: seconds the provider asked to wait, None where it did not say."""
         self.problem, self.provider, self.status, self.retry_after_s = problem, provider, status, retry_after_s
         self.spent_s = 0.0  # how long the attempt took: where time is the price, it was paid for
+        self.lost_s = 0.0  # likewise the attempts at the same call before it
         super().__init__(f"{provider}: {problem}" if provider else problem)
 
 

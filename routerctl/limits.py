@@ -16,7 +16,7 @@ from routerctl.strict_yaml import Document, PathParts
 from routerctl.types import Budget, Candidate, ProviderSpec, Routing
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@]+(/[^\s@]*)?)\Z")
+_STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@?#]+(/[0-9]*)?(#[^\s@]*)?)\Z")
 _TAKEN = ("routes.yaml", "routerctl.yaml")  # `build-table --tier` writes the file
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # it names a folder
 
@@ -43,7 +43,8 @@ def check_limits(
             bool(_STATE.match(routing.state)),
             document,
             ("routing", "state"),
-            "expected redis://HOST:PORT/0#PROJECT without a password, or $VARIABLE for a variable that holds it",
+            "expected redis://HOST:PORT/0#PROJECT without a password and without options after a question mark, or "
+            "$VARIABLE for a variable that holds the address",
         )
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)

@@ -15,6 +15,7 @@ from routerctl.budgets import (
     Purse,
     Room,
     applies,
+    books_of,
     held_usd,
     period_of,
     purses_of,
@@ -84,6 +85,47 @@ def test_every_moment_falls_in_its_period(moment: datetime, period: Any, zone: s
     begins, ends = period_of(one, moment)
     assert begins <= moment < ends
     assert period_of(one, ends.astimezone(UTC))[0].astimezone(UTC) == ends.astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("period", "zone", "moment"),
+    [
+        ("hour", "Europe/Berlin", "2026-10-25T00:30"),  # the hour from 2 to 3 that comes twice, once
+        ("hour", "Europe/Berlin", "2026-10-25T01:30"),  # and again
+        ("day", "Africa/Cairo", "2026-04-24T10:00"),  # midnight was left out
+        ("day", "America/Havana", "2026-11-01T12:00"),  # midnight came twice
+        ("hour", "Australia/Lord_Howe", "2026-04-04T15:10"),  # an hour of ninety minutes
+        ("hour", "Australia/Lord_Howe", "2026-10-03T15:40"),  # one of thirty
+    ],
+)
+def test_the_books_of_a_period_in_which_clocks_are_moved_are_found(period: Any, zone: str, moment: str) -> None:
+    """What was spent in it is shown in it, and it ends later than now."""
+    one, now = budget(period=period, time_zone=zone), datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    (purse,) = purses_of([one], ASKED, None, now)
+    (found,) = books_of(one, {purse.key: settled(None, "", Decimal("0.9"))}, now)
+    assert (found.spent_usd, found.until) == (Decimal("0.9"), purse.until)
+    assert found.begins.astimezone(UTC) <= now < found.until
+    assert period_of(one, found.until)[0].astimezone(UTC) == found.until
+
+
+@pytest.mark.parametrize(
+    ("per", "asked", "shown"),
+    [
+        ("user", {"user": "Jürgen Müller"}, "Jürgen Müller"),
+        ("user", {"user": "a/b 100%", "tenant": None}, "a%2Fb 100%25"),
+        ("user", {"user": "Zoë", "tenant": "açme"}, "açme/Zoë"),
+        ("user", {"user": "\ud800x"}, "\ud800x"),
+        ("tenant", {"tenant": "\udc80/ü%20"}, "\udc80/ü%20"),
+        ("class", {}, "\ud800"),
+        ("plan", {"features": {"plan": "\ud800"}}, "\ud800"),
+    ],
+)
+def test_whoever_asks_has_books_under_a_name_that_can_be_read(per: str, asked: dict[str, Any], shown: str) -> None:
+    """Other alphabets, slashes, and half characters, which JSON may hold."""
+    one = budget(per=per)
+    (purse,) = purses_of([one], Inquiry(prompt="x", **asked), "\ud800", NOW)
+    assert purse.key.isascii()
+    assert [books.value for books in books_of(one, {purse.key: settled(None, "", Decimal(1))}, NOW)] == [shown]
 
 
 def test_each_value_has_a_purse_of_its_own() -> None:

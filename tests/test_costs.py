@@ -11,9 +11,9 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.costs import cost_of, estimate, price_of, pricer_of
+from routerctl.costs import cost_of, estimate, lost_usd, most_usd, price_of, pricer_of
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Usage
+from routerctl.types import Price, Prompt, ProviderSpec, ReplySpec, Request, Usage
 
 TODAY = date(2026, 11, 23)
 ANTHROPIC = ProviderSpec(name="anthropic", kind="anthropic")
@@ -191,3 +191,13 @@ def test_an_estimate_is_calls_times_a_call() -> None:
     """The dry run's figure is the number of calls times the cost of one."""
     pricer = pricer_of(FLAT, ANTHROPIC, "m")
     assert estimate(pricer, calls=300, input_tokens=1000, output_tokens=100) == Decimal("0.9")
+
+
+def test_attempts_without_a_reply_cost_tokens_or_time() -> None:
+    """By tokens each that may be billed costs its most and time nothing; by time the seconds do, whoever bills."""
+    request = Request(model="m", prompt=Prompt(system="", messages=()), reply=ReplySpec(max_tokens=100))
+    by_tokens = pricer_of(FLAT, ANTHROPIC, "m")
+    assert lost_usd(by_tokens, request, 2, 60.0) == 2 * most_usd(by_tokens, request, 0.0) > 0
+    assert lost_usd(by_tokens, request, 0, 60.0) == 0
+    hour = Price(date="2026-11-01", source="mine", usd_per_hour=Decimal(3600))
+    assert lost_usd(pricer_of(hour, ANTHROPIC, "m"), request, 2, 1.5) == Decimal("1.5")

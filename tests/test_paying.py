@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from routerctl import errors
-from routerctl.budgets import held_usd, purses_of, spent_usd
+from routerctl.budgets import held_usd, purses_of, spent_usd, with_hold
 from routerctl.providers.fake import reply_of
 from routerctl.router.asking import Line
 from routerctl.router.paying import Paying
@@ -53,16 +54,18 @@ class Down:
         raise errors.StateDown("no answer")
 
 
-def paying(store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS) -> Paying:
-    """Budgets of which each call may take two cents."""
+def paying(
+    store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS, second: Decimal | None = None, **more: Any
+) -> Paying:
+    """Budgets of which each attempt may take two cents; a second that is lost costs `second`, without one nothing."""
     ids = count()
     return Paying(
         store=store,
         budgets=budgets,
         most_usd=lambda _candidate, _request: most,
-        longest_s=lambda _candidate: 10.0,
+        lost_usd=lambda _candidate, _request, billed, lost_s: billed * most if second is None else int(lost_s) * second,
         new_id=lambda: f"hold-{next(ids)}",
-        now=lambda: NOW,
+        **({"longest_s": lambda _candidate: 10.0, "now": lambda: NOW} | more),
     )
 
 
@@ -79,7 +82,7 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
 
 
 async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
-    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
         if isinstance(turn, BaseException):
             raise turn
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
@@ -116,6 +119,139 @@ async def test_a_failed_call_gives_its_money_back_unless_it_may_be_billed(
     assert books(store, one) == (spent, 0)
 
 
+class Retried:
+    """A wire that fails with each of these problems, and tries again where it may; then it replies for a cent."""
+
+    def __init__(self, *problems: errors.ProviderError, lost_usd: Decimal = Decimal(0)) -> None:
+        self._problems, self._lost_usd = problems, lost_usd
+        self.held: list[Any] = []  # by whom is at the books, before each attempt
+        self.look: Any = lambda: None
+
+    async def call(self, _provider: str, request: Request, *, until: float, again: Any = None) -> Reply:
+        for number, problem in enumerate(self._problems):
+            self.held.append(self.look())
+            if number + 1 == len(self._problems) and self._lost_usd < 0:
+                raise problem
+            if not await again(problem):
+                raise problem
+        self.held.append(self.look())
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1) + max(self._lost_usd, Decimal(0)))
+
+
+def _lost(kind: type[errors.ProviderError], spent_s: float = 0.0) -> errors.ProviderError:
+    made = kind("lost")
+    made.spent_s = spent_s
+    return made
+
+
+async def test_attempts_that_may_be_billed_are_held_and_booked_each(store: StateStore) -> None:
+    """Two time-outs before the reply are two times the most; what was surely not billed holds nothing more."""
+    one = budget()
+    far = Retried(_lost(errors.TimedOut), _lost(errors.Overloaded), _lost(errors.TimedOut))
+    far.look = lambda: books(store, one)
+    ask = paying(store, one).for_inquiry(ASKED, "sums", far.call)
+    await ask(SMALL, ANYTHING, float("inf"))
+    assert far.held == [(0, cents(2)), (0, cents(4)), (0, cents(4)), (0, cents(6))]
+    assert books(store, one) == (cents(5), 0)
+
+
+async def test_a_call_that_failed_is_booked_with_all_its_attempts(store: StateStore) -> None:
+    """Three time-outs without a reply may be billed three times."""
+    one = budget()
+    far = Retried(*(_lost(errors.TimedOut) for _ in range(3)), lost_usd=Decimal(-1))
+    with pytest.raises(errors.TimedOut):
+        await paying(store, one).for_inquiry(ASKED, "sums", far.call)(SMALL, ANYTHING, float("inf"))
+    assert books(store, one) == (cents(6), 0)
+
+
+async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
+    """There is room for one attempt and a half: the failure stands, it is said why, and nothing stays held."""
+    one, said = budget(cap=cents(3)), list[str]()
+    ask = paying(store, one, warn=said.append).for_inquiry(ASKED, "sums", Retried(_lost(errors.TimedOut)).call)
+    with pytest.raises(errors.TimedOut):
+        await ask(SMALL, ANYTHING, float("inf"))
+    assert books(store, one) == (cents(2), 0)
+    assert said == ["budget all: too little is left to try a failed call again"]
+
+
+async def test_where_time_is_the_price_lost_seconds_are_held_and_booked_once(store: StateStore) -> None:
+    """A second costs a cent: two lost ones are held beside the next attempt, and the reply's own cost has them."""
+    one = budget(cap=cents(4))
+    far = Retried(_lost(errors.Overloaded, spent_s=2.0), lost_usd=cents(2))
+    far.look = lambda: books(store, one)
+    ask = paying(store, one, second=cents(1)).for_inquiry(ASKED, "sums", far.call)
+    await ask(SMALL, ANYTHING, float("inf"))
+    assert far.held == [(0, cents(2)), (0, cents(4))]
+    assert books(store, one) == (cents(3), 0)
+    failing = Retried(_lost(errors.Overloaded, spent_s=1.0), lost_usd=Decimal(-1))
+    with pytest.raises(errors.OverBudget):
+        await paying(store, one, second=cents(1)).for_inquiry(ASKED, "sums", failing.call)(SMALL, ANYTHING, 1e9)
+    assert failing.held == []
+
+
+async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
+    """The lease is short, so that others do not wait long for a process that died; a living one renews it."""
+    one, now, naps, beaten = budget(cap=cents(2)), [NOW], count(), asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        if next(naps) == 2:
+            beaten.set()
+        await asyncio.sleep(0.01)
+
+    pay = paying(store, one, longest_s=lambda _candidate: 3600.0, now=lambda: now[0], sleep=sleep)
+
+    def until_s() -> float:
+        ((_, ends),) = (store.get([purses_of([one], ASKED, "sums", NOW)[0].key]).popitem()[1])["held"].values()
+        return ends - NOW.timestamp()
+
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+        assert until_s() == 30
+        now[0] += timedelta(seconds=25)
+        await beaten.wait()
+        assert until_s() == 55
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
+
+    await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    assert books(store, one) == (cents(1), 0)
+
+
+async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) -> None:
+    """Once a budget, and with what they hold."""
+    one, said, seconds = budget(cap=cents(3)), list[str](), count()
+    (purse,) = purses_of([one], ASKED, "sums", NOW)
+    under_way = with_hold(None, "theirs", cents(2), NOW.timestamp() + 60)
+    store.update([purse.key], lambda _: ({purse.key: under_way}, None))
+    pay = paying(store, one, warn=said.append, clock=lambda: float(next(seconds)))
+
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+        return reply_of("hi", request, latency_s=0.1)
+
+    for _ in range(2):
+        with pytest.raises(errors.OverBudget, match="under way"):
+            await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, next(seconds) + 12.0)
+    assert said == ["budget all: waiting for $0.02 that other calls hold"]
+
+
+async def test_a_call_cancelled_while_it_is_held_gives_all_back(store: StateStore) -> None:
+    """Nobody was called; the thread that writes the books is too late, or is undone."""
+    one, started = budget(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class Slow:
+        def update(self, *given: Any, **named: Any) -> Any:
+            loop.call_soon_threadsafe(started.set)
+            time.sleep(0.05)
+            return store.update(*given, **named)
+
+    call = asyncio.ensure_future(_ask(Slow(), one, cents(1)))
+    await started.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    await loop.shutdown_default_executor()
+    assert books(store, one) == (0, 0)
+
+
 async def test_no_call_is_made_without_room(store: StateStore) -> None:
     """The error says whose cap it is, what is left and when it begins anew."""
     one = budget(cap=cents(3))
@@ -131,7 +267,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
     one, together, most_together = budget(cap=cents(4)), 0, 0
     pay = paying(store, one)
 
-    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
         nonlocal together, most_together
         together += 1
         most_together = max(most_together, together)
@@ -150,7 +286,7 @@ async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
     one, stuck, under_way = budget(cap=cents(2)), asyncio.Event(), asyncio.Event()
     pay = paying(store, one)
 
-    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
         under_way.set()
         await stuck.wait()
         return reply_of("hi", request, latency_s=0.1)
@@ -169,7 +305,7 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
     mine, everybody = budget(cap=cents(2), name="mine", per="user"), budget(name="everybody")
     pay = paying(store, everybody, mine)
 
-    async def far(_candidate: Candidate, request: Request, _until: float) -> Reply:
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
     await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
@@ -182,8 +318,18 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
 
 
 async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
-    """Open: served without books. Closed: not served."""
+    """Open: served without books, which is said once. Closed: not served."""
     assert (await _ask(Down(), budget(), cents(1))).text == "hi"
+    said: list[str] = []
+    pay = paying(Down(), budget(), warn=said.append)
+
+    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+        return reply_of("hi", request, latency_s=0.1)
+
+    for _ in range(3):
+        await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    (words,) = said
+    assert words.startswith("budget all is not enforced and its spending not booked")
     with pytest.raises(errors.OverBudget, match="fail_closed: no answer"):
         await _ask(Down(), budget(when_down="fail_closed"), cents(1))
 
@@ -197,7 +343,7 @@ class Far:
     def __init__(self, replies: dict[str, Any]) -> None:
         self.replies, self.asked = replies, list[str]()
 
-    async def call(self, _provider: str, request: Request, *, until: float) -> Reply:
+    async def call(self, _provider: str, request: Request, *, until: float, again: Any = None) -> Reply:
         self.asked.append(request.model)
         turn = self.replies[request.model]
         if isinstance(turn, Exception):

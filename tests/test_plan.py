@@ -401,9 +401,29 @@ def test_a_ceiling_counts_the_schema(plan: Plan) -> None:
 
 
 def test_a_ceiling_by_time(plan: Plan) -> None:
-    """A self-hosted call costs at most its whole time limit."""
+    """A self-hosted call costs at most the whole time limit of every attempt."""
     header, _ = plan()
-    assert ceiling_of(header)(header.candidates["timed"], request()) == Decimal("3.60") * 2 / 3600
+    attempts = header.providers[header.candidates["timed"].provider].max_attempts
+    assert ceiling_of(header)(header.candidates["timed"], request()) == Decimal("3.60") * 2 * attempts / 3600
+
+
+async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(plan: Plan) -> None:
+    """No attempt gave a reply, but the machine ran for all of them."""
+    header, _ = plan()
+    problem = Overloaded("down")
+    problem.spent_s, problem.lost_s = 1.5, 0.5
+
+    async def call(_provider: str, _request: Request) -> Reply:
+        raise problem
+
+    line = Line(header, {})
+    for name, cost in (("timed", Decimal("3.60") * 2 / 3600), ("one", Decimal(0))):
+        caller, before = line.caller(name), line.spending.spent_usd
+        caller._call = call
+        with pytest.raises(Overloaded):
+            await caller.ask(request())
+        assert line.spending.spent_usd - before == cost
+    assert line.spending.reserved_usd == 0
 
 
 # --- the estimate -----------------------------------------------------------------------------------------------------

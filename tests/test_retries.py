@@ -103,6 +103,22 @@ async def test_a_reply_after_failures_says_how_many_attempts_it_took() -> None:
     assert (reply.text, reply.attempts, reply.latency_s, reply.cost_usd) == ("four", 3, 0.5, Decimal("2.5"))
 
 
+async def test_another_attempt_is_made_only_where_it_may_be() -> None:
+    """Who pays is told of each attempt that failed, and ends the call with that failure, which tells the time lost."""
+    world, told = World(), list[float]()
+    provider = _fake(lambda _request: errors.Overloaded("busy"), world, latency_s=0.5)
+
+    async def again(problem: errors.ProviderError) -> bool:
+        told.append(problem.spent_s)
+        return len(told) < 2
+
+    async with _wire(world, provider, max_attempts=5) as wire:
+        with pytest.raises(errors.Overloaded) as caught:
+            await wire.call("p", REQUEST, again=again)
+    assert (len(provider.requests), told) == (2, [0.5, 0.5])
+    assert (caught.value.lost_s, caught.value.spent_s) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("rng", "pauses"),
     [(Longest(), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0]), (Shortest(), [0.0] * 7)],

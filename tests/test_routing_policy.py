@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from routerctl.table import load_table
+from routerctl.table import load_table, table_text, with_digest
+from routerctl.types import Budget, Tenant, Tier
 from tests.conftest import PRICE, Project
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -128,3 +132,64 @@ def test_a_tier_has_its_own_table(project: Project) -> None:
         project.save()
         done = project.run("build-table", "--tier", "gold")
         assert (done.code, "expected a file name such as routes.gold.yaml" in done.last) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "redis://127.0.0.1:7391/0?password=hunter2",
+        "redis://127.0.0.1:7391?password=hunter2#shop",
+        "redis://:hunter2@127.0.0.1:7391/0",
+        "redis://127.0.0.1:7391/hunter2",
+    ],
+)
+def test_a_password_does_not_get_into_the_table(state: str, project: Project) -> None:
+    """Wherever in the address of the shared state it stands; the line that refuses it does not show it."""
+    project.config["routing"] = {"state": state}
+    project.save()
+    done = project.run("check")
+    assert done.code == 2
+    assert "routing.state: expected redis://HOST:PORT/0#PROJECT without a password and without options" in done.last
+    assert "hunter2" not in done.err
+
+
+def test_a_tier_s_table_older_than_the_cheap_candidates_serves_without_them(served: Project) -> None:
+    """Who is not in it cannot serve there: that is said once, with the command that mends it."""
+    table = load_table(served.root / "routes.yaml")
+    served.write("routes.gold.yaml", table_text(table))
+    mini = replace(table.candidates["small"], name="mini")
+    routing = replace(
+        table.routing,
+        budgets=(Budget(name="all", cap_usd=Decimal(0), over="cheap", cheap=("mini", "small")),),
+        tiers={"gold": Tier(name="gold", table="routes.gold.yaml")},
+        tenants={"acme": Tenant(name="acme", tier="gold"), "zeta": Tenant(name="zeta")},
+    )
+    newer = {
+        "candidates": {**table.candidates, "mini": mini},
+        "prices": {**table.prices, "mini": table.prices["small"]},
+    }
+    served.write("routes.yaml", table_text(with_digest(replace(table, routing=routing, **newer))))
+    done = served.run("route", "--class", "sums", "--tenant", "acme", stdin="hi")
+    assert (done.code, done.out) == (0, "I am model-small.\n"), done.err
+    assert done.err.count("budget all: its cheap candidate mini is not in the table of tenant acme") == 1
+    assert "routerctl build-table --tier gold" in done.err
+    done = served.run("route", "--class", "sums", "--tenant", "zeta", stdin="hi")
+    assert (done.code, "warning" in done.err) == (0, False)
+
+
+def test_whatever_a_user_is_called_the_line_after_is_served(served: Project) -> None:
+    """Half a character in a name is a name; `budget` shows each in 80 columns, and as JSON that can be read."""
+    table = load_table(served.root / "routes.yaml")
+    budgets = (Budget(name="everybody-of-the-shop", cap_usd=Decimal(1), per="user"),)
+    served.write(
+        "routes.yaml", table_text(with_digest(replace(table, routing=replace(table.routing, budgets=budgets))))
+    )
+    users = ["Jürgen Müller", "\ud800x", "somebody with a name that is quite long"]
+    lines = "".join(json.dumps({"prompt": "sums: 1+3", "class": "sums", "user": user}) + "\n" for user in users)
+    done = served.run("route", "--jsonl", stdin=lines)
+    assert (done.code, done.out.count("\n")) == (0, 3), done.err
+    shown = served.run("budget").out
+    assert "Jürgen" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    found = json.loads(served.run("budget", "--json").out)
+    assert sorted(one["value"] for one in found) == sorted(users)

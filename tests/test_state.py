@@ -406,12 +406,34 @@ def test_a_password_is_printed_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:6379", "http://localhost", "redis://", "redis://host:port/0", "redis:x"]
+    "url",
+    [
+        "",
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "redis://host:port/0",
+        "redis:x",
+        "redis://host/zero",
+        "redis://host/0/1",
+        "redis://host/0?foo=bar",
+        "rediss://host/0?password=hunter2",
+        "redis://host?db=1",
+        "unix:///run/redis.sock?password=hunter2",
+        "unix:///run/redis.sock?db=x",
+    ],
 )
 def test_a_url_that_is_none_is_the_users_error(url: str) -> None:
     """It is refused before anything is asked, with the shape that is wanted."""
-    with pytest.raises(InputError, match="redis://HOST"):
+    with pytest.raises(InputError, match="redis://HOST") as caught:
         open_state(url, warn=pytest.fail)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["redis://host", "rediss://:p%40ss@host:1/15", "redis://host/", "unix:///r.sock?db=2"])
+def test_a_url_that_is_one_is_taken(url: str) -> None:
+    """Nothing is opened yet."""
+    open_state(url, warn=pytest.fail).close()
 
 
 def _eventually(holds: Callable[[], bool]) -> None:

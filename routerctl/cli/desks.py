@@ -23,10 +23,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from routerctl.cli.routing import guesser_of
-from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of
+from routerctl.cli.tenancy import budgets_at, folder_of, state_of, table_of, tenant_of, warn
 from routerctl.cli.trying import Seat, Trying
 from routerctl.console import say
-from routerctl.costs import Pricer, most_usd, pricer_of
+from routerctl.costs import Pricer, lost_usd, most_usd, pricer_of
 from routerctl.decisions import DECISIONS_FILE, DecisionLog
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, PlaceKey
@@ -126,15 +126,17 @@ class Desks:
             guesser=guesser_of(table, self._root),
             watch=watch,
             warm=wire.warm,
-            paying=self._paying(table, price),
+            paying=self._paying(tenant, table, price),
         )
         trying = Trying(self._kept_open(state_of(self._table, self._root, tenant)), folder / DECISIONS_FILE, table)
         self._closing.push_async_callback(trying.close)
         return Desk(table=table, line=line, log=log, trying=trying)
 
-    def _paying(self, table: Table, price: Callable[[ProviderSpec, str], Pricer]) -> Paying | None:
+    def _paying(
+        self, tenant: Tenant | None, table: Table, price: Callable[[ProviderSpec, str], Pricer]
+    ) -> Paying | None:
         """The books are one for the whole project: a budget may be about several tenants."""
-        budgets = self._table.routing.budgets
+        budgets = budgets_at(table, self._table.routing.budgets, tenant)
         if not budgets:
             return None
         from routerctl.router.paying import Paying
@@ -143,13 +145,24 @@ class Desks:
             spec = table.providers[candidate.provider]
             return most_usd(price(spec, request.model), request, spec.timeout_s)
 
+        def lost(candidate: Candidate, request: Request, billed: int, seconds: float) -> Decimal:
+            return lost_usd(price(table.providers[candidate.provider], request.model), request, billed, seconds)
+
         books = self._kept_open(state_of(self._table, self._root, None))
 
         def longest(candidate: Candidate) -> float:
             spec = table.providers[candidate.provider]
             return spec.timeout_s * spec.max_attempts + BACKOFF_CAP_S * (spec.max_attempts - 1)
 
-        return Paying(longest_s=longest, store=books, budgets=budgets, most_usd=most, new_id=lambda: uuid.uuid4().hex)
+        return Paying(
+            longest_s=longest,
+            store=books,
+            budgets=budgets,
+            most_usd=most,
+            lost_usd=lost,
+            new_id=lambda: uuid.uuid4().hex,
+            warn=warn,
+        )
 
     def _kept_open(self, store: StateStore) -> StateStore:
         self._closing.callback(store.close)

@@ -36,12 +36,13 @@ def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
     known_tenant(table, tenant)
     lines = list(_lines(table, path.resolve().parent, tenant, past=past, now=datetime.now(UTC)))
     if as_json:
-        typer.echo(json.dumps([_json(line) for line in lines], ensure_ascii=False))
+        whole = json.dumps([_json(line) for line in lines], ensure_ascii=False)
+        typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
     elif not table.routing.budgets:
         say("routes.yaml has no budgets; routerctl.yaml states them under routing:")
     else:
         heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
-        print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"])
+        print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
 
 
 def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Line]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.state import STATE_FILE, StateStore, open_state
 from routerctl.table import load_table
-from routerctl.types import Table, Tenant
+from routerctl.types import Budget, Table, Tenant
 
 TENANTS_FOLDER = ".routerctl/tenants"
 
@@ -42,6 +44,19 @@ def table_of(table: Table, root: Path, tenant: Tenant | None) -> Table:
     if tenant is None or tenant.tier is None:
         return table
     return load_table(root / table.routing.tiers[tenant.tier].table)
+
+
+def budgets_at(table: Table, budgets: Sequence[Budget], tenant: Tenant | None) -> list[Budget]:
+    """Give the project's budgets as a tenant's table can keep them: it may be older than a change of `cheap`."""
+    whose = f"tenant {tenant.name}" if tenant else "an experiment"
+    again = f"--tier {tenant.tier}" if tenant and tenant.tier else "and start the experiment with it"
+    for one in budgets:
+        for name in sorted(set(one.cheap) - set(table.candidates)):
+            warn(
+                f"budget {one.name}: its cheap candidate {name} is not in the table of {whose}, where it cannot serve; "
+                f"build it again: routerctl build-table {again}"
+            )
+    return [replace(one, cheap=tuple(name for name in one.cheap if name in table.candidates)) for one in budgets]
 
 
 def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:

@@ -53,6 +53,7 @@ BACKOFF_S, BACKOFF_CAP_S = 0.5, 16.0
 CONNECT_TIMEOUT_S = 10.0
 FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wrong, too little to flood a log
 
+Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed attempt) -> may be made again; None: yes
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
 
 
@@ -128,10 +129,10 @@ class Wire:
         await asyncio.gather(*self._warming.values(), return_exceptions=True)
         await self._closing.aclose()
 
-    async def call(self, provider: str, request: Request, *, until: float = math.inf) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float = math.inf, again: Again = None) -> Reply:
         """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
 
-        `until`: the deadline, on the clock of `Outside`; waiting for a slot and between attempts counts.
+        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt.
 
         Raises:
             InputError: no such provider, or its model has no price (found before anything is paid for).
@@ -144,10 +145,11 @@ class Wire:
             try:
                 reply = await self._attempt(lane, request, until)
             except errors.ProviderError as problem:
+                problem.lost_s = lost_s
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
                 wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
-                if self._outside.clock() + wait_s >= until:
+                if self._outside.clock() + wait_s >= until or not (again is None or await again(problem)):
                     raise
                 lost_s += problem.spent_s
                 await self._outside.sleep(wait_s)
@@ -201,7 +203,7 @@ class Wire:
                 timed_out = errors.TimedOut(
                     f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
                 )
-                timed_out.spent_s = self._outside.clock() - started
+                timed_out.spent_s = limit_s  # that it was noticed later is our own doing
                 raise timed_out from None
             except errors.ProviderError as problem:
                 problem.spent_s = self._outside.clock() - started

@@ -20,6 +20,7 @@ from routerctl.router.steps import Spot
 from routerctl.types import Answer, Candidate, Hop, Inquiry, Json, Reply, Request, Route, Table
 
 if TYPE_CHECKING:
+    from routerctl.providers.base import Again
     from routerctl.router.paying import Ask, Paying
 
 OVER_BUDGET = "over budget"  # the outcome of a hop that was not called, since a budget had no room for it
@@ -28,8 +29,8 @@ OVER_BUDGET = "over budget"  # the outcome of a hop that was not called, since a
 class Call(Protocol):
     """The wire: (provider name, request, deadline on `Line.clock`) -> a priced reply."""
 
-    def __call__(self, provider: str, request: Request, *, until: float) -> Awaitable[Reply]:
-        """Ask; raises ProviderError."""
+    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
+        """Ask; `again` allows each further attempt; raises ProviderError."""
 
 
 class Watch(Protocol):
@@ -97,7 +98,7 @@ class Line:
         """Give the line on which every call is paid for by an inquiry; its class may not be known yet."""
         if self.paying is None:
             return self
-        return replace(self, paid=self.paying.for_inquiry(inquiry, task_class, self._plain))
+        return replace(self, paid=self.paying.for_inquiry(inquiry, task_class, self.call))
 
     async def ask(self, candidate: Candidate, request: Request, until: float) -> Reply:
         """Ask a candidate's provider; raises ProviderError, OverBudget."""

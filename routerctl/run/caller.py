@@ -14,8 +14,8 @@ from decimal import Decimal
 
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, cost_of_reply
-from routerctl.errors import BudgetSpent, RouterctlError
-from routerctl.types import Candidate, ProviderSpec, Reply, Request
+from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
+from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
 
 Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
 Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
@@ -114,6 +114,9 @@ class Caller:
         try:
             reply = await self._noted(key, request)
             cost_usd, calls, self.paid = reply.cost_usd, 1, True
+        except ProviderError as error:  # where time is the price, it was paid for
+            cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)
+            raise
         finally:
             self._spending.settle(ceiling_usd, cost_usd, calls)
         self.replies.append(reply)

@@ -38,7 +38,7 @@ class Estimate:
     cached_calls: int  # of most_calls: already paid for, as far as can be told
     input_tokens: int  # of the calls still to be paid, about
     output_tokens: int  # likewise, at most
-    most_usd: Decimal  # likewise; a byte counted as a token, time as the whole of timeout_s
+    most_usd: Decimal  # likewise; a byte counted as a token, time as timeout_s of every attempt
     most_s: float | None  # one call after another, from latencies measured before; None: none is known
 
 
@@ -51,11 +51,12 @@ def pricers_of(header: RunHeader) -> dict[str, Pricer]:
 
 
 def ceiling_of(header: RunHeader) -> Callable[[Candidate, Request], Decimal]:
-    """Make the function that tells the most USD that one call can cost."""
+    """Make the function that tells the most USD that one call can cost, all its attempts where time is the price."""
     pricers = pricers_of(header)
 
     def ceiling(candidate: Candidate, request: Request) -> Decimal:
-        return most_usd(pricers[candidate.name], request, header.providers[candidate.provider].timeout_s)
+        spec = header.providers[candidate.provider]
+        return most_usd(pricers[candidate.name], request, spec.timeout_s * spec.max_attempts)
 
     return ceiling
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import secrets
 import threading
 import time
@@ -36,6 +37,9 @@ _PATIENCE_S = 5.0  # how long others may be faster
 _LOST = 3
 _TURN_MS = 250  # a turn takes 2 ms; this is for a process that dies in it
 _NAP_S = 0.004  # at most, between two tries
+
+# The client would take any word of a query for an argument of its own, and a database that is no number for 0.
+_DATABASE, _SOCKET_DATABASE = re.compile(r"(/[0-9]*)?\Z"), re.compile(r"(db=[0-9]+)?\Z")
 
 # KEYS: the documents asked for, the index of each, the turn of each. ARGV: ttl in ms or "", who asks, a turn in ms or
 # "" for no claim to one, then for each document "=text" or "" (what was read), then for each "=text" (write), "-"
@@ -83,12 +87,19 @@ def checked_redis_url(url: str) -> str:
     """Return a redis:// or rediss:// URL; raises InputError, which does not show it: it may hold a password."""
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("redis", "rediss", "unix") and bool(parts.hostname or parts.scheme == "unix")
+        if parts.scheme == "unix":
+            whole = bool(_SOCKET_DATABASE.match(parts.query))
+        else:
+            whole = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and not parts.query
+            whole = whole and bool(_DATABASE.match(parts.path))
         redis.connection.parse_url(url)  # type: ignore[no-untyped-call]  # for what it cannot read
     except ValueError:
         whole = False
     if not whole:
-        raise InputError("expected redis://HOST:PORT/NUMBER (or rediss:// or unix://) for the shared state")
+        raise InputError(
+            "expected redis://HOST:PORT/NUMBER (or rediss://..., or unix:///PATH?db=NUMBER) for the shared state, a "
+            "password before the host, and no options"
+        )
     return url
 
 
