@@ -213,6 +213,29 @@ def test_every_rung_failing_is_said_rung_by_rung(ladder: Project, far: Far, run:
     assert row["served"] is None
 
 
+def test_what_a_provider_quotes_of_a_prompt_is_kept_nowhere(ladder: Project, far: Far, run: Run) -> None:
+    """Neither in the log nor in the shared state, where others would read it, nor in the hops of the next caller."""
+    prompt = "my number is 078-05-1120"
+    for status in (500, 400, 401):
+        far.emulator.play(Fault(status, message=f"crashed on: {prompt}"))
+        run("route", "--json", stdin=prompt)
+    hops = json.loads(run("route", "--json", stdin="an innocent prompt").out)["hops"]
+    assert hops[0]["detail"].startswith("shut for 0 s after KeyRefused (HTTP 401); ")
+    assert "078-05" not in run("health", "--json").out
+    assert ladder.holds("078-05-1120") == []
+
+
+def test_attempts_are_in_the_log(ladder: Project, far: Far, run: Run) -> None:
+    """Those of a rung that failed, too."""
+    ladder.config["providers"]["anthropic"]["max_attempts"] = 2
+    ladder.save()
+    assert run("eval").code == run("build-table").code == 0
+    far.emulator.play(Fault(500), Fault(500))
+    hops = json.loads(run("route", "--json", stdin="hello").out)["hops"]
+    assert [(hop["outcome"], hop["attempts"]) for hop in hops] == [("ServerFault", 2), ("served", 1)]
+    assert _decisions(ladder.root)[0]["attempts"] == 3
+
+
 def test_one_prompt_that_fails_does_not_stop_the_others(ladder: Project, far: Far, run: Run) -> None:
     """Each line is on its own; the exit code says that not all were served."""
 

@@ -69,6 +69,7 @@ class Desks:
         self._open: dict[tuple[str | None, str], Desk] = {}  # by tenant and the digest of an experiment's table
         self._opening = asyncio.Lock()
         self._closing = AsyncExitStack()
+        self._states: dict[str | None, StateStore] = {}  # by tenant
 
     async def __aenter__(self) -> Self:
         """Open none yet."""
@@ -118,17 +119,19 @@ class Desks:
         providers = [_with_key(spec, tenant) for spec in table.providers.values()]
         price = pricer_for(table)
         wire = await self._closing.enter_async_context(Wire(providers, Outside(env=os.environ), price))
-        watch = self._closing.enter_context(Watching(state_of(self._table, self._root, tenant)))
+        state = self._state(tenant)
+        watch = self._closing.enter_context(Watching(state))
         log = self._closing.enter_context(Log(folder / DECISIONS_FILE, table))
         self._closing.push_async_callback(_ended, asyncio.ensure_future(_probing(wire, watch, table)))
         line = Line(
             call=wire.call,
+            ready=wire.ready,
             guesser=guesser_of(table, self._root),
             watch=watch,
             warm=wire.warm,
             paying=self._paying(table, price),
         )
-        trying = Trying(self._kept_open(state_of(self._table, self._root, tenant)), folder / DECISIONS_FILE, table)
+        trying = Trying(state, folder / DECISIONS_FILE, table)
         self._closing.push_async_callback(trying.close)
         return Desk(table=table, line=line, log=log, trying=trying)
 
@@ -143,7 +146,7 @@ class Desks:
             spec = table.providers[candidate.provider]
             return most_usd(price(spec, request.model), request, spec.timeout_s)
 
-        books = self._kept_open(state_of(self._table, self._root, None))
+        books = self._state(None)
 
         def longest(candidate: Candidate) -> float:
             spec = table.providers[candidate.provider]
@@ -151,9 +154,13 @@ class Desks:
 
         return Paying(longest_s=longest, store=books, budgets=budgets, most_usd=most, new_id=lambda: uuid.uuid4().hex)
 
-    def _kept_open(self, store: StateStore) -> StateStore:
-        self._closing.callback(store.close)
-        return store
+    def _state(self, tenant: Tenant | None) -> StateStore:
+        """Give the shared state of a tenant: one store, whatever it is used for, so that an outage is said once."""
+        name = tenant.name if tenant else None
+        if name not in self._states:
+            self._states[name] = state_of(self._table, self._root, tenant)
+            self._closing.callback(self._states[name].close)
+        return self._states[name]
 
 
 async def _probing(wire: Wire, watch: Watching, table: Table) -> None:
@@ -184,7 +191,6 @@ class Watching:
     """The health of places as all processes that share it see it; what cannot be kept stops no answer."""
 
     def __init__(self, store: StateStore) -> None:
-        self._store = store
         self.health = Health(store, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
 
     def __enter__(self) -> Self:
@@ -196,7 +202,6 @@ class Watching:
     ) -> None:
         """Share what was noted last."""
         self.health.close()
-        self._store.close()
 
     def allows(self, provider: str, model: str, /) -> bool:
         """Tell whether a place may be called now."""
@@ -205,6 +210,10 @@ class Watching:
     def skipped(self, provider: str, model: str, /) -> str | None:
         """Say why a place is not called."""
         return self.health.skipped(PlaceKey(provider, model))
+
+    def retired(self, provider: str, model: str, /) -> str | None:
+        """Say since when a place has retired its model."""
+        return self.health.retired(PlaceKey(provider, model))
 
     def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
         """Note how a call ended."""

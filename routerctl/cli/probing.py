@@ -48,7 +48,8 @@ async def _rounds(
     generate: bool,
     as_json: bool,
 ) -> int:
-    health = Health(state_of(table, root, None), clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+    state = state_of(table, root, None)
+    health = Health(state, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
     try:
         async with Wire(table.providers.values(), Outside(env=os.environ), pricer_for(table)) as wire:
             while True:
@@ -61,6 +62,7 @@ async def _rounds(
                 await asyncio.sleep(every_s)
     finally:
         health.close()
+        state.close()
 
 
 async def _probed(wire: Wire, health: Health, place: Probable, generate: bool) -> Finding:

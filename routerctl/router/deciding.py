@@ -58,16 +58,18 @@ def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
     return Named(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
 
 
-def named_by_guess(table: Table, task_class: str | None, scores: Mapping[str, float]) -> Named:
+def named_by_guess(table: Table, task_class: str | None, scores: Mapping[str, float], *, unasked: str = "") -> Named:
     """Name the class as the classifier did, else the default.
 
+    `unasked`: why the classifier was not asked.
     Raises: InputError where nothing names one.
     """
     if task_class is not None and task_class in table.routes:
         return Named(task_class=task_class, decided_by="classifier", scores=scores)
     if table.default_class:
         return Named(task_class=table.default_class, decided_by="default", scores=scores)
-    who = "no rule matches the prompt, the classifier does not know it" if table.classifier else "no rule matches it"
+    knows_not = f"no rule matches the prompt, {unasked or 'the classifier does not know it'}"
+    who = knows_not if table.classifier else "no rule matches it"
     raise InputError(f"{who} and there is no default_class; name the class with --class")
 
 
