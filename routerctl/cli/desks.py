@@ -10,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from routerctl.cli.noting import Log
 from routerctl.cli.routing import guesser_of
 from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of
 from routerctl.cli.trying import Seat, Trying
-from routerctl.console import say
 from routerctl.costs import Pricer, most_usd, pricer_of
-from routerctl.decisions import DECISIONS_FILE, DecisionLog
+from routerctl.decisions import DECISIONS_FILE
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, PlaceKey
 from routerctl.health.probing import places_of, probe_every
@@ -53,9 +51,9 @@ class Desk:
     trying: Trying
     seat: Seat | None = None  # of one inquiry in the experiment that is on
 
-    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> None:
+    async def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> None:
         """Log a decision, before anybody sees the answer."""
-        number = self.log.append(inquiry, decision, answer)
+        number = await self.log.append(inquiry, decision, answer)
         if self.seat and number is not None:
             self.trying.logged(self.seat.experiment, number)
 
@@ -223,48 +221,3 @@ class Watching:
         """Give a quantile of the place's latest latencies."""
         found = self.health.latency(PlaceKey(provider, model))
         return found.p95_s if share > 0.5 else found.p50_s
-
-
-class Log:
-    """The decision log; one that cannot be written is said once and stops no answer."""
-
-    def __init__(self, path: Path, table: Table) -> None:
-        self._log: DecisionLog | None = None
-        routing = table.routing
-        try:
-            self._log = DecisionLog(path, keep_prompts=routing.log_prompts, keep_days=routing.log_days)
-        except (OSError, sqlite3.Error, InputError) as error:
-            self._give_up(error)
-
-    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> int | None:
-        """Write one decision, and give its number in the log; None where it cannot be written."""
-        if self._log is None:
-            return None
-        try:
-            return self._log.append(
-                decision,
-                inquiry,
-                decision_id=decision.id,
-                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                reply=answer.text if answer else None,
-                stop_reason=answer.stop_reason if answer else None,
-                usage=answer.usage if answer else None,
-            )
-        except sqlite3.Error as error:
-            self._give_up(error)
-            return None
-
-    def _give_up(self, error: Exception) -> None:
-        say(f"warning: the decision log cannot be written, decisions are not kept: {error}")
-        self._log = None
-
-    def __enter__(self) -> Self:
-        """Give the open log."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        if self._log:
-            self._log.close()

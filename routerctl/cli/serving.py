@@ -112,9 +112,9 @@ async def _logged(desk: Desk, inquiry: Inquiry) -> Routed:
     except UNSERVED as error:
         for words in error.alarms:
             say(f"ALARM: {words}")
-        desk.append(inquiry, error.decision, None)
+        await desk.append(inquiry, error.decision, None)
         raise
-    desk.append(inquiry, routed.decision, routed.answer)
+    await desk.append(inquiry, routed.decision, routed.answer)
     return routed
 
 
