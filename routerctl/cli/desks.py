@@ -12,7 +12,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 
 from routerctl.cli.noting import Log
 from routerctl.cli.routing import guesser_of
-from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of
+from routerctl.cli.tenancy import folder_of, state_of, table_of, tenant_of, with_own_key
 from routerctl.cli.trying import Seat, Trying
 from routerctl.costs import Pricer, most_usd, pricer_of
 from routerctl.decisions import DECISIONS_FILE
@@ -114,7 +114,7 @@ class Desks:
 
     async def _opened(self, tenant: Tenant | None, table: Table) -> Desk:
         folder = folder_of(self._root, tenant)
-        providers = [_with_key(spec, tenant) for spec in table.providers.values()]
+        providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
         price = pricer_for(table)
         wire = await self._closing.enter_async_context(Wire(providers, Outside(env=os.environ), price))
         state = self._state(tenant)
@@ -169,11 +169,6 @@ async def _probing(wire: Wire, watch: Watching, table: Table) -> None:
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _with_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
-    own: Mapping[str, str] = tenant.keys if tenant else {}
-    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
 
 
 def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:

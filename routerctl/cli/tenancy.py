@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.state import STATE_FILE, StateStore, open_state
 from routerctl.table import load_table
-from routerctl.types import Table, Tenant
+from routerctl.types import ProviderSpec, Table, Tenant
 
 TENANTS_FOLDER = ".routerctl/tenants"
 
@@ -42,6 +44,12 @@ def table_of(table: Table, root: Path, tenant: Tenant | None) -> Table:
     if tenant is None or tenant.tier is None:
         return table
     return load_table(root / table.routing.tiers[tenant.tier].table)
+
+
+def with_own_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
+    """Give a provider as a tenant reaches it: by the tenant's own key, where it has one."""
+    own: Mapping[str, str] = tenant.keys if tenant else {}
+    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
 
 
 def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:
