@@ -256,6 +256,21 @@ def test_a_closed_stdin_is_an_error_of_the_user(built: Path) -> None:
     one_line(Project(built).run("route", stdin=None), 2, "stdin: is closed")
 
 
+@pytest.mark.parametrize("arguments", [["route"], ["health"], ["log", "list"], ["eval"]], ids=" ".join)
+def test_a_closed_stdout_is_said_before_anything_is_paid(arguments: list[str], served: Project) -> None:
+    """`>&-`: nothing that was found could be delivered."""
+    done = served.run(*arguments, stdin=b"hi", stdout=None, preexec_fn=lambda: os.close(1))
+    assert (done.code, done.err) == (1, "routerctl: stdout is closed\n")
+    assert not (served.root / ".routerctl/decisions.sqlite").exists()
+
+
+def test_a_closed_stderr_stops_no_answer(served: Project) -> None:
+    """`2>&-`: the answer is delivered, the reasons go nowhere."""
+    done = served.run("route", stdin=b"hi", stderr=None, preexec_fn=lambda: os.close(2))
+    assert (done.code, done.out) == (0, "I am model-large.\n")
+    assert served.run("route", "--class", "smus", stdin=b"hi", stderr=None, preexec_fn=lambda: os.close(2)).code == 2
+
+
 # --- what cannot be written -------------------------------------------------------------------------------------------
 
 
