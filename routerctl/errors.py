@@ -23,11 +23,11 @@
     └── Inconclusive               7  too few cases to decide, under --strict; nothing to compare
 
 Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
-rung may serve instead), `ends_run` (every further call of an eval to this provider would fail in the same way),
-`unhealthy` (it speaks against the place that was called, not against the request: the circuit breaker counts it),
-`lasting` (it will not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may
-have done the work though no reply came: a budget counts it as spent) are class attributes; nobody branches on the
-class itself. Place: the first floor; knows nothing.
+rung may serve instead), `unasked` (it was met before anybody was called), `ends_run` (every further call of an eval to
+this provider would fail in the same way), `unhealthy` (it speaks against the place that was called, not against the
+request: the circuit breaker counts it), `lasting` (it will not pass by itself: the breaker opens at once and for long)
+and `may_be_billed` (the far side may have done the work though no reply came: a budget counts it as spent) are class
+attributes; nobody branches on the class itself. Place: the first floor; knows nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class RouterctlError(Exception):
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
     falls_back: ClassVar[bool] = False
+    unasked: ClassVar[bool] = False
     ends_run: ClassVar[bool] = False
     unhealthy: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
@@ -116,13 +117,20 @@ class ProviderError(RouterctlError):
         self.problem, self.provider, self.status, self.retry_after_s = problem, provider, status, retry_after_s
         self.spent_s = 0.0  # how long the attempt took: where time is the price, it was paid for
         self.lost_s = 0.0  # likewise the attempts at the same call before it
+        self.attempts = 0  # that reached the far side, this one included; the wire counts them
         super().__init__(f"{provider}: {problem}" if provider else problem)
+
+    @property
+    def brief(self) -> str:
+        """Name it without the far side's words, which may quote the prompt of another caller than who reads them."""
+        return f"{type(self).__name__} (HTTP {self.status})" if self.status else type(self).__name__
 
 
 class KeyMissing(ProviderError):
     """The environment variable that should hold the key is not set: nobody was called, so it is no place's fault."""
 
     ends_run = True
+    unasked = True
 
 
 class KeyRefused(ProviderError):
@@ -189,6 +197,8 @@ class ConnectionFailed(ProviderError):
 
 class Busy(ProviderError):
     """Every slot of the provider's `concurrency` was taken until the deadline, or none was left; nobody was called."""
+
+    unasked = True
 
 
 class BrokenReply(ProviderError):

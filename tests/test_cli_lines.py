@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pty
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from routerctl.types import Candidate, ProviderSpec
+from routerctl.cli.noting import Log
+from routerctl.router.deciding import decide
+from routerctl.table import load_table
+from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
 from tests import emulator
 from tests.conftest import Done, Far, Project, clean_env, right_answer, sum_is_right, text_of
 from tests.emulator import Body, Fault
@@ -249,6 +254,29 @@ def test_every_rung_failing_is_said_rung_by_rung(ladder: Project, far: Far, run:
     assert row["served"] is None
 
 
+def test_what_a_provider_quotes_of_a_prompt_is_kept_nowhere(ladder: Project, far: Far, run: Run) -> None:
+    """Neither in the log nor in the shared state, where others would read it, nor in the hops of the next caller."""
+    prompt = "my number is 078-05-1120"
+    for status in (500, 400, 401):
+        far.emulator.play(Fault(status, message=f"crashed on: {prompt}"))
+        run("route", "--json", stdin=prompt)
+    hops = json.loads(run("route", "--json", stdin="an innocent prompt").out)["hops"]
+    assert hops[0]["detail"].startswith("shut for 0 s after KeyRefused (HTTP 401); ")
+    assert "078-05" not in run("health", "--json").out
+    assert ladder.holds("078-05-1120") == []
+
+
+def test_attempts_are_in_the_log(ladder: Project, far: Far, run: Run) -> None:
+    """Those of a rung that failed, too."""
+    ladder.config["providers"]["anthropic"]["max_attempts"] = 2
+    ladder.save()
+    assert run("eval").code == run("build-table").code == 0
+    far.emulator.play(Fault(500), Fault(500))
+    hops = json.loads(run("route", "--json", stdin="hello").out)["hops"]
+    assert [(hop["outcome"], hop["attempts"]) for hop in hops] == [("ServerFault", 2), ("served", 1)]
+    assert _decisions(ladder.root)[0]["attempts"] == 3
+
+
 def test_one_prompt_that_fails_does_not_stop_the_others(ladder: Project, far: Far, run: Run) -> None:
     """Each line is on its own; the exit code says that not all were served."""
 
@@ -471,6 +499,35 @@ def test_a_locked_away_log_does_not_stop_an_answer_midway(served: Project) -> No
     done = served.run("route", "--lines", stdin=b"a\nb\n")
     assert (done.code, done.out) == (0, "I am model-large.\n" * 2)
     assert done.err.count("warning: the decision log cannot be written") == 1
+
+
+async def test_a_log_that_another_process_holds_is_waited_for_and_tried_again(
+    served: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Others are served meanwhile; what is not kept is counted, and once the log is free it is written again."""
+    path, table = served.root / ".routerctl/decisions.sqlite", load_table(served.root / "routes.yaml")
+    path.unlink(missing_ok=True)
+    asked = Inquiry(prompt="hello")
+
+    def decision(number: int) -> Decision:
+        return replace(decide(table, asked), id=str(number))
+
+    with Log(path, table) as log, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.ensure_future(log.append(asked, decision(1), None))
+        await asyncio.sleep(0.05)  # the loop is free
+        other.execute("ROLLBACK")
+        assert await waiting is not None
+        assert capsys.readouterr().err == ""
+        other.execute("BEGIN IMMEDIATE")
+        assert [await log.append(asked, decision(number), None) for number in (2, 3)] == [None, None]
+        assert capsys.readouterr().err.splitlines() == [
+            "warning: the decision log cannot be written, decisions are not kept: database is locked"
+        ]
+        other.execute("ROLLBACK")
+        assert await log.append(asked, decision(4), None) is not None
+        assert capsys.readouterr().err == "the decision log is written again; decisions that were not kept: 2\n"
+    assert [row["id"] for row in _decisions(served.root)] == ["1", "4"]
 
 
 def test_sums_are_right_as_often_as_the_scripts_say() -> None:

@@ -236,6 +236,28 @@ def test_no_text_is_kept_by_default(tmp_path: Path) -> None:
     assert rows(path, "texts") == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "outcome", "said", "kept"),
+    [
+        ("password:\nhunter2 \n\nPIN 4711", "ServerFault", "500: on 'password: hunter2 PIN 4711'", "500: on '[...]'"),
+        ("password:\nhunter2", "ServerFault", "500: on 'password:\\nhunter2'", "500: on '[...]'"),
+        ("my  PIN is 4711", "ServerFault", "500: my PIN is 4711, sorry", "500: [...], sorry"),
+        ("PIN 4711", "ServerFault", "500: broke on PIN 4711", "500: broke on [...]"),
+        ("abc", "ServerFault", "500: abc is no reason", "500: abc is no reason"),
+        ("PIN 4711", "BadRequest", "openai: 400 for model 'm': 4711 is a PIN", "openai: 400 [...]"),
+        ("PIN 4711", "BadRequest", "local: more than 4711 tokens", "local [...]"),
+        ("PIN 4711", "BadRequest", "4711", "[...]"),
+    ],
+)
+def test_what_a_message_quotes_is_struck(prompt: str, outcome: str, said: str, kept: str, tmp_path: Path) -> None:
+    """Whatever blanks it has; of one about the prompt itself no word is kept, as it may quote a few letters."""
+    hop = replace(BUSY, outcome=outcome, detail=said)
+    log = DecisionLog(tmp_path / "log.sqlite")
+    log.append(replace(DECISION, hops=(hop,)), Inquiry(prompt=prompt), decision_id="1", at=AT)
+    log.close()
+    assert json.loads(rows(tmp_path / "log.sqlite")[0]["hops"])[0]["detail"] == kept
+
+
 def test_texts_are_kept_where_asked_for(tmp_path: Path) -> None:
     """With `keep_prompts` the log has prompt, reply, features and attachments, in a table of their own."""
     path = write(tmp_path / "log.sqlite", ("1", DECISION), keep_prompts=True)

@@ -391,7 +391,7 @@ def test_a_place_that_one_process_shut_is_shut_for_all(where: tuple[Path | str, 
     later = health_at(where, clock, 3)
     for health in (other, later):
         assert not health.allows(PLACE)
-        assert (health.skipped(PLACE) or "").startswith("shut for 0 s after Overloaded (full); tried again in ")
+        assert (health.skipped(PLACE) or "").startswith("shut for 0 s after Overloaded; tried again in ")
     for health in (one, other, later):
         health.close()
 
@@ -449,12 +449,42 @@ def test_latencies_of_all_processes_count(where: tuple[Path | str, str], clock: 
 def test_what_was_noted_is_shared_at_the_end(where: tuple[Path | str, str], clock: Clock) -> None:
     """A process that lives for one prompt leaves what it saw."""
     brief = health_at(where, clock)
-    fail(brief, problem=errors.KeyRefused("no"), times=1)
+    fail(brief, problem=errors.KeyRefused("no to: my secret prompt", status=401), times=1)
     brief.close()
     after_it = health_at(where, clock)
     shown = after_it.shown(PLACE)
-    assert (shown.state, shown.error, shown.words, shown.error_at) == ("open", "KeyRefused", "no", START)
+    assert (shown.state, shown.error, shown.words, shown.error_at) == ("open", "KeyRefused", "HTTP 401", START)
     after_it.close()
+
+
+def test_what_the_far_side_said_is_not_kept(where: tuple[Path | str, str], clock: Clock) -> None:
+    """It may quote the prompt of one caller, and is read by all: class and status say enough."""
+    one = health_at(where, clock)
+    fail(one, problem=errors.ServerFault("crashed on: my secret prompt", status=500))
+    assert (one.skipped(PLACE) or "").startswith("shut for 0 s after ServerFault (HTTP 500); tried again in ")
+    one.sync()
+    assert "secret" not in str(open_state(where[0], warn=pytest.fail, project=where[1]).scan("health/"))
+    one.close()
+
+
+def test_a_retired_model_is_known_to_all(where: tuple[Path | str, str], clock: Clock) -> None:
+    """One probe tells it, others see it with their next look; and what is told anew counts."""
+    one, other = (health_at(where, clock, seed) for seed in (1, 2))
+    assert other.retired(PLACE) is None
+    one.tell_retired(PLACE, "is retired since 2026-11-01")
+    one.record(PLACE, None, 1.0)
+    one.sync()
+    other.sync()
+    assert one.retired(PLACE) == other.retired(PLACE) == "is retired since 2026-11-01"
+    other.record(PLACE, None, 1.0)
+    other.sync()
+    assert other.retired(PLACE) == "is retired since 2026-11-01"
+    other.tell_retired(PLACE, "")
+    other.sync()
+    one.sync()
+    assert one.retired(PLACE) is None
+    one.close()
+    other.close()
 
 
 def test_one_process_probes_a_place_in_a_while(where: tuple[Path | str, str], clock: Clock) -> None:

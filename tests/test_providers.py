@@ -21,6 +21,7 @@ from routerctl.providers import anthropic as ours_anthropic
 from routerctl.providers import base
 from routerctl.providers import openai as ours_openai
 from routerctl.providers.fake import FakeProvider
+from routerctl.providers.kinds import kind_class
 from routerctl.types import Message, Prompt, ProviderSpec, ReplySpec, Request, StopReason
 
 REQUEST = Request(
@@ -268,7 +269,7 @@ async def test_openai_itself_is_asked_for_the_tier_the_price_is_of(base_url: str
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
     """A slip in a provider's kind gets the right one suggested."""
     with pytest.raises(errors.InputError, match="no provider kind 'antropic'; did you mean 'anthropic'"):
-        base.kind_class("antropic")
+        kind_class("antropic")
 
 
 def test_a_plug_in_brings_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +279,7 @@ def test_a_plug_in_brings_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[routerctl.providers]\nacme = routerctl.providers.fake:FakeProvider\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert base.kind_class("acme") is FakeProvider
+    assert kind_class("acme") is FakeProvider
 
 
 def test_importing_the_wire_imports_nothing_heavy() -> None:
@@ -370,4 +371,4 @@ def test_a_fake_without_a_script_is_refused(options: dict[str, str], text: str) 
 def test_nobody_can_be_asked_for_imported_outcomes() -> None:
     """A candidate that only ever was imported says what to do to be served."""
     with pytest.raises(errors.InputError, match=r"name the model in routerctl\.yaml"):
-        base.kind_class("imported")
+        kind_class("imported")

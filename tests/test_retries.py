@@ -120,6 +120,52 @@ async def test_another_attempt_is_made_only_where_it_may_be() -> None:
 
 
 @pytest.mark.parametrize(
+    ("script", "attempts"),
+    [
+        ([errors.Overloaded("busy")] * 3, 3),
+        ([errors.Overloaded("busy"), errors.BadRequest("no")], 2),
+        ([errors.KeyMissing("no key")], 0),
+    ],
+)
+async def test_an_error_says_how_many_attempts_reached_the_provider(
+    script: list[errors.ProviderError], attempts: int
+) -> None:
+    """All that were made, the last one included; none where nobody was called."""
+    world = World()
+    async with _wire(world, _fake(script, world), max_attempts=3) as wire:
+        with pytest.raises(errors.ProviderError) as caught:
+            await wire.call("p", REQUEST)
+        assert caught.value.attempts == attempts
+        with pytest.raises(errors.Busy) as late:
+            await wire.call("p", REQUEST, until=world.now)
+    assert late.value.attempts == 0
+
+
+async def test_who_is_kept_waiting_does_not_read_what_another_was_told() -> None:
+    """The message that shut the gate may quote another caller's prompt; class and status say enough."""
+    world = World()
+    shut = errors.RateLimited("my secret prompt is too much", provider="p", status=429, retry_after_s=900.0)
+    async with _wire(world, _fake([shut, "never"], world)) as wire:
+        with pytest.raises(errors.RateLimited, match="secret"):
+            await wire.call("p", REQUEST)
+        with pytest.raises(errors.RateLimited) as caught:
+            await wire.call("p", REQUEST)
+    assert str(caught.value) == "p: wants no calls for 900 s after RateLimited (HTTP 429)"
+    assert caught.value.attempts == 0
+
+
+async def test_what_a_provider_needs_is_imported_beforehand() -> None:
+    """The SDK, and nothing else: no provider is made yet, so no key is read."""
+    world = World()
+    specs = [ProviderSpec(name="p", kind="fake"), ProviderSpec(name="q", kind="nothing")]
+    async with Wire(specs, world.outside(), _price) as wire:
+        await wire.ready("p")
+        await wire.ready("p")
+        with pytest.raises(errors.InputError, match="no provider kind 'nothing'"):
+            await wire.ready("q")
+
+
+@pytest.mark.parametrize(
     ("rng", "pauses"),
     [(Longest(), [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 16.0]), (Shortest(), [0.0] * 7)],
     ids=["longest", "shortest"],
@@ -199,7 +245,7 @@ async def test_a_provider_that_asks_too_long_is_given_up() -> None:
         with pytest.raises(errors.RateLimited):
             await wire.call("p", REQUEST)
         world.now += 600
-        with pytest.raises(errors.RateLimited, match="wants no calls for 3000 s: daily limit") as caught:
+        with pytest.raises(errors.RateLimited, match="wants no calls for 3000 s after RateLimited") as caught:
             await wire.call("p", REQUEST)
         assert (caught.value.retry_after_s, caught.value.status, len(provider.requests)) == (3000.0, 429, 1)
         world.now += 3000

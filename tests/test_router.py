@@ -326,10 +326,12 @@ async def test_a_strategy_that_fails_half_way_keeps_its_cost_in_the_books(table:
     strategy = Strategy(name="reflexion")
     small = replace(table.candidates["small"], strategy=strategy)
     table = replace(table, candidates={**table.candidates, "small": small})
-    wire = Wire({"model-small": ["draft", "one mistake", errors.ServerFault("broke")], "model-large": ["hi"]})
+    broke = errors.ServerFault("broke")
+    broke.attempts = 3
+    wire = Wire({"model-small": ["draft", "one mistake", broke], "model-large": ["hi"]})
     routed = await _route(table, wire, "hello")
     failed = routed.decision.hops[0]
-    assert (failed.outcome, failed.cost_usd, failed.attempts) == ("ServerFault", Decimal("0.002"), 3)
+    assert (failed.outcome, failed.cost_usd, failed.attempts) == ("ServerFault", Decimal("0.002"), 2 + 2 + 3)
 
 
 async def test_a_strategy_serves_with_all_its_calls_counted(table: Table) -> None:

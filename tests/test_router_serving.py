@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,7 @@ import pytest
 from routerctl import errors
 from routerctl.providers.fake import reply_of
 from routerctl.router.asking import Line
-from routerctl.router.serving import AllRungsFailed, Routed, route
+from routerctl.router.serving import AllRungsFailed, NoPlaceAllowed, Routed, route
 from routerctl.table import load_table
 from routerctl.types import (
     Classifier,
@@ -26,13 +27,14 @@ from routerctl.types import (
     Reply,
     Request,
     Residency,
+    ScorerSpec,
     StopReason,
     Table,
 )
 
 TODAY = date(2026, 11, 24)
 ASKED = Inquiry(prompt="hello", task_class="sums")
-Turn = str | StopReason | errors.ProviderError | Callable[[], None]
+Turn = str | StopReason | errors.ProviderError | errors.OverBudget | Callable[[], None]
 
 
 class Far:
@@ -72,12 +74,16 @@ class Watch:
     def __init__(self, down: Sequence[str] = (), p95_s: float | None = None) -> None:
         self.down, self.p95_s = set(down), p95_s
         self.recorded: list[tuple[str, str]] = []
+        self.gone: dict[str, str] = {}  # since when, by place
 
     def allows(self, provider: str, _model: str, /) -> bool:
         return provider not in self.down
 
     def skipped(self, provider: str, _model: str, /) -> str | None:
         return f"{provider} is open"
+
+    def retired(self, provider: str, model: str, /) -> str | None:
+        return self.gone.get(f"{provider}/{model}")
 
     def record(self, provider: str, _model: str, problem: errors.ProviderError | None, _s: float | None, /) -> None:
         self.recorded.append((provider, type(problem).__name__ if problem else "well"))
@@ -115,6 +121,8 @@ def _story(routed: Routed) -> list[tuple[str, str, str, str]]:
 
 
 FULL = errors.Overloaded("full")
+GONE = errors.ModelNotFound("no such model")
+GONE_AT = ("fake/model-small", "cloud/model-small", "fake/model-heir")
 
 
 async def test_the_same_model_elsewhere_comes_before_the_next_rung(table: Table) -> None:
@@ -214,6 +222,69 @@ async def test_a_model_that_is_gone_is_redirected(table: Table) -> None:
     assert any("small is redirected to heir" in alarm for alarm in routed.alarms)
 
 
+@pytest.fixture
+def heirs(table: Table) -> Table:
+    """The table with `heir` and `last`, whom no rung names."""
+    made = {name: replace(table.candidates["large"], name=name, model=f"model-{name}") for name in ("heir", "last")}
+    prices = dict.fromkeys(made, table.prices["large"])
+    return replace(table, candidates={**table.candidates, **made}, prices={**table.prices, **prices})
+
+
+async def test_one_place_without_the_model_is_enough_to_redirect(heirs: Table) -> None:
+    """The other place of it failed otherwise: the successor comes before the next rung all the same."""
+    far = Far({"fake/model-small": [GONE], "cloud/model-small": [FULL], "fake/model-heir": ["hi"]})
+    routed = await _served(_routing(heirs, successors={"model-small": "heir"}), far)
+    assert [(hop.outcome, hop.why) for hop in routed.decision.hops] == [
+        ("ModelNotFound", "first"),
+        ("Overloaded", "fallback"),
+        ("served", "redirect"),
+    ]
+
+
+async def test_a_model_that_is_known_to_be_retired_is_not_asked(heirs: Table) -> None:
+    """What a probe was told counts as a 404 that nobody has to wait for."""
+    watch = Watch()
+    watch.gone = {"fake/model-small": "is retired", "cloud/model-small": "is retired"}
+    far = Far({"fake/model-heir": ["hi"]})
+    routed = await _served(_routing(heirs, successors={"model-small": "heir"}), far, watch)
+    assert [hop.outcome for hop in routed.decision.hops] == ["skipped", "skipped", "served"]
+    assert far.places() == ["fake/model-heir"]
+    far = Far({"fake/model-large": ["hi"]})
+    assert (await _served(heirs, far, watch)).answer.text == "hi"
+
+
+async def test_each_redirect_of_a_chain_is_an_alarm_once(heirs: Table) -> None:
+    """A successor that is gone, too, has one of its own."""
+    far = Far({**{place: [GONE] for place in GONE_AT}, "fake/model-last": ["hi"]})
+    table = _routing(heirs, successors={"model-small": "heir", "model-heir": "last"})
+    alarms = (await _served(table, far)).alarms
+    assert [alarm.split(": ")[1].split(";")[0] for alarm in alarms] == [
+        "small is redirected to heir",
+        "heir is redirected to last",
+    ]
+
+
+async def test_who_named_the_class_may_still_serve(heirs: Table) -> None:
+    """To be asked for the class is not to be asked for the answer: as a successor, and where a budget has no room."""
+    table = replace(heirs, rules=(), default_class="sums", classifier=Classifier(candidate="heir"))
+    table = _routing(table, successors={"model-small": "heir"})
+    far = Far({**{place: [GONE] for place in GONE_AT[:2]}, "fake/model-heir": ["sums", "hi"]})
+    routed = await _served(table, far, asked=Inquiry(prompt="hello"))
+    assert _story(routed)[-1] == ("heir", "fake", "served", "redirect")
+    over = errors.OverBudget("no room", cheap=("heir",))
+    far = Far({"fake/model-small": [over], "fake/model-heir": ["sums", "hi"]})
+    routed = await _served(table, far, asked=Inquiry(prompt="hello"))
+    assert _story(routed)[-1] == ("heir", "fake", "served", "budget")
+
+
+async def test_a_successor_that_is_a_later_rung_is_asked_once(table: Table) -> None:
+    """It is moved to the front, not added."""
+    far = Far({**{place: [GONE] for place in GONE_AT[:2]}, "fake/model-large": [FULL]})
+    with pytest.raises(AllRungsFailed):
+        await _served(_routing(table, successors={"model-small": "large"}), far)
+    assert far.places() == ["fake/model-small", "cloud/model-small", "fake/model-large"]
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +293,18 @@ async def test_hops_share_one_deadline(table: Table) -> None:
     far = Far({"fake/model-small": [FULL], "cloud/model-small": [FULL], "fake/model-large": ["hi"]})
     await _served(_routing(table, deadline_s=8.0), far)
     assert [until for _, until in far.asked] == [104.0, 104.5, 108.0]
+
+
+async def test_importing_an_sdk_counts_for_no_deadline(table: Table) -> None:
+    """It takes seconds on a cold machine, once a process: the place is asked all the same, and in time."""
+    far, ready = Far({"fake/model-small": [FULL], "cloud/model-small": ["hi"]}), set[str]()
+
+    async def make_ready(provider: str) -> None:
+        far.now += 0 if provider in ready else 7
+        ready.add(provider)
+
+    await _served(_routing(table, deadline_s=8.0), far, ready=make_ready)
+    assert far.asked == [("fake/model-small", 111.0), ("cloud/model-small", 118.5)]
 
 
 async def test_after_the_deadline_nobody_is_asked(table: Table) -> None:
@@ -265,6 +348,21 @@ async def test_a_slow_place_is_hedged(table: Table) -> None:
     routed = await _served(_routing(table, hedge=True), far, Watch(p95_s=0.01))
     assert _story(routed) == [("small", "fake", "cancelled", "first"), ("small", "cloud", "served", "hedge")]
     assert (routed.answer.text, far.cancelled) == ("hi", 1)
+
+
+async def test_a_hedge_leaves_out_a_place_that_is_not_well(table: Table) -> None:
+    """It would be lost money; where nobody else is left, the same place is asked once more."""
+    third = (*table.candidates["small"].also, Place(provider="third"))
+    table = replace(
+        table,
+        providers={**table.providers, "third": replace(table.providers["cloud"], name="third")},
+        candidates={**table.candidates, "small": replace(table.candidates["small"], also=third)},
+        prices={**table.prices, "small@third": table.prices["small"]},
+    )
+    far = Slow({"third/model-small": ["hi"]}, stuck="fake/model-small")
+    routed = await _served(_routing(table, hedge=True), far, Watch(down=["cloud"], p95_s=0.01))
+    assert _story(routed) == [("small", "fake", "cancelled", "first"), ("small", "third", "served", "hedge")]
+    assert "cloud/model-small" not in far.places()
 
 
 async def test_a_quick_place_is_not_hedged(table: Table) -> None:
@@ -333,8 +431,12 @@ async def test_residency_is_obeyed_or_refused(table: Table) -> None:
     assert far.places() == ["cloud/model-small"]
     assert routed.decision.hops[0].provider == "cloud"
     nowhere = replace(eu, regions=("moon",))
-    with pytest.raises(errors.InputError, match="no rung of its route may answer in moon"):
+    with pytest.raises(NoPlaceAllowed, match="no rung of its route may answer in moon") as caught:
         await _served(_routing(table, residency=(nowhere,)), far, asked=acme)
+    assert [(hop.candidate, hop.outcome, hop.detail) for hop in caught.value.decision.hops] == [
+        ("small", "skipped", "has no place in moon (routing.residency)"),
+        ("large", "skipped", "has no place in moon (routing.residency)"),
+    ]
 
 
 async def test_a_model_may_name_the_class(table: Table) -> None:
@@ -360,3 +462,120 @@ async def test_a_model_may_name_the_class(table: Table) -> None:
     routed = await _served(table, far, asked=Inquiry(prompt="hello"))
     assert (routed.decision.task_class, routed.decision.decided_by) == ("sums", "default")
     assert [hop.outcome for hop in routed.decision.hops] == ["Overloaded", "served"]
+
+
+# --- who is asked beside the route: classifier and judge --------------------------------------------------------------
+
+VERDICTS = {good: json.dumps({"reason": "so", "score": score}) for good, score in ((True, "pass"), (False, "fail"))}
+HELLO = Inquiry(prompt="hello")
+
+
+@pytest.fixture
+def helped(table: Table) -> Table:
+    """The table with a model at `side` that names classes and judges; `small` serves at one place."""
+    side = ProviderSpec(name="side", kind="openai", region="us")
+    helper = replace(table.candidates["large"], name="helper", provider="side", model="model-helper")
+    scorer = ScorerSpec(name="judge", params={"candidate": "helper", "rubric": "Is it right?"})
+    return replace(
+        table,
+        rules=(),
+        default_class="sums",
+        routes={"sums": replace(table.routes["sums"], scorer=scorer)},
+        providers={**table.providers, "side": side},
+        candidates={**table.candidates, "helper": helper, "small": replace(table.candidates["small"], also=())},
+        prices={**table.prices, "helper": table.prices["large"]},
+    )
+
+
+def _classified(table: Table, **routing: object) -> Table:
+    return _routing(replace(table, classifier=Classifier(candidate="helper")), **routing)
+
+
+def _judged(table: Table, **routing: object) -> Table:
+    return _routing(table, thresholds={"sums": {"judge": 0.7}}, **routing)
+
+
+EU = Residency(name="eu", regions=("eu",), when=Condition(tenant=("acme",)))
+
+
+async def test_residency_holds_for_who_names_the_class(helped: Table) -> None:
+    """The prompt is not shown to a classifier outside of the allowed regions: the default class serves."""
+    providers = {**helped.providers, "fake": replace(helped.providers["fake"], region="eu")}
+    helped = _classified(replace(helped, providers=providers), residency=(EU,))
+    far = Far({"fake/model-small": ["hi"], "side/model-helper": ["sums"]})
+    routed = await _served(helped, far, asked=replace(HELLO, tenant="acme"))
+    assert far.places() == ["fake/model-small"]
+    assert (routed.decision.decided_by, _story(routed)[0]) == ("default", ("helper", "side", "skipped", "classify"))
+    assert routed.decision.hops[0].detail == "has no place in eu (routing.residency)"
+    assert (await _served(helped, far, asked=HELLO)).decision.decided_by == "classifier"
+    with pytest.raises(errors.InputError, match="the classifier helper: has no place in eu") as caught:
+        await _served(replace(helped, default_class=None), far, asked=replace(HELLO, tenant="acme"))
+    assert "does not know" not in str(caught.value)
+
+
+async def test_residency_holds_for_the_judge(helped: Table) -> None:
+    """It sees prompt and reply; where it may not, it gives no verdict and the reply is served."""
+    providers = {**helped.providers, "fake": replace(helped.providers["fake"], region="eu")}
+    far = Far({"fake/model-small": ["hi"], "side/model-helper": [VERDICTS[False]]})
+    table = _judged(replace(helped, providers=providers), residency=(EU,))
+    routed = await _served(table, far, asked=replace(ASKED, tenant="acme"))
+    assert far.places() == ["fake/model-small"]
+    assert routed.decision.hops[0].detail == "the judge helper: has no place in eu (routing.residency)"
+
+
+async def test_a_classifier_that_hangs_leaves_time_for_the_answer(helped: Table) -> None:
+    """It gets half of what is left, as a rung does."""
+    far = Far({"fake/model-small": ["hi"], "side/model-helper": [errors.TimedOut("no reply")]})
+    far.seconds["side/model-helper"] = 4.0
+    routed = await _served(_classified(helped, deadline_s=8.0), far, asked=HELLO)
+    assert far.asked == [("side/model-helper", 104.0), ("fake/model-small", 106.0)]
+    assert routed.decision.decided_by == "default"
+
+
+async def test_a_classifier_that_is_not_well_is_passed_by(helped: Table) -> None:
+    """Its breaker spares the wait; the default class serves."""
+    far = Far({"fake/model-small": ["hi"]})
+    routed = await _served(_classified(helped), far, Watch(down=["side"]), asked=HELLO)
+    assert _story(routed)[0] == ("helper", "side", "skipped", "classify")
+    assert (routed.answer.text, routed.decision.hops[0].detail) == ("hi", "side is open")
+
+
+async def test_a_judge_that_hangs_does_not_hold_back_an_answer(helped: Table) -> None:
+    """It gets a share of what is left, and that it gave no verdict stands in the hop."""
+    far = Far({"fake/model-small": ["hi"], "side/model-helper": [errors.TimedOut("no reply to: hello")]})
+    routed = await _served(_judged(helped, deadline_s=9.0), far)
+    assert far.asked[1] == ("side/model-helper", 105.0)
+    (hop,) = routed.decision.hops
+    assert (hop.outcome, hop.detail, hop.confidence) == ("served", "the judge gave no verdict: TimedOut", {})
+    far = Far({"fake/model-small": ["hi"]})
+    routed = await _served(_judged(helped), far, Watch(down=["side"]))
+    assert routed.decision.hops[0].detail == "the judge helper: side is open"
+
+
+async def test_a_judge_is_asked_only_where_its_word_can_change_something(helped: Table) -> None:
+    """The last rung's reply is served whatever it says; a rung that has no allowed place is no rung."""
+    far = Far({"fake/model-small": ["no"], "fake/model-large": ["hi"], "side/model-helper": [VERDICTS[False]]})
+    routed = await _served(_judged(helped), far)
+    assert far.places() == ["fake/model-small", "side/model-helper", "fake/model-large"]
+    assert [(hop.outcome, dict(hop.confidence)) for hop in routed.decision.hops] == [
+        ("not confident", {"judge": 0.0}),
+        ("served", {}),
+    ]
+    assert routed.decision.hops[0].cost_usd == Decimal("0.002")
+    large = replace(helped.candidates["large"], region="us")
+    table = replace(helped, candidates={**helped.candidates, "large": large})
+    table = _judged(
+        replace(table, providers={**table.providers, "fake": replace(table.providers["fake"], region="eu")})
+    )
+    far = Far({"fake/model-small": ["no"]})
+    await _served(_routing(table, residency=(EU,)), far, asked=replace(ASKED, tenant="acme"))
+    assert far.places() == ["fake/model-small"]
+
+
+async def test_a_judge_is_no_signal_of_a_class_that_has_none(helped: Table) -> None:
+    """A threshold of the default reaches such classes too: no value, so nothing escalates."""
+    routes = {"sums": replace(helped.routes["sums"], scorer=ScorerSpec(name="exact"))}
+    far = Far({"fake/model-small": ["hi"]})
+    routed = await _served(_judged(replace(helped, routes=routes)), far)
+    assert routed.answer.text == "hi"
+    assert routed.decision.hops[0].detail == "no judge: the class's scorer is exact"

@@ -14,6 +14,7 @@ from routerctl.router.explaining import explain
 from routerctl.router.steps import Step, allowed_regions, spots_of, steps_of
 from routerctl.table import load_table
 from routerctl.types import (
+    Classifier,
     Condition,
     Decision,
     Escalation,
@@ -23,6 +24,7 @@ from routerctl.types import (
     ProviderSpec,
     Residency,
     Routing,
+    ScorerSpec,
     Table,
 )
 
@@ -82,6 +84,25 @@ def test_a_retired_model_is_redirected_from_its_day_on(table: Table) -> None:
     assert _names(replace(table, routing=Routing(successors={"model-small": "large"}))) == ["large"]
 
 
+def test_successors_are_followed_to_the_end(table: Table) -> None:
+    """Also a successor may be retired; a circle ends where it would close."""
+    heirs = {name: replace(table.candidates["large"], name=name, model=f"model-{name}") for name in ("next", "last")}
+    table = replace(
+        table,
+        candidates={**table.candidates, **heirs},
+        retirements={"model-small": "2026-11-01", "model-next": "2026-11-02"},
+        routing=Routing(successors={"model-small": "next", "model-next": "last"}),
+    )
+    first, _ = steps_of(table, _decision(table), TODAY)
+    assert first.candidate == "last"
+    assert [note.split(": ")[1].split(";")[0] for note in first.notes] == [
+        "small is redirected to next",
+        "next is redirected to last",
+    ]
+    circle = replace(table, routing=Routing(successors={"model-small": "next", "model-next": "small"}))
+    assert _names(circle) == ["next", "large"]
+
+
 def _two_places(table: Table, usd: str | None = None) -> Table:
     table = _candidate(table, "small", also=(Place(provider="cloud", model="cloud/model-small", region="eu"),))
     price = table.prices["small"]
@@ -132,6 +153,32 @@ def test_residency_forbids_places(table: Table) -> None:
     assert allowed_regions((eu, other), ASKED, "sums") is None
     assert _places(_two_places(table), {}, frozenset({"eu"})) == ["cloud"]
     assert _places(_two_places(table), {}, frozenset({"ch"})) == []
+
+
+def test_before_the_class_is_known_every_residency_rule_counts(table: Table) -> None:
+    """Who names the class sees the prompt before anybody knows which rule is about it."""
+    eu = Residency(name="eu", regions=("eu", "ch"), task_class=("talk",), when=Condition(tenant=("acme",)))
+    ch = Residency(name="ch", regions=("ch", "us"), task_class=("sums",))
+    assert allowed_regions((eu, ch), ASKED, None) == {"ch", "us"}
+    assert allowed_regions((eu, ch), replace(ASKED, tenant="acme"), None) == {"ch"}
+
+
+def test_what_may_not_be_asked_beside_the_route_is_explained(table: Table) -> None:
+    """A classifier and a judge without a place in an allowed region, and a judge that no class has."""
+    rule = Residency(name="eu", regions=("eu",))
+    table = replace(
+        table,
+        rules=(),
+        default_class="sums",
+        classifier=Classifier(candidate="large"),
+        routing=Routing(thresholds={"sums": {"judge": 0.5}}, residency=(rule,)),
+    )
+    lines = explain(table, ASKED, _decision(table), TODAY)
+    assert "classifier: large has no place in eu (routing.residency); the default stands in" in lines
+    assert "judge: gives no value: the class's scorer is exact" in lines
+    route = replace(table.routes["sums"], scorer=ScorerSpec(name="judge", params={"candidate": "large"}))
+    lines = explain(replace(table, routes={"sums": route}), ASKED, _decision(table), TODAY)
+    assert "judge: large has no place in eu (routing.residency)" in lines
 
 
 def test_the_order_is_explained(table: Table) -> None:

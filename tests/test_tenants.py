@@ -18,7 +18,7 @@ from routerctl.cli.tenancy import TENANTS_FOLDER
 from routerctl.decisions import DECISIONS_FILE
 from routerctl.table import load_table, table_text, with_digest
 from tests.conftest import SECRET, Done, Far, Project, right_answer
-from tests.emulator import HANG_UP
+from tests.emulator import HANG_UP, Fault
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis 12 knows DuckDB 1
 Run = Callable[..., Done]
@@ -33,6 +33,7 @@ WITH_TENANT = {  # every command that can be asked in a tenant's name: a new one
     "log stats": [],
     "log export": ["--format", "jsonl"],
     "log feedback": ["{decision}", "good"],
+    "health": ["--generate"],
     "budget": ["--past"],
     "replay": ["--table", "routes.yaml"],
     "drift": [],
@@ -49,6 +50,7 @@ def shared(vendors: Project, far: Far, run: Run, monkeypatch: pytest.MonkeyPatch
     """A project that serves acme and zeta; zeta has been here, with everything that a tenant can have."""
     for name, secret in ENV.items():
         monkeypatch.setenv(name, secret)
+    far.emulator.know(("model-small", "model-large"))
     far.answer = lambda body: "zebra stripes" if "zoe" in json.dumps(body) else right_answer(body)
     assert run("eval").code == run("build-table").code == 0
     own = {name: {provider: f"{name.upper()}_KEY" for provider in ("anthropic", "openai")} for name in ("acme", "zeta")}
@@ -131,7 +133,7 @@ def test_in_the_name_of_one_nothing_of_the_other_is_met(shared: Project, far: Fa
             sent = json.dumps([[dict(one.headers), one.body] for one in far.emulator.received])
             assert "sk-zeta-own" not in sent
             assert SECRET not in sent
-            assert ("sk-acme-own" in sent) == (command == "route")
+            assert ("sk-acme-own" in sent) == (command in {"route", "health"})
     assert _rows(shared, "zeta") == before
     assert json.loads(run("experiment", "status", "--tenant", "zeta", "--json").out) == told
     assert load_table(shared.root / "routes.zinc.yaml").routes["sums"].chosen == "large"
@@ -157,6 +159,19 @@ def test_what_one_breaks_is_not_broken_for_the_other(shared: Project, far: Far, 
     done = run("route", "--class", "sums", "--tenant", "acme", "--explain", stdin="x")
     assert done.code == 0
     assert not re.search(r"open|shut|skipped", done.out + done.err), done.out
+
+
+def test_a_tenants_health_can_be_seen(shared: Project, far: Far, run: Run) -> None:
+    """Its own breakers, probed by its own keys and for its own table; a name that nobody has is a slip."""
+    far.emulator.play(Fault(401))
+    assert run("route", "--class", "sums", "--tenant", "zeta", stdin="x").code == 0
+    errors = {}
+    for who in ("zeta", "acme", None):
+        done = run("health", "--json", *(["--tenant", who] if who else []))
+        errors[who] = [place["error"]["name"] for place in json.loads(done.out)["places"] if place["error"]]
+    assert errors == {"zeta": ["KeyRefused"], "acme": [], None: []}
+    done = run("health", "--tenant", "zet")
+    assert (done.code, done.last) == (2, "routerctl: no tenant 'zet'; did you mean 'zeta'?")
 
 
 def test_a_tenant_is_a_name_and_no_path(shared: Project, run: Run) -> None:

@@ -95,11 +95,15 @@ def main() -> None:
     """Run the command line and leave with its exit code."""
     # A command makes much and drops little: looking for garbage takes 10 ms of a start, and a quarter of reading a run.
     gc.set_threshold(100_000, 50, 100)
+    if sys.stderr is None:  # started with `2>&-`: what is said goes nowhere, and not into the next file that is opened
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
+    if sys.stdout is None:  # started with `>&-`: what it would find, or pay for, could not be delivered
+        return _fail("stdout is closed", 1)
     try:
         _check_text(arguments)
         code = made_app(arguments)(arguments, standalone_mode=False)

@@ -10,24 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from routerctl.cli.noting import Log
 from routerctl.cli.routing import guesser_of
-from routerctl.cli.tenancy import budgets_at, folder_of, state_of, table_of, tenant_of, warn
+from routerctl.cli.tenancy import budgets_at, folder_of, state_of, table_of, tenant_of, warn, with_own_key
 from routerctl.cli.trying import Seat, Trying
-from routerctl.console import say
 from routerctl.costs import Pricer, lost_usd, most_usd, pricer_of
-from routerctl.decisions import DECISIONS_FILE, DecisionLog
+from routerctl.decisions import DECISIONS_FILE
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, PlaceKey
 from routerctl.health.probing import places_of, probe_every
@@ -53,9 +51,9 @@ class Desk:
     trying: Trying
     seat: Seat | None = None  # of one inquiry in the experiment that is on
 
-    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> None:
+    async def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> None:
         """Log a decision, before anybody sees the answer."""
-        number = self.log.append(inquiry, decision, answer)
+        number = await self.log.append(inquiry, decision, answer)
         if self.seat and number is not None:
             self.trying.logged(self.seat.experiment, number)
 
@@ -69,6 +67,7 @@ class Desks:
         self._open: dict[tuple[str | None, str], Desk] = {}  # by tenant and the digest of an experiment's table
         self._opening = asyncio.Lock()
         self._closing = AsyncExitStack()
+        self._states: dict[str | None, StateStore] = {}  # by tenant
 
     async def __aenter__(self) -> Self:
         """Open none yet."""
@@ -115,20 +114,22 @@ class Desks:
 
     async def _opened(self, tenant: Tenant | None, table: Table) -> Desk:
         folder = folder_of(self._root, tenant)
-        providers = [_with_key(spec, tenant) for spec in table.providers.values()]
+        providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
         price = pricer_for(table)
         wire = await self._closing.enter_async_context(Wire(providers, Outside(env=os.environ), price))
-        watch = self._closing.enter_context(Watching(state_of(self._table, self._root, tenant)))
+        state = self._state(tenant)
+        watch = self._closing.enter_context(Watching(state))
         log = self._closing.enter_context(Log(folder / DECISIONS_FILE, table))
         self._closing.push_async_callback(_ended, asyncio.ensure_future(_probing(wire, watch, table)))
         line = Line(
             call=wire.call,
+            ready=wire.ready,
             guesser=guesser_of(table, self._root),
             watch=watch,
             warm=wire.warm,
             paying=self._paying(tenant, table, price),
         )
-        trying = Trying(self._kept_open(state_of(self._table, self._root, tenant)), folder / DECISIONS_FILE, table)
+        trying = Trying(state, folder / DECISIONS_FILE, table)
         self._closing.push_async_callback(trying.close)
         return Desk(table=table, line=line, log=log, trying=trying)
 
@@ -148,7 +149,7 @@ class Desks:
         def lost(candidate: Candidate, request: Request, billed: int, seconds: float) -> Decimal:
             return lost_usd(price(table.providers[candidate.provider], request.model), request, billed, seconds)
 
-        books = self._kept_open(state_of(self._table, self._root, None))
+        books = self._state(None)
 
         def longest(candidate: Candidate) -> float:
             spec = table.providers[candidate.provider]
@@ -164,9 +165,13 @@ class Desks:
             warn=warn,
         )
 
-    def _kept_open(self, store: StateStore) -> StateStore:
-        self._closing.callback(store.close)
-        return store
+    def _state(self, tenant: Tenant | None) -> StateStore:
+        """Give the shared state of a tenant: one store, whatever it is used for, so that an outage is said once."""
+        name = tenant.name if tenant else None
+        if name not in self._states:
+            self._states[name] = state_of(self._table, self._root, tenant)
+            self._closing.callback(self._states[name].close)
+        return self._states[name]
 
 
 async def _probing(wire: Wire, watch: Watching, table: Table) -> None:
@@ -177,11 +182,6 @@ async def _probing(wire: Wire, watch: Watching, table: Table) -> None:
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _with_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
-    own: Mapping[str, str] = tenant.keys if tenant else {}
-    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
 
 
 def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
@@ -197,7 +197,6 @@ class Watching:
     """The health of places as all processes that share it see it; what cannot be kept stops no answer."""
 
     def __init__(self, store: StateStore) -> None:
-        self._store = store
         self.health = Health(store, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
 
     def __enter__(self) -> Self:
@@ -209,7 +208,6 @@ class Watching:
     ) -> None:
         """Share what was noted last."""
         self.health.close()
-        self._store.close()
 
     def allows(self, provider: str, model: str, /) -> bool:
         """Tell whether a place may be called now."""
@@ -219,6 +217,10 @@ class Watching:
         """Say why a place is not called."""
         return self.health.skipped(PlaceKey(provider, model))
 
+    def retired(self, provider: str, model: str, /) -> str | None:
+        """Say since when a place has retired its model."""
+        return self.health.retired(PlaceKey(provider, model))
+
     def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
         """Note how a call ended."""
         self.health.record(PlaceKey(provider, model), problem, latency_s)
@@ -227,48 +229,3 @@ class Watching:
         """Give a quantile of the place's latest latencies."""
         found = self.health.latency(PlaceKey(provider, model))
         return found.p95_s if share > 0.5 else found.p50_s
-
-
-class Log:
-    """The decision log; one that cannot be written is said once and stops no answer."""
-
-    def __init__(self, path: Path, table: Table) -> None:
-        self._log: DecisionLog | None = None
-        routing = table.routing
-        try:
-            self._log = DecisionLog(path, keep_prompts=routing.log_prompts, keep_days=routing.log_days)
-        except (OSError, sqlite3.Error, InputError) as error:
-            self._give_up(error)
-
-    def append(self, inquiry: Inquiry, decision: Decision, answer: Answer | None) -> int | None:
-        """Write one decision, and give its number in the log; None where it cannot be written."""
-        if self._log is None:
-            return None
-        try:
-            return self._log.append(
-                decision,
-                inquiry,
-                decision_id=decision.id,
-                at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                reply=answer.text if answer else None,
-                stop_reason=answer.stop_reason if answer else None,
-                usage=answer.usage if answer else None,
-            )
-        except sqlite3.Error as error:
-            self._give_up(error)
-            return None
-
-    def _give_up(self, error: Exception) -> None:
-        say(f"warning: the decision log cannot be written, decisions are not kept: {error}")
-        self._log = None
-
-    def __enter__(self) -> Self:
-        """Give the open log."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        if self._log:
-            self._log.close()

@@ -16,6 +16,7 @@ def health(
     generate: Annotated[
         bool, typer.Option("--generate", help="Let each model give a short reply, at its price; else only ask for it.")
     ] = False,
+    tenant: Annotated[str | None, typer.Option(help="As this tenant is served: its table, keys, breakers.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a round.")] = False,
     table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
 ) -> None:
@@ -34,5 +35,7 @@ def health(
     from routerctl.cli import probing
 
     raise typer.Exit(
-        probing.check_health(table, every_s=interval if watch else None, generate=generate, as_json=as_json)
+        probing.check_health(
+            table, tenant=tenant, every_s=interval if watch else None, generate=generate, as_json=as_json
+        )
     )

@@ -1,4 +1,4 @@
-"""stdin -> inquiries: all of it as one prompt, or one a line."""
+"""stdin -> inquiries: all of it as one prompt, or one a line, each with the number of its line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from routerctl.rules import inquiry_text
 from routerctl.strict_yaml import parse_json_lines
 from routerctl.types import Inquiry, Json
 
+Numbered = tuple[int | None, Inquiry]  # the line of stdin, from 1; None where all of it is one prompt
+
 _STDIN = "stdin"
+_DEEPEST = 100  # levels: whoever looks at a prompt later goes down into it, a few calls a level
+_ID_CHARS = 60  # of an id in a message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,7 @@ class Given:
     features: tuple[str, ...] = ()  # NAME=VALUE
 
 
-def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Inquiry]:
+def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
     """Read the prompts of stdin: all of it as one, or line by line as they come.
 
     Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
@@ -36,6 +40,12 @@ def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Inquir
     if lines and jsonl:
         raise InputError("--lines and --jsonl exclude each other")
     return _inquiries(given, _features(given.features), lines=lines, jsonl=jsonl)
+
+
+def where(line: int | None, inquiry: Inquiry) -> str:
+    """Begin a message about one prompt of several with its line and its id; about the only one, with nothing."""
+    named = f"{inquiry.id[:_ID_CHARS]}: " if inquiry.id else ""
+    return f"{_STDIN}:{line}: {named}" if line else ""
 
 
 def _features(given: tuple[str, ...]) -> dict[str, Json]:
@@ -49,10 +59,14 @@ def _features(given: tuple[str, ...]) -> dict[str, Json]:
             features[name] = json.loads(text)
         except ValueError:
             features[name] = text
+        except RecursionError:
+            raise InputError(f"--feature {name}: nested too deeply") from None
+        if _is_deep(features[name], _DEEPEST):
+            raise InputError(f"--feature {name}: nested too deeply")
     return features
 
 
-def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl: bool) -> Iterator[Inquiry]:
+def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
     plain = Inquiry(
         prompt="", task_class=given.task_class, tenant=given.tenant, user=given.user, step=given.step, features=features
     )
@@ -60,13 +74,13 @@ def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl
         text = _text(b"".join(_stdin()), None)
         if not text.strip():
             raise InputError("expected a prompt, got nothing", file=_STDIN)
-        yield replace(plain, prompt=text.removesuffix("\n"))
+        yield None, replace(plain, prompt=text.removesuffix("\n"))
         return
     for number, raw in enumerate(_lines(_stdin()), 1):
         text = _text(raw, number).rstrip("\r")
         if not text.strip():
             continue
-        yield _of_json(text, number, plain) if jsonl else replace(plain, prompt=text)
+        yield number, _of_json(text, number, plain) if jsonl else replace(plain, prompt=text)
 
 
 def _stdin() -> Iterator[bytes]:
@@ -102,8 +116,13 @@ def _text(raw: bytes, line: int | None) -> str:
 
 
 def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
-    (row,) = parse_json_lines(text, _STDIN)
+    try:
+        (row,) = parse_json_lines(text, _STDIN)
+    except InputError as error:  # the line is the first of what it was given
+        raise InputError(error.problem, file=_STDIN, line=number) from None
     document = type(row)(file=_STDIN, value=row.value, lines={(): number})
+    if _is_deep(row.value, _DEEPEST):
+        raise document.error((), "nested too deeply")
     given = decode(Inquiry, document)
     if not isinstance(given.prompt, str | dict) or not given.prompt:
         raise document.error(("prompt",), "expected a text or an object with the template's fields")
@@ -119,3 +138,10 @@ def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
         step=given.step or plain.step,
         features={**plain.features, **given.features},
     )
+
+
+def _is_deep(value: Json, most: int) -> bool:
+    """Tell whether there are more than `most` levels in a value."""
+    if not isinstance(value, dict | list):
+        return False
+    return most == 0 or any(_is_deep(item, most - 1) for item in (value.values() if isinstance(value, dict) else value))

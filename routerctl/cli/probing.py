@@ -9,16 +9,18 @@ import random
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from routerctl.cli.desks import pricer_for
-from routerctl.cli.tenancy import state_of
+from routerctl.cli.tenancy import known_tenant, state_of, table_of, with_own_key
 from routerctl.console import clean, print_table, say
 from routerctl.errors import InputError, ProviderError
 from routerctl.health import Health, Shown
 from routerctl.health.probing import Finding, Probable, places_of, probe
 from routerctl.providers.base import Outside, Wire
+from routerctl.state import StateStore
 from routerctl.table import load_table
 from routerctl.types import Json, Table
 from routerctl.words import seconds
@@ -27,28 +29,37 @@ _DOWN = ProviderError.exit_code
 _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]
 
 
-def check_health(path: Path, *, every_s: float | None, generate: bool, as_json: bool) -> int:
+def check_health(path: Path, *, tenant: str | None, every_s: float | None, generate: bool, as_json: bool) -> int:
     """Probe all places and print what was found, again every `every_s` seconds; give the exit code.
 
+    `tenant`: as it is served; None: as whoever routerctl.yaml does not name.
     Raises: InputError.
     """
-    table = load_table(path)
+    project, root = load_table(path), path.resolve().parent
+    named = known_tenant(project, tenant)
+    table = table_of(project, root, named)
+    specs = [with_own_key(spec, named) for spec in table.providers.values()]
+    table = replace(table, providers={spec.name: spec for spec in specs})
     places = places_of(table)
     if not places:
         raise InputError("no route names anybody who could be asked", file=str(path))
-    return asyncio.run(_rounds(table, path.resolve().parent, places, every_s, generate=generate, as_json=as_json))
+    state = state_of(project, root, named)
+    try:
+        return asyncio.run(_rounds(table, state, places, every_s, generate=generate, as_json=as_json))
+    finally:
+        state.close()
 
 
 async def _rounds(
     table: Table,
-    root: Path,
+    state: StateStore,
     places: Sequence[Probable],
     every_s: float | None,
     *,
     generate: bool,
     as_json: bool,
 ) -> int:
-    health = Health(state_of(table, root, None), clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+    health = Health(state, clock=time.time, rng=random.Random())  # noqa: S311 - jitter
     try:
         async with Wire(table.providers.values(), Outside(env=os.environ), pricer_for(table)) as wire:
             while True:

@@ -10,14 +10,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from routerctl.cli.inquiries import where
 from routerctl.codec import encode, json_default
 from routerctl.console import clean, say
+from routerctl.errors import InputError
 from routerctl.router.deciding import decide
 from routerctl.router.explaining import explain
 from routerctl.table import load_table
 from routerctl.types import Decision, Hop, Inquiry, Json, Table
 
 if TYPE_CHECKING:
+    from routerctl.cli.inquiries import Numbered
     from routerctl.router.deciding import Guesser
     from routerctl.router.serving import Routed
 
@@ -35,18 +38,24 @@ def guesser_of(table: Table, folder: Path) -> Guesser | None:
     return load_classifier(folder / named.file, named.digest)
 
 
-def explain_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool) -> None:
-    """Print what would be decided for each inquiry and why."""
+def explain_all(path: Path, inquiries: Iterator[Numbered], *, as_json: bool) -> None:
+    """Print what would be decided for each inquiry and why.
+
+    Raises: InputError naming the line.
+    """
     project, root, today = load_table(path), path.parent, datetime.now(UTC).date()
     tables: dict[str | None, tuple[Table, Guesser | None]] = {}
-    for one in inquiries:
+    for line, one in inquiries:
         tenant = project.routing.tenants.get(one.tenant or "")
         tier = tenant.tier if tenant else None
         if tier not in tables:
             served_by = load_table(root / project.routing.tiers[tier].table) if tier else project
             tables[tier] = served_by, guesser_of(served_by, root)
         table, guesser = tables[tier]
-        decision = decide(table, one, guesser)
+        try:
+            decision = decide(table, one, guesser)
+        except InputError as error:
+            raise InputError(f"{where(line, one)}{error}") from None
         reasons = explain(table, one, decision, today)
         if as_json:
             _print(json.dumps({**_decision_json(one, decision), "reasons": reasons}))
@@ -54,10 +63,10 @@ def explain_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool) -> N
             _print("\n".join(clean(line) for line in reasons))
 
 
-def route_all(path: Path, inquiries: Iterator[Inquiry], *, as_json: bool, one_line: bool) -> None:
+def route_all(path: Path, inquiries: Iterator[Numbered], *, as_json: bool, one_line: bool) -> None:
     """Route each inquiry and print its answer as soon as those before it are printed.
 
-    Raises: InputError; EveryRungFailed after the last one, where one or more could not be served.
+    Raises: InputError; an error of the gravest kind after the last one, where one or more could not be served.
     """
     from routerctl.cli.serving import serve
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from routerctl.cli.desks import Desk, Desks
+from routerctl.cli.inquiries import Numbered, where
 from routerctl.console import say
-from routerctl.errors import BudgetSpent, EveryRungFailed, InputError
-from routerctl.router.serving import AllRungsFailed, NoBudgetLeft, Routed, route
+from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, RouterctlError
+from routerctl.router.serving import UNSERVED, Routed, route
 from routerctl.types import Inquiry, Table
 
-Flying = tuple[Inquiry, asyncio.Task[Routed]]
+Flying = tuple[Numbered, asyncio.Task[Routed]]
 
 _MOST_AT_ONCE = 128
 _WINDOW = 1024  # answers that wait for one before them
@@ -23,51 +24,61 @@ _WINDOW = 1024  # answers that wait for one before them
 
 def serve(
     table: Table,
-    inquiries: Iterator[Inquiry],
+    inquiries: Iterator[Numbered],
     show: Callable[[Inquiry, Routed], None],
     *,
     folder: Path,
 ) -> None:
-    """Route every inquiry; those that fail are named on stderr and the others still served.
+    """Route every inquiry; those that fail are named on stderr by line and id, and the others still served.
 
     `folder`: of the table; log and shared state live below it.
-    Raises: InputError; EveryRungFailed or BudgetSpent where an inquiry could not be served.
+    Raises: InputError for a line that is no prompt, once those before it are served; of the gravest kind where an
+    inquiry could not be served.
     """
-    failed = asyncio.run(_serve(table, inquiries, show, folder))
-    if failed:
-        kind = BudgetSpent if all(isinstance(error, NoBudgetLeft) for error in failed) else EveryRungFailed
-        raise kind(str(failed[0]) if len(failed) == 1 else f"{len(failed)} prompts could not be served")
+    failed, asked = asyncio.run(_serve(table, inquiries, show, folder))
+    if failed:  # each was said already
+        raise _gravest(failed)("" if asked == 1 else f"{len(failed)} of {asked} prompts could not be served")
+
+
+def _gravest(failed: Sequence[RouterctlError]) -> type[RouterctlError]:
+    """Give the kind of error that the exit code is of: our own fault, then the far side's, the user's, the budget's."""
+    order = (EveryRungFailed, InputError, BudgetSpent)
+    if not all(isinstance(error, order) for error in failed):
+        return RouterctlError
+    return next(kind for kind in order if any(isinstance(error, kind) for error in failed))
 
 
 async def _serve(
-    table: Table, inquiries: Iterator[Inquiry], show: Callable[[Inquiry, Routed], None], folder: Path
-) -> list[AllRungsFailed | NoBudgetLeft]:
-    failed: list[AllRungsFailed | NoBudgetLeft] = []
+    table: Table, inquiries: Iterator[Numbered], show: Callable[[Inquiry, Routed], None], folder: Path
+) -> tuple[list[RouterctlError], int]:
+    """Give what went wrong, and the number of inquiries."""
+    failed, asked = list[RouterctlError](), 0
     working, window = asyncio.Semaphore(_at_once(table)), asyncio.Semaphore(_WINDOW)
     flying: asyncio.Queue[Flying | None] = asyncio.Queue()  # in the order of the inquiries; None: that was the last
     async with Desks(table, folder) as desks:
 
         async def one(inquiry: Inquiry) -> Routed:
             try:
-                return await _logged(await desks.of(inquiry), inquiry)
+                return await _served(desks, inquiry)
             finally:
                 working.release()
 
         async def start_all() -> None:
             try:
-                while await window.acquire() and await working.acquire() and (inquiry := await _next(inquiries)):
-                    flying.put_nowait((inquiry, asyncio.ensure_future(one(inquiry))))
+                while await window.acquire() and await working.acquire() and (coming := await _next(inquiries)):
+                    flying.put_nowait((coming, asyncio.ensure_future(one(coming[1]))))
             finally:
                 flying.put_nowait(None)
 
         starting = asyncio.ensure_future(start_all())
         try:
             while flight := await flying.get():
-                inquiry, task = flight
+                (line, inquiry), task = flight
+                asked += 1
                 try:
                     routed = await task
-                except (AllRungsFailed, NoBudgetLeft) as error:
-                    say(f"routerctl: {error}")
+                except RouterctlError as error:
+                    say(f"routerctl: {where(line, inquiry)}{error}")
                     failed.append(error)
                 else:
                     show(inquiry, routed)
@@ -75,7 +86,7 @@ async def _serve(
             await starting  # raises what was wrong with a prompt, once those before it are served
         finally:
             await _land(starting, flying)
-    return failed
+    return failed, asked
 
 
 def _at_once(table: Table) -> int:
@@ -84,31 +95,41 @@ def _at_once(table: Table) -> int:
     return min(_MOST_AT_ONCE, sum(table.providers[name].concurrency for name in used))
 
 
+async def _served(desks: Desks, inquiry: Inquiry) -> Routed:
+    """Serve one inquiry; what breaks on it, even by our own fault, must not cost the others their answers."""
+    try:
+        return await _logged(await desks.of(inquiry), inquiry)
+    except RouterctlError:
+        raise
+    except Exception as error:
+        raise RouterctlError(f"unexpected: {type(error).__name__}: {error}") from error
+
+
 async def _logged(desk: Desk, inquiry: Inquiry) -> Routed:
     """Serve one inquiry; its decision is in the log before anybody sees the answer."""
     try:
         routed = await route(desk.table, desk.line, inquiry)
-    except (AllRungsFailed, NoBudgetLeft) as error:
+    except UNSERVED as error:
         for words in error.alarms:
             say(f"ALARM: {words}")
-        desk.append(inquiry, error.decision, None)
+        await desk.append(inquiry, error.decision, None)
         raise
-    desk.append(inquiry, routed.decision, routed.answer)
+    await desk.append(inquiry, routed.decision, routed.answer)
     return routed
 
 
-async def _next(inquiries: Iterator[Inquiry]) -> Inquiry | None:
+async def _next(inquiries: Iterator[Numbered]) -> Numbered | None:
     """Wait for the next inquiry in a thread: the calls in flight go on, and Ctrl-C need not wait for stdin.
 
-    Raises: InputError for one that cannot be read.
+    Raises: InputError for one that cannot be read, and whatever else reading raises.
     """
     loop = asyncio.get_running_loop()
-    coming: asyncio.Future[Inquiry | None] = loop.create_future()
+    coming: asyncio.Future[Numbered | None] = loop.create_future()
 
     def pull() -> None:
         try:
             settle = partial(coming.set_result, next(inquiries, None))
-        except (InputError, OSError) as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits would wait for ever
             settle = partial(coming.set_exception, error)
         with suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(lambda: coming.done() or settle())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.state import STATE_FILE, StateStore, open_state
 from routerctl.table import load_table
-from routerctl.types import Budget, Table, Tenant
+from routerctl.types import Budget, ProviderSpec, Table, Tenant
 
 TENANTS_FOLDER = ".routerctl/tenants"
 
@@ -57,6 +57,12 @@ def budgets_at(table: Table, budgets: Sequence[Budget], tenant: Tenant | None) -
                 f"build it again: routerctl build-table {again}"
             )
     return [replace(one, cheap=tuple(name for name in one.cheap if name in table.candidates)) for one in budgets]
+
+
+def with_own_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
+    """Give a provider as a tenant reaches it: by the tenant's own key, where it has one."""
+    own: Mapping[str, str] = tenant.keys if tenant else {}
+    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
 
 
 def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:

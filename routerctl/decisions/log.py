@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerctl.codec import encode, json_text
 from routerctl.decisions.rows import Delivered, insertion, row_of, stamp, storable
-from routerctl.decisions.schema import COLUMNS, open_log, salt_of
+from routerctl.decisions.schema import COLUMNS, PATIENCE_S, open_log, salt_of
 from routerctl.errors import InputError
 from routerctl.types import Decision, Inquiry, StopReason, Usage
 
@@ -35,19 +36,25 @@ class DecisionLog:
         *,
         keep_prompts: bool = False,
         keep_days: int | None = None,
+        patience_s: float = PATIENCE_S,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         """Open the file, making it and its folder where they are missing, and drop what is older than `keep_days`.
 
         `keep_prompts`: keep the texts of prompt and reply, and the inquiry's features. `keep_days` None: for ever.
+        `patience_s`: how long another process may hold the file.
         Raises: InputError where the file is no decision log.
         """
-        self._database = open_log(path)
+        self._database = open_log(path, patience_s=patience_s)
         self._salt = salt_of(self._database)
         self._keep_prompts, self._keep_days, self._clock = keep_prompts, keep_days, clock
         self._insert, self._appended = insertion(), 0
         if keep_days is not None:
             self._drop_old(_MOST_ON_OPEN)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Set how long another process may hold the file from now on."""
+        self._database.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
 
     def append(
         self,
@@ -71,7 +78,8 @@ class DecisionLog:
         written = self._database.execute(self._insert, row) if private else self._with_texts(row, inquiry, reply)
         self._appended += 1
         if self._keep_days is not None and self._appended % _EVERY == 0:
-            self._drop_old(_AT_ONCE)
+            with suppress(sqlite3.OperationalError):  # the row is written; the next look drops what this one does not
+                self._drop_old(_AT_ONCE)
         return int(written.lastrowid or 0)
 
     def _with_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> sqlite3.Cursor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,9 +28,12 @@ _NOT_CALLED = frozenset(("skipped", "over budget"))
 _NOT_FAILED = _NOT_CALLED | {"served", "not confident", "cancelled", "classified"}
 _TRUNCATED = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
 _NANO = 9  # digits after the point of a nano-dollar
-_QUOTED = 12  # characters of a prompt in a row that make a message a quotation of it
-
+_QUOTED = 9  # characters of a prompt in a row, blanks apart, that make a message a quotation of it
+_LEAST_QUOTED = 4  # of a prompt that is shorter
 _MOST_DETAIL = 1_000  # characters of a message: each is looked for in the prompt
+_BLANK = re.compile(r"\s|\\[nrt]")  # a message has one blank, or an escape, where a prompt has line breaks
+_ABOUT_PROMPT = frozenset(("BadRequest",))  # outcomes whose message speaks of what was asked, as 400 and 422 do
+_HEAD = re.compile(r"(?:[^:]{1,60}: )?\d{3}(?= )|[^:]{1,60}(?=: )")  # of a message: provider, HTTP status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,23 +174,40 @@ def _first_confidence(hops: tuple[Hop, ...]) -> tuple[str | None, float | None]:
 
 
 def _struck(hop: Hop, prompt: str) -> Hop:
-    """Strike out of a hop's detail what it quotes of the prompt: providers' messages do that."""
-    detail, kept, place = hop.detail[:_MOST_DETAIL], list[str](), 0
-    if not any(detail[at : at + _QUOTED] in prompt for at in range(len(detail) - _QUOTED + 1)):  # as it is mostly
-        return replace(hop, detail=detail)
-    while place < len(detail):
-        length = _quoted(detail, place, prompt)
-        kept.append("[...]" if length else detail[place])
-        place += length or 1
-    return replace(hop, detail="".join(kept))
+    """Strike out of a hop's detail what it quotes of the prompt: providers' messages do that.
+
+    Of a message about the prompt itself only who said it and the HTTP status stay: a few words of a prompt, or what
+    they mean, cannot be told from the rest.
+    """
+    detail = hop.detail[:_MOST_DETAIL]
+    if hop.outcome in _ABOUT_PROMPT:
+        head = _HEAD.match(detail)
+        return replace(hop, detail=f"{head[0]} [...]" if head else "[...]")
+    return replace(hop, detail=_without(detail, "".join(_BLANK.sub(" ", prompt).split())))
 
 
-def _quoted(detail: str, place: int, prompt: str) -> int:
-    """How many characters of the detail from a place on stand in the prompt in a row; 0 where they are few."""
-    end = place + _QUOTED
-    if end > len(detail) or detail[place:end] not in prompt:
+def _without(detail: str, prompt: str) -> str:
+    """Strike out what stands in a prompt, which has no blanks, whatever blanks there are in the detail."""
+    spaced = _BLANK.sub(lambda found: " " * len(found[0]), detail)
+    places = [place for place, char in enumerate(spaced) if char != " "]
+    text = "".join(spaced[place] for place in places)
+    least = max(_LEAST_QUOTED, min(_QUOTED, len(prompt)))
+    kept, done, at = list[str](), 0, 0
+    while at + least <= len(text):
+        length = _quoted(text, at, prompt, least)
+        if length:
+            kept += [detail[done : places[at]], "[...]"]
+            done = places[at + length - 1] + 1
+        at += length or 1
+    return "".join([*kept, detail[done:]])
+
+
+def _quoted(text: str, place: int, prompt: str, least: int) -> int:
+    """How many characters of a text from a place on stand in the prompt in a row; 0 where they are few."""
+    end = place + least
+    if text[place:end] not in prompt:
         return 0
-    while end < len(detail) and detail[place : end + 1] in prompt:
+    while end < len(text) and text[place : end + 1] in prompt:
         end += 1
     return end - place
 

@@ -15,6 +15,7 @@ from routerctl.cache import open_database
 from routerctl.errors import InputError
 
 VERSION = 2
+PATIENCE_S = 30.0  # how long another process may hold the file
 _NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
 COLUMNS = {  # of a decision, in their order; what is counted comes first, JSON last
     "number": "INTEGER PRIMARY KEY",  # in the order of writing
@@ -94,12 +95,14 @@ FIRST_SHAPE = (
 )
 
 
-def open_log(path: Path) -> sqlite3.Connection:
+def open_log(path: Path, *, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
     """Open a log for writing, making it where it is missing and bringing an older one up to date.
 
+    `patience_s`: how long another process may hold the file.
     Raises: InputError where the file is no decision log, or one of a newer routerctl.
     """
-    database = open_database(path, "PRAGMA secure_delete = ON")  # what is pruned leaves no bytes behind
+    # What is pruned leaves no bytes behind.
+    database = open_database(path, "PRAGMA secure_delete = ON", patience_s=patience_s)
     try:
         if version_of(database, path) < VERSION:
             _bring_up(database, path)

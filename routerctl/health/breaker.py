@@ -52,7 +52,7 @@ class Event:
     began: float  # likewise
     good: bool | None  # None: nothing was learned about the place
     error: str = ""  # the error's class
-    words: str = ""  # what it said
+    words: str = ""  # its HTTP status
     lasting: bool = False
     wait_s: float = 0.0  # what the place asked to wait
     jitter: float = 0.0  # in [0, 1)

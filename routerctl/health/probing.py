@@ -102,7 +102,7 @@ async def probe(
     """
     began = clock()
     try:
-        finding = await (_generated(wire, place, began + GENERATE_S) if generate else _asked(wire, place))
+        finding = await (_generated(wire, place, began + GENERATE_S) if generate else _asked(wire, health, place))
     except ProviderError as problem:
         health.record(place.key, problem, None, probe=True)
         return Finding(place=place, words=str(problem), problem=problem, took_s=clock() - began)
@@ -111,13 +111,16 @@ async def probe(
     return replace(finding, took_s=None if finding.took_s is None else clock() - began)
 
 
-async def _asked(wire: Asking, place: Probable) -> Finding:
+async def _asked(wire: Asking, health: Health, place: Probable) -> Finding:
+    """Ask a place about its model; that it is retired is told to all who serve, so that they go to its successor."""
     told = await wire.probe(place.key.provider, place.key.model)
     if told is None:
         return Finding(place=place, words="cannot be asked without a reply: --generate")
     end = told.retires_on or place.retires_on
-    if told.lifecycle == "retired":
-        raise ModelNotFound(f"{place.key.model} is retired{f', since {end}' if end else ''}")
+    since = f"is retired{f' since {end}' if end else ''}" if told.lifecycle == "retired" else ""
+    health.tell_retired(place.key, since)
+    if since:
+        raise ModelNotFound(f"{place.key.model} {since}")
     warnings = []
     if told.model != place.key.model:
         warnings.append(f"{place.key.model} is an alias there, of {told.model}")

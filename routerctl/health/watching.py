@@ -25,7 +25,6 @@ from routerctl.types import Json
 EVERY_S = 1.0
 _FORGOTTEN_S = 7 * 86400.0  # a place that nobody has called for so long leaves the shared state
 _MOST_EVENTS = 1000  # kept for a state that is down; the latest tell enough
-_WORDS_CHARS = 200
 
 
 class PlaceKey(NamedTuple):
@@ -43,7 +42,7 @@ class Shown:
     since: float | None  # None: nothing has happened there
     until: float | None  # open: when a try may be made
     error: str | None  # the last one's class
-    words: str | None  # and what it said
+    words: str | None  # and its HTTP status; what it said may quote the prompt of whoever met it
     error_at: float | None
     latency: Latency
 
@@ -51,7 +50,7 @@ class Shown:
 class _Entry:
     """One place as this process sees it: what is shared, and what it noted since."""
 
-    __slots__ = ("breaker", "flying", "fresh", "good", "latency", "latency_at", "shared", "unsent")
+    __slots__ = ("breaker", "flying", "fresh", "good", "latency", "latency_at", "retired", "shared", "told", "unsent")
 
     def __init__(self) -> None:
         self.breaker = Breaker()  # with everything noted here
@@ -59,7 +58,9 @@ class _Entry:
         self.fresh = Sketch()  # not shared yet
         self.unsent: list[Event] = []
         self.good: list[float] = []  # of the latest calls, all good and of one bucket: how many, at, began
-        self.flying: tuple[list[Event], Sketch] = ([], Sketch())  # on its way into the shared state
+        self.retired = ""  # since when the place says that it has retired its model; "" = it does not say so
+        self.told: str | None = None  # the same, not shared yet; None: nothing new
+        self.flying: tuple[list[Event], Sketch, str | None] = [], Sketch(), None  # on its way into the shared state
         self.latency, self.latency_at = NOTHING, float("-inf")
 
     def note_good(self, at: float, latency_s: float) -> bool:
@@ -87,25 +88,27 @@ class _Entry:
     def take(self) -> None:
         """Send what was noted."""
         self._settle()
-        self.flying = self.unsent, self.fresh
-        self.unsent, self.fresh = [], Sketch()
+        self.flying = self.unsent, self.fresh, self.told
+        self.unsent, self.fresh, self.told = [], Sketch(), None
 
     def put_back(self) -> None:
         """It did not arrive: it is sent again."""
         self._settle()
-        events, sketch = self.flying
+        events, sketch, told = self.flying
         sketch.merge(self.fresh)
         self.unsent, self.fresh = (events + self.unsent)[-_MOST_EVENTS:], sketch
-        self.flying = [], Sketch()
+        self.told = told if self.told is None else self.told
+        self.flying = [], Sketch(), None
 
     def see(self, document: Json) -> None:
         """Begin anew from what is shared, with what was noted meanwhile on top."""
         given = document or {}
         self._settle()
         self.breaker, self.shared = Breaker(given.get("breaker")), Sketch(given.get("latency"))
+        self.retired = given.get("retired", "") if self.told is None else self.told
         for event in self.unsent:
             self.breaker.note(event)
-        self.flying = [], Sketch()
+        self.flying = [], Sketch(), None
 
     def _settle(self) -> None:
         """Write the good ones down in the order of things."""
@@ -176,6 +179,18 @@ class Health:
         if moved:
             self._wake.set()
 
+    def retired(self, place: PlaceKey) -> str | None:
+        """Say since when a place has retired its model, as some process's probe was told; None: not that is known."""
+        return self._entry(place).retired or None
+
+    def tell_retired(self, place: PlaceKey, since: str) -> None:
+        """Note what a place says of its model: since when it is retired, "" where it is not."""
+        entry = self._entry(place)
+        if since != entry.retired:
+            with self._lock:
+                entry.retired = entry.told = since
+            self._wake.set()
+
     def latency(self, place: PlaceKey) -> Latency:
         """Give the quantiles of the latest latencies, as of the last second."""
         entry, now = self._entry(place), self._clock()
@@ -225,14 +240,13 @@ class Health:
         self._exchange(list(self._entries))
 
     def close(self) -> None:
-        """Share the rest and close the state."""
+        """Share the rest; the store stays open for who else uses it."""
         self._closing = True
         self._wake.set()
         if self._thread:
             self._thread.join()
         if self._loaded:
             self.sync()
-        self._store.close()
 
     def _event(self, at: float, problem: ProviderError | None, *, probe: bool) -> Event:
         if problem is None:
@@ -242,7 +256,7 @@ class Health:
             began=at - problem.spent_s,
             good=False if problem.unhealthy else None,
             error=type(problem).__name__,
-            words=problem.problem[:_WORDS_CHARS],
+            words=f"HTTP {problem.status}" if problem.status else "",
             lasting=problem.lasting,
             wait_s=problem.retry_after_s or 0.0,
             jitter=self._rng.random(),
@@ -304,7 +318,7 @@ class Health:
 
     def _shared(self, entries: Mapping[str, _Entry], wanted: str | None, now: float) -> tuple[Documents, bool]:
         """The documents after ours was added; nothing is written where there is nothing to add."""
-        news = [key for key, entry in entries.items() if key == wanted or entry.flying[0] or self._tries(entry)]
+        news = [key for key, entry in entries.items() if key == wanted or self._has_news(entry)]
 
         def add(documents: Documents) -> tuple[Documents, tuple[Documents, bool]]:
             after = {key: self._added(entries[key], documents[key], now) for key in news}
@@ -315,18 +329,21 @@ class Health:
         rest = [key for key in entries if key not in written]
         return {**(self._store.get(rest) if rest else {}), **written}, mine
 
-    def _tries(self, entry: _Entry) -> bool:
-        return entry.breaker.trial is not None and bool(entry.breaker.trial["by"] == self._me)
+    def _has_news(self, entry: _Entry) -> bool:
+        events, _, told = entry.flying
+        trial = entry.breaker.trial
+        return bool(events) or told is not None or (trial is not None and bool(trial["by"] == self._me))
 
     def _added(self, entry: _Entry, document: Json, now: float) -> dict[str, Json]:
         given = document or {}
         breaker, sketch = Breaker(given.get("breaker")), Sketch(given.get("latency"))
-        events, fresh = entry.flying
+        events, fresh, told = entry.flying
         for event in events:
             breaker.note(event)
         breaker.renew(self._me, now)
         sketch.merge(fresh)
-        return {"breaker": breaker.document(), "latency": sketch.document()}
+        retired = given.get("retired", "") if told is None else told
+        return {"breaker": breaker.document(), "latency": sketch.document(), "retired": retired}
 
 
 def _try(document: dict[str, Json], who: str, now: float) -> bool:

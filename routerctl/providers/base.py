@@ -8,7 +8,6 @@ does not know eval sets, strategies or routes, nor what a token costs (the price
 from __future__ import annotations
 
 import asyncio
-import importlib
 import math
 import random
 import re
@@ -22,18 +21,10 @@ from typing import Any, Protocol, Self, TypeVar
 from routerctl import errors
 from routerctl.costs import Pricer, cost_of_reply
 from routerctl.providers.abilities import Loading, Probed, Probing, probed
+from routerctl.providers.kinds import kind_class
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
 
 T = TypeVar("T")
-
-# A kind's class is named, not imported: the SDKs take seconds to import and most commands never call a model.
-KINDS: Mapping[str, str] = {
-    "anthropic": "routerctl.providers.anthropic:AnthropicProvider",
-    "openai": "routerctl.providers.openai:OpenAIProvider",
-    "local": "routerctl.providers.local:LocalProvider",
-    "fake": "routerctl.providers.fake:FakeProvider",
-}
-PLUGIN_GROUP = "routerctl.providers"  # entry point name = kind, value = "module:Class"
 
 # HTTP's own meanings; a provider's table of stable error codes goes before it.
 BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
@@ -117,6 +108,7 @@ class Wire:
         self._pricers: dict[tuple[str, str], Pricer] = {}
         self._warming: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._closing = AsyncExitStack()
+        self._importing, self._imported = asyncio.Lock(), set[str]()  # kinds
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,6 +121,17 @@ class Wire:
         await asyncio.gather(*self._warming.values(), return_exceptions=True)
         await self._closing.aclose()
 
+    async def ready(self, provider: str) -> None:
+        """Import what a provider needs, in a thread: at first use an SDK takes a second, in which others are served.
+
+        Raises: InputError for a kind that nobody registered.
+        """
+        kind = self._spec(provider).kind
+        if kind not in self._imported and provider not in self._ready:
+            async with self._importing:
+                await asyncio.to_thread(kind_class, kind)
+                self._imported.add(kind)
+
     async def call(self, provider: str, request: Request, *, until: float = math.inf, again: Again = None) -> Reply:
         """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
 
@@ -136,7 +139,7 @@ class Wire:
 
         Raises:
             InputError: no such provider, or its model has no price (found before anything is paid for).
-            ProviderError: the last attempt's failure.
+            ProviderError: the last attempt's failure; `attempts` counts those that reached the provider.
         """
         price = self._pricer(self._spec(provider), request.model)
         lane = self._lane(provider)
@@ -146,6 +149,7 @@ class Wire:
                 reply = await self._attempt(lane, request, until)
             except errors.ProviderError as problem:
                 problem.lost_s = lost_s
+                problem.attempts += attempt - 1
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
                 wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
@@ -203,10 +207,10 @@ class Wire:
                 timed_out = errors.TimedOut(
                     f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
                 )
-                timed_out.spent_s = limit_s  # that it was noticed later is our own doing
+                timed_out.spent_s, timed_out.attempts = limit_s, 1  # that it was noticed later is our own doing
                 raise timed_out from None
             except errors.ProviderError as problem:
-                problem.spent_s = self._outside.clock() - started
+                problem.spent_s, problem.attempts = self._outside.clock() - started, 0 if problem.unasked else 1
                 if problem.retryable and problem.retry_after_s is not None:
                     lane.shut_until = max(lane.shut_until, self._outside.clock() + problem.retry_after_s)
                     lane.shut_by = problem
@@ -236,7 +240,7 @@ class Wire:
         while lane.shut_by is not None and lane.shut_until > max(waited_for, self._outside.clock()):
             wait_s = lane.shut_until - self._outside.clock()
             if wait_s > self._longest_wait_s or lane.shut_until > until:
-                problem = f"wants no calls for {wait_s:.0f} s: {lane.shut_by.problem}"
+                problem = f"wants no calls for {wait_s:.0f} s after {lane.shut_by.brief}"
                 raise type(lane.shut_by)(
                     problem, provider=lane.spec.name, status=lane.shut_by.status, retry_after_s=wait_s
                 )
@@ -269,29 +273,6 @@ class Wire:
         if key not in self._pricers:
             self._pricers[key] = self._pricer_for(spec, model)
         return self._pricers[key]
-
-
-def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
-    """Find the class of a kind of provider: ours, else a plug-in's.
-
-    Raises:
-        InputError: nobody registered this kind.
-    """
-    from importlib.metadata import entry_points
-
-    if kind in KINDS:
-        module, _, name = KINDS[kind].partition(":")
-        found: Any = getattr(importlib.import_module(module), name)
-        return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
-    if kind == "imported":
-        raise errors.InputError(
-            "its outcomes were imported, so nobody can be asked: name the model in routerctl.yaml (a provider and a "
-            "candidate with its pinned id), import again and build the table anew"
-        )
-    plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
-    if kind not in plugins:
-        raise errors.InputError(f"no provider kind '{kind}'{errors.nearest(kind, [*KINDS, *plugins])}")
-    return plugins[kind].load()  # type: ignore[no-any-return]  # a plug-in promises the same shape
 
 
 def key_of(spec: ProviderSpec, env: Mapping[str, str], default_variable: str) -> str:

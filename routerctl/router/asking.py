@@ -6,6 +6,7 @@ Place: the request line, under the order of steps, which decides who is asked. A
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from routerctl.router.paying import Ask, Paying
 
 OVER_BUDGET = "over budget"  # the outcome of a hop that was not called, since a budget had no room for it
+SKIPPED = "skipped"  # likewise, since something speaks against calling it
+_SHARE = 0.5  # of the time that is left: what one call may take while others wait for its end
 
 
 class Call(Protocol):
@@ -41,6 +44,9 @@ class Watch(Protocol):
 
     def skipped(self, provider: str, model: str, /) -> str | None:
         """Say why a place is not called."""
+
+    def retired(self, provider: str, model: str, /) -> str | None:
+        """Say since when a place has retired its model, as it told a probe; None: not that anybody knows."""
 
     def record(self, provider: str, model: str, problem: ProviderError | None, latency_s: float | None, /) -> None:
         """Note how a call ended."""
@@ -60,6 +66,10 @@ class NoWatch:
         """No place is skipped."""
         return None
 
+    def retired(self, _provider: str, _model: str, /) -> str | None:
+        """No model is."""
+        return None
+
     def record(self, _provider: str, _model: str, _problem: ProviderError | None, _latency_s: float | None, /) -> None:
         """Forget it."""
 
@@ -76,6 +86,22 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+@dataclass(slots=True, kw_only=True)
+class Deadline:
+    """Until when one inquiry is to be served."""
+
+    clock: Callable[[], float]
+    at: float  # on `clock`; infinity: there is none
+
+    def is_over(self) -> bool:
+        """Tell whether no time is left."""
+        return self.clock() >= self.at
+
+    def share(self) -> float:
+        """Give the deadline of a call that must not take all of the time."""
+        return self.clock() + (self.at - self.clock()) * _SHARE if math.isfinite(self.at) else self.at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """What serving needs of the outside."""
@@ -85,6 +111,7 @@ class Line:
     today: Callable[[], date] = _today  # UTC
     new_id: Callable[[], str] = _new_id
     guesser: Guesser | None = None  # the trained classifier that the table names
+    ready: Callable[[str], Awaitable[None]] | None = None  # imports what a provider needs; None: all is there
     watch: Watch = field(default_factory=NoWatch)
     warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
     arm: str = ""  # of the experiment that this line belongs to
@@ -103,6 +130,31 @@ class Line:
     async def ask(self, candidate: Candidate, request: Request, until: float) -> Reply:
         """Ask a candidate's provider; raises ProviderError, OverBudget."""
         return await (self.paid or self._plain)(candidate, request, until)
+
+    def speaks_against(self, spot: Spot, *, spill: bool = False) -> str | None:
+        """Say why a place is not called now; `spill`: a model that has to be loaded first is passed by meanwhile.
+
+        A None to a place on trial is meant for this caller alone.
+        """
+        retired = self.watch.retired(*spot.key)
+        if retired:
+            return retired
+        if spill and self.warm and not self.warm(*spot.key):
+            return "is not loaded yet; it is being loaded"
+        if self.watch.allows(*spot.key):
+            return None
+        return self.watch.skipped(*spot.key) or "is not well"
+
+    def deadline(self, seconds: float | None) -> Deadline:
+        """Give the deadline of an inquiry that has so many seconds from now; None: as many as it takes."""
+        return Deadline(clock=self.clock, at=self.clock() + seconds if seconds else math.inf)
+
+    async def make_ready(self, spot: Spot, deadline: Deadline) -> None:
+        """Import what a place's provider needs, once a process; the time that this takes is not the inquiry's."""
+        if self.ready is not None:
+            began = self.clock()
+            await self.ready(spot.candidate.provider)
+            deadline.at += self.clock() - began
 
     async def _plain(self, candidate: Candidate, request: Request, until: float) -> Reply:
         return await self.call(candidate.provider, request, until=until)
@@ -177,7 +229,7 @@ def _failed_hop(spot: Spot, error: ProviderError, paid: Sequence[Reply], why: st
     return replace(
         idle_hop(spot, type(error).__name__, str(error), why),
         cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)),
-        attempts=len(paid) + 1,
+        attempts=sum(reply.attempts for reply in paid) + error.attempts,
     )
 
 
@@ -198,9 +250,11 @@ def idle_hop(spot: Spot, outcome: str, detail: str, why: str) -> Hop:
 
 
 async def ask_hedged(
-    ask: Callable[[Spot, str], Awaitable[Tried]], spot: Spot, other: Spot, why: str, after_s: float
+    ask: Callable[[Spot, str], Awaitable[Tried]], spot: Spot, other: Callable[[], Spot], why: str, after_s: float
 ) -> tuple[Tried, ...]:
     """Ask a place, after a while another one of the same model as well; the last of what is given counts.
+
+    `other` is asked for only then: looking whether a place may be called can be a promise to call it.
 
     The tail at scale (Dean & Barroso, CACM 56(2), 2013): few requests are asked twice, the slowest ones are cut off.
     """
@@ -209,7 +263,8 @@ async def ask_hedged(
     try:
         done, _ = await asyncio.wait({first}, timeout=after_s)
         if not done:
-            flying[asyncio.ensure_future(ask(other, "hedge"))] = (other, "hedge")
+            second = other()
+            flying[asyncio.ensure_future(ask(second, "hedge"))] = (second, "hedge")
         spots = dict(flying)
         ended: list[Tried] = []
         while flying:

@@ -73,9 +73,12 @@ def named_by_guess(
     task_class: str | None,
     scores: Mapping[str, float],
     sure: tuple[float | None, float | None] = (None, None),
+    *,
+    unasked: str = "",
 ) -> Named:
     """Name the class as the classifier did, else the default; `sure`: how sure it was, and had to be.
 
+    `unasked`: why the classifier was not asked.
     Raises: InputError where nothing names one.
     """
     known, least_known = sure
@@ -87,7 +90,8 @@ def named_by_guess(
         return Named(
             task_class=table.default_class, decided_by="default", scores=scores, known=known, least_known=least_known
         )
-    who = "no rule matches the prompt, the classifier does not know it" if table.classifier else "no rule matches it"
+    knows_not = f"no rule matches the prompt, {unasked or 'the classifier does not know it'}"
+    who = knows_not if table.classifier else "no rule matches it"
     raise InputError(f"{who} and there is no default_class; name the class with --class")
 
 

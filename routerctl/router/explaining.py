@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from routerctl.router.steps import Step, allowed_regions, spots_of, steps_of
+from routerctl.router.steps import Step, allowed_regions, regions_words, spots_of, steps_of
 from routerctl.rules import failing_condition
 from routerctl.types import Candidate, Decision, Inquiry, Route, Table
 
@@ -20,7 +20,7 @@ def explain(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> 
             lines.append(f"rule {rule.name}: no, the prompt {failed}" if failed else f"rule {rule.name}: yes")
             if not failed:
                 break
-    lines += _classifier_lines(table, decision)
+    lines += _classifier_lines(table, inquiry, decision)
     route = table.routes[decision.task_class]
     lines.append(f"class: {decision.task_class} (by {decision.decided_by})")
     lines += [f"rung {place}: {rung_words(table, route, name)}" for place, name in enumerate(decision.rungs, 1)]
@@ -28,11 +28,15 @@ def explain(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> 
     return lines
 
 
-def _classifier_lines(table: Table, decision: Decision) -> list[str]:
+def _classifier_lines(table: Table, inquiry: Inquiry, decision: Decision) -> list[str]:
     if table.classifier is None or decision.decided_by not in ("classifier", "default"):
         return []
-    if table.classifier.candidate:
-        return [f"classifier: {table.classifier.candidate} would be asked; without a call the default stands in"]
+    model = table.classifier.candidate
+    if model:
+        allowed = allowed_regions(table.routing.residency, inquiry, None)
+        if not _has_place(table, model, allowed):
+            return [f"classifier: {model} has no place in {regions_words(allowed)}; the default stands in"]
+        return [f"classifier: {model} would be asked; without a call the default stands in"]
     if decision.known is None or decision.least_known is None:
         return []
     best = sorted(decision.scores.items(), key=lambda item: -item[1])[:_SHOWN_SCORES]
@@ -61,15 +65,24 @@ def _order_lines(table: Table, inquiry: Inquiry, decision: Decision, today: date
             lines.append(f"{step.candidate} at: {', '.join(spot.candidate.provider for spot in spots)}")
         if not spots:
             lines.append(f"{step.candidate}: no place in an allowed region")
-        lines += _threshold_line(step)
+        lines += _threshold_lines(table, step, table.routes[decision.task_class], allowed)
     return lines
 
 
-def _threshold_line(step: Step) -> list[str]:
+def _threshold_lines(table: Table, step: Step, route: Route, allowed: frozenset[str] | None) -> list[str]:
     if not step.below:
         return []
     below = " or ".join(f"{signal} < {least:g}" for signal, least in sorted(step.below.items()))
-    return [f"{step.candidate}: escalates where {below}"]
+    lines = [f"{step.candidate}: escalates where {below}"]
+    if "judge" in step.below and route.scorer.name != "judge":
+        lines.append(f"judge: gives no value: the class's scorer is {route.scorer.name}")
+    elif "judge" in step.below and not _has_place(table, route.scorer.params["candidate"], allowed):
+        lines.append(f"judge: {route.scorer.params['candidate']} has no place in {regions_words(allowed)}")
+    return lines
+
+
+def _has_place(table: Table, name: str, allowed: frozenset[str] | None) -> bool:
+    return bool(spots_of(table, Step(candidate=name), allowed, lambda *_: None))
 
 
 def rung_words(table: Table, route: Route, name: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 
-from routerctl.errors import InputError
 from routerctl.rules import holds
 from routerctl.types import Candidate, Decision, Inquiry, Residency, Table
 
@@ -62,11 +61,17 @@ def _of_rung(table: Table, rung: str, of_class: Mapping[str, float]) -> list[Ste
 
 
 def _redirected(table: Table, step: Step, today: date) -> Step:
-    model = table.candidates[step.candidate].model
-    end = table.retirements.get(model)
-    if end is None or date.fromisoformat(end) > today:
-        return step
-    return redirect(table, step, f"{model} was retired on {end}") or step
+    """Follow the successors of retired models; where they lead in a circle, up to the last one before it closes."""
+    seen: set[str] = set()
+    instead: Step | None = step
+    while instead and instead.candidate not in seen:
+        step = instead
+        seen.add(step.candidate)
+        model = table.candidates[step.candidate].model
+        end = table.retirements.get(model)
+        gone = end is not None and date.fromisoformat(end) <= today
+        instead = redirect(table, step, f"{model} was retired on {end}") if gone else None
+    return step
 
 
 def redirect(table: Table, step: Step, because: str) -> Step | None:
@@ -93,19 +98,20 @@ def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: 
     `allowed`: the regions that may answer; None = all.
     """
     candidate = table.candidates[step.candidate]
-    spots = [_spot(table, candidate)]
+    spots = [own_spot(table, candidate)]
     for place in candidate.also:
         elsewhere = replace(
             candidate, provider=place.provider, model=place.model or candidate.model, region=place.region
         )
-        spots.append(_spot(table, elsewhere))
+        spots.append(own_spot(table, elsewhere))
     kept = [spot for spot in spots if allowed is None or spot.region in allowed]
     if len(kept) == 1:
         return tuple(kept)
     return tuple(sorted(kept, key=lambda spot: (_price(table, step.candidate, spot), latency(*spot.key) or 0.0)))
 
 
-def _spot(table: Table, candidate: Candidate) -> Spot:
+def own_spot(table: Table, candidate: Candidate) -> Spot:
+    """Give the place that a candidate names itself."""
     return Spot(candidate=candidate, region=candidate.region or table.providers[candidate.provider].region)
 
 
@@ -115,17 +121,20 @@ def _price(table: Table, name: str, spot: Spot) -> Decimal:
     return (price.input_mtok_usd or Decimal(0)) + (price.output_mtok_usd or Decimal(0)) + (price.usd_per_hour or 0)
 
 
-def allowed_regions(rules: Sequence[Residency], inquiry: Inquiry, task_class: str) -> frozenset[str] | None:
-    """Give the regions that may answer an inquiry: those that all residency rules that hold allow; None: any."""
+def allowed_regions(rules: Sequence[Residency], inquiry: Inquiry, task_class: str | None) -> frozenset[str] | None:
+    """Give the regions that may answer an inquiry: those that all residency rules that hold allow; None: any.
+
+    `task_class` None: not known yet, so a rule that is about some classes may be about this inquiry.
+    """
     allowed: frozenset[str] | None = None
     for rule in rules:
-        if (not rule.task_class or task_class in rule.task_class) and holds(rule.when, inquiry):
+        of_class = not rule.task_class or task_class is None or task_class in rule.task_class
+        if of_class and holds(rule.when, inquiry):
             regions = frozenset(rule.regions)
             allowed = regions if allowed is None else allowed & regions
     return allowed
 
 
-def no_place(decision: Decision, allowed: frozenset[str] | None) -> InputError:
-    """Make the error of a route that has no place left."""
-    regions = ", ".join(sorted(allowed or ())) or "no region at all"
-    return InputError(f"{decision.task_class}: no rung of its route may answer in {regions} (routing.residency)")
+def regions_words(allowed: frozenset[str] | None) -> str:
+    """Name the regions that a residency rule leaves."""
+    return f"{', '.join(sorted(allowed or ())) or 'no region at all'} (routing.residency)"
