@@ -324,9 +324,9 @@ def test_a_table_with_a_skipped_top_rung_follows_from_its_evidence(project: Proj
 
 
 def test_what_came_after_the_stop_is_told(project: Project) -> None:
-    """A full run says how many replies its verdicts did not need."""
+    """A full run says how many replies its verdicts did not need, but does not lament them: they were asked for."""
     done = project.run("eval", "--full", "--json")
     beyond = json.loads(done.out)["beyond_the_stop"]
     assert 0 < beyond < 120
     again = project.run("eval", "--full")
-    assert f"{beyond} replies, worth $" in again.err
+    assert "came after a test had stopped" not in again.err

@@ -76,7 +76,7 @@ def test_the_page_fits_its_window(tmp_path, report, width):
     assert found["scroll"] <= found["client"]
     assert found["outside"] == []
     assert found["sections"] == 8
-    assert found["pictures"] == 5  # the sixth class had too few cases to run any
+    assert found["pictures"] == 6  # the sixth class had too few cases to decide, and what was run shows all the same
     assert found["tallest"] > 150
 
 
