@@ -227,7 +227,7 @@ def test_spark_gives_the_same_numbers(logs: Path) -> None:
 def test_what_is_counted(logs: Path) -> None:
     """Counts are those of the traffic that was written; a fallback's figures stay apart from what served alone."""
     with open_decisions(str(logs / "log.sqlite"), Slice()) as decisions:
-        before, now = counted(decisions, NOW - WEEK)
+        before, now, _ = counted(decisions, NOW - WEEK)
         cells = replay_cells(decisions).cells
     assert (before["sums"].requests, now["sums"].requests) == (1200, 300)
     sums, fallen = now["sums"].served["small", "model-small"], now["dates"].served["large", "model-large"]
