@@ -281,7 +281,7 @@ def test_a_tenants_own_log(project: Project, run: Run) -> None:
         (["--table", "none.yaml"], "none.yaml: no such file here; `routerctl build-table` writes it"),
         (["--tenant", "acme"], "no tenant 'acme'"),
         (["--against", "soon"], "expected 30m, 2h, 7d, 2w or a moment"),
-        (["--log", "nosuch://me:p4ss@host"], "nosuch://me:***@host: "),
+        (["--log", "nosuch://me:p4ss@host"], "nosuch://***@host: "),
     ],
 )
 def test_what_is_wrong_is_one_line(project: Project, run: Run, options: list[str], problem: str) -> None:

@@ -395,8 +395,10 @@ def test_what_is_no_log_is_one_line(
 @pytest.mark.parametrize(
     ("where", "shown"),
     [
-        ("clickhouse://reader:p4ss@host/llm#decisions", "clickhouse://reader:***@host/llm#decisions"),
-        ("postgres://reader@host/llm", "postgres://reader@host/llm"),
+        ("clickhouse://reader:p4ss@host/llm#decisions", "clickhouse://***@host/llm#decisions"),
+        ("postgres://reader@host/llm", "postgres://***@host/llm"),
+        ("postgres://host/db?user=a&password=s3cret", "postgres://host/db?***"),
+        ("clickhouse://u:se@cret@host/x", "clickhouse://***@host/x"),
         ("archive/*.parquet", "archive/*.parquet"),
     ],
 )
@@ -418,3 +420,11 @@ def test_columns_are_the_logs() -> None:
     from routerctl.decisions.reading import READ_COLUMNS
 
     assert set(KINDS) <= set(READ_COLUMNS)
+
+
+def test_a_missing_duckdb_file_is_not_made(tmp_path: Path) -> None:
+    """Looking at a log leaves nothing behind."""
+    where = f"duckdb://{tmp_path}/none.duckdb"
+    with pytest.raises(InputError, match="no such DuckDB file"), open_decisions(where, Slice()):
+        pass
+    assert not (tmp_path / "none.duckdb").exists()

@@ -21,7 +21,7 @@ from routerctl.decisions import DECISIONS_FILE
 from routerctl.errors import GateError, InputError
 from routerctl.experiments.comparing import Standing, planned_outcomes
 from routerctl.experiments.sentences import comparison_words, guard_words
-from routerctl.experiments.standing import ACTIVE, ended, from_document, to_document
+from routerctl.experiments.standing import ACTIVE, ENDED, ended, from_document, to_document
 from routerctl.results import write_atomically
 from routerctl.state import Documents, StateStore
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
@@ -101,17 +101,24 @@ def start(wish: Wish, tenant: str | None) -> None:
         experiment = _experiment(wish, bench)
 
         def begin(documents: Documents) -> tuple[Documents, Experiment | None]:
-            on = from_document(documents[ACTIVE])
+            on = from_document(documents[ACTIVE]) or from_document(documents[kept])
             return ({}, on) if on else ({ACTIVE: to_document(experiment)}, None)
 
-        other = bench.store.update([ACTIVE], begin)
+        kept = ENDED + experiment.name
+        other = bench.store.update([ACTIVE, kept], begin)
+    if other and other.ended:
+        raise InputError(
+            f"experiment {other.name!r} was {other.ended} at {other.ended_at}, and its decisions would count again; "
+            f"take another name, such as {other.name[:61]}-2"
+        )
     if other:
         raise InputError(f"experiment {other.name!r} is on since {other.started_at}; promote or abort it first")
     planned = planned_outcomes(question_of(experiment))
     say(
         f"{experiment.name}: {percent(experiment.share)} of the traffic, by {experiment.key}, is served by "
         f"{experiment.table}. A difference of {percent(experiment.least_difference)} in feedback is found within "
-        f"{count(planned)} rated answers of both arms, with a chance of 90%."
+        f"{count(planned)} rated {'answers' if experiment.key == 'id' else f'keys ({experiment.key})'} of both arms, "
+        "with a chance of 90%."
     )
 
 
