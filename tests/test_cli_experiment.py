@@ -101,6 +101,20 @@ def test_a_name_is_used_once(trying: Project) -> None:
     assert "such as cheaper-2" in done.last
 
 
+def test_what_is_promoted_keeps_the_projects_routing(trying: Project) -> None:
+    """B was tried for who serves: what the project says of budgets and tenants stays."""
+    tried = load_table(trying.root / "routes.b.yaml")
+    changed = with_digest(replace(tried, routing=replace(tried.routing, log_prompts=True)))
+    trying.write("routes.b.yaml", table_text(changed))
+    before = load_table(trying.root / "routes.yaml")
+    _start(trying)
+    told = trying.run("experiment", "status").out
+    assert max(map(len, told.splitlines())) <= 80
+    assert trying.run("experiment", "promote", "--force").code == 0
+    after = load_table(trying.root / "routes.yaml")
+    assert (after.routing, after.routes) == (before.routing, changed.routes)
+
+
 def test_a_worse_table_is_not_promoted(trying: Project) -> None:
     """Unless it is said twice."""
     _start(trying, "--least-difference", "0.5", "--key", "id", "--more-cost", "100")

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import secrets
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -27,8 +28,9 @@ from routerctl.state import Documents, StateStore
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.trial import Stand, question_of, stand_of
 from routerctl.types import Table
+from routerctl.types.routing import Routing
 from routerctl.types.trying import Experiment
-from routerctl.words import count, percent, usd
+from routerctl.words import count, percent, plain, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's mean counts no more than that
@@ -187,14 +189,14 @@ def status(tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_json(experiment, stand), ensure_ascii=False))
         return
-    for line in _lines(experiment, stand):
-        typer.echo(clean(line))
+    for line in _lines(experiment, stand, bench.file):
+        typer.echo("\n".join(textwrap.wrap(clean(plain(line)), 79, subsequent_indent="  ")))
 
 
-def _lines(experiment: Experiment, stand: Stand | None) -> Iterator[str]:
+def _lines(experiment: Experiment, stand: Stand | None, file: str) -> Iterator[str]:
     ended_words = f"; {experiment.ended} at {experiment.ended_at}: {experiment.why}" if experiment.ended else ""
     yield f"{experiment.name}, since {experiment.started_at}{ended_words}"
-    yield f"A routes.yaml, B {experiment.table}: {percent(experiment.share)} of the traffic, by {experiment.key}"
+    yield f"A {file}, B {experiment.table}: {percent(experiment.share)} of the traffic, by {experiment.key}"
     if stand is None:
         yield "No decision yet."
         return
@@ -202,8 +204,10 @@ def _lines(experiment: Experiment, stand: Stand | None) -> Iterator[str]:
     yield from comparison_words(stand.comparison, measure="feedback")
     if stand.decisions_a + stand.decisions_b and not stand.comparison.count_a + stand.comparison.count_b:
         yield "No answer was rated yet: routerctl log feedback ID good|bad."
-    yield f"Guardrails, each against the cap or limit fixed at the start (cost {usd(experiment.cost_cap_usd)}, slow "
-    yield f"beyond {experiment.slow_s:.3g} s):"
+    yield (
+        f"Guardrails, each against the cap or limit fixed at the start (cost {usd(experiment.cost_cap_usd)}, slow "
+        f"beyond {experiment.slow_s:.3g} s):"
+    )
     yield from (f"  {guard_words(one)}" for one in stand.guarded)
 
 
@@ -240,9 +244,16 @@ def promote(tenant: str | None, *, force: bool) -> None:
             why = guard_words(broken) if broken else f"B is not shown to be better or alike: {standing.value}"
             raise GateError(f"{experiment.name}: {why} (--force promotes it all the same)")
         version = bench.table.table_version + 1
-        write_atomically(bench.root / bench.file, table_text(with_digest(replace(tried, table_version=version))))
+        # Budgets, tenants and tiers are the project's: an experiment tried who serves.
+        promoted = with_digest(replace(tried, table_version=version, routing=_kept(bench.table, tried)))
+        write_atomically(bench.root / bench.file, table_text(promoted))
         _end(bench.store, experiment, "promoted", standing.value + (", forced" if force else ""))
     say(f"{experiment.name}: {bench.file} is now what {experiment.table} was, version {version}. Commit it.")
+
+
+def _kept(present: Table, tried: Table) -> Routing:
+    """The routing of the table that serves, with the thresholds that were tried."""
+    return replace(present.routing, thresholds=tried.routing.thresholds)
 
 
 def abort(tenant: str | None, why: str) -> None:
