@@ -2,8 +2,9 @@
 
     python benchmarks/drift.py [--quick] [--json]
 
-Five classes, each with a baseline of 200 cases (score, latency, cost, refusals) and a mix of 20,000 requests; a week is
-4,000 requests a class at most and a shadow eval of 200 cases. Everything goes through `routerctl.drift.look`.
+Five classes, each with a baseline of 200 cases (score, latency, cost, refusals, who answered) and a mix of 20,000
+requests; a week is 4,000 requests a class at most and a shadow eval of 200 cases. Everything goes through
+`routerctl.drift.look`.
 
 1. Undisturbed: for each of many baselines 100 weeks; the share of weeks with any alarm, and by quantity. Baselines: an
    eval run of its own; the very run that chose the candidates, for passing; a week of the log. Beside it what people
@@ -37,7 +38,7 @@ from routerctl.statistics.sequential import plan
 SEED, CASES, WEEKS = 7, 200, 100
 SHARES = (0.4, 0.25, 0.2, 0.1, 0.05)
 PER_WEEK = 10_000
-ACCURACY, NOISE, REFUSALS = 0.93, 0.05, 0.005
+ACCURACY, NOISE, REFUSALS, UNANSWERED, DIVERTED = 0.93, 0.05, 0.005, 0.002, 0.02
 Values = NDArray[np.float64]
 
 
@@ -51,6 +52,8 @@ class World:
     latency: float = 1.0
     cost: float = 1.0
     refusals: float = REFUSALS
+    unanswered: float = UNANSWERED
+    diverted: float = DIVERTED
     mix: tuple[float, ...] = SHARES
     served: str = "pin"
 
@@ -64,6 +67,8 @@ DISTURBED = (
     World(name="cost x 2", cost=2.0),
     World(name="cost / 2", cost=0.5),
     World(name="refusals 0.5 % -> 3 %", refusals=0.03),
+    World(name="unanswered 0.2 % -> 2 %", unanswered=0.02),
+    World(name="served by another 2 % -> 8 %", diverted=0.08),
     World(name="mix 40 % -> 25 %", mix=(0.25, 0.40, 0.2, 0.1, 0.05)),
     World(name="another model id", served="other"),
 )
@@ -84,6 +89,7 @@ class Made:
 def made(kind: str, rng: np.random.Generator, classes: int = len(SHARES), cases: int = CASES) -> Made:
     """Baselines of a kind."""
     found, chances, before = {}, [], []
+    (apart,) = rng.spawn(1)
     for place in range(classes):
         chance, passed = answered(cases, rng)
         while kind == "the run that chose" and passed.sum() < plan(cases, 0.9, ALPHA / 3).need:
@@ -98,6 +104,9 @@ def made(kind: str, rng: np.random.Generator, classes: int = len(SHARES), cases:
             flattered=kind == "the run that chose",
             replies=n,
             refused=int(rng.binomial(n, REFUSALS)),
+            asked=n,
+            unanswered=int(apart.binomial(n, UNANSWERED)),
+            diverted=int(apart.binomial(n, DIVERTED)),
             latency=latency,
             cost=cost,
             requests=round(2 * PER_WEEK * SHARES[place]) if classes == len(SHARES) else 0,
@@ -128,6 +137,7 @@ def spread(values: Values) -> Spread:
 def week(baseline: Made, world: World, rng: np.random.Generator, *, paired: bool = True) -> dict[str, Window]:
     """One week of a world: requests by class, and a shadow eval of each."""
     counts = rng.multinomial(PER_WEEK, world.mix).tolist()
+    (apart,) = rng.spawn(1)
     windows = {}
     for place, name in enumerate(baseline.baselines):
         here = world if place == 0 else World()
@@ -139,6 +149,8 @@ def week(baseline: Made, world: World, rng: np.random.Generator, *, paired: bool
             served={here.served: n} if n else {},
             replies=n,
             refused=int(rng.binomial(n, here.refusals)),
+            unanswered=int(apart.binomial(n, here.unanswered)),
+            diverted=int(apart.binomial(n, here.diverted)),
             latency=latencies(one, here.latency * rng.lognormal(0, 0.6, n)),
             cost=costs(one, here.cost * rng.lognormal(0, 1.0, n)),
             **evaluated(baseline, place, fall, rng, paired=paired),
@@ -278,7 +290,8 @@ def scores_alarm(kind: str, classes: int, cases: int, fall: float, *, paired: bo
         return False  # no run of so few cases chooses anybody
     baseline = made(kind, rng, classes, cases)
     bare = {
-        name: replace(one, latency=None, cost=None, replies=0, requests=0) for name, one in baseline.baselines.items()
+        name: replace(one, latency=None, cost=None, replies=0, asked=0, requests=0)
+        for name, one in baseline.baselines.items()
     }
     windows = {
         name: Window(**evaluated(baseline, place, fall if place == 0 else 0.0, rng, paired=paired))

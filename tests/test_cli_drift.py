@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from routerctl.cli.tenancy import TENANTS_FOLDER
 from routerctl.decisions import DECISIONS_FILE
 from routerctl.decisions.exporting import write_parquet
 from routerctl.decisions.reading import LogReader, Wanted
+from routerctl.decisions.rows import stamp
 from routerctl.results import read_run, write_atomically
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Tenant
@@ -89,6 +91,11 @@ def test_undisturbed_traffic_is_no_drift(project: Project, run: Run) -> None:
         ({"cost_usd": 0.002}, {"sums cost p50", "sums cost p95"}),
         ({"cost_usd": 0.0005}, {"sums lower cost p50"}),
         ({"good": 0.5, "rated": 0.9}, {"sums (feedback) score"}),
+        ({"served": "small", "cost_usd": 0.01, "latency_s": 9.0}, {"sums served by another"}),
+        (
+            {"served": "small", "served_model": "model-evil"},
+            {"sums served by another", "sums (by small) served model"},
+        ),
     ],
 )
 def test_what_moved_is_named(project: Project, run: Run, disturbance: dict[str, Any], moved: set[str]) -> None:
@@ -98,6 +105,42 @@ def test_what_moved_is_named(project: Project, run: Run, disturbance: dict[str, 
     assert done.code == 3
     assert set(found["moved"]) == moved
     assert done.last == f"routerctl: moved: {', '.join(found['moved'])}"
+
+
+@pytest.mark.parametrize("options", [(), ("--against", "0d")])
+def test_a_class_that_nobody_answers(project: Project, run: Run, options: tuple[str, ...]) -> None:
+    """Requests without a reply have no latency and no cost, and are found all the same; also without earlier ones."""
+    log(project, quiet())
+    with sqlite3.connect(project.root / DECISIONS_FILE) as database:
+        database.execute(
+            "UPDATE decisions SET served = NULL, served_model = NULL, pinned_model = NULL, latency_s = NULL "
+            "WHERE at >= ? AND task_class = 'sums'",
+            (stamp(SINCE),),
+        )
+    database.close()
+    done, found = looked(run, *options)
+    assert done.code == 3
+    assert "sums unanswered" in found["moved"]
+    assert options or len(found["moved"]) == 1  # an eval set's latency and cost are not these
+    assert any("sums: unanswered moved from 0.0% to 100.0%" in line for line in found["words"])
+
+
+def test_escalations_that_are_as_usual_are_no_drift(project: Project, run: Run) -> None:
+    """What another candidate served all along is not news; nor is it against an eval set, which has no escalations."""
+    log(project, [*quiet(), *quiet(served="small", seed=2)])
+    with sqlite3.connect(project.root / DECISIONS_FILE) as database:
+        database.execute("UPDATE decisions SET escalations = 1, fallbacks = 0 WHERE served <> chosen")
+    database.close()
+    assert looked(run)[1]["moved"] == []
+    assert "served by another" not in str(looked(run, "--against", "0d")[1]["moved"])
+
+
+@pytest.mark.parametrize("options", [("--since", "1500-01-01"), ("--since", "0001-01-01"), ("--against", "90000w")])
+def test_any_past_can_be_looked_at(project: Project, run: Run, options: tuple[str, ...]) -> None:
+    """A moment before there was anything is a moment."""
+    log(project, quiet())
+    done = run("drift", *options)
+    assert done.code in (0, 3), done.err
 
 
 def test_a_class_that_is_asked_more_often(project: Project, run: Run) -> None:
@@ -238,7 +281,7 @@ def test_a_tenants_own_log(project: Project, run: Run) -> None:
         (["--table", "none.yaml"], "none.yaml: no such file here; `routerctl build-table` writes it"),
         (["--tenant", "acme"], "no tenant 'acme'"),
         (["--against", "soon"], "expected 30m, 2h, 7d, 2w or a moment"),
-        (["--log", "nosuch://me:p4ss@host"], "nosuch://me:***@host: "),
+        (["--log", "nosuch://me:p4ss@host"], "nosuch://***@host: "),
     ],
 )
 def test_what_is_wrong_is_one_line(project: Project, run: Run, options: list[str], problem: str) -> None:

@@ -91,6 +91,30 @@ def test_a_better_table_is_found_and_promoted(trying: Project) -> None:
     assert "promoted" in trying.run("experiment", "status").out
 
 
+def test_a_name_is_used_once(trying: Project) -> None:
+    """What an earlier experiment of that name found would count for another table."""
+    _start(trying)
+    assert trying.run("experiment", "abort").code == 0
+    done = trying.run("experiment", "start", "cheaper", "--table", "routes.b.yaml", "--slow-s", "9")
+    assert done.code == 2
+    assert "'cheaper' was aborted" in done.last
+    assert "such as cheaper-2" in done.last
+
+
+def test_what_is_promoted_keeps_the_projects_routing(trying: Project) -> None:
+    """B was tried for who serves: what the project says of budgets and tenants stays."""
+    tried = load_table(trying.root / "routes.b.yaml")
+    changed = with_digest(replace(tried, routing=replace(tried.routing, log_prompts=True)))
+    trying.write("routes.b.yaml", table_text(changed))
+    before = load_table(trying.root / "routes.yaml")
+    _start(trying)
+    told = trying.run("experiment", "status").out
+    assert max(map(len, told.splitlines())) <= 80
+    assert trying.run("experiment", "promote", "--force").code == 0
+    after = load_table(trying.root / "routes.yaml")
+    assert (after.routing, after.routes) == (before.routing, changed.routes)
+
+
 def test_a_worse_table_is_not_promoted(trying: Project) -> None:
     """Unless it is said twice."""
     _start(trying, "--least-difference", "0.5", "--key", "id", "--more-cost", "100")

@@ -82,6 +82,18 @@ def test_the_same_choices_are_measured(project: Project, run: Run) -> None:
     assert sums["score"]["value"] == pytest.approx(sums["logged_score"])
 
 
+def test_another_model_under_the_same_name_is_another_candidate(project: Project, run: Run) -> None:
+    """What a candidate did before its pin changed says nothing of its quality now."""
+    table = load_table(project.root / "routes.yaml")
+    changed = {**table.candidates, "small": replace(table.candidates["small"], model="model-newer")}
+    change(project, {"sums": "small", "dates": "small"}, candidates=changed)
+    log(project, usual())
+    found = replayed(run)
+    assert found["score"] is None
+    assert found["cost_basis"]["matched"] == 0
+    assert any("small by model-small in sums 1,500" in line for line in found["words"])
+
+
 def test_both_arms_of_an_experiment_overlap(project: Project, run: Run) -> None:
     """What one arm tried on a quarter of the traffic is known, weighted by its chance, for all of it."""
     change(project, {"sums": "large"})

@@ -233,6 +233,16 @@ def test_limits_are_the_quantiles_moved_by_what_does_not_matter():
     assert limits(Baseline(candidate="small", pin="m")).slow_p50_s is None
 
 
+def test_who_answered_is_held_against_who_did():
+    """Nobody, or another one, half as often again and by more than the least; a single failure is no news."""
+    base = replace(BASELINE, asked=4000, unanswered=8, diverted=40)
+    usual = replace(QUIET, requests=4000, unanswered=9, diverted=45)
+    assert alarms(usual, base) == []
+    assert alarms(replace(usual, unanswered=40), base) == ["unanswered"]
+    assert alarms(replace(usual, diverted=70), base) == []  # surely more, but by less than two points
+    assert alarms(replace(usual, diverted=200), base) == ["served by another"]
+
+
 def test_a_small_baseline_knows_its_quantiles_less_surely():
     """The same window alarms against 2,000 measured latencies and not against ten."""
     window = replace(QUIET, latency=Tail(n=4000, above_p50=2600, above_p95=150))

@@ -11,6 +11,7 @@ from routerctl.replay import Cell, CostEvidence, replay_log, replay_words
 from routerctl.replay.sentences import class_words
 from routerctl.statistics.weighting import (
     Sums,
+    Units,
     Weighted,
     amount_interval,
     combine,
@@ -289,5 +290,67 @@ def test_intervals_hold_what_is_then_measured():
 
 def test_constant_costs_have_no_spread():
     """Where all cost the same, the interval is that cost."""
-    found = Weighted(mean=2.0, n=5, effective=5.0, deviation=0.0, variance=0.0, third=0.0, moment=0.0)
+    found = Weighted(
+        mean=2.0, n=5, units=5, effective=5.0, deviation=0.0, variance=0.0, third=0.0, moment=0.0, skewness=0.0
+    )
     assert amount_interval(found, future=10, level=0.95) == (2.0, 2.0)
+
+
+def test_users_of_one_arm_are_few_values():
+    """Split by user, 40 requests a user say as much as a user: intervals hold what all users cost, 19 times in 20."""
+    rng, held = np.random.default_rng(3), np.zeros(2)
+    for _ in range(200):
+        usd, good, in_b = rng.lognormal(0, 1, 100), rng.beta(1.5, 0.5, 100), rng.random(100) < 0.3
+        costs, rights = usd[:, None] * rng.lognormal(0, 0.3, (100, 40)), rng.random((100, 40)) < good[:, None]
+        cells = [
+            Cell(
+                task_class="sums",
+                policy="experiment",
+                candidate=name,
+                arm=name,
+                propensity=chance,
+                requests=cost.size,
+                cost_usd=cost.sum(),
+                cost_usd_2=(cost**2).sum(),
+                cost_usd_3=(cost**3).sum(),
+                scored=right.size,
+                score=right.sum(),
+                score_2=right.sum(),
+                cost_units=by_user(cost),
+                score_units=by_user(right.astype(float)),
+            )
+            for name, chance, cost, right in (
+                ("A", 0.7, costs[~in_b], rights[~in_b]),
+                ("B", 0.3, costs[in_b], rights[in_b]),
+            )
+        ]
+        (found,) = replay_log(cells, {"sums": "B"}).classes
+        assert found.cost_usd is not None
+        assert found.score is not None
+        held[0] += found.cost_usd.low <= costs.mean() <= found.cost_usd.high
+        held[1] += found.score.low <= good.mean() <= found.score.high
+    assert min(held) >= 0.9 * 200
+
+
+def by_user(values):
+    """The sums over rows."""
+    n, totals = float(values.shape[1]), values.sum(axis=1)
+    return Units(
+        units=len(totals),
+        n_2=len(totals) * n**2,
+        n_3=len(totals) * n**3,
+        total_n=totals.sum() * n,
+        total_n_2=totals.sum() * n**2,
+        total_2=(totals**2).sum(),
+        total_2_n=(totals**2).sum() * n,
+        total_3=(totals**3).sum(),
+    )
+
+
+def test_a_single_user_tells_nothing_of_others():
+    """However many requests one user made, the interval is as wide as if nothing was known."""
+    values = np.full((1, 50), 0.01)
+    seen = weighted([Sums(chance=0.5, n=50, total=0.5, squares=0.005, cubes=5e-5, units=by_user(values))])
+    low, high = amount_interval(seen, future=100, level=0.95)
+    assert low < 0.001
+    assert high > 0.1

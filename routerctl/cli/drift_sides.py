@@ -1,17 +1,18 @@
 """A table, its runs and what was counted of the log -> both sides of a drift report: baselines and windows.
 
-Which baseline is fair. The served id is held against the pin, always. A score on the eval set is held against the score
-on the same cases. What depends on what people ask (latency, cost, refusals, feedback, the mix of classes) is held
-against earlier traffic, since prompts of an eval set have other lengths and subjects. Where there is too little earlier
-traffic, refusals, latency and cost are held against the eval set's all the same, but latency and cost only as far as
-that is fair: prompts of traffic are easily half as long again or half as long, so only more than twice counts.
+Which baseline is fair. The served id is held against the pin, always, of whoever served. A score on the eval set is
+held against the score on the same cases. What depends on what people ask (latency, cost, refusals, feedback, the mix of
+classes) is held against earlier traffic, since prompts of an eval set have other lengths and subjects. Where there is
+too little earlier traffic, refusals, latency and cost are held against the eval set's all the same, but latency and
+cost only as far as that is fair: prompts of traffic are easily half as long again or half as long, so only more than
+twice counts.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from routerctl.cli.evidence import Evidences, case_costs
@@ -22,6 +23,7 @@ from routerctl.warehouse import ClassCounts, Histogram, Served
 
 LEAST_TRAFFIC = 100  # earlier requests from which a class's own traffic is its baseline
 FEEDBACK = " (feedback)"  # no class has such a name
+BY = " (by {})"  # likewise: what another candidate of the table served of a class
 _OF_TRAFFIC = Floors()
 _OF_EVALS = Floors(slower=1.0, dearer=1.0)
 _MICRO, _NANO = 1e6, 1e9
@@ -29,13 +31,19 @@ _MICRO, _NANO = 1e6, 1e9
 
 @dataclass(slots=True, kw_only=True)
 class Sides:
-    """What is compared, by class and by class with `FEEDBACK`, and where each baseline is from."""
+    """What is compared, by class and by class with `FEEDBACK` or `BY`, and where each baseline is from."""
 
     baselines: dict[str, Baseline] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     of_evals: list[str] = field(default_factory=list)  # classes whose latency and cost are held against the eval set's
     shadows: dict[str, str] = field(default_factory=dict)  # class -> run
     other_pins: dict[str, int] = field(default_factory=dict)  # class -> requests that its candidate served under others
+    named_beside: set[str] = field(default_factory=set)  # what is no class, but compared like one
+
+    def beside(self, name: str, baseline: Baseline, window: Window) -> None:
+        """Compare something else of a class."""
+        self.baselines[name], self.windows[name] = baseline, window
+        self.named_beside.add(name)
 
 
 def sides_of(
@@ -70,8 +78,9 @@ def _add(
     earlier, current = (_own(one, candidate) for one in counts)
     usual = counts[0].requests if counts[0] and mixed else 0
     baseline, floors = _baseline(route, candidate, earlier, usual, shadow, evidences)
+    baseline, diverted = _fates(baseline, route, counts)
     sides.baselines[name] = baseline
-    sides.windows[name] = _window(counts[1], current, shadow, limits(baseline, floors))
+    sides.windows[name] = _window(counts[1], current, diverted, shadow, limits(baseline, floors))
     if floors is _OF_EVALS and current.replies:
         sides.of_evals.append(name)
     if shadow:
@@ -82,11 +91,21 @@ def _add(
     )
     if others:
         sides.other_pins[name] = others
+    _add_beside(sides, name, candidate, table, counts[1])
     if earlier.rated and current.rated:
-        sides.baselines[name + FEEDBACK] = Baseline(
+        baseline = Baseline(
             candidate=candidate.name, pin=candidate.model, cases=earlier.rated, passes=earlier.good, flattered=False
         )
-        sides.windows[name + FEEDBACK] = Window(cases=current.rated, passes=current.good)
+        sides.beside(name + FEEDBACK, baseline, Window(cases=current.rated, passes=current.good))
+
+
+def _add_beside(sides: Sides, name: str, candidate: Candidate, table: Table, counts: ClassCounts | None) -> None:
+    """Hold what other candidates of the table served of a class against their own pins."""
+    names = {who for who, _ in counts.served} if counts else set()
+    for who in sorted(names & set(table.candidates) - {candidate.name}):
+        other = table.candidates[who]
+        window = Window(served=_own(counts, other).models)
+        sides.beside(name + BY.format(who), Baseline(candidate=who, pin=other.model), window)
 
 
 # --- whose requests ---------------------------------------------------------------------------------------------------
@@ -158,6 +177,24 @@ def _baseline(
     return baseline, _OF_TRAFFIC if of_traffic else _OF_EVALS
 
 
+def _fates(
+    baseline: Baseline, route: Route, counts: tuple[ClassCounts | None, ClassCounts | None]
+) -> tuple[Baseline, int]:
+    """Add who answered earlier; and give how many requests of the window another one served, to be held against it.
+
+    Where there is too little earlier traffic, the failed calls of the eval set say how often nobody or another one has
+    to serve; it knows nothing of escalations, which are then not counted.
+    """
+    earlier, now = counts
+    if earlier and earlier.requests >= LEAST_TRAFFIC:
+        known = replace(baseline, asked=earlier.requests, unanswered=earlier.unanswered, diverted=earlier.diverted)
+        return known, now.diverted if now else 0
+    evidence = next((one for one in route.evidence if one.candidate == route.chosen), None)
+    asked, failed = (evidence.judgement.cases, evidence.failed) if evidence else (0, 0)
+    known = replace(baseline, asked=asked, unanswered=failed, diverted=failed)
+    return known, now.diverted - now.escalated if now else 0
+
+
 def _spread(values: Histogram, unit: float) -> Spread:
     return Spread(n=values.n, p50=values.quantile(0.5) / unit, p95=values.quantile(0.95) / unit)
 
@@ -182,9 +219,11 @@ def _ranked(values: Sequence[float]) -> Spread | None:
     return Spread(n=n, p50=ordered[math.ceil(0.5 * n) - 1], p95=ordered[math.ceil(0.95 * n) - 1])
 
 
-def _window(counts: ClassCounts | None, current: Served, shadow: Shadow | None, least: Limits) -> Window:
+def _window(counts: ClassCounts | None, current: Served, diverted: int, shadow: Shadow | None, least: Limits) -> Window:
     return Window(
         requests=counts.requests if counts else 0,
+        unanswered=counts.unanswered if counts else 0,
+        diverted=diverted,
         served=current.models,
         cases=shadow.cases if shadow else 0,
         passes=shadow.passes if shadow else 0,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.drift_sides import FEEDBACK, Sides, sides_of
+from routerctl.cli.drift_sides import Sides, sides_of
 from routerctl.cli.evidence import Evidences
 from routerctl.cli.log_places import log_place, moment_of
 from routerctl.cli.shadowing import Shadows
@@ -27,6 +27,7 @@ from routerctl.warehouse import ClassCounts, Slice, counted, open_decisions, sho
 from routerctl.words import count, percent, plain, plural, seconds, usd
 
 _THOUSAND = 1000
+_BEGIN = datetime.min.replace(tzinfo=UTC)
 _TIMES = 4  # the earlier window is so many times as long, where nobody says how long
 
 
@@ -53,6 +54,7 @@ class _Report:
     since: datetime
     before: int  # requests
     now: int
+    left_out: int  # decisions
 
 
 def look_for_drift(wish: Wish, *, as_json: bool, now: datetime | None = None) -> None:
@@ -81,7 +83,7 @@ def _report(wish: Wish, table: Table, now: datetime) -> _Report:
     where = log_place(wish.log, wish.tenant, Path.cwd())
     root = wish.table.absolute().parent
     with open_decisions(where.place, Slice(tenant=where.tenant, since=earliest)) as decisions:
-        before, current = counted(decisions, since)
+        before, current, left_out = counted(decisions, since)
     if not current:
         raise InputError(f"no decision since {stamp(since.isoformat())}", file=shown_place(where.place))
     evidences = Evidences(root)
@@ -96,14 +98,14 @@ def _report(wish: Wish, table: Table, now: datetime) -> _Report:
         since=since,
         before=_requests(before),
         now=_requests(current),
+        left_out=left_out,
     )
 
 
 def _earliest(against: str | None, since: datetime, now: datetime) -> datetime:
     """Give the moment from which on the log is looked at."""
-    if against is None:
-        return since - _TIMES * max(now - since, timedelta())
-    return since - (now - moment_of(against, now))
+    long = _TIMES * max(now - since, timedelta()) if against is None else now - moment_of(against, now)
+    return since - min(long, since - _BEGIN)
 
 
 def _requests(counts: Mapping[str, ClassCounts]) -> int:
@@ -120,7 +122,7 @@ def _rows(report: _Report) -> Iterator[list[str]]:
     sides = report.sides
     moved = {(one.task_class, one.quantity.removeprefix("lower ")) for one in report.drift.alarms}
     for name, window in sides.windows.items():
-        if name.endswith(FEEDBACK):
+        if name in sides.named_beside:
             continue
         baseline = sides.baselines.get(name)
         shadow = report.sides.shadows.get(name)
@@ -134,7 +136,8 @@ def _rows(report: _Report) -> Iterator[list[str]]:
         }
         marked = [f"{text}!" if (name, quantity) in moved else text for quantity, text in cells.items()]
         against = "eval set" if name in sides.of_evals else "earlier" if baseline and baseline.cost else ""
-        yield [f"{name}!" if (name, "served model") in moved else name, count(window.requests), *marked, against]
+        asked = count(window.requests) + "!" * bool({(name, "unanswered"), (name, "served by another")} & moved)
+        yield [f"{name}!" if (name, "served model") in moved else name, asked, *marked, against]
 
 
 def _seconds(value: float | None) -> str:
@@ -166,10 +169,12 @@ def _notes(report: _Report) -> Iterator[str]:
         yield f"Scores are of new runs of the eval sets: {runs}."
     for name, number in sides.other_pins.items():
         yield f"{name}: {plural(number, 'request')} served under another pin than the table's, not counted."
+    if report.left_out:
+        yield f"{plural(report.left_out, 'decision')} left out: no class is named."
 
 
 def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
+    return f"{moment.replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"
 
 
 def _name(one: Alarm) -> str:
@@ -185,6 +190,7 @@ def _json(report: _Report) -> Mapping[str, object]:
         "against_from": stamp(report.earliest.isoformat()),
         "requests": report.now,
         "earlier_requests": report.before,
+        "left_out": report.left_out,
         "moved": [_name(one) for one in report.drift.alarms],
         **asdict(report.drift),
         "against_eval_sets": report.sides.of_evals,

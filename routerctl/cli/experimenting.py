@@ -6,6 +6,7 @@ import json
 import math
 import re
 import secrets
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -21,14 +22,15 @@ from routerctl.decisions import DECISIONS_FILE
 from routerctl.errors import GateError, InputError
 from routerctl.experiments.comparing import Standing, planned_outcomes
 from routerctl.experiments.sentences import comparison_words, guard_words
-from routerctl.experiments.standing import ACTIVE, ended, from_document, to_document
+from routerctl.experiments.standing import ACTIVE, ENDED, ended, from_document, to_document
 from routerctl.results import write_atomically
 from routerctl.state import Documents, StateStore
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.trial import Stand, question_of, stand_of
 from routerctl.types import Table
+from routerctl.types.routing import Routing
 from routerctl.types.trying import Experiment
-from routerctl.words import count, percent, usd
+from routerctl.words import count, percent, plain, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's mean counts no more than that
@@ -101,17 +103,24 @@ def start(wish: Wish, tenant: str | None) -> None:
         experiment = _experiment(wish, bench)
 
         def begin(documents: Documents) -> tuple[Documents, Experiment | None]:
-            on = from_document(documents[ACTIVE])
+            on = from_document(documents[ACTIVE]) or from_document(documents[kept])
             return ({}, on) if on else ({ACTIVE: to_document(experiment)}, None)
 
-        other = bench.store.update([ACTIVE], begin)
+        kept = ENDED + experiment.name
+        other = bench.store.update([ACTIVE, kept], begin)
+    if other and other.ended:
+        raise InputError(
+            f"experiment {other.name!r} was {other.ended} at {other.ended_at}, and its decisions would count again; "
+            f"take another name, such as {other.name[:61]}-2"
+        )
     if other:
         raise InputError(f"experiment {other.name!r} is on since {other.started_at}; promote or abort it first")
     planned = planned_outcomes(question_of(experiment))
     say(
         f"{experiment.name}: {percent(experiment.share)} of the traffic, by {experiment.key}, is served by "
         f"{experiment.table}. A difference of {percent(experiment.least_difference)} in feedback is found within "
-        f"{count(planned)} rated answers of both arms, with a chance of 90%."
+        f"{count(planned)} rated {'answers' if experiment.key == 'id' else f'keys ({experiment.key})'} of both arms, "
+        "with a chance of 90%."
     )
 
 
@@ -180,14 +189,14 @@ def status(tenant: str | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(_json(experiment, stand), ensure_ascii=False))
         return
-    for line in _lines(experiment, stand):
-        typer.echo(clean(line))
+    for line in _lines(experiment, stand, bench.file):
+        typer.echo("\n".join(textwrap.wrap(clean(plain(line)), 79, subsequent_indent="  ")))
 
 
-def _lines(experiment: Experiment, stand: Stand | None) -> Iterator[str]:
+def _lines(experiment: Experiment, stand: Stand | None, file: str) -> Iterator[str]:
     ended_words = f"; {experiment.ended} at {experiment.ended_at}: {experiment.why}" if experiment.ended else ""
     yield f"{experiment.name}, since {experiment.started_at}{ended_words}"
-    yield f"A routes.yaml, B {experiment.table}: {percent(experiment.share)} of the traffic, by {experiment.key}"
+    yield f"A {file}, B {experiment.table}: {percent(experiment.share)} of the traffic, by {experiment.key}"
     if stand is None:
         yield "No decision yet."
         return
@@ -195,8 +204,10 @@ def _lines(experiment: Experiment, stand: Stand | None) -> Iterator[str]:
     yield from comparison_words(stand.comparison, measure="feedback")
     if stand.decisions_a + stand.decisions_b and not stand.comparison.count_a + stand.comparison.count_b:
         yield "No answer was rated yet: routerctl log feedback ID good|bad."
-    yield f"Guardrails, each against the cap or limit fixed at the start (cost {usd(experiment.cost_cap_usd)}, slow "
-    yield f"beyond {experiment.slow_s:.3g} s):"
+    yield (
+        f"Guardrails, each against the cap or limit fixed at the start (cost {usd(experiment.cost_cap_usd)}, slow "
+        f"beyond {experiment.slow_s:.3g} s):"
+    )
     yield from (f"  {guard_words(one)}" for one in stand.guarded)
 
 
@@ -233,9 +244,16 @@ def promote(tenant: str | None, *, force: bool) -> None:
             why = guard_words(broken) if broken else f"B is not shown to be better or alike: {standing.value}"
             raise GateError(f"{experiment.name}: {why} (--force promotes it all the same)")
         version = bench.table.table_version + 1
-        write_atomically(bench.root / bench.file, table_text(with_digest(replace(tried, table_version=version))))
+        # Budgets, tenants and tiers are the project's: an experiment tried who serves.
+        promoted = with_digest(replace(tried, table_version=version, routing=_kept(bench.table, tried)))
+        write_atomically(bench.root / bench.file, table_text(promoted))
         _end(bench.store, experiment, "promoted", standing.value + (", forced" if force else ""))
     say(f"{experiment.name}: {bench.file} is now what {experiment.table} was, version {version}. Commit it.")
+
+
+def _kept(present: Table, tried: Table) -> Routing:
+    """The routing of the table that serves, with the thresholds that were tried."""
+    return replace(present.routing, thresholds=tried.routing.thresholds)
 
 
 def abort(tenant: str | None, why: str) -> None:

@@ -8,8 +8,9 @@ stays.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +19,23 @@ from routerctl.cli.routing import guesser_of
 from routerctl.errors import InputError
 from routerctl.replay import Cell
 from routerctl.router.deciding import Guesser, name_class, named_at_once
+from routerctl.statistics.weighting import Units
 from routerctl.types import Inquiry, Table
 from routerctl.warehouse import kept_prompts, replay_cells
-from routerctl.warehouse.cells import arm_of, policy_of
+from routerctl.warehouse.cells import arm_of, policy_of, power_sums
 from routerctl.words import count, plural
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_Key = tuple[str, str, str, str, float]  # class, policy, arm, candidate, propensity
+_Key = tuple[str, str, str, str, str, str, float]  # class, policy, arm, digest, candidate, pin, propensity
 _SHOWN = 5  # moves from a class to another
 _SAID_FROM = 10_000  # prompts: fewer are done before one has read the line
 
 
 @dataclass(slots=True)
 class _Sums:
-    """A cell in the making."""
+    """A cell in the making, or a unit's part of it."""
 
     requests: int = 0
     cost: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # sum, of squares, of cubes
@@ -76,7 +78,7 @@ def _as_logged(folder: Path | None) -> str:
 
 def _left_out(number: int) -> Iterator[str]:
     if number:
-        yield f"{plural(number, 'decision')} left out: nobody was chosen, or the chance that the log gives is none."
+        yield f"{plural(number, 'decision')} left out: class, choice or cost is missing, or the chance is none."
 
 
 def _mix_words(prompts: int, rest: int, moves: Mapping[tuple[str, str], int]) -> str:
@@ -93,39 +95,59 @@ def _mix_words(prompts: int, rest: int, moves: Mapping[tuple[str, str], int]) ->
 def _anew(
     rows: Iterator[Mapping[str, Any]], table: Table, guesser: Guesser | None
 ) -> tuple[tuple[Cell, ...], Mapping[tuple[str, str], int]]:
-    sums: dict[_Key, _Sums] = {}
+    sums: dict[_Key, dict[str, _Sums]] = defaultdict(lambda: defaultdict(_Sums))
     moves: Counter[tuple[str, str]] = Counter()
     for row in rows:
         named = _class_of(row, table, guesser)
         if named != row["task_class"]:
             moves[row["task_class"], named] += 1
-        key = (named, policy_of(row), arm_of(row), row["chosen"], row["propensity"])
-        sums.setdefault(key, _Sums()).add(row["cost_nano_usd"] / 1e9, row["feedback"])
-    return tuple(_cell(key, one) for key, one in sorted(sums.items(), key=lambda item: item[0])), moves
+        who = (row["table_digest"] or "", row["chosen"], row["pin"])
+        key = (named, policy_of(row), arm_of(row), *who, row["propensity"])
+        sums[key][row.get("unit") or ""].add(row["cost_nano_usd"] / 1e9, row["feedback"])
+    return tuple(_cell(key, units) for key, units in sorted(sums.items(), key=lambda item: item[0])), moves
 
 
-def _cell(key: _Key, one: _Sums) -> Cell:
+def _cell(key: _Key, units: Mapping[str, _Sums]) -> Cell:
+    parts = list(units.values())
+    by_unit = "" not in units
     return Cell(
         task_class=key[0],
         policy=key[1],
         arm=key[2],
-        candidate=key[3],
-        propensity=key[4],
-        requests=one.requests,
-        cost_usd=one.cost[0],
-        cost_usd_2=one.cost[1],
-        cost_usd_3=one.cost[2],
-        scored=one.scored,
-        score=one.score[0],
-        score_2=one.score[1],
+        digest=key[3],
+        candidate=key[4],
+        pin=key[5],
+        propensity=key[6],
+        requests=sum(one.requests for one in parts),
+        cost_usd=math.fsum(one.cost[0] for one in parts),
+        cost_usd_2=math.fsum(one.cost[1] for one in parts),
+        cost_usd_3=math.fsum(one.cost[2] for one in parts),
+        scored=sum(one.scored for one in parts),
+        score=math.fsum(one.score[0] for one in parts),
+        score_2=math.fsum(one.score[1] for one in parts),
+        cost_units=_units([(one.requests, one.cost[0]) for one in parts]) if by_unit else None,
+        score_units=_units([(one.scored, one.score[0]) for one in parts if one.scored]) if by_unit else None,
     )
+
+
+def _units(pairs: Sequence[tuple[int, float]]) -> Units:
+    powers = [power_sums(float(n), total) for n, total in pairs]
+    return Units(units=len(pairs), **{name: math.fsum(one[name] for one in powers) for name in power_sums(0.0, 0.0)})
+
+
+def _prompt(text: str) -> Any:
+    """Read a kept prompt; Parquet of an older export has a plain one as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _class_of(row: Mapping[str, Any], table: Table, guesser: Guesser | None) -> str:
     """Name the class as the changed table would; the logged one where nothing names any."""
     logged = str(row["task_class"])
     inquiry = Inquiry(
-        prompt=json.loads(row["prompt"]),
+        prompt=_prompt(row["prompt"]),
         tenant=row["tenant"],
         step=row.get("step"),
         features=json.loads(row.get("features") or "{}"),

@@ -105,4 +105,5 @@ def write_parquet(rows: Iterable[Row], file: IO[bytes]) -> None:
 
 def _typed(row: Row) -> dict[str, Any]:
     typed = {name: json.dumps(row[name]) if isinstance(row[name], dict | list) else row[name] for name in READ_COLUMNS}
+    typed["prompt"] = None if row["prompt"] is None else json.dumps(row["prompt"])  # a plain one is JSON text as well
     return typed | {name: typed[name] and datetime.fromisoformat(typed[name]) for name in _MOMENTS}

@@ -58,7 +58,7 @@ def stamp(at: str) -> str:
     moment = datetime.fromisoformat(at)
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def digest_of(text: str, salt: bytes) -> str:

@@ -10,6 +10,7 @@ do not overlap do so independently but for their common baseline, hence 1 / alph
 |---|---|---|
 | score | mid-p McNemar on the baseline's own cases, else mid-p Fisher, one-sided | `score` |
 | refusals | Fisher's exact test, one-sided | `refusals`, and `refusals_times` |
+| unanswered, served by another | likewise, of all requests | `unanswered`, `diverted`, and `fates_times` |
 | latency, cost | exceedances of the baseline's order statistics, exact for any distribution | in the limits |
 | mix | chi-squared of two samples | `mix` (stability index) |
 
@@ -46,6 +47,8 @@ Quantity = Literal[
     "served model",
     "score",
     "refusals",
+    "unanswered",
+    "served by another",
     "latency p50",
     "latency p95",
     "cost p50",
@@ -193,6 +196,7 @@ def _quantities(name: str, baseline: Baseline, window: Window, floors: Floors) -
     return {
         "score": list(_score(name, baseline, window, floors)),
         "refusals": list(_refusals(name, baseline, window, floors)),
+        "who answered": list(_fates(name, baseline, window, floors)),
         "latency": list(_latency(name, baseline.latency, window.latency)),
         "cost": list(_cost(name, baseline.cost, window.cost)),
     }
@@ -217,12 +221,28 @@ def _score(name: str, baseline: Baseline, window: Window, floors: Floors) -> Ite
 def _refusals(name: str, baseline: Baseline, window: Window, floors: Floors) -> Iterator[_Test]:
     if not baseline.replies or not window.replies:
         return
-    before, now = baseline.refused / baseline.replies, window.refused / window.replies
-    p_value = more_exact(baseline.refused, baseline.replies, window.refused, window.replies)
-    yield _Test(
-        alarm=_found(name, "refusals", (before, baseline.replies), (now, window.replies), p_value),
-        large=now - before >= floors.refusals and now >= before * floors.refusals_times,
-    )
+    sides = (baseline.refused, baseline.replies), (window.refused, window.replies)
+    yield _risen(name, "refusals", *sides, least=(floors.refusals, floors.refusals_times))
+
+
+def _fates(name: str, baseline: Baseline, window: Window, floors: Floors) -> Iterator[_Test]:
+    """Requests that nobody answered have no latency and no cost, those that another one served have its."""
+    if not baseline.asked or not window.requests:
+        return
+    asked, requests, times = baseline.asked, window.requests, floors.fates_times
+    unanswered = (baseline.unanswered, asked), (window.unanswered, requests)
+    yield _risen(name, "unanswered", *unanswered, least=(floors.unanswered, times))
+    diverted = (baseline.diverted, asked), (window.diverted, requests)
+    yield _risen(name, "served by another", *diverted, least=(floors.diverted, times))
+
+
+def _risen(
+    name: str, quantity: Quantity, earlier: tuple[int, int], later: tuple[int, int], *, least: tuple[float, float]
+) -> _Test:
+    """A share of both sides, as (how many, of how many), that must have grown by a difference and by a factor."""
+    before, now = earlier[0] / earlier[1], later[0] / later[1]
+    found = _found(name, quantity, (before, earlier[1]), (now, later[1]), more_exact(*earlier, *later))
+    return _Test(alarm=found, large=now - before >= least[0] and now >= before * least[1])
 
 
 def _latency(name: str, baseline: Spread | None, tail: Tail | None) -> Iterator[_Test]:

@@ -24,6 +24,9 @@ class Floors:
     score: float = 0.02  # a fall of the pass rate, in shares
     refusals: float = 0.005  # a rise of their share
     refusals_times: float = 1.5  # and by this factor
+    unanswered: float = 0.005  # a rise of the share that nobody answered
+    diverted: float = 0.02  # likewise, of the share that another one served
+    fates_times: float = 1.5  # and by this factor, both
     slower: float = 0.25  # relative, of a quantile of latency; the window is counted beyond it
     dearer: float = 0.2  # relative, of a quantile of cost; likewise
     mix: float = 0.1  # stability index
@@ -69,16 +72,22 @@ class Baseline:
     latency: Spread | None = None  # seconds
     cost: Spread | None = None  # dollars per request
     requests: int = 0  # traffic of this class while the baseline was taken; 0 everywhere: the mix is not looked at
+    asked: int = 0  # requests, or cases, of which it is known who answered
+    unanswered: int = 0  # of those, that nobody did
+    diverted: int = 0  # of those, that another one answered than the choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """One class in a window of the log; only requests that the baseline's candidate served count, but for `requests`.
+    """One class in a window of the log; of what is served, only what the baseline's candidate did counts.
 
-    Fallbacks and escalations are other candidates: their latency, cost and refusals are not this one's.
+    Fallbacks and escalations are other candidates: their latency, cost and refusals are not this one's. How many there
+    are is counted of all requests.
     """
 
     requests: int = 0  # of this class, whoever served
+    unanswered: int = 0  # of those, that nobody served
+    diverted: int = 0  # of those, that another one served than was chosen
     served: Mapping[str, int] = field(default_factory=dict)  # model id that the provider names -> requests
     cases: int = 0  # shadow evals: cases of the eval set asked again, or sampled requests that were scored 0 or 1
     passes: int = 0

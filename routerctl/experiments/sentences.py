@@ -43,6 +43,8 @@ def _standing(comparison: Comparison, measure: str) -> str:
 def _outlook(comparison: Comparison) -> str:
     seen = comparison.count_a + comparison.count_b
     plan = f"Planned are {plural(comparison.planned, 'outcome')}, {count(seen)} have come"
+    if not seen:
+        return f"{plan}: nothing was rated yet."
     if comparison.more is None:
         return f"{plan}; what was seen so far tends neither way."
     return f"{plan}; if the difference is what was seen, about {count(comparison.more)} more will decide."

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from routerctl.statistics.weighting import Sums
+from routerctl.statistics.weighting import Sums, Units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,22 +32,31 @@ class Cell:
     scored: int = 0  # requests whose quality is known: feedback, shadow evals
     score: float = 0.0  # sum of their scores, each in [0, 1]
     score_2: float = 0.0  # sum of squares
+    cost_units: Units | None = None  # where an experiment was split by user or the like: costs by unit
+    score_units: Units | None = None
+    digest: str = ""  # of the table that chose
+    pin: str = ""  # model id that `candidate` was asked as; "" = not known
+    price: float | None = 1.0  # a cost at the changed table's prices, as a multiple of the logged one; None: not known
 
     @property
     def costs(self) -> Sums:
-        """The costs with their chance."""
+        """The costs at the changed table's prices, where these are known, with their chance."""
+        times = 1.0 if self.price is None else self.price
         return Sums(
             chance=self.propensity,
             n=self.requests,
-            total=self.cost_usd,
-            squares=self.cost_usd_2,
-            cubes=self.cost_usd_3,
+            total=self.cost_usd * times,
+            squares=self.cost_usd_2 * times**2,
+            cubes=self.cost_usd_3 * times**3,
+            units=self.cost_units and self.cost_units.times(times),
         )
 
     @property
     def scores(self) -> Sums:
         """The scores with their chance; that a request was scored must not depend on who served it."""
-        return Sums(chance=self.propensity, n=self.scored, total=self.score, squares=self.score_2)
+        return Sums(
+            chance=self.propensity, n=self.scored, total=self.score, squares=self.score_2, units=self.score_units
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

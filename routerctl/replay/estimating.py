@@ -122,7 +122,8 @@ def _class(
     own = _with_chances([cell for cell in cells if cell.candidate == candidate])
     requests, scored = sum(cell.requests for cell in cells), sum(cell.scored for cell in cells)
     modelled = None if candidate is None else _modelled(name, cells, candidate, evidence, level)
-    cost, cost_basis = _cost(cells, own, modelled, level)
+    priced = [cell for cell in own if cell.price is not None]
+    cost, cost_basis = _cost(cells, priced, modelled, level)
     score, score_basis = _score(cells, own, level)
     return ClassReplay(
         task_class=name,
@@ -131,7 +132,7 @@ def _class(
         logged_usd=math.fsum(cell.cost_usd for cell in cells) / requests,
         logged_score=math.fsum(cell.score for cell in cells) / scored if scored else None,
         cost_usd=cost,
-        cost_ips_usd=ips_mean([cell.costs for cell in own], _reach(cells, own)) if own else None,
+        cost_ips_usd=ips_mean([cell.costs for cell in priced], _reach(cells, priced)) if priced else None,
         cost_basis=cost_basis,
         score=score,
         scored=sum(cell.scored for cell in own),

@@ -37,6 +37,8 @@ KINDS: Mapping[str, str] = {
     "latency_s": "real",
     "feedback": "real",  # the latest; NULL = none
 }
+# Read where it is there: an older export has no units, and its decisions count as if each were of another user.
+LATER_KINDS: Mapping[str, str] = {"unit": "text"}
 # Only where prompts were kept; a log without them can be counted all the same.
 TEXT_KINDS: Mapping[str, str] = {"step": "text", "prompt": "text", "features": "text", "attachments": "text"}
 _WORDS = {"text": "text", "real": "a number", "whole": "a whole number", "moment": "a timestamp or ISO 8601 text"}
@@ -44,7 +46,7 @@ _TYPES = {"text": "string", "real": "float64", "whole": "int64"}
 
 
 def as_decisions(table: ir.Table, shown: str) -> ir.Table:
-    """Give a table as one of decisions: the columns of `KINDS`, and those of `TEXT_KINDS` that it has.
+    """Give a table as one of decisions: the columns of `KINDS`, and those of the other two that it has.
 
     Raises: InputError for a column that is missing or of another kind.
     """
@@ -55,9 +57,20 @@ def as_decisions(table: ir.Table, shown: str) -> ir.Table:
             raise InputError(f"no column {name!r}{nearest(name, schema.names)}", file=shown)
         if not _fits(schema[name], kind):
             raise InputError(f"column {name!r}: expected {_WORDS[kind]}, it is {schema[name]}", file=shown)
-        chosen[name] = table[name] if kind == "moment" else table[name].cast(_TYPES[kind])
-    chosen |= {name: table[name] for name in TEXT_KINDS if name in schema and schema[name].is_string()}
+        chosen[name] = _typed(table[name], kind)
+    chosen |= {name: table[name] for name in (*LATER_KINDS, *TEXT_KINDS) if name in schema and schema[name].is_string()}
     return table.select(**chosen)
+
+
+def _typed(column: ir.Column, kind: str) -> ir.Column:
+    """One kind for all engines; a number that is none, or infinite, is not known."""
+    import ibis
+
+    if kind == "moment":
+        return column
+    typed = column.cast(_TYPES[kind])
+    # Not by comparison: DuckDB drops one that a Parquet file's statistics promise, and these leave NaN out.
+    return (typed.isnan() | typed.isinf()).ifelse(ibis.null("float64"), typed) if kind == "real" else typed
 
 
 def _fits(dtype: dt.DataType, kind: str) -> bool:

@@ -1,4 +1,4 @@
-"""Decisions -> what drift looks at: per class and period who served, refusals, feedback, latency and cost.
+"""Decisions -> what drift looks at: per class and period who served or nobody, refusals, feedback, latency and cost.
 
 Only requests that one candidate served alone have its cost and latency: where another one was asked too, the request's
 cost is both's. Place: the queries of `routerctl drift`, written once for every engine.
@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routerctl.warehouse.bins import Histogram, bin_of
 from routerctl.warehouse.slicing import not_before
@@ -56,9 +56,21 @@ class ClassCounts:
 
     requests: int
     served: Mapping[tuple[str, str], Served]  # by (candidate, model id that was asked for)
+    diverted: int  # requests that another candidate served than the one that was chosen
+    escalated: int  # of those, since a reply was not confident
+
+    @property
+    def unanswered(self) -> int:
+        """The requests that nobody served."""
+        return self.requests - sum(one.replies for one in self.served.values())
 
 
-Periods = tuple[Mapping[str, ClassCounts], Mapping[str, ClassCounts]]
+class Periods(NamedTuple):
+    """Each class before a moment, and from then on."""
+
+    before: Mapping[str, ClassCounts]
+    now: Mapping[str, ClassCounts]
+    left_out: int  # decisions that name no class
 
 
 def counted(decisions: ir.Table, since: datetime) -> Periods:
@@ -74,7 +86,7 @@ def counted(decisions: ir.Table, since: datetime) -> Periods:
     latencies = _histograms(alone.filter(alone.latency_s >= 0), latency_us)
     costs = _histograms(alone.filter(alone.cost_nano_usd >= 0), alone.cost_nano_usd)
     before, now = (_period(rows, latencies, costs, period) for period in (0, 1))
-    return before, now
+    return Periods(before, now, sum(row["requests"] for row in rows if row["task_class"] is None))
 
 
 _KEYS = ("now", "task_class", "served", "pinned_model")
@@ -83,11 +95,14 @@ _Key = tuple[Any, ...]
 
 def _totals(known: ir.Table) -> ir.Table:
     good = (known.feedback >= GOOD).ifelse(1, 0)
+    diverted = (known.served != known.chosen).fill_null(False)
     return known.group_by(*_KEYS, "served_model").aggregate(
         requests=known.count(),
         refused=known.refused.sum(),
         rated=known.feedback.count(),
         good=good.sum(),
+        diverted=diverted.ifelse(1, 0).sum(),
+        escalated=(diverted & (known.escalations > 0)).ifelse(1, 0).sum(),
     )
 
 
@@ -118,11 +133,13 @@ def _period(
 ) -> Mapping[str, ClassCounts]:
     by_class: dict[str, dict[_Key, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        if row["now"] == period:
+        if row["now"] == period and row["task_class"] is not None:
             by_class[row["task_class"]][_key(row)].append(row)
     return {
         name: ClassCounts(
-            requests=sum(row["requests"] for of_key in found.values() for row in of_key),
+            requests=_sum(found, "requests"),
+            diverted=_sum(found, "diverted"),
+            escalated=_sum(found, "escalated"),
             served={
                 (key[2], key[3] or ""): _served(of_key, latencies.get(key, []), costs.get(key, []))
                 for key, of_key in found.items()
@@ -131,6 +148,10 @@ def _period(
         )
         for name, found in sorted(by_class.items())
     }
+
+
+def _sum(found: Mapping[_Key, list[dict[str, Any]]], name: str) -> int:
+    return sum(row[name] or 0 for rows in found.values() for row in rows)
 
 
 def _served(rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]) -> Served:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerctl.decisions.reading import LogReader, Wanted
 from routerctl.decisions.rows import stamp
-from routerctl.warehouse.columns import KINDS, TEXT_KINDS
+from routerctl.warehouse.columns import KINDS, LATER_KINDS, TEXT_KINDS
 from routerctl.warehouse.slicing import Slice
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_sqlite(connection: duckdb.DuckDBPyConnection, path: Path, wanted: Slice
     """
     import pyarrow  # type: ignore[import-untyped]
 
-    kinds = {**KINDS, **(TEXT_KINDS if texts else {})}
+    kinds = {**KINDS, **LATER_KINDS, **(TEXT_KINDS if texts else {})}
     types = {
         "text": pyarrow.string(),
         "real": pyarrow.float64(),

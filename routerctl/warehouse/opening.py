@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from routerctl.decisions.reading import require_log
 from routerctl.errors import InputError
@@ -26,7 +27,6 @@ _SQLITE = b"SQLite format 3\x00"
 _MEMORY = "1GB"  # DuckDB spills to disk beyond it
 _TABLE = "decisions"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_SECRET = re.compile(r"(//[^/@:]*:)[^@]*@")
 _EXTRAS = {"spark": "pyspark", "postgresql": "postgres"}
 
 
@@ -52,8 +52,14 @@ def open_decisions(where: str, wanted: Slice, *, texts: bool = False) -> Iterato
 
 
 def shown_place(where: str) -> str:
-    """Give a place as it may be printed: without a URL's password."""
-    return _SECRET.sub(r"\1***@", where)
+    """Give a place as it may be printed: of a URL nothing that may be a secret, which is all before @ and after ?."""
+    if not _URL.match(where):
+        return where
+    scheme, _, rest = where.partition("://")
+    place, _, _ = rest.partition("?")
+    before, at, after = place.rpartition("@")
+    query = "?***" if "?" in rest else ""
+    return f"{scheme}://{'***@' if at or before else ''}{after}{query}"
 
 
 def _require_ibis() -> None:
@@ -128,6 +134,9 @@ def _connected(where: str) -> Iterator[ir.Table]:
     database, _, table = (name or _TABLE).rpartition(".")
     scheme = url.partition("://")[0]
     shown = shown_place(where)
+    file = Path(url.partition("://")[2].partition("?")[0])
+    if scheme == "duckdb" and file.name and not str(file).startswith(("md:", ":memory:")) and not file.exists():
+        raise InputError("no such DuckDB file here", file=shown)
     try:
         connection = ibis.connect(url)
     except ImportError as error:
@@ -147,12 +156,20 @@ def _connected(where: str) -> Iterator[ir.Table]:
 
 
 def _refused(where: str, what: str, error: Exception) -> InputError:
-    secret = _SECRET.search(where)
     said = _first_line(error)
-    if secret:
-        password = where[secret.start() + len(secret[1]) : secret.end() - 1]
-        said = said.replace(password, "***") if password else said
+    for secret in sorted(filter(None, _secrets(where)), key=len, reverse=True):
+        said = said.replace(secret, "***")
     return InputError(f"{what}: {said}", file=shown_place(where))
+
+
+def _secrets(where: str) -> Iterator[str]:
+    """What of a URL stands before @ or in its query, as it is written and as it is meant."""
+    rest = where.partition("://")[2]
+    place, _, query = rest.partition("?")
+    user = place.rpartition("@")[0]
+    values = [pair.partition("=")[2] for pair in re.split("[&#]", query)]
+    for text in (user, *user.split(":", 1), *values):
+        yield from (text, unquote(text))
 
 
 def _first_line(error: Exception) -> str:
