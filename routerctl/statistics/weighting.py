@@ -137,7 +137,7 @@ def weighted(seen: Sequence[Sums]) -> Weighted:
     deviation = math.sqrt(_dot(weights, within) / whole * small)
     variance = _dot([w**2 for w in weights], second) / whole**2 * small_units
     sizes = math.fsum(w * one.units for w, one in zip(weights, of_units, strict=True))
-    unit_deviation = math.sqrt(_dot(weights, second) / sizes * small_units)
+    cube = math.sqrt(_dot(weights, second) / sizes * small_units) ** 3  # of a unit's deviation
     return Weighted(
         mean=mean,
         n=n,
@@ -147,7 +147,7 @@ def weighted(seen: Sequence[Sums]) -> Weighted:
         variance=max(variance, mean**2) if units < 2 <= n else variance,
         third=_dot([w**3 for w in weights], third) / whole**3,
         moment=_dot(weights, moments) / whole,
-        skewness=_dot(weights, third) / sizes / unit_deviation**3 if unit_deviation > 0 else 0.0,
+        skewness=_dot(weights, third) / sizes / cube if cube > 0 else 0.0,
     )
 
 
