@@ -94,6 +94,44 @@ def test_another_model_under_the_same_name_is_another_candidate(project: Project
     assert any("small by model-small in sums 1,500" in line for line in found["words"])
 
 
+def _logged_here(project: Project) -> None:
+    digest = load_table(project.root / "routes.yaml").digest
+    log(project, usual(("sums",), digest=digest))
+
+
+def test_a_price_that_moved_moves_the_cost(project: Project, run: Run) -> None:
+    """Where the table that decided is at hand, its prices are known: a hundredfold price is a hundredfold cost."""
+    table = load_table(project.root / "routes.yaml")
+    price = table.prices["small"]
+    times = {name: 100 * getattr(price, name) for name in ("input_mtok_usd", "output_mtok_usd")}
+    change(project, {"sums": "small"}, prices={**table.prices, "small": replace(price, **times)})
+    _logged_here(project)
+    found = replayed(run)
+    assert float(found["cost_usd"][0]) == pytest.approx(100 * float(found["logged_usd"]), rel=1e-6)
+    assert of(found, "sums")["score"]["value"] == pytest.approx(of(found, "sums")["logged_score"])
+    assert any("small at 100 times the price 1,500 requests" in line for line in found["words"])
+
+
+def test_another_prompt_is_another_answer(project: Project, run: Run) -> None:
+    """What a candidate answered to another prompt tells neither its cost nor its quality now."""
+    table = change(project, {"sums": "small"})
+    route = table.routes["sums"]
+    longer = replace(route, prompt=replace(route.prompt, system="Think. " * 500))
+    changed = with_digest(replace(table, routes={**table.routes, "sums": longer}))
+    write_atomically(project.root / "new.yaml", table_text(changed))
+    _logged_here(project)
+    found = replayed(run)
+    assert (of(found, "sums")["score"], found["cost_basis"]["matched"]) == (None, 0)
+    assert any("small with another prompt in sums 1,500 requests" in line for line in found["words"])
+
+
+def test_a_table_that_is_gone_is_said(project: Project, run: Run) -> None:
+    """Of decisions of another table only the model is compared, which a reader is told."""
+    change(project, {"sums": "small", "dates": "small"})
+    log(project, usual())
+    assert any("3,000 requests were decided by tables that are not here" in line for line in replayed(run)["words"])
+
+
 def test_both_arms_of_an_experiment_overlap(project: Project, run: Run) -> None:
     """What one arm tried on a quarter of the traffic is known, weighted by its chance, for all of it."""
     change(project, {"sums": "large"})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,13 +14,14 @@ import typer
 
 from routerctl.cli.evidence import Evidences, cost_evidence
 from routerctl.cli.log_places import log_place, moment_of
+from routerctl.cli.replay_tables import own_cells
 from routerctl.codec import json_default
 from routerctl.console import clean, print_table, say
 from routerctl.errors import InputError, nearest
 from routerctl.replay import Basis, Cell, ClassReplay, Replay, replay_log, replay_words
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import count, percent, plain, usd
+from routerctl.words import percent, plain, usd
 
 _THOUSAND = 1000
 
@@ -88,25 +88,8 @@ def _of_log(wish: Wish, table: Table) -> Replayed:
     folder = None if wish.keep_classes else wish.table.absolute().parent
     with open_decisions(where.place, wanted, texts=not wish.keep_classes) as decisions:
         cells, notes = cells_of(decisions, table, folder, say)
-    cells, others = _of_its_pins(cells, table)
+    cells, others = own_cells(cells, table, Path.cwd())
     return Replayed(cells=cells, notes=(*notes, *others), source=shown_place(where.place))
-
-
-def _of_its_pins(cells: Sequence[Cell], table: Table) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
-    """Tell candidates apart that have a name in common but not the model: what one did says nothing of the other."""
-    kept, others = [], Counter[str]()
-    for cell in cells:
-        candidate = table.candidates.get(cell.candidate)
-        pins = {candidate.model, *(place.model for place in candidate.also)} if candidate else set()
-        if candidate is None or cell.pin in {"", *pins}:
-            kept.append(cell)
-            continue
-        kept.append(replace(cell, candidate=f"{cell.candidate} ({cell.pin})"))
-        others[f"{cell.candidate} by {cell.pin} in {cell.task_class}"] += cell.requests
-    if not others:
-        return tuple(kept), ()
-    shown = ", ".join(f"{name} {count(number)}" for name, number in others.most_common())
-    return tuple(kept), (f"Served by another model than the changed table pins, so not its own: {shown} requests.",)
 
 
 def _of_outcomes(wish: Wish, table: Table) -> Replayed:

@@ -198,7 +198,8 @@ def _modelled(
     if target is None:
         return None
     served = {cell.candidate for cell in cells if (name, cell.candidate) in evidence and cell.candidate != candidate}
-    known = {one: weighted([cell.costs for cell in cells if cell.candidate == one]) for one in served}
+    priced = {one: [cell.costs for cell in cells if cell.candidate == one and cell.price is not None] for one in served}
+    known = {one: weighted(costs) for one, costs in priced.items() if costs}
     usable = {one: seen for one, seen in known.items() if seen.mean > 0 and evidence[name, one].mean_usd > 0}
     requests = _requests(cells)
     if not usable or target.mean_usd <= 0:
