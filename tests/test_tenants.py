@@ -122,6 +122,8 @@ def test_in_the_name_of_one_nothing_of_the_other_is_met(shared: Project, far: Fa
         if command == "experiment promote":  # of the one that follows what was aborted
             again = ("again", "--table", "routes.b.yaml", "--slow-s", "9", "--tenant", "acme")
             assert run("experiment", "start", *again).code == 0
+            shy = run("experiment", "promote", "--tenant", "acme")
+            assert (shy.code, "routes.yaml serves everybody without a tier as well" in shy.err) == (3, True)
         for form in ((), ("--json",)):
             if form and command in {"experiment start", "experiment promote", "experiment abort", "log export"}:
                 continue

@@ -30,7 +30,7 @@ from routerctl.trial import Stand, question_of, stand_of
 from routerctl.types import Table
 from routerctl.types.routing import Routing
 from routerctl.types.trying import Experiment
-from routerctl.words import count, percent, plain, usd
+from routerctl.words import count, percent, plain, plural, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's mean counts no more than that
@@ -228,7 +228,8 @@ def _json(experiment: Experiment, stand: Stand | None) -> dict[str, object]:
 def promote(tenant: str | None, *, force: bool) -> None:
     """Put B in force.
 
-    Raises: GateError where B is not shown to be as good and `force` is not said; InputError where a table has changed.
+    Raises: GateError where B is not shown to be as good, or A's file serves others than who tried it, and `force` is
+        not said; InputError where a table has changed.
     """
     with _bench(tenant) as bench:
         experiment = _on(bench)
@@ -237,6 +238,9 @@ def promote(tenant: str | None, *, force: bool) -> None:
             raise InputError("is not the table that was tried: its digest differs", file=experiment.table)
         if bench.table.digest != experiment.digest_a:
             raise InputError("is not the table that B was compared with: it was built anew since", file=bench.file)
+        others = _also_served(bench, tenant)
+        if others and not force:
+            raise GateError(f"{experiment.name}: {bench.file} serves {others} as well (--force promotes it for all)")
         stand = bench.stand(experiment)
         standing = stand.comparison.standing if stand else Standing.UNDECIDED
         broken = stand.broken if stand else None
@@ -249,6 +253,18 @@ def promote(tenant: str | None, *, force: bool) -> None:
         write_atomically(bench.root / bench.file, table_text(promoted))
         _end(bench.store, experiment, "promoted", standing.value + (", forced" if force else ""))
     say(f"{experiment.name}: {bench.file} is now what {experiment.table} was, version {version}. Commit it.")
+
+
+def _also_served(bench: _Bench, tenant: str | None) -> str:
+    """Say whom the file that a tenant's experiment would change serves beside it, naming no tenant; "" = nobody."""
+    if tenant is None:
+        return ""
+    if bench.file == TABLE_FILE:
+        return "everybody without a tier"
+    project = load_table(bench.root / TABLE_FILE).routing
+    tiers = {name for name, tier in project.tiers.items() if tier.table == bench.file}
+    others = sum(one.tier in tiers and name != tenant for name, one in project.tenants.items())
+    return plain(plural(others, "other tenant")) if others else ""
 
 
 def _kept(present: Table, tried: Table) -> Routing:
