@@ -217,7 +217,7 @@ async def test_a_refusal_or_a_cut_answer_is_a_reply(
 async def test_silence_is_a_timeout(kind: str, emu: Emulator, sleeper: Sleeper) -> None:
     """A server that takes the request and says nothing is given up after timeout_s, each time."""
     emu.play(emulator.SILENT, emulator.SILENT)
-    async with _wire(sleeper, _spec(kind, emu, max_attempts=2, timeout_s=0.05)) as wire:
+    async with _wire(sleeper, _spec(kind, emu, max_attempts=2, timeout_s=1.0)) as wire:
         with pytest.raises(errors.TimedOut):
             await wire.call(kind, _ask(kind))
     assert emu.posts == 2
