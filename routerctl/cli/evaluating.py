@@ -14,12 +14,11 @@ from typing import Any
 import typer
 
 from routerctl.build import build_table
+from routerctl.cli.estimates import head_line, show_estimates
 from routerctl.cli.publishing import check_outputs, publish
-from routerctl.codec import encode, json_default
 from routerctl.console import (
     RunView,
     evidence_json,
-    print_estimates,
     print_routes,
     say,
     say_unproven,
@@ -52,20 +51,7 @@ def now() -> datetime:
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
-    show_estimates(
-        estimate_run(plan_run(Path.cwd(), options, now), now),
-        calls="least (no miss) - most (every case)",
-        as_json=as_json,
-    )
-
-
-def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) -> None:
-    """Print estimates; `calls`: what the least and the most of them are."""
-    if as_json:
-        typer.echo(json.dumps([encode(item, keep_defaults=True) for item in estimates], default=json_default))
-        return
-    print_estimates(estimates)
-    say(f"calls: {calls}; tokens, dollars, minutes: at most; cached replies are free")
+    show_estimates(estimate_run(plan_run(Path.cwd(), options, now), now), as_json=as_json)
 
 
 def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
@@ -75,7 +61,7 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
     """
     check_outputs(junit)
     planned = plan_run(Path.cwd(), options, now)
-    finished = ask(planned)
+    finished = ask(planned, estimate_run(planned, now))
     evidence = read_run(finished.folder)
     table = _proposal(evidence)
     if table:
@@ -98,8 +84,17 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
             raise problem
 
 
-def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
-    """Run what was planned under the eyes of the user; `work`: what to ask instead of climbing the ladders."""
+def ask(planned: Planned, estimates: Sequence[Estimate], work: Callable[[RunView], Work] | None = None) -> Finished:
+    """Run what was planned under the eyes of the user, who is told first what it may take.
+
+    `work`: what to ask instead of climbing the ladders.
+    """
+    header = planned.header
+    say(
+        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
+        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
+    )
+    say(head_line(estimates, planned.options.max_cost_usd))
     try:
         return asyncio.run(_run(planned, work))
     except asyncio.CancelledError:  # the second Ctrl-C
@@ -108,14 +103,9 @@ def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Fini
 
 async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Finished:
     spending = Spending(limit_usd=planned.options.max_cost_usd)
-    header = planned.header
-    say(
-        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
-        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
-    )
     for warning in warnings_of(planned):
         say(f"warning: {warning}")
-    with RunView(header, spending) as view:
+    with RunView(planned.header, spending) as view:
         watcher, climb = work(view) if work else (view, None)
         finished = await run_eval(
             planned,

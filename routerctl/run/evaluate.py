@@ -93,9 +93,7 @@ class Evaluation:
             raise
 
     async def _climb(self, job: Job) -> None:
-        for name in self._rungs:
-            if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
-                return  # it serves where nothing passes, whatever a test of it would say
+        for name in tested_rungs(self._header, self._rungs):
             judgement = await self._test(job, self._header.candidates[name])
             if judgement is None:
                 return
@@ -250,6 +248,12 @@ class Evaluation:
         if self._failed_in_row[ended.who] >= _OUTAGE:
             raise self._outage(ended.who, _OUTAGE) from None
         return ended.result
+
+
+def tested_rungs(header: RunHeader, rungs: Sequence[str]) -> list[str]:
+    """Leave the last rung of the ladder out where it is not to be tested: it serves where nothing passes."""
+    skipped = header.ladder[-1:] if header.top_rung == "skip" and len(header.ladder) > 1 else ()
+    return [name for name in rungs if name not in skipped]
 
 
 def plan_jobs(
