@@ -146,7 +146,7 @@ def test_dry_run_calls_nobody(vendors: Project, far: Far, run: Run) -> None:
     assert large["candidate"] == "large"
     assert 0 < float(small["likely"]["usd"]) < float(small["at_most"]["usd"])
     assert far.emulator.posts == 0
-    assert "at most" in run("eval", "--dry-run").out
+    assert "likely / at most" in run("eval", "--dry-run").err
 
 
 def test_replies_that_were_asked_for_did_not_come_too_late(project: Project, run: Run) -> None:
