@@ -20,6 +20,7 @@ _FROM: Mapping[Basis, str] = {
     "class": "this class",
     "log": "the log",
     "candidate": "other classes",
+    "others": "other candidates",
     "reply": "a guess",
 }
 _EVERY_CASE = "every case, max_tokens, every attempt"

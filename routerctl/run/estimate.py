@@ -25,8 +25,9 @@ from routerctl.selection import question_of
 from routerctl.strategies import first_request
 from routerctl.types import Candidate, ProviderSpec, Request, RunHeader, Usage
 
-# Where the likely figures come from: measured on this class, by the request line, on other classes; or a guess.
-Basis = Literal["class", "log", "candidate", "reply"]
+# Where the likely figures come from: measured on this class, by the request line, on other classes, of other candidates
+# on this class; or guessed from what the class lets a reply be.
+Basis = Literal["class", "log", "candidate", "others", "reply"]
 
 _BYTES_PER_TOKEN = 4  # English text, about
 _OF_MOST = 0.25  # of max_tokens, or of the time limit: what is guessed where nothing was measured
@@ -146,11 +147,12 @@ class Estimator:
         if key in self._measured.of_log:
             return "log", self._measured.of_log[key]
         known = self._measured.of_candidate.get(candidate.name)
-        return (
-            ("candidate", self._as_elsewhere(job, candidate, known))
-            if known
-            else ("reply", self._guess(job, candidate))
-        )
+        if known:
+            return "candidate", self._as_elsewhere(job, candidate, known)
+        others = [one for (name, _), one in self._measured.of_class.items() if name == job.eval_set.name]
+        if others:
+            return "others", self._guess(job, candidate, fmean(one.output_tokens / one.calls for one in others))
+        return "reply", self._guess(job, candidate, _reply_tokens(job, candidate))
 
     def _as_elsewhere(self, job: Job, candidate: Candidate, known: Took) -> Took:
         """Take this class's prompts, and replies as long as on other classes, within what this class allows."""
@@ -160,10 +162,9 @@ class Estimator:
         usd = self._pricers[candidate.name](usage, known.seconds or 0.0)
         return replace(known, input_tokens=read, output_tokens=written, usd=usd, judge_usd=None)
 
-    def _guess(self, job: Job, candidate: Candidate) -> Took:
-        """Guess a case by what the class lets a reply be; time is known only where it is the price."""
-        calls = _usual_calls(candidate)
-        read, written = self._read(job, candidate), _reply_tokens(job, candidate)
+    def _guess(self, job: Job, candidate: Candidate, written: float) -> Took:
+        """Guess a case by its strategy and the tokens of a call's reply; time is known only where it is the price."""
+        calls, read = _usual_calls(candidate), self._read(job, candidate)
         timed = self._header.prices[candidate.name].usd_per_hour is not None
         seconds = _OF_MOST * self._header.providers[candidate.provider].timeout_s if timed else None
         usage = Usage(input_tokens=round(read), output_tokens=round(written))
@@ -177,7 +178,7 @@ class Estimator:
         )
         if candidate.escalation is None:
             return own
-        return _sum(own, self._guess(job, self._header.candidates[candidate.escalation.to]), _ESCALATED)
+        return _sum(own, self._guess(job, self._header.candidates[candidate.escalation.to], written), _ESCALATED)
 
     def _read(self, job: Job, candidate: Candidate) -> float:
         """Average the tokens of a first request, from its bytes."""
