@@ -223,7 +223,9 @@ def test_a_candidate_that_was_not_measured_is_told_by_its_likes(project: Project
     }
     a_reply = [told[key].likely.output_tokens / told[key].likely.calls for key in [("more", "small"), ("sums", "mid")]]
     assert all(150 < tokens < 350 for tokens in a_reply)
-    assert told["more", "mid"].likely.output_tokens / told["more", "mid"].likely.calls == pytest.approx(2 * MOST, abs=1)
+    assert told["more", "mid"].likely.output_tokens / told["more", "mid"].likely.calls == pytest.approx(
+        2 * MOST, rel=0.01
+    )
 
 
 def test_a_changed_price_is_told_at_once(project: Project) -> None:
@@ -241,10 +243,10 @@ def test_a_changed_price_is_told_at_once(project: Project) -> None:
 def test_a_verdict_that_is_not_in_the_cache_is_estimated(project: Project) -> None:
     """A new rubric judges kept replies anew: they cost nothing, the judge's calls do."""
     world = judged(project)
-    _run(_plan(project, full=True), world, 0)
-    assert _bounds(estimate_run(_plan(project, full=True), _clock)) == (0, 0)
+    _run(_plan(project, full=True, candidates=("mid",)), world, 0)
+    assert _bounds(estimate_run(_plan(project, full=True, candidates=("mid",)), _clock)) == (0, 0)
     project.eval_set("sums", 60, scorer={"name": "judge", "candidate": "judge", "rubric": "Is it right, really?"})
-    planned = _plan(project, full=True)
+    planned = _plan(project, full=True, candidates=("mid",))
     likely, most = _bounds(estimate_run(planned, _clock))
     spent = _run(planned, world, 0).spent_usd
     assert likely / 2 <= spent <= 2 * likely
