@@ -312,11 +312,17 @@ async def test_room_is_waited_for() -> None:
 
 
 async def test_the_limit_is_said(plan: Plan) -> None:
-    """The call that could pass the limit is not made, and the error says what was spent and that it is kept."""
+    """The call that could pass the limit is not made; the error says what is spent, what it may cost, and why."""
     spending = Spending(limit_usd=Decimal("0.000001"))
     line = Line(plan()[0], {"*": "4"}, spending=spending)
-    with pytest.raises(BudgetSpent, match=r"limit of \$0\.000001 \(spent: \$0\.000000\).*kept") as caught:
+    words = (
+        r"limit of \$0\.000001: \$0\.000000 is spent, and a call of one with max_tokens 64, which decides that, "
+        r"may cost \$0\.000\d+; what was paid for is kept"
+    )
+    with pytest.raises(BudgetSpent, match=words) as caught:
         await line.caller().ask(request())
+    with pytest.raises(BudgetSpent, match="a call of timed with timeout_s 2, which decides that, may cost"):
+        await line.caller("timed").ask(request())
     assert caught.value.exit_code == 6
     assert line.providers["far"].requests == []
 

@@ -33,27 +33,28 @@ class Spending:
     lost_calls: int = 0  # of runs that were killed: perhaps paid for, and asked again
     _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
-    async def room_for(self, amount_usd: Decimal) -> None:
+    async def room_for(self, amount_usd: Decimal, what: str = "it") -> None:
         """Set the most that a call can cost aside, first waiting for calls in flight where these may leave room.
 
-        Raises: BudgetSpent where the limit could be passed though nothing is in flight.
+        `what`: whose call it is, and what decides its most. Raises: BudgetSpent where the limit could be passed though
+        nothing is in flight.
         """
         while self._too_much(amount_usd) and self.reserved_usd:
             await self._settled.wait()
-        self.reserve(amount_usd)
+        self.reserve(amount_usd, what)
 
     def _too_much(self, amount_usd: Decimal) -> bool:
         return self.limit_usd is not None and self.spent_usd + self.reserved_usd + amount_usd > self.limit_usd
 
-    def reserve(self, amount_usd: Decimal) -> None:
+    def reserve(self, amount_usd: Decimal, what: str = "it") -> None:
         """Set the most that a call can cost aside before it is made.
 
         Raises: BudgetSpent where the limit could be passed.
         """
         if self._too_much(amount_usd):
             raise BudgetSpent(
-                f"the next call could pass the limit of ${self.limit_usd} (spent: ${self.spent_usd:.6f}); "
-                "what was paid for is kept, and running again goes on from there"
+                f"the next call could pass the limit of ${self.limit_usd}: ${self.spent_usd:.6f} is spent, and {what} "
+                f"may cost ${amount_usd:.6f}; what was paid for is kept, and running again goes on from there"
             )
         self.reserved_usd += amount_usd
 
@@ -109,7 +110,7 @@ class Caller:
             self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
             return self.replies[-1]
         ceiling_usd = self._ceiling(self._candidate, request)
-        await self._spending.room_for(ceiling_usd)
+        await self._spending.room_for(ceiling_usd, self._most_words(request))
         cost_usd, calls = Decimal(0), 0
         try:
             reply = await self._noted(key, request)
@@ -121,6 +122,12 @@ class Caller:
             self._spending.settle(ceiling_usd, cost_usd, calls)
         self.replies.append(reply)
         return reply
+
+    def _most_words(self, request: Request) -> str:
+        """Say what decides the most that a call can cost."""
+        timed = self._pricer(Usage(), 1.0) > 0
+        most = f"timeout_s {self._provider.timeout_s:g}" if timed else f"max_tokens {request.reply.max_tokens}"
+        return f"a call of {self._candidate.name} with {most}, which decides that,"
 
     async def _noted(self, key: str, request: Request) -> Reply:
         """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
