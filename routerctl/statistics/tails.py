@@ -18,7 +18,7 @@ def check(n: int, bar: float, alpha: float) -> None:
         raise ValueError(f"a test needs n >= 1, 0 < bar <= 1 and 0 < alpha < 1, not {n}, {bar}, {alpha}")
 
 
-def tails(k: Counts, n: Counts, p: float) -> Probabilities:
+def tails(k: Counts, n: Counts, p: float | Probabilities) -> Probabilities:
     """P(Bin(n, p) >= k), elementwise."""
     inside = special.betainc(np.clip(k, 1, None), np.clip(n - k + 1, 1, None), p)
     result: Probabilities = np.where(k <= 0, 1.0, np.where(k > n, 0.0, inside))
