@@ -28,3 +28,13 @@ def tails(k: Counts, n: Counts, p: float | Probabilities) -> Probabilities:
 def tail(k: int, n: int, p: float) -> float:
     """P(Bin(n, p) >= k)."""
     return float(tails(np.asarray(k), np.asarray(n), p))
+
+
+def least_passes(sizes: Counts, bar: float, alpha: float) -> Counts:
+    """Return, for each number of cases n, the least k with P(Bin(n, bar) >= k) <= alpha; n + 1: none."""
+    low, high = np.zeros_like(sizes), sizes + 1  # at `low` too likely, as 0 passes always are
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        within = tails(middle, sizes, bar) <= alpha
+        low, high = np.where(within, low, middle), np.where(within, middle, high)
+    return high
