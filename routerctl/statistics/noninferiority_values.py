@@ -93,7 +93,7 @@ def clustered_noninferiority_p(
 def _effective(values: Probabilities, totals: Probabilities, sizes: Probabilities, alpha: float) -> float:
     """As many independent pairs tell as much."""
     n, clusters, mean = len(values), len(sizes), float(values.mean())
-    alone = float(((values - mean) ** 2).sum())
+    alone = float(((values - mean) ** 2).sum()) * n / (n - 1)
     if alone <= 0:
         return float(clusters)
     together = float(((totals - mean * sizes) ** 2).sum()) * clusters / (clusters - 1)
