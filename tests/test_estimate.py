@@ -136,7 +136,14 @@ def self_hosted(project: Project) -> World:
     return World(_many, latency_s=1.5)
 
 
-SHAPES = [choices, long_text, judged, strategies, self_hosted]
+def relative(project: Project) -> World:
+    """The bar is a model, which is asked everything first."""
+    _ladder(project)
+    project.eval_set("sums", 80, bar={"within": 0.05, "of": "large"}, reply={"max_tokens": MOST})
+    return World(_many)
+
+
+SHAPES = [choices, long_text, judged, strategies, self_hosted, relative]
 
 
 def _plan(project: Project, **options: Any) -> Planned:

@@ -35,7 +35,16 @@ from routerctl.results import read_run, write_atomically
 from routerctl.run.caller import Spending
 from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
-from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
+from routerctl.run.session import (
+    EvalOptions,
+    Finished,
+    Planned,
+    estimate_run,
+    plan_run,
+    provable,
+    run_eval,
+    warnings_of,
+)
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
@@ -51,7 +60,10 @@ def now() -> datetime:
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
-    show_estimates(estimate_run(plan_run(Path.cwd(), options, now), now), as_json=as_json)
+    planned = plan_run(Path.cwd(), options, now)
+    for line in provable(planned):
+        say(line)
+    show_estimates(estimate_run(planned, now), as_json=as_json)
 
 
 def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
@@ -105,6 +117,8 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
     spending = Spending(limit_usd=planned.options.max_cost_usd)
     for warning in warnings_of(planned):
         say(f"warning: {warning}")
+    for line in provable(planned):
+        say(line)
     with RunView(planned.header, spending) as view:
         watcher, climb = work(view) if work else (view, None)
         finished = await run_eval(

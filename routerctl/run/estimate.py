@@ -21,9 +21,9 @@ from routerctl.run.asking import Job
 from routerctl.run.expected import Contender, chances_asked
 from routerctl.run.left import Call, Left, left_of
 from routerctl.run.measured import Measured, Took
-from routerctl.selection import question_of
+from routerctl.selection import Question, question_of
 from routerctl.strategies import first_request
-from routerctl.types import Candidate, ProviderSpec, Request, RunHeader, Usage
+from routerctl.types import Candidate, ProviderSpec, RelativeBar, Request, RunHeader, Usage
 
 # Where the likely figures come from: measured on this class, by the request line, on other classes, of other candidates
 # on this class; or guessed from what the class lets a reply be.
@@ -86,21 +86,31 @@ class Estimator:
 
     def estimate(self, job: Job, rungs: Sequence[str]) -> list[Estimate]:
         """Estimate the climb of one class's ladder, a part an estimate a rung."""
-        candidates = [self._header.candidates[name] for name in rungs]
+        of_class = self._header.classes[job.eval_set.name]
+        reference = of_class.bar.of if isinstance(of_class.bar, RelativeBar) else ""
+        beside = [reference] if reference and reference not in rungs and not self._header.baseline else []
+        candidates = [self._header.candidates[name] for name in [*rungs, *beside]]
         lefts = [left_of(self._header, job, one, self._cache) for one in candidates]
-        question = question_of(self._header.classes[job.eval_set.name], self._header)
-        ladder = [self._contender(job, name, left) for name, left in zip(rungs, lefts, strict=True)]
+        ladder = [
+            self._contender(job, one.name, left, climbs=one.name in rungs)
+            for one, left in zip(candidates, lefts, strict=True)
+        ]
         ahead = min((self._ahead(one) for one in candidates), default=0)
-        chances = chances_asked(question, job.cases, ladder, ahead=ahead, full=self._header.full)
+
+        def question_for(name: str, theirs: Sequence[float]) -> Question:
+            return question_of(of_class, self._header, name, theirs)
+
+        chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, full=self._header.full)
         return [
             self._rung(job, candidate, left, chance)
             for candidate, left, chance in zip(candidates, lefts, chances, strict=True)
         ]
 
-    def _contender(self, job: Job, name: str, left: Sequence[Left]) -> Contender:
+    def _contender(self, job: Job, name: str, left: Sequence[Left], *, climbs: bool) -> Contender:
         known = self._measured.values.get((job.eval_set.name, name), {})
         seen = {place: known[case.id] for place, case in enumerate(job.cases) if case.id in known}
-        return Contender(seen=seen, kept=frozenset(place for place, one in enumerate(left) if one.is_whole))
+        kept = frozenset(place for place, one in enumerate(left) if one.is_whole)
+        return Contender(name=name, seen=seen, kept=kept, climbs=climbs)
 
     def _ahead(self, candidate: Candidate) -> int:
         """Count the cases that are in flight when a test ends, and are paid for: a class's share of the concurrency."""
