@@ -105,7 +105,7 @@ def _evidence(
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
-        output_tokens_p99=written[_rank(len(written), 0.99)] if written else None,
+        output_tokens_p99=round(most) if (most := _quantile(written, 0.99)) else None,
         retries=sum(result.retries for result in used),
         escalated=sum(bool(result.served_by) for result in used),
         wrong_per_thousand=_wrong_per_thousand(used),
@@ -199,13 +199,8 @@ def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Give the nearest-rank quantile: a latency that was really measured."""
-    return round(ordered[_rank(len(ordered), share)], 4) if ordered else None
-
-
-def _rank(count: int, share: float) -> int:
-    """Give the place of the nearest-rank quantile among so many values in order."""
-    return max(0, math.ceil(share * count) - 1)
+    """Give the nearest-rank quantile: a value that was really measured."""
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 4) if ordered else None
 
 
 def build_table(
