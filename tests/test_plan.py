@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from routerctl.cache import ReplyCache
 from routerctl.costs import pricers_of
-from routerctl.errors import BudgetSpent, InputError, Overloaded
+from routerctl.errors import BudgetSpent, InputError, Overloaded, TimedOut
 from routerctl.evalsets import load_eval_sets, scorer_at
 from routerctl.project import load_project
 from routerctl.prompts import render_prompt
@@ -421,7 +421,7 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
     problem = Overloaded("down")
     problem.spent_s, problem.lost_s = 1.5, 0.5
 
-    async def call(_provider: str, _request: Request) -> Reply:
+    async def call(_provider: str, _request: Request, **_: Any) -> Reply:
         raise problem
 
     line = Line(header, {})
@@ -432,6 +432,33 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
             await caller.ask(request())
         assert line.spending.spent_usd - before == cost
     assert line.spending.reserved_usd == 0
+
+
+async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -> None:
+    """Two time-outs before the reply: each may cost the most; without room for another attempt none is made."""
+    header, _ = plan()
+    most = ceiling_of(header)(header.candidates["one"], request())
+    problems = [TimedOut("slow"), Overloaded("busy"), TimedOut("slow")]
+
+    async def call(provider: str, asked: Request, *, again: Any) -> Reply:
+        for problem in problems:
+            if not await again(problem):
+                raise problem
+        return replace(reply_of("4", asked), cost_usd=most / 10)
+
+    line = Line(header, {}, spending=Spending(limit_usd=3 * most))
+    caller = line.caller()
+    caller._call = call
+    await caller.ask(request())
+    assert (line.spending.spent_usd, line.spending.perhaps_usd, line.spending.reserved_usd) == (most / 10, 2 * most, 0)
+    with pytest.raises(BudgetSpent):
+        await caller.ask(request())
+    short = Line(header, {}, spending=Spending(limit_usd=2 * most))
+    caller = short.caller()
+    caller._call = call
+    with pytest.raises(TimedOut):
+        await caller.ask(request())
+    assert (short.spending.spent_usd, short.spending.perhaps_usd, short.spending.reserved_usd) == (0, 2 * most, 0)
 
 
 # --- the estimate -----------------------------------------------------------------------------------------------------

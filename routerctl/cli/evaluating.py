@@ -130,6 +130,8 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
             on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to leave them)"),
             work=climb,
         )
+    if spending.perhaps_usd:
+        say(f"attempts that got no reply may be billed as well: {usd(spending.perhaps_usd)} at most")
     if spending.lost_calls:
         lost = plain(plural(spending.lost_calls, "call was", "calls were"))
         say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
@@ -185,6 +187,7 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
         "run_id": finished.header.run_id,
         "finished": finished.header.finished,
         "paid_usd": str(spending.spent_usd),
+        "perhaps_usd": str(spending.perhaps_usd),
         "paid_calls": spending.paid_calls,
         "cached_calls": spending.cached_calls,
         "lost_calls": spending.lost_calls,

@@ -11,14 +11,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from routerctl.cache import ReplyCache, reply_key
-from routerctl.costs import Pricer, cost_of_reply
+from routerctl.costs import Pricer, cost_of_reply, lost_usd
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
 
-Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
+Again = Callable[[ProviderError], Awaitable[bool]]  # whether a call that failed so may be tried again
 Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
+
+
+class Call(Protocol):
+    """The wire: (provider name, request) -> a priced reply; `again` is asked before each further attempt."""
+
+    def __call__(self, provider: str, request: Request, *, again: Again) -> Awaitable[Reply]:
+        """Ask; raises ProviderError."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +35,7 @@ class Spending:
 
     limit_usd: Decimal | None = None
     spent_usd: Decimal = Decimal(0)
+    perhaps_usd: Decimal = Decimal(0)  # the most that attempts without a reply may be billed; counts towards the limit
     reserved_usd: Decimal = Decimal(0)  # by calls in flight
     paid_calls: int = 0
     cached_calls: int = 0
@@ -44,7 +53,8 @@ class Spending:
         self.reserve(amount_usd, what)
 
     def _too_much(self, amount_usd: Decimal) -> bool:
-        return self.limit_usd is not None and self.spent_usd + self.reserved_usd + amount_usd > self.limit_usd
+        taken_usd = self.spent_usd + self.perhaps_usd + self.reserved_usd
+        return self.limit_usd is not None and taken_usd + amount_usd > self.limit_usd
 
     def reserve(self, amount_usd: Decimal, what: str = "it") -> None:
         """Set the most that a call can cost aside before it is made.
@@ -58,10 +68,11 @@ class Spending:
             )
         self.reserved_usd += amount_usd
 
-    def settle(self, reserved_usd: Decimal, cost_usd: Decimal, calls: int) -> None:
-        """Replace what was set aside by what it cost in truth."""
+    def settle(self, reserved_usd: Decimal, cost_usd: Decimal, calls: int, perhaps_usd: Decimal = Decimal(0)) -> None:
+        """Replace what was set aside by what it cost in truth, and what attempts without a reply may have cost."""
         self.reserved_usd -= reserved_usd
         self.spent_usd += cost_usd
+        self.perhaps_usd += perhaps_usd
         self.paid_calls += calls
         self._settled.set()  # wakes all who wait; the next wait is for the next settlement
         self._settled = asyncio.Event()
@@ -111,15 +122,29 @@ class Caller:
             return self.replies[-1]
         ceiling_usd = self._ceiling(self._candidate, request)
         await self._spending.room_for(ceiling_usd, self._most_words(request))
-        cost_usd, calls = Decimal(0), 0
+        billed_usd = lost_usd(self._pricer, request, 1, 0.0)  # an attempt without a reply, at most
+        cost_usd, calls, held_usd, perhaps_usd = Decimal(0), 0, ceiling_usd, Decimal(0)
+
+        async def again(problem: ProviderError) -> bool:
+            """Hold the next attempt as well; it is not waited for, as calls that wait for each other never end."""
+            nonlocal held_usd, perhaps_usd
+            if problem.may_be_billed:
+                try:
+                    self._spending.reserve(billed_usd)
+                except BudgetSpent:
+                    return False
+                held_usd, perhaps_usd = held_usd + billed_usd, perhaps_usd + billed_usd
+            return True
+
         try:
-            reply = await self._noted(key, request)
+            reply = await self._noted(key, request, again)
             cost_usd, calls, self.paid = reply.cost_usd, 1, True
         except ProviderError as error:  # where time is the price, it was paid for
             cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)
+            perhaps_usd += billed_usd if error.may_be_billed else 0
             raise
         finally:
-            self._spending.settle(ceiling_usd, cost_usd, calls)
+            self._spending.settle(held_usd, cost_usd, calls, perhaps_usd)
         self.replies.append(reply)
         return reply
 
@@ -129,13 +154,13 @@ class Caller:
         most = f"timeout_s {self._provider.timeout_s:g}" if timed else f"max_tokens {request.reply.max_tokens}"
         return f"a call of {self._candidate.name} with {most}, which decides that,"
 
-    async def _noted(self, key: str, request: Request) -> Reply:
+    async def _noted(self, key: str, request: Request, again: Again) -> Reply:
         """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
         if self._cache is None:
-            return await self._call(self._provider.name, request)
+            return await self._call(self._provider.name, request, again=again)
         note = self._cache.asking(key, at=self._now())
         try:
-            reply = await self._call(self._provider.name, request)
+            reply = await self._call(self._provider.name, request, again=again)
         except RouterctlError:  # told to have failed; a cancelled call may have been paid for, its note stays
             self._cache.answered(note)
             raise
