@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from routerctl.selection import Outcome, Question, Shown, contenders, qualifies, rule_of
-from routerctl.types import Case
+from routerctl.types import Case, Verdict
 
 _CLIMBS, _FEWEST = 64, 8  # simulated for one class: many, unless they would take long
-_FEEDS = 60_000  # of cases to a rule for one class: about half a second
+_FEEDS = 20_000  # of cases to a rule for one class: about a tenth of a second
 _ANEW = 0.2  # share of the cases whose outcome is drawn anew where a model is asked again: its replies vary
 
 QuestionFor = Callable[[str, Sequence[float]], Question]  # (candidate, the reference's values) -> what is asked of it
@@ -43,10 +43,12 @@ def chances_asked(
         return [[1.0] * len(cases) for _ in ladder]
     climbs = max(_FEWEST, min(_CLIMBS, _FEEDS // max(len(cases) * len(ladder), 1)))
     climb, ended = _Climb(question_for, cases, ladder, ahead), {one.name: [0] * (len(cases) + 1) for one in ladder}
-    for _ in range(climbs):
+    done = 0
+    while done < climbs and (climb.drew or not done):  # where nothing was drawn, all climbs are alike
+        done += 1
         for name, asked in climb.once().items():  # of those that were reached
             ended[name][asked] += 1
-    return [_at_least(ended[one.name], climbs) for one in ladder]
+    return [_at_least(ended[one.name], done) for one in ladder]
 
 
 class _Climb:
@@ -56,36 +58,36 @@ class _Climb:
         self, question_for: QuestionFor, cases: Sequence[Case], ladder: Sequence[Contender], ahead: int
     ) -> None:
         self._question_for, self._cases, self._ahead = question_for, cases, ahead
-        self._ladder = [(one, list(one.seen.values())) for one in ladder]
+        self._ladder = {one.name: one for one in ladder}
+        self._values = {one.name: list(one.seen.values()) for one in ladder}
         self._common = question_for("", ())
         self._rng = random.Random(self._common.n)  # noqa: S311 - the same estimate twice
+        self.drew = False  # whether anything was left to chance
 
     def once(self) -> dict[str, int]:
         """Climb, and race where nobody serves: so many cases of each candidate that was reached are asked."""
-        outcomes = {one.name: self._drawn(one, values) for one, values in self._ladder}
-        theirs = [outcome.value for outcome in outcomes.get(self._common.of, ())]
-        asked = {self._common.of: len(theirs)} if theirs else {}
-        shown: dict[str, Shown] = {}
-        for contender, _ in self._ladder:
+        outcomes: dict[str, list[Outcome]] = {name: [] for name in self._ladder}
+        reference, shown = self._common.of, dict[str, Shown]()
+        asked = {reference: len(self._cases)} if reference else {}  # first, whoever else is asked
+        theirs = [one.value for one in self._drawn(outcomes, reference, len(self._cases))] if reference else []
+        for name, contender in self._ladder.items():
             if not contender.climbs:
                 continue
-            name, beside = contender.name, self._beside(outcomes[contender.name], theirs)
             question = self._question_for(name, theirs)
-            rule, whole = rule_of(question), name in asked
-            for outcome in beside:
-                if rule.verdict is not None and not whole:
-                    break
-                rule.feed(outcome)
+            rule = rule_of(question)
+            while rule.cases < len(self._cases) and (rule.verdict is None or name == reference):
+                outcome = self._drawn(outcomes, name, rule.cases + 1)[rule.cases]
+                rule.feed(replace(outcome, reference=theirs[rule.cases]) if reference else outcome)
             # Who would be paid waits for the cases before that are in the cache: one of them may decide.
             paid = rule.cases > 0 and rule.cases - 1 not in contender.kept
-            asked[name] = min(len(beside), rule.cases + (self._ahead if paid else 0))
-            shown[name] = Shown(verdict=rule.standing, outcomes=dict(enumerate(beside[: asked[name]])), costs=None)
+            asked[name] = min(len(self._cases), rule.cases + (self._ahead if paid else 0))
+            shown[name] = self._shown(rule.standing, outcomes, name, asked[name])
             if qualifies(rule.standing, question.when_unproven):
                 return asked
         return self._raced(asked, shown, outcomes)
 
     def _raced(
-        self, asked: dict[str, int], shown: dict[str, Shown], outcomes: Mapping[str, Sequence[Outcome]]
+        self, asked: dict[str, int], shown: dict[str, Shown], outcomes: dict[str, list[Outcome]]
     ) -> dict[str, int]:
         """Run those that may be the best on all cases, cheapest first, as a run does."""
         seen = {name: one for name, one in shown.items() if one.outcomes}
@@ -95,28 +97,32 @@ class _Climb:
             if unfinished is None:
                 return asked
             asked[unfinished] = len(self._cases)
-            every = dict(enumerate(outcomes[unfinished]))
-            seen[unfinished] = Shown(verdict=seen[unfinished].verdict, outcomes=every, costs=None)
+            seen[unfinished] = self._shown(seen[unfinished].verdict, outcomes, unfinished, len(self._cases))
 
-    def _beside(self, outcomes: Sequence[Outcome], theirs: Sequence[float]) -> Sequence[Outcome]:
-        """Put the reference's values beside a candidate's, where the bar is relative."""
-        if not theirs:
-            return outcomes
-        return [replace(outcome, reference=value) for outcome, value in zip(outcomes, theirs, strict=True)]
+    def _shown(self, verdict: Verdict, outcomes: dict[str, list[Outcome]], name: str, count: int) -> Shown:
+        drawn = self._drawn(outcomes, name, count)
+        return Shown(verdict=verdict, outcomes=dict(enumerate(drawn[:count])), costs=None)
 
-    def _drawn(self, contender: Contender, values: Sequence[float]) -> list[Outcome]:
-        """Draw each case's outcome: as it was, else as other cases were, one more being as the bar says."""
-        return [
-            Outcome(value=self._value(contender, values, place), weight=case.weight, cluster=case.cluster)
-            for place, case in enumerate(self._cases)
-        ]
+    def _drawn(self, outcomes: dict[str, list[Outcome]], name: str, count: int) -> list[Outcome]:
+        """Give a candidate's outcomes, so many at least, drawing those that are missing."""
+        drawn = outcomes[name]
+        for place in range(len(drawn), count):
+            case = self._cases[place]
+            drawn.append(
+                Outcome(value=self._value(self._ladder[name], place), weight=case.weight, cluster=case.cluster)
+            )
+        return drawn
 
-    def _value(self, contender: Contender, values: Sequence[float], place: int) -> float:
-        rng = self._rng
-        if place in contender.seen and (place in contender.kept or rng.random() >= _ANEW):
+    def _value(self, contender: Contender, place: int) -> float:
+        """Draw a case's value: as it was, else as that of other cases, one more being as the bar says."""
+        if place in contender.seen and place in contender.kept:
             return contender.seen[place]
-        other = rng.randrange(len(values) + 1)
-        return values[other] if other < len(values) else float(rng.random() < self._common.bar)
+        self.drew, chance = True, self._rng.random
+        if place in contender.seen and chance() >= _ANEW:
+            return contender.seen[place]
+        values = self._values[contender.name]
+        other = int(chance() * (len(values) + 1))
+        return values[other] if other < len(values) else float(chance() < self._common.bar)
 
 
 def _at_least(counts: Sequence[int], climbs: int) -> list[float]:
