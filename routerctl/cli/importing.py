@@ -59,12 +59,13 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
     models = _models(readings, options.order)
+    counted = [_of_models(reading, models) for reading in readings] if options.order else readings
     costed = cost(
-        [_of_models(reading, models) for reading in readings],
+        counted,
         told(models, options.cost, options.price, options.latency, project, options.same, moment.date()),
         moment.date(),
     )
-    classes = arrange(costed.readings, options.task_class)
+    classes = arrange(counted, options.task_class)
     lineup = line_up(
         models,
         costed,
@@ -75,7 +76,7 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         same=options.same,
         on=moment.date(),
     )
-    run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
+    run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment, costed=costed)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
     _print(run, as_json=as_json)
