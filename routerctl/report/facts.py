@@ -8,6 +8,8 @@ the grouping; knows nothing of HTML.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
 
 import pandas as pd
 
@@ -29,6 +31,29 @@ def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
     grid = grid.reindex(index=list(table.routes), columns=list(table.ladder))
     cells = [[cell if isinstance(cell, Evidence) else None for cell in row] for row in grid.to_numpy().tolist()]
     return list(zip(table.routes.values(), cells, strict=True))
+
+
+def leading(route: Route, most: int) -> tuple[str, ...]:
+    """Name the candidates of a class in the order of its evidence: all, or of more than `most` the leading ones.
+
+    These are the chosen one and those near it that score higher than every cheaper candidate.
+    """
+    names = [one.candidate for one in route.evidence]
+    if len(names) <= most:
+        return tuple(names)
+    best, leads = -1.0, {route.chosen}
+    for one in sorted(route.evidence, key=lambda one: one.cost_per_case_usd or Decimal(0)):
+        if (score := one.judgement.score) is not None and score > best:
+            best = score
+            leads.add(one.candidate)
+    return nearest_to(route.chosen, [name for name in names if name in leads], most)
+
+
+def nearest_to(chosen: str, names: Sequence[str], most: int) -> tuple[str, ...]:
+    """Keep of the names those nearest to one of them, in their order; of the last where it is not among them."""
+    place = names.index(chosen) if chosen in names else len(names) - 1
+    kept = sorted(range(len(names)), key=lambda other: abs(other - place))[:most]
+    return tuple(names[other] for other in sorted(kept))
 
 
 def false_picks(table: Table) -> float:

@@ -5,8 +5,9 @@ Place: the report's second step, after `answers`; `routerctl.worth` computes, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import combinations
 
 from routerctl.report.answers import Answers
@@ -15,15 +16,17 @@ from routerctl.worth import (
     Cascade,
     Constant,
     Figures,
+    Replies,
     Worth,
     cascade,
     checks_for,
     chosen_evidence,
     class_figures,
     evidence_for,
+    replies_of,
 )
 
-SHOWN_CASCADES = 8  # before a fold
+SHOWN_CASCADES, MOST_CASCADES = 8, 48  # before a fold, and with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,28 +87,45 @@ def _others(worth: Worth) -> list[Constant]:
 
 
 def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:
-    """Count every cascade of two rungs that the results allow: first those that pay, then by price."""
+    """Count the cascades of two rungs that the results allow: first those that pay, then by price."""
     rows = [row for route in table.routes.values() for row in _of_class(route, table.ladder, answers)]
     return sorted(rows, key=lambda one: not (one.counted.cheaper and one.reaches))
 
 
-def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> Iterator[CascadeRow]:
+def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> list[CascadeRow]:
+    """Count the cascades with the choice, and of the others those that cost less than it and reach the bar."""
     run = [name for name in ladder if evidence_for(route, name)]
-    results = {name: answers.of(route.task_class, name) for name in run}
-    found = []
-    for first, second in combinations(run, 2):
-        for check in checks_for(results[first]):
-            counted = cascade(results[first], results[second], check.accept)
-            if counted and counted.accepted > 0:
-                reaches = counted.correct >= route.bar - 1e-9
-                found.append(
-                    CascadeRow(
-                        task_class=route.task_class,
-                        first=first,
-                        second=second,
-                        check=check.name,
-                        counted=counted,
-                        reaches=reaches,
-                    )
-                )
-    yield from sorted(found, key=lambda one: one.counted.cost_usd)
+    replies = {name: replies_of(answers.of(route.task_class, name)) for name in run}
+    checks = {name: _checks(replies[name]) for name in run}
+    rows = [
+        _row(route, pair, check, counted)
+        for pair in combinations(run, 2)
+        for check, accepted in checks[pair[0]]
+        if (counted := cascade(replies[pair[0]], replies[pair[1]], accepted)) and counted.accepted > 0
+    ]
+    chosen = chosen_evidence(route)
+    cost_usd = chosen.cost_per_case_usd if chosen else None
+    return sorted((one for one in rows if _matters(one, route, cost_usd)), key=lambda one: one.counted.cost_usd)
+
+
+def _checks(first: Replies) -> list[tuple[str, int]]:
+    """Name the checks that accept any of a candidate's replies, each with the set of those that it accepts."""
+    found = [(check.name, first.where(check.accept)) for check in checks_for([one for one in first.results if one])]
+    return [(name, accepted) for name, accepted in found if accepted]
+
+
+def _row(route: Route, pair: tuple[str, str], check: str, counted: Cascade) -> CascadeRow:
+    return CascadeRow(
+        task_class=route.task_class,
+        first=pair[0],
+        second=pair[1],
+        check=check,
+        counted=counted,
+        reaches=counted.correct >= route.bar - 1e-9,
+    )
+
+
+def _matters(one: CascadeRow, route: Route, chosen_usd: Decimal | None) -> bool:
+    """Tell a cascade that could serve in the choice's place from one of two candidates that nobody chose."""
+    cheaper = chosen_usd is not None and one.counted.cost_usd < chosen_usd
+    return route.chosen in (one.first, one.second) or (cheaper and one.reaches)
