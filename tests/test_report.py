@@ -386,7 +386,7 @@ POINTS = st.lists(
         interval=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ends: (min(ends), max(ends))),
         verdict=st.sampled_from(Verdict),
         chosen=st.booleans(),
-        number=st.none() | st.integers(1, 24),
+        number=st.none() | st.integers(1, 12),
     ),
     min_size=1,
     max_size=12,
@@ -410,10 +410,10 @@ def test_every_picture_is_xml_that_names_each_candidate(points, bar):
     assert all(any(title.startswith(point.name) for title in titles) for point in points)
 
 
-@given(st.lists(st.floats(picture.LEFT + 14, picture.RIGHT - 14), min_size=1, max_size=24))
+@given(st.lists(st.floats(picture.LEFT + 14, picture.RIGHT - 14), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=60)
 def test_numbered_marks_stand_apart(xs):
-    """Up to 24 marks keep their order by cost, lie within the frame, and are as far apart as two digits are wide."""
+    """Up to 12 marks keep their order by cost, lie within the frame, and are as far apart as two digits are wide."""
     placed = picture.spread_out(xs)
     order = sorted(range(len(xs)), key=lambda place: xs[place])
     found = [placed[place] for place in order]

@@ -13,7 +13,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from routerctl.types import Evidence, Route, Table
+from routerctl.types import Evidence, Route, Table, Verdict
 from routerctl.worth import chosen_evidence
 
 
@@ -36,17 +36,22 @@ def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
 def leading(route: Route, most: int) -> tuple[str, ...]:
     """Name the candidates of a class in the order of its evidence: all, or of more than `most` the leading ones.
 
-    These are the chosen one and those near it that score higher than every cheaper candidate.
+    These are the chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper.
     """
     names = [one.candidate for one in route.evidence]
     if len(names) <= most:
         return tuple(names)
-    best, leads = -1.0, {route.chosen}
-    for one in sorted(route.evidence, key=lambda one: one.cost_per_case_usd or Decimal(0)):
+    by_cost = sorted(route.evidence, key=lambda one: one.cost_per_case_usd or Decimal(0))
+    best, climbing = -1.0, list[str]()
+    for one in by_cost:
         if (score := one.judgement.score) is not None and score > best:
             best = score
-            leads.add(one.candidate)
-    return nearest_to(route.chosen, [name for name in names if name in leads], most)
+            climbing.append(one.candidate)
+    proven = [one.candidate for one in by_cost if one.judgement.verdict is Verdict.PROVEN][:1]
+    leads = [name for name in names if name in {route.chosen, *climbing, *proven}]
+    near = nearest_to(route.chosen, leads, most)
+    kept = near if set(proven) <= set(near) else (*nearest_to(route.chosen, leads, most - 1), *proven)
+    return tuple(sorted(kept, key=names.index))
 
 
 def nearest_to(chosen: str, names: Sequence[str], most: int) -> tuple[str, ...]:

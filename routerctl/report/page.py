@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 SHOWN_CASES = 20  # not-passed cases per candidate, at most
 _ALL_CASES, _LEAST_CASES = 1_000, 3  # shown on the whole page; of a candidate however many there are
-_NUMBERED, _LISTED = 24, 6  # candidates of a class in its picture and table before a fold; with their cases
+_NUMBERED, _LISTED = 12, 6  # candidates of a class in its picture and table before a fold; with their cases
 OPEN_CASES = 5  # of the chosen candidate's, before a fold
-SHOWN_RUNGS = 5  # after the chosen one, before the others are counted
+SHOWN_RUNGS = 3  # after the chosen one, before the others are counted
 _HEAD, _MOST = 400, 2000  # characters of a text before a fold, and before it is cut
 
 
