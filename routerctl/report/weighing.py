@@ -5,15 +5,15 @@ Place: the report's second step, after `answers`; `routerctl.worth` computes, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import combinations
 
 from routerctl.report.answers import Answers
 from routerctl.types import Route, Table
 from routerctl.worth import (
     Cascade,
+    Check,
     Constant,
     Figures,
     Replies,
@@ -94,35 +94,38 @@ def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:
 
 def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> list[CascadeRow]:
     """Count the cascades with the choice, and of the others those that cost less than it and reach the bar."""
-    run = [name for name in ladder if evidence_for(route, name)]
-    replies = {name: replies_of(answers.of(route.task_class, name)) for name in run}
-    checks = {name: _checks(replies[name]) for name in run}
+    results = {name: answers.of(route.task_class, name) for name in ladder if evidence_for(route, name)}
+    checks = {name: [one for one in checks_for(ones) if any(map(one.accept, ones))] for name, ones in results.items()}
+    if not any(checks.values()):  # recorded outcomes seldom have replies to look at
+        return []
+    replies, names = {name: replies_of(ones) for name, ones in results.items()}, list(results)
     rows = [
-        _row(route, pair, check, counted)
-        for pair in combinations(run, 2)
-        for check, accepted in checks[pair[0]]
-        if (counted := cascade(replies[pair[0]], replies[pair[1]], accepted)) and counted.accepted > 0
+        row
+        for place, first in enumerate(names)
+        for check in checks[first]
+        for row in _from(route, first, names[place + 1 :], check, replies)
     ]
     chosen = chosen_evidence(route)
     cost_usd = chosen.cost_per_case_usd if chosen else None
     return sorted((one for one in rows if _matters(one, route, cost_usd)), key=lambda one: one.counted.cost_usd)
 
 
-def _checks(first: Replies) -> list[tuple[str, int]]:
-    """Name the checks that accept any of a candidate's replies, each with the set of those that it accepts."""
-    found = [(check.name, first.where(check.accept)) for check in checks_for([one for one in first.results if one])]
-    return [(name, accepted) for name, accepted in found if accepted]
-
-
-def _row(route: Route, pair: tuple[str, str], check: str, counted: Cascade) -> CascadeRow:
-    return CascadeRow(
-        task_class=route.task_class,
-        first=pair[0],
-        second=pair[1],
-        check=check,
-        counted=counted,
-        reaches=counted.correct >= route.bar - 1e-9,
-    )
+def _from(
+    route: Route, first: str, seconds: Sequence[str], check: Check, replies: Mapping[str, Replies]
+) -> Iterator[CascadeRow]:
+    """Count a candidate's cascades by one check to each dearer one."""
+    accepted = replies[first].where(check.accept)
+    for second in seconds:
+        counted = cascade(replies[first], replies[second], accepted)
+        if counted and counted.accepted > 0:
+            yield CascadeRow(
+                task_class=route.task_class,
+                first=first,
+                second=second,
+                check=check.name,
+                counted=counted,
+                reaches=counted.correct >= route.bar - 1e-9,
+            )
 
 
 def _matters(one: CascadeRow, route: Route, chosen_usd: Decimal | None) -> bool:
