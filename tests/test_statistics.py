@@ -23,6 +23,7 @@ from routerctl.statistics import (
     provable_accuracy,
     without_futility,
 )
+from routerctl.statistics.tails import least_passes, tails
 
 bars = st.floats(0.3, 0.97)
 alphas = st.sampled_from([0.2, 0.05, 0.05 / 3, 0.01])
@@ -271,6 +272,16 @@ def test_needed_cases_are_the_first_from_which_power_stays(bar, p, alpha, power)
     assert all(power_of(more, bar, p, alpha) >= power for more in range(n, n + 60))
     if n <= 100:
         assert n == least_cases(bar, alpha) or power_of(n - 1, bar, p, alpha) < power
+
+
+@pytest.mark.parametrize("bar", [0.5, 0.8, 0.95])
+def test_needed_cases_of_a_score_that_is_to_reach_the_bar(bar):
+    """At error probability one half the power comes and goes in long waves; after the number told none is left."""
+    for part in range(1, 60):
+        p = bar + (1 - bar) * part / 60
+        n = needed_cases(bar, p, 0.5)
+        sizes = np.arange(n, 2 * n + 200)
+        assert n > 2000 or (tails(least_passes(sizes, bar, 0.5), sizes, p) >= 0.8).all()
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])

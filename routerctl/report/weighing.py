@@ -124,7 +124,7 @@ def _from(
                 second=second,
                 check=check.name,
                 counted=counted,
-                reaches=counted.correct >= route.bar - 1e-9,
+                reaches=counted.correct >= route.target - 1e-9,
             )
 
 
