@@ -9,6 +9,7 @@ files floor; it knows types, not meanings.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -262,7 +263,8 @@ def _decode_scalar(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
     if kind is Decimal and number and math.isfinite(data):
         return Decimal(str(data))
     if kind is Decimal and isinstance(data, str):  # JSON has no exact fractions: money is written as text there
-        return _money(data, at, path)
+        with contextlib.suppress(ArithmeticError):
+            return _decimal_of(data)
     words = {str: "a text (quote it)", bool: "true or false", int: "a whole number"}
     raise at.error(path, f"expected {words.get(kind, 'a number')}, got {_shown(data)}")
 
@@ -272,13 +274,6 @@ def _finite(number: int | Decimal | float, at: Document, path: PathParts) -> flo
         return _float_of(number)
     except OverflowError:
         raise at.error(path, "expected a number that is not beyond all bounds") from None
-
-
-def _money(text: str, at: Document, path: PathParts) -> Decimal:
-    try:
-        return _decimal_of(text)
-    except ArithmeticError:
-        raise at.error(path, f"expected a number, got {text!r}") from None
 
 
 def _one_of(data: Any, values: Iterable[Any], at: Document, path: PathParts) -> Any:

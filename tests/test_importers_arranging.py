@@ -23,7 +23,16 @@ from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
 POLICY = Policy(
-    bar=0.8, pass_at=1.0, measure="pass_rate", mode="proven", risk=0.05, margin=0.03, seed=0, top_rung="report"
+    bar=0.8,
+    pass_at=1.0,
+    measure="pass_rate",
+    mode="proven",
+    risk=0.05,
+    margin=0.03,
+    seed=0,
+    top_rung="report",
+    when_unproven="provisional",
+    today="",
 )
 
 
