@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from routerctl import words
 from routerctl.report import answers as answered
-from routerctl.report import money, picture, render_report, sentences
+from routerctl.report import facts, money, picture, render_report, sentences
 from routerctl.report import page as page_module
 from routerctl.selection import Outcome, Question, alpha_per_candidate, choose, judge
 from routerctl.types import (
@@ -22,6 +22,7 @@ from routerctl.types import (
     ClassHeader,
     Evidence,
     Example,
+    Judgement,
     Price,
     PromptSpec,
     ProviderSpec,
@@ -419,6 +420,66 @@ def test_numbered_marks_stand_apart(xs):
     found = [placed[place] for place in order]
     assert all(picture.LEFT <= x <= picture.RIGHT - 14 + 1e-9 for x in found)
     assert all(b - a >= 18 - 1e-9 for a, b in itertools.pairwise(found))
+
+
+# --- many candidates --------------------------------------------------------------------------------------------------
+
+
+def crowd(scores, chosen, proven=()):
+    """A class with a candidate for each score, each twice as dear as the one before."""
+    judged = Judgement(
+        verdict=Verdict.BELOW,
+        cases=100,
+        passes=0,
+        n=100,
+        bar=0.8,
+        alpha=0.05,
+        interval=(0.0, 1.0),
+        good_enough=0.9,
+        least_cases=10,
+        needed_cases=None,
+    )
+    none = {"failed": 0, "unscored": 0, "refused": 0, "truncated": 0, "latency_p50_s": None, "latency_p95_s": None}
+    evidence = tuple(
+        Evidence(
+            candidate=f"m{place}",
+            judgement=replace(
+                judged, passes=score, verdict=Verdict.PROVEN if f"m{place}" in proven else Verdict.PROVISIONAL
+            ),
+            served_models=(),
+            cost_per_case_usd=Decimal(2) ** place,
+            cost_per_accepted_usd=None,
+            **none,
+        )
+        for place, score in enumerate(scores)
+    )
+    return Route(
+        task_class="c",
+        description="",
+        bar=0.8,
+        chosen=chosen,
+        level="provisional",
+        rungs=(chosen,),
+        evidence=evidence,
+        run_id="r",
+        eval_set_digest="",
+        prompt=PromptSpec(),
+        reply=ReplySpec(),
+        scorer=ScorerSpec(name="exact"),
+    )
+
+
+def test_few_candidates_are_all_shown():
+    """Up to the number that is shown nothing is left out, whatever the scores."""
+    assert facts.leading(crowd([50, 40, 30], "m0"), 3) == ("m0", "m1", "m2")
+
+
+def test_of_many_candidates_those_that_lead_are_shown():
+    """The chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper."""
+    route = crowd([50, 40, 60, 55, 70, 65, 80, 79, 90, 95], "m5", proven=("m8", "m9"))
+    assert facts.leading(route, 9) == ("m0", "m2", "m4", "m5", "m6", "m8", "m9")
+    assert facts.leading(route, 4) == ("m4", "m5", "m6", "m8")
+    assert facts.leading(replace(route, chosen="not run"), 3) == ("m6", "m8", "m9")
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

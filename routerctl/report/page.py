@@ -263,6 +263,7 @@ def _environment() -> Environment:
         "OPEN_CASES": OPEN_CASES,
         "MOST_CASCADES": weighing.MOST_CASCADES,
         "SHOWN_CASCADES": weighing.SHOWN_CASCADES,
+        "SHOWN_CONSTANTS": weighing.SHOWN_CONSTANTS,
         "SHOWN_RUNGS": SHOWN_RUNGS,
         "THOUSAND": THOUSAND,
         "chosen_evidence": chosen_evidence,

@@ -27,6 +27,7 @@ from routerctl.worth import (
 )
 
 SHOWN_CASCADES, MOST_CASCADES = 8, 48  # before a fold, and with it
+SHOWN_CONSTANTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
