@@ -9,7 +9,7 @@ there. `routerctl import`, `routerctl build-table` and `routerctl check` run as 
 reads the same file with pandas, groups, takes each class's cheapest model at the bar and writes both.
 
 Asserted: the script and the table count the same cases and passes; import and build-table stay below 400 MB, the report
-below 3 MB; on the made file the two commands take at most 9 times the script's CPU time (they write every outcome, read
+below 3 MB; on the made file the two commands take at most 12 times the script's CPU time (they write every outcome, read
 it back, test it, and draw). Seconds are the machine's: printed beside the goal of 10, not asserted.
 """
 
@@ -35,7 +35,7 @@ COSTS = {"mixtral-8x7b-instruct-v0.1": "0.00024", "gpt-4-1106-preview": "0.0247"
 MODELS, CASES, CLASSES = 71, 1_700, 12  # of the made file
 BAR = "0.8"
 MOST_S, MOST_MB, MOST_REPORT_MB = 10.0, 400.0, 3.0  # of import and build-table together
-MOST_RATIO = 9.0  # of their CPU time to the script's, on the made file
+MOST_RATIO = 12.0  # of their CPU time to the script's, on the made file
 FIGURES = ("wall_s", "cpu_s", "peak_mb")
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
 # A process of its own, so that its children's resources are one command's.

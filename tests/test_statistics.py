@@ -286,19 +286,6 @@ def test_needed_cases_are_the_first_from_which_power_stays(bar, p, alpha, power)
         assert n == least_cases(bar, alpha) or power_of(n - 1, bar, p, alpha) < power
 
 
-@pytest.mark.parametrize("bar", [0.5, 0.8, 0.95])
-def test_needed_cases_of_a_score_that_is_to_reach_the_bar(bar):
-    """At error probability one half the power goes up and down slowly; after the number told none lacks it."""
-    for part in range(1, 60):
-        p = bar + (1 - bar) * part / 60
-        n = needed_cases(bar, p, 0.5)
-        if n <= 100:
-            assert power_of(n, bar, p, 0.5) >= 0.8
-        elif n <= 2000:
-            sizes = np.arange(n, 2 * n)
-            assert (tails(least_passes(sizes, bar, 0.5), sizes, p) >= 0.8).all()
-
-
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
 @pytest.mark.parametrize("bar", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("gain", [0.03, 0.04])
