@@ -8,9 +8,9 @@ project's published responses, Apache-2.0), looked for in `*/data/` beside the r
 there. `routerctl import`, `routerctl build-table` and `routerctl check` run as commands in a scratch folder; the script
 reads the same file with pandas, groups, takes each class's cheapest model at the bar and writes both.
 
-Asserted: the script and the table count the same cases and passes; import and build-table stay below 400 MB, the report
-below 3 MB; on the made file the two commands take at most 12 times the script's CPU time (they write every outcome, read
-it back, test it, and draw). Seconds are the machine's: printed beside the goal of 10, not asserted.
+Asserted: the script and the table count the same cases and passes; import and build-table stay below 400 MB, the
+report below 3 MB; on the made file the two commands take at most 12 times the script's CPU time (they write every
+outcome, read it back, test it, and draw). Seconds are the machine's: printed beside the goal of 10, not asserted.
 """
 
 from __future__ import annotations
