@@ -111,9 +111,12 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
+        ladder = self._header.ladder
+        # It serves where nothing passes, whatever a test of it or the others' scores would say.
+        untested = ladder[-1] if self._header.top_rung == "skip" and len(ladder) > 1 else None
         for name in self._rungs:
-            if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
-                break  # it serves where nothing passes, whatever a test of it would say
+            if name == untested:
+                continue
             test = _Test(name, self._header, job)
             tests.append(test)
             judgement = await self._run_test(job, test)
@@ -122,7 +125,8 @@ class Evaluation:
             self._watcher.verdict(job.eval_set.name, name, judgement)
             if test.serves(judgement) and not self._header.full:
                 return
-        await self._race(job, tests)
+        if untested is None:
+            await self._race(job, tests)
 
     async def _race(self, job: Job, tests: Sequence[_Test]) -> None:
         """Run those that may be the best on all cases, cheapest first, before one of them is called so.
