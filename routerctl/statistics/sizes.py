@@ -41,7 +41,8 @@ def needed_cases(bar: float, p: float, alpha: float, power: float = 0.8) -> int:
     if about > _EXACT_UP_TO:
         return about
     # Far enough: with each further failure that is allowed, about every 1 / (1 - bar) cases, the power comes back.
-    sizes = np.arange(least, math.ceil(1.1 * about) + 8 * least + 1, dtype=np.int64)
+    far = 1.1 * about + max(8 * least, 24 / (1 - bar))
+    sizes = np.arange(least, math.ceil(far) + 1, dtype=np.int64)
     passes = least_passes(sizes, bar, alpha)
     missed = np.flatnonzero(tails(passes, sizes, p) < power)
     enough = int(missed[-1]) + 1 if len(missed) else 0
