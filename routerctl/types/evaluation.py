@@ -181,9 +181,9 @@ class ClassHeader:
     scorer: ScorerSpec
     measure: Measure = "pass_rate"
     epochs: int = 1
-    clusters: int = 0  # planned; 0 = cases are independent
+    clusters: int = 0  # of the cases that are there; 0 = cases are independent
     max_weight: float = 1.0  # of a case
-    total_weight: float = 0.0  # of all planned cases; 0 = they weigh the same
+    total_weight: float = 0.0  # of the cases that are there; 0 = they weigh the same
     attempt: int = 1  # how often this set has been tested, this time included; it had grown since each earlier one
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
