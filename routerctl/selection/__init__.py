@@ -12,7 +12,7 @@ fed in order of arrival, a test would first see too many right ones.
 
 from routerctl.selection.choosing import Choice, Shown, best_available, choose
 from routerctl.selection.judging import judge
-from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
+from routerctl.selection.levels import level_name, level_words, nobody_words, risk_of, risk_words, unproven_words
 from routerctl.selection.order import planned_order
 from routerctl.selection.question import (
     Outcome,
@@ -39,12 +39,14 @@ __all__ = [
     "best_available",
     "choose",
     "judge",
+    "level_name",
     "level_words",
     "method_of",
     "nobody_words",
     "outcome_of",
     "planned_order",
     "question_of",
+    "risk_of",
     "risk_words",
     "rule_of",
     "total_alpha",
