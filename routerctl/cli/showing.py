@@ -26,7 +26,7 @@ from routerctl.changes import (
     pin_words,
     verdict_words,
 )
-from routerctl.codec import json_default
+from routerctl.codec import encode, json_default
 from routerctl.console import clean
 from routerctl.selection import risk_of
 from routerctl.types import Route, Table
@@ -194,7 +194,7 @@ def _route(route: Route | None, table: Table) -> dict[str, Any] | None:
         "level": route.level,
         "risk": risk_of(route),
         "verdict": verdict_words(route, one),
-        "bar": route.bar,
+        "bar": encode(route.bar),
         "score": one.judgement.score if one else None,
         "interval": list(one.judgement.interval) if one else None,
         "per_1000_accepted_usd": None if accepted is None else THOUSAND * accepted,
