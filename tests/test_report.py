@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl import words
+from routerctl.build import build_table
 from routerctl.report import answers as answered
 from routerctl.report import money, picture, render_report, sentences
 from routerctl.report import page as page_module
-from routerctl.selection import Outcome, Question, alpha_per_candidate, choose, judge
+from routerctl.selection import Outcome, Question, alpha_per_candidate, judge
+from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
     ClassHeader,
-    Evidence,
     Example,
     Price,
     PromptSpec,
     ProviderSpec,
     ReplySpec,
     Result,
-    Route,
     Run,
     RunHeader,
     ScorerSpec,
@@ -34,7 +34,6 @@ from routerctl.types import (
     Status,
     StopReason,
     Strategy,
-    Table,
     Verdict,
 )
 from routerctl.worth import chosen_evidence, evaluation_usd, weigh
@@ -130,87 +129,61 @@ def _result(rng, task_class, candidate, index, *, passed, hostile):
     )
 
 
-def _evidence(candidate, judgement, results):
-    counted = results[: judgement.cases]
-    cost, latencies = sum((one.cost_usd for one in counted), Decimal(0)), sorted(r.latency_s or 0 for r in counted)
-    return Evidence(
-        candidate=candidate,
-        judgement=judgement,
-        failed=sum(one.status is Status.FAILED for one in counted),
-        unscored=sum(one.status is Status.UNSCORED for one in counted),
-        refused=0,
-        truncated=0,
-        served_models=(CANDIDATES[candidate].model,) if counted else (),
-        cost_per_case_usd=cost / len(counted) if counted else None,
-        cost_per_accepted_usd=cost / judgement.passes if judgement.passes else None,
-        latency_p50_s=latencies[len(latencies) // 2] if counted else None,
-        latency_p95_s=latencies[int(len(latencies) * 0.95)] if counted else None,
-    )
-
-
 def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, version=7):
     """A table and its run, 6 classes x 4 candidates; `full`: every candidate meets every case."""
     rng, alpha = random.Random(seed), alpha_per_candidate(0.05, len(LADDER))  # noqa: S311 - sample data
-    run_id, results, routes, headers = f"2026-11-2{seed % 10}-1c0ffee", [], {}, {}
+    results, headers = [], {}
     prompt = PromptSpec(
         system="Answer with one word.", template="{{ input }}", examples=(Example(input="Great!", reply="positive"),)
     )
     reply = ReplySpec(max_tokens=64, choices=("positive", "negative", "neutral"))
     for name, (description, bar, n, accuracies) in CLASSES.items():
-        digest, evidence = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", {}
+        headers[name] = ClassHeader(
+            task_class=name,
+            description=description,
+            digest=f"sha256:{hashlib.sha256(name.encode()).hexdigest()}",
+            bar=bar,
+            pass_at=1.0,
+            n=n,
+            prompt=prompt,
+            reply=reply,
+            scorer=ScorerSpec(name="choice"),
+        )
         for candidate, accuracy in zip(LADDER, accuracies, strict=True):
             passed = [rng.random() < accuracy for _ in range(n)]
-            question = Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
-            judgement = judge([Outcome(value=float(ok)) for ok in passed], question)
-            made = n if full else min(n, judgement.cases + 4) if judgement.cases else 0
-            rows = [_result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])]
-            results += rows
-            evidence[candidate] = _evidence(candidate, judgement, rows)
+            judgement = judge(
+                [Outcome(value=float(ok)) for ok in passed],
+                Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin),
+            )
+            stop = n if judgement.stopped_at is None else judgement.stopped_at
+            made = n if full else min(n, stop + 4)  # four were on the way when the test ended
+            results += [
+                _result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])
+            ]
             if judgement.verdict.passes and not full:
                 break
-        chosen, passing, rungs = choose(LADDER, evidence)
-        shared = {"description": description, "prompt": prompt, "reply": reply, "scorer": ScorerSpec(name="choice")}
-        headers[name] = ClassHeader(task_class=name, digest=digest, bar=bar, pass_at=1.0, n=n, **shared)
-        routes[name] = Route(
-            task_class=name,
-            bar=bar,
-            chosen=chosen,
-            passing=passing,
-            rungs=rungs,
-            evidence=tuple(evidence.values()),
-            run_id=run_id,
-            eval_set_digest=digest,
-            **shared,
-        )
-    ladder = {
-        "ladder_name": "default",
-        "ladder": LADDER,
-        "mode": mode,
-        "risk": 0.05,
-        "margin": margin,
-        "seed": seed,
-        "providers": {"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
-        "candidates": CANDIDATES,
-        "prices": PRICES,
-    }
     header = RunHeader(
-        run_id=run_id,
+        run_id=f"2026-11-2{seed % 10}-1c0ffee",
         created_at="2026-11-22T14:03:11+00:00",
         finished=True,
+        seed=seed,
+        mode=mode,
+        risk=0.05,
+        margin=margin,
         full=full,
+        ladder_name="default",
+        ladder=LADDER,
+        providers={"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
+        candidates=CANDIDATES,
+        prices=PRICES,
         classes=headers,
         software={"routerctl": "0.1.0", "Python": "3.11.7", "anthropic": "2.12.0", "platform": "Linux x86_64"},
-        **ladder,
     )
-    table = Table(
-        table_version=version,
-        digest=f"sha256:{hashlib.sha256(run_id.encode()).hexdigest()}",
-        rules=(),
-        default_class=None,
-        routes=routes,
-        **ladder,
-    )
-    return table, [Run(header=header, results=tuple(results))]
+    run = Run(header=header, results=tuple(results))
+    table = build_table(dict.fromkeys(CLASSES, run), previous=None)
+    return with_digest(replace(table, routes={name: table.routes[name] for name in CLASSES}, table_version=version)), [
+        run
+    ]
 
 
 def _one(route, candidate, **judged):
@@ -430,7 +403,7 @@ def test_the_cost_is_compared_with_the_best_constant(whole):
         name: replace(
             _one(_one(route, "haiku", verdict=Verdict.PROVEN), "opus", verdict=Verdict.PROVEN),
             chosen="qwen-small" if name == "classify" else "haiku",
-            passing=True,
+            level="proven",
         )
         for name, route in table.routes.items()
         if name in ("classify", "extract")
