@@ -77,7 +77,7 @@ CLASSES = {
     "sql": ("Write one SQL query for a question about the shop's database.", 0.85, 200, (0.4, 0.83, 0.95, 0.97)),
     "reading": ("Answer a yes/no question about a short passage.", 0.8, 150, (0.66, 0.86, 0.88, 0.97)),
     "arithmetic": ("Solve a short word problem; the answer is a number.", 0.95, 200, (0.3, 0.88, 0.93, 0.965)),
-    "plan": ("Break a request into tool calls.", 0.98, 60, (0.5, 0.9, 0.95, 0.98)),
+    "plan": ("Break a request into tool calls.", 0.98, 60, (0.5, 0.85, 0.9, 0.93)),
 }
 HOSTILE = (
     "</script><script>alert('pwned')</script>",
@@ -444,6 +444,14 @@ def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     assert "(the table there: " in said
 
 
+def _stops(evidence):
+    """How many cases each candidate's test took."""
+    ended = {one.candidate: one.judgement.stopped_at for one in evidence}
+    return {one.candidate: one.judgement.cases for one in evidence} | {
+        name: at for name, at in ended.items() if at is not None
+    }
+
+
 @pytest.mark.parametrize("mode", ["proven", "point"])
 def test_what_a_full_grid_would_have_needed(mode):
     """Of a full grid the report counts the answers up to each stop, of candidates up to the first that passes."""
@@ -453,14 +461,14 @@ def test_what_a_full_grid_would_have_needed(mode):
         found = answers.replay(name)
         mine = [one for one in runs[0].results if one.task_class == name]
         passing = next((place for place, one in enumerate(route.evidence) if one.judgement.verdict.passes), 99)
-        stops = {one.candidate: one.judgement.cases for one in route.evidence[: passing + 1]}
+        stops = _stops(route.evidence[: passing + 1])
         needed = [one for one in mine if one.index < stops.get(one.candidate, 0)]
         assert found.grid_calls == sum(one.calls for one in mine)
         assert (found.needed_calls, found.needed_usd) == (
             sum(one.calls for one in needed),
             sum((one.cost_usd for one in needed), Decimal(0)),
         )
-        assert found.pick == (route.evidence[passing].candidate if passing < 99 else LADDER[-1])
+        assert found.pick == (route.evidence[passing].candidate if passing < 99 else route.chosen)
     said = money.replayed([answers.replay(name) for name in table.routes])
     assert " ".join(said.split()) in Page(render_report(table, runs)).words
     assert f"worth {words.usd(evaluation_usd(table, runs))}" in said
@@ -492,7 +500,7 @@ def test_spend_is_the_plain_sum_of_the_results(whole):
     """Grouped sums equal those of a loop: calls, tokens, money paid and cached, and what came after the stop."""
     table, runs = whole
     mine = [one for one in runs[0].results if one.task_class == "sql"]
-    stops = {one.candidate: one.judgement.cases for one in table.routes["sql"].evidence}
+    stops = _stops(table.routes["sql"].evidence)
     beyond = [one for one in mine if one.index >= stops[one.candidate]]
     spend = answered.Answers(table, runs).spend("sql", 800)
     assert spend == answered.Spend(
@@ -639,10 +647,10 @@ def test_loose_evidence_is_flagged(early, header, expected):
         (0.98, {"n": 60, "least_cases": 217}, "60 cases could not prove it with a perfect score; at least 217"),
         (
             0.9,
-            {"least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
-            "About 301 cases, instead of 200",
+            {"bar": 0.9, "least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
+            "301 cases in all, instead of 200, would prove opus (power 80%), if its accuracy is 94.0%.",
         ),
-        (0.9, {"least_cases": 29, "needed_cases": None}, "No candidate's score reaches the bar"),
+        (0.9, {"least_cases": 29, "needed_cases": None}, "More cases will prove none of these candidates"),
     ],
 )
 def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected):
@@ -749,7 +757,7 @@ def test_a_cell_that_was_not_run_says_why(early):
     table, runs = early
     skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
     assert skipped > 0
-    assert render_report(table, runs).count("not run: a cheaper one had passed") == skipped
+    assert render_report(table, runs).count("not run: a cheaper one serves") == skipped
 
 
 def test_what_changed(early):
@@ -766,7 +774,7 @@ def test_what_changed(early):
 @pytest.mark.parametrize(
     ("mode", "margin", "said"),
     [
-        ("proven", 0.0, "at most 0.3 choices of this table are expected to be false"),
+        ("proven", 0.0, "at most 0.3 proven choices of this table are expected to be below their bars"),
         ("margin", 0.03, "an accuracy of the bar less 3% is proven"),
         ("point", 0.0, "promises nothing about other traffic"),
     ],
@@ -839,7 +847,7 @@ def test_cascades_are_shown_where_they_can_be_counted(whole):
         ({"trust": "labels", "labels": 60}, {}, ["proven (labels)", "60 human labels"]),
         ({"method": "betting", "mean": 0.91}, {"measure": "mean_score"}, ["Mean score", "91.0%"]),
         ({"method": "clusters", "mean": 0.91, "clusters": 12}, {"clusters": 12}, ["12 clusters"]),
-        ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 choices"]),
+        ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 proven choices"]),
     ],
 )
 def test_what_a_verdict_rests_on_is_visible(early, judged, header, expected):

@@ -35,8 +35,8 @@ def risk_of(route: Route) -> float | None:
 def risk_words(risk: float) -> str:
     """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
     if risk < 0.0005:
-        return "below 0.1%"
-    return "above 99%" if risk > 0.99 else f"{100 * risk:.2g}%"
+        return "<0.1%"
+    return ">99%" if risk > 0.99 else f"{100 * risk:.2g}%"
 
 
 def nobody_words(route: Route) -> str:
