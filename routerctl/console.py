@@ -253,8 +253,8 @@ def _chosen(route: Route) -> Evidence | None:
 
 
 def _route_row(route: Route) -> list[str]:
-    from routerctl.selection import level_name, risk_of, risk_words
-    from routerctl.words import usd
+    from routerctl.selection import level_name, risk_of
+    from routerctl.words import risk_words, usd
 
     evidence, risk = _chosen(route), risk_of(route)
     flag = "" if route.passing else "! "

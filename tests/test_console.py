@@ -7,7 +7,8 @@ from test_worth import two_classes
 
 from routerctl.console import print_routes, say_worth, worth_json, worth_line
 from routerctl.report.answers import Answers
-from routerctl.selection import risk_of, risk_words
+from routerctl.selection import risk_of
+from routerctl.words import risk_words
 from routerctl.worth import evaluation_usd
 
 MARKED = {

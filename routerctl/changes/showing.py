@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.codec import encode, json_text
-from routerctl.selection import level_name, level_words, risk_of, risk_words
+from routerctl.selection import level_name, level_words, risk_of
 from routerctl.types import Candidate, Evidence, Price, Route
-from routerctl.words import percent, seconds, spread, usd
+from routerctl.words import percent, risk_words, seconds, spread, usd
 
 NONE = "none"
 _WIDTH = 72  # characters shown of a long text

@@ -12,7 +12,7 @@ fed in order of arrival, a test would first see too many right ones.
 
 from routerctl.selection.choosing import Choice, Shown, best_available, choose
 from routerctl.selection.judging import judge
-from routerctl.selection.levels import level_name, level_words, nobody_words, risk_of, risk_words, unproven_words
+from routerctl.selection.levels import level_name, level_words, nobody_words, risk_of, unproven_words
 from routerctl.selection.order import planned_order
 from routerctl.selection.provable import provable_words
 from routerctl.selection.question import (
@@ -49,7 +49,6 @@ __all__ = [
     "provable_words",
     "question_of",
     "risk_of",
-    "risk_words",
     "rule_of",
     "total_alpha",
     "two_sentences",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from routerctl.selection.paired_words import settle_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import bar_words, missing_words, percent, plain
+from routerctl.words import bar_words, missing_words, percent, plain, risk_words
 
 
 def level_words(route: Route) -> str:
@@ -30,13 +30,6 @@ def risk_of(route: Route) -> float | None:
     """Give the risk of a class that is provisional; None for the other levels."""
     one = _chosen(route)
     return one.judgement.risk if one and route.level == "provisional" else None
-
-
-def risk_words(risk: float) -> str:
-    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
-    if risk < 0.0005:
-        return "<0.1%"
-    return ">99%" if risk > 0.99 else f"{100 * risk:.2g}%"
 
 
 def nobody_words(route: Route) -> str:
