@@ -44,7 +44,7 @@ class Replay:
     task_class: str
     grid_calls: int  # made, or served from the cache
     grid_usd: Decimal
-    needed_calls: int  # up to each test's stop, and of no candidate after the first that passes
+    needed_calls: int  # up to each test's stop, and of no candidate after the first that may serve by its verdict
     needed_usd: Decimal
     pick: str  # what it would have chosen
     chosen: str  # what was chosen
@@ -112,7 +112,8 @@ class Answers:
         pick = route.chosen  # where nobody serves by a verdict
         for one in sorted(route.evidence, key=lambda each: self._table.ladder.index(each.candidate)):
             climbed.append(one.candidate)
-            if one.judgement.verdict.passes:
+            verdict = one.judgement.verdict
+            if verdict.proven if route.when_unproven == "top_rung" else verdict.passes:
                 pick = one.candidate
                 break
         frame = self._of_class(task_class)
