@@ -17,7 +17,6 @@ from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
 from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
-from routerctl.words import usd
 
 
 def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
@@ -71,21 +70,12 @@ def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
 
 
 def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:
-    spending = finished.spending
     if as_json:
-        paid = {
-            "paid_usd": spending.spent_usd,
-            "paid_calls": spending.paid_calls,
-            "cached_calls": spending.cached_calls,
-        }
-        answer = {"run_id": finished.header.run_id, **paid, **to_json(regression)}
+        answer = {"run_id": finished.header.run_id, **finished.paid, **to_json(regression)}
         typer.echo(json.dumps(answer, default=json_default))
     else:
         for sentence in regression_words(regression, baseline_days=days):
             typer.echo(clean(sentence))
-    if not spending.paid_calls:
+    if not finished.spending.paid_calls:
         say("every reply came from the cache: prompts and scorers are compared, not the provider (--max-age 0)")
-    say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"run {finished.header.run_id}"
-    )
+    say(f"{finished.paid_words}; run {finished.header.run_id}")

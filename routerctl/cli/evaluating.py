@@ -164,7 +164,6 @@ def _beyond(evidence: Run, table: Table) -> list[Result]:
 
 def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], worth: Mapping[str, Any] | None) -> None:
     """Print a run as one object; `worth`: None where only some candidates were wanted."""
-    spending = finished.spending
     classes = {
         name: {
             "chosen": route.chosen,
@@ -176,10 +175,8 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
     said = {
         "run_id": finished.header.run_id,
         "finished": finished.header.finished,
-        "paid_usd": str(spending.spent_usd),
-        "paid_calls": spending.paid_calls,
-        "cached_calls": spending.cached_calls,
-        "lost_calls": spending.lost_calls,
+        **finished.paid,
+        "lost_calls": finished.spending.lost_calls,
         "beyond_the_stop": len(beyond),
         "classes": classes,
         "worth": worth,
@@ -190,11 +187,7 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
 def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
     print_routes(table)
     say_unproven(table)
-    spending = finished.spending
     if beyond and not finished.header.full:  # of a full run they were asked for
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
         say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had stopped")
-    say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"report: {finished.folder.relative_to(Path.cwd())}/report.html"
-    )
+    say(f"{finished.paid_words}; report: {finished.folder.relative_to(Path.cwd())}/report.html")

@@ -34,7 +34,7 @@ from routerctl.results import read_run, write_atomically
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.types import Route, Run, Table, Verdict
-from routerctl.words import as_written, odds, plural, usd
+from routerctl.words import as_written, odds, plural
 from routerctl.worth import evidence_for
 
 PROPOSED_FILE = "routes.proposed.yaml"
@@ -151,10 +151,9 @@ def _print(found: TableChanges, placed: Place, finished: Finished, *, as_json: b
         typer.echo(f"\n{clean(_verdict(found, placed))}")
         for note in notes:
             say(note)
-    spending = finished.spending
     say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"{TABLE_FILE} is as it was; proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
+        f"{finished.paid_words}; {TABLE_FILE} is as it was; "
+        f"proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
     )
 
 
@@ -230,9 +229,7 @@ def _values(found: TableChanges, placed: Place, finished: Finished, notes: Seque
         "run_id": finished.header.run_id,
         "file": f"{folder}/{PROPOSED_FILE}",
         "report": f"{folder}/report.html",
-        "paid_usd": finished.spending.spent_usd,
-        "paid_calls": finished.spending.paid_calls,
-        "cached_calls": finished.spending.cached_calls,
+        **finished.paid,
     }
 
 

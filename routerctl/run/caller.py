@@ -69,8 +69,8 @@ class Spending:
 class Caller:
     """Asks one candidate on behalf of one case.
 
-    `paid` tells whether any reply had to be paid for in this run; `replies` are all it got, for the books of a case
-    that fails halfway.
+    `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
+    were not in the cache, `failed_usd` is what calls without a reply cost where time is the price.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class Caller:
         self._candidate, self._provider = candidate, provider
         self._call, self._cache, self._spending, self._now = call, cache, spending, now
         self._pricer, self._ceiling = pricer, ceiling
-        self.paid = False
         self.replies: list[Reply] = []
+        self.paid_calls, self.paid_usd, self.failed_usd = 0, Decimal(0), Decimal(0)
 
     def has(self, request: Request) -> bool:
         """Tell whether the request was paid for before."""
@@ -113,11 +113,13 @@ class Caller:
         cost_usd, calls = Decimal(0), 0
         try:
             reply = await self._noted(key, request)
-            cost_usd, calls, self.paid = reply.cost_usd, 1, True
+            cost_usd, calls = reply.cost_usd, 1
         except ProviderError as error:  # where time is the price, it was paid for
             cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)
+            self.failed_usd += cost_usd
             raise
         finally:
+            self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
             self._spending.settle(ceiling_usd, cost_usd, calls)
         self.replies.append(reply)
         return reply

@@ -121,7 +121,7 @@ class Result:
     output_tokens: int
     cost_usd: Decimal  # what the calls cost when they were made
     latency_s: float | None  # of the whole strategy; None when FAILED
-    cached: bool  # True: nothing was paid in this run
+    cached: bool  # True: no call of the candidate was made in this run
     error: str = ""
     epoch: int = 0  # which reply to the case, 0-based
     weight: float = 1.0  # the case's
@@ -132,6 +132,23 @@ class Result:
     judge_calls: int = 0
     judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
     served_by: str = ""  # whom a cascade escalated to; "" = it did not
+    # What this run paid, where it is neither all nor nothing: a vote may find some of its samples in the cache.
+    paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
+    paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
+    judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+
+    @property
+    def calls_made(self) -> int:
+        """How many of its calls were made in this run, the judge's not included."""
+        paid = 0 if self.cached else self.calls
+        return paid if self.paid_calls is None else self.paid_calls
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What this run paid for it, judging included; the rest of what it cost had been paid before."""
+        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.cost_usd, self.judge_usd)
+        reply_usd = reply_usd if self.paid_usd is None else self.paid_usd
+        return reply_usd + (judge_usd if self.judge_paid_usd is None else self.judge_paid_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
