@@ -20,7 +20,7 @@ from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.importers.imported import IMPORTED
 from routerctl.labels import Label, labels_digest, read_labels
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
-from routerctl.policy_warnings import policy_warnings
+from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
@@ -162,12 +162,13 @@ def check_project(root: Path, today: date) -> Checked:
         check_classes(scorers, uncompiled(project))
         warnings += classifier_warnings(project.classifier, root, scorers)
         warnings += _candidate_warnings(project, today)
-        warnings += policy_warnings(project, scorers)
+        warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
             warnings += [*warnings_of(planned), *undecidable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
+        notes += limit_notes(project, eval_sets)
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
     if imported:
