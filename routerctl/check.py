@@ -17,7 +17,6 @@ from routerctl.build import build_table, check_classes
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
-from routerctl.importers.imported import IMPORTED
 from routerctl.labels import Label, labels_digest, read_labels
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
@@ -27,6 +26,7 @@ from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder,
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
+from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table

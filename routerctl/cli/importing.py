@@ -22,9 +22,10 @@ from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
+from routerctl.importers.imported import Lineup, Policy, make_run, write_run
 from routerctl.project import Project
 from routerctl.results import REPORTS_FOLDER
+from routerctl.scorers import IMPORTED
 from routerctl.types import Mode, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
