@@ -24,7 +24,7 @@ from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.rules import rule_warnings
-from routerctl.run.plan import pinned_candidate, prices_of
+from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
 from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
@@ -192,7 +192,7 @@ def check_project(root: Path, today: date) -> Checked:
         warnings += _retirement_news(project, table, at.file) if project else []
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
-    return Checked(notes=tuple(notes), warnings=tuple(warnings))
+    return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +226,7 @@ def _imported_classes(root: Path) -> dict[str, ClassHeader]:
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
     prices_of(project, pinned, today)
+    yield from pin_warnings(pinned, project.providers)
     for name, candidate in pinned.items():
         end = retires_on(candidate.model, project.providers[candidate.provider].kind)
         if end and end <= today:

@@ -28,7 +28,7 @@ from routerctl.run.attempts import attempt_of
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
-from routerctl.run.plan import judge_of, make_header
+from routerctl.run.plan import judge_of, make_header, pin_warnings
 from routerctl.selection import judge, question_of, rule_of, verdict_words
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
 from routerctl.words import usd
@@ -111,10 +111,11 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
 
 def warnings_of(planned: Planned) -> list[str]:
     """Say what a user should know of a run before it starts: candidates that judge themselves, attempts."""
-    found = []
+    found: list[str] = []
     many = len(planned.header.ladder)
     if many >= _MANY_RUNGS:
         found.append(f"{many} candidates share each class's risk: prune the ladder, or expect to need larger sets")
+    found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()
