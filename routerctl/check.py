@@ -28,6 +28,7 @@ from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
 from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
+from routerctl.served import ADVICE, foreign_in
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 
@@ -188,6 +189,7 @@ def check_project(root: Path, today: date) -> Checked:
             continue
         table = load_table(root / at.file)
         _check_follows(root, project, eval_sets, table, at)
+        _check_served(table, at)
         notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
         warnings += _retirement_news(project, table, at.file) if project else []
         unreached = [name for name, item in table.routes.items() if not item.passing]
@@ -315,6 +317,16 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
+
+
+def _check_served(table: Table, at: _Place) -> None:
+    """See that the evidence is of the models that are pinned.
+
+    Raises: GateError naming every class with another one.
+    """
+    found = "; ".join(foreign_in(table))
+    if found:
+        raise GateError(f"{at.file}: {found}; {ADVICE}, then `{at.build}`")
 
 
 def _check_settings(project: Project, table: Table, at: _Place, *, own_ladder: bool) -> None:

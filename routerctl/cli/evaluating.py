@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from routerctl.build import build_table
-from routerctl.cli.publishing import check_outputs, publish
+from routerctl.cli.publishing import check_outputs, end_gate, publish, warn_of_models
 from routerctl.codec import encode, json_default
 from routerctl.console import (
     RunView,
@@ -28,7 +28,7 @@ from routerctl.console import (
 )
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
-from routerctl.gate import Strict, gate_error
+from routerctl.gate import Strict, changed_choices
 from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
@@ -90,12 +90,17 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
             _print(finished, table, beyond)
             if whole:
                 say_worth(table, spend_usd, asked)
+        warn_of_models(table)
     if finished.interrupted:
         raise KeyboardInterrupt
+    # A part of the ladder, or another one, tells nothing of who would serve.
+    present = None if finished.header.rungs else _previous(Path.cwd())
+    for name, (was, now_) in changed_choices(table, present).items() if table else ():
+        say(f"the choice would change: {name} {was} -> {now_}")
     if table:
-        publish(table, None, evidence, junit=junit, strict=strict)
-        if strict and (problem := gate_error(table, strict=strict)):
-            raise problem
+        publish(table, None, evidence, junit=junit, strict=strict, present=present)
+        if strict:
+            end_gate(table, strict=strict, present=present)
 
 
 def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:

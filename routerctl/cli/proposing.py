@@ -22,6 +22,7 @@ from routerctl.changes import TableChanges, compare
 from routerctl.cli import showing
 from routerctl.cli.evaluating import ask, now
 from routerctl.cli.placing import Place, place
+from routerctl.cli.publishing import warn_of_models
 from routerctl.codec import json_default
 from routerctl.console import clean, print_estimates, say
 from routerctl.errors import InputError, nearest
@@ -62,6 +63,7 @@ def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, 
     write_atomically(finished.folder / PROPOSED_FILE, _first_line(candidate) + table_text(table))
     write_atomically(finished.folder / "report.html", render_report(table, [evidence], present))
     _print(compare(present, table), placed, finished, as_json=as_json)
+    warn_of_models(table)
 
 
 def _check_sets(root: Path, present: Table) -> None:

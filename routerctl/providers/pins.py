@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
+
+from routerctl.types import Reply
 
 _LATEST = re.compile(r".+[-:@]latest\Z", re.IGNORECASE)
 _DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?\Z")
@@ -57,23 +59,23 @@ def moving_warning(model: str, kind: str) -> str | None:
     )
 
 
-def is_pinned(pin: str, served: str) -> bool:
-    """Tell whether the id that a provider says it served is the pin; a gateway's `vendor/` before either says nothing.
+def as_pinned(pin: str, served: str) -> str:
+    """Give the id that a provider says it served; the pin itself where only a gateway's `vendor/` tells them apart.
 
-    Of two such prefixes that differ neither is a gateway's: they are owners of weights.
+    Everybody after the wire compares for equality. Of two such prefixes that differ neither is a gateway's: they are
+    owners of weights.
     """
-    return pin == served or pin.endswith(f"/{served}") or served.endswith(f"/{pin}")
+    return pin if pin.endswith(f"/{served}") or served.endswith(f"/{pin}") else served
 
 
-def foreign_ids(pins: Iterable[str], served: Iterable[str]) -> tuple[str, ...]:
-    """List the served ids that are none of the pins, in alphabetical order."""
-    known = tuple(pins)
-    return tuple(sorted(one for one in set(served) if not any(is_pinned(pin, one) for pin in known)))
+def served_of(pin: str, replies: Sequence[Reply]) -> str:
+    """Give the id that answered: of several calls one that is not the pin, where there is any."""
+    return next((reply.served_model for reply in replies if reply.served_model != pin), replies[-1].served_model)
 
 
 def foreign_words(candidate: str, pin: str, served: Iterable[str]) -> str:
     """Say that other models than the pin answered."""
-    return f"{candidate} is pinned to {pin}, but the provider says it served {', '.join(served)}"
+    return f"{candidate} is pinned to {pin}, but the provider says it served {', '.join(sorted(served))}"
 
 
 # --- the vendors' rules -----------------------------------------------------------------------------------------------

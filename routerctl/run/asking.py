@@ -115,6 +115,11 @@ class Asking:
         return [self.caller, *([self.then[1]] if self.then else [])]
 
     @property
+    def _served_model(self) -> str | None:
+        asked = [one for one in self._callers if one.replies]
+        return next((one for one in asked if one.is_foreign), asked[-1]).served_model
+
+    @property
     def _paid(self) -> bool:
         return any(one.paid_calls for one in [*self._callers, self.judge_caller] if one)
 
@@ -131,7 +136,7 @@ class Asking:
             self._booked(),
             reply=answer.text,
             stop_reason=answer.stop_reason,
-            served_model=answer.replies[-1].served_model,
+            served_model=self._served_model,
             latency_s=answer.latency_s,
             agreement=answer.agreement,
             mean_logprob=answer.replies[0].mean_logprob if len(answer.replies) == 1 else None,
@@ -147,6 +152,7 @@ class Asking:
             result,
             judge_calls=len(self.judge_caller.replies),
             judge_usd=cost_usd,
+            judge_served=self.judge_caller.served_model if self.judge_caller.is_foreign else None,
             judge_paid_usd=None if paid_usd == (0 if result.cached else cost_usd) else paid_usd,
         )
 

@@ -15,6 +15,7 @@ from decimal import Decimal
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, cost_of_reply
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
+from routerctl.providers.pins import served_of
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
 
 Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
@@ -90,6 +91,16 @@ class Caller:
         self._pricer, self._ceiling = pricer, ceiling
         self.replies: list[Reply] = []
         self.paid_calls, self.paid_usd, self.failed_usd = 0, Decimal(0), Decimal(0)
+
+    @property
+    def served_model(self) -> str | None:
+        """The id that answered: of several calls one that is not the pin, where there is any; None before the first."""
+        return served_of(self._candidate.model, self.replies) if self.replies else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another model than the pin answered a call."""
+        return self.served_model not in (None, self._candidate.model)
 
     def has(self, request: Request) -> bool:
         """Tell whether the request was paid for before."""

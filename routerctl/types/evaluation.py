@@ -135,7 +135,7 @@ class Result:
     explanation: str
     reply: str
     stop_reason: StopReason | None  # None when FAILED
-    served_model: str | None
+    served_model: str | None  # the id that the provider says answered: of several calls another than the pin first
     calls: int
     input_tokens: int
     output_tokens: int
@@ -151,6 +151,7 @@ class Result:
     mean_logprob: float | None = None  # of the delivered reply, where the API gives it
     judge_calls: int = 0
     judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
+    judge_served: str | None = None  # the id that judged, where it is not the judge's pin
     served_by: str = ""  # whom a cascade escalated to; "" = it did not
     # What this run paid, where it is neither all nor nothing: a vote may find some of its samples in the cache.
     paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
@@ -295,6 +296,7 @@ class Evidence:
     refused: int
     truncated: int
     served_models: tuple[str, ...]
+    judge_served: tuple[str, ...] = ()  # ids that judged and are not the judge's pin
     cost_per_case_usd: Decimal | None  # None without a case
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None
