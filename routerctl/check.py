@@ -25,7 +25,7 @@ from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
-from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
+from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
@@ -65,6 +65,7 @@ def assemble(
         stakes={item.name: item.stakes for item in eval_sets},
         labels={name: read_labels(root, name) for name in runs},
         unproven=_unproven(project, eval_sets, runs),
+        today=_today(project, eval_sets, runs),
     )
     return table, runs
 
@@ -74,6 +75,14 @@ def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Itera
     if project is None:
         return {}
     return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
+
+
+def _today(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, str]:
+    """Say who serves each class now, where project or eval set says it."""
+    if project is None:
+        return {}
+    own = {item.name: item.today for item in eval_sets if item.today}
+    return (dict.fromkeys(runs, project.today) if project.today else {}) | own
 
 
 def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
@@ -175,7 +184,7 @@ def check_project(root: Path, today: date) -> Checked:
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
-            warnings += [*warnings_of(planned), *undecidable(planned)]
+            warnings += [*warnings_of(planned), *provable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
         notes += limit_notes(project, eval_sets)
     if eval_sets:
@@ -311,6 +320,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
             stakes={item.name: item.stakes for item in eval_sets},
             labels=labels,
             unproven=_unproven(project, eval_sets, runs),
+            today=_today(project, eval_sets, runs),
         )
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None

@@ -11,14 +11,25 @@ import asyncio
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from routerctl.errors import ProviderError
 from routerctl.run.asking import Asking, Failure, Job, Needless
 from routerctl.run.caller import Caller
 from routerctl.run.places import Places, Share
-from routerctl.selection import Outcome, Reorder, judge, outcome_of, planned_order, question_of, rule_of
-from routerctl.types import Candidate, EvalSet, Judgement, Result, RunHeader, ScorerSpec, Status
+from routerctl.selection import (
+    Outcome,
+    Reorder,
+    Shown,
+    best_available,
+    judge,
+    outcome_of,
+    planned_order,
+    question_of,
+    rule_of,
+)
+from routerctl.types import Candidate, EvalSet, Judgement, RelativeBar, Result, RunHeader, ScorerSpec, Status
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
 
@@ -101,18 +112,30 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
+        beside = await self._reference(job)
+        if beside is not None and not beside.complete:
+            return
         for name in self._rungs:
             if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
                 break  # it serves where nothing passes, whatever a test of it would say
-            test = _Test(name, self._header, job)
+            test = beside if beside and name == beside.name else _Test(name, self._header, job, beside)
             tests.append(test)
-            judgement = await self._run_test(job, test)
+            judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
                 return
             self._watcher.verdict(job.eval_set.name, name, judgement)
             if test.serves(judgement) and not self._header.full:
                 return
         await self._race(job, tests)
+
+    async def _reference(self, job: Job) -> _Test | None:
+        """Run the reference of a relative bar on all cases, before anybody is compared with it; None: there is none."""
+        bar = self._header.classes[job.eval_set.name].bar
+        if not isinstance(bar, RelativeBar):
+            return None
+        test = _Test(bar.of, self._header, job)
+        await self._run_test(job, test, whole=True)
+        return test
 
     async def _race(self, job: Job, tests: Sequence[_Test]) -> None:
         """Run those that may be the best on all cases, cheapest first, before one of them is called so.
@@ -271,10 +294,13 @@ class Evaluation:
 class _Test:
     """One candidate's outcomes on one class as they come in, and the rule that they are fed to in planned order."""
 
-    def __init__(self, name: str, header: RunHeader, job: Job) -> None:
+    def __init__(self, name: str, header: RunHeader, job: Job, beside: _Test | None = None) -> None:
+        """`beside`: the reference of a relative bar, which has run; None: there is none, or this is it."""
         self.name = name
-        self._measure, self._cases = header.classes[job.eval_set.name].measure, len(job.cases)
-        self._question = question_of(header.classes[job.eval_set.name], header)
+        of_class = header.classes[job.eval_set.name]
+        self._measure, self._cases, self._beside = of_class.measure, len(job.cases), beside
+        reference = [beside.outcomes[index].value for index in sorted(beside.outcomes)] if beside else []
+        self._question = question_of(of_class, header, name, reference)
         self.rule = rule_of(self._question)
         self._reorder = Reorder(self.rule, self._question.n)
         self.outcomes: dict[int, Outcome] = {}
@@ -288,7 +314,11 @@ class _Test:
     def take(self, results: tuple[Result, ...]) -> None:
         """See a case's results."""
         index = results[0].index
-        self.outcomes[index] = outcome_of(results, self._measure)
+        outcome = outcome_of(results, self._measure)
+        if self._question.of:
+            theirs = self._beside.outcomes[index].value if self._beside else outcome.value
+            outcome = replace(outcome, reference=theirs)
+        self.outcomes[index] = outcome
         self.failed += all(result.status is Status.FAILED for result in results)
         self._reorder.put(index, self.outcomes[index])
 
@@ -297,6 +327,10 @@ class _Test:
         ordered = [self.outcomes[index] for index in sorted(self.outcomes)]
         gap = next(place for place in itertools.count() if place not in self.outcomes)
         return judge(ordered[:gap], self._question, ordered[gap:])
+
+    def shown(self) -> Shown:
+        """Give what is there as the choice takes it."""
+        return Shown(verdict=self.rule.standing, outcomes=self.outcomes, costs=None)
 
     @property
     def proof_only(self) -> bool:
@@ -309,16 +343,15 @@ class _Test:
 
 
 def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
-    """Give those with cases left whose interval overlaps that of the best score; none where there is but one.
+    """Give those with cases left that are as good as the best score so far; none where there is but one.
 
     Where nothing but proof counts, the top rung serves whatever the scores.
     """
-    shown = {test: test.judgement() for test in tests if test.outcomes}
-    if not shown or any(test.serves(found) or test.proof_only for test, found in shown.items()):
+    shown = {test.name: test.shown() for test in tests if test.outcomes}
+    if not shown or any(test.proof_only or test.serves(test.judgement()) for test in tests):
         return []
-    best = max(shown.values(), key=lambda one: one.score or 0.0)
-    alike = [test for test, found in shown.items() if found.interval[1] >= best.interval[0]]
-    return [test for test in alike if not test.complete] if len(alike) > 1 else []
+    _, alike = best_available(list(shown), shown)
+    return [test for test in tests if test.name in alike and not test.complete] if len(alike) > 1 else []
 
 
 def plan_jobs(

@@ -29,6 +29,8 @@ from routerctl.types.asking import (
     Usage,
 )
 from routerctl.types.evaluation import (
+    Against,
+    Bar,
     Case,
     ClassHeader,
     EvalSet,
@@ -38,6 +40,7 @@ from routerctl.types.evaluation import (
     Measure,
     Method,
     Mode,
+    RelativeBar,
     Result,
     Run,
     RunHeader,
@@ -65,7 +68,9 @@ from routerctl.types.routing import (
 )
 
 __all__ = [
+    "Against",
     "Answer",
+    "Bar",
     "Budget",
     "Candidate",
     "Case",
@@ -95,6 +100,7 @@ __all__ = [
     "Prompt",
     "PromptSpec",
     "ProviderSpec",
+    "RelativeBar",
     "Reply",
     "ReplySpec",
     "Request",
