@@ -62,9 +62,10 @@ class RunWriter:
 
     def extend(self, results: Iterable[Result]) -> None:
         """Write results that are all at hand."""
-        self._lines.writelines(json_text(encode(result)) + "\n" for result in results)
+        for result in results:
+            self._lines.write(json_text(encode(result)) + "\n")
+            self.paid_usd += result.spent_usd
         self._lines.flush()
-        self.paid_usd += result.spent_usd
 
     def __enter__(self) -> RunWriter:
         """Give the open writer."""

@@ -22,6 +22,7 @@ from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
     ClassHeader,
+    Evidence,
     Example,
     Judgement,
     Price,
@@ -29,6 +30,7 @@ from routerctl.types import (
     ProviderSpec,
     ReplySpec,
     Result,
+    Route,
     Run,
     RunHeader,
     ScorerSpec,
