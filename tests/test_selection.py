@@ -519,8 +519,8 @@ def test_verdict_words(judgement, said):
 
 
 PROMISE = """Cases run in a fixed random order; a candidate is PROVEN as soon as its count of passed cases reaches a
-    line drawn beforehand, which a candidate with true accuracy below 90% would ever reach with at most 1.67% probability
-    (the 5% risk of the class, divided by its 3 candidates)."""
+    line drawn beforehand, which a candidate with true accuracy below 90% would ever reach with at most 1.67%
+    probability (the 5% risk of the class, divided by its 3 candidates)."""
 
 
 @pytest.mark.parametrize(
