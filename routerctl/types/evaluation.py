@@ -139,21 +139,21 @@ class Result:
     case_id: str
     index: int  # place in the planned order, 0-based
     input: Json  # the case's, so that evidence can be read without the eval set it came from
-    expected: Json
+    expected: Json = None
     status: Status
     passed: bool
     score: float | None  # None unless SCORED
-    extracted: str | None
-    explanation: str
-    reply: str
-    stop_reason: StopReason | None  # None when FAILED
-    served_model: str | None
+    extracted: str | None = None
+    explanation: str = ""
+    reply: str = ""
+    stop_reason: StopReason | None = None  # None when FAILED
+    served_model: str | None = None
     calls: int
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: Decimal  # what the calls cost when they were made
-    latency_s: float | None  # of the whole strategy; None when FAILED
-    cached: bool  # True: nothing was paid in this run
+    latency_s: float | None = None  # of the whole strategy; None when FAILED
+    cached: bool = False  # True: nothing was paid in this run
     error: str = ""
     epoch: int = 0  # which reply to the case, 0-based
     weight: float = 1.0  # the case's
