@@ -94,36 +94,32 @@ class CountEvidence:
 # --- values and weights -----------------------------------------------------------------------------------------------
 
 
+def bets_of(question: Question) -> Bets:
+    """Start bets that the mean is above what is to be proven."""
+    weights = {"mean_weight": question.mean_weight, "max_weight": question.greatest_weight}
+    return Bets(question.proof_bar, question.alpha, question.n, **weights)
+
+
 class WealthLine:
     """The betting test of "mean >= bar"."""
 
     def __init__(self, question: Question, *, give_up: bool) -> None:
-        """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case.
-
-        Who does not give up bets also where nobody can win: the wealth says how much was missing.
-        """
+        """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case."""
         bar, n = question.proof_bar, question.n
-        self._give_up, self._most = give_up, 0.0
-        self._bets = Bets(bar, question.alpha, n, mean_weight=question.mean_weight, max_weight=question.greatest_weight)
+        self._give_up, self._bets = give_up, bets_of(question)
         share = round(question.mean_weight / question.greatest_weight, 9)
         self._decidable = bar < 1 and betting_decidable(n, bar, question.alpha, share)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """See `Line`."""
         if outcome is None:
-            return None if self._decidable or not self._give_up else False
+            return None if self._decidable else False
         self._bets.bet(outcome.value, weight)
-        self._most = max(self._most, self._bets.log_wealth)
         if self._bets.won:
             return True
         if not seen.left or (self._give_up and self._bets.hopeless(seen.left, seen.weight_left)):
             return False
         return None
-
-    @property
-    def level(self) -> float:
-        """The level at which the bar would be proven: the inverse of the greatest wealth so far (Ville)."""
-        return math.exp(-self._most)
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
         """See `Line`."""

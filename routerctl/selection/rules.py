@@ -98,11 +98,6 @@ class Rule:
             return Verdict.BELOW
         return Verdict.NOT_REACHED if self._reached is False else Verdict.NOT_PROVEN
 
-    @property
-    def level(self) -> float | None:
-        """The level at which the bar would be proven, where the test is by bets; None elsewhere."""
-        return self._proof.level if isinstance(self._proof, WealthLine) else None
-
     def feed(self, outcome: Outcome) -> Verdict | None:
         """See `StoppingRule`.
 

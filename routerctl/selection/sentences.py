@@ -8,7 +8,7 @@ from __future__ import annotations
 from routerctl.selection.calibrating import LEAST_FOR_CORRECTION
 from routerctl.selection.paired_words import found_words, test_words
 from routerctl.statistics import FUTILITY, POWER, least_cases
-from routerctl.types import Judgement, Mode, Trust, Verdict
+from routerctl.types import Judgement, Method, Mode, Trust, Verdict
 
 FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5 %
 
@@ -182,9 +182,17 @@ def _risk(judgement: Judgement) -> str:
     """What is not proven of a provisional candidate, and what would prove it."""
     if failures := _all_passed(judgement):
         return failures
-    target = _exact(judgement.bar - judgement.margin)
-    risk = f"a candidate at {target} would do as well with {_percent(judgement.risk or 0.0)} probability"
-    return f"not proven: {risk}, and proof takes {_percent(judgement.alpha)} or less; {_what_would_settle(judgement)}"
+    target, risk = _exact(judgement.bar - judgement.margin), judgement.risk or 0.0
+    said = f"not proven: a candidate at {target} would do as well with {_nearly(judgement)}{_percent(risk)} probability"
+    if risk <= judgement.alpha:  # mode point, or a plan whose proof is looked for once more of its cases are there
+        return f"{said}; no proof was asked for on these cases"
+    return f"{said}, and proof takes {_percent(judgement.alpha)} or less; {_what_would_settle(judgement)}"
+
+
+def _nearly(judgement: Judgement) -> str:
+    """How exact a risk is: of bets it is a bound, of clusters an approximation."""
+    words: dict[Method, str] = {"exact": "", "betting": "at most ", "clusters": "about "}
+    return words[judgement.method] if judgement.trust != "labels" else ""
 
 
 def _open(judgement: Judgement) -> str:
@@ -273,6 +281,8 @@ def _what_would_settle(judgement: Judgement) -> str:
     noun, what = _noun(judgement), "labels" if judgement.trust == "labels" else "cases"
     if judgement.needed_cases is None:
         return f"its {noun} would have to change: no number of {what} proves the bar otherwise"
+    if judgement.trust != "labels" and judgement.needed_cases <= judgement.cases < judgement.n:
+        return f"{judgement.n - judgement.cases} of the planned cases are still to be run"
     if judgement.trust == "labels" or (judgement.score or 0.0) >= judgement.bar - 1e-9:
         hope = f"if its {noun} is what was seen"
     else:
