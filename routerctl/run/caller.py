@@ -16,6 +16,7 @@ from typing import Protocol
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, cost_of_reply, lost_usd
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
+from routerctl.providers.pins import served_of
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
 
 Again = Callable[[ProviderError], Awaitable[bool]]  # whether a call that failed so may be tried again
@@ -78,11 +79,38 @@ class Spending:
         self._settled = asyncio.Event()
 
 
+@dataclass(slots=True)
+class _Held:
+    """What is set aside for one call and all attempts at it."""
+
+    spending: Spending
+    usd: Decimal
+    billed_usd: Decimal  # that an attempt without a reply may be billed, at most
+    perhaps_usd: Decimal = Decimal(0)  # of the attempts that failed
+
+    async def again(self, problem: ProviderError) -> bool:
+        """Set the next attempt aside as well; it is not waited for: calls that wait for each other never end."""
+        if not problem.may_be_billed:
+            return True
+        try:
+            self.spending.reserve(self.billed_usd)
+        except BudgetSpent:
+            return False
+        self.usd += self.billed_usd
+        self.perhaps_usd += self.billed_usd
+        return True
+
+    def failed(self, problem: ProviderError) -> None:
+        """Note that the last attempt failed, too."""
+        if problem.may_be_billed:
+            self.perhaps_usd += self.billed_usd
+
+
 class Caller:
     """Asks one candidate on behalf of one case.
 
-    `paid` tells whether any reply had to be paid for in this run; `replies` are all it got, for the books of a case
-    that fails halfway.
+    `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
+    were not in the cache, `failed_usd` is what calls without a reply cost where time is the price.
     """
 
     def __init__(
@@ -100,8 +128,18 @@ class Caller:
         self._candidate, self._provider = candidate, provider
         self._call, self._cache, self._spending, self._now = call, cache, spending, now
         self._pricer, self._ceiling = pricer, ceiling
-        self.paid = False
         self.replies: list[Reply] = []
+        self.paid_calls, self.paid_usd, self.failed_usd = 0, Decimal(0), Decimal(0)
+
+    @property
+    def served_model(self) -> str | None:
+        """The id that answered: of several calls one that is not the pin, where there is any; None before the first."""
+        return served_of(self._candidate.model, self.replies) if self.replies else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another model than the pin answered a call."""
+        return self.served_model not in (None, self._candidate.model)
 
     def has(self, request: Request) -> bool:
         """Tell whether the request was paid for before."""
@@ -120,31 +158,20 @@ class Caller:
             self._spending.cached_calls += 1
             self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
             return self.replies[-1]
-        ceiling_usd = self._ceiling(self._candidate, request)
-        await self._spending.room_for(ceiling_usd, self._most_words(request))
-        billed_usd = lost_usd(self._pricer, request, 1, 0.0)  # an attempt without a reply, at most
-        cost_usd, calls, held_usd, perhaps_usd = Decimal(0), 0, ceiling_usd, Decimal(0)
-
-        async def again(problem: ProviderError) -> bool:
-            """Hold the next attempt as well; it is not waited for, as calls that wait for each other never end."""
-            nonlocal held_usd, perhaps_usd
-            if problem.may_be_billed:
-                try:
-                    self._spending.reserve(billed_usd)
-                except BudgetSpent:
-                    return False
-                held_usd, perhaps_usd = held_usd + billed_usd, perhaps_usd + billed_usd
-            return True
-
+        held = _Held(self._spending, self._ceiling(self._candidate, request), lost_usd(self._pricer, request, 1, 0.0))
+        await self._spending.room_for(held.usd, self._most_words(request))
+        cost_usd, calls = Decimal(0), 0
         try:
-            reply = await self._noted(key, request, again)
-            cost_usd, calls, self.paid = reply.cost_usd, 1, True
-        except ProviderError as error:  # where time is the price, it was paid for
-            cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)
-            perhaps_usd += billed_usd if error.may_be_billed else 0
+            reply = await self._noted(key, request, held.again)
+            cost_usd, calls = reply.cost_usd, 1
+        except ProviderError as error:
+            cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)  # where time is the price, it was paid for
+            self.failed_usd += cost_usd
+            held.failed(error)
             raise
         finally:
-            self._spending.settle(held_usd, cost_usd, calls, perhaps_usd)
+            self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
+            self._spending.settle(held.usd, cost_usd, calls, held.perhaps_usd)
         self.replies.append(reply)
         return reply
 

@@ -17,6 +17,7 @@ from typing import Literal
 from routerctl.cache import ReplyCache
 from routerctl.costs import MOST_FRAME_TOKENS, PICODOLLAR, lost_usd, most_usd, pricers_of, request_bytes
 from routerctl.prompts import render_prompt
+from routerctl.providers.thinking import reply_limit, thinks
 from routerctl.run.asking import Job
 from routerctl.run.expected import Contender, chances_asked
 from routerctl.run.left import Call, Left, left_of
@@ -100,7 +101,8 @@ class Estimator:
         def question_for(name: str, theirs: Sequence[float]) -> Question:
             return question_of(of_class, self._header, name, theirs)
 
-        chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, full=self._header.full)
+        races = self._header.top_rung == "report"
+        chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, races=races, full=self._header.full)
         return [
             self._rung(job, candidate, left, chance)
             for candidate, left, chance in zip(candidates, lefts, chances, strict=True)
@@ -167,7 +169,7 @@ class Estimator:
     def _as_elsewhere(self, job: Job, candidate: Candidate, known: Took) -> Took:
         """Take this class's prompts, and replies as long as on other classes, within what this class allows."""
         read = known.calls * self._read(job, candidate)
-        written = min(known.output_tokens, known.calls * (candidate.max_tokens or job.eval_set.reply.max_tokens))
+        written = min(known.output_tokens, known.calls * reply_limit(candidate, job.eval_set.reply))
         usage = Usage(input_tokens=round(read), output_tokens=round(written))
         usd = self._pricers[candidate.name](usage, known.seconds or 0.0)
         return replace(known, input_tokens=read, output_tokens=written, usd=usd, judge_usd=None)
@@ -261,9 +263,9 @@ def _usual_calls(candidate: Candidate) -> float:
 def _reply_tokens(job: Job, candidate: Candidate) -> float:
     """Guess the tokens of a reply: a choice's, unless it is thought about; else a share of what is allowed."""
     reply = job.eval_set.reply
-    if reply.choices and candidate.effort is None:
+    if reply.choices and not thinks(candidate):
         return max(len(choice.encode()) for choice in reply.choices) / _BYTES_PER_TOKEN + _CHOICE_TOKENS
-    return _OF_MOST * (candidate.max_tokens or reply.max_tokens)
+    return _OF_MOST * reply_limit(candidate, reply)
 
 
 def _sum(own: Took, other: Took, share: float) -> Took:

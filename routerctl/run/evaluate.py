@@ -123,10 +123,13 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
+        untested = untested_rung(self._header)
         beside = await self._reference(job)
         if beside is not None and not beside.complete:
             return
-        for name in tested_rungs(self._header, self._rungs):
+        for name in self._rungs:
+            if name == untested:
+                continue
             test = beside if beside and name == beside.name else _Test(name, self._header, job, beside)
             tests.append(test)
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
@@ -135,7 +138,8 @@ class Evaluation:
             self._watcher.verdict(job.eval_set.name, name, judgement)
             if test.serves(judgement) and not self._header.full:
                 return
-        await self._race(job, tests)
+        if untested is None:
+            await self._race(job, tests)
 
     async def _reference(self, job: Job) -> _Test | None:
         """Run the reference of a relative bar on all cases, before anybody is compared with it; None: there is none."""
@@ -360,10 +364,9 @@ def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
     return [test for test in tests if test.name in names and not test.complete]
 
 
-def tested_rungs(header: RunHeader, rungs: Sequence[str]) -> list[str]:
-    """Leave the last rung of the ladder out where it is not to be tested: it serves where nothing passes."""
-    skipped = header.ladder[-1:] if header.top_rung == "skip" and len(header.ladder) > 1 else ()
-    return [name for name in rungs if name not in skipped]
+def untested_rung(header: RunHeader) -> str | None:
+    """Name the last rung where it serves if nothing passes, whatever a test of it or the others' scores would say."""
+    return header.ladder[-1] if header.top_rung == "skip" and len(header.ladder) > 1 else None
 
 
 def plan_jobs(

@@ -32,17 +32,27 @@ class Contender:
 
 
 def chances_asked(
-    question_for: QuestionFor, cases: Sequence[Case], ladder: Sequence[Contender], *, ahead: int, full: bool
+    question_for: QuestionFor,
+    cases: Sequence[Case],
+    ladder: Sequence[Contender],
+    *,
+    ahead: int,
+    races: bool = True,
+    full: bool,
 ) -> list[list[float]]:
     """Give the chance that each case is asked of each candidate: [rung][place in the planned order].
 
-    `ahead`: cases in flight beyond the one that decides; `full`: all cases are asked of all. A candidate of which
+    `ahead`: cases in flight beyond the one that decides; `races`: where nobody serves, those that may be the best are
+    asked all cases; `full`: all are. A candidate of which
     nothing is known is taken to be as good as the bar, so that it gets there about every other time.
     """
     if full:
         return [[1.0] * len(cases) for _ in ladder]
     climbs = max(_FEWEST, min(_CLIMBS, _FEEDS // max(len(cases) * len(ladder), 1)))
-    climb, ended = _Climb(question_for, cases, ladder, ahead), {one.name: [0] * (len(cases) + 1) for one in ladder}
+    climb, ended = (
+        _Climb(question_for, cases, ladder, ahead, races=races),
+        {one.name: [0] * (len(cases) + 1) for one in ladder},
+    )
     done = 0
     while done < climbs and (climb.drew or not done):  # where nothing was drawn, all climbs are alike
         done += 1
@@ -55,9 +65,9 @@ class _Climb:
     """One ladder, climbed again and again with outcomes drawn from what is known."""
 
     def __init__(
-        self, question_for: QuestionFor, cases: Sequence[Case], ladder: Sequence[Contender], ahead: int
+        self, question_for: QuestionFor, cases: Sequence[Case], ladder: Sequence[Contender], ahead: int, *, races: bool
     ) -> None:
-        self._question_for, self._cases, self._ahead = question_for, cases, ahead
+        self._question_for, self._cases, self._ahead, self._races = question_for, cases, ahead, races
         self._ladder = {one.name: one for one in ladder}
         self._values = {one.name: list(one.seen.values()) for one in ladder}
         self._common = question_for("", ())
@@ -84,7 +94,7 @@ class _Climb:
             shown[name] = self._shown(rule.standing, outcomes, name, asked[name])
             if qualifies(rule.standing, question.when_unproven):
                 return asked
-        return self._raced(asked, shown, outcomes)
+        return self._raced(asked, shown, outcomes) if self._races else asked
 
     def _raced(
         self, asked: dict[str, int], shown: dict[str, Shown], outcomes: dict[str, list[Outcome]]

@@ -15,6 +15,7 @@ from routerctl.cascade import answer
 from routerctl.errors import RouterctlError
 from routerctl.judge import judge_reply, judge_request
 from routerctl.prompts import render_prompt
+from routerctl.providers.thinking import reply_limit
 from routerctl.run.asking import Job
 from routerctl.scorers import Unscorable
 from routerctl.scorers.judge import judge_spec
@@ -114,6 +115,6 @@ class _Replay:
         job = self._job
         if job.judge is None:
             return ()
-        delivering = [one.max_tokens or job.eval_set.reply.max_tokens for one in (self._candidate, self._other) if one]
+        delivering = [reply_limit(one, job.eval_set.reply) for one in (self._candidate, self._other) if one]
         said = "." * max(delivering) if text is None else text
         return (judge_request(job.judge, judge_spec(job.scorer.params), case.input, case.expected, said),)
