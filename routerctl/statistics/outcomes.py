@@ -1,0 +1,114 @@
+"""Turns several candidates' outcomes on the same cases into their paired differences, from the cases that both have.
+
+`Outcomes` is one task's matrix of values and costs; `contrast` compares every row with one of them; `folds` cuts the
+cases into parts that can be looked at after a choice was made on the others. Place: arithmetic, below selection and
+worth, which fill the matrices. It knows numbers only: rows and columns, no names, no verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from routerctl.statistics.tails import Counts
+
+Matrix = NDArray[np.float64]  # NaN: nothing is known there
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """What several candidates (rows) made of the same cases (columns); NaN: not run, or its cost is not known."""
+
+    values: Matrix  # in [0, 1]
+    costs: Matrix
+    weights: Vector  # of the cases, above 0
+    clusters: Counts | None = None  # of the cases, numbered from 0; None: they are independent
+
+    @property
+    def cases(self) -> int:
+        """How many cases there are."""
+        return self.values.shape[1]
+
+    def part(self, kept: NDArray[np.bool_]) -> Outcomes:
+        """Give the outcomes of some of the cases."""
+        clusters = None if self.clusters is None else self.clusters[kept]
+        return Outcomes(
+            values=self.values[:, kept], costs=self.costs[:, kept], weights=self.weights[kept], clusters=clusters
+        )
+
+    def means(self) -> Vector:
+        """Give each row's weighted mean value over its own cases; NaN without one."""
+        return weighted_means(self.values, self.weights)
+
+    def mean_costs(self) -> Vector:
+        """Give each row's weighted mean cost over its own cases; NaN without one."""
+        return weighted_means(self.costs, self.weights)
+
+    def complete(self) -> NDArray[np.bool_]:
+        """Tell which rows have a value for every case."""
+        return np.asarray(~np.isnan(self.values).any(axis=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contrast:
+    """Every row's mean difference to one row, over the cases that both have."""
+
+    mean: Vector  # NaN: no case in common
+    se: Vector  # NaN likewise
+    cases: Counts
+
+
+def weighted_means(rows: Matrix, weights: Vector) -> Vector:
+    """Return each row's weighted mean over what is known of it; NaN where nothing is."""
+    known = ~np.isnan(rows)
+    total = known @ weights
+    sums = np.where(known, rows, 0.0) @ weights
+    return np.divide(sums, total, out=np.full(len(rows), np.nan), where=total > 0)
+
+
+def contrast(
+    rows: Matrix, base: Vector, weights: Vector, clusters: Counts | None = None, *, floor: float = 1.0
+) -> Contrast:
+    """Return the mean of `rows - base`, weighted, with its standard error; cases of one cluster vary together.
+
+    `floor`: the square of one further unit of mean weight that differs by this much is added to the spread, so that
+    few cases that all came out alike do not show that every case would.
+    """
+    differences = rows - base
+    known = ~np.isnan(differences)
+    mass = np.where(known, weights, 0.0)
+    total, cases = mass.sum(axis=1), known.sum(axis=1)
+    whole = total > 0
+    mean = np.divide((mass * np.where(known, differences, 0.0)).sum(axis=1), total, where=whole,
+                     out=np.full(len(rows), np.nan))  # fmt: skip
+    apart = mass * np.where(known, differences - np.where(whole, mean, 0.0)[:, None], 0.0)
+    units = cases if clusters is None else _per_cluster(known.astype(float), clusters).astype(bool).sum(axis=1)
+    sums = apart if clusters is None else _per_cluster(apart, clusters)
+    freed = np.divide(units, units - 1, out=np.ones(len(rows)), where=units > 1)
+    unit = np.divide(total, units, out=np.zeros(len(rows)), where=units > 0)
+    spread = (sums**2).sum(axis=1) * freed + (floor * unit) ** 2
+    se = np.divide(np.sqrt(spread), total, out=np.full(len(rows), np.nan), where=whole)
+    return Contrast(mean=mean, se=se, cases=cases)
+
+
+def _per_cluster(rows: Matrix, clusters: Counts) -> Matrix:
+    """Sum the columns of each cluster."""
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
+    summed: Matrix = np.add.reduceat(rows[:, order], starts, axis=1)
+    return summed
+
+
+def folds(outcomes: Outcomes, count: int) -> list[NDArray[np.bool_]]:
+    """Cut the cases into parts and tell for each which cases are in it; clusters stay whole.
+
+    Cases are dealt out as they come: their order must not depend on the outcomes. A planned order is drawn by lot.
+    """
+    dealt = np.arange(outcomes.cases)
+    if outcomes.clusters is not None:
+        _, first, member = np.unique(outcomes.clusters, return_index=True, return_inverse=True)
+        dealt = np.argsort(np.argsort(first))[member]
+    return [dealt % count == part for part in range(count)]
