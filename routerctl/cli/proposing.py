@@ -33,7 +33,7 @@ from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
-from routerctl.types import Route, Run, Table, Verdict
+from routerctl.types import Route, Run, Table
 from routerctl.words import as_written, odds, plural, usd
 from routerctl.worth import evidence_for
 
@@ -130,7 +130,7 @@ def _without_missed(route: Route, present: Route) -> Route:
     missed = {
         one.candidate
         for one in present.evidence
-        if one.judgement.verdict in (Verdict.BELOW, Verdict.NOT_MET) and evidence_for(route, one.candidate) is None
+        if one.judgement.verdict.missed and evidence_for(route, one.candidate) is None
     }
     rungs = tuple(name for name in route.rungs if name == route.chosen or name not in missed)
     return replace(route, rungs=rungs)

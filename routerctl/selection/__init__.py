@@ -10,7 +10,7 @@ answer (`planned_order`), and the test sees answers in that order only (`Reorder
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import choose
+from routerctl.selection.choosing import Choice, Shown, choose
 from routerctl.selection.judging import judge
 from routerctl.selection.order import planned_order
 from routerctl.selection.question import (
@@ -27,9 +27,11 @@ from routerctl.selection.rules import Reorder, StoppingRule, rule_of
 from routerctl.selection.sentences import two_sentences, verdict_words
 
 __all__ = [
+    "Choice",
     "Outcome",
     "Question",
     "Reorder",
+    "Shown",
     "StoppingRule",
     "alpha_of_attempt",
     "alpha_per_candidate",
