@@ -7,6 +7,7 @@ worth, which fill the matrices. It knows numbers only: rows and columns, no name
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from routerctl.statistics.tails import Counts
 
 Matrix = NDArray[np.float64]  # NaN: nothing is known there
 Vector = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Entry = tuple[int, int, int, float, float]  # row, column, epoch, value, cost
+
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Outcomes:
         """How many cases there are."""
         return self.values.shape[1]
 
-    def part(self, kept: NDArray[np.bool_]) -> Outcomes:
+    def part(self, kept: Mask) -> Outcomes:
         """Give the outcomes of some of the cases."""
         clusters = None if self.clusters is None else self.clusters[kept]
         return Outcomes(
@@ -47,9 +51,43 @@ class Outcomes:
         """Give each row's weighted mean cost over its own cases; NaN without one."""
         return weighted_means(self.costs, self.weights)
 
-    def complete(self) -> NDArray[np.bool_]:
+    def counts(self) -> Counts:
+        """Count each row's cases."""
+        return np.asarray((~np.isnan(self.values)).sum(axis=1))
+
+    def complete(self) -> Mask:
         """Tell which rows have a value for every case."""
         return np.asarray(~np.isnan(self.values).any(axis=1))
+
+
+def outcomes_of(
+    entries: Iterable[Entry], shape: tuple[int, int, int], weights: Sequence[float], clusters: Sequence[str] | None
+) -> Outcomes:
+    """Put single replies together; `shape`: rows, columns, epochs.
+
+    A case counts for a row when all its epochs are there, with their mean value and summed cost; of several entries of
+    one epoch the last counts. Columns that no row has are left out. `weights`, `clusters`: of the columns.
+    """
+    values, costs = np.full(shape, np.nan), np.full(shape, np.nan)
+    for row, column, epoch, value, cost in entries:
+        values[row, column, epoch], costs[row, column, epoch] = value, cost
+    means = values.mean(axis=2)  # NaN where an epoch is missing
+    there = ~np.isnan(means).all(axis=0)
+    whole = Outcomes(
+        values=means,
+        costs=np.where(np.isnan(means), np.nan, costs.sum(axis=2)),
+        weights=np.asarray(weights, dtype=float),
+        clusters=None if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1],
+    )
+    return whole.part(there)
+
+
+def spliced(outcomes: Outcomes, parts: Sequence[tuple[Mask, int]]) -> tuple[Vector, Vector]:
+    """Give values and costs of the row that was picked for each part of the cases; NaN outside the parts."""
+    values, costs = np.full(outcomes.cases, np.nan), np.full(outcomes.cases, np.nan)
+    for part, row in parts:
+        values[part], costs[part] = outcomes.values[row, part], outcomes.costs[row, part]
+    return values, costs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +105,15 @@ def weighted_means(rows: Matrix, weights: Vector) -> Vector:
     total = known @ weights
     sums = np.where(known, rows, 0.0) @ weights
     return np.divide(sums, total, out=np.full(len(rows), np.nan), where=total > 0)
+
+
+def common_means(rows: Matrix, one: int, other: int, weights: Vector) -> tuple[float, float] | None:
+    """Return two rows' weighted means over what is known of both; None where nothing is."""
+    both = ~np.isnan(rows[one]) & ~np.isnan(rows[other])
+    if not both.any():
+        return None
+    means = weighted_means(rows[[one, other]][:, both], weights[both])
+    return float(means[0]), float(means[1])
 
 
 def contrast(
@@ -102,7 +149,7 @@ def _per_cluster(rows: Matrix, clusters: Counts) -> Matrix:
     return summed
 
 
-def folds(outcomes: Outcomes, count: int) -> list[NDArray[np.bool_]]:
+def folds(outcomes: Outcomes, count: int) -> list[Mask]:
     """Cut the cases into parts and tell for each which cases are in it; clusters stay whole.
 
     Cases are dealt out as they come: their order must not depend on the outcomes. A planned order is drawn by lot.
