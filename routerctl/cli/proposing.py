@@ -188,9 +188,7 @@ def _notes(found: TableChanges, placed: Place) -> list[str]:
         notes.append(f"{name} was not run on {_list(not_run)}: a rung before it passes there, or it is not tested")
     flagged = [one for one, route in found.after.routes.items() if route.chosen == name and not route.passing]
     if flagged:
-        notes.append(
-            f"{name} would serve {_list(flagged)} without having passed: nothing passes, and it is the top rung"
-        )
+        notes.append(f"{name} would serve {_list(flagged)} as the best available: no candidate reaches the bar there")
     others = [one for one in _choosing(found) if found.after.routes[one].chosen != name]
     if others:
         notes.append(f"{_list(others)}: other by the stricter proof or by new cases, not by {name}")
