@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decimal import Decimal
 
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from routerctl.run.caller import Spending
     from routerctl.run.estimate import Estimate
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
-    from routerctl.worth import Volumes, Worth
+    from routerctl.worth import Told, Worth
 
 _SAID = 10  # classes without a passing candidate that get a line of their own
 _MARK = {True: "+", False: "-"}
@@ -262,76 +261,89 @@ def _route_row(route: Route) -> list[str]:
     ]
 
 
-def worth_line(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> str:
+def worth_line(worth: Worth) -> str:
     """Say in one line what the best single candidate for all costs and passes, and whether the table is worth it."""
+    return f"{_best_words(worth)}{worth.answer}: {worth.text}{f' {worth.procedure}' if worth.procedure else ''}"
+
+
+def _best_words(worth: Worth) -> str:
+    """The most accurate single candidate beside the table; nothing where none was run."""
     from routerctl.words import usd
-    from routerctl.worth import THOUSAND, weigh
+    from routerctl.worth import THOUSAND
 
-    worth = weigh(table, spend_usd, volumes)
-    if not worth.constants:
-        return f"{_standing_words(worth)}{worth.answer}: {worth.text}"
-    best = worth.constants[0]
-    where = "" if best.everywhere else f" on the {best.covered} of {best.of} classes it was run on"
-    prices = [usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table)]
-    return (
-        f"best constant: {best.candidate}, {prices[0]} per 1,000{where}, passes {best.passes} of {best.covered}; "
-        f"the table: {prices[1]}, passes {best.table_passes}: {worth.answer}: {worth.text}"
-    )
-
-
-def _standing_words(worth: Worth) -> str:
-    """The best single candidate by verdicts alone, where no cost is known; nothing where none was run."""
-    if not worth.standings:
+    best = next(iter(worth.constants), None)
+    if best is None:
         return ""
-    best = worth.standings[0]
-    where = "" if best.everywhere else f" (run on {best.covered} of {best.of})"
-    return (
-        f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}; the table passes "
-        f"{best.table_passes}; costs are not known: "
-    )
+    where = "" if best.covered == best.of else f" (run on {best.covered} of {best.of})"
+    head = f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}"
+    if best.figures is None or best.table is None:
+        return f"{head}; costs are not known: "
+    theirs, ours = (usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table))
+    return f"{head}, {theirs} per 1,000 requests; the table there: {ours}: "
 
 
-def worth_json(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> Mapping[str, Any]:
-    """Give what `worth_line` says, and the reasons behind it, as JSON has them; money is USD per 1,000 requests."""
-    from routerctl.worth import weigh
+def worth_json(worth: Worth) -> Mapping[str, Any]:
+    """Give what `worth_line` says, and the reasons behind it, as JSON has them."""
+    from routerctl.worth import told
 
-    worth = weigh(table, spend_usd, volumes)
     return {
         "answer": worth.answer,
+        "advice": worth.advice,
         "text": worth.text,
+        "procedure": worth.procedure,
+        "against": told_json(told(worth.against, worth.weighting, worth.today)) if worth.against else None,
         "best_constant": _best_json(worth),
         "reasons": [
             {"kind": one.kind, "decides": one.decides, "class": one.task_class, "text": one.text}
             for one in worth.reasons
         ],
+        "to_run": [
+            {
+                "class": gap.task_class,
+                "candidate": gap.candidate,
+                "cases": gap.cases,
+                "usd": None if gap.price_usd is None else str(gap.price_usd),
+            }
+            for gap in worth.gaps
+        ],
+    }
+
+
+def told_json(found: Told) -> Mapping[str, Any]:
+    """Give money and risk against one candidate for all; money is USD a month, or per 1,000 requests (`per`)."""
+    return {
+        "candidate": found.candidate,
+        "today": found.today,
+        "saved_usd": None if found.saved_usd is None else str(found.saved_usd),
+        "per": found.per,
+        "cost_share": found.cost_share,
+        "more_wrong_per_1000": found.more_wrong,
+        "more_wrong_interval": list(found.more_wrong_interval),
     }
 
 
 def _best_json(worth: Worth) -> Mapping[str, Any] | None:
-    """The best single candidate; None where none was run, no money where no cost is known."""
+    """The most accurate single candidate; None where none was run, no money where no cost is known."""
     from routerctl.worth import THOUSAND
 
-    priced = next(iter(worth.constants), None)
-    best = priced or next(iter(worth.standings), None)
+    best = next(iter(worth.constants), None)
     if best is None:
         return None
     return {
         "candidate": best.candidate,
         "passes": best.passes,
-        "table_passes": best.table_passes,
         "classes": best.covered,
         "classes_of_table": best.of,
-        "worse": list(best.worse),
-        "usd_per_1000": str(priced.figures.cost_usd * THOUSAND) if priced else None,
-        "table_usd_per_1000": str(priced.table.cost_usd * THOUSAND) if priced else None,
+        "usd_per_1000": str(best.figures.cost_usd * THOUSAND) if best.figures else None,
+        "table_usd_per_1000": str(best.table.cost_usd * THOUSAND) if best.table else None,
     }
 
 
-def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> None:
+def say_worth(worth: Worth) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
     import textwrap
 
-    for line in textwrap.wrap(clean(worth_line(table, spend_usd, volumes)), 79, subsequent_indent="  "):
+    for line in textwrap.wrap(clean(worth_line(worth)), 79, subsequent_indent="  "):
         say(line)
 
 

@@ -20,7 +20,7 @@ from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
 from routerctl.table import TABLE_FILE, load_table, table_text
 from routerctl.types import Table, Tier
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 
 def build(
@@ -41,15 +41,15 @@ def build(
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
     asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
-    write_atomically(report, render_report(table, evidence, previous, volumes=asked))
+    worth = weigh(table, evidence, evaluation_usd(table, evidence), asked)
+    write_atomically(report, render_report(table, evidence, previous, worth=worth))
     write_atomically(root / file, table_text(table))
-    spend_usd = evaluation_usd(table, evidence)
     if as_json:
-        _print_json(table, worth_json(table, spend_usd, asked))
+        _print_json(table, worth_json(worth))
     else:
         print_routes(table)
         say_unproven(table)
-        say_worth(table, spend_usd, asked)
+        say_worth(worth)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     if strict and (problem := gate_error(table, strict=strict)):

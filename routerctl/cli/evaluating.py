@@ -40,7 +40,7 @@ from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, 
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
@@ -80,16 +80,17 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
     table = _proposal(evidence)
     if table:
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
-        report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
+        worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked)
+        report = render_report(table, [evidence], _previous(Path.cwd()), worth=worth)
         write_atomically(finished.folder / "report.html", report)
-        spend_usd, whole = evaluation_usd(table, [evidence]), not finished.header.rungs
+        whole = not finished.header.rungs
         beyond = _beyond(evidence, table)
         if as_json:
-            _print_json(finished, table, beyond, worth_json(table, spend_usd, asked) if whole else None)
+            _print_json(finished, table, beyond, worth_json(worth) if whole else None)
         else:
             _print(finished, table, beyond)
             if whole:
-                say_worth(table, spend_usd, asked)
+                say_worth(worth)
     if finished.interrupted:
         raise KeyboardInterrupt
     if table:

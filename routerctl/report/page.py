@@ -23,7 +23,7 @@ from routerctl.changes import changes
 from routerctl.report import answers as answered
 from routerctl.report import facts, money, picture, sentences, weighing
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
-from routerctl.worth import THOUSAND, Volumes, chosen_evidence, evaluation_usd, weigh
+from routerctl.worth import THOUSAND, Worth, beside_words, chosen_evidence, evaluation_usd, told, weigh
 
 T = TypeVar("T")
 
@@ -81,18 +81,18 @@ class ClassView:
 
 
 def render_report(
-    table: Table, runs: Sequence[Run], previous: Table | None = None, *, volumes: Volumes | None = None
+    table: Table, runs: Sequence[Run], previous: Table | None = None, *, worth: Worth | None = None
 ) -> str:
     """Return the report as one HTML document; `runs`: those that the table's routes name, `previous`: the table before.
 
-    `volumes`: measured requests per month by class, where the eval sets do not state them. Results of a run that is not
+    `worth`: what it is worth, where that is known already (with measured volumes, say). Results of a run that is not
     handed in are missing from the report, which says so.
     """
     answers = answered.Answers(table, runs)
     classes = [
         _class_view(number, route, table, runs, answers) for number, route in enumerate(table.routes.values(), 1)
     ]
-    worth = weigh(table, evaluation_usd(table, runs), volumes)
+    worth = worth or weigh(table, runs, evaluation_usd(table, runs))
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
@@ -224,6 +224,8 @@ def _environment() -> Environment:
         "long": _long,
     }
     environment.globals |= {
+        "told": told,
+        "beside_words": beside_words,
         "OPEN_CASES": OPEN_CASES,
         "SHOWN_CASCADES": weighing.SHOWN_CASCADES,
         "THOUSAND": THOUSAND,

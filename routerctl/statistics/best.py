@@ -5,7 +5,7 @@ Place: arithmetic, above `outcomes`. It knows rows and numbers only: no candidat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -68,10 +68,5 @@ def cheapest(costs: Vector, rows: Iterable[int]) -> int:
 def per_right(outcomes: Outcomes) -> Vector:
     """Give each row's cost per right answer: mean cost over mean value; NaN where nothing is right or known."""
     means = outcomes.means()
-    return np.divide(outcomes.mean_costs(), means, out=np.full(len(means), np.nan), where=means > 0)
-
-
-def at_bar(outcomes: Outcomes, able: Sequence[bool] | Mask, scores: Vector | None = None) -> int:
-    """Choose the cheapest row per right answer of those at their bar, else the best available."""
-    rows = [row for row, good in enumerate(able) if good]
-    return cheapest(per_right(outcomes), rows) if rows else best_available(outcomes, scores)[0]
+    costs: Vector = np.divide(outcomes.mean_costs(), means, out=np.full(len(means), np.nan), where=means > 0)
+    return costs

@@ -7,6 +7,7 @@ between options brings. Place: arithmetic, below worth. It knows numbers only.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def mixed(points: Sequence[Point], cost: float) -> float | None:
     line = [point for _, point in hull(list(enumerate(points)))]
     if not line or cost < line[0][0]:
         return None
-    for low, high in zip(line, line[1:], strict=False):
+    for low, high in itertools.pairwise(line):
         if cost <= high[0]:
             return low[1] + (cost - low[0]) * (high[1] - low[1]) / (high[0] - low[0])
     return line[-1][1]

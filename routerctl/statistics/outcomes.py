@@ -21,7 +21,6 @@ Mask = NDArray[np.bool_]
 Entry = tuple[int, int, int, float, float]  # row, column, epoch, value, cost
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
     """What several candidates (rows) made of the same cases (columns); NaN: not run, or its cost is not known."""
@@ -34,7 +33,7 @@ class Outcomes:
     @property
     def cases(self) -> int:
         """How many cases there are."""
-        return self.values.shape[1]
+        return int(self.values.shape[1])
 
     def part(self, kept: Mask) -> Outcomes:
         """Give the outcomes of some of the cases."""
@@ -50,6 +49,10 @@ class Outcomes:
     def mean_costs(self) -> Vector:
         """Give each row's weighted mean cost over its own cases; NaN without one."""
         return weighted_means(self.costs, self.weights)
+
+    def unpriced(self) -> bool:
+        """Whether some case's cost is not known though it was run."""
+        return bool((np.isnan(self.costs) & ~np.isnan(self.values)).any())
 
     def counts(self) -> Counts:
         """Count each row's cases."""
@@ -104,7 +107,8 @@ def weighted_means(rows: Matrix, weights: Vector) -> Vector:
     known = ~np.isnan(rows)
     total = known @ weights
     sums = np.where(known, rows, 0.0) @ weights
-    return np.divide(sums, total, out=np.full(len(rows), np.nan), where=total > 0)
+    means: Vector = np.divide(sums, total, out=np.full(len(rows), np.nan), where=total > 0)
+    return means
 
 
 def common_means(rows: Matrix, one: int, other: int, weights: Vector) -> tuple[float, float] | None:

@@ -31,6 +31,7 @@ class Constant:
     right: Span  # how much more often the table is right, a share of requests
     saved: Span  # USD per request that the table's calls save; NaN: not known
     saved_in_all: Span  # the same with the price of wrong answers, where classes state one
+    cost_share: float | None  # of the table's calls in its; None: not known
     procedure: Lead | None  # of the rule that made the table, by cross-fitting; None: the run does not allow it
     gaps: tuple[Gap, ...]
     figures: Figures | None  # its own, over the classes where its cost is measured
@@ -57,13 +58,6 @@ class Constant:
         shown += [(self.procedure.saved, self.procedure.right)] if self.procedure else []
         return not self.same and all(saved.low > _NOTHING or right.low > _NOTHING for saved, right in shown)
 
-    @property
-    def cost_share(self) -> float | None:
-        """What the table costs as a share of what this one does, on the classes where both are measured."""
-        if self.figures is None or self.table is None or not self.figures.cost_usd:
-            return None
-        return float(self.table.cost_usd / self.figures.cost_usd)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
@@ -88,23 +82,24 @@ def constants(beside: Beside) -> list[Constant]:
     in_all = leads_over(beside.in_all, served(beside.in_all, chosen)) if beside.in_all else calls
     tested = leads_over(beside.in_all or grid, beside.procedure) if beside.procedure else [None] * len(calls)
     found = [
-        _constant(beside, row, chosen, calls[row], in_all[row], tested[row]) for row in range(len(grid.candidates))
+        _constant(beside, chosen, row, (calls[row], in_all[row], tested[row])) for row in range(len(grid.candidates))
     ]
     return sorted(found, key=lambda one: (one.right.mean, one.saved.mean if one.priced else 0.0))
 
 
-def _constant(
-    beside: Beside, row: int, chosen: Sequence[int], calls: Lead, in_all: Lead, tested: Lead | None
-) -> Constant:
+def _constant(beside: Beside, chosen: Sequence[int], row: int, leads: tuple[Lead, Lead, Lead | None]) -> Constant:
     grid, name = beside.grid, beside.grid.candidates[row]
+    calls, in_all, tested = leads
     gaps = [gap(grid, place, row, chosen[place], beside.runs.get(grid.classes[place])) for place in calls.apart]
     figures, ours = constant_figures(beside.table, beside.of, name)
+    saved = _with_gaps(calls.saved, [(one.saved, one.share) for one in gaps])
     shown = [one for route in beside.table.routes.values() if (one := evidence_for(route, name))]
     return Constant(
         candidate=name,
         same=all(one == row for one in chosen),
         right=_with_gaps(calls.right, [(one.right, one.share) for one in gaps]),
-        saved=_with_gaps(calls.saved, [(one.saved, one.share) for one in gaps]),
+        saved=saved,
+        cost_share=_share(grid, chosen, saved.mean),
         saved_in_all=_with_gaps(in_all.saved, [(one.saved, one.share) for one in gaps]),
         procedure=None if tested is None or tested.apart else tested,
         gaps=tuple(gaps),
@@ -114,6 +109,13 @@ def _constant(
         covered=len(shown),
         of=len(beside.table.routes),
     )
+
+
+def _share(grid: Grid, chosen: Sequence[int], saved_usd: float) -> float | None:
+    """What the table costs as a share of what it would with so much more; None where that is not known, or nothing."""
+    places = range(len(grid.classes))
+    ours = sum(grid.shares[place] * float(grid.outcomes[place].mean_costs()[chosen[place]]) for place in places)
+    return ours / (ours + saved_usd) if ours + saved_usd > 0 else None
 
 
 def _with_gaps(span: Span, gaps: Sequence[tuple[Span, float]]) -> Span:

@@ -24,7 +24,9 @@ class Floor:
     """What a candidate must reach on a class to be chosen for its cost."""
 
     bar: float | None = None  # least weighted mean; None: none is asked for
-    proven_at: float | None = None  # the level at which it must be shown to be above the bar; None: reaching it is enough
+    proven_at: float | None = (
+        None  # the level at which it must be shown to be above the bar; None: reaching it is enough
+    )
     within: tuple[float, int] | None = None  # (points, row): at most so much below that row on the same cases
 
     def met(self, outcomes: Outcomes) -> Mask:

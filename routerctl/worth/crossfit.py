@@ -7,7 +7,6 @@ above `choosers`. Source: Stone, Journal of the Royal Statistical Society B 36 (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 

@@ -7,6 +7,7 @@ folder's sixth file, above `grid`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -40,7 +41,7 @@ def gap(grid: Grid, place: int, row: int, chosen: int, run: Run | None) -> Gap:
     from routerctl.statistics.pooling import Span
 
     ours = float(grid.outcomes[place].means()[chosen])
-    known = ours == ours
+    known = not math.isnan(ours)
     serving = usual_cost(grid, place, chosen, run)
     cost = usual_cost(grid, place, row, run)
     name, candidate = grid.classes[place], grid.candidates[row]
@@ -68,12 +69,12 @@ def _saved(cost: float | None, serving: float | None, *, measured: bool) -> Span
 def usual_cost(grid: Grid, place: int, row: int, run: Run | None) -> float | None:
     """Give what an answer of a candidate costs on a class: measured, else estimated; None: nothing tells."""
     costs = [float(each.mean_costs()[row]) for each in grid.outcomes]
-    if costs[place] == costs[place]:
+    if not math.isnan(costs[place]):
         return costs[place]
     for other in range(len(grid.candidates)):
         here = float(grid.outcomes[place].mean_costs()[other])
         times = _times(grid, row, other)
-        if here == here and times is not None:
+        if not math.isnan(here) and times is not None:
             return here * times
     return None if run is None else _listed(run, grid.classes[place], grid.candidates[row])
 

@@ -74,9 +74,7 @@ def _by_class(runs: Mapping[str, Run], names: Sequence[str]) -> dict[str, list[R
     return found
 
 
-def _outcomes(
-    run: Run, name: str, results: Sequence[Result], candidates: Sequence[str], wrong_usd: float
-) -> Outcomes:
+def _outcomes(run: Run, name: str, results: Sequence[Result], candidates: Sequence[str], wrong_usd: float) -> Outcomes:
     from routerctl.statistics.outcomes import outcomes_of
 
     of_class, rows = run.header.classes[name], {one: row for row, one in enumerate(candidates)}

@@ -6,6 +6,7 @@ Place: the folder's fourth file, beside `choosers`, whose floors it keeps to.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ def best_constant(grid: Grid) -> int:
     Raises: ValueError where no row was run everywhere.
     """
     totals = totals_of(grid, [each.means() for each in grid.outcomes])
-    known = [row for row, total in enumerate(totals) if total == total]  # NaN: not run on some class
+    known = [row for row, total in enumerate(totals) if not math.isnan(total)]  # NaN: not run on some class
     if not known:
         raise ValueError("no candidate was run on every class")
     return max(known, key=lambda row: totals[row])
@@ -86,7 +87,7 @@ def _check(grid: Grid, base: int) -> None:
     for name, outcomes in zip(grid.classes, grid.outcomes, strict=True):
         if not outcomes.complete()[base]:
             raise ValueError(f"{grid.candidates[base]} was not run on every case of {name}")
-        if outcomes.costs[outcomes.values >= 0].sum() != outcomes.costs[outcomes.values >= 0].sum():
+        if outcomes.unpriced():
             raise ValueError(f"what an answer costs is not known of every candidate on {name}")
 
 
@@ -118,14 +119,15 @@ def _not_worse(grid: Grid, taken: Step, alone: Sequence[Step]) -> list[Step]:
     The rule of one standard error: of two that the data do not tell apart, the simpler (Breiman et al., Classification
     and Regression Trees, 1984, section 3.4.3).
     """
-    lead, square = 0.0, 0.0
-    for outcomes, share, row in zip(grid.outcomes, grid.shares, taken.choices, strict=True):
-        found = contrast(outcomes.values, outcomes.values[row], outcomes.weights, outcomes.clusters)
-        errors = found.se.copy()
-        errors[row] = 0.0
-        lead, square = lead + share * found.mean, square + (share * errors) ** 2
-    return [
-        one
-        for one in alone
-        if one.cost <= taken.cost * (1 + _ROUNDING) and (lead + square**0.5)[one.choices[0]] >= 0
+    found = [
+        contrast(each.values, each.values[row], each.weights, each.clusters)
+        for each, row in zip(grid.outcomes, taken.choices, strict=True)
     ]
+
+    def worse(row: int) -> bool:
+        places = [place for place, chosen in enumerate(taken.choices) if chosen != row]
+        lead = sum(grid.shares[place] * float(found[place].mean[row]) for place in places)
+        error = math.hypot(*(grid.shares[place] * float(found[place].se[row]) for place in places))
+        return lead + error < 0
+
+    return [one for one in alone if one.cost <= taken.cost * (1 + _ROUNDING) and not worse(one.choices[0])]
