@@ -18,8 +18,19 @@ from typing import Any
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
+from routerctl.objective import chosen_as_a_whole
 from routerctl.routing_policy import DEFAULT
-from routerctl.selection import Choice, Shown, choose, judge, outcome_of, question_of, two_sentences, verdict_words
+from routerctl.selection import (
+    Choice,
+    Shown,
+    choose,
+    judge,
+    outcome_of,
+    question_of,
+    served_by,
+    two_sentences,
+    verdict_words,
+)
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
@@ -222,7 +233,12 @@ def build_table(
             for name in sorted(runs)
         },
         top_rung=first.top_rung,
+        objective=policy.objective,
     )
+    if policy.objective:
+        chosen = chosen_as_a_whole(table, own, policy.objective)
+        routes = {name: _served_by(chosen[name], route, own[name]) for name, route in table.routes.items()}
+        table = replace(table, routes=routes)
     return numbered(table, previous)
 
 
@@ -315,6 +331,15 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         labels_digest=labels_digest(labels) if header.judge else "",
         when_unproven=when_unproven,
     )
+
+
+def _served_by(chosen: str, route: Route, run: Run) -> Route:
+    """Let another candidate serve a class than the one that its bar alone would choose."""
+    if chosen == route.chosen:
+        return route
+    choice = served_by(chosen, run.header.ladder, _shown(run, route.task_class, route.evidence))
+    words = _words(chosen, route.evidence)
+    return replace(route, chosen=choice.chosen, level=choice.level, rungs=choice.rungs, verdict=words)
 
 
 def choice_of(

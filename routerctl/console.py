@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-
     from rich.console import Console
     from rich.progress import Progress, TaskID
 

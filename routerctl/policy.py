@@ -39,6 +39,7 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
         providers=providers_of(project, beside),
         candidates=beside,
         prices=prices_of(project, beside, on),
+        objective=project.objective,
     )
 
 
@@ -61,6 +62,7 @@ def policy_of(table: Table) -> Policy:
         providers={name: table.providers[name] for name in dict.fromkeys(asked)},
         candidates=candidates,
         prices={name: table.prices[name] for name in beside} | places,
+        objective=table.objective,
     )
 
 

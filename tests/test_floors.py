@@ -45,6 +45,7 @@ FLOORS = [
     ["providers"],
     ["strategies", "cascade", "judge", "classifier", "health"],
     [
+        "objective",
         "build",
         "run",
         "policy",

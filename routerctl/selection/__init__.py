@@ -10,7 +10,7 @@ answer (`planned_order`), and the test sees answers in that order only (`Reorder
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import Choice, Shown, choose
+from routerctl.selection.choosing import Choice, Shown, choose, served_by
 from routerctl.selection.judging import judge
 from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
 from routerctl.selection.order import planned_order
@@ -46,6 +46,7 @@ __all__ = [
     "question_of",
     "risk_words",
     "rule_of",
+    "served_by",
     "total_alpha",
     "two_sentences",
     "unproven_words",

@@ -20,6 +20,7 @@ from routerctl.worth.cascades import (
     share_interval,
     usable,
 )
+from routerctl.worth.choosers import floor_of
 from routerctl.worth.figures import (
     THOUSAND,
     Figures,
@@ -64,6 +65,7 @@ __all__ = [
     "evaluation_usd",
     "evidence_for",
     "exact",
+    "floor_of",
     "grid_of",
     "logprob_at_least",
     "priced",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from routerctl.types import Route
 from routerctl.worth.grid import Grid
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class Floor:
         return reaching(outcomes, self.bar) if self.proven_at is None else shown_at(outcomes, self.bar, self.proven_at)
 
 
+def floor_of(route: Route) -> Floor:
+    """Give what a candidate had to reach to serve a class."""
+    alpha = route.evidence[0].judgement.alpha if route.evidence else None
+    return Floor(bar=route.bar, proven_at=alpha if route.when_unproven == "top_rung" else None)
+
+
 def by_bars(floors: Sequence[Floor]) -> Chooser:
     """Make the chooser of a table with bars: the cheapest at its bar, else the best available."""
 
@@ -51,14 +58,21 @@ def by_bars(floors: Sequence[Floor]) -> Chooser:
 
 
 def _at_bar(outcomes: Outcomes, floor: Floor, scores: Vector) -> int:
-    from routerctl.statistics.best import best_available, cheapest, per_right
+    """Who reaches the bar is compared by the price of a right answer, who does not by that of an answer."""
+    from routerctl.statistics.best import cheapest, per_right
 
-    able = [row for row, good in enumerate(floor.met(outcomes)) if good]
-    if able:
-        return cheapest(per_right(outcomes), able)
-    if floor.proven_at is not None:  # nothing but proof counts there, and the top rung serves without one
-        return len(outcomes.values) - 1
-    return best_available(outcomes, scores)[0]
+    prices = per_right(outcomes) if floor.met(outcomes).any() else outcomes.mean_costs()
+    return cheapest(prices, allowed(outcomes, floor, scores))
+
+
+def allowed(outcomes: Outcomes, floor: Floor, scores: Vector) -> list[int]:
+    """List the rows that may serve a class: at its floor, else none but the top rung or those as good as the best."""
+    from routerctl.statistics.best import best_available
+
+    met = [row for row, good in enumerate(floor.met(outcomes)) if good]
+    if not met and floor.proven_at is not None:  # nothing but proof counts there, and the top rung serves without one
+        return [len(outcomes.values) - 1]
+    return met or best_available(outcomes, scores)[1]
 
 
 def leads(grid: Grid) -> Matrix:

@@ -10,11 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerctl.statistics.best import best_available
 from routerctl.statistics.frontier import Point, Step, descent
 from routerctl.statistics.outcomes import Vector, contrast
 from routerctl.statistics.pooling import differences, shrunken
-from routerctl.worth.choosers import Chooser, Floor, Rows
+from routerctl.worth.choosers import Chooser, Floor, Rows, allowed
 from routerctl.worth.grid import Grid
 
 _ROUNDING = 1e-9  # of a sum of shares
@@ -46,8 +45,8 @@ def plan_of(grid: Grid, within: float, reference: int | None = None, floors: Seq
 
     Each class takes the row that maximises d - lambda x cost, d being its shrunken paired difference to the reference;
     lambda is the largest at which the weighted sum of d is at least -within. A row must meet its class's floor; where
-    none does, the best available serves. One candidate for all takes the place of these choices where it is cheaper and
-    within too, or no dearer and not seen to be worse (see `_not_worse`): what no case shows is noise that was followed.
+    none does, it must not be told from the best available. One candidate for all takes the place of these choices where
+    it is cheaper and within too, or no dearer and not seen to be worse (see `_not_worse`): the choices then follow noise.
 
     `reference`: row; None: the best constant. `floors`: by class. Raises: ValueError where a cost is not known, or the
     reference was not run on every case.
@@ -96,9 +95,8 @@ def _options(grid: Grid, base: int, floors: Sequence[Floor]) -> list[list[Point 
     gains = shrunken(*differences(grid.outcomes, base))
     found: list[list[Point | None]] = []
     for outcomes, floor, gain in zip(grid.outcomes, floors, gains, strict=True):
-        met, costs = floor.met(outcomes), outcomes.mean_costs()
-        rows = {row for row, good in enumerate(met) if good} or {best_available(outcomes, gain)[0]}
-        found.append([(float(costs[row]), float(gain[row])) if row in rows else None for row in range(len(met))])
+        rows, costs = allowed(outcomes, floor, gain), outcomes.mean_costs()
+        found.append([(float(costs[row]), float(gain[row])) if row in rows else None for row in range(len(gain))])
     return found
 
 

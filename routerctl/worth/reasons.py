@@ -14,7 +14,7 @@ from typing import Literal
 from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
 from routerctl.worth.against import Beside, Constant, constants
-from routerctl.worth.choosers import Chooser, Floor, by_bars
+from routerctl.worth.choosers import by_bars, floor_of
 from routerctl.worth.crossfit import Served, cross_fitted
 from routerctl.worth.figures import (
     THOUSAND,
@@ -154,18 +154,14 @@ def _missing(table: Table, grid: Grid) -> str:
 
 
 def _cross_fitted(table: Table, grid: Grid) -> Served:
-    return cross_fitted(grid, chooser_of(table, grid))
+    floors = [floor_of(table.routes[name]) for name in grid.classes]
+    if table.objective is None:
+        return cross_fitted(grid, by_bars(floors))
+    from routerctl.worth.objective import by_objective
 
-
-def chooser_of(table: Table, grid: Grid) -> Chooser:
-    """Give the rule by which a table's candidates were chosen, for use on any part of its cases."""
-    return by_bars([floor_of(table.routes[name]) for name in grid.classes])
-
-
-def floor_of(route: Route) -> Floor:
-    """Give what a candidate had to reach to serve a class."""
-    alpha = route.evidence[0].judgement.alpha if route.evidence else None
-    return Floor(bar=route.bar, proven_at=alpha if route.when_unproven == "top_rung" else None)
+    of = table.objective.of
+    reference = None if of == "best" else grid.candidates.index(of)
+    return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
 
 
 def _procedure(against: Constant | None, missing: str) -> str:
