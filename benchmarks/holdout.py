@@ -2,14 +2,8 @@
 
     python benchmarks/holdout.py [--quick] [--json] [--data FILE]
 
-Two sources, both through the project's own code (the importer's run, `build_table`, `weigh`):
-
-* 14,042 recorded outcomes of two models on 57 subjects (`mmlu_outcomes.csv.gz`, from the RouteLLM project's published
-  responses, Apache-2.0), looked for in `*/data/` beside the repository; where they are not there, one line says so. The
-  subject high_school_mathematics is left out: its answers were extracted wrongly.
-* 20 simulated worlds of 12 classes x 4 candidates with 200 cases a class. Cases differ in difficulty, so the candidates'
-  answers are correlated; abilities are drawn apart from prices, so some candidates are dearer and worse; and classes
-  differ in who is good at them not at all, a little, or much (five worlds each). Their truth is known.
+The cases are those of `holdout_sources`: recorded outcomes, skipped where they are not at hand, and simulated worlds,
+whose truth is known. All goes through the project's own code: the importer's run, `build_table`, `weigh`.
 
 Each class's cases are halved at random, 50 times. A table is made on one half, by the policy of before (the cheapest
 that is proven, else the dearest), by bars and by the objective; then its choices are looked at on the other half, and
@@ -33,39 +27,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from holdout_sources import FILE, Matrix, Source, load, world
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.build import build_table
-from routerctl.importers import read_outcomes
-from routerctl.importers.arranging import Arranged, arrange
-from routerctl.importers.base import Columns, Record
-from routerctl.importers.costing import Told, cost
+from routerctl.importers.arranging import Arranged
 from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
 from routerctl.statistics.frontier import mixed
-from routerctl.types import Candidate, Case, Evidence, Objective, ProviderSpec, Route, Run, Status, Table, Verdict
+from routerctl.types import Candidate, Evidence, Objective, ProviderSpec, Route, Run, Table, Verdict
 from routerctl.types import Policy as Served
 from routerctl.worth import weigh
 
-MODELS = {"mixtral-8x7b-instruct-v0.1": Decimal("0.00024"), "gpt-4-1106-preview": Decimal("0.0247")}  # USD a case
 RECORDED_BARS, WORLD_BARS, WITHIN = (0.5, 0.6, 0.7, 0.8), (0.7, 0.8, 0.9), (0.0, 0.01, 0.03)
 RISK, LEVEL, CHANCE = 0.05, 0.05, 0.001
-LEFT_OUT = "high_school_mathematics"
-FILE = "mmlu_outcomes.csv.gz"
-CLASSES, CASES, PRICES = 12, 200, (1.0, 4.0, 8.0, 20.0)  # of a world
-APART = (0.0, 0.2, 0.4, 0.6)  # how much classes differ in who is good at them, by world in turn
 WORST = 0.005  # points by which the objective's table may be dominated
-Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Cases with every candidate's outcome."""
-
-    name: str
-    ladder: tuple[str, ...]  # cheapest first
-    classes: tuple[Arranged, ...]
-    truth: tuple[Matrix, Matrix] | None = None  # accuracy and cost, classes x ladder; None: not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +67,7 @@ def main() -> int:
     """Measure, print, assert."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--quick", action="store_true", help="2 splits instead of 50")
+    parser.add_argument("--quick", action="store_true", help="2 splits instead of 50, 1 of each world")
     parser.add_argument("--data", type=Path, help=f"the recorded outcomes, {FILE}")
     options = parser.parse_args()
     started, splits = time.perf_counter(), 2 if options.quick else 50
@@ -101,67 +76,13 @@ def main() -> int:
     recorded = load(data) if data and data.exists() else None
     found["promise"] = promise(recorded, splits) if recorded else []
     found["recorded"] = tables([recorded], RECORDED_BARS, splits) if recorded else []
-    found["worlds"] = tables([world(number) for number in range(20)], WORLD_BARS, splits)
+    found["worlds"] = tables([world(number) for number in range(20)], WORLD_BARS, 1 if options.quick else splits)
     found["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(found) if options.json else text_of(found))
     if recorded:
         check_promise(found["promise"], len(recorded.classes), splits)
     check_tables([*found["recorded"], *found["worlds"]])
     return 0
-
-
-# --- sources ----------------------------------------------------------------------------------------------------------
-
-
-def load(data: Path) -> Source:
-    """Read the recorded outcomes as `routerctl import` does."""
-    readings = read_outcomes([data], "auto", Columns())
-    told = {name: Told(cost_usd=cost_usd) for name, cost_usd in MODELS.items()}
-    costed = cost(readings, told, datetime.now(UTC).date())
-    classes = tuple(item for item in arrange(costed.readings, None) if item.task_class != LEFT_OUT)
-    return Source(name="recorded", ladder=tuple(MODELS), classes=classes)
-
-
-def world(number: int) -> Source:
-    """Draw a world. A case of difficulty z is answered rightly with logit ability + class + interaction + 1.5 z."""
-    rng, count = np.random.default_rng([11, number]), len(PRICES)
-    ladder = tuple(f"candidate-{place}" for place in range(count))
-    ability = np.sort(rng.normal(0, 0.8, count))
-    if rng.random() < 0.5:  # somebody dearer is worse
-        one, other = rng.choice(count, 2, replace=False)
-        ability[[one, other]] = ability[[other, one]]
-    interaction = rng.normal(0, APART[number % len(APART)], (CLASSES, count))
-    logits = 1.6 * (rng.normal(1.3, 0.9, CLASSES)[:, None] + ability + interaction)
-    costs = np.exp(rng.normal(0, 0.2, CLASSES))[:, None] * PRICES * np.exp(rng.normal(0, 0.3, count))
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
-    right = special.expit(logits[:, :, None] + 1.5 * nodes) @ (weights / weights.sum())
-    cheapest_first = np.argsort(costs.mean(axis=0))
-    logits, costs, right = logits[:, cheapest_first], costs[:, cheapest_first], right[:, cheapest_first]
-    classes = tuple(_class(f"class-{place:02}", ladder, logits[place], costs[place], rng) for place in range(CLASSES))
-    return Source(name=f"world {number}", ladder=ladder, classes=classes, truth=(right, costs))
-
-
-def _class(name: str, ladder: Sequence[str], logits: Matrix, costs: Matrix, rng: np.random.Generator) -> Arranged:
-    chances = special.expit(logits[:, None] + 1.5 * rng.normal(0, 1, CASES))
-    passed = rng.random((len(ladder), CASES)) < chances
-    priced = costs[:, None] * np.exp(rng.normal(0, 0.3, (len(ladder), CASES)) - 0.045)  # of mean 1
-    replies = {
-        (model, str(case)): (
-            Record(
-                task=name,
-                model=model,
-                case=str(case),
-                status=Status.SCORED,
-                score=float(passed[place, case]),
-                cost_usd=Decimal(repr(round(float(priced[place, case]), 6))),
-            ),
-        )
-        for place, model in enumerate(ladder)
-        for case in range(CASES)
-    }
-    cases = tuple(Case(id=str(case), input=str(case), expected=None) for case in range(CASES))
-    own = {"formats": ("drawn",), "scorers": ("drawn",), "files": ("drawn",), "notes": ()}
-    return Arranged(task_class=name, cases=cases, models=tuple(ladder), replies=replies, epochs=1, **own)  # type: ignore[arg-type]
 
 
 # --- halves -----------------------------------------------------------------------------------------------------------
@@ -451,8 +372,9 @@ def _promise_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     heads = ("chosen", "below_of_all", "most_below_in_a_class", "below_of_choices", "unseen_below_of_all")
     titles = ("chosen", "false", "worst class", "of choices", "unseen<<bar")
     lines = [f"{'bar':>5} {'level':22}" + "".join(f"{title:>13}" for title in titles)]
-    for row in rows:
-        lines.append(f"{row['bar']:5.2f} {row['level']:22}" + "".join(f"{100 * row[head]:13.2f}" for head in heads))
+    lines += [
+        f"{row['bar']:5.2f} {row['level']:22}" + "".join(f"{100 * row[head]:13.2f}" for head in heads) for row in rows
+    ]
     return [*lines, f"promised (proven): false at most {100 * RISK:g}, unseen<<bar at most {100 * (RISK + LEVEL):g}"]
 
 

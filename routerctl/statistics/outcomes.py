@@ -105,10 +105,7 @@ class Contrast:
 def weighted_means(rows: Matrix, weights: Vector) -> Vector:
     """Return each row's weighted mean over what is known of it; NaN where nothing is."""
     known = ~np.isnan(rows)
-    total = known @ weights
-    sums = np.where(known, rows, 0.0) @ weights
-    means: Vector = np.divide(sums, total, out=np.full(len(rows), np.nan), where=total > 0)
-    return means
+    return _over(np.where(known, rows, 0.0) @ weights, known @ weights)
 
 
 def common_means(rows: Matrix, one: int, other: int, weights: Vector) -> tuple[float, float] | None:
@@ -123,26 +120,27 @@ def common_means(rows: Matrix, one: int, other: int, weights: Vector) -> tuple[f
 def contrast(
     rows: Matrix, base: Vector, weights: Vector, clusters: Counts | None = None, *, floor: float = 1.0
 ) -> Contrast:
-    """Return the mean of `rows - base`, weighted, with its standard error; cases of one cluster vary together.
+    """Return the weighted mean of `rows - base` with its standard error: `paired_mean` of every row at once.
 
-    `floor`: the square of one further unit of mean weight that differs by this much is added to the spread, so that
-    few cases that all came out alike do not show that every case would.
+    `floor`: the difference of the half discordant unit each way that is added to the squares.
     """
     differences = rows - base
     known = ~np.isnan(differences)
     mass = np.where(known, weights, 0.0)
-    total, cases = mass.sum(axis=1), known.sum(axis=1)
-    whole = total > 0
-    mean = np.divide((mass * np.where(known, differences, 0.0)).sum(axis=1), total, where=whole,
-                     out=np.full(len(rows), np.nan))  # fmt: skip
-    apart = mass * np.where(known, differences - np.where(whole, mean, 0.0)[:, None], 0.0)
-    units = cases if clusters is None else _per_cluster(known.astype(float), clusters).astype(bool).sum(axis=1)
-    sums = apart if clusters is None else _per_cluster(apart, clusters)
+    total = mass.sum(axis=1)
+    mean = _over((mass * np.where(known, differences, 0.0)).sum(axis=1), total)
+    apart = mass * np.where(known, differences - mean[:, None], 0.0)
+    sizes, sums = (each if clusters is None else _per_cluster(each, clusters) for each in (mass, apart))
+    units = (sizes > 0).sum(axis=1)
     freed = np.divide(units, units - 1, out=np.ones(len(rows)), where=units > 1)
-    unit = np.divide(total, units, out=np.zeros(len(rows)), where=units > 0)
-    spread = (sums**2).sum(axis=1) * freed + (floor * unit) ** 2
-    se = np.divide(np.sqrt(spread), total, out=np.full(len(rows), np.nan), where=whole)
-    return Contrast(mean=mean, se=se, cases=cases)
+    squares = (sums**2).sum(axis=1) * freed + floor**2 * _over((sizes**2).sum(axis=1), units)
+    return Contrast(mean=mean, se=_over(np.sqrt(squares), total), cases=known.sum(axis=1))
+
+
+def _over(sums: Vector, sizes: Vector | Counts) -> Vector:
+    """Divide; NaN where there is nothing to divide by."""
+    shares: Vector = np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
+    return shares
 
 
 def _per_cluster(rows: Matrix, clusters: Counts) -> Matrix:

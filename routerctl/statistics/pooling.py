@@ -1,6 +1,7 @@
 """Turns differences of several strata (task classes) into one, and pulls each of them to what they have in common.
 
-Place: arithmetic, above `outcomes`, which gives the differences. It knows numbers only.
+Place: arithmetic, above `outcomes`, which gives the differences, and `shrinkage`, which works on one row of them. It
+knows numbers only.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from routerctl.statistics.outcomes import Matrix, Outcomes, Vector, contrast
-
-Z_95 = 1.959963984540054  # two-sided
+from routerctl.statistics.outcomes import Matrix, Outcomes, contrast
+from routerctl.statistics.shrinkage import shrink, stratified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,36 +41,19 @@ def differences(strata: Sequence[Outcomes], base: int) -> tuple[Matrix, Matrix]:
 
 
 def shrunken(means: Matrix, errors: Matrix) -> Matrix:
-    """Pull each column's values to their common mean, the more the noisier they are; NaN stay.
-
-    Random effects: value = g + (value - g) tau^2 / (tau^2 + se^2), with the between-strata variance tau^2 by moments.
-    Source: DerSimonian & Laird, Controlled Clinical Trials 7 (1986).
-    """
+    """Pull each column's values to what they have in common (see `shrink`); NaN stay, and play no part."""
     pulled = means.copy()
     for column in range(means.shape[1]):
         known = ~np.isnan(means[:, column])
-        if known.any() and (errors[known, column] > 0).all():
-            pulled[known, column] = _pulled(means[known, column], errors[known, column])
+        if known.any():
+            pulled[known, column] = shrink(means[known, column].tolist(), errors[known, column].tolist()).values
     return pulled
 
 
-def _pulled(means: Vector, errors: Vector) -> Vector:
-    between = _between(means, errors)
-    precision = 1 / (errors**2 + between)
-    common = float(precision @ means / precision.sum())
-    return np.asarray(common + (means - common) * between / (between + errors**2))
-
-
-def _between(means: Vector, errors: Vector) -> float:
-    precision = 1 / errors**2
-    common = precision @ means / precision.sum()
-    scale = precision.sum() - (precision**2).sum() / precision.sum()
-    excess = precision @ (means - common) ** 2 - (len(means) - 1)
-    return max(float(excess / scale), 0.0) if scale > 0 else 0.0
-
-
 def pooled(means: Sequence[float], errors: Sequence[float], weights: Sequence[float]) -> Span:
-    """Weigh the strata's differences together; the strata are independent."""
-    mean = float(np.dot(weights, means))
-    error = float(np.sqrt(np.dot(np.square(weights), np.square(errors))))
-    return Span(mean=mean, low=mean - Z_95 * error, high=mean + Z_95 * error)
+    """Sum the strata's differences by weight, with its interval; without a stratum nothing differs."""
+    total = sum(weights)
+    if not total:
+        return Span(mean=0.0, low=0.0, high=0.0)
+    mix = stratified(means, errors, weights)
+    return Span(mean=mix.mean, low=mix.interval[0], high=mix.interval[1]).times(total)

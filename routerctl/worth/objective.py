@@ -46,7 +46,7 @@ def plan_of(grid: Grid, within: float, reference: int | None = None, floors: Seq
     Each class takes the row that maximises d - lambda x cost, d being its shrunken paired difference to the reference;
     lambda is the largest at which the weighted sum of d is at least -within. A row must meet its class's floor; where
     none does, it must not be told from the best available. One candidate for all takes the place of these choices where
-    it is cheaper and within too, or no dearer and not seen to be worse (see `_not_worse`): the choices then follow noise.
+    it is cheaper and within too, or no dearer and not seen to be worse (see `_not_worse`): then they followed noise.
 
     `reference`: row; None: the best constant. `floors`: by class. Raises: ValueError where a cost is not known, or the
     reference was not run on every case.
