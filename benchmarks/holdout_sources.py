@@ -92,4 +92,4 @@ def _class(name: str, ladder: Sequence[str], logits: Matrix, costs: Matrix, rng:
     }
     cases = tuple(Case(id=str(case), input=str(case), expected=None) for case in range(CASES))
     own = {"formats": ("drawn",), "scorers": ("drawn",), "files": ("drawn",), "notes": ()}
-    return Arranged(task_class=name, cases=cases, models=tuple(ladder), replies=replies, epochs=1, **own)  # type: ignore[arg-type]
+    return Arranged(task_class=name, cases=cases, models=tuple(ladder), replies=replies, epochs=1, **own)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -19,25 +19,26 @@ from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.objective import chosen_as_a_whole
-from routerctl.routing_policy import DEFAULT
+from routerctl.routing_policy import check_classes
 from routerctl.selection import (
     Choice,
     Shown,
     choose,
+    chosen_words,
     judge,
     outcome_of,
     question_of,
-    served_by,
     two_sentences,
-    verdict_words,
 )
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
+    Against,
     ClassHeader,
     Evidence,
     Judgement,
     Policy,
+    RelativeBar,
     Result,
     Route,
     Run,
@@ -48,19 +49,17 @@ from routerctl.types import (
     Table,
     WhenUnproven,
 )
-from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
+_ByCandidate = Mapping[str, Mapping[int, tuple[Result, ...]]]  # candidate -> place in the planned order -> its epochs
 
 
 def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
     """Judge every candidate that a run tried on a class, in ladder order; `labels`: what humans said of its replies."""
     header = run.header.classes[task_class]
     cases = cases_by_candidate(run, task_class)
-    return tuple(
-        _evidence(name, cases[name], header, run.header, labels) for name in run.header.ladder if cases.get(name)
-    )
+    return tuple(_evidence(name, cases, header, run.header, labels) for name in run.header.ladder if cases.get(name))
 
 
 def cases_by_candidate(run: Run, task_class: str) -> dict[str, dict[int, tuple[Result, ...]]]:
@@ -91,14 +90,10 @@ def _whole_cases(results: Mapping[tuple[int, int], Result], epochs: int) -> dict
 
 
 def _evidence(
-    name: str,
-    cases: Mapping[int, tuple[Result, ...]],
-    of_class: ClassHeader,
-    header: RunHeader,
-    labels: Sequence[Label],
+    name: str, cases: _ByCandidate, of_class: ClassHeader, header: RunHeader, labels: Sequence[Label]
 ) -> Evidence:
-    judgement = _judged(cases, of_class, header)
-    used = [result for case in cases.values() for result in case]
+    judgement = _judged(name, cases, of_class, header)
+    used = [result for case in cases[name].values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
     judgement = _rounded(judgement)
@@ -124,13 +119,24 @@ def _evidence(
     )
 
 
-def _judged(cases: Mapping[int, tuple[Result, ...]], of_class: ClassHeader, header: RunHeader) -> Judgement:
-    """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not."""
+def _judged(name: str, cases: _ByCandidate, of_class: ClassHeader, header: RunHeader) -> Judgement:
+    """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not.
+
+    Beside a reference only cases count that it has too.
+    """
     try:
-        outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases.items()}
+        outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases[name].items()}
+        theirs: dict[int, float] = {}
+        if isinstance(of_class.bar, RelativeBar):
+            reference = cases.get(of_class.bar.of, {})
+            theirs = {index: outcome_of(case, of_class.measure).value for index, case in reference.items()}
+            outcomes = {
+                index: replace(one, reference=theirs[index]) for index, one in outcomes.items() if index in theirs
+            }
         gap = next(place for place in itertools.count() if place not in outcomes)
         listed = list(outcomes.values())  # in planned order
-        return judge(listed[:gap], question_of(of_class, header), listed[gap:])
+        values = [theirs[index] for index in sorted(theirs)] if len(theirs) == (of_class.cases or of_class.n) else []
+        return judge(listed[:gap], question_of(of_class, header, name, values), listed[gap:])
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
@@ -178,7 +184,20 @@ def _rounded(judgement: Judgement) -> Judgement:
         mean=None if mean is None else round(mean, 9),
         interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
         good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
+        bar=round(judgement.bar, 9),
+        against=None if judgement.against is None else _rounded_pairs(judgement.against),
         risk=None if judgement.risk is None else float(f"{judgement.risk:.3g}"),
+    )
+
+
+def _rounded_pairs(against: Against) -> Against:
+    low, high = against.interval
+    return replace(
+        against,
+        lost=round(against.lost, 6),
+        gained=round(against.gained, 6),
+        difference=round(against.difference, 9),
+        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
     )
 
 
@@ -199,10 +218,12 @@ def build_table(
     stakes: Mapping[str, Stakes] = MappingProxyType({}),
     labels: Mapping[str, Sequence[Label]] = MappingProxyType({}),
     unproven: Mapping[str, WhenUnproven] = MappingProxyType({}),
+    today: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
     """Make the table in which each class rests on its run; `runs`, `stakes`, human `labels` are by task class.
 
-    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing.
+    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing. `today`: who
+    serves now, likewise.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -229,16 +250,17 @@ def build_table(
         candidates={**policy.candidates, **_merged(headers, "candidates")},
         prices={**policy.prices, **_merged(headers, "prices")},
         routes={
-            name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name))
+            name: replace(
+                _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name)),
+                today=today.get(name) or runs[name].header.classes[name].today,
+            )
             for name in sorted(runs)
         },
         top_rung=first.top_rung,
         objective=policy.objective,
     )
     if policy.objective:
-        chosen = chosen_as_a_whole(table, own, policy.objective)
-        routes = {name: _served_by(chosen[name], route, own[name]) for name, route in table.routes.items()}
-        table = replace(table, routes=routes)
+        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
     return numbered(table, previous)
 
 
@@ -291,22 +313,6 @@ def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
     return {key: value for key, (value, _) in merged.items()}
 
 
-def check_classes(classes: Container[str], policy: Policy) -> None:
-    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
-
-    Raises: InputError.
-    """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
-    named += [("default_class", policy.default_class)] if policy.default_class else []
-    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
-    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
-    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
-    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
-    for who, task_class in named:
-        if task_class not in classes:
-            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
-
-
 def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], unproven: WhenUnproven | None) -> Route:
     header = run.header.classes[task_class]
     when_unproven = unproven or header.when_unproven
@@ -318,7 +324,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         bar=header.bar,
         chosen=choice.chosen,
         level=choice.level,
-        verdict=_words(choice.chosen, evidence),
+        verdict=chosen_words(choice.chosen, evidence),
         rule=_rule(evidence, run.header, top_rung=when_unproven == "top_rung"),
         rungs=choice.rungs,
         evidence=evidence,
@@ -331,15 +337,6 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         labels_digest=labels_digest(labels) if header.judge else "",
         when_unproven=when_unproven,
     )
-
-
-def _served_by(chosen: str, route: Route, run: Run) -> Route:
-    """Let another candidate serve a class than the one that its bar alone would choose."""
-    if chosen == route.chosen:
-        return route
-    choice = served_by(chosen, run.header.ladder, _shown(run, route.task_class, route.evidence))
-    words = _words(chosen, route.evidence)
-    return replace(route, chosen=choice.chosen, level=choice.level, rungs=choice.rungs, verdict=words)
 
 
 def choice_of(
@@ -377,16 +374,6 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
         )
 
     return {one.candidate: shown(one) for one in evidence}
-
-
-def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
-    found = next((item for item in evidence if item.candidate == chosen), None)
-    if found is None:
-        return "Not run."
-    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
-    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
-    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
-    return verdict_words(found.judgement) + among
 
 
 def _rule(evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:

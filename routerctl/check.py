@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from routerctl.build import build_table, check_classes
+from routerctl.build import build_table
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
@@ -24,6 +24,7 @@ from routerctl.policy_warnings import policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
@@ -64,6 +65,7 @@ def assemble(
         stakes={item.name: item.stakes for item in eval_sets},
         labels={name: read_labels(root, name) for name in runs},
         unproven=_unproven(project, eval_sets, runs),
+        today=_today(project, eval_sets, runs),
     )
     return table, runs
 
@@ -73,6 +75,14 @@ def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Itera
     if project is None:
         return {}
     return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
+
+
+def _today(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, str]:
+    """Say who serves each class now, where project or eval set says it."""
+    if project is None:
+        return {}
+    own = {item.name: item.today for item in eval_sets if item.today}
+    return (dict.fromkeys(runs, project.today) if project.today else {}) | own
 
 
 def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
@@ -307,6 +317,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
             stakes={item.name: item.stakes for item in eval_sets},
             labels=labels,
             unproven=_unproven(project, eval_sets, runs),
+            today=_today(project, eval_sets, runs),
         )
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None

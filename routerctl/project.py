@@ -72,6 +72,7 @@ class Project:
     seed: int = 0  # of the cases' order
     top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
     when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
+    today: str | None = None  # the candidate that serves now, against which money and risk are told; likewise
     objective: Objective | None = None  # what the table as a whole is to reach; the bars hold as floors
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
@@ -118,6 +119,7 @@ def load_project(root: Path) -> Project:
     check_schema_version(document, SCHEMA_VERSION)
     project = _with_defaults(decode(Project, document), document)
     _check_policy(project, document)
+    _check_today(project, document)
     for name in project.providers:
         _check_provider(project.providers[name], document)
     for name in project.candidates:
@@ -173,6 +175,14 @@ def _check_objective(project: Project, document: Document) -> None:
     require(0 <= aim.within < 1, document, (*path, "within"), f"expected a share from 0 to below 1, got {aim.within}")
     known = ["best", "today", *project.candidates]
     require(aim.of in known, document, (*path, "of"), f"no candidate {aim.of!r}{nearest(aim.of, known)}")
+    told = aim.of != "today" or project.today is not None
+    require(told, document, (*path, "of"), "no candidate serves today: say `today: NAME` beside it")
+
+
+def _check_today(project: Project, document: Document) -> None:
+    known = project.today is None or project.today in project.candidates
+    problem = f"no candidate {project.today!r}{nearest(project.today or '', project.candidates)}"
+    require(known, document, ("today",), problem)
 
 
 def _check_provider(provider: ProviderSpec, document: Document) -> None:

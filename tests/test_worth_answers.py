@@ -110,9 +110,12 @@ def run_of(cells: Cells, *, bars: Mapping[str, float] | None = None, n: int | No
     return Run(header=replace(header, **changes), results=tuple(results(cells, COSTS)))
 
 
-def weighed(run: Run, *, stakes: Mapping[str, Stakes] | None = None, **more: Any) -> tuple[Table, worth.Worth]:
+def weighed(
+    run: Run, *, stakes: Mapping[str, Stakes] | None = None, today: str = "", **more: Any
+) -> tuple[Table, worth.Worth]:
     """The table of a run, and what it is worth."""
-    table = build_table(dict.fromkeys(run.header.classes, run), previous=None, stakes=stakes or {})
+    runs = dict.fromkeys(run.header.classes, run)
+    table = build_table(runs, previous=None, stakes=stakes or {}, today=dict.fromkeys(runs, today) if today else {})
     return table, worth.weigh(table, [run], **more)
 
 

@@ -28,7 +28,7 @@ from routerctl.changes.showing import (
 from routerctl.codec import encode, json_text
 from routerctl.table import same_content
 from routerctl.types import Candidate, Evidence, Price, Route, Table
-from routerctl.words import as_written
+from routerctl.words import bar_words
 from routerctl.worth import THOUSAND, chosen_evidence
 
 
@@ -226,7 +226,7 @@ def _passed(side: _Side) -> str:
 _CHOICE: tuple[_Aspect, ...] = (("candidate", "other candidate", _pinned),)
 _ASPECTS: tuple[_Aspect, ...] = (
     ("verdict", "other verdict", _passed),
-    ("bar", "other bar", lambda side: as_written(side.route.bar)),
+    ("bar", "other bar", lambda side: bar_words(side.route.bar)),
     ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
-from routerctl.selection import level_words, nobody_words
+from routerctl.selection import level_words, nobody_words, unproven_words
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
 from routerctl.words import count, percent, plural
 from routerctl.worth import chosen_evidence
@@ -90,7 +90,9 @@ def remedy(route: Route) -> str:
     judged = [(one.candidate, one.judgement) for one in route.evidence]
     if not judged:
         return "Nothing was run: evaluate this class."
-    if route.bar >= 1:
+    if any(one.against for _, one in judged):
+        return unproven_words(route).partition("; ")[2].capitalize() + "."
+    if route.target >= 1:
         return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
     if too_few:

@@ -12,7 +12,7 @@ fed in order of arrival, a test would first see too many right ones.
 
 from routerctl.selection.choosing import Choice, Shown, best_available, choose, served_by
 from routerctl.selection.judging import judge
-from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
+from routerctl.selection.levels import chosen_words, level_words, nobody_words, risk_words, unproven_words
 from routerctl.selection.order import planned_order
 from routerctl.selection.question import (
     Outcome,
@@ -38,6 +38,7 @@ __all__ = [
     "alpha_per_candidate",
     "best_available",
     "choose",
+    "chosen_words",
     "judge",
     "level_words",
     "method_of",

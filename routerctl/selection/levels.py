@@ -6,8 +6,12 @@ from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from routerctl.selection.paired_words import settle_words
+from routerctl.selection.sentences import verdict_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import as_written, missing_words, percent, plain
+from routerctl.words import bar_words, missing_words, percent, plain, plural
 
 
 def level_words(route: Route) -> str:
@@ -29,7 +33,7 @@ def risk_words(risk: float) -> str:
 
 def nobody_words(route: Route) -> str:
     """Say of a class where no candidate qualifies what that means and who serves."""
-    bar = as_written(route.bar)
+    bar = bar_words(route.bar)
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
     as_what = " as the best available" if _chosen(route) else ", which was not run"
@@ -49,6 +53,9 @@ def unproven_words(route: Route) -> str:
 
 def _would_prove(route: Route) -> str:
     """The fewest cases that would prove the chosen candidate, else another, if it is as good as there is hope for."""
+    one = _chosen(route)
+    if one is not None and one.judgement.against:
+        return f"; {settle_words(one.judgement, one.judgement.against)}"
     hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
@@ -59,3 +66,14 @@ def _would_prove(route: Route) -> str:
 
 def _chosen(route: Route) -> Evidence | None:
     return next((one for one in route.evidence if one.candidate == route.chosen), None)
+
+
+def chosen_words(chosen: str, evidence: Sequence[Evidence]) -> str:
+    """Say what was found of the candidate that serves, with what went wrong among its cases."""
+    found = next((item for item in evidence if item.candidate == chosen), None)
+    if found is None:
+        return "Not run."
+    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
+    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
+    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
+    return verdict_words(found.judgement) + among

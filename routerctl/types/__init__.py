@@ -29,6 +29,8 @@ from routerctl.types.asking import (
     Usage,
 )
 from routerctl.types.evaluation import (
+    Against,
+    Bar,
     Case,
     ClassHeader,
     EvalSet,
@@ -39,6 +41,7 @@ from routerctl.types.evaluation import (
     Method,
     Mode,
     Objective,
+    RelativeBar,
     Result,
     Run,
     RunHeader,
@@ -66,7 +69,9 @@ from routerctl.types.routing import (
 )
 
 __all__ = [
+    "Against",
     "Answer",
+    "Bar",
     "Budget",
     "Candidate",
     "Case",
@@ -97,6 +102,7 @@ __all__ = [
     "Prompt",
     "PromptSpec",
     "ProviderSpec",
+    "RelativeBar",
     "Reply",
     "ReplySpec",
     "Request",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routerctl.types import Run, Table
+from routerctl.worth.choosers import Rows
 from routerctl.worth.crossfit import Lead, Served, leads_over, served
 from routerctl.worth.figures import Figures, Weighting, constant_figures, evidence_for
 from routerctl.worth.gaps import Gap, gap
@@ -76,27 +77,45 @@ def constants(beside: Beside) -> list[Constant]:
 
     First the one that the table leads least in accuracy, by estimate; of equals the cheapest.
     """
-    grid = beside.grid
-    chosen = grid.rows({name: beside.table.routes[name].chosen for name in grid.classes})
-    calls = leads_over(grid, served(grid, chosen))
-    in_all = leads_over(beside.in_all, served(beside.in_all, chosen)) if beside.in_all else calls
-    tested = leads_over(beside.in_all or grid, beside.procedure) if beside.procedure else [None] * len(calls)
-    found = [
-        _constant(beside, chosen, row, (calls[row], in_all[row], tested[row])) for row in range(len(grid.candidates))
-    ]
+    rows = [(row,) * len(beside.grid.classes) for row in range(len(beside.grid.candidates))]
+    found = _compared(beside, dict(zip(beside.grid.candidates, rows, strict=True)))
     return sorted(found, key=lambda one: (one.right.mean, one.saved.mean if one.priced else 0.0))
 
 
-def _constant(beside: Beside, chosen: Sequence[int], row: int, leads: tuple[Lead, Lead, Lead | None]) -> Constant:
-    grid, name = beside.grid, beside.grid.candidates[row]
+def today_of(beside: Beside) -> Constant | None:
+    """Compare the table with what serves now, which may differ from class to class; None where a class does not say."""
+    names = {name: beside.table.routes[name].today for name in beside.grid.classes}
+    if not names or not all(names.values()):
+        return None
+    each = dict.fromkeys(names.values())
+    (found,) = _compared(beside, {next(iter(each)) if len(each) == 1 else "models": beside.grid.rows(names)})
+    return found
+
+
+def _compared(beside: Beside, others: Mapping[str, Rows]) -> list[Constant]:
+    grid, rows = beside.grid, list(others.values())
+    chosen = grid.rows({name: beside.table.routes[name].chosen for name in grid.classes})
+    calls = leads_over(grid, served(grid, chosen), rows)
+    in_all = leads_over(beside.in_all, served(beside.in_all, chosen), rows) if beside.in_all else calls
+    tested = leads_over(beside.in_all or grid, beside.procedure, rows) if beside.procedure else [None] * len(calls)
+    return [
+        _constant(beside, name, (chosen, others[name]), leads)
+        for name, leads in zip(others, zip(calls, in_all, tested, strict=True), strict=True)
+    ]
+
+
+def _constant(beside: Beside, name: str, rows: tuple[Rows, Rows], leads: tuple[Lead, Lead, Lead | None]) -> Constant:
+    grid, (chosen, theirs) = beside.grid, rows
     calls, in_all, tested = leads
-    gaps = [gap(grid, place, row, chosen[place], beside.runs.get(grid.classes[place])) for place in calls.apart]
+    gaps = [
+        gap(grid, place, theirs[place], chosen[place], beside.runs.get(grid.classes[place])) for place in calls.apart
+    ]
     figures, ours = constant_figures(beside.table, beside.of, name)
-    saved = _with_gaps(calls.saved, [(one.saved, one.share) for one in gaps])
     shown = [one for route in beside.table.routes.values() if (one := evidence_for(route, name))]
+    saved = _with_gaps(calls.saved, [(one.saved, one.share) for one in gaps])
     return Constant(
         candidate=name,
-        same=all(one == row for one in chosen),
+        same=chosen == theirs,
         right=_with_gaps(calls.right, [(one.right, one.share) for one in gaps]),
         saved=saved,
         cost_share=_share(grid, chosen, saved.mean),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from routerctl.types import Route
+from routerctl.types import RelativeBar, Route
 from routerctl.worth.grid import Grid
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ class Floor:
         return reaching(outcomes, self.bar) if self.proven_at is None else shown_at(outcomes, self.bar, self.proven_at)
 
 
-def floor_of(route: Route) -> Floor:
-    """Give what a candidate had to reach to serve a class."""
+def floor_of(route: Route, candidates: Sequence[str]) -> Floor:
+    """Give what a candidate had to reach to serve a class; `candidates`: the grid's."""
     alpha = route.evidence[0].judgement.alpha if route.evidence else None
-    return Floor(bar=route.bar, proven_at=alpha if route.when_unproven == "top_rung" else None)
+    proven_at = alpha if route.when_unproven == "top_rung" else None
+    if isinstance(route.bar, RelativeBar):
+        return Floor(within=(route.bar.within, candidates.index(route.bar.of)), proven_at=proven_at)
+    return Floor(bar=route.bar, proven_at=proven_at)
 
 
 def by_bars(floors: Sequence[Floor]) -> Chooser:

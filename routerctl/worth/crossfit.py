@@ -7,6 +7,7 @@ above `choosers`. Source: Stone, Journal of the Royal Statistical Society B 36 (
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,22 +54,22 @@ def cross_fitted(grid: Grid, choose: Chooser, folds: int = FOLDS) -> Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """How what served compares with one candidate for all, over the classes where both were run on common cases."""
+    """How what served compares with another choice of rows, over the classes where both were run on common cases."""
 
-    right: Span  # accuracy more than the constant's, a share of requests
-    saved: Span  # cost less than the constant's, per request; NaN where it is not known
+    right: Span  # accuracy more than the other's, a share of requests
+    saved: Span  # cost less than the other's, per request; NaN where it is not known
     cases: int  # that were compared, of the classes where another candidate served
     apart: tuple[int, ...]  # classes (places) without a case in common: they count as nothing here
 
 
-def leads_over(grid: Grid, ours: Served) -> list[Lead]:
-    """Compare what served with every row, paired on common cases, classes weighed by their shares."""
+def leads_over(grid: Grid, ours: Served, others: Sequence[Rows]) -> list[Lead]:
+    """Compare what served with each of other choices, paired on common cases, classes weighed by their shares."""
     from routerctl.statistics.pooling import pooled
 
     by_class = [_class_leads(grid, ours, place) for place in range(len(grid.classes))]
     found = []
-    for row in range(len(grid.candidates)):
-        cells = [each[row] for each in by_class]
+    for rows in others:
+        cells = [each[row] for each, row in zip(by_class, rows, strict=True)]
         held = [(cell, share) for cell, share in zip(cells, grid.shares, strict=True) if cell.cases]
         weights = [share for _, share in held]
         found.append(

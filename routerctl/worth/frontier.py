@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from routerctl.statistics.frontier import Point, hull, mixed
+from routerctl.statistics.outcomes import Vector
 from routerctl.worth.choosers import Floor
 from routerctl.worth.grid import Grid
 from routerctl.worth.objective import best_constant, plan_of, totals_of
@@ -54,7 +55,7 @@ def frontier(
     )
 
 
-def _means(grid: Grid) -> list:
+def _means(grid: Grid) -> list[Vector]:
     return [each.means() for each in grid.outcomes]
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
-from routerctl.worth.against import Beside, Constant, constants
+from routerctl.worth.against import Beside, Constant, constants, today_of
 from routerctl.worth.choosers import by_bars, floor_of
 from routerctl.worth.crossfit import Served, cross_fitted
 from routerctl.worth.figures import (
@@ -62,7 +62,7 @@ class Worth:
     figures: Figures | None  # the table's own; None: no choice has a measured cost
     constants: tuple[Constant, ...]  # the most accurate first
     against: Constant | None  # what the table's money and risk are told against
-    today: str | None  # the candidate that serves now
+    today: Constant | None  # what serves now, where every class says it
     procedure: (
         str  # how the rule does on cases that it did not choose on, or why that is not known; "" = nothing to say
     )
@@ -74,16 +74,16 @@ def weigh(
     runs: Sequence[Run] = (),
     spend_usd: Decimal | None = None,
     volumes: Volumes | None = None,
-    today: str | None = None,
 ) -> Worth:
     """Say whether the table is worth it.
 
     `runs`: those that the table rests on; `spend_usd`: what the evaluation cost; `volumes`: measured requests per
-    month; `today`: the candidate that serves now.
+    month.
     """
     of = weighting(table, volumes)
-    beside, missing = _beside(table, runs, of, today)
+    beside, missing = _beside(table, runs, of)
     ranked = tuple(constants(beside)) if beside.grid.classes else ()
+    today = today_of(beside)
     scene = _Scene(table=table, of=of, ranked=ranked, against=_against(ranked, today), today=today, spend_usd=spend_usd)
     reasons = _reasons(scene)
     answer, advice, text = _answer(scene, reasons)
@@ -110,7 +110,7 @@ class _Scene:
     of: Weighting
     ranked: tuple[Constant, ...]
     against: Constant | None
-    today: str | None
+    today: Constant | None
     spend_usd: Decimal | None
 
     @property
@@ -122,12 +122,11 @@ class _Scene:
 # --- what is compared -------------------------------------------------------------------------------------------------
 
 
-def _beside(table: Table, runs: Sequence[Run], of: Weighting, today: str | None) -> tuple[Beside, str]:
+def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, str]:
     """Lay the table out beside its results; and say what is missing for cross-fitting, "" = nothing."""
     by_id = {run.header.run_id: run for run in runs}
     own = {name: by_id[route.run_id] for name, route in table.routes.items() if route.run_id in by_id}
-    others = [today] if today else []
-    others += [route.chosen for route in table.routes.values()]
+    others = [name for route in table.routes.values() for name in (route.chosen, route.today) if name]
     names = tuple(dict.fromkeys((*table.ladder, *others)))
     weights = {name: of.share(name) for name in own}
     grid = grid_of(own, names, weights)
@@ -154,7 +153,7 @@ def _missing(table: Table, grid: Grid) -> str:
 
 
 def _cross_fitted(table: Table, grid: Grid) -> Served:
-    floors = [floor_of(table.routes[name]) for name in grid.classes]
+    floors = [floor_of(table.routes[name], grid.candidates) for name in grid.classes]
     if table.objective is None:
         return cross_fitted(grid, by_bars(floors))
     from routerctl.worth.objective import by_objective
@@ -173,13 +172,14 @@ def _procedure(against: Constant | None, missing: str) -> str:
     return procedure_words(against) if against else ""
 
 
-def _against(ranked: Sequence[Constant], today: str | None) -> Constant | None:
+def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | None:
     """Find what to tell money and risk against: today's model, else the cheapest no less accurate, else the best."""
+    if today is not None and not today.same:
+        return today
     others = [one for one in ranked if not one.same]
-    serving = [one for one in others if one.candidate == today]
     as_good = [one for one in others if one.right.mean <= 0 and one.priced]
     cheapest = min(as_good, key=lambda one: one.saved_in_all.mean, default=None)
-    return serving[0] if serving else cheapest or next(iter(others), None)
+    return cheapest or next(iter(others), None)
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def _advice(scene: _Scene, deciding: Reason) -> str:
 
 def _brings(against: Constant, scene: _Scene) -> str:
     """What the table brings, and after how many requests the evaluation is paid back."""
-    said, spend_usd = [f"{told_words(told(against, scene.of, scene.today))}."], scene.spend_usd
+    said, spend_usd = [f"{told_words(told(against, scene.of, today=against is scene.today))}."], scene.spend_usd
     if spend_usd is not None and against.priced and against.saved_in_all.mean > 0:
         needed = plural(_break_even(spend_usd, exact(against.saved_in_all.mean)), "request")
         said.append(f"The evaluation, {usd(spend_usd)} without its cache, is paid back after {needed}.")
@@ -354,4 +354,4 @@ def _open(scene: _Scene) -> str:
     one = min(scene.open, key=lambda each: each.saved_in_all.mean if each.priced else -each.right.mean)
     head = f"Always {one.candidate} is not shown to be dearer or worse than the table."
     rest = gap_words(settling(scene.open)) or "More cases would tell."
-    return f"{head} {told_words(told(one, scene.of, scene.today))}. {rest}"
+    return f"{head} {told_words(told(one, scene.of))}. {rest}"

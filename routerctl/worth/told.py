@@ -33,14 +33,14 @@ class Told:
     more_wrong_interval: tuple[float, float]  # 95 %
 
 
-def told(one: Constant, of: Weighting, today: str | None = None) -> Told:
+def told(one: Constant, of: Weighting, *, today: bool = False) -> Told:
     """Give the numbers: a month's where every class has a volume, else those of 1,000 requests."""
     month = sum(of.requests.values()) if of.by_volume else None
     scale = exact(THOUSAND if month is None else month)
     wrong = (-one.right).times(THOUSAND)
     return Told(
         candidate=one.candidate,
-        today=one.candidate == today,
+        today=today,
         saved_usd=exact(one.saved_in_all.mean) * scale if one.priced else None,
         per="per 1,000 requests" if month is None else "a month",
         counted=one.priced and one.saved_in_all.mean != one.saved.mean,
