@@ -27,7 +27,7 @@ from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder,
 from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pinned_candidate, prices_of
-from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
+from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.scorers.base import shown
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
@@ -184,7 +184,7 @@ def check_project(root: Path, today: date) -> Checked:
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
-            warnings += [*warnings_of(planned), *undecidable(planned)]
+            warnings += [*warnings_of(planned), *provable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.lining import line_up, project_here, told
+from routerctl.cli.lining import known_model, line_up, project_here, told
 from routerctl.codec import json_default
 from routerctl.console import print_table, say
 from routerctl.costs import is_known
@@ -25,7 +27,7 @@ from routerctl.importers.costing import Costed, cost
 from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
 from routerctl.project import Project
 from routerctl.results import REPORTS_FOLDER
-from routerctl.types import Mode, Result, Run, Status, StopReason
+from routerctl.types import Bar, Mode, RelativeBar, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -37,7 +39,8 @@ class ImportOptions:
     format: str
     task_class: str | None
     columns: Columns
-    bar: float
+    bar: str  # a share, or within=SHARE:MODEL
+    today: str | None  # a model
     pass_at: float | None
     mean_score: bool
     cost: tuple[str, ...]
@@ -55,7 +58,7 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     """
     root, moment = Path.cwd(), datetime.now(UTC)
     project = project_here(root)
-    _check(options, _mode(project))
+    _check(options)
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
     models = _models(readings, options.order)
@@ -75,7 +78,8 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         same=options.same,
         on=moment.date(),
     )
-    run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
+    policy = _policy(options, project, root, classes, lineup)
+    run = make_run(classes, readings, lineup, policy, moment)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
     _print(run, as_json=as_json)
@@ -85,11 +89,33 @@ def _mode(project: Project | None) -> Mode:
     return project.mode if project else "proven"
 
 
-def _check(options: ImportOptions, mode: Mode) -> None:
-    if not 0 < options.bar <= 1:
-        raise InputError(f"--bar: expected a number above 0 and up to 1, got {options.bar:g}")
-    if options.bar == 1 and mode == "proven":
+def _bar(text: str, mode: Mode, names: Mapping[str, str]) -> Bar:
+    """Read `--bar`; `names`: each model's candidate.
+
+    Raises: InputError with what was expected, or the nearest right name.
+    """
+    relative = re.fullmatch(r"within=([^:]*):(.+)", text)
+    share = _share(relative[1] if relative else text)
+    if relative:
+        if not 0 < share < 1:
+            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}")
+        return RelativeBar(within=share, of=names[known_model(relative[2], names, "--bar")])
+    if not 0 < share <= 1:
+        raise InputError(f"--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL, got {text}")
+    if share == 1 and mode == "proven":
         raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
+    return share
+
+
+def _share(text: str) -> float:
+    """Read a number; what is none is out of every range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _check(options: ImportOptions) -> None:
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
         raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
     if options.task_class and options.columns.task_class:
@@ -101,8 +127,6 @@ def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
 
     Raises: InputError for a name that no file has.
     """
-    from routerctl.cli.lining import known_model
-
     found = tuple(dict.fromkeys(record.model for reading in readings for record in reading.records))
     if order is None:
         return found
@@ -119,11 +143,13 @@ def _of_models(reading: Reading, models: Sequence[str]) -> Reading:
     return replace(reading, records=tuple(record for record in reading.records if record.model in models))
 
 
-def _policy(options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged]) -> Policy:
+def _policy(
+    options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged], lineup: Lineup
+) -> Policy:
     """Judge as the project does; where there is none, by its defaults."""
     names = {item.task_class for item in classes} | {path.stem for path in (root / EVALS_FOLDER).glob("*.yaml")}
     return Policy(
-        bar=options.bar,
+        bar=_bar(options.bar, _mode(project), lineup.names),
         pass_at=1.0 if options.pass_at is None else options.pass_at,
         measure="mean_score" if options.mean_score else "pass_rate",
         mode=_mode(project),
@@ -131,6 +157,8 @@ def _policy(options: ImportOptions, project: Project | None, root: Path, classes
         margin=project.margin if project else 0.03,
         seed=project.seed if project else 0,
         top_rung=project.top_rung if project else "report",
+        when_unproven=project.when_unproven if project else "provisional",
+        today=lineup.names[known_model(options.today, lineup.names, "--today")] if options.today else "",
     )
 
 

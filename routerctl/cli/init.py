@@ -43,4 +43,5 @@ def init() -> None:
             lines + ("" if lines.endswith("\n") or not lines else "\n") + IGNORED + "\n", encoding="utf-8"
         )
         typer.echo(".gitignore")
+    say("ticket.yaml has 24 examples, which choose a model but rarely prove one: 58 or more of your own can (`check`)")
     say("next: put your cases into evals/, set ANTHROPIC_API_KEY, then `routerctl eval --dry-run` and `routerctl eval`")

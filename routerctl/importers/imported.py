@@ -17,11 +17,13 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 
 from routerctl import __version__
+from routerctl.codec import encode
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
 from routerctl.results import RunWriter, new_run_id, utc_text
 from routerctl.selection import planned_order
 from routerctl.types import (
+    Bar,
     Candidate,
     Case,
     ClassHeader,
@@ -37,6 +39,7 @@ from routerctl.types import (
     ScorerSpec,
     Status,
     TopRung,
+    WhenUnproven,
 )
 
 IMPORTED = "imported"  # the kind of a provider that nobody can call, and the scorer of scores that came along
@@ -60,7 +63,7 @@ class Lineup:
 class Policy:
     """At what bar and risk the outcomes are to be judged."""
 
-    bar: float
+    bar: Bar
     pass_at: float
     measure: Measure
     mode: Mode
@@ -68,6 +71,8 @@ class Policy:
     margin: float
     seed: int
     top_rung: TopRung
+    when_unproven: WhenUnproven
+    today: str  # the candidate that serves now; "": not known
 
 
 def make_run(
@@ -132,6 +137,8 @@ def _class_header(item: Arranged, policy: Policy) -> ClassHeader:
         measure=policy.measure,
         epochs=item.epochs,
         clusters=len({_cluster(case) for case in item.cases}) if clustered else 0,
+        when_unproven=policy.when_unproven,
+        today=policy.today,
     )
 
 
@@ -142,7 +149,7 @@ def _cluster(case: Case) -> tuple[str, str]:
 def _digest(item: Arranged, policy: Policy) -> str:
     """Digest what a verdict depends on: the cases, how their scores became passes, and the bar."""
     cases = sorted([case.id, case.input, case.expected, case.cluster] for case in item.cases)
-    content = [policy.bar, policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
+    content = [encode(policy.bar), policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
     text = json.dumps(content, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 

@@ -14,6 +14,7 @@ from routerctl.selection.choosing import Choice, Shown, best_available, choose, 
 from routerctl.selection.judging import judge
 from routerctl.selection.levels import chosen_words, level_words, nobody_words, risk_words, unproven_words
 from routerctl.selection.order import planned_order
+from routerctl.selection.provable import provable_words
 from routerctl.selection.question import (
     Outcome,
     Question,
@@ -45,6 +46,7 @@ __all__ = [
     "nobody_words",
     "outcome_of",
     "planned_order",
+    "provable_words",
     "question_of",
     "risk_words",
     "rule_of",
