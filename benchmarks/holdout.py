@@ -126,6 +126,8 @@ _POLICY = Policy(
     margin=0.03,
     seed=0,
     top_rung="report",
+    when_unproven="provisional",
+    today="",
 )
 
 
