@@ -34,7 +34,18 @@ from routerctl.build import build_table
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
 from routerctl.statistics.frontier import mixed
-from routerctl.types import Candidate, Evidence, Objective, ProviderSpec, Route, Run, Table, Verdict
+from routerctl.types import (
+    Bar,
+    Candidate,
+    Evidence,
+    Objective,
+    ProviderSpec,
+    RelativeBar,
+    Route,
+    Run,
+    Table,
+    Verdict,
+)
 from routerctl.types import Policy as Served
 from routerctl.worth import weigh
 
@@ -131,7 +142,7 @@ _POLICY = Policy(
 )
 
 
-def table_at(run: Run, bar: float, objective: Objective | None = None) -> Table:
+def table_at(run: Run, bar: Bar, objective: Objective | None = None) -> Table:
     """Build the table of a run at a bar."""
     classes = {name: replace(of_class, bar=bar) for name, of_class in run.header.classes.items()}
     again = replace(run, header=replace(run.header, classes=classes))
@@ -220,6 +231,8 @@ def tables(sources: Sequence[Source], bars: Sequence[float], splits: int) -> lis
                 table = table_at(run, bar)
                 found.setdefault(f"before, bar {bar:g}", []).append(_made_before(table, source, unseen))
                 found.setdefault(f"bar {bar:g}", []).append(_made(table, run, source, unseen))
+            table = table_at(run, RelativeBar(within=0.02, of=source.ladder[-1]))
+            found.setdefault("bar 0.02 below dearest", []).append(_made(table, run, source, unseen))
             for within in WITHIN:  # the least bar: none
                 table = table_at(run, 0.01, Objective(within=within, of="best"))
                 found.setdefault(f"objective within {within:g}", []).append(_made(table, run, source, unseen))

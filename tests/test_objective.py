@@ -171,7 +171,8 @@ def test_the_picture_has_everything_in_question() -> None:
     """Constants, the line of lots between them, the path, the table and today, as counted by hand."""
     run = run_of(three(), bars=dict.fromkeys(three(), 0.01))
     grid = grid_of(dict.fromkeys(three(), run), ("small", "mid", "top"), dict.fromkeys(three(), 1.0))
-    found = frontier(grid, (0, 1, 2), "top")
+    found = frontier(grid, (0, 1, 2), (2, 2, 2))
+    assert found is not None
     assert found.constants["top"] == pytest.approx((0.01, (190 + 164 + 180) / 600))
     assert found.today == found.constants["top"]
     assert found.table == pytest.approx((0.0122 / 3, (190 + 160 + 180) / 600))
@@ -188,9 +189,18 @@ def test_nothing_beats_a_constant_by_being_one() -> None:
     """A table that is a constant lies on the line at best."""
     run = run_of(three())
     grid = grid_of(dict.fromkeys(three(), run), ("small", "mid", "top"), dict.fromkeys(three(), 1.0))
-    over = frontier(grid, (1, 1, 1)).over_line
-    assert over is not None
-    assert over <= 1e-12
+    found = frontier(grid, (1, 1, 1))
+    assert found is not None
+    assert found.over_line is not None
+    assert found.over_line <= 1e-12
+
+
+def test_no_picture_of_what_was_not_measured() -> None:
+    """Without costs, or where no candidate was run on every case, there is nothing to draw."""
+    for run in (unpriced(run_of(three())), run_of({"a": {"small": [1.0]}, "b": {"top": [1.0]}})):
+        weights = dict.fromkeys(run.header.classes, 1.0)
+        grid = grid_of(dict.fromkeys(weights, run), ("small", "mid", "top"), weights)
+        assert frontier(grid, (0,) * len(weights)) is None
 
 
 def test_worth_of_a_table_by_objective() -> None:

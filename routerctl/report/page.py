@@ -22,6 +22,7 @@ from routerctl import selection, words
 from routerctl.changes import changes
 from routerctl.report import answers as answered
 from routerctl.report import facts, money, picture, sentences, weighing
+from routerctl.report.frontier import drawn
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
 from routerctl.worth import THOUSAND, Worth, beside_words, chosen_evidence, evaluation_usd, told, weigh
 
@@ -107,6 +108,7 @@ def render_report(
             spend=answered.total([view.spend for view in classes]),
             replays=[view.replay for view in classes if view.replay],
             worth=worth,
+            frontier=drawn(worth.frontier) if worth.frontier else None,
             class_rows=weighing.class_rows(table, worth),
             shown_constants=weighing.shown_constants(worth),
             cascades=weighing.cascade_rows(table, answers),

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from routerctl.statistics.frontier import Point, hull, mixed
 from routerctl.statistics.outcomes import Vector
-from routerctl.worth.choosers import Floor
+from routerctl.worth.choosers import Rows
 from routerctl.worth.grid import Grid
-from routerctl.worth.objective import best_constant, plan_of, totals_of
+from routerctl.worth.objective import plan_of, totals_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +29,26 @@ class Frontier:
     over_line: float | None  # how much more often the table is right than a lot of its cost; None: cheaper than any
 
 
-def frontier(
-    grid: Grid, chosen: Sequence[int], today: str | None = None, floors: Sequence[Floor] | None = None
-) -> Frontier:
-    """Give the picture of a table that takes these rows.
+def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | None:
+    """Give the picture of a table that takes these rows; None where a cost is not known or nobody was run everywhere.
 
     Accuracies on the path are the reference's plus shrunken differences, so that it does not show what noise would
-    make of so many choices; the others are what was counted.
-
-    Raises: ValueError where a cost is not known, or no candidate was run on every case.
+    make of so many choices; the others are what was counted. No bar limits it.
     """
-    base = best_constant(grid)
-    rights, costs = (totals_of(grid, rows) for rows in (_means(grid), [each.mean_costs() for each in grid.outcomes]))
     whole = [row for row in range(len(grid.candidates)) if all(each.complete()[row] for each in grid.outcomes)]
+    if not whole or any(each.unpriced() for each in grid.outcomes):
+        return None
+    rights, costs = (totals_of(grid, rows) for rows in (_means(grid), [each.mean_costs() for each in grid.outcomes]))
+    base = max(whole, key=lambda row: rights[row])
     constants = {grid.candidates[row]: (costs[row], rights[row]) for row in whole}
     table = _of_rows(grid, chosen)
     lot = mixed(list(constants.values()), table[0])
     return Frontier(
         constants=constants,
         line=tuple(point for _, point in hull(list(enumerate(constants.values())))),
-        path=tuple((step.cost, rights[base] + step.gain) for step in plan_of(grid, 0.0, base, floors).path),
+        path=tuple((step.cost, rights[base] + step.gain) for step in plan_of(grid, 0.0, base).path),
         table=table,
-        today=constants.get(today) if today else None,
+        today=_of_rows(grid, today) if today else None,
         over_line=None if lot is None else table[1] - lot,
     )
 

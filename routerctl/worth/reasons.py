@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
@@ -31,6 +31,9 @@ from routerctl.worth.figures import (
 from routerctl.worth.gaps import Gap
 from routerctl.worth.grid import Grid, grid_of
 from routerctl.worth.told import Told, gap_words, procedure_words, settling, told, told_words, wrong_words
+
+if TYPE_CHECKING:
+    from routerctl.worth.frontier import Frontier
 
 Kind = Literal["one class", "one choice", "dominated", "volume", "eval cost", "quality critical"]
 Answer = Literal["worth it", "dominated", "not worth it", "not settled"]
@@ -67,6 +70,7 @@ class Worth:
         str  # how the rule does on cases that it did not choose on, or why that is not known; "" = nothing to say
     )
     gaps: tuple[Gap, ...]  # what to run to settle it
+    frontier: Frontier | None  # the picture's points; None: nothing to draw
 
 
 def weigh(
@@ -99,6 +103,7 @@ def weigh(
         today=today,
         procedure=_procedure(scene.against, missing),
         gaps=settling(scene.open) if answer == "not settled" else (),
+        frontier=_frontier(beside),
     )
 
 
@@ -135,6 +140,17 @@ def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, s
     missing = _missing(table, grid)
     procedure = _cross_fitted(table, in_all or grid) if not missing and len(grid.classes) > 1 else None
     return Beside(table=table, of=of, runs=own, grid=grid, in_all=in_all, procedure=procedure), missing
+
+
+def _frontier(beside: Beside) -> Frontier | None:
+    if len(beside.grid.classes) < 2:
+        return None
+    from routerctl.worth.frontier import frontier
+
+    routes = beside.table.routes
+    now = {name: routes[name].today for name in beside.grid.classes}
+    chosen = beside.grid.rows({name: routes[name].chosen for name in beside.grid.classes})
+    return frontier(beside.grid, chosen, beside.grid.rows(now) if all(now.values()) else None)
 
 
 def _missing(table: Table, grid: Grid) -> str:
