@@ -16,30 +16,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from holdout_sources import FILE, Matrix, Source, load, world
+from holdout_sources import FILE, RISK, Matrix, Source, halves, load, world
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.build import build_table
 from routerctl.importers.arranging import Arranged
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
 from routerctl.statistics.frontier import mixed
 from routerctl.types import (
     Bar,
-    Candidate,
     Evidence,
     Objective,
-    ProviderSpec,
     RelativeBar,
     Route,
     Run,
@@ -50,7 +45,7 @@ from routerctl.types import Policy as Served
 from routerctl.worth import weigh
 
 RECORDED_BARS, WORLD_BARS, WITHIN = (0.5, 0.6, 0.7, 0.8), (0.7, 0.8, 0.9), (0.0, 0.01, 0.03)
-RISK, LEVEL, CHANCE = 0.05, 0.05, 0.001
+LEVEL, CHANCE = 0.05, 0.001
 WORST = 0.005  # points by which the objective's table may be dominated
 
 
@@ -97,50 +92,7 @@ def main() -> int:
     return 0
 
 
-# --- halves -----------------------------------------------------------------------------------------------------------
-
-
-def halves(source: Source, splits: int) -> Iterator[tuple[Run, dict[str, frozenset[str]]]]:
-    """Give the run that importing one half of every class would have made, and which cases that is."""
-    for split in range(splits):
-        seen = {item.task_class: _half(source, item, split) for item in source.classes}
-        parts = [
-            replace(item, cases=tuple(case for case in item.cases if case.id in seen[item.task_class]))
-            for item in source.classes
-        ]
-        yield make_run(parts, [], _lineup(source.ladder), _POLICY, datetime(2026, 11, 24, tzinfo=UTC)), seen
-
-
-def _half(source: Source, item: Arranged, split: int) -> frozenset[str]:
-    ids = [case.id for case in item.cases]
-    random.Random(f"{source.name}:{item.task_class}:{split}").shuffle(ids)  # noqa: S311 - can be repeated, no secret
-    return frozenset(ids[: len(ids) // 2])
-
-
-def _lineup(ladder: tuple[str, ...]) -> Lineup:
-    return Lineup(
-        ladder_name=IMPORTED,
-        ladder=ladder,
-        rungs=(),
-        providers={IMPORTED: ProviderSpec(name=IMPORTED, kind=IMPORTED)},
-        candidates={name: Candidate(name=name, provider=IMPORTED, model=name) for name in ladder},
-        prices={},
-        names={name: name for name in ladder},
-    )
-
-
-_POLICY = Policy(
-    bar=0.5,
-    pass_at=1.0,
-    measure="pass_rate",
-    mode="proven",
-    risk=RISK,
-    margin=0.03,
-    seed=0,
-    top_rung="report",
-    when_unproven="provisional",
-    today="",
-)
+# --- tables -----------------------------------------------------------------------------------------------------------
 
 
 def table_at(run: Run, bar: Bar, objective: Objective | None = None) -> Table:
@@ -249,7 +201,8 @@ def _unseen(source: Source, seen: Mapping[str, frozenset[str]]) -> tuple[Matrix,
         for item, cases in zip(source.classes, rest, strict=True)
     ]
     right = np.array([[np.mean([one.score or 0.0 for one in cell]) for cell in row] for row in cells])
-    costs = np.array([[np.mean([float(one.cost_usd or 0) for one in cell]) for cell in row] for row in cells])
+    cost = source.costed.cost_usd
+    costs = np.array([[np.mean([float(cost(one) or 0) for one in cell]) for cell in row] for row in cells])
     return right, costs
 
 

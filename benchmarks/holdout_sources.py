@@ -10,9 +10,10 @@ who is good at them not at all, little, more or much, world by world.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,16 +23,19 @@ from scipy import special  # type: ignore[import-untyped]  # scipy ships no type
 
 from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
-from routerctl.importers.base import Columns, Record
-from routerctl.importers.costing import Told, cost
-from routerctl.types import Case, Status
+from routerctl.importers.base import Columns, Reading, Record
+from routerctl.importers.costing import Costed, Told, cost
+from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.types import Candidate, Case, ProviderSpec, Run, Status
 
 MODELS = {"mixtral-8x7b-instruct-v0.1": Decimal("0.00024"), "gpt-4-1106-preview": Decimal("0.0247")}  # USD a case
+RISK = 0.05  # of a class
 LEFT_OUT = "high_school_mathematics"
 FILE = "mmlu_outcomes.csv.gz"
 CLASSES, CASES, PRICES = 12, 200, (1.0, 4.0, 8.0, 20.0)  # of a world
 APART = (0.0, 0.2, 0.4, 0.6)  # how much classes differ in who is good at them, by world in turn
 Matrix = NDArray[np.float64]
+_DAY = date(2026, 11, 24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class Source:
     name: str
     ladder: tuple[str, ...]  # cheapest first
     classes: tuple[Arranged, ...]
+    costed: Costed
     truth: tuple[Matrix, Matrix] | None = None  # accuracy and cost, classes x ladder; None: not known
 
 
@@ -48,9 +53,9 @@ def load(data: Path) -> Source:
     """Read the recorded outcomes as `routerctl import` does."""
     readings = read_outcomes([data], "auto", Columns())
     told = {name: Told(cost_usd=cost_usd) for name, cost_usd in MODELS.items()}
-    costed = cost(readings, told, datetime.now(UTC).date())
-    classes = tuple(item for item in arrange(costed.readings, None) if item.task_class != LEFT_OUT)
-    return Source(name="recorded", ladder=tuple(MODELS), classes=classes)
+    costed = cost(readings, told, _DAY)
+    classes = tuple(item for item in arrange(readings, None) if item.task_class != LEFT_OUT)
+    return Source(name="recorded", ladder=tuple(MODELS), classes=classes, costed=costed)
 
 
 def world(number: int) -> Source:
@@ -69,7 +74,9 @@ def world(number: int) -> Source:
     cheapest_first = np.argsort(costs.mean(axis=0))
     logits, costs, right = logits[:, cheapest_first], costs[:, cheapest_first], right[:, cheapest_first]
     classes = tuple(_class(f"class-{place:02}", ladder, logits[place], costs[place], rng) for place in range(CLASSES))
-    return Source(name=f"world {number}", ladder=ladder, classes=classes, truth=(right, costs))
+    records = tuple(record for item in classes for replies in item.replies.values() for record in replies)
+    costed = cost([Reading(file="drawn", format="drawn", digest="", scorer="drawn", records=records)], {}, _DAY)
+    return Source(name=f"world {number}", ladder=ladder, classes=classes, costed=costed, truth=(right, costs))
 
 
 def _class(name: str, ladder: Sequence[str], logits: Matrix, costs: Matrix, rng: np.random.Generator) -> Arranged:
@@ -93,3 +100,50 @@ def _class(name: str, ladder: Sequence[str], logits: Matrix, costs: Matrix, rng:
     cases = tuple(Case(id=str(case), input=str(case), expected=None) for case in range(CASES))
     own = {"formats": ("drawn",), "scorers": ("drawn",), "files": ("drawn",), "notes": ()}
     return Arranged(task_class=name, cases=cases, models=tuple(ladder), replies=replies, epochs=1, **own)
+
+
+# --- halves -----------------------------------------------------------------------------------------------------------
+
+
+def halves(source: Source, splits: int) -> Iterator[tuple[Run, dict[str, frozenset[str]]]]:
+    """Give the run that importing one half of every class would have made, and which cases that is."""
+    for split in range(splits):
+        seen = {item.task_class: _half(source, item, split) for item in source.classes}
+        parts = [
+            replace(item, cases=tuple(case for case in item.cases if case.id in seen[item.task_class]))
+            for item in source.classes
+        ]
+        moment = datetime(2026, 11, 24, tzinfo=UTC)
+        yield make_run(parts, [], _lineup(source.ladder), _POLICY, moment, costed=source.costed), seen
+
+
+def _half(source: Source, item: Arranged, split: int) -> frozenset[str]:
+    ids = [case.id for case in item.cases]
+    random.Random(f"{source.name}:{item.task_class}:{split}").shuffle(ids)  # noqa: S311 - can be repeated, no secret
+    return frozenset(ids[: len(ids) // 2])
+
+
+def _lineup(ladder: tuple[str, ...]) -> Lineup:
+    return Lineup(
+        ladder_name=IMPORTED,
+        ladder=ladder,
+        rungs=(),
+        providers={IMPORTED: ProviderSpec(name=IMPORTED, kind=IMPORTED)},
+        candidates={name: Candidate(name=name, provider=IMPORTED, model=name) for name in ladder},
+        prices={},
+        names={name: name for name in ladder},
+    )
+
+
+_POLICY = Policy(
+    bar=0.5,
+    pass_at=1.0,
+    measure="pass_rate",
+    mode="proven",
+    risk=RISK,
+    margin=0.03,
+    seed=0,
+    top_rung="report",
+    when_unproven="provisional",
+    today="",
+)

@@ -44,8 +44,8 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     if question.of:
         return judge_beside(outcomes, question, beyond)
     count = len(outcomes) + len(beyond)
-    if count > question.n:
-        raise ValueError(f"{count} results for {question.n} planned cases")
+    if count > question.there:
+        raise ValueError(f"{count} results for {question.there} planned cases")
     rule = _fed(count_rule(question, binding=False), outcomes)
     verdict, seen = rule.standing, rule.seen
     ended = _fed(count_rule(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
@@ -108,7 +108,7 @@ def _interval(used: Sequence[Outcome], seen: Tally, question: Question) -> tuple
         case "clusters":
             whole = [pair for pair in list(seen.clusters.values())[: seen.closed] if pair[1]]
             means, sizes = [value / size for value, size in whole], [size for _, size in whole]
-            return betting_interval(means, sizes, question.alpha, question.clusters or question.n)
+            return betting_interval(means, sizes, question.alpha, question.all_clusters)
 
 
 def _good_enough(question: Question) -> float | None:
@@ -127,9 +127,9 @@ def _least(question: Question) -> int | None:
     if question.method == "betting":
         return betting_least_cases(bar, alpha, round(question.mean_weight / question.greatest_weight, 9))
     least = least_cases(bar, alpha)
-    if question.method == "exact" or least is None or not question.clusters:
+    if question.method == "exact" or least is None:
         return least
-    return math.ceil(least * question.n / question.clusters)  # a perfect score counts each cluster as one case
+    return math.ceil(least * question.n / question.all_clusters)  # a perfect score counts each cluster as one case
 
 
 # --- what would settle it ---------------------------------------------------------------------------------------------

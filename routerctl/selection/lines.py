@@ -98,7 +98,10 @@ class WealthLine:
     """The betting test of "mean >= bar"."""
 
     def __init__(self, question: Question, *, give_up: bool) -> None:
-        """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case."""
+        """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case.
+
+        Who does not give up bets also where nobody can win: the wealth says how much was missing.
+        """
         bar, n = question.proof_bar, question.n
         self._give_up, self._most = give_up, 0.0
         self._bets = Bets(bar, question.alpha, n, mean_weight=question.mean_weight, max_weight=question.greatest_weight)
@@ -108,7 +111,7 @@ class WealthLine:
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """See `Line`."""
         if outcome is None:
-            return None if self._decidable else False
+            return None if self._decidable or not self._give_up else False
         self._bets.bet(outcome.value, weight)
         self._most = max(self._most, self._bets.log_wealth)
         if self._bets.won:
@@ -205,7 +208,7 @@ class ClusterLine:
         bar, n, alpha = question.proof_bar, question.n, question.alpha
         need = independent_need(n, bar, alpha)
         least = least_cases(bar, alpha)
-        self._decidable = least is not None and need <= n and least <= (question.clusters or n)
+        self._decidable = least is not None and need <= n and least <= question.all_clusters
         self._bar, self._alpha, self._quota = bar, alpha, _Quota(question, need / n, n)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
@@ -228,9 +231,9 @@ class ClusterEvidence:
 
     def __init__(self, question: Question) -> None:
         """Start with a stake of 1."""
-        self._clusters = question.clusters or question.n
-        mean_weight = question.n * question.mean_weight / self._clusters
-        bar, alpha, soon = question.bar, question.alpha, math.ceil(self._clusters / _SOON)
+        clusters = question.all_clusters
+        mean_weight = question.n * question.mean_weight / clusters
+        bar, alpha, soon = question.bar, question.alpha, math.ceil(clusters / _SOON)
         self._bets = Bets(1 - bar, alpha, soon, mean_weight=mean_weight) if bar < 1 else None
         self._seen = 0
 

@@ -213,9 +213,9 @@ def _evidence(question: Question) -> Evidence:
 
 
 def _check_weights(question: Question) -> None:
-    total, greatest, n = question.total_weight, question.max_weight, question.n
-    if question.weighted and not (greatest > 0 and total <= n * greatest * (1 + 1e-9)):
-        raise ValueError(f"{n} cases that weigh at most {greatest} cannot weigh {total} together")
+    total, greatest, cases = question.total_weight, question.max_weight, question.there
+    if question.weighted and not (greatest > 0 and total <= cases * greatest * (1 + 1e-9)):
+        raise ValueError(f"{cases} cases that weigh at most {greatest} cannot weigh {total} together")
 
 
 class Reorder:
