@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -18,8 +18,18 @@ from typing import Any
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
-from routerctl.routing_policy import DEFAULT
-from routerctl.selection import Choice, Shown, choose, judge, outcome_of, question_of, two_sentences, verdict_words
+from routerctl.objective import chosen_as_a_whole
+from routerctl.routing_policy import check_classes
+from routerctl.selection import (
+    Choice,
+    Shown,
+    choose,
+    chosen_words,
+    judge,
+    outcome_of,
+    question_of,
+    two_sentences,
+)
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
@@ -39,7 +49,6 @@ from routerctl.types import (
     Table,
     WhenUnproven,
 )
-from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
@@ -249,7 +258,10 @@ def build_table(
             for name in sorted(runs)
         },
         top_rung=first.top_rung,
+        objective=policy.objective,
     )
+    if policy.objective:
+        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
     return numbered(table, previous)
 
 
@@ -302,22 +314,6 @@ def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
     return {key: value for key, (value, _) in merged.items()}
 
 
-def check_classes(classes: Container[str], policy: Policy) -> None:
-    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
-
-    Raises: InputError.
-    """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
-    named += [("default_class", policy.default_class)] if policy.default_class else []
-    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
-    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
-    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
-    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
-    for who, task_class in named:
-        if task_class not in classes:
-            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
-
-
 def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], unproven: WhenUnproven | None) -> Route:
     header = run.header.classes[task_class]
     when_unproven = unproven or header.when_unproven
@@ -329,7 +325,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         bar=header.bar,
         chosen=choice.chosen,
         level=choice.level,
-        verdict=_words(choice.chosen, evidence),
+        verdict=chosen_words(choice.chosen, evidence),
         rule=_rule(evidence, run.header, top_rung=when_unproven == "top_rung"),
         rungs=choice.rungs,
         evidence=evidence,
@@ -379,16 +375,6 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
         )
 
     return {one.candidate: shown(one) for one in evidence}
-
-
-def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
-    found = next((item for item in evidence if item.candidate == chosen), None)
-    if found is None:
-        return "Not run."
-    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
-    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
-    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
-    return verdict_words(found.judgement) + among
 
 
 def _rule(evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:

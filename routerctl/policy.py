@@ -17,7 +17,7 @@ from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.run.plan import pinned_candidate, prices_of, providers_of
-from routerctl.types import Candidate, Classifier, Policy, Routing, Run, Table
+from routerctl.types import Candidate, Classifier, Objective, Policy, Routing, Run, Table
 
 
 def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Policy:
@@ -39,7 +39,14 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
         providers=providers_of(project, beside),
         candidates=beside,
         prices=prices_of(project, beside, on),
+        objective=_objective(project),
     )
+
+
+def _objective(project: Project) -> Objective | None:
+    """Name the candidate that serves today, so that the table means the same when that changes."""
+    aim = project.objective
+    return replace(aim, of=project.today) if aim and aim.of == "today" and project.today else aim
 
 
 def policy_of(table: Table) -> Policy:
@@ -61,6 +68,7 @@ def policy_of(table: Table) -> Policy:
         providers={name: table.providers[name] for name in dict.fromkeys(asked)},
         candidates=candidates,
         prices={name: table.prices[name] for name in beside} | places,
+        objective=table.objective,
     )
 
 

@@ -97,7 +97,12 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     scorers = {item.name: scorer_at(item, root) for item in eval_sets}
     jobs = plan_jobs(eval_sets, scorers, project.seed, judges)
     header = make_header(
-        project, jobs, ladder=options.ladder, rungs=options.ladder_rungs, full=options.full, moment=now()
+        project,
+        jobs,
+        ladder=options.ladder,
+        rungs=options.ladder_rungs,
+        full=options.full or project.objective is not None,
+        moment=now(),
     )
     header = replace(header, classes=_with_attempts(root, jobs, header))
     for name in options.candidates:

@@ -58,7 +58,7 @@ def choose(
     proof_only = when_unproven == "top_rung"
     able = [name for name in run if _qualifies(shown[name].verdict, proof_only=proof_only)]
     if able:
-        return _choice(ladder, shown, cheapest(able, shown))
+        return served_by(cheapest(able, shown), ladder, shown)
     if proof_only or not run or ladder[-1] in untested:
         return Choice(chosen=ladder[-1], level=_level(ladder[-1], shown), rungs=(ladder[-1],))
     best, alike = best_available(run, shown)
@@ -74,7 +74,9 @@ def _level(name: str, shown: Mapping[str, Shown]) -> Level:
     return shown[name].verdict.level if name in shown else "best available"
 
 
-def _choice(ladder: Sequence[str], shown: Mapping[str, Shown], chosen: str) -> Choice:
+def served_by(chosen: str, ladder: Sequence[str], shown: Mapping[str, Shown]) -> Choice:
+    """Put behind a chosen candidate those that passed and, above it, those that are open or were not run."""
+
     def falls_back(name: str) -> bool:
         known = shown.get(name)
         if known is not None and known.verdict.passes:

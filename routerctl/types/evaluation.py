@@ -30,6 +30,14 @@ class RelativeBar:
 Bar = float | RelativeBar  # least pass rate or mean score, in (0, 1]; or less a share than a model's
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the table as a whole is to reach: an accuracy at most so much below a reference's, at the least cost."""
+
+    within: float  # share of requests, in [0, 1)
+    of: str  # a candidate's name; "today": the one that serves now; "best": the most accurate one for all
+
+
 class Status(StrEnum):
     """What became of a case: FAILED the call failed, UNSCORED the scorer could not decide; both count as not passed."""
 
