@@ -18,7 +18,7 @@ from typing import Any
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
-from routerctl.objective import chosen_as_a_whole
+from routerctl.objective import best_by_all_classes, chosen_as_a_whole
 from routerctl.routing_policy import check_classes
 from routerctl.selection import (
     Choice,
@@ -260,6 +260,7 @@ def build_table(
         top_rung=first.top_rung,
         objective=policy.objective,
     )
+    table = replace(table, routes=best_by_all_classes(table, own))
     if policy.objective:
         table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
     return numbered(table, previous)

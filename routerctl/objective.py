@@ -1,4 +1,4 @@
-"""A table chosen class by class, with its runs -> the routes that reach its objective as a whole.
+"""A table chosen class by class, with its runs -> routes that look at all classes: the best available, the objective.
 
 Classes weigh by the requests that the eval sets state, else by the number of their cases: a table follows from files
 alone, so no decision log is asked. Place: the evaluation line, part of the build.
@@ -36,6 +36,34 @@ def chosen_as_a_whole(table: Table, runs: Mapping[str, Run], objective: Objectiv
     return {
         name: _served_by(chosen.get(name, route.chosen), route, table.ladder) for name, route in table.routes.items()
     }
+
+
+def best_by_all_classes(table: Table, runs: Mapping[str, Run]) -> dict[str, Route]:
+    """Choose again where nobody reaches the bar: by differences that every class's own noise pulls to what all show.
+
+    One class alone follows noise: see `routerctl.statistics.shrinkage`.
+    """
+    from routerctl.statistics.best import best_available
+    from routerctl.worth.choosers import leads
+
+    open_ = [name for name, route in table.routes.items() if _is_best_available(route)]
+    if not open_ or len(table.routes) == 1:
+        return dict(table.routes)
+    grid = grid_of(runs, table.ladder, dict.fromkeys(table.routes, 1.0))
+    by_class = {name: (each, lead) for name, each, lead in zip(grid.classes, grid.outcomes, leads(grid), strict=True)}
+    found = dict(table.routes)
+    for name in open_:
+        row, alike = best_available(*by_class[name])
+        rungs = tuple(grid.candidates[each] for each in (row, *(one for one in alike if one != row)))
+        words = chosen_words(rungs[0], table.routes[name].evidence)
+        found[name] = replace(table.routes[name], chosen=rungs[0], rungs=rungs, verdict=words)
+    return found
+
+
+def _is_best_available(route: Route) -> bool:
+    """Whether a class is served by the best of those that were run, not by a top rung that serves whatever they did."""
+    run = any(one.candidate == route.chosen and one.judgement.cases for one in route.evidence)
+    return not route.passing and route.when_unproven == "provisional" and run
 
 
 def _served_by(chosen: str, route: Route, ladder: Sequence[str]) -> Route:

@@ -42,6 +42,11 @@ class Outcomes:
             values=self.values[:, kept], costs=self.costs[:, kept], weights=self.weights[kept], clusters=clusters
         )
 
+    def common(self, rows: Sequence[int]) -> Outcomes:
+        """Give the outcomes of the cases that all of these rows have; all cases where there is none such."""
+        kept = np.asarray(~np.isnan(self.values[list(rows)]).any(axis=0))
+        return self.part(kept) if kept.any() else self
+
     def means(self) -> Vector:
         """Give each row's weighted mean value over its own cases; NaN without one."""
         return weighted_means(self.values, self.weights)
