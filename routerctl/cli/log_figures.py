@@ -52,7 +52,12 @@ def _who(one: ClassFigures) -> list[str]:
     rest = sum(one.served.values()) - sum(served.values())
     served |= {"others": rest} if rest else {}
     unpinned = f"; {percent(one.unpinned / one.decisions)} by another model than the pin" if one.unpinned else ""
-    return [one.task_class, _shares(one.sources, one.decisions), _shares(served, one.decisions) + unpinned, _levels(one)]
+    return [
+        one.task_class,
+        _shares(one.sources, one.decisions),
+        _shares(served, one.decisions) + unpinned,
+        _levels(one),
+    ]
 
 
 def _levels(one: ClassFigures) -> str:
