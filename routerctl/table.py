@@ -85,7 +85,7 @@ def older_version(path: Path) -> int | None:
 
     Raises: InputError where it is not YAML.
     """
-    value = parse_yaml(read_text(path, path.name), path.name).value if path.exists() else None
+    value: Any = parse_yaml(read_text(path, path.name), path.name).value if path.exists() else None
     if not _is_older(value):
         return None
     version = value.get("table_version")

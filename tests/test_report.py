@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import random
 import re
 from base64 import b64encode
@@ -14,19 +15,22 @@ from hypothesis import strategies as st
 from routerctl import words
 from routerctl.build import build_table
 from routerctl.report import answers as answered
-from routerctl.report import money, picture, render_report, sentences
+from routerctl.report import facts, money, picture, render_report, sentences
 from routerctl.report import page as page_module
 from routerctl.selection import Outcome, Question, alpha_per_candidate, judge
 from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
     ClassHeader,
+    Evidence,
     Example,
+    Judgement,
     Price,
     PromptSpec,
     ProviderSpec,
     ReplySpec,
     Result,
+    Route,
     Run,
     RunHeader,
     ScorerSpec,
@@ -358,6 +362,7 @@ POINTS = st.lists(
         interval=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(lambda ends: (min(ends), max(ends))),
         verdict=st.sampled_from(Verdict),
         chosen=st.booleans(),
+        number=st.none() | st.integers(1, 12),
     ),
     min_size=1,
     max_size=12,
@@ -367,10 +372,13 @@ POINTS = st.lists(
 @given(POINTS, st.floats(0.05, 1))
 @settings(deadline=None, max_examples=60)
 def test_every_picture_is_xml_that_names_each_candidate(points, bar):
-    """Any points, costs of zero and equal ones too, give well-formed SVG, one mark each, all within the picture."""
+    """Any points, costs of zero and equal ones too, give well-formed SVG, a mark or a dot each, all within it."""
     drawn = ElementTree.fromstring(f'<x xmlns:xlink="l">{picture.scatter(points, bar=bar, title="t<&")}</x>')  # noqa: S314 - our own
     marks = list(drawn.iter("use"))
-    assert len(marks) == len(points)
+    numbered = [str(point.number) for point in points if point.number]
+    assert len(marks) == len(numbered)
+    assert [text.text for text in drawn.iter("text") if "name" in text.get("class")] == numbered
+    assert len([one for one in drawn.iter("circle") if "dot" in one.get("class")]) == len(points) - len(marks)
     for mark in marks:
         assert picture.LEFT - 9 <= float(mark.get("x")) <= picture.RIGHT
         assert picture.TOP - 9 <= float(mark.get("y")) <= picture.BOTTOM
@@ -378,19 +386,75 @@ def test_every_picture_is_xml_that_names_each_candidate(points, bar):
     assert all(any(title.startswith(point.name) for title in titles) for point in points)
 
 
-@given(st.lists(st.tuples(st.floats(60, 530), st.floats(20, 270), st.integers(1, 30)), min_size=1, max_size=8))
+@given(st.lists(st.floats(picture.LEFT + 14, picture.RIGHT - 14), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=60)
-def test_labels_do_not_collide(spots):
-    """No label meets a mark or another label, all lie in the plotting area, and up to eight candidates each get one."""
-    marks = [picture.Box(x - 9, y - 9, x + 9, y + 9) for x, y, _ in spots]
-    labels = picture.place_labels(["m" * length for *_, length in spots], marks, [], y_bar=60.0)
-    assert None not in labels
-    for place, label in enumerate(labels):
-        assert label.left >= picture.LEFT
-        assert label.right <= picture.RIGHT
-        assert label.top >= picture.TOP
-        assert label.bottom <= picture.BOTTOM
-        assert not any(label.meets(other) for other in [*marks, *labels[:place]])
+def test_numbered_marks_stand_apart(xs):
+    """Up to 12 marks keep their order by cost, lie within the frame, and are as far apart as two digits are wide."""
+    placed = picture.spread_out(xs)
+    order = sorted(range(len(xs)), key=lambda place: xs[place])
+    found = [placed[place] for place in order]
+    assert all(picture.LEFT <= x <= picture.RIGHT - 14 + 1e-9 for x in found)
+    assert all(b - a >= 18 - 1e-9 for a, b in itertools.pairwise(found))
+
+
+# --- many candidates --------------------------------------------------------------------------------------------------
+
+
+def crowd(scores, chosen, proven=()):
+    """A class with a candidate for each score, each twice as dear as the one before."""
+    judged = Judgement(
+        verdict=Verdict.BELOW,
+        cases=100,
+        passes=0,
+        n=100,
+        bar=0.8,
+        alpha=0.05,
+        interval=(0.0, 1.0),
+        good_enough=0.9,
+        least_cases=10,
+        needed_cases=None,
+    )
+    none = {"failed": 0, "unscored": 0, "refused": 0, "truncated": 0, "latency_p50_s": None, "latency_p95_s": None}
+    evidence = tuple(
+        Evidence(
+            candidate=f"m{place}",
+            judgement=replace(
+                judged, passes=score, verdict=Verdict.PROVEN if f"m{place}" in proven else Verdict.PROVISIONAL
+            ),
+            served_models=(),
+            cost_per_case_usd=Decimal(2) ** place,
+            cost_per_accepted_usd=None,
+            **none,
+        )
+        for place, score in enumerate(scores)
+    )
+    return Route(
+        task_class="c",
+        description="",
+        bar=0.8,
+        chosen=chosen,
+        level="provisional",
+        rungs=(chosen,),
+        evidence=evidence,
+        run_id="r",
+        eval_set_digest="",
+        prompt=PromptSpec(),
+        reply=ReplySpec(),
+        scorer=ScorerSpec(name="exact"),
+    )
+
+
+def test_few_candidates_are_all_shown():
+    """Up to the number that is shown nothing is left out, whatever the scores."""
+    assert facts.leading(crowd([50, 40, 30], "m0"), 3) == ("m0", "m1", "m2")
+
+
+def test_of_many_candidates_those_that_lead_are_shown():
+    """The chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper."""
+    route = crowd([50, 40, 60, 55, 70, 65, 80, 79, 90, 95], "m5", proven=("m8", "m9"))
+    assert facts.leading(route, 9) == ("m0", "m2", "m4", "m5", "m6", "m8", "m9")
+    assert facts.leading(route, 4) == ("m4", "m5", "m6", "m8")
+    assert facts.leading(replace(route, chosen="not run"), 3) == ("m6", "m8", "m9")
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

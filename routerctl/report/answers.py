@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 
 import pandas as pd
 
@@ -58,8 +59,10 @@ class Answers:
         self._table = table
         self._headers = _headers(table, runs)
         self._results = [one for run in runs for one in run.results if (run.header.run_id, one.task_class) in wanted]
-        rows = [_row(one, self._measure(one.task_class)) for one in self._results]
-        self._frame = pd.DataFrame(rows, columns=[*_FIELDS, "value"], dtype=object)
+        columns = zip(*map(_FIGURES, self._results), strict=True) if self._results else [()] * len(_FIELDS)
+        values = [_value(one, self._measure(one.task_class)) for one in self._results]
+        named = dict(zip(_FIELDS, map(list, columns), strict=True))
+        self._frame = pd.DataFrame({**named, "value": values}, dtype=object)
         stops, epochs = self._stops(), {name: header.epochs for name, header in self._headers.items()}
         never = len(self._results)  # no place in a planned order is so late
         stop = self._by_row(stops.get((one.task_class, one.candidate), never) for one in self._results)
@@ -188,12 +191,10 @@ _FIELDS = (
     "output_tokens",
     "cost_usd",
     "judge_usd",
-    "cached",
+    "calls_made",
+    "spent_usd",
 )
-
-
-def _row(one: Result, measure: Measure) -> list[object]:
-    return [*(getattr(one, name) for name in _FIELDS), _value(one, measure)]
+_FIGURES = attrgetter(*_FIELDS)
 
 
 def _other_mean(judged: Judgement, mean: float) -> bool:
@@ -205,16 +206,17 @@ def _money(frame: pd.DataFrame) -> Decimal:
 
 
 def _sum(frame: pd.DataFrame, grid: int) -> Spend:
-    cached, beyond = frame["cached"].astype(bool), frame["beyond"].astype(bool)
+    beyond, made = frame["beyond"].astype(bool), int(frame["calls_made"].sum())
+    paid_usd = sum(frame["spent_usd"], Decimal(0))
     return Spend(
         results=len(frame),
         grid=grid,
-        calls=int(frame.loc[~cached, "calls"].sum()),
-        cached_calls=int(frame.loc[cached, "calls"].sum()),
+        calls=made,
+        cached_calls=int(frame["calls"].sum()) - made,
         input_tokens=int(frame["input_tokens"].sum()),
         output_tokens=int(frame["output_tokens"].sum()),
-        paid_usd=_money(frame[~cached]),
-        cached_usd=_money(frame[cached]),
+        paid_usd=paid_usd,
+        cached_usd=_money(frame) - paid_usd,
         beyond=int(beyond.sum()),
         beyond_usd=_money(frame[beyond]),
         retries=int(frame["retries"].sum()),

@@ -139,21 +139,21 @@ class Result:
     case_id: str
     index: int  # place in the planned order, 0-based
     input: Json  # the case's, so that evidence can be read without the eval set it came from
-    expected: Json
+    expected: Json = None
     status: Status
     passed: bool
     score: float | None  # None unless SCORED
-    extracted: str | None
-    explanation: str
-    reply: str
-    stop_reason: StopReason | None  # None when FAILED
-    served_model: str | None
+    extracted: str | None = None
+    explanation: str = ""
+    reply: str = ""
+    stop_reason: StopReason | None = None  # None when FAILED
+    served_model: str | None = None  # who answered, by the provider's word: of several calls another than the pin first
     calls: int
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: Decimal  # what the calls cost when they were made
-    latency_s: float | None  # of the whole strategy; None when FAILED
-    cached: bool  # True: nothing was paid in this run
+    latency_s: float | None = None  # of the whole strategy; None when FAILED
+    cached: bool = False  # True: no call of the candidate was made in this run
     error: str = ""
     epoch: int = 0  # which reply to the case, 0-based
     weight: float = 1.0  # the case's
@@ -163,7 +163,25 @@ class Result:
     mean_logprob: float | None = None  # of the delivered reply, where the API gives it
     judge_calls: int = 0
     judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
+    judge_served: str | None = None  # the id that judged, where it is not the judge's pin
     served_by: str = ""  # whom a cascade escalated to; "" = it did not
+    # What this run paid, where it is neither all nor nothing: a vote may find some of its samples in the cache.
+    paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
+    paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
+    judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+
+    @property
+    def calls_made(self) -> int:
+        """How many of its calls were made in this run, the judge's not included."""
+        paid = 0 if self.cached else self.calls
+        return paid if self.paid_calls is None else self.paid_calls
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What this run paid for it, judging included; the rest of what it cost had been paid before."""
+        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.cost_usd, self.judge_usd)
+        reply_usd = reply_usd if self.paid_usd is None else self.paid_usd
+        return reply_usd + (judge_usd if self.judge_paid_usd is None else self.judge_paid_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,9 +199,9 @@ class ClassHeader:
     scorer: ScorerSpec
     measure: Measure = "pass_rate"
     epochs: int = 1
-    clusters: int = 0  # planned; 0 = cases are independent
+    clusters: int = 0  # of the cases that are there; 0 = cases are independent
     max_weight: float = 1.0  # of a case
-    total_weight: float = 0.0  # of all planned cases; 0 = they weigh the same
+    total_weight: float = 0.0  # of the cases that are there; 0 = they weigh the same
     attempt: int = 1  # how often this set has been tested, this time included; it had grown since each earlier one
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
@@ -306,6 +324,7 @@ class Evidence:
     refused: int
     truncated: int
     served_models: tuple[str, ...]
+    judge_served: tuple[str, ...] = ()  # ids that judged and are not the judge's pin
     cost_per_case_usd: Decimal | None  # None without a case
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None
