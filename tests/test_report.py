@@ -177,7 +177,10 @@ def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, versi
         full=full,
         ladder_name="default",
         ladder=LADDER,
-        providers={"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
+        providers={
+            "anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY"),
+            "local": ProviderSpec(name="local", kind="local"),
+        },
         candidates=CANDIDATES,
         prices=PRICES,
         classes=headers,
