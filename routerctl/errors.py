@@ -2,7 +2,7 @@
 
     RouterctlError                 1  unexpected
     ├── InputError                 2  what the user wrote is wrong (file, line, what was expected)
-    ├── GateError                  3  no passing candidate, a regression, a table that does not follow from its evidence
+    ├── GateError                  3  nobody at the bar, a regression, a table that does not follow from its evidence
     ├── EveryRungFailed            4  every rung of a route failed
     ├── ProviderError              5  the far side refuses or is down
     │   ├── KeyMissing                the key variable is not set

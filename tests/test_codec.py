@@ -144,7 +144,7 @@ ROUTES = st.builds(
     description=TEXTS,
     bar=FLOATS,
     chosen=NAMES,
-    passing=st.booleans(),
+    level=st.sampled_from(["proven", "provisional", "best available"]),
     rungs=st.lists(NAMES, max_size=2).map(tuple),
     evidence=st.lists(EVIDENCE, max_size=2).map(tuple),
     run_id=TEXTS,

@@ -220,3 +220,4 @@ class Decision:
     unit: str = ""  # digest of what the experiment splits by: inquiries of one unit have one arm
     decision_s: float | None = None  # time to decide, calls apart
     total_s: float | None = None  # from the inquiry to the answer
+    level: Level | None = None  # how well the class's first rung was shown by that table; None: not known
