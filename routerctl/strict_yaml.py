@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -141,12 +141,18 @@ def parse_json_lines(text: str, file: str) -> list[Document]:
 
     Raises: InputError naming the line.
     """
+    return list(json_documents(text.split("\n"), file))
+
+
+def json_documents(lines: Iterable[str], file: str) -> Iterator[Document]:
+    """Give one document a line as the lines come: a run's results need not lie in memory as text.
+
+    Raises: InputError naming the line.
+    """
     decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_constant)
-    documents = []
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if line.strip():
-            documents.append(Document(file=file, value=_json_value(decoder, line, file, number), lines={(): number}))
-    return documents
+            yield Document(file=file, value=_json_value(decoder, line, file, number), lines={(): number})
 
 
 def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from routerctl.gate import Strict
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
-from routerctl.table import TABLE_FILE, load_table, table_text
+from routerctl.table import TABLE_FILE, load_table, older_version, table_text, with_digest
 from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
@@ -35,9 +36,12 @@ def build(
     if tier is not None:
         found = _tier_of(root, tier)
         file, ladder = found.table, found.ladder
+    older = older_version(root / file)
     # Not verified: a table that was edited by hand is what this command puts right.
-    previous = load_table(root / file, verify=False) if (root / file).exists() else None
+    previous = load_table(root / file, verify=False) if older is None and (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
+    if older is not None:
+        table = with_digest(replace(table, table_version=older + 1))
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run

@@ -20,6 +20,7 @@ from routerctl import __version__
 from routerctl.codec import encode
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
+from routerctl.importers.costing import Costed
 from routerctl.results import RunWriter, new_run_id, utc_text
 from routerctl.scorers import IMPORTED
 from routerctl.selection import planned_order
@@ -76,7 +77,13 @@ class Policy:
 
 
 def make_run(
-    classes: Sequence[Arranged], readings: Sequence[Reading], lineup: Lineup, policy: Policy, moment: datetime
+    classes: Sequence[Arranged],
+    readings: Sequence[Reading],
+    lineup: Lineup,
+    policy: Policy,
+    moment: datetime,
+    *,
+    costed: Costed,
 ) -> Run:
     """Make the run that these outcomes are."""
     readings = [reading for reading in readings if reading.records]
@@ -102,7 +109,8 @@ def make_run(
         top_rung=policy.top_rung,
         imported=files,
     )
-    return Run(header=header, results=tuple(result for item in classes for result in _results(item, lineup, policy)))
+    results = (result for item in classes for result in _results(item, costed, lineup, policy))
+    return Run(header=header, results=tuple(results))
 
 
 def write_run(run: Run, reports: Path) -> None:
@@ -111,8 +119,7 @@ def write_run(run: Run, reports: Path) -> None:
     Raises: InputError where the run exists.
     """
     with RunWriter(reports, replace(run.header, finished=False)) as writer:
-        for result in run.results:
-            writer.append(result)
+        writer.extend(run.results)
         writer.write_header(run.header)
 
 
@@ -154,13 +161,14 @@ def _digest(item: Arranged, policy: Policy) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]:
+def _results(item: Arranged, costed: Costed, lineup: Lineup, policy: Policy) -> Iterator[Result]:
     cases = planned_order(item.cases, policy.seed)
     for model in sorted(item.models, key=lambda name: lineup.ladder.index(lineup.names[name])):
         for index, case in enumerate(cases):
             for epoch, record in enumerate(item.replies[model, case.id]):
                 yield _result(
                     record,
+                    costed,
                     task_class=item.task_class,
                     candidate=lineup.names[model],
                     case=case,
@@ -171,7 +179,15 @@ def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]
 
 
 def _result(
-    record: Record, *, task_class: str, candidate: str, case: Case, index: int, epoch: int, pass_at: float
+    record: Record,
+    costed: Costed,
+    *,
+    task_class: str,
+    candidate: str,
+    case: Case,
+    index: int,
+    epoch: int,
+    pass_at: float,
 ) -> Result:
     answered = record.status is not Status.FAILED
     return Result(
@@ -192,8 +208,8 @@ def _result(
         calls=1,
         input_tokens=record.input_tokens,
         output_tokens=record.output_tokens,
-        cost_usd=record.cost_usd or Decimal(0),
-        latency_s=record.latency_s if answered else None,
+        cost_usd=costed.cost_usd(record) or Decimal(0),
+        latency_s=costed.latency_s(record) if answered else None,
         cached=record.cached,
         error=record.error,
         epoch=epoch,
