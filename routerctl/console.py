@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from routerctl.run.caller import Spending
-    from routerctl.run.estimate import Estimate
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
     from routerctl.worth import Worth
 
@@ -154,48 +153,6 @@ class RunView:
 
 
 # --- tables of commands -----------------------------------------------------------------------------------------------
-
-
-def print_estimates(estimates: Sequence[Estimate]) -> None:
-    """Print what a run may take, a row a class x candidate and the sum."""
-    from routerctl.words import usd
-
-    rows = [
-        [
-            item.task_class,
-            item.candidate,
-            f"{item.least_calls}-{item.most_calls}",
-            str(item.cached_calls),
-            _short(item.input_tokens),
-            _short(item.output_tokens),
-            usd(item.most_usd),
-            "?" if item.most_s is None else f"{item.most_s / 60:.1f}",
-        ]
-        for item in estimates
-    ]
-    known_s = [item.most_s for item in estimates if item.most_s is not None]
-    rows.append(
-        [
-            "all",
-            "",
-            f"{sum(item.least_calls for item in estimates)}-{sum(item.most_calls for item in estimates)}",
-            str(sum(item.cached_calls for item in estimates)),
-            _short(sum(item.input_tokens for item in estimates)),
-            _short(sum(item.output_tokens for item in estimates)),
-            usd(sum((item.most_usd for item in estimates), start=estimates[0].most_usd * 0)),
-            f"{sum(known_s) / 60:.1f}" if len(known_s) == len(estimates) else "?",
-        ]
-    )
-    columns = ["class", "candidate", "calls", "cached", "input", "output", "at most", "minutes"]
-    print_table(columns, rows, right=columns[2:])
-
-
-def _short(number: int) -> str:
-    """Write a number of tokens with three digits: 14.7k, 1.25M."""
-    for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g}{letter}"
-    return str(number)
 
 
 def print_routes(table: Table) -> None:

@@ -33,6 +33,7 @@ attributes; nobody branches on the class itself. Place: the first floor; knows n
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import ClassVar
 
 
@@ -90,6 +91,7 @@ class OverBudget(BudgetSpent):
 
     def __init__(self, problem: str, *, cheap: tuple[str, ...] = ()) -> None:
         self.cheap = cheap
+        self.cost_usd = Decimal(0)  # of a reply that was cut off before, since there was too little for a longer one
         super().__init__(problem)
 
 

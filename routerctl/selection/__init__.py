@@ -10,7 +10,7 @@ answer (`planned_order`), and the test sees answers in that order only (`Reorder
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import Choice, Shown, best_available, choose, served_by
+from routerctl.selection.choosing import Choice, Shown, best_available, choose, contenders, qualifies, served_by
 from routerctl.selection.judging import judge
 from routerctl.selection.levels import (
     chosen_words,
@@ -47,6 +47,7 @@ __all__ = [
     "best_available",
     "choose",
     "chosen_words",
+    "contenders",
     "judge",
     "level_name",
     "level_words",
@@ -55,6 +56,7 @@ __all__ = [
     "outcome_of",
     "planned_order",
     "provable_words",
+    "qualifies",
     "question_of",
     "risk_of",
     "rule_of",

@@ -57,7 +57,7 @@ def choose(
         raise ValueError("a ladder needs at least one candidate")
     run = [name for name in ladder if name in shown and shown[name].outcomes]
     proof_only = when_unproven == "top_rung"
-    able = [name for name in run if _qualifies(shown[name].verdict, proof_only=proof_only)]
+    able = [name for name in run if qualifies(shown[name].verdict, when_unproven)]
     if able:
         return served_by(cheapest(able, shown), ladder, shown)
     if proof_only or not run or ladder[-1] in untested:
@@ -67,8 +67,20 @@ def choose(
     return Choice(chosen=chosen, level=_level(chosen, shown), rungs=(chosen, *behind))
 
 
-def _qualifies(verdict: Verdict, *, proof_only: bool) -> bool:
-    return verdict.proven if proof_only else verdict.passes
+def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
+    """Tell whether a candidate with this verdict serves, so that no dearer one need be asked."""
+    return verdict.proven if when_unproven == "top_rung" else verdict.passes
+
+
+def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:
+    """Name those that may be the best where none qualifies: those as good as the best score so far.
+
+    None where there is but one, or where nothing but proof counts: the top rung serves then, whatever the scores.
+    """
+    if not shown or when_unproven == "top_rung":
+        return ()
+    _, alike = best_available(list(shown), shown)
+    return alike if len(alike) > 1 else ()
 
 
 def _level(name: str, shown: Mapping[str, Shown]) -> Level:

@@ -337,6 +337,7 @@ class Evidence:
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None
     latency_p95_s: float | None
+    output_tokens_p99: int | None = None  # of one case, all its calls; None: not known
     retries: int = 0
     escalated: int = 0  # of a cascade: cases that the second candidate answered
     wrong_per_thousand: float | None = None  # delivered though wrong: not passed, neither failed nor refused
