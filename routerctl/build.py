@@ -13,11 +13,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
+from routerctl.pinning import disagreement, pins_of
 from routerctl.routing_policy import DEFAULT
 from routerctl.selection import choose, judge, outcome_of, question_of, two_sentences, verdict_words
 from routerctl.selection.calibrating import calibrate, why_not
@@ -175,6 +175,7 @@ def build_table(
     check_classes(runs, policy)
     headers = [run.header for run in runs.values()]
     first, own = headers[0], _own_results(runs)
+    pins = pins_of(headers, policy)
     table = Table(
         table_version=0,
         digest="",
@@ -189,9 +190,9 @@ def build_table(
         classifier=policy.classifier,
         routing=policy.routing,
         retirements=policy.retirements,
-        providers={**policy.providers, **_merged(headers, "providers")},
-        candidates={**policy.candidates, **_merged(headers, "candidates")},
-        prices={**policy.prices, **_merged(headers, "prices")},
+        providers=pins.providers,
+        candidates=pins.candidates,
+        prices=pins.prices,
         routes={
             name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
         },
@@ -225,28 +226,7 @@ def _check_agreement(runs: Mapping[str, Run]) -> None:
     for header in headers.values():
         for name in names:
             if getattr(header, name) != getattr(newest, name):
-                raise _disagreement(header, newest, name)
-
-
-def _disagreement(header: RunHeader, newest: RunHeader, name: str) -> InputError:
-    return InputError(
-        f"runs {header.run_id} and {newest.run_id} were made with different {name.replace('_', ' ')}; "
-        "run `routerctl eval` for all classes again (replies already paid for cost nothing)"
-    )
-
-
-def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
-    """Put together who was asked in any of the runs: all the ladder in each, and perhaps judges.
-
-    Raises: InputError where two runs mean different things by one name.
-    """
-    merged: dict[str, tuple[Any, RunHeader]] = {}
-    for header in sorted(headers, key=lambda one: one.run_id, reverse=True):
-        for key, value in getattr(header, name).items():
-            known, newer = merged.setdefault(key, (value, header))
-            if known != value:
-                raise _disagreement(header, newer, name)
-    return {key: value for key, (value, _) in merged.items()}
+                raise disagreement(header, newest, name)
 
 
 def check_classes(classes: Container[str], policy: Policy) -> None:

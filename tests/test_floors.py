@@ -45,11 +45,13 @@ FLOORS = [
     ["providers"],
     ["strategies", "cascade", "judge", "classifier", "health"],
     [
+        "pinning",
         "build",
         "run",
         "policy",
         "policy_warnings",
         "router",
+        "outdated",
         "changes",
         "report",
         "check",

@@ -61,8 +61,10 @@ from routerctl.types.routing import (
     Rule,
     Table,
 )
+from routerctl.types.settings import POLICY_FIELDS, evidence_part, with_policy_of
 
 __all__ = [
+    "POLICY_FIELDS",
     "Answer",
     "Budget",
     "Candidate",
@@ -118,4 +120,6 @@ __all__ = [
     "Usage",
     "Verdict",
     "WhenDown",
+    "evidence_part",
+    "with_policy_of",
 ]

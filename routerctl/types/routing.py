@@ -106,7 +106,9 @@ class Policy:
     classifier: Classifier | None = None
     routing: Routing = Routing()
     retirements: Mapping[str, str] = field(default_factory=dict)  # model id -> ISO day
-    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)  # of candidates that serve beside the ladder
+    beside: tuple[str, ...] = ()  # candidates that serve without standing on a ladder
+    # As they are now; of what has evidence only the policy counts (`with_policy_of`, prices of other places).
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
 
