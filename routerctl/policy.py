@@ -101,7 +101,9 @@ def _learned(classifier: Classifier, root: Path, classes: Collection[str]) -> tu
     try:
         learned = load_classifier(root / file, classifier.digest).classes
     except InputError as error:
-        raise InputError(error.problem, file=file) from None  # a table and its checks hold no path of a machine
+        raise InputError(
+            error.problem, file=file, line=error.line
+        ) from None  # a table and its checks hold no path of a machine
     for name in learned:
         if name not in classes:
             raise InputError(f"names the class {name!r}, which has no eval set; run `routerctl train`", file=file)

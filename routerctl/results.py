@@ -16,7 +16,7 @@ from types import TracebackType
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, nearest
-from routerctl.strict_yaml import Document, parse_json_lines, read_text
+from routerctl.strict_yaml import Document, conflict_of, parse_json_lines, read_text
 from routerctl.types import Result, Run, RunHeader
 
 REPORTS_FOLDER = "reports"
@@ -128,9 +128,10 @@ def read_header(folder: Path) -> RunHeader:
     """
     shown = f"{REPORTS_FOLDER}/{folder.name}/run.json"
     try:
-        value = json.loads(read_text(folder / "run.json", shown))
+        value = json.loads(text := read_text(folder / "run.json", shown))
     except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=shown, line=error.lineno) from None
+        broken = InputError(f"not JSON: {error.msg}", file=shown, line=error.lineno)
+        raise conflict_of(text, shown) or broken from None
     document = Document(file=shown, value=value, lines={})
     check_schema_version(document, SCHEMA_VERSION)
     value.pop("schema_version")

@@ -8,17 +8,19 @@ path of every request.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
-from routerctl.errors import InputError
+from routerctl.errors import InputError, MergeConflict
 from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
 TABLE_FILE = "routes.yaml"
 SCHEMA_VERSION = 1
+_VERSION = re.compile(r"^table_version: ([0-9]{1,9})\r?$", re.MULTILINE)
 _FIRST_LINES = """\
 # Made by `routerctl build-table`. Review it like code; do not edit it: `routerctl check` compares it with its evidence.
 """
@@ -56,18 +58,28 @@ def load_table(path: Path, *, verify: bool = True) -> Table:
     return parse_table(read_text(path, shown), shown, verify=verify)
 
 
+def greatest_version(text: str) -> int:
+    """Give the greater version of the tables whose merge left this text; 0 where none of them tells its own."""
+    return max((int(number) for number in _VERSION.findall(text)), default=0)
+
+
 def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     """Read a table from the text of a file that errors call `shown`.
 
     Raises: InputError as `load_table` does.
     """
-    document = parse_yaml(text, shown)
+    try:
+        document = parse_yaml(text, shown)
+    except MergeConflict as error:
+        problem = f"{error.problem.split(':')[0]}; `routerctl build-table` makes it anew from its evidence"
+        raise MergeConflict(problem, file=shown, line=error.line) from None
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version")
     table = decode(Table, document)
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
-            "the content does not match the digest: edited by hand or damaged; `routerctl build-table` makes it anew",
+            "the content does not match the digest: edited by hand, merged or damaged; `routerctl build-table` makes "
+            "it anew",
             file=shown,
             line=document.line(("digest",)),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import typer
 from routerctl.check import assemble
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
-from routerctl.errors import InputError, nearest
+from routerctl.errors import InputError, MergeConflict, nearest
 from routerctl.gate import gate_error
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
-from routerctl.table import TABLE_FILE, load_table, table_text
+from routerctl.strict_yaml import read_text
+from routerctl.table import TABLE_FILE, greatest_version, load_table, table_text, with_digest
 from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
@@ -32,9 +34,10 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
     if tier is not None:
         found = _tier_of(root, tier)
         file, ladder = found.table, found.ladder
-    # Not verified: a table that was edited by hand is what this command puts right.
-    previous = load_table(root / file, verify=False) if (root / file).exists() else None
+    previous, above = _before(root / file)
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
+    if above:
+        table = with_digest(replace(table, table_version=above + 1))
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
@@ -52,6 +55,21 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     if strict and (problem := gate_error(table, strict=True)):
         raise problem
+
+
+def _before(path: Path) -> tuple[Table | None, int]:
+    """Read the table that is to be replaced; of two that a merge left in one file, give the greater version.
+
+    Not verified: a table that was edited by hand is what this command puts right.
+    Raises: InputError where it is no table.
+    """
+    if not path.exists():
+        return None, 0
+    try:
+        return load_table(path, verify=False), 0
+    except MergeConflict:
+        say(f"{path.name}: holds both sides of a merge; made anew from the evidence")
+        return None, greatest_version(read_text(path))
 
 
 def _tier_of(root: Path, name: str) -> Tier:
