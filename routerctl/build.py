@@ -19,7 +19,7 @@ from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.pinning import disagreement, pins_of
 from routerctl.routing_policy import DEFAULT
-from routerctl.selection import choose, judge, outcome_of, question_of, two_sentences, verdict_words
+from routerctl.selection import Choice, Shown, choose, judge, outcome_of, question_of, two_sentences, verdict_words
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
@@ -35,6 +35,7 @@ from routerctl.types import (
     Status,
     StopReason,
     Table,
+    WhenUnproven,
 )
 from routerctl.words import plain, plural
 
@@ -44,39 +45,52 @@ _NO_POLICY = Policy()
 
 def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
     """Judge every candidate that a run tried on a class, in ladder order; `labels`: what humans said of its replies."""
-    by_candidate: dict[str, list[Result]] = defaultdict(list)
-    for result in run.results:
-        if result.task_class == task_class:
-            by_candidate[result.candidate].append(result)
     header = run.header.classes[task_class]
+    cases = cases_by_candidate(run, task_class)
     return tuple(
-        _evidence(name, by_candidate[name], header, run.header, labels)
-        for name in run.header.ladder
-        if by_candidate[name]
+        _evidence(name, cases[name], header, run.header, labels) for name in run.header.ladder if cases.get(name)
     )
 
 
-def planned_prefix(results: Iterable[Result], epochs: int = 1) -> list[tuple[Result, ...]]:
-    """Give the cases in planned order up to the first gap, each as its epochs' results in order.
+def cases_by_candidate(run: Run, task_class: str) -> dict[str, dict[int, tuple[Result, ...]]]:
+    """Give each candidate's cases on a class by their place in the planned order, each as its epochs' results.
 
-    A case counts when all its epochs are there; of several results of one epoch the last counts. A cut-off run may have
-    gaps, the rule may not.
+    A case counts when all its epochs are there; of several results of one epoch the last counts.
     """
-    last = {(result.index, result.epoch): result for result in results}
-    cases = (tuple(last.get((index, epoch)) for epoch in range(epochs)) for index in itertools.count())
-    whole = (tuple(one for one in case if one is not None) for case in cases)
-    return list(itertools.takewhile(lambda case: len(case) == epochs, whole))
+    found: dict[str, dict[tuple[int, int], Result]] = defaultdict(dict)
+    for result in run.results:
+        if result.task_class == task_class:
+            found[result.candidate][result.index, result.epoch] = result
+    epochs = max(run.header.classes[task_class].epochs, 1)
+    return {name: _whole_cases(results, epochs) for name, results in found.items()}
+
+
+def planned_prefix(results: Iterable[Result], epochs: int = 1) -> list[tuple[Result, ...]]:
+    """Give one candidate's cases in planned order up to the first gap, each as its epochs' results in order."""
+    cases = _whole_cases({(result.index, result.epoch): result for result in results}, epochs)
+    return [cases[place] for place in itertools.takewhile(cases.__contains__, itertools.count())]
+
+
+def _whole_cases(results: Mapping[tuple[int, int], Result], epochs: int) -> dict[int, tuple[Result, ...]]:
+    if epochs == 1:
+        return {index: (results[index, epoch],) for index, epoch in sorted(results) if epoch == 0}
+    places = sorted({index for index, _ in results})
+    cases = {index: tuple(results.get((index, epoch)) for epoch in range(epochs)) for index in places}
+    return {index: tuple(one for one in case if one) for index, case in cases.items() if None not in case}
 
 
 def _evidence(
-    name: str, results: Sequence[Result], of_class: ClassHeader, header: RunHeader, labels: Sequence[Label]
+    name: str,
+    cases: Mapping[int, tuple[Result, ...]],
+    of_class: ClassHeader,
+    header: RunHeader,
+    labels: Sequence[Label],
 ) -> Evidence:
-    prefix = planned_prefix(results, max(of_class.epochs, 1))
-    judgement = _judged(prefix, of_class, header)
+    judgement = _judged(cases, of_class, header)
+    used = [result for case in cases.values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
-        judgement = _held_to(labels, judgement, results, name)
+        judgement = _held_to(labels, judgement, used, name, header)
     judgement = _rounded(judgement)
-    used = [result for case in prefix[: judgement.cases] for result in case]
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
@@ -99,17 +113,24 @@ def _evidence(
     )
 
 
-def _judged(prefix: Sequence[Sequence[Result]], of_class: ClassHeader, header: RunHeader) -> Judgement:
+def _judged(cases: Mapping[int, tuple[Result, ...]], of_class: ClassHeader, header: RunHeader) -> Judgement:
+    """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not."""
     try:
-        return judge([outcome_of(case, of_class.measure) for case in prefix], question_of(of_class, header))
+        outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases.items()}
+        gap = next(place for place in itertools.count() if place not in outcomes)
+        listed = list(outcomes.values())  # in planned order
+        return judge(listed[:gap], question_of(of_class, header), listed[gap:])
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
 
-def _held_to(labels: Sequence[Label], judgement: Judgement, results: Sequence[Result], name: str) -> Judgement:
+def _held_to(
+    labels: Sequence[Label], judgement: Judgement, results: Sequence[Result], name: str, header: RunHeader
+) -> Judgement:
     """Replace the judge's verdict by what humans said of the same replies."""
-    judged = [result.passed for result in first_replies(results, name)[: judgement.cases]]
-    return calibrate(judgement, judged, labels_of(labels, results, name), judgement.alpha, judgement.bar)
+    judged = [result.passed for result in first_replies(results, name)]
+    known = labels_of(labels, results, name)
+    return calibrate(judgement, judged, known, judgement.alpha, judgement.bar, mode=header.mode)
 
 
 def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
@@ -146,6 +167,7 @@ def _rounded(judgement: Judgement) -> Judgement:
         mean=None if mean is None else round(mean, 9),
         interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
         good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
+        risk=None if judgement.risk is None else float(f"{judgement.risk:.3g}"),
     )
 
 
@@ -165,8 +187,11 @@ def build_table(
     policy: Policy = _NO_POLICY,
     stakes: Mapping[str, Stakes] = MappingProxyType({}),
     labels: Mapping[str, Sequence[Label]] = MappingProxyType({}),
+    unproven: Mapping[str, WhenUnproven] = MappingProxyType({}),
 ) -> Table:
-    """Make the table in which each class rests on its run; `runs`, `stakes` and human `labels` are by task class.
+    """Make the table in which each class rests on its run; `runs`, `stakes`, human `labels` are by task class.
+
+    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -194,7 +219,8 @@ def build_table(
         candidates=pins.candidates,
         prices=pins.prices,
         routes={
-            name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ())) for name in sorted(runs)
+            name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name))
+            for name in sorted(runs)
         },
         top_rung=first.top_rung,
     )
@@ -245,19 +271,20 @@ def check_classes(classes: Container[str], policy: Policy) -> None:
             raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
 
 
-def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -> Route:
+def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], unproven: WhenUnproven | None) -> Route:
     header = run.header.classes[task_class]
+    when_unproven = unproven or header.when_unproven
     evidence = evidence_of(run, task_class, labels)
-    chosen, passing, rungs = choose(run.header.ladder, {item.candidate: item for item in evidence})
+    choice = choice_of(run, task_class, evidence, when_unproven=when_unproven)
     return Route(
         task_class=task_class,
         description=header.description,
         bar=header.bar,
-        chosen=chosen,
-        passing=passing,
-        verdict=_words(chosen, evidence),
-        rule=_rule(evidence, run.header),
-        rungs=rungs,
+        chosen=choice.chosen,
+        level=choice.level,
+        verdict=_words(choice.chosen, evidence),
+        rule=_rule(evidence, run.header, top_rung=when_unproven == "top_rung"),
+        rungs=choice.rungs,
         evidence=evidence,
         run_id=run.header.run_id,
         eval_set_digest=header.digest,
@@ -266,7 +293,45 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label]) -
         scorer=header.scorer,
         stakes=stakes,
         labels_digest=labels_digest(labels) if header.judge else "",
+        when_unproven=when_unproven,
     )
+
+
+def choice_of(
+    run: Run,
+    task_class: str,
+    evidence: Iterable[Evidence],
+    *,
+    ladder: Sequence[str] | None = None,
+    when_unproven: WhenUnproven | None = None,
+) -> Choice:
+    """Choose who serves a class by a run's evidence; `ladder`: a part of the run's, None = all of it.
+
+    `when_unproven`: who serves where nothing is proven; None = as the run has it.
+    """
+    header = run.header
+    untested = header.ladder[-1:] if header.top_rung == "skip" else ()
+    policy = when_unproven or header.classes[task_class].when_unproven
+    shown = _shown(run, task_class, evidence)
+    return choose(ladder or header.ladder, shown, when_unproven=policy, untested=untested)
+
+
+def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str, Shown]:
+    """Put each verdict beside the candidate's outcomes and costs, case by case."""
+    cases, measure = cases_by_candidate(run, task_class), run.header.classes[task_class].measure
+    known = is_known(run.header.prices)
+
+    def shown(one: Evidence) -> Shown:
+        own = cases[one.candidate]
+        return Shown(
+            verdict=one.judgement.verdict,
+            outcomes={index: outcome_of(case, measure) for index, case in own.items()},
+            costs={index: sum((reply.cost_usd for reply in case), Decimal(0)) for index, case in own.items()}
+            if known
+            else None,
+        )
+
+    return {one.candidate: shown(one) for one in evidence}
 
 
 def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
@@ -279,9 +344,9 @@ def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
     return verdict_words(found.judgement) + among
 
 
-def _rule(evidence: Sequence[Evidence], header: RunHeader) -> str:
-    """Give the two sentences; candidates of one class share them but for what labels add."""
+def _rule(evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:
+    """Give the sentences on the verdicts; candidates of one class share them but for what labels add."""
     if not evidence:
         return ""
-    judgement = evidence[0].judgement
-    return two_sentences(judgement, mode=header.mode, risk=header.risk, ladder_length=len(header.ladder))
+    judgement, length = evidence[0].judgement, len(header.ladder)
+    return two_sentences(judgement, mode=header.mode, risk=header.risk, ladder_length=length, top_rung=top_rung)

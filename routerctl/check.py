@@ -7,7 +7,7 @@ compared with exactly what would be built.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -30,7 +30,7 @@ from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
 from routerctl.scorers.base import shown
 from routerctl.table import load_table, same_content
-from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Stakes, Table
+from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 
 _SHOWN_DIFFERENCES = 5
 _POLICY = ("rules", "default_class", "classifier", "routing", "retirements")
@@ -65,8 +65,16 @@ def assemble(
         previous=previous,
         stakes={item.name: item.stakes for item in eval_sets},
         labels={name: read_labels(root, name) for name in runs},
+        unproven=_unproven(project, eval_sets, runs),
     )
     return table, runs
+
+
+def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, WhenUnproven]:
+    """Say who serves each class where nothing is proven; nothing where no project says it."""
+    if project is None:
+        return {}
+    return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
 
 
 def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
@@ -183,7 +191,8 @@ def check_project(root: Path, today: date) -> Checked:
         _check_follows(root, project, eval_sets, table, at)
         notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
         warnings += _retirement_news(project, table, at.file) if project else []
-        warnings += [f"{at.file}: {name}: nothing passed" for name, item in table.routes.items() if not item.passing]
+        unreached = [name for name, item in table.routes.items() if not item.passing]
+        warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(warnings))
 
 
@@ -233,7 +242,7 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
     _stop_at_first(other_sets(table, eval_sets, imported, at))
     _stop_at_first(other_labels(table, [name for name in runs if runs[name].header.classes[name].judge], root, at))
     labels = {name: read_labels(root, name) for name in runs}
-    _check_same(root, runs, project, {item.name: item.stakes for item in eval_sets}, labels, table, at)
+    _check_same(root, runs, project, eval_sets, labels, table, at)
     if project:
         _stop_at_first(other_evidence(project, table, at, own_ladder=len(imported) == len(runs)))
 
@@ -256,7 +265,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     root: Path,
     runs: Mapping[str, Run],
     project: Project | None,
-    stakes: Mapping[str, Stakes],
+    eval_sets: Sequence[EvalSet],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
     at: Place,
@@ -265,7 +274,14 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
         policy = compile_policy(project, root, runs) if project else Policy()
         # When a model ends is news, not evidence: a warning says it, and the table stays.
         policy = replace(policy, retirements=table.retirements)
-        built = build_table(runs, policy=policy, previous=table, stakes=stakes, labels=labels)
+        built = build_table(
+            runs,
+            policy=policy,
+            previous=table,
+            stakes={item.name: item.stakes for item in eval_sets},
+            labels=labels,
+            unproven=_unproven(project, eval_sets, runs),
+        )
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):

@@ -240,6 +240,7 @@ def _chosen(route: Route) -> Evidence | None:
 
 
 def _route_row(route: Route) -> list[str]:
+    from routerctl.selection import level_words
     from routerctl.words import seconds, usd
 
     evidence = _chosen(route)
@@ -252,7 +253,7 @@ def _route_row(route: Route) -> list[str]:
     return [
         route.task_class,
         flag + route.chosen,
-        f"{judgement.verdict.value} {_marks(judgement)}".rstrip(),
+        f"{level_words(route)} {_marks(judgement)}".rstrip(),
         passed,
         f"{low:.2f}-{high:.2f}",
         f"{route.bar:g}",
@@ -335,34 +336,16 @@ def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None =
 
 
 def say_unproven(table: Table) -> None:
-    """Say of each class where nothing passed what serves and what would help; of many, name only the rest."""
-    missing = [route for route in table.routes.values() if not route.passing]
+    """Say of each class that is not proven what serves and what would help; of many, name only the rest."""
+    from routerctl.selection import unproven_words
+
+    missing = [route for route in table.routes.values() if route.level != "proven"]
+    missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:
         say(unproven_words(route))
     if len(missing) > _SAID:
         names = ", ".join(route.task_class for route in missing[_SAID:])
-        say(f"and {len(missing) - _SAID} more classes where nothing passed: {names}")
-
-
-def unproven_words(route: Route) -> str:
-    """Say of a class where nothing passed what serves and what would help."""
-    from routerctl.words import missing_words, plain
-
-    best = _best(route.evidence)
-    head = f"{route.task_class}: nothing passed the bar of {route.bar:g}, {route.chosen} serves"
-    if best is None:
-        return f"{head}; no case was asked: not even passing all of them would prove it"
-    judgement = best.judgement
-    enough = judgement.needed_cases
-    help_words = "no number of cases would do as it is" if enough is None else f"about {enough} cases would be enough"
-    missing = plain(missing_words(best.failed, best.unscored))
-    counts = f"{judgement.passes}/{judgement.cases}{f' ({missing})' if missing else ''}"
-    return f"{head}; best: {best.candidate} {counts}, {help_words}"
-
-
-def _best(evidence: Sequence[Evidence]) -> Evidence | None:
-    scored = [item for item in evidence if item.judgement.score is not None]
-    return max(scored, key=lambda item: item.judgement.score or 0.0, default=None)
+        say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")
 
 
 def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
@@ -371,6 +354,8 @@ def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
     return {
         "candidate": evidence.candidate,
         "verdict": judgement.verdict.value,
+        "risk": judgement.risk,
+        "stopped_at": judgement.stopped_at,
         "passes": judgement.passes,
         "cases": judgement.cases,
         "planned": judgement.n,

@@ -29,7 +29,7 @@ from routerctl.strict_yaml import (
     read_text,
     resolve_plain,
 )
-from routerctl.types import Case, EvalSet, Measure, PromptSpec, ReplySpec, ScorerSpec, Stakes
+from routerctl.types import Case, EvalSet, Measure, PromptSpec, ReplySpec, ScorerSpec, Stakes, WhenUnproven
 
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
@@ -59,6 +59,7 @@ class _File:
     epochs: int = 1
     grows: bool = False
     stakes: Stakes = Stakes()
+    when_unproven: WhenUnproven | None = None
 
 
 def eval_set_files(root: Path) -> dict[str, Path]:
@@ -114,6 +115,7 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
         epochs=file.epochs,
         grows=file.grows,
         stakes=file.stakes,
+        when_unproven=file.when_unproven,
     )
 
 
@@ -304,15 +306,16 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
 
 
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
-    """Digest everything that a verdict depends on; descriptions, stakes, tags and the file format may change freely.
+    """Digest everything that a verdict depends on, not how the file is written.
 
-    The order of keys plays no part but in what a model sees: an input (a template may walk over it) and the reply's
-    schema. Fields at their default are left out, so that a field added to the format later changes no digest.
+    Descriptions, tags, stakes and who serves where nothing is proven may change freely. The order of keys plays no part
+    but in what a model sees: an input (a template may walk over it) and the reply's schema. Fields at their default are
+    left out, so that a field added to the format later changes no digest.
     """
     read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
     seen = encode([file.prompt, file.reply, *(case.input for case in cases)])
     content: Mapping[str, Any] = {
-        "set": encode(replace(file, description="", cases=(), stakes=Stakes())),
+        "set": encode(replace(file, description="", cases=(), stakes=Stakes(), when_unproven=None)),
         "cases": [encode(replace(case, tags=())) for case in cases],
         "seen": json.dumps(seen, ensure_ascii=False),
         "files": read,

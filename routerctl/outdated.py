@@ -114,17 +114,16 @@ def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], a
     """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
     now = {"rules": project.rules, "default_class": project.default_class, "routing": project.routing}
     changed = [name for name, value in now.items() if value != getattr(table, name)]
-    changed += [f"stakes of {item.name}" for item in eval_sets if _other_stakes(table, item)]
+    ours = [(item, table.routes[item.name]) for item in eval_sets if item.name in table.routes]
+    changed += [f"stakes of {item.name}" for item, route in ours if route.stakes != item.stakes]
+    unproven = [item.name for item, route in ours if route.when_unproven != project.unproven_of(item)]
+    changed += [f"when_unproven of {name}" for name in unproven]
     own = {name: one for name, one in _own_candidates(table).items() if _is_same(project, name, one)}
     changed += [f"other places of {name}" for name, one in own.items() if project.candidates[name].also != one.also]
     changed += [f"limits of provider {name}" for name in _other_limits(project, table)]
     changed += [f"price of {key}" for key in _other_place_prices(project, own, table)]
     for what in changed:
         yield f"{what}: changed since {at.file} was built; run `{at.build}`"
-
-
-def _other_stakes(table: Table, item: EvalSet) -> bool:
-    return item.name in table.routes and table.routes[item.name].stakes != item.stakes
 
 
 def _other_limits(project: Project, table: Table) -> Iterator[str]:

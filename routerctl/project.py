@@ -19,7 +19,19 @@ from routerctl.limits import check_limits
 from routerctl.routing_policy import check_serving
 from routerctl.rules.problems import condition_problems
 from routerctl.strict_yaml import Document, PathParts, parse_yaml, read_text
-from routerctl.types import Candidate, Classifier, Condition, Mode, ProviderSpec, Routing, Rule, Sampling, TopRung
+from routerctl.types import (
+    Candidate,
+    Classifier,
+    Condition,
+    EvalSet,
+    Mode,
+    ProviderSpec,
+    Routing,
+    Rule,
+    Sampling,
+    TopRung,
+    WhenUnproven,
+)
 
 PROJECT_FILE = "routerctl.yaml"
 SCHEMA_VERSION = 1
@@ -57,7 +69,8 @@ class Project:
     family_risk: float | None = None  # of doing so in any of the classes; divided by them it takes the place of `risk`
     margin: float = 0.03  # of mode `margin`
     seed: int = 0  # of the cases' order
-    top_rung: TopRung = "report"  # skip: the last rung, which serves where nothing passes, is not tested
+    top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
+    when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -80,6 +93,11 @@ class Project:
     def risk_per_class(self, classes: int) -> float:
         """Give the risk of each of so many task classes."""
         return self.risk if self.family_risk is None else self.family_risk / classes
+
+    def unproven_of(self, eval_set: EvalSet) -> WhenUnproven:
+        """Say who serves a class where nothing is proven: its eval set says so, or that quality is critical."""
+        critical = "top_rung" if eval_set.stakes.quality_critical else self.when_unproven
+        return eval_set.when_unproven or critical
 
     def error(self, path: PathParts, problem: str) -> InputError:
         """Make the error that points at `path`."""

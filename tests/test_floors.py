@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "routerctl"
 FLOORS = [
     ["errors", "types"],
     [
+        "words",
         "costs",
         "statistics",
         "scorers",
@@ -18,7 +19,6 @@ FLOORS = [
         "rules",
         "budgets",
         "prompts",
-        "words",
         "worth",
         "regression",
         "experiments",

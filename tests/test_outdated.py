@@ -58,6 +58,7 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
         (None, {"default_class": None}, "default_class: changed since routes.yaml was built; run `routerctl build-tab"),
         (None, {"rules": []}, "rules: changed since routes.yaml was built; run `routerctl build-table`"),
         (None, {"routing": {"deadline_s": 3}}, "routing: changed since routes.yaml was built; run `routerctl build-t"),
+        (None, {"when_unproven": "top_rung"}, "when_unproven of sums: changed since routes.yaml was built; run `routerct"),
         (None, {"seed": 9}, "seed is 9 now, routes.yaml was built with 0; run `routerctl eval`"),
         (
             None,
@@ -99,7 +100,7 @@ def test_eval_sets_and_labels_are_compared(fresh: Project) -> None:
         "routes.yaml: the human labels of sums have changed; run `routerctl build-table`",
     ]
     project, table = load_project(fresh.root), load_table(fresh.root / AT.file)
-    sets = [replace(one, stakes=Stakes(quality_critical=True)) for one in load_eval_sets(fresh.root)]
+    sets = [replace(one, stakes=Stakes(requests_per_month=9)) for one in load_eval_sets(fresh.root)]
     told = "stakes of sums: changed since routes.yaml was built; run `routerctl build-table`"
     assert list(other_policy(project, table, sets, AT)) == [told]
 

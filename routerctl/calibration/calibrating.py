@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from routerctl.build import evidence_of
+from routerctl.build import choice_of, evidence_of
 from routerctl.calibration.finding import ClassFinding, PairFinding, Point, Promise, SignalFinding
 from routerctl.calibration.pairs import Pair, Pairs, pairs_of
 from routerctl.calibration.proving import mean_of, needed
 from routerctl.calibration.walking import Walk, outcomes_of, points_of, walks
 from routerctl.errors import InputError
 from routerctl.labels import Label
-from routerctl.selection import Question, alpha_of_attempt, choose, outcome_of, question_of
+from routerctl.selection import Question, alpha_of_attempt, outcome_of, question_of
 from routerctl.statistics import least_cases
 from routerctl.types import Evidence, Result, Run, Status
 
@@ -51,13 +51,13 @@ def calibrate_class(
         planned=of_class.n,
         pairs=tuple(
             _pair(run, question, pairs_of(run, task_class, first, second, labels), evidence[first])
-            for first, second in _which(ladder, evidence)
+            for first, second in _which(run, task_class, ladder, evidence)
         ),
     )
 
 
-def _which(ladder: Sequence[str], evidence: Mapping[str, Evidence]) -> list[tuple[str, str]]:
-    chosen = choose(ladder, {name: evidence[name] for name in ladder})[0]
+def _which(run: Run, task_class: str, ladder: Sequence[str], evidence: Mapping[str, Evidence]) -> list[tuple[str, str]]:
+    chosen = choice_of(run, task_class, [evidence[name] for name in ladder], ladder=ladder).chosen
     place = max(ladder.index(chosen), 1)
     return [(first, ladder[place]) for first in ladder[:place]]
 

@@ -47,7 +47,7 @@ class Change:
         """Whether another candidate serves, or whether the one that serves passes is another answer than before."""
         if self.before is None or self.after is None:
             return True
-        return (self.before.chosen, self.before.passing) != (self.after.chosen, self.after.passing)
+        return (self.before.chosen, self.before.level) != (self.after.chosen, self.after.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 
 _SHOWN = {
-    *("task_class", "description", "bar", "chosen", "passing", "verdict", "rule", "rungs", "evidence"),
+    *("task_class", "description", "bar", "chosen", "level", "verdict", "rule", "rungs", "evidence"),
     *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes"),
 }
 

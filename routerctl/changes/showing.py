@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.codec import encode, json_text
+from routerctl.selection import level_words
 from routerctl.types import Candidate, Evidence, Price, Route
 from routerctl.words import percent, seconds, spread, usd
 
@@ -100,13 +101,11 @@ def price_words(price: Price | None) -> str:
 
 
 def verdict_words(route: Route, chosen: Evidence | None) -> str:
-    """Say what the rule says of the chosen candidate, on whose word, and whether it serves without having passed."""
+    """Name the level of the chosen candidate, and whose word it is where that is not a program's."""
     if chosen is None:
-        said = "not run"
-    else:
-        trust = chosen.judgement.trust
-        said = chosen.judgement.verdict.value + ("" if trust == "scorer" else f" ({trust})")
-    return said if route.passing else f"{said}, nothing passed"
+        return "not run"
+    trust = chosen.judgement.trust
+    return level_words(route) + ("" if trust == "scorer" else f" ({trust})")
 
 
 def score_words(one: Evidence | None) -> str:

@@ -106,6 +106,7 @@ def run(arguments: list[str]) -> int:
         return _fail("stdout is closed", 1)
     try:
         _check_text(arguments)
+        arguments = ["--strict=proven" if one == "--strict" else one for one in arguments]  # a value may be left out
         code = made_app(arguments)(arguments, standalone_mode=False)
         sys.stdout.flush()  # here, where a full disk still is an error with a name
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,12 +22,13 @@ def build_table(
         str | None, typer.Option(help="Write the table of this tier of routerctl.yaml, for the tier's ladder.")
     ] = None,
     strict: Annotated[
-        bool,
+        Literal["proven", "provisional"] | None,
         typer.Option(
-            "--strict",
-            help="Exit 3 if a class has no passing candidate, 5 if failed calls decided that, 7 if it is undecided.",
+            metavar="[=LEVEL]",
+            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
+            "calls decided that, 7 if it is undecided.",
         ),
-    ] = False,
+    ] = None,
     propose: Annotated[
         str | None,
         typer.Option(
@@ -43,9 +44,9 @@ def build_table(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the choices, or the difference, as JSON.")] = False,
 ) -> None:
-    """Pick the cheapest passing candidate of each class and write routes.yaml and the HTML report.
+    """Pick the cheapest candidate of each class that is proven or provisional; write routes.yaml and the HTML report.
 
-    Where nothing passes, the top rung serves and is flagged. The same evidence always gives the same bytes.
+    Where none reaches the bar, the best available serves and is flagged. The same evidence always gives the same bytes.
     With --propose, routes.yaml stays as it is: the proposed table stands in the run's folder, for `routerctl diff`.
 
     [bold]Examples[/bold]

@@ -15,7 +15,7 @@ from routerctl.check import assemble
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, MergeConflict, nearest
-from routerctl.gate import gate_error
+from routerctl.gate import Strict, gate_error
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -25,7 +25,9 @@ from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
 
-def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json: bool, tier: str | None = None) -> None:
+def build(
+    *, ladder: str | None, wanted: tuple[str, ...], strict: Strict | None, as_json: bool, tier: str | None = None
+) -> None:
     """Write routes.yaml, or the table of a tier, and the report, and print the choices.
 
     Raises: InputError; under `strict`, once both are written, GateError, ProviderError and Inconclusive.
@@ -53,7 +55,7 @@ def build(*, ladder: str | None, wanted: tuple[str, ...], strict: bool, as_json:
         say_worth(table, spend_usd, asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
-    if strict and (problem := gate_error(table, strict=True)):
+    if strict and (problem := gate_error(table, strict=strict)):
         raise problem
 
 
@@ -83,7 +85,7 @@ def _print_json(table: Table, worth: Mapping[str, Any]) -> None:
     choices = {
         name: {
             "chosen": route.chosen,
-            "passing": route.passing,
+            "level": route.level,
             "rungs": list(route.rungs),
             "candidates": [evidence_json(item) for item in route.evidence],
         }

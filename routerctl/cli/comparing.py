@@ -12,7 +12,7 @@ from routerctl.cli.evaluating import Work, ask, now, show_estimates
 from routerctl.cli.publishing import check_outputs, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
-from routerctl.gate import gate_error, to_json
+from routerctl.gate import Strict, gate_error, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
 from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
@@ -34,7 +34,14 @@ def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: b
 
 
 def compare(
-    options: EvalOptions, wanted: str, *, epochs: int, alpha: float, junit: Path | None, strict: bool, as_json: bool
+    options: EvalOptions,
+    wanted: str,
+    *,
+    epochs: int,
+    alpha: float,
+    junit: Path | None,
+    strict: Strict | None,
+    as_json: bool,
 ) -> None:
     """Ask who serves in the baseline again on the same cases, print what changed, and raise the alarm.
 

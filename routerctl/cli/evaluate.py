@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -92,13 +92,13 @@ def evaluate(
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the gate's verdicts as JUnit XML to this file.")] = None,
     strict: Annotated[
-        bool,
+        Literal["proven", "provisional"] | None,
         typer.Option(
-            "--strict",
-            help="Exit 3 if a class has no passing candidate, 5 if failed calls decided that, 7 if it is undecided; "
-            "with --baseline also 7 if a class could not be compared.",
+            metavar="[=LEVEL]",
+            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
+            "calls decided that, 7 if it is undecided; with --baseline also 7 if a class could not be compared.",
         ),
-    ] = False,
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Run the eval sets against the ladder, cheapest candidate first, and stop as soon as the evidence suffices.

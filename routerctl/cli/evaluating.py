@@ -28,7 +28,7 @@ from routerctl.console import (
 )
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
-from routerctl.gate import gate_error
+from routerctl.gate import Strict, gate_error
 from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
@@ -68,7 +68,7 @@ def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) 
     say(f"calls: {calls}; tokens, dollars, minutes: at most; cached replies are free")
 
 
-def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool) -> None:
+def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
     """Run the eval, write the report, print the verdicts, tell CI.
 
     Raises: InputError; GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
@@ -94,7 +94,7 @@ def run(options: EvalOptions, *, strict: bool, junit: Path | None, as_json: bool
         raise KeyboardInterrupt
     if table:
         publish(table, None, evidence, junit=junit, strict=strict)
-        if strict and (problem := gate_error(table, strict=True)):
+        if strict and (problem := gate_error(table, strict=strict)):
             raise problem
 
 
@@ -155,11 +155,15 @@ def _previous(root: Path) -> Table | None:
 
 
 def _beyond(evidence: Run, table: Table) -> list[Result]:
-    """List the results that no verdict needed: asked for ahead, or because the whole grid was wanted."""
+    """List the results that no test needed: asked for ahead, to find the best, or as the whole grid was wanted."""
     stops = {
-        (name, one.candidate): one.judgement.cases for name, route in table.routes.items() for one in route.evidence
+        (name, one.candidate): one.judgement.stopped_at
+        for name, route in table.routes.items()
+        for one in route.evidence
+        if one.judgement.stopped_at is not None
     }
-    return [one for one in evidence.results if one.index >= stops.get((one.task_class, one.candidate), 0)]
+    never = len(evidence.results)
+    return [one for one in evidence.results if one.index >= stops.get((one.task_class, one.candidate), never)]
 
 
 def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], worth: Mapping[str, Any] | None) -> None:
@@ -168,7 +172,7 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
     classes = {
         name: {
             "chosen": route.chosen,
-            "passing": route.passing,
+            "level": route.level,
             "candidates": [evidence_json(item) for item in route.evidence],
         }
         for name, route in table.routes.items()
@@ -193,7 +197,7 @@ def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
     spending = finished.spending
     if beyond and not finished.header.full:  # of a full run they were asked for
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
-        say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had stopped")
+        say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had ended")
     say(
         f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
         f"report: {finished.folder.relative_to(Path.cwd())}/report.html"

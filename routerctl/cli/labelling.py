@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from routerctl.build import evidence_of
+from routerctl.build import choice_of, evidence_of
 from routerctl.cli.label_files import check_kind, json_rows, read_filled, write_open
 from routerctl.console import say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set
 from routerctl.labels import Label, add_labels, first_replies, known_label, label_of, labels_file, read_labels
 from routerctl.results import REPORTS_FOLDER, check_place, read_header, read_run, run_folder, run_folders
-from routerctl.selection import choose
 from routerctl.selection.calibrating import why_not
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
 from routerctl.words import as_text, as_written, plural, visible
@@ -105,7 +104,7 @@ def find_sample(root: Path, run: Run, wish: Wish) -> Sample:
     Raises: InputError for a candidate that the run has not tried.
     """
     evidence = {item.candidate: item for item in evidence_of(run, wish.task_class)}
-    name = wish.candidate or choose(run.header.ladder, evidence)[0]
+    name = wish.candidate or choice_of(run, wish.task_class, evidence.values()).chosen
     if name not in evidence:
         raise InputError(f"run {run.header.run_id} did not try {name!r} on {wish.task_class}{nearest(name, evidence)}")
     results = [item for item in run.results if item.task_class == wish.task_class]

@@ -33,7 +33,7 @@ from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
-from routerctl.types import Route, Run, Table, Verdict
+from routerctl.types import Route, Run, Table
 from routerctl.words import as_written, odds, plural, usd
 from routerctl.worth import evidence_for
 
@@ -130,7 +130,7 @@ def _without_missed(route: Route, present: Route) -> Route:
     missed = {
         one.candidate
         for one in present.evidence
-        if one.judgement.verdict in (Verdict.BELOW, Verdict.NOT_MET) and evidence_for(route, one.candidate) is None
+        if one.judgement.verdict.missed and evidence_for(route, one.candidate) is None
     }
     rungs = tuple(name for name in route.rungs if name == route.chosen or name not in missed)
     return replace(route, rungs=rungs)
@@ -188,9 +188,7 @@ def _notes(found: TableChanges, placed: Place) -> list[str]:
         notes.append(f"{name} was not run on {_list(not_run)}: a rung before it passes there, or it is not tested")
     flagged = [one for one, route in found.after.routes.items() if route.chosen == name and not route.passing]
     if flagged:
-        notes.append(
-            f"{name} would serve {_list(flagged)} without having passed: nothing passes, and it is the top rung"
-        )
+        notes.append(f"{name} would serve {_list(flagged)} as the best available: no candidate reaches the bar there")
     others = [one for one in _choosing(found) if found.after.routes[one].chosen != name]
     if others:
         notes.append(f"{_list(others)}: other by the stricter proof or by new cases, not by {name}")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from routerctl.evalsets import EVALS_FOLDER
-from routerctl.gate import annotation_lines, junit_xml, latencies_of, step_summary
+from routerctl.gate import Strict, annotation_lines, junit_xml, latencies_of, step_summary
 from routerctl.regression import Regression
 from routerctl.results import check_place, write_atomically
 from routerctl.types import Run, Table
@@ -30,7 +30,7 @@ def publish(
     run: Run,
     *,
     junit: Path | None,
-    strict: bool,
+    strict: Strict | None,
     baseline_days: float | None = None,
 ) -> None:
     """Write JUnit XML to `junit`; under GitHub Actions also the step summary and an annotation per failed check."""

@@ -106,7 +106,8 @@ def _reason(table: Table, routed: Routed) -> str:
     before = "".join(
         f", after {hop.candidate} {_fate(hop)}" for hop in decision.hops if hop is not served and hop.why != "classify"
     )
-    unproven = "" if table.routes[decision.task_class].passing else ", not proven for this class"
+    level = table.routes[decision.task_class].level  # the first rung's: what serves after it is named as such
+    unproven = "" if level == "proven" else f", {level} for this class"
     latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (

@@ -190,7 +190,7 @@ def _route(route: Route | None, table: Table) -> dict[str, Any] | None:
     return {
         "chosen": route.chosen,
         "pin": pin_words(route.chosen, table.candidates.get(route.chosen)),
-        "passing": route.passing,
+        "level": route.level,
         "verdict": verdict_words(route, one),
         "bar": route.bar,
         "score": one.judgement.score if one else None,

@@ -7,7 +7,7 @@ environment. Case ids, class and candidate names are hostile text: each format e
 """
 
 from routerctl.gate.annotations import annotation_lines
-from routerctl.gate.checks import Check, Outcome, checks_of, latencies_of, undecided
+from routerctl.gate.checks import Check, Outcome, Strict, checks_of, latencies_of, undecided
 from routerctl.gate.ending import gate_error
 from routerctl.gate.junit import junit_xml
 from routerctl.gate.summary import step_summary
@@ -16,6 +16,7 @@ from routerctl.gate.values import to_json
 __all__ = [
     "Check",
     "Outcome",
+    "Strict",
     "annotation_lines",
     "checks_of",
     "gate_error",

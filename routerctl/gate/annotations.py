@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from routerctl.gate.checks import Check, Outcome, checks_of
+from routerctl.gate.checks import Check, Outcome, Strict, checks_of
 from routerctl.regression import Regression
 from routerctl.types import Table
 from routerctl.words import one_line, visible
@@ -24,7 +24,7 @@ def annotation_lines(
     regression: Regression | None = None,
     *,
     files: Mapping[str, str] | None = None,
-    strict: bool = False,
+    strict: Strict | None = None,
 ) -> list[str]:
     """Return one command line per check that did not pass; `files`: each class's eval set, where it is known."""
     checks = checks_of(table, regression, strict=strict)

@@ -1,8 +1,8 @@
 """Turns a table and a comparison into checks: one per class for its bar, one per class for its regression.
 
-Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there; ERROR, the
-far side did not answer, a scorer could not decide, or nothing at all could be compared; SKIPPED, too few cases to tell
-(an ERROR where strict).
+Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there, or is not
+proven where a gate asks for that; ERROR, the far side did not answer, a scorer could not decide, or nothing at all
+could be compared; SKIPPED, too few cases to tell (an ERROR where strict).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Literal
 from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
 from routerctl.regression import ClassRegression, Regression, class_words
 from routerctl.regression.sentences import verdict_words as regression_verdict
-from routerctl.selection import verdict_words
+from routerctl.selection import nobody_words, verdict_words
 from routerctl.types import Evidence, Result, Route, Table, Verdict
-from routerctl.words import as_written, count, missing_words
+from routerctl.words import count, missing_words
 
+Strict = Literal["proven", "provisional"]  # the least level that a gate accepts
 FAR_SIDE = "far side"
 UNSCORED = "unscored"
 TOO_FEW = "too few cases"
@@ -65,15 +66,22 @@ class Check:
 
 
 def checks_of(
-    table: Table | None, regression: Regression | None, *, strict: bool = False, latencies_s: Latencies | None = None
+    table: Table | None,
+    regression: Regression | None,
+    *,
+    strict: Strict | None = None,
+    latencies_s: Latencies | None = None,
 ) -> tuple[Check, ...]:
-    """List the checks of a table and of a comparison, either of which may be missing, in the order of their classes."""
+    """List the checks of a table and of a comparison, either of which may be missing, in the order of their classes.
+
+    `strict`: the least level that passes, and too few cases are an error; None: provisional passes.
+    """
     times = latencies_s or {}
     found = [] if table is None else [_bar(route, times, strict=strict) for route in table.routes.values()]
     if regression is not None:
         served = {} if table is None else {name: route.chosen for name, route in table.routes.items()}
         # A comparison that compared nothing at all is no pass, strict or not.
-        strict_there = strict or not any(one.n for one in regression.classes)
+        strict_there = strict is not None or not any(one.n for one in regression.classes)
         found += [_regression(one, served, strict=strict_there) for one in regression.classes]
         if regression.pooled_p is not None:
             found.append(_pooled(regression))
@@ -90,9 +98,9 @@ def latencies_of(results: Iterable[Result]) -> dict[tuple[str, str], float]:
 
 
 def undecided(route: Route) -> bool:
-    """Tell whether a candidate of a route that does not pass might pass with more cases: nothing speaks against it."""
+    """Tell whether a candidate of a route that does not pass might be proven with more cases: nothing denies it."""
     return not route.evidence or any(
-        one.judgement.verdict is Verdict.NOT_PROVEN
+        one.judgement.verdict in (Verdict.NOT_PROVEN, Verdict.PROVISIONAL)
         and (one.judgement.cases == 0 or (one.judgement.score or 0) >= route.bar)
         for one in route.evidence
     )
@@ -101,7 +109,7 @@ def undecided(route: Route) -> bool:
 # --- one check --------------------------------------------------------------------------------------------------------
 
 
-def _bar(route: Route, times: Latencies, *, strict: bool) -> Check:
+def _bar(route: Route, times: Latencies, *, strict: Strict | None) -> Check:
     outcome, what, reason = _bar_outcome(route, strict=strict)
     return Check(
         task_class=route.task_class,
@@ -114,12 +122,14 @@ def _bar(route: Route, times: Latencies, *, strict: bool) -> Check:
     )
 
 
-def _bar_outcome(route: Route, *, strict: bool) -> tuple[Outcome, str, str]:
+def _bar_outcome(route: Route, *, strict: Strict | None) -> tuple[Outcome, str, str]:
     chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
     said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
-        return Outcome.PASSED, chosen.judgement.verdict.value, said
-    nobody = f"No candidate passes the bar of {as_written(route.bar)}; {route.chosen} serves."
+        if strict == "proven" and route.level != "proven":
+            return Outcome.FAILED, route.level, f"Not proven, as --strict asks (--strict=provisional does not). {said}"
+        return Outcome.PASSED, route.level, said
+    nobody = nobody_words(route)
     down = max(route.evidence, key=_unanswered, default=None)
     if down is not None and _unanswered(down) >= 0.5:
         what, whose = (FAR_SIDE, "the provider") if down.failed >= down.unscored else (UNSCORED, "the scorer")
@@ -127,8 +137,7 @@ def _bar_outcome(route: Route, *, strict: bool) -> tuple[Outcome, str, str]:
         return Outcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
     if undecided(route):
         return (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW, f"Too few cases to decide. {nobody} {said}"
-    what = "not run" if chosen is None else chosen.judgement.verdict.value
-    return Outcome.FAILED, what, f"{nobody} {said}"
+    return Outcome.FAILED, "not run" if chosen is None else route.level, f"{nobody} {said}"
 
 
 def _said(one: Evidence) -> str:

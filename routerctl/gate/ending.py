@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
-from routerctl.gate.checks import FAR_SIDE, NOTHING, TOO_FEW, UNSCORED, Check, checks_of
+from routerctl.gate.checks import FAR_SIDE, NOTHING, TOO_FEW, UNSCORED, Check, Strict, checks_of
 from routerctl.regression import Regression
 from routerctl.types import Table
 
@@ -23,7 +23,7 @@ _UNDECIDED = {
 
 
 def gate_error(
-    table: Table | None, regression: Regression | None = None, *, strict: bool = False
+    table: Table | None, regression: Regression | None = None, *, strict: Strict | None = None
 ) -> RouterctlError | None:
     """Return the error that says no for a table and a comparison; None where nothing stands against them."""
     minded = [(check.error, check) for check in checks_of(table, regression, strict=strict) if check.error]
@@ -40,9 +40,9 @@ def gate_error(
 def _head(check: Check, regression: Regression | None) -> str:
     if check.error is not GateError:
         return _UNDECIDED[check.what]
-    return (
-        "no candidate passes for" if regression is None or check.kind == "bar" else f"worse than {regression.baseline}:"
-    )
+    if regression is not None and check.kind == "regression":
+        return f"worse than {regression.baseline}:"
+    return "provisional, not proven:" if check.what == "provisional" else "no candidate reaches the bar of"
 
 
 def _names(checks: Sequence[Check]) -> str:

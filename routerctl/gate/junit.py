@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from routerctl.gate.checks import Check, Latencies, Outcome, checks_of
+from routerctl.gate.checks import Check, Latencies, Outcome, Strict, checks_of
 from routerctl.regression import Regression
 from routerctl.types import Table
 from routerctl.words import visible
@@ -26,14 +26,14 @@ def junit_xml(
     table: Table | None,
     regression: Regression | None = None,
     *,
-    strict: bool = False,
+    strict: Strict | None = None,
     latencies_s: Latencies | None = None,
     created_at: str = "",
 ) -> str:
     """Return the checks of a table and of a comparison as one JUnit file.
 
-    `strict`: too few cases are an error. `latencies_s`: summed seconds by class and candidate, the time of a test
-    case. `created_at`: when the run was made, ISO 8601.
+    `strict`: the least level that passes; too few cases are an error then. `latencies_s`: summed seconds by class and
+    candidate, the time of a test case. `created_at`: when the run was made, ISO 8601.
     """
     checks = checks_of(table, regression, strict=strict, latencies_s=latencies_s)
     root = ET.Element("testsuites", {"name": "routerctl", **_sums(checks)})

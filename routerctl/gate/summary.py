@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from routerctl.gate.checks import Check, Outcome, checks_of, counts
+from routerctl.gate.checks import Check, Outcome, Strict, checks_of, counts
 from routerctl.regression import ClassRegression, Regression, regression_words
 from routerctl.regression.sentences import p_words
+from routerctl.selection import level_words
 from routerctl.types import Route, Table
 from routerctl.words import count, one_line, percent, plural, spread, usd, visible
 
@@ -29,7 +30,7 @@ def step_summary(
     table: Table | None,
     regression: Regression | None = None,
     *,
-    strict: bool = False,
+    strict: Strict | None = None,
     baseline_days: float | None = None,
 ) -> str:
     """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is per 1,000 accepted answers."""
@@ -86,7 +87,7 @@ def _route_cells(route: Route | None) -> list[str]:
     judgement, cost = one.judgement, one.cost_per_accepted_usd
     return [
         *head,
-        judgement.verdict.value if route.passing else f"**{judgement.verdict.value}**",
+        level_words(route) if route.passing else f"**{level_words(route)}**",
         f"{count(judgement.passes)}/{count(judgement.cases)}",
         spread(judgement.interval) if judgement.cases else "",
         "" if cost is None else _text(usd(1000 * cost)),

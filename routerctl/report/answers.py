@@ -61,7 +61,8 @@ class Answers:
         rows = [_row(one, self._measure(one.task_class)) for one in self._results]
         self._frame = pd.DataFrame(rows, columns=[*_FIELDS, "value"], dtype=object)
         stops, epochs = self._stops(), {name: header.epochs for name, header in self._headers.items()}
-        stop = self._by_row(stops.get((one.task_class, one.candidate), 0) for one in self._results)
+        never = len(self._results)  # no place in a planned order is so late
+        stop = self._by_row(stops.get((one.task_class, one.candidate), never) for one in self._results)
         # A comparison with a baseline may have asked for more epochs than the test counts.
         planned = self._frame["epoch"] < self._by_row(epochs.get(one.task_class, 1) for one in self._results)
         self._frame["beyond"] = (self._frame["index"] >= stop) | ~planned
@@ -77,7 +78,8 @@ class Answers:
 
     def _stops(self) -> dict[tuple[str, str], int]:
         routes = self._table.routes.items()
-        return {(name, one.candidate): one.judgement.cases for name, r in routes for one in r.evidence}
+        ended = ((name, one.candidate, one.judgement.stopped_at) for name, r in routes for one in r.evidence)
+        return {(name, candidate): at for name, candidate, at in ended if at is not None}
 
     def _by_row(self, numbers: Iterable[int]) -> pd.Series[int]:
         return pd.Series(list(numbers), index=self._frame.index, dtype=object)
@@ -104,7 +106,7 @@ class Answers:
         """Count what the stopping rule alone would have asked for on one class, climbing the ladder."""
         route = self._table.routes[task_class]
         climbed: list[str] = []
-        pick = self._table.ladder[-1]
+        pick = route.chosen  # where nobody serves by a verdict
         for one in sorted(route.evidence, key=lambda each: self._table.ladder.index(each.candidate)):
             climbed.append(one.candidate)
             if one.judgement.verdict.passes:
@@ -140,11 +142,13 @@ class Answers:
         return found
 
     def _recount(self) -> dict[tuple[str, str], tuple[int, int, float]]:
-        """(passes, cases, weighted mean) of each class and candidate, up to the stop; a case is the mean of its epochs.
+        """(passes, cases, weighted mean) of each class and candidate; a case is the mean of its epochs, all there.
 
         A case passes with more than half of its epochs, or with a mean score above one half.
         """
-        counted = self._frame[self._last & ~self._frame["beyond"].astype(bool)]
+        counted = self._frame[self._last]
+        epochs = counted["task_class"].map({name: header.epochs for name, header in self._headers.items()}).fillna(1)
+        counted = counted[counted.groupby(_CASE, sort=False)["epoch"].transform("size") == epochs]
         numbers = counted[_CASE].assign(value=counted["value"].astype(float), weight=counted["weight"].astype(float))
         cases = numbers.groupby(_CASE, sort=False).mean().reset_index()
         cases = cases.assign(n=1, passed=cases["value"] > 0.5, weighted=cases["value"] * cases["weight"])

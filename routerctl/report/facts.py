@@ -11,14 +11,14 @@ from collections import Counter
 
 import pandas as pd
 
-from routerctl.types import Evidence, Route, Table, Verdict
+from routerctl.types import Evidence, Route, Table
 from routerctl.worth import chosen_evidence
 
 
-def verdict_counts(table: Table) -> list[tuple[Verdict | None, int]]:
-    """Count the chosen candidates' verdicts, in the order of `Verdict`; None: the candidate was not run."""
-    found = Counter(one.judgement.verdict if (one := chosen_evidence(r)) else None for r in table.routes.values())
-    return [(verdict, found[verdict]) for verdict in (*Verdict, None) if found[verdict]]
+def level_counts(table: Table) -> list[tuple[str, int]]:
+    """Count the levels of the classes, the surest first; last those whose candidate was not run."""
+    found = Counter(route.level if chosen_evidence(route) else "not run" for route in table.routes.values())
+    return [(level, found[level]) for level in ("proven", "provisional", "best available", "not run") if found[level]]
 
 
 def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:

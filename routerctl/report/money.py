@@ -105,7 +105,7 @@ def _beyond(spend: Spend) -> str:
     if not spend.beyond:
         return "No answer came after its test had stopped."
     answers = plural(spend.beyond, "answer")
-    return f"{answers} worth {usd(spend.beyond_usd)} came after the tests had stopped and changed no verdict."
+    return f"{answers} worth {usd(spend.beyond_usd)} came after the tests had ended; scores and costs count them."
 
 
 def grid_calls(table: Table, spend: Spend) -> str:

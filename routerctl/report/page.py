@@ -47,7 +47,7 @@ class CaseView:
 
     result: Result
     why: str
-    counted: bool  # False: the test had stopped before it
+    tested: bool  # False: the test had ended before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +168,11 @@ def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
 def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers) -> CaseList:
     found, pass_at = answers.not_passed(route.task_class, one.candidate), header.pass_at if header else None
     shown = tuple(
-        CaseView(result=case, why=sentences.why(case, pass_at), counted=case.index < one.judgement.cases)
+        CaseView(
+            result=case,
+            why=sentences.why(case, pass_at),
+            tested=one.judgement.stopped_at is None or case.index < one.judgement.stopped_at,
+        )
         for case in found[:SHOWN_CASES]
     )
     return CaseList(candidate=one.candidate, evidence=one, cases=shown, more=len(found) - len(shown))

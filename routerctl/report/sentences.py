@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from routerctl.report.answers import Answers
-from routerctl.report.facts import verdict_counts
+from routerctl.report.facts import level_counts
+from routerctl.selection import level_words, nobody_words
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import as_written, count, percent, plural
+from routerctl.words import count, percent, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -31,8 +32,8 @@ class Flag:
 
 
 def summary(table: Table) -> str:
-    """Count the chosen candidates' verdicts, as in `6 task classes: 4 proven, 2 not proven`."""
-    parts = [f"{number} {verdict.value if verdict else 'not run'}" for verdict, number in verdict_counts(table)]
+    """Count the levels of the classes, as in `6 task classes: 4 proven, 2 provisional`."""
+    parts = [f"{number} {level}" for level, number in level_counts(table)]
     return f"{plural(len(table.routes), 'task class', 'task classes')}: {', '.join(parts) or 'none'}."
 
 
@@ -73,8 +74,7 @@ def _not_passing(routes: Sequence[Route]) -> list[Flag]:
     """Flag each class that does not pass; many of which the same is to be said share one flag."""
     alike: dict[str, list[Route]] = {}
     for route in routes:
-        serves = f"No candidate passed the bar of {as_written(route.bar)}; {route.chosen} serves without having passed."
-        alike.setdefault(f"{serves} {remedy(route)}", []).append(route)
+        alike.setdefault(f"{nobody_words(route)} {remedy(route)}", []).append(route)
     found = []
     for text, group in alike.items():
         if len(group) < _ALIKE:
@@ -86,7 +86,7 @@ def _not_passing(routes: Sequence[Route]) -> list[Flag]:
 
 
 def remedy(route: Route) -> str:
-    """Say what would make a class pass that does not: more cases, how many, or something other than cases."""
+    """Say what would prove a candidate of a class: more cases, how many, or something other than cases."""
     judged = [(one.candidate, one.judgement) for one in route.evidence]
     if not judged:
         return "Nothing was run: evaluate this class."
@@ -98,12 +98,12 @@ def remedy(route: Route) -> str:
         return f"The set is too small: {n} cases could not prove it with a perfect score; at least {need} are needed."
     needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
     if needs:
-        need, name, one = min(needs, key=lambda entry: entry[0])
-        seen = f"if its true pass rate is the {percent(one.score or 0.0)} seen"
-        return f"About {count(need)} cases, instead of {count(one.n)}, would be enough to prove {name}, {seen}."
+        need, name, one = min(needs, key=lambda entry: (entry[1] != route.chosen, entry[0]))
+        hope = f"if its accuracy is {percent(one.hoped or 0.0)}"
+        return f"{count(need)} cases in all, instead of {count(one.n)}, would prove {name} (power 80%), {hope}."
     return (
-        "No candidate's score reaches the bar, so more cases will not prove one: improve the prompt, add a stronger "
-        "candidate, or lower the bar."
+        "More cases will prove none of these candidates: improve the prompt, add a stronger candidate, or lower the "
+        "bar."
     )
 
 
@@ -141,6 +141,11 @@ def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:
 def verdict(judgement: Judgement) -> str:
     """Name a verdict with whose word it is, where that is not a program's."""
     return judgement.verdict.value if judgement.trust == "scorer" else f"{judgement.verdict.value} ({judgement.trust})"
+
+
+def level(route: Route, judgement: Judgement) -> str:
+    """Name the level of a class, the risk where it is provisional, and whose word it is where not a program's."""
+    return level_words(route) + ("" if judgement.trust == "scorer" else f" ({judgement.trust})")
 
 
 def basis(judgement: Judgement) -> str:

@@ -6,7 +6,7 @@ from datetime import date
 
 from routerctl.router.steps import Step, allowed_regions, regions_words, spots_of, steps_of
 from routerctl.rules import failing_condition
-from routerctl.types import Candidate, Decision, Inquiry, Route, Table
+from routerctl.types import Candidate, Decision, Evidence, Inquiry, Route, Table
 
 _SHOWN_SCORES = 3
 
@@ -90,14 +90,20 @@ def rung_words(table: Table, route: Route, name: str) -> str:
     candidate = table.candidates[name]
     evidence = next((item for item in route.evidence if item.candidate == name), None)
     if evidence is None:
-        why = ": a cheaper one had passed" if route.passing else ""
+        why = ": a cheaper one serves" if route.passing else ""
         return f"{name} ({pinned(candidate)}), not run for this class{why}"
     judgement = evidence.judgement
     low, high = judgement.interval
     return (
-        f"{name} ({pinned(candidate)}), {judgement.verdict.value}: {judgement.passes} of {judgement.cases} cases "
+        f"{name} ({pinned(candidate)}), {_verdict(route, evidence)}: {judgement.passes} of {judgement.cases} cases "
         f"[{low:.1%} - {high:.1%}], bar {judgement.bar:.0%}"
     )
+
+
+def _verdict(route: Route, one: Evidence) -> str:
+    """The verdict on a rung; where it serves without reaching the bar, that it does so as the best available."""
+    best = one.candidate == route.chosen and not route.passing
+    return f"{route.level} ({one.judgement.verdict.value})" if best else one.judgement.verdict.value
 
 
 def pinned(candidate: Candidate) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Protocol
 
@@ -78,7 +78,13 @@ class Evaluation:
         async def one(job: Job) -> None:
             candidate = self._header.candidates[serving[job.eval_set.name]]
             await self._work(
-                job, candidate, epochs, take=self._take, decided=lambda: False, asked_at_most=lambda: len(job.cases)
+                job,
+                candidate,
+                epochs,
+                take=self._take,
+                decided=lambda: False,
+                asked_at_most=lambda: len(job.cases),
+                places=range(len(job.cases)),
             )
 
         await self._side_by_side([one(job) for job in jobs])
@@ -93,50 +99,56 @@ class Evaluation:
             raise
 
     async def _climb(self, job: Job) -> None:
+        """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
+        tests: list[_Test] = []
         for name in self._rungs:
             if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
-                return  # it serves where nothing passes, whatever a test of it would say
-            judgement = await self._test(job, self._header.candidates[name])
+                break  # it serves where nothing passes, whatever a test of it would say
+            test = _Test(name, self._header, job)
+            tests.append(test)
+            judgement = await self._run_test(job, test)
             if judgement is None:
                 return
             self._watcher.verdict(job.eval_set.name, name, judgement)
-            if judgement.verdict.passes and not self._header.full:
+            if test.serves(judgement) and not self._header.full:
                 return
+        await self._race(job, tests)
 
-    async def _test(self, job: Job, candidate: Candidate) -> Judgement | None:
-        """Run one candidate's cases until the rule has decided; None where the run was stopped before that."""
-        of_class = self._header.classes[job.eval_set.name]
-        question = question_of(of_class, self._header)
-        rule = rule_of(question)
-        reorder = Reorder(rule, question.n)
-        outcomes: dict[int, Outcome] = {}
-        failed: list[int] = []
+    async def _race(self, job: Job, tests: Sequence[_Test]) -> None:
+        """Run those that may be the best on all cases, cheapest first, before one of them is called so.
+
+        A test ends as soon as the bar is out of reach, so early that scores hardly differ from luck.
+        """
+        while contender := next(iter(_unfinished_contenders(tests)), None):
+            judgement = await self._run_test(job, contender, whole=True)
+            if judgement is None or not contender.complete:
+                return
+            self._watcher.verdict(job.eval_set.name, contender.name, judgement)
+
+    async def _run_test(self, job: Job, test: _Test, *, whole: bool = False) -> Judgement | None:
+        """Run one candidate's cases until its test has ended, or all of them; None where the run was stopped before."""
 
         def take(results: tuple[Result, ...]) -> None:
-            index = results[0].index
             self._take(results)
-            outcomes[index] = outcome_of(results, of_class.measure)
-            if all(result.status is Status.FAILED for result in results):
-                failed.append(index)
-            reorder.put(index, outcomes[index])
+            test.take(results)
 
         def asked_at_most() -> int:
             """So many cases may be asked: those that any verdict needs, and a few that may prove needless."""
-            if self._header.full or self._header.speculation is None:
+            if whole or self._header.full or self._header.speculation is None:
                 return len(job.cases)
-            return rule.cases + rule.surely_needed() + self._header.speculation
+            return test.rule.cases + test.rule.surely_needed() + self._header.speculation
 
         def decided() -> bool:
-            return rule.verdict is not None and not self._header.full
+            return test.rule.verdict is not None and not whole and not self._header.full
 
-        epochs = range(of_class.epochs)
-        await self._work(job, candidate, epochs, take=take, decided=decided, asked_at_most=asked_at_most)
-        if rule.verdict is None and self._stopping:
+        candidate, epochs = self._header.candidates[test.name], range(self._header.classes[job.eval_set.name].epochs)
+        places = [place for place in range(len(job.cases)) if place not in test.outcomes]
+        await self._work(job, candidate, epochs, take=take, decided=decided, asked_at_most=asked_at_most, places=places)
+        if self._stopping and (test.rule.verdict is None or whole):
             return None
-        if failed and len(failed) == len(outcomes):  # the rule may have decided before an outage's number was reached
-            raise self._outage(candidate.name, len(failed))
-        prefix = itertools.takewhile(lambda one: one is not None, map(outcomes.get, range(len(job.cases))))
-        return judge([one for one in prefix if one is not None], question)
+        if test.failed and test.failed == len(test.outcomes):  # decided before an outage's number was reached
+            raise self._outage(test.name, test.failed)
+        return test.judgement()
 
     def _take(self, results: tuple[Result, ...]) -> None:
         for result in results:
@@ -152,10 +164,14 @@ class Evaluation:
         take: Callable[[tuple[Result, ...]], None],
         decided: Callable[[], bool],
         asked_at_most: Callable[[], int],
+        places: Sequence[int],
     ) -> None:
-        """Keep this class's share of the provider's concurrency busy, in planned order, until decided."""
+        """Keep this class's share of the provider's concurrency busy, in planned order, until decided.
+
+        `places`: in the planned order, of the cases to ask.
+        """
         problem: Exception | None = None
-        index = 0
+        to_ask = deque(places)
 
         def needless() -> bool:
             return decided() or self._stopping or problem is not None
@@ -163,9 +179,9 @@ class Evaluation:
         async with self._places[candidate.provider].share() as share:
             while True:
                 most = min(len(job.cases), asked_at_most())
-                while not needless() and index < most and share.has_room:
+                while not needless() and to_ask and to_ask[0] < most and share.has_room:
+                    index = to_ask.popleft()
                     share.start(index, self._case(job, candidate, index, epochs, share=share, needless=needless))
-                    index += 1
                 if not share.flying:
                     break
                 for place, task in await share.landed():
@@ -250,6 +266,59 @@ class Evaluation:
         if self._failed_in_row[ended.who] >= _OUTAGE:
             raise self._outage(ended.who, _OUTAGE) from None
         return ended.result
+
+
+class _Test:
+    """One candidate's outcomes on one class as they come in, and the rule that they are fed to in planned order."""
+
+    def __init__(self, name: str, header: RunHeader, job: Job) -> None:
+        self.name = name
+        self._measure, self._cases = header.classes[job.eval_set.name].measure, len(job.cases)
+        self._question = question_of(header.classes[job.eval_set.name], header)
+        self.rule = rule_of(self._question)
+        self._reorder = Reorder(self.rule, self._question.n)
+        self.outcomes: dict[int, Outcome] = {}
+        self.failed = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every case that is there has an outcome."""
+        return len(self.outcomes) == self._cases
+
+    def take(self, results: tuple[Result, ...]) -> None:
+        """See a case's results."""
+        index = results[0].index
+        self.outcomes[index] = outcome_of(results, self._measure)
+        self.failed += all(result.status is Status.FAILED for result in results)
+        self._reorder.put(index, self.outcomes[index])
+
+    def judgement(self) -> Judgement:
+        """Judge what is there."""
+        ordered = [self.outcomes[index] for index in sorted(self.outcomes)]
+        gap = next(place for place in itertools.count() if place not in self.outcomes)
+        return judge(ordered[:gap], self._question, ordered[gap:])
+
+    @property
+    def proof_only(self) -> bool:
+        """Whether nothing but proof counts."""
+        return self._question.when_unproven == "top_rung"
+
+    def serves(self, judgement: Judgement) -> bool:
+        """Whether no dearer candidate need be asked."""
+        return judgement.verdict.proven if self.proof_only else judgement.verdict.passes
+
+
+def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
+    """Give those with cases left whose interval overlaps that of the best score; none where there is but one.
+
+    Where nothing but proof counts, the top rung serves whatever the scores.
+    """
+    shown = {test: test.judgement() for test in tests if test.outcomes}
+    if not shown or any(test.serves(found) or test.proof_only for test, found in shown.items()):
+        return []
+    best = max(shown.values(), key=lambda one: one.score or 0.0)
+    alike = [test for test, found in shown.items() if found.interval[1] >= best.interval[0]]
+    return [test for test in alike if not test.complete] if len(alike) > 1 else []
 
 
 def plan_jobs(

@@ -63,7 +63,7 @@ def make_header(
         providers=providers,
         candidates=candidates,
         prices=prices_of(project, candidates, moment.astimezone(UTC).date()),
-        classes={job.eval_set.name: _class_header(job) for job in jobs},
+        classes={job.eval_set.name: _class_header(job, project) for job in jobs},
         software=_software(candidates, providers),
         top_rung=project.top_rung,
         speculation=project.speculation,
@@ -177,7 +177,7 @@ def judge_of(project: Project, eval_set: EvalSet) -> Candidate | None:
         raise error if error.file else InputError(error.problem, file=eval_set.file) from None
 
 
-def _class_header(job: Job) -> ClassHeader:
+def _class_header(job: Job, project: Project) -> ClassHeader:
     eval_set, cases = job.eval_set, job.cases
     weights = [case.weight for case in cases]
     clusters = {case.cluster for case in cases if case.cluster is not None}
@@ -200,6 +200,8 @@ def _class_header(job: Job) -> ClassHeader:
         grows=eval_set.grows,
         judge=job.judge.name if job.judge else "",
         stakes=eval_set.stakes,
+        cases=len(cases),
+        when_unproven=project.unproven_of(eval_set),
     )
 
 

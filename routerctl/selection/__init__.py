@@ -1,17 +1,18 @@
 """Turns cases' outcomes in planned order into a verdict per candidate, and verdicts into one route's rungs.
 
 `order` fixes the order before the first answer; `question` says what is asked of a candidate; `lines` and `rules` walk
-outcome by outcome until it is answered; `judging` says what was found; `choosing` makes a route of it, `sentences` puts
-it in words. Place: arithmetic, between a run, which feeds it, and the table, which keeps what it says. It knows no
-model, no reply, no file and no clock; `statistics` draws the lines, this folder walks along them.
+outcome by outcome until it is answered; `judging` says what was found; `choosing` makes a route of it, `sentences` and
+`levels` put it in words. Place: arithmetic, between a run, which feeds it, and the table, which keeps what it says. It
+knows no model, no reply, no file and no clock; `statistics` draws the lines, this folder walks along them.
 
 Two rules make the error probability true, and both are kept here: the order of the cases is fixed before the first
 answer (`planned_order`), and the test sees answers in that order only (`Reorder`). Wrong answers tend to be slow:
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import choose
+from routerctl.selection.choosing import Choice, Shown, choose
 from routerctl.selection.judging import judge
+from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
 from routerctl.selection.order import planned_order
 from routerctl.selection.question import (
     Outcome,
@@ -27,20 +28,26 @@ from routerctl.selection.rules import Reorder, StoppingRule, rule_of
 from routerctl.selection.sentences import two_sentences, verdict_words
 
 __all__ = [
+    "Choice",
     "Outcome",
     "Question",
     "Reorder",
+    "Shown",
     "StoppingRule",
     "alpha_of_attempt",
     "alpha_per_candidate",
     "choose",
     "judge",
+    "level_words",
     "method_of",
+    "nobody_words",
     "outcome_of",
     "planned_order",
     "question_of",
+    "risk_words",
     "rule_of",
     "total_alpha",
     "two_sentences",
+    "unproven_words",
     "verdict_words",
 ]

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from routerctl.statistics.anytime import anytime_interval
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.statistics.sizes import needed_cases
-from routerctl.types import ClassHeader, Judgement, Verdict
+from routerctl.statistics.tails import tail
+from routerctl.types import ClassHeader, Judgement, Mode, Verdict
 
 LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
-_POINT = (Verdict.MET, Verdict.NOT_MET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,13 @@ def labelled_prefix(labels: Mapping[int, bool]) -> list[bool]:
 
 
 def calibrate(
-    judgement: Judgement, judged: Sequence[float], labels: Mapping[int, bool], alpha: float, bar: float
+    judgement: Judgement,
+    judged: Sequence[float],
+    labels: Mapping[int, bool],
+    alpha: float,
+    bar: float,
+    *,
+    mode: Mode = "proven",
 ) -> Judgement:
     """Replace a judge's verdict by what human labels allow to say; without a label it stays the judge's.
 
@@ -63,8 +69,9 @@ def calibrate(
     Below 200 labels, or where fewer than as many cases again were judged beside them, the exact bound of the labels
     alone decides; from there on the judge's mean corrected by the labels does. Which of the two is settled by these
     numbers, before any label is looked at. Either way the labels alone can show that the bar is missed. How many labels
-    there are must have been chosen beforehand: one who looks after each of them can prove much. Mode `point`
-    speaks of these very cases, most of which no human saw: its verdict stays the judge's.
+    there are must have been chosen beforehand: one who looks after each of them can prove much. Where the labels prove
+    nothing, a candidate that passes by the judge is provisional as long as they and the score that they correct reach
+    the bar. Mode `point` speaks of these very cases, most of which no human saw: its verdict stays the judge's.
 
     Raises: ValueError where the cases are dependent (see `why_not`), or bar or alpha is out of range.
     """
@@ -77,7 +84,7 @@ def calibrate(
         return replace(judgement, trust="judge")
     target = round(bar - judgement.margin, 12)
     found = _corrected(judgement, judged, said[: len(judged)], alpha, target)
-    if judgement.verdict in _POINT:
+    if mode == "point":
         return replace(found, trust="judge")
     lower, upper = _bounds(said, alpha, cut=len(judged) <= len(said) and len(judged) < judgement.n)
     if uses_correction(len(said), len(judged)):
@@ -85,14 +92,17 @@ def calibrate(
     else:
         mean = sum(said) / len(said)
     proven = lower >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
-    missed = not proven and upper < bar
+    reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
+    verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
+    interval = anytime_interval(sum(said), len(said), alpha)
     return replace(
         found,
         trust="labels",
         labels=len(said),
-        interval=anytime_interval(sum(said), len(said), alpha),  # the labels', as the verdict is: not the judge's
-        verdict=_verdict(proven=proven, missed=missed, margin=judgement.margin),
-        needed_cases=None if proven else _needed_labels(said, alpha, bar, target),
+        interval=interval,  # the labels', as the verdict is: not the judge's
+        verdict=verdict,
+        risk=tail(sum(said), len(said), target) if verdict is Verdict.PROVISIONAL else None,
+        needed_cases=None if proven else _needed_labels(said, alpha, bar, target, interval[1]),
     )
 
 
@@ -128,18 +138,27 @@ def _bounds(said: Sequence[bool], alpha: float, *, cut: bool) -> tuple[float, fl
     return accuracy_lower(passes, cases, alpha), accuracy_upper(passes, cases, alpha)
 
 
-def _verdict(*, proven: bool, missed: bool, margin: float) -> Verdict:
+def _verdict(judgement: Judgement, *, proven: bool, missed: bool, reached: bool) -> Verdict:
+    """Say what labels make of the judge's verdict; one on a test that has not ended stays open."""
     if proven:
-        return Verdict.WITHIN_MARGIN if margin else Verdict.PROVEN
-    return Verdict.BELOW if missed else Verdict.NOT_PROVEN
+        return Verdict.WITHIN_MARGIN if judgement.margin else Verdict.PROVEN
+    if missed:
+        return Verdict.BELOW
+    if not judgement.verdict.passes:
+        return Verdict.NOT_PROVEN if judgement.verdict is Verdict.NOT_PROVEN else Verdict.NOT_REACHED
+    return Verdict.PROVISIONAL if reached else Verdict.NOT_REACHED
 
 
-def _needed_labels(said: Sequence[bool], alpha: float, bar: float, target: float) -> int | None:
-    """Give enough labels for 80 % power if the truth is what the labels show; None: no number of them will do."""
-    if target == 1 or sum(said) < bar * len(said) - 1e-9:
+def _needed_labels(said: Sequence[bool], alpha: float, bar: float, target: float, most: float) -> int | None:
+    """Give enough labels for 80 % power if the truth is what there is hope for; None: no number of them will do.
+
+    There is hope for what the labels show, where that reaches the bar, else for the most that they allow.
+    """
+    reached = sum(said) >= bar * len(said) - 1e-9
+    hoped = min(max(sum(said) / len(said), bar + 0.01), 1.0) if reached else most
+    if target == 1 or hoped <= bar:
         return None
-    truth = min(max(sum(said) / len(said), bar + 0.01), 1.0)
-    return max(needed_cases(target, truth, alpha), needed_cases(bar, truth, 0.5) if bar < 1 else 1)
+    return max(needed_cases(target, hoped, alpha), needed_cases(bar, hoped, 0.5) if bar < 1 else 1)
 
 
 def judge_quality(judged: Sequence[bool], labels: Mapping[int, bool], alpha: float = 0.05) -> JudgeQuality:

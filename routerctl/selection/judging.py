@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from routerctl.selection.question import Outcome, Question
-from routerctl.selection.rules import rule_of
+from routerctl.selection.rules import Rule, rule_of
 from routerctl.selection.tally import Tally
 from routerctl.statistics import (
     anytime_interval,
@@ -17,48 +18,50 @@ from routerctl.statistics import (
     betting_least_cases,
     betting_needed_cases,
     design_effect,
+    korn_graubard_level,
     least_cases,
     margin_good_enough,
     needed_cases,
     plan,
-    point_plan,
 )
-from routerctl.types import Judgement
+from routerctl.statistics.tails import tail
+from routerctl.types import Judgement, Verdict
 
 _Z_80 = 0.8416212335729143  # of the power that `needed_cases` asks for
 
 
-def judge(outcomes: Sequence[Outcome], question: Question) -> Judgement:
-    """Judge one candidate by its gap-free prefix of outcomes in planned order.
+def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outcome] = ()) -> Judgement:
+    """Judge one candidate by all its outcomes: the gap-free prefix in planned order, and those `beyond` the first gap.
 
-    Outcomes beyond the case at which the rule stops play no part in verdict, counts and interval. So a full run and
-    one that stopped early agree, and a full run cannot shop for the better of two verdicts. A prefix that ends
-    before the rule stops (an interrupted run, a set that has not got all its cases yet) is judged as far as it goes:
-    nothing is shown yet, hence NOT_PROVEN or NOT_MET, or BELOW where the evidence already suffices.
+    The verdict is the rule's, fed with the whole prefix; the end of a live test hides no outcome. So a full run, an
+    import and one that stopped early agree on what the test saw, and a full run cannot shop for the better of two
+    verdicts: a proof found after the end is one, as the line to cross allows for every look. Counts and interval are
+    of all outcomes.
 
     Raises: ValueError where more outcomes than planned cases are given, or as `rule_of` does.
     """
-    if len(outcomes) > question.n:
-        raise ValueError(f"{len(outcomes)} results for {question.n} planned cases")
-    rule = rule_of(question)
-    if rule.verdict is not None:  # no number of passes would do; what was run all the same is counted and shown
-        for outcome in outcomes:
-            rule.seen.take(outcome)
-    for outcome in outcomes:
-        if rule.feed(outcome) is not None:
-            break
-    seen, again = rule.seen, question.total_alpha is not None
-    return Judgement(
-        verdict=rule.standing,
+    count = len(outcomes) + len(beyond)
+    if count > question.n:
+        raise ValueError(f"{count} results for {question.n} planned cases")
+    rule = _fed(rule_of(question, binding=False), outcomes)
+    verdict, seen = rule.standing, rule.seen
+    ended = _fed(rule_of(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
+    for outcome in beyond:
+        seen.take(outcome)
+    used, again = [*outcomes, *beyond], question.total_alpha is not None
+    judgement = Judgement(
+        verdict=verdict,
         cases=seen.cases,
         passes=seen.passes,
         n=question.n,
         bar=question.bar,
         alpha=question.alpha,
-        interval=_interval(outcomes[: seen.cases], seen, question),
+        interval=_interval(used, seen, question),
         good_enough=_good_enough(question),
         least_cases=_least(question),
-        needed_cases=None if rule.standing.passes else _needed(outcomes[: seen.cases], seen, question),
+        needed_cases=None,
+        stopped_at=None if ended == seen.cases else ended,
+        risk=_risk(rule, question) if verdict is Verdict.PROVISIONAL else None,
         margin=question.margin if question.mode == "margin" else 0.0,
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
@@ -67,6 +70,27 @@ def judge(outcomes: Sequence[Outcome], question: Question) -> Judgement:
         total_alpha=question.total_alpha,
         trust=question.trust,
     )
+    needed = None if verdict.proven else _needed(used, seen, question, judgement.hoped)
+    return replace(judgement, needed_cases=needed)
+
+
+def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:
+    for outcome in outcomes:
+        rule.feed(outcome)
+    return rule
+
+
+def _risk(rule: Rule, question: Question) -> float:
+    """The level at which what was seen would prove the bar: how often a candidate at the bar does as well."""
+    seen, bar = rule.seen, question.proof_bar
+    match question.method:
+        case "exact":
+            return tail(seen.passes, seen.cases, bar)
+        case "betting":
+            return rule.level if rule.level is not None else 1.0
+        case "clusters":
+            values, sizes = zip(*seen.clusters.values(), strict=True)
+            return korn_graubard_level(values, sizes, bar, seen.effective)
 
 
 def _interval(used: Sequence[Outcome], seen: Tally, question: Question) -> tuple[float, float]:
@@ -91,7 +115,7 @@ def _good_enough(question: Question) -> float | None:
     n, bar, alpha = question.n, question.bar, question.alpha
     if question.mode == "margin":
         return margin_good_enough(n, bar, question.proof_bar, alpha)
-    return (point_plan(n, bar) if question.mode == "point" else plan(n, bar, alpha)).good_enough
+    return plan(n, bar, alpha).good_enough
 
 
 def _least(question: Question) -> int | None:
@@ -108,16 +132,16 @@ def _least(question: Question) -> int | None:
 # --- what would settle it ---------------------------------------------------------------------------------------------
 
 
-def _needed(used: Sequence[Outcome], seen: Tally, question: Question) -> int | None:
-    """Enough cases for 80 % power if the truth is what was seen; None: nothing was seen, or a score below the bar."""
+def _needed(used: Sequence[Outcome], seen: Tally, question: Question, hoped: float | None) -> int | None:
+    """Enough cases for 80 % power if the true accuracy is what there is hope for; None: there is none.
+
+    Proving bar - margin is not all: the score must also reach the bar. Both are "at least k of n", so the larger n
+    serves for both. At alpha = 0.5 the formula says when the score alone gets there.
+    """
     mean, bar, proof_bar, alpha = seen.mean, question.bar, question.proof_bar, question.alpha
-    if mean is None or proof_bar == 1 or seen.value < bar * seen.weight - 1e-9:
+    if hoped is None or mean is None or proof_bar == 1 or hoped <= bar:
         return None
-    # A score at the bar itself would need endless cases; a point above it is the nearest question with an answer.
-    truth = min(max(mean, bar + 0.01), 1.0)
-    # Proving bar - margin is not all: the score must also reach the bar. Both are "at least k of n", so the larger n
-    # serves for both. At alpha = 0.5 the formula says when the score alone gets there.
-    independent = max(needed_cases(proof_bar, truth, alpha), needed_cases(bar, truth, 0.5))
+    independent = max(needed_cases(proof_bar, hoped, alpha), needed_cases(bar, hoped, 0.5))
     if question.method == "exact":
         return independent
     if question.method == "clusters":
@@ -125,8 +149,8 @@ def _needed(used: Sequence[Outcome], seen: Tally, question: Question) -> int | N
         return max(math.ceil(independent * design_effect(values, sizes, seen.effective)), _least(question) or 0)
     deviation = _deviation(used, seen, question, mean)
     share = round(question.mean_weight / question.greatest_weight, 9)
-    score_alone = math.ceil((_Z_80 * deviation / (truth - bar)) ** 2)
-    return max(betting_needed_cases(proof_bar, truth, deviation, alpha, mean_weight=share), score_alone)
+    score_alone = math.ceil((_Z_80 * deviation / (hoped - bar)) ** 2)
+    return max(betting_needed_cases(proof_bar, hoped, deviation, alpha, mean_weight=share), score_alone)
 
 
 def _deviation(used: Sequence[Outcome], seen: Tally, question: Question, mean: float) -> float:

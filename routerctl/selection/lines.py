@@ -1,8 +1,8 @@
 """The lines that a candidate's outcomes are walked along: each says, case by case, whether it is passed or missed.
 
-`CountLine` is the exact test and the exact point rule, `WealthLine` the betting test, `MeanLine` the point rule for
-values and weights, `ClusterLine` the test of dependent cases. The `...Evidence` classes say whether the bar is shown to
-be missed. Place: between `statistics`, which draws, and `rules`, which decides; a line knows sums, no verdict.
+`CountLine` is the exact test and the score of 0/1 cases, `WealthLine` the betting test, `MeanLine` the score of values
+and weights, `ClusterLine` the test of dependent cases. The `...Evidence` classes say whether the bar is shown to be
+missed. Place: between `statistics`, which draws, and `rules`, which decides; a line knows sums, no verdict.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from routerctl.statistics import (
     Plan,
     below_line,
     betting_decidable,
+    hopeless,
     independent_need,
     korn_graubard_lower,
     least_cases,
@@ -28,7 +29,7 @@ _SOON = 8
 
 
 class Line(Protocol):
-    """One condition that a candidate must meet to pass."""
+    """One condition on a candidate: that the bar is proven, or that the score reaches it."""
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """Tell whether it is passed for good (True), out of reach (False) or open; no outcome before the first case."""
@@ -50,9 +51,13 @@ class Evidence(Protocol):
 class CountLine:
     """The stopping lines of an exact plan."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Lists, not arrays: a look is a few comparisons, and numpy takes longer to hand out one number."""
-        self._up, self._low = plan.up.tolist(), plan.low.tolist()
+    def __init__(self, plan: Plan, *, give_up: bool = True) -> None:
+        """Lists, not arrays: a look is a few comparisons, and numpy takes longer to hand out one number.
+
+        `give_up`: at the plan's own lower line, else only once passing is impossible.
+        """
+        self._up = plan.up.tolist()
+        self._low = (plan.low if give_up else hopeless(plan)).tolist()
         self._passing = self._failing = 0  # the first looks that all-passed and all-failed runs from here can be met at
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
@@ -90,11 +95,12 @@ class CountEvidence:
 
 
 class WealthLine:
-    """The betting test of "mean >= bar", given up when hopeless."""
+    """The betting test of "mean >= bar"."""
 
-    def __init__(self, question: Question) -> None:
-        """Start with a stake of 1."""
+    def __init__(self, question: Question, *, give_up: bool) -> None:
+        """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case."""
         bar, n = question.proof_bar, question.n
+        self._give_up, self._most = give_up, 0.0
         self._bets = Bets(bar, question.alpha, n, mean_weight=question.mean_weight, max_weight=question.greatest_weight)
         share = round(question.mean_weight / question.greatest_weight, 9)
         self._decidable = bar < 1 and betting_decidable(n, bar, question.alpha, share)
@@ -104,13 +110,22 @@ class WealthLine:
         if outcome is None:
             return None if self._decidable else False
         self._bets.bet(outcome.value, weight)
+        self._most = max(self._most, self._bets.log_wealth)
         if self._bets.won:
             return True
-        return False if not seen.left or self._bets.hopeless(seen.left, seen.weight_left) else None
+        if not seen.left or (self._give_up and self._bets.hopeless(seen.left, seen.weight_left)):
+            return False
+        return None
+
+    @property
+    def level(self) -> float:
+        """The level at which the bar would be proven: the inverse of the greatest wealth so far (Ville)."""
+        return math.exp(-self._most)
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
         """See `Line`."""
-        return self._bets.soonest(seen.left, seen.weight_left)
+        to_win, to_lose = self._bets.soonest(seen.left, seen.weight_left)
+        return to_win, to_lose if self._give_up else max(1, seen.left)
 
 
 class WealthEvidence:
@@ -134,32 +149,33 @@ class WealthEvidence:
 
 
 class _Quota:
-    """A share of the plan's whole weight that weight * value must reach."""
+    """A share of the whole weight of so many cases that weight * value must reach."""
 
-    def __init__(self, question: Question, share: float) -> None:
-        self._share, self._greatest = share, question.greatest_weight
+    def __init__(self, question: Question, share: float, cases: int) -> None:
+        self._share, self._greatest, self._cases = share, question.greatest_weight, cases
 
     def gap(self, seen: Tally) -> float:
         """What is missing, in weights; below 0: reached."""
-        return self._share * (seen.weight + seen.weight_left) - seen.value
+        return self._share * (seen.weight + seen.weight_until(self._cases)) - seen.value
 
     def slack(self, seen: Tally) -> float:
         """What may still be lost, in weights; below 0: out of reach."""
-        return seen.weight_left - self.gap(seen)
+        return seen.weight_until(self._cases) - self.gap(seen)
 
     def fewest(self, seen: Tally) -> tuple[int, int]:
         """The fewest further cases to reach it, and to lose it; sums of floats may be off, so no more than that."""
         to_reach = math.ceil((self.gap(seen) - TOLERANCE) / self._greatest - 1e-7)
         to_lose = math.floor((self.slack(seen) + TOLERANCE) / self._greatest - 1e-7) + 1
-        return max(1, min(to_reach, seen.left)), max(1, min(to_lose, seen.left))
+        left = self._cases - seen.cases
+        return max(1, min(to_reach, left)), max(1, min(to_lose, left))
 
 
 class MeanLine:
-    """The point rule for values and weights: the mean over all n cases is at least the bar."""
+    """The score of values and weights: the mean over all cases that are there is at least the bar."""
 
     def __init__(self, question: Question) -> None:
-        """Ask for the bar's share of the whole weight."""
-        self._quota = _Quota(question, question.bar)
+        """Ask for the bar's share of their whole weight."""
+        self._quota = _Quota(question, question.bar, question.there)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """See `Line`."""
@@ -179,7 +195,7 @@ class MeanLine:
 
 
 class ClusterLine:
-    """The Korn-Graubard bound, looked at once all n cases ran; left as soon as independent cases could not pass.
+    """The Korn-Graubard bound, looked at once all n cases ran; out of reach once independent cases could not pass.
 
     No early pass: an exact line for dependent cases would need to know how dependent they are.
     """
@@ -190,7 +206,7 @@ class ClusterLine:
         need = independent_need(n, bar, alpha)
         least = least_cases(bar, alpha)
         self._decidable = least is not None and need <= n and least <= (question.clusters or n)
-        self._bar, self._alpha, self._quota = bar, alpha, _Quota(question, need / n)
+        self._bar, self._alpha, self._quota = bar, alpha, _Quota(question, need / n, n)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """See `Line`."""

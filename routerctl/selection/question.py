@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerctl.types import ClassHeader, Measure, Method, Mode, Result, RunHeader, Trust
+from routerctl.types import ClassHeader, Measure, Method, Mode, Result, RunHeader, Trust, WhenUnproven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,13 @@ class Question:
     attempt: int = 1
     total_alpha: float | None = None  # over all attempts; None: there is only this one
     trust: Trust = "scorer"
+    available: int = 0  # of the n cases, those that are there now; 0 = all of them
+    when_unproven: WhenUnproven = "provisional"  # top_rung: a test ends once its proof is out of reach
+
+    @property
+    def there(self) -> int:
+        """The cases that can be run now: with the last of them the score stands."""
+        return min(self.available or self.n, self.n)
 
     @property
     def weighted(self) -> bool:
@@ -105,6 +112,8 @@ def question_of(of_class: ClassHeader, header: RunHeader) -> Question:
         attempt=of_class.attempt,
         total_alpha=total_alpha(share, of_class.attempt, of_class.grows) if again else None,
         trust="judge" if of_class.judge else "scorer",
+        available=of_class.cases,
+        when_unproven=of_class.when_unproven,
     )
 
 

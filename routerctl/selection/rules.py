@@ -6,7 +6,6 @@ neither a case nor a reply.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from routerctl.selection.lines import (
@@ -24,7 +23,7 @@ from routerctl.selection.question import Outcome, Question
 from routerctl.selection.tally import Tally
 from routerctl.statistics import plan, point_plan
 from routerctl.statistics.tails import check
-from routerctl.types import Mode, Verdict
+from routerctl.types import Verdict
 
 
 class StoppingRule(Protocol):
@@ -32,11 +31,11 @@ class StoppingRule(Protocol):
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict; None: go on."""
+        """The verdict once the test has ended; None: go on."""
 
     @property
     def standing(self) -> Verdict:
-        """The verdict; before there is one, what would have to be said if no case followed: it has not passed."""
+        """The verdict on what was fed, whether the test has ended or not."""
 
     @property
     def cases(self) -> int:
@@ -47,26 +46,29 @@ class StoppingRule(Protocol):
         """Of those: value above one half. That is passed; with epochs, passed in more than half of them."""
 
     def feed(self, outcome: Outcome) -> Verdict | None:
-        """Look at the next case of the planned order and return the verdict, None while there is none."""
+        """Look at the next case of the planned order and return the verdict, None while the test goes on."""
 
     def surely_needed(self) -> int:
-        """Say how many further cases are needed at least before any verdict is possible; 0 once there is one."""
+        """Say how many further cases are needed at least before the test can end; 0 once it has."""
 
 
 class Rule:
-    """A stopping rule made of lines: passed once every line was passed, stopped as soon as one is out of reach.
+    """A stopping rule: a test ends once the bar is proven, once the score cannot reach it, or with the last case.
 
-    Once decided, further cases change neither verdict nor counts: they were in flight when the rule stopped.
+    Outcomes that come after its end still count: they are evidence like the others, and a proof that they complete is
+    one, since the line to cross allows for every look.
     """
 
-    __slots__ = ("_evidence", "_lines", "_mode", "_seen_below", "seen", "verdict")
+    __slots__ = ("_below", "_evidence", "_proof", "_proven", "_question", "_reach", "_reached", "seen", "stopped_at")
 
-    def __init__(self, question: Question, lines: tuple[Line, ...], evidence: Evidence | None) -> None:
-        """`evidence`: that the bar is missed; None where the mode does not speak of it."""
-        self._mode, self._lines, self._evidence = question.mode, lines, evidence
-        self._seen_below = False
+    def __init__(self, question: Question, *, proof: Line | None, reach: Line, evidence: Evidence | None) -> None:
+        """`proof` of the bar, `reach` of it by the score, `evidence` against it; None: not asked for in this mode."""
+        self._question, self._proof, self._reach, self._evidence = question, proof, reach, evidence
+        self._proven: bool | None = None if proof else False
+        self._reached: bool | None = None
+        self._below = False
         self.seen = Tally(question)
-        self.verdict: Verdict | None = None
+        self.stopped_at: int | None = None
         self._look(None, 0.0)
 
     @property
@@ -80,76 +82,110 @@ class Rule:
         return self.seen.passes
 
     @property
+    def verdict(self) -> Verdict | None:
+        """See `StoppingRule`."""
+        return None if self.stopped_at is None else self.standing
+
+    @property
     def standing(self) -> Verdict:
         """See `StoppingRule`."""
-        return self.verdict or self._failing()
+        if self._passed:
+            return Verdict.WITHIN_MARGIN if self._question.mode == "margin" else Verdict.PROVEN
+        if self._reached and (self._complete or self._question.mode == "point"):
+            return Verdict.PROVISIONAL
+        if self._below:
+            return Verdict.BELOW
+        return Verdict.NOT_REACHED if self._reached is False else Verdict.NOT_PROVEN
+
+    @property
+    def level(self) -> float | None:
+        """The level at which the bar would be proven, where the test is by bets; None elsewhere."""
+        return self._proof.level if isinstance(self._proof, WealthLine) else None
 
     def feed(self, outcome: Outcome) -> Verdict | None:
         """See `StoppingRule`.
 
         Raises: ValueError for an outcome that the question did not announce.
         """
-        if self.verdict is None:
-            weight = self.seen.take(outcome)
-            self._look(outcome, weight)
+        weight = self.seen.take(outcome)
+        self._look(outcome, weight)
         return self.verdict
 
     def surely_needed(self) -> int:
         """See `StoppingRule`; exact where the method is, else a lower bound."""
-        if self.verdict is not None:
+        if self.stopped_at is not None:
             return 0
-        soonest = [line.soonest(self.seen) for line in self._lines]
-        return min(max(to_pass for to_pass, _ in soonest), *(to_miss for _, to_miss in soonest))
+        reach = self._reach.soonest(self.seen) if self._reached is None else (0, self._left)
+        if self._proof is None:
+            return min(reach)
+        proof = (
+            self._proof.soonest(self.seen) if self._proven is None else (0 if self._proven else self._left, self._left)
+        )
+        to_pass = max(proof[0], reach[0]) if self._question.mode == "margin" else proof[0]
+        given_up = proof[1] if self._gives_up else self._left
+        return min(to_pass, reach[1], given_up, self._left)
+
+    @property
+    def _passed(self) -> bool:
+        return bool(self._proven) and (self._question.mode != "margin" or bool(self._reached))
+
+    @property
+    def _left(self) -> int:
+        return self._question.there - self.seen.cases
+
+    @property
+    def _complete(self) -> bool:
+        return self._left <= 0
+
+    @property
+    def _gives_up(self) -> bool:
+        return self._question.when_unproven == "top_rung" and self._proof is not None
 
     def _look(self, outcome: Outcome | None, weight: float) -> None:
-        if self._evidence is not None and not self._seen_below:
-            self._seen_below = self._evidence.look(self.seen, outcome, weight)
-        looks = [(line, line.look(self.seen, outcome, weight)) for line in self._lines]
-        if any(passed is False for _, passed in looks):
-            self.verdict = self._failing()
-        else:
-            # A line once crossed stays crossed, though the count may fall behind it later.
-            self._lines = tuple(line for line, passed in looks if passed is None)
-            if not self._lines:
-                self.verdict = _PASSING[self._mode]
+        if self._evidence is not None and not self._below:
+            self._below = self._evidence.look(self.seen, outcome, weight)
+        # A line once crossed stays crossed, though the count may fall behind it later.
+        if self._proof is not None and self._proven is None:
+            self._proven = self._proof.look(self.seen, outcome, weight)
+        if self._reached is None:
+            self._reached = self._reach.look(self.seen, outcome, weight)
+        if self.stopped_at is None and self._ends:
+            self.stopped_at = self.seen.cases
 
-    def _failing(self) -> Verdict:
-        if self._mode == "point":
-            return Verdict.NOT_MET
-        return Verdict.BELOW if self._seen_below else Verdict.NOT_PROVEN
-
-
-_PASSING: Mapping[Mode, Verdict] = {
-    "proven": Verdict.PROVEN,
-    "margin": Verdict.WITHIN_MARGIN,
-    "point": Verdict.MET,
-}
+    @property
+    def _ends(self) -> bool:
+        known = self._reached is not None if self._question.mode == "point" else self._reached is False
+        hopeless = self._gives_up and self._proven is False
+        return self._passed or known or hopeless or self._complete
 
 
-def rule_of(question: Question) -> Rule:
+def rule_of(question: Question, *, binding: bool = True) -> Rule:
     """Make the stopping rule of one candidate on one class.
 
-    Mode `proven`: the test of the bar. `point`: the score on these n cases reaches the bar, stopped once that cannot
-    change. `margin`: the test of bar - margin and the point rule at the bar; stops as soon as either fails or both have
-    passed. Where no score on n cases could pass, the verdict stands before the first case.
+    A test ends when the bar (mode `margin`: bar - margin, together with a score at the bar) is proven, when the score
+    can no longer reach the bar on the cases there are, or with the last of these. Mode `point` asks for the score only
+    and ends once that is settled. Where nothing but proof counts (`when_unproven: top_rung`) a test also ends once a
+    good enough candidate would hardly be proven any more, or before the first case where no score on n cases proves
+    anything. `binding`: False where outcomes are at hand, so that a proof found later counts.
 
     Raises: ValueError where n < 1, or bar, alpha, margin or a weight is out of range.
     """
     check(question.n, question.bar, question.alpha)
     _check_weights(question)
-    point: Line = CountLine(point_plan(question.n, question.bar)) if question.method == "exact" else MeanLine(question)
+    exact = question.method == "exact"
+    reach: Line = CountLine(point_plan(question.there, question.bar)) if exact else MeanLine(question)
     if question.mode == "point":
-        return Rule(question, (point,), None)
-    proof, evidence = _proof(question), _evidence(question)
-    return Rule(question, (proof, point) if question.mode == "margin" else (proof,), evidence)
+        return Rule(question, proof=None, reach=reach, evidence=None)
+    give_up = binding and question.when_unproven == "top_rung"
+    return Rule(question, proof=_proof(question, give_up=give_up), reach=reach, evidence=_evidence(question))
 
 
-def _proof(question: Question) -> Line:
+def _proof(question: Question, *, give_up: bool) -> Line:
     match question.method:
         case "exact":
-            return CountLine(plan(question.n, question.proof_bar, question.alpha))
+            return CountLine(plan(question.n, question.proof_bar, question.alpha), give_up=give_up)
         case "betting":
-            return WealthLine(question)
+            return WealthLine(question, give_up=give_up)
         case "clusters":
             return ClusterLine(question)
 

@@ -6,7 +6,7 @@ Place: the end of selection. It computes nothing that decides: what passed has p
 from __future__ import annotations
 
 from routerctl.selection.calibrating import LEAST_FOR_CORRECTION
-from routerctl.statistics import FUTILITY, POWER, independent_need, least_cases, plan, point_plan
+from routerctl.statistics import FUTILITY, POWER, least_cases
 from routerctl.types import Judgement, Mode, Trust, Verdict
 
 FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5 %
@@ -15,17 +15,17 @@ FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5
 # --- what passing means -----------------------------------------------------------------------------------------------
 
 
-def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_length: int) -> str:
-    """Say in two sentences what passing and being dropped mean for the class that this judgement is from.
+def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_length: int, top_rung: bool = False) -> str:
+    """Say in a few sentences what the verdicts mean for the class that this judgement is from.
 
-    A third one says whose word a pass is where it is not a program's, or warns where there are too few clusters for the
-    level to be exact.
+    `top_rung`: nothing but proof counts in this class. The last sentence says whose word a pass is where it is not a
+    program's, or warns where there are too few clusters for the level to be exact.
     """
     if mode == "point":
-        return _point(judgement)
+        return f"{_scored(judgement)} It is DROPPED as soon as the cases left cannot bring it there."
     if _too_small(judgement):
-        then = "What was run is shown, but" if judgement.cases else "No case is run and"
-        return f"{_undecidable(judgement)} {then} the top rung serves, unproven."
+        said = f"{_undecidable(judgement)} "
+        return said + ("No case is run and the top rung serves." if top_rung else f"{_scored(judgement)} {_dropped()}")
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
         case "exact":
@@ -34,7 +34,8 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
             said = _betting_test(judgement, share, mode)
         case "clusters":
             said = _cluster_test(judgement, share, mode) + _few_clusters(judgement)
-    return said + _WHOSE_WORD[judgement.trust]
+    then = _given_up(judgement, mode) if top_rung else f"{_scored(judgement)} {_dropped()}"
+    return f"{said} {then}{_WHOSE_WORD[judgement.trust]}"
 
 
 _WHOSE_WORD: dict[Trust, str] = {
@@ -44,17 +45,32 @@ _WHOSE_WORD: dict[Trust, str] = {
 }
 
 
-def _point(judgement: Judgement) -> str:
+def _scored(judgement: Judgement) -> str:
+    """What provisional means."""
     bar, n = _exact(judgement.bar), judgement.n
-    when = f"at least {bar} of these {n} cases pass" if judgement.method == "exact" else _mean_reaches(judgement)
+    when = f"at least {bar} of them passed" if judgement.method == "exact" else f"their mean is at least {bar}"
     return (
-        f"A candidate PASSES when {when}, and stops as soon as the cases "
-        "left cannot change that. This speaks of these cases only: it promises nothing about any others."
+        f"A candidate is PROVISIONAL when all {n} cases were run and {when}; its risk is the probability that a "
+        "candidate exactly at the bar does as well."
     )
 
 
-def _mean_reaches(judgement: Judgement) -> str:
-    return f"the mean over these {judgement.n} cases is at least {_exact(judgement.bar)}"
+def _dropped() -> str:
+    return "It is DROPPED as soon as the cases left cannot bring it there."
+
+
+def _given_up(judgement: Judgement, mode: Mode) -> str:
+    """When a test ends where nothing but proof counts."""
+    if judgement.method == "clusters":
+        when = "even independent cases could not prove it any more"
+    else:
+        good = f" ({_percent(judgement.good_enough)})" if judgement.good_enough is not None else ""
+        when = (
+            f"even a candidate good enough to be proven {_exact(POWER)} of the time{good} would have less than a "
+            f"{_exact(FUTILITY)} chance of getting there"
+        )
+    also = ", or its score cannot reach the bar any more" if mode == "margin" else ""
+    return f"It is DROPPED as soon as {when}{also}: nothing but proof counts here, else the top rung serves."
 
 
 def _share(judgement: Judgement, risk: float, ladder_length: int) -> str:
@@ -74,47 +90,36 @@ def _share(judgement: Judgement, risk: float, ladder_length: int) -> str:
 
 def _exact_test(judgement: Judgement, share: str, mode: Mode) -> str:
     bar, target = _exact(judgement.bar), _exact(judgement.bar - judgement.margin)
-    passes_when, or_when = "as soon as its count of passed cases reaches a line", ""
+    when = "as soon as its count of passed cases reaches a line"
     if mode == "margin":
-        passes_when = (
-            f"once at least {bar} of all {judgement.n} cases pass and its count of passed cases reached a line"
-        )
-        or_when = " or its score cannot reach the bar any more"
+        when = f"once at least {bar} of all {judgement.n} cases pass and its count of passed cases reached a line"
     return (
-        f"Cases run in a fixed random order; a candidate PASSES {passes_when} drawn beforehand, which a candidate with "
-        f"true accuracy below {target} would ever reach with at most {share}. "
-        f"It is DROPPED as soon as even a candidate good enough to pass this test {_exact(POWER)} of the time "
-        f"({_percent(judgement.good_enough or 1.0)}) would have less than a {_exact(FUTILITY)} chance of still "
-        f'reaching that line{or_when}; "dropped" means not proven on these {judgement.n} cases, not proven bad.'
+        f"Cases run in a fixed random order; a candidate is PROVEN {when} drawn beforehand, which a candidate with "
+        f"true accuracy below {target} would ever reach with at most {share}."
     )
 
 
 def _betting_test(judgement: Judgement, share: str, mode: Mode) -> str:
     target = _exact(judgement.bar - judgement.margin)
-    also, or_when = "", ""
-    if mode == "margin":
-        also = f"{_mean_reaches(judgement)} and "
-        or_when = ", or its mean cannot reach the bar any more"
+    also = (
+        f"the mean over these {judgement.n} cases is at least {_exact(judgement.bar)} and " if mode == "margin" else ""
+    )
     return (
         "Cases run in a fixed random order, each giving one value between 0 and 1 (the mean over its epochs, with its "
-        f"weight); a candidate PASSES when {also}a bettor who bets on each value beforehand that the mean is above "
+        f"weight); a candidate is PROVEN when {also}a bettor who bets on each value beforehand that the mean is above "
         f"{target} has multiplied his stake by {1 / judgement.alpha:.4g}, which a candidate with a true mean "
-        f"of no more than {target} would ever let him do with at most {share}. "
-        f"It is DROPPED as soon as a perfect rest would not do, or a candidate good enough to pass this test "
-        f"{_exact(POWER)} of the time would have less than about a {_exact(FUTILITY)} chance from there{or_when}; "
-        f'"dropped" means not proven on these {judgement.n} cases, not proven bad.'
+        f"of no more than {target} would ever let him do with at most {share}."
     )
 
 
 def _cluster_test(judgement: Judgement, share: str, mode: Mode) -> str:
     target = _exact(judgement.bar - judgement.margin)
-    also = f" and {_mean_reaches(judgement)}" if mode == "margin" else ""
+    also = f" and the mean over them is at least {_exact(judgement.bar)}" if mode == "margin" else ""
     return (
-        "Whole clusters of cases that resemble each other run in a fixed random order; a candidate PASSES when, after "
-        f"all {judgement.n} cases, the lower bound for its true mean (Korn-Graubard, which counts resembling cases for "
-        f"less than independent ones) is at least {target}{also}, which a candidate below {target} reaches with "
-        f"about {share}. It is DROPPED as soon as even independent cases could not pass any more; "
-        f'"dropped" means not proven on these {judgement.n} cases, not proven bad.'
+        "Whole clusters of cases that resemble each other run in a fixed random order; a candidate is PROVEN when, "
+        f"after all {judgement.n} cases, the lower bound for its true mean (Korn-Graubard, which counts resembling "
+        f"cases for less than independent ones) is at least {target}{also}, which a candidate below {target} reaches "
+        f"with about {share}."
     )
 
 
@@ -138,36 +143,46 @@ def verdict_words(judgement: Judgement) -> str:
     """Say in plain words what was found, on how many cases, how surely, on whose word, and what would settle it."""
     if judgement.cases == 0:
         return _without_a_case(judgement)
-    if judgement.verdict is Verdict.NOT_PROVEN and _too_small(judgement):
-        return f"{_undecidable(judgement)} Seen: {_counts(judgement)}; {_shown(judgement)}."
-    warning = _few_clusters(judgement) if judgement.method == "clusters" and judgement.verdict in _PROOFS else ""
-    return _found(judgement) + warning + _attempts(judgement)
-
-
-_PROOFS = (Verdict.PROVEN, Verdict.WITHIN_MARGIN)
+    warning = _few_clusters(judgement) if judgement.method == "clusters" and judgement.verdict.proven else ""
+    return _found(judgement) + _stopped(judgement) + warning + _attempts(judgement)
 
 
 def _found(judgement: Judgement) -> str:
-    bar, target = _exact(judgement.bar), _exact(judgement.bar - judgement.margin)
-    counts, truth, word = _counts(judgement), _truth(judgement), _word(judgement)
-    here = (
-        _all_passed(judgement) or f"on other cases its {_noun(judgement)} may be anything from {_interval(judgement)}"
-    )
+    bar, counts, word = _exact(judgement.bar), _counts(judgement), _word(judgement)
     match judgement.verdict:
         case Verdict.PROVEN:
             return f"Proven{word}: {counts}; {_proof(judgement)}."
         case Verdict.WITHIN_MARGIN:
             return f"Within the margin{word}: {counts}, so the score reaches {bar}; {_proof(judgement)}."
-        case Verdict.MET:
-            return f"Met{word}: {_these_cases(judgement, 'at least')}, {counts}; {here}."
-        case Verdict.NOT_MET:
-            return f"Not met{word}: {_these_cases(judgement, 'less than')}, {counts}; {here}."
+        case Verdict.PROVISIONAL:
+            return f"Provisional{word}: {counts}, so the score reaches {bar}; {_risk(judgement)}."
         case Verdict.BELOW:
-            return f"Below the bar{word}: {counts}; {truth} is below {bar}, {_interval(judgement)}."
+            return f"Below the bar{word}: {counts}; {_truth(judgement)} is below {bar}, {_interval(judgement)}."
+        case Verdict.NOT_REACHED:
+            return f"Bar of {bar} not reached{word}: {counts}; {_open(judgement)}."
         case Verdict.NOT_PROVEN:
-            both = f" together with a score of {bar}" if judgement.margin else ""
-            found = f"Not proven to reach {target}{both}{word}{_so_far(judgement)} {counts}; "
-            return found + f"{truth} {_interval(judgement)}; {_what_would_settle(judgement)}."
+            return f"Not decided{word}: {counts}; {_open(judgement)}."
+
+
+def _risk(judgement: Judgement) -> str:
+    """What is not proven of a provisional candidate, and what would prove it."""
+    if failures := _all_passed(judgement):
+        return failures
+    target = _exact(judgement.bar - judgement.margin)
+    risk = f"a candidate at {target} would do as well with {_percent(judgement.risk or 0.0)} probability"
+    return f"not proven: {risk}, and proof takes {_percent(judgement.alpha)} or less; {_what_would_settle(judgement)}"
+
+
+def _open(judgement: Judgement) -> str:
+    return f"{_truth(judgement)} {_interval(judgement)}; {_what_would_settle(judgement)}"
+
+
+def _stopped(judgement: Judgement) -> str:
+    """That the test had ended before the last of the cases that are counted."""
+    at = judgement.stopped_at
+    if at is None or judgement.trust == "labels":
+        return ""
+    return f" The test had ended after {at} cases." if at else " The test had ended before the first case."
 
 
 def _word(judgement: Judgement) -> str:
@@ -221,12 +236,6 @@ def _proof(judgement: Judgement) -> str:
     return f"{proven} (the interval {low} to {high} holds at any stopping time, so it is wider than the test)"
 
 
-def _these_cases(judgement: Judgement, how: str) -> str:
-    if judgement.method == "exact":
-        return f"{how} {_exact(judgement.bar)} of these cases pass"
-    return f"the mean over these cases is {how} {_exact(judgement.bar)}"
-
-
 def _all_passed(judgement: Judgement) -> str:
     """What no failure says of a bar of 100 %, which nothing proves; "" for other bars or where one failed."""
     if judgement.bar < 1 or judgement.score is None or judgement.score < 1:
@@ -244,47 +253,23 @@ def _interval(judgement: Judgement) -> str:
     return f"{_percent(low)} to {_percent(high)} at error probability {_percent(judgement.alpha)}"
 
 
-def _shown(judgement: Judgement) -> str:
-    """What cases say that cannot prove the bar."""
-    return _all_passed(judgement) or f"{_truth(judgement)} {_interval(judgement)}"
-
-
 def _what_would_settle(judgement: Judgement) -> str:
     if failures := _all_passed(judgement):
         return failures
+    noun, what = _noun(judgement), "labels" if judgement.trust == "labels" else "cases"
     if judgement.needed_cases is None:
-        return f"if its {_noun(judgement)} is what was seen, no number of cases would be enough"
-    what = "labels" if judgement.trust == "labels" else "cases"
-    return f"if its {_noun(judgement)} is what was seen, {judgement.needed_cases} {what} would be enough (power 80%)"
-
-
-def _so_far(judgement: Judgement) -> str:
-    """That the plan is not done: its other cases are not there yet, or the run was cut off."""
-    there = f", so far: {judgement.cases} of {judgement.n} planned cases are there;"
-    return there if _goes_on(judgement) else ":"
-
-
-def _goes_on(judgement: Judgement) -> bool:
-    """Whether the test had not stopped at its last case, as far as counts tell: bets do not follow from counts."""
-    cases, n, proof_bar, alpha = judgement.cases, judgement.n, _proof_bar(judgement), judgement.alpha
-    if judgement.method == "betting" or judgement.trust == "labels" or cases >= n or _too_small(judgement):
-        return False
-    if judgement.method == "clusters":
-        possible = (judgement.mean or 0.0) * cases + n - cases
-        needs = (independent_need(n, proof_bar, alpha), judgement.bar * n if judgement.margin else 0.0)
-        return possible >= max(needs) - 1e-6
-    lines = [plan(n, proof_bar, alpha), *([point_plan(n, judgement.bar)] if judgement.margin else [])]
-    return all(judgement.passes > line.low[cases] for line in lines)
-
-
-def _proof_bar(judgement: Judgement) -> float:
-    return judgement.bar if judgement.bar == 1 else round(judgement.bar - judgement.margin, 12)
+        return f"its {noun} would have to change: no number of {what} proves the bar otherwise"
+    if judgement.trust == "labels" or (judgement.score or 0.0) >= judgement.bar - 1e-9:
+        hope = f"if its {noun} is what was seen"
+    else:
+        hope = f"if its {noun} is as high as {_percent(judgement.hoped or 1.0)}"
+    return f"{hope}, {judgement.needed_cases} {what} in all would prove it (power 80%)"
 
 
 def _attempts(judgement: Judgement) -> str:
-    if judgement.total_alpha is None or judgement.verdict not in (*_PROOFS, Verdict.NOT_PROVEN):
+    if judgement.total_alpha is None or judgement.verdict.missed:
         return ""
-    most = f"a candidate below the bar passes with at most {_percent(judgement.total_alpha)}"
+    most = f"a candidate below the bar is proven with at most {_percent(judgement.total_alpha)}"
     if judgement.attempt == 1:
         return f" Attempt 1 on a set that may grow: in it {most}."
     over = "both" if judgement.attempt == 2 else f"all {judgement.attempt}"
@@ -302,8 +287,7 @@ def _too_small(judgement: Judgement) -> bool:
 
 
 def _without_a_case(judgement: Judgement) -> str:
-    too_small = judgement.least_cases is None or judgement.n < judgement.least_cases
-    if judgement.verdict is Verdict.NOT_PROVEN and too_small:
+    if _too_small(judgement):
         return _undecidable(judgement)
     return f"{judgement.verdict.capitalize()}: no case has been looked at."
 
@@ -311,15 +295,15 @@ def _without_a_case(judgement: Judgement) -> str:
 def _undecidable(judgement: Judgement) -> str:
     target, alpha = _exact(judgement.bar - judgement.margin), _percent(judgement.alpha)
     if judgement.least_cases is None:
-        return "Not proven: no number of cases proves a bar of 100%."
+        return "No number of cases proves a bar of 100%."
     if judgement.method == "clusters":
-        need = least_cases(_proof_bar(judgement), judgement.alpha)
+        need = least_cases(judgement.bar - judgement.margin, judgement.alpha)
         return (
-            f"Not proven: even a perfect score on these {judgement.n} cases would not prove {target} at error "
+            f"Even a perfect score on these {judgement.n} cases would not prove {target} at error "
             f"probability {alpha}; it takes at least {need} clusters, each of which may count as a single case."
         )
     return (
-        f"Not proven: even {judgement.n} passes in {judgement.n} cases would not prove {target} at error probability "
+        f"Even {judgement.n} passes in {judgement.n} cases would not prove {target} at error probability "
         f"{alpha}; it takes at least {judgement.least_cases} cases."
     )
 

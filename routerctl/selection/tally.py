@@ -66,7 +66,7 @@ class Tally:
             self._open = name
         value, size = self.clusters.get(name, (0.0, 0.0))
         self.clusters[name] = value + weight * outcome.value, size + weight
-        if self.cases == self._question.n:
+        if self.cases == self._question.there:
             self.closed = len(self.clusters)
 
     @property
@@ -77,13 +77,18 @@ class Tally:
     @property
     def weight_left(self) -> float:
         """What they weigh; once all have run the plan's total does not matter any more."""
-        if not self.left:
+        return self.weight_until(self._question.n)
+
+    def weight_until(self, cases: int) -> float:
+        """What the cases to come weigh, up to so many in all."""
+        to_come = cases - self.cases
+        if to_come <= 0:
             return 0.0
         if not self._question.weighted:
-            return float(self.left)
+            return float(to_come)
         left = self._question.total_weight - self.weight
         # A total that is used up before the plan is done was that of fewer cases: the rest then weighs as these did.
-        return left if left > TOLERANCE else self.left * self.weight / max(self.cases, 1)
+        return left if left > TOLERANCE else to_come * self.weight / max(self.cases, 1)
 
     @property
     def mean(self) -> float | None:

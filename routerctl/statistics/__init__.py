@@ -8,12 +8,13 @@ case, no candidate, no verdict, no money.
 
 from routerctl.statistics.anytime import anytime_interval, below_line, log_evidence_below
 from routerctl.statistics.betting import Bets, betting_decidable, betting_interval
-from routerctl.statistics.clusters import design_effect, independent_need, korn_graubard_lower
+from routerctl.statistics.clusters import design_effect, independent_need, korn_graubard_level, korn_graubard_lower
 from routerctl.statistics.paired import mcnemar_midp
 from routerctl.statistics.sequential import (
     FUTILITY,
     POWER,
     Plan,
+    hopeless,
     margin_good_enough,
     pass_probability,
     plan,
@@ -35,7 +36,9 @@ __all__ = [
     "betting_least_cases",
     "betting_needed_cases",
     "design_effect",
+    "hopeless",
     "independent_need",
+    "korn_graubard_level",
     "korn_graubard_lower",
     "least_cases",
     "log_evidence_below",

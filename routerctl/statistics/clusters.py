@@ -47,6 +47,18 @@ def korn_graubard_lower(
     return float(special.betaincinv(p * effective, effective - p * effective + 1, alpha))
 
 
+def korn_graubard_level(
+    cluster_passes: Sequence[float], cluster_sizes: Sequence[float], bar: float, cases: float | None = None
+) -> float:
+    """Return the least alpha at which `korn_graubard_lower` reaches the bar, to a millionth; 1: at none."""
+    low, high = 0.0, 1.0
+    for _ in range(20):  # 2^-20
+        middle = (low + high) / 2
+        reached = korn_graubard_lower(cluster_passes, cluster_sizes, middle, cases) >= bar - 1e-12
+        low, high = (low, middle) if reached else (middle, high)
+    return high
+
+
 def design_effect(cluster_passes: Sequence[float], cluster_sizes: Sequence[float], cases: float | None = None) -> float:
     """Return how many clustered cases tell as much as one independent 0/1 case, at least 1.
 

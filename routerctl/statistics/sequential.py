@@ -179,6 +179,11 @@ def _allowed(walks: _Walks, n: int, need: int, budget: float) -> tuple[Counts, f
     return allowed, spent
 
 
+def hopeless(made: Plan) -> Counts:
+    """Give the lower line [n + 1] of pure curtailment: a run at it cannot pass any more, whatever comes."""
+    return _hopeless(made.n, made.need)
+
+
 def _hopeless(n: int, need: int) -> Counts:
     """low[t] of pure curtailment: even if all cases to come passed, `need` would be missed."""
     return np.maximum(np.arange(n + 1, dtype=np.int64) - (n - need + 1), -1)

@@ -34,6 +34,7 @@ from routerctl.types.evaluation import (
     EvalSet,
     Evidence,
     Judgement,
+    Level,
     Measure,
     Method,
     Mode,
@@ -46,6 +47,7 @@ from routerctl.types.evaluation import (
     TopRung,
     Trust,
     Verdict,
+    WhenUnproven,
 )
 from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, WhenDown
 from routerctl.types.routing import (
@@ -82,6 +84,7 @@ __all__ = [
     "Inquiry",
     "Json",
     "Judgement",
+    "Level",
     "Measure",
     "Message",
     "Method",
@@ -120,6 +123,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "WhenDown",
+    "WhenUnproven",
     "evidence_part",
     "with_policy_of",
 ]

@@ -14,7 +14,9 @@ Mode = Literal["proven", "margin", "point"]
 Measure = Literal["pass_rate", "mean_score"]  # what the bar is compared with
 Method = Literal["exact", "betting", "clusters"]  # 0/1 cases; values in [0, 1] or weights; dependent cases
 Trust = Literal["scorer", "judge", "labels"]  # whose word a verdict is: a program's, a model's, a human sample's
-TopRung = Literal["report", "skip"]  # whether the last rung, which serves anyhow, is tested too
+TopRung = Literal["report", "skip"]  # whether the last rung is tested too
+WhenUnproven = Literal["provisional", "top_rung"]  # who serves where nothing is proven
+Level = Literal["proven", "provisional", "best available"]  # how well the candidate that serves a class is shown
 
 
 class Status(StrEnum):
@@ -28,21 +30,38 @@ class Status(StrEnum):
 class Verdict(StrEnum):
     """What the rule says of one candidate on one class.
 
-    Mode `proven`: PROVEN, BELOW or NOT_PROVEN. Mode `margin`: WITHIN_MARGIN (the score reaches the bar and
-    bar - margin is proven), else BELOW or NOT_PROVEN. Mode `point`: MET or NOT_MET, which speak of these cases only.
+    PROVEN: the test passed; WITHIN_MARGIN, in mode `margin`: the score reaches the bar, and bar - margin is proven.
+    PROVISIONAL: not proven, but every planned case was run and the score on them reaches the bar. NOT_REACHED: on the
+    planned cases the score does not reach the bar, or cannot any more; BELOW: there is evidence that the true accuracy
+    does not either. NOT_PROVEN: open, as cases are missing. Mode `point` asks for no proof: PROVISIONAL or NOT_REACHED.
     """
 
     PROVEN = "proven"
     WITHIN_MARGIN = "within margin"
-    MET = "met"
+    PROVISIONAL = "provisional"
     BELOW = "below"
     NOT_PROVEN = "not proven"
-    NOT_MET = "not met"
+    NOT_REACHED = "not reached"
+
+    @property
+    def proven(self) -> bool:
+        """Whether a proof stands behind it."""
+        return self in (Verdict.PROVEN, Verdict.WITHIN_MARGIN)
 
     @property
     def passes(self) -> bool:
-        """Whether a candidate with this verdict may be chosen."""
-        return self in (Verdict.PROVEN, Verdict.WITHIN_MARGIN, Verdict.MET)
+        """Whether a candidate with this verdict may be chosen for its cost."""
+        return self.proven or self is Verdict.PROVISIONAL
+
+    @property
+    def missed(self) -> bool:
+        """Whether the bar was missed, on the planned cases or beyond them."""
+        return self in (Verdict.BELOW, Verdict.NOT_REACHED)
+
+    @property
+    def level(self) -> Level:
+        """The level of a class that a candidate with this verdict serves."""
+        return "proven" if self.proven else "provisional" if self.passes else "best available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +106,7 @@ class EvalSet:
     epochs: int = 1  # replies to each case, averaged within it
     grows: bool = False  # the set may grow to a size not known yet: attempt r gets alpha / 2^r
     stakes: Stakes = Stakes()
+    when_unproven: WhenUnproven | None = None  # None: as routerctl.yaml says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +176,8 @@ class ClassHeader:
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
     stakes: Stakes = Stakes()
+    cases: int = 0  # of the n planned, those that are there; 0 = all of them
+    when_unproven: WhenUnproven = "provisional"
 
     @property
     def weighted(self) -> bool:
@@ -202,15 +224,17 @@ class Judgement:
     """The verdict on one candidate and what it rests on."""
 
     verdict: Verdict
-    cases: int  # cases the rule looked at before it stopped
+    cases: int  # planned cases with an outcome, those after the end of the test included
     passes: int  # of those; with epochs: passed in more than half of them
     n: int  # cases planned
     bar: float
     alpha: float  # this candidate's share of the class's risk
     interval: tuple[float, float]  # valid at any stopping time, level 1 - alpha (Robbins 1970)
-    good_enough: float | None  # true accuracy that passes this test 90 % of the time; None: the set is too small
+    good_enough: float | None  # true accuracy that is proven 9 times in 10; None: the set is too small
     least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
-    needed_cases: int | None  # enough to prove it with 80 % power if the truth is what was seen; None: no set size will
+    needed_cases: int | None  # enough to prove it with 80 % power at `hoped`; None: proven, or no set size will
+    stopped_at: int | None = None  # cases after which the test had ended; None: not before the last that is counted
+    risk: float | None = None  # of a provisional one: P(a candidate at the bar does as well), the level that proves it
     margin: float = 0.0  # mode margin: bar - margin is what is to be proven; 0 in the other modes
     method: Method = "exact"
     mean: float | None = None  # method betting and clusters: the (weighted) mean that was compared with the bar
@@ -228,6 +252,19 @@ class Judgement:
         if self.mean is not None:
             return self.mean
         return self.passes / self.cases if self.cases else None
+
+    @property
+    def hoped(self) -> float | None:
+        """The accuracy at which `needed_cases` would prove it; None where nothing was seen or nothing gives hope.
+
+        What was seen, where that reaches the bar (at least a point above it: at the bar itself no number of cases would
+        do), else the most that the interval allows.
+        """
+        if self.score is None:
+            return None
+        if self.score >= self.bar - 1e-9:
+            return min(max(self.score, self.bar + 0.01), 1.0)
+        return self.interval[1] if self.interval[1] > self.bar else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Evidence, Mode, Stakes, TopRung
+from routerctl.types.evaluation import Evidence, Level, Mode, Stakes, TopRung, WhenUnproven
 from routerctl.types.limits import Budget, Tenant, Tier
 
 
@@ -121,7 +121,7 @@ class Route:
     description: str
     bar: float
     chosen: str  # candidate name
-    passing: bool  # False: nothing passed, the top rung serves, flagged
+    level: Level  # of the chosen candidate's evidence
     verdict: str = ""  # what was found of the chosen candidate, in words
     rule: str = ""  # what passing and being dropped mean here, in two sentences; "" where nothing was run
     rungs: tuple[str, ...]  # serving order: the chosen candidate, then its fallbacks up the ladder
@@ -133,6 +133,12 @@ class Route:
     scorer: ScorerSpec  # its extraction is what self_consistency votes on
     stakes: Stakes = Stakes()
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
+    when_unproven: WhenUnproven = "provisional"
+
+    @property
+    def passing(self) -> bool:
+        """Whether the chosen candidate is proven or provisional."""
+        return self.level != "best available"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -236,7 +236,7 @@ def alike(one: Evidence, choice: Evidence) -> bool:
     return low <= other <= high and other_low <= score <= other_high and not below
 
 
-_BELOW = (Verdict.BELOW, Verdict.NOT_MET)
+_BELOW = (Verdict.BELOW, Verdict.NOT_REACHED)
 
 
 def _chosen_rows(routes: Sequence[Route]) -> list[Row]:

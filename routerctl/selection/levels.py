@@ -1,0 +1,61 @@
+"""Turns a route into words on its level: how well the candidate that serves is shown, and what would show it better.
+
+Place: beside `sentences`, which speaks of one judgement; terminal, report, gate and diff take a class's level
+from here.
+"""
+
+from __future__ import annotations
+
+from routerctl.types import Evidence, Route, Verdict
+from routerctl.words import as_written, missing_words, percent, plain
+
+
+def level_words(route: Route) -> str:
+    """Name the level of a class in a few words, with the risk of what is provisional: `provisional, risk 3.3%`."""
+    one = _chosen(route)
+    if one is None:
+        return "not run"
+    if one.judgement.verdict is Verdict.WITHIN_MARGIN:
+        return one.judgement.verdict.value
+    return route.level if one.judgement.risk is None else f"{route.level}, risk {risk_words(one.judgement.risk)}"
+
+
+def risk_words(risk: float) -> str:
+    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
+    if risk < 0.0005:
+        return "below 0.1%"
+    return "above 99%" if risk > 0.99 else f"{100 * risk:.2g}%"
+
+
+def nobody_words(route: Route) -> str:
+    """Say of a class where no candidate qualifies what that means and who serves."""
+    bar = as_written(route.bar)
+    if route.when_unproven == "top_rung":
+        return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
+    as_what = " as the best available" if _chosen(route) else ", which was not run"
+    return f"No candidate reaches the bar of {bar}; {route.chosen} serves{as_what}."
+
+
+def unproven_words(route: Route) -> str:
+    """Say of a class that is not proven what serves, on what counts, and what would prove it."""
+    one = _chosen(route)
+    head = f"{route.chosen} is provisional" if route.passing else nobody_words(route)[:-1]
+    if one is None:
+        return f"{route.task_class}: {head}{_would_prove(route)}"
+    judgement, missing = one.judgement, plain(missing_words(one.failed, one.unscored))
+    counts = f"{judgement.passes}/{judgement.cases}{f' ({missing})' if missing else ''}"
+    return f"{route.task_class}: {head}, {counts}{_would_prove(route)}"
+
+
+def _would_prove(route: Route) -> str:
+    """The fewest cases that would prove the chosen candidate, else another, if it is as good as there is hope for."""
+    hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
+    if not hopes:
+        return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
+    one = min(hopes, key=lambda each: (each.candidate != route.chosen, each.judgement.needed_cases or 0))
+    share = percent(one.judgement.hoped or 0.0)
+    return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {share}"
+
+
+def _chosen(route: Route) -> Evidence | None:
+    return next((one for one in route.evidence if one.candidate == route.chosen), None)
