@@ -58,7 +58,11 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
         (None, {"default_class": None}, "default_class: changed since routes.yaml was built; run `routerctl build-tab"),
         (None, {"rules": []}, "rules: changed since routes.yaml was built; run `routerctl build-table`"),
         (None, {"routing": {"deadline_s": 3}}, "routing: changed since routes.yaml was built; run `routerctl build-t"),
-        (None, {"when_unproven": "top_rung"}, "when_unproven of sums: changed since routes.yaml was built; run `routerct"),
+        (
+            None,
+            {"when_unproven": "top_rung"},
+            "when_unproven of sums: changed since routes.yaml was built; run `routerct",
+        ),
         (None, {"seed": 9}, "seed is 9 now, routes.yaml was built with 0; run `routerctl eval`"),
         (
             None,

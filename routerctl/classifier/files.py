@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from routerctl.classifier.deciding import Deciding
 from routerctl.classifier.ngrams import NgramClassifier
 from routerctl.errors import InputError
-from routerctl.strict_yaml import conflict_of
 
 if TYPE_CHECKING:
     from routerctl.classifier.embedding import EmbeddingClassifier
@@ -84,6 +83,8 @@ def _content(data: bytes, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
+        from routerctl.strict_yaml import conflict_of  # only an error needs it: this is on the hot path
+
         broken = InputError("not a classifier: expected the JSON that `routerctl train` writes", file=str(path))
         raise conflict_of(data.decode(errors="replace"), str(path)) or broken from None
     names = ("schema_version", "features_version")
