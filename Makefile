@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 UV     := $(shell command -v uv 2>/dev/null)
-MODELS := smollm2-135m qwen2.5-coder-0.5b
+MODELS := smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 PROMPT := Simmer the lentils with garlic, then fold in the spinach and a spoon of yoghurt.
 
 .DEFAULT_GOAL := help

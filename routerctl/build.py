@@ -86,7 +86,7 @@ def _evidence(
     header: RunHeader,
     labels: Sequence[Label],
 ) -> Evidence:
-    judgement = _judged(cases, of_class, header)
+    judgement = _judged(cases, of_class, header, name)
     used = [result for case in cases.values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
@@ -113,13 +113,15 @@ def _evidence(
     )
 
 
-def _judged(cases: Mapping[int, tuple[Result, ...]], of_class: ClassHeader, header: RunHeader) -> Judgement:
+def _judged(
+    cases: Mapping[int, tuple[Result, ...]], of_class: ClassHeader, header: RunHeader, candidate: str
+) -> Judgement:
     """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not."""
     try:
         outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases.items()}
         gap = next(place for place in itertools.count() if place not in outcomes)
         listed = list(outcomes.values())  # in planned order
-        return judge(listed[:gap], question_of(of_class, header), listed[gap:])
+        return judge(listed[:gap], question_of(of_class, header, candidate), listed[gap:])
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
@@ -283,7 +285,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         chosen=choice.chosen,
         level=choice.level,
         verdict=_words(choice.chosen, evidence),
-        rule=_rule(evidence, run.header, top_rung=when_unproven == "top_rung"),
+        rule=_rule(choice.chosen, evidence, run.header, top_rung=when_unproven == "top_rung"),
         rungs=choice.rungs,
         evidence=evidence,
         run_id=run.header.run_id,
@@ -293,6 +295,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         scorer=header.scorer,
         stakes=stakes,
         labels_digest=labels_digest(labels) if header.judge else "",
+        lowered_from=header.lowered_from,
         when_unproven=when_unproven,
     )
 
@@ -344,9 +347,10 @@ def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
     return verdict_words(found.judgement) + among
 
 
-def _rule(evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:
-    """Give the sentences on the verdicts; candidates of one class share them but for what labels add."""
+def _rule(chosen: str, evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:
+    """Give the sentences on the verdicts; of a class's candidates only labels and attempts make them differ."""
     if not evidence:
         return ""
-    judgement, length = evidence[0].judgement, len(header.ladder)
+    judgement = next((one for one in evidence if one.candidate == chosen), evidence[0]).judgement
+    length = len(header.ladder)
     return two_sentences(judgement, mode=header.mode, risk=header.risk, ladder_length=length, top_rung=top_rung)

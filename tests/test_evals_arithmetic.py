@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 TESTS = Path(__file__).resolve().parent
-EVALS = TESTS.parent / "evals"
+EVALS = TESTS.parent / "examples/harder/evals"
 SOLUTIONS = TESTS / "data" / "arithmetic_solutions.jsonl"
 MIN_WORDS, MAX_WORDS = 10, 45
 MAX_EXAMPLE_WORDS = 90  # about 220 tokens with the sums

@@ -1,7 +1,8 @@
-"""Checks on every eval set shipped in evals/: counts, ids, keys, labels, difficulty and near-duplicates."""
+"""Checks on every shipped eval set (evals/, examples/): counts, ids, keys, labels, difficulty and near-duplicates."""
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-EVALS = Path(__file__).resolve().parent.parent / "evals"
-EVAL_FILES = sorted(EVALS.glob("*.yaml"))
+from routerctl.run.session import EvalOptions, plan_run
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = [ROOT / "evals", *sorted(ROOT.glob("examples/*/evals"))]
+EVAL_FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
 
 TOP_KEYS = {"schema_version", "description", "prompt", "reply", "scorer", "bar", "cases"}
 PROMPT_KEYS = {"system", "template", "examples"}
@@ -20,6 +24,7 @@ CASE_KEYS = {"id", "input", "expected", "tags"}
 DIFFICULTIES = ("easy", "medium", "hard")
 
 MIN_CASES = 120
+MIN_PLANNED = 60  # of a set that a demo of minutes uses in part
 NEAR_DUPLICATE = 0.5  # Jaccard similarity over sets of character 5-grams
 MAX_NEAR_DUPLICATE_SHARE = 0.02
 MAX_LABEL_SHARE = 0.6
@@ -72,22 +77,35 @@ def near_duplicates(cases):
     return found, worst
 
 
-def test_eval_files_are_found():
-    """The folder of eval sets holds at least one, so that the tests below do test something."""
-    assert EVAL_FILES, f"no *.yaml in {EVALS}"
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
 
 
-def test_no_case_file_is_left_over():
-    """Every case file in the folder is named by exactly one eval set."""
-    named = [load_spec(path)["cases"] for path in EVAL_FILES]
-    assert sorted(named) == sorted(path.name for path in EVALS.glob("*.jsonl"))
+@every_folder
+def test_eval_files_are_found(folder):
+    """A folder of eval sets holds at least one, so that the tests below do test something."""
+    assert list(folder.glob("*.yaml")), f"no *.yaml in {folder}"
+
+
+@every_folder
+def test_no_case_file_is_left_over(folder):
+    """Every case file in a folder is named by exactly one eval set."""
+    named = [load_spec(path)["cases"] for path in folder.glob("*.yaml")]
+    assert sorted(named) == sorted(path.name for path in folder.glob("*.jsonl"))
+
+
+@every_folder
+def test_the_project_loads(folder):
+    """The project around a folder of eval sets loads, and a run on its ladder can be planned."""
+    planned = plan_run(folder.parent, EvalOptions(), lambda: datetime(2026, 11, 30, tzinfo=UTC))
+    assert set(planned.header.classes) == {path.stem for path in folder.glob("*.yaml")}
 
 
 @every_eval
 def test_spec_has_only_known_keys(path):
     """The YAML file has all top-level keys of the format and no unknown key at any checked level."""
     spec = load_spec(path)
-    assert set(spec) == TOP_KEYS
+    assert TOP_KEYS <= set(spec) <= TOP_KEYS | {"max_cases"}
+    assert spec.get("max_cases", MIN_CASES) >= MIN_PLANNED
     assert {"template"} <= set(spec["prompt"]) <= PROMPT_KEYS
     assert set(spec["reply"]) <= REPLY_KEYS
     for example in spec["prompt"].get("examples", []):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-EVALS = Path(__file__).resolve().parent.parent / "evals"
+EVALS = Path(__file__).resolve().parent.parent / "examples/harder/evals"
 SPEC = yaml.safe_load((EVALS / "sql.yaml").read_text(encoding="utf-8"))
 SETUP = (EVALS / SPEC["scorer"]["setup"]).read_text(encoding="utf-8")
 CASES = [json.loads(line) for line in (EVALS / SPEC["cases"]).read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -148,7 +148,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 _SHOWN = {
     *("task_class", "description", "bar", "chosen", "level", "verdict", "rule", "rungs", "evidence"),
-    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes"),
+    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "lowered_from"),
 }
 
 
@@ -219,6 +219,12 @@ def _fallbacks(side: _Side) -> str:
     return ", ".join(rungs[1:] if rungs[:1] == (side.route.chosen,) else rungs) or NONE
 
 
+def _bar(side: _Side) -> str:
+    before = side.route.lowered_from
+    lowered = "" if before is None else f" (lowered from {as_written(before)}, at which it was not proven)"
+    return as_written(side.route.bar) + lowered
+
+
 def _passed(side: _Side) -> str:
     return verdict_words(side.route, side.chosen)
 
@@ -226,7 +232,7 @@ def _passed(side: _Side) -> str:
 _CHOICE: tuple[_Aspect, ...] = (("candidate", "other candidate", _pinned),)
 _ASPECTS: tuple[_Aspect, ...] = (
     ("verdict", "other verdict", _passed),
-    ("bar", "other bar", lambda side: as_written(side.route.bar)),
+    ("bar", "other bar", _bar),
     ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
 )

@@ -21,6 +21,7 @@ from routerctl.errors import InputError, RouterctlError
 
 # name -> (module, what of it); in the order of the help
 COMMANDS = {
+    "demo": ("demo", "demo"),
     "init": ("init", "init"),
     "eval": ("evaluate", "evaluate"),
     "build-table": ("build_table", "build_table"),

@@ -17,7 +17,17 @@ from routerctl.errors import ProviderError
 from routerctl.run.asking import Asking, Failure, Job, Needless
 from routerctl.run.caller import Caller
 from routerctl.run.places import Places, Share
-from routerctl.selection import Outcome, Reorder, judge, outcome_of, planned_order, question_of, rule_of
+from routerctl.selection import (
+    Outcome,
+    Reorder,
+    Shown,
+    best_available,
+    judge,
+    outcome_of,
+    planned_order,
+    question_of,
+    rule_of,
+)
 from routerctl.types import Candidate, EvalSet, Judgement, Result, RunHeader, ScorerSpec, Status
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
@@ -274,7 +284,7 @@ class _Test:
     def __init__(self, name: str, header: RunHeader, job: Job) -> None:
         self.name = name
         self._measure, self._cases = header.classes[job.eval_set.name].measure, len(job.cases)
-        self._question = question_of(header.classes[job.eval_set.name], header)
+        self._question = question_of(header.classes[job.eval_set.name], header, name)
         self.rule = rule_of(self._question)
         self._reorder = Reorder(self.rule, self._question.n)
         self.outcomes: dict[int, Outcome] = {}
@@ -298,6 +308,10 @@ class _Test:
         gap = next(place for place in itertools.count() if place not in self.outcomes)
         return judge(ordered[:gap], self._question, ordered[gap:])
 
+    def shown(self) -> Shown:
+        """Give what is there as the choice takes it."""
+        return Shown(verdict=self.rule.standing, outcomes=self.outcomes, costs=None)
+
     @property
     def proof_only(self) -> bool:
         """Whether nothing but proof counts."""
@@ -309,16 +323,15 @@ class _Test:
 
 
 def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
-    """Give those with cases left whose interval overlaps that of the best score; none where there is but one.
+    """Give those with cases left that are as good as the best score so far; none where there is but one.
 
     Where nothing but proof counts, the top rung serves whatever the scores.
     """
-    shown = {test: test.judgement() for test in tests if test.outcomes}
-    if not shown or any(test.serves(found) or test.proof_only for test, found in shown.items()):
+    shown = {test.name: test.shown() for test in tests if test.outcomes}
+    if not shown or any(test.proof_only or test.serves(test.judgement()) for test in tests):
         return []
-    best = max(shown.values(), key=lambda one: one.score or 0.0)
-    alike = [test for test, found in shown.items() if found.interval[1] >= best.interval[0]]
-    return [test for test in alike if not test.complete] if len(alike) > 1 else []
+    _, alike = best_available(list(shown), shown)
+    return [test for test in tests if test.name in alike and not test.complete] if len(alike) > 1 else []
 
 
 def plan_jobs(

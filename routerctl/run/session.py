@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,19 +18,20 @@ from pathlib import Path
 from routerctl.cache import ReplyCache
 from routerctl.costs import Pricer
 from routerctl.errors import InputError, nearest
-from routerctl.evalsets import load_eval_sets, scorer_at
+from routerctl.evalsets import eval_set_files, load_eval_sets, scorer_at
 from routerctl.judge import self_judging
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
 from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
 from routerctl.run.asking import Job
-from routerctl.run.attempts import attempt_of
+from routerctl.run.attempts import Past, attempts_of
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
 from routerctl.run.plan import judge_of, make_header
 from routerctl.selection import judge, question_of, rule_of, verdict_words
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
+from routerctl.words import as_written
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -106,10 +107,21 @@ def warnings_of(planned: Planned) -> list[str]:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
             found.append(f"{job.eval_set.name}: {', '.join(selves)} would be judged by the same model")
-        attempt = planned.header.classes[job.eval_set.name].attempt
-        if attempt > 1 or job.eval_set.grows:
-            found.append(f"{job.eval_set.name}: attempt {attempt} on a growing set: alpha is divided by {2**attempt}")
+        found += _attempt_words(planned.header.classes[job.eval_set.name], planned.rungs)
     return found
+
+
+def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
+    """Say whose test is not the first, what that costs, and that the bar was higher then."""
+    numbers = {name: of_class.attempts.get(name, of_class.attempt) for name in rungs}
+    for attempt in sorted(set(numbers.values())):
+        who = "" if len(set(numbers.values())) == 1 else f" of {', '.join(n for n in rungs if numbers[n] == attempt)}"
+        if attempt > 1 or of_class.grows:
+            why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
+            yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
+    if of_class.lowered_from is not None:
+        before, now = as_written(of_class.lowered_from), as_written(of_class.bar)
+        yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
 
 
 def undecidable(planned: Planned) -> list[str]:
@@ -120,8 +132,16 @@ def undecidable(planned: Planned) -> list[str]:
 
 
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
-    classes = {job.eval_set.name: (job, header.classes[job.eval_set.name]) for job in jobs}
-    return {name: replace(one, attempt=attempt_of(root, job, one)) for name, (job, one) in classes.items()}
+    past = Past(root, eval_set_files(root))
+    ladder = {name: header.candidates[name] for name in header.ladder}
+    return {job.eval_set.name: _with_attempt(past, job, header.classes[job.eval_set.name], ladder) for job in jobs}
+
+
+def _with_attempt(past: Past, job: Job, of_class: ClassHeader, ladder: Mapping[str, Candidate]) -> ClassHeader:
+    found = attempts_of(past, job, of_class, ladder)
+    most = max(found.by_candidate.values())
+    by_candidate = found.by_candidate if len(set(found.by_candidate.values())) > 1 else {}
+    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
 
 
 def estimate_run(planned: Planned, now: Callable[[], datetime]) -> list[Estimate]:

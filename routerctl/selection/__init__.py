@@ -10,7 +10,7 @@ answer (`planned_order`), and the test sees answers in that order only (`Reorder
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import Choice, Shown, choose
+from routerctl.selection.choosing import Choice, Shown, best_available, choose
 from routerctl.selection.judging import judge
 from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
 from routerctl.selection.order import planned_order
@@ -36,6 +36,7 @@ __all__ = [
     "StoppingRule",
     "alpha_of_attempt",
     "alpha_per_candidate",
+    "best_available",
     "choose",
     "judge",
     "level_words",

@@ -5,7 +5,6 @@ Place: between the judgements and the route. It knows verdicts, outcomes and cos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,8 +12,7 @@ from decimal import Decimal
 from routerctl.selection.question import Outcome
 from routerctl.types import Level, Verdict, WhenUnproven
 
-NEAR = 0.02  # a score so little below the best one is as good: no set tells such candidates apart
-Z_95 = 1.959963984540054  # two-sided
+NEAR = 0.02  # a score so little below the best one is as good; wider, by intervals, costs more accuracy than it saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +119,11 @@ def _per_case(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> De
 
 
 def best_available(names: Sequence[str], shown: Mapping[str, Shown]) -> tuple[str, tuple[str, ...]]:
-    """Give the candidate that serves where nobody reaches the bar, and all that these cases do not tell from the best.
+    """Give the candidate that serves where nobody reaches the bar, and all that are as good as the best.
 
-    The best has the highest score on all its outcomes. Not told from it is whoever scores at most two points less on
-    the cases that both have, or whose paired difference there may be nothing (95 %). Of them the cheapest a case on
-    their common cases serves; where costs are not known, the first on the ladder.
+    The best has the highest score on all its outcomes. As good is whoever scores at most two points less on the cases
+    that both have. Of them the cheapest a case on their common cases serves; where costs are not known, the first on
+    the ladder.
     """
     best = max(names, key=lambda name: _score(shown[name].outcomes.values()))  # the first between equals: the cheapest
     alike = tuple(name for name in names if name == best or _as_good(shown[name], shown[best]))
@@ -137,17 +135,11 @@ def best_available(names: Sequence[str], shown: Mapping[str, Shown]) -> tuple[st
 
 def _as_good(one: Shown, best: Shown) -> bool:
     cases = one.outcomes.keys() & best.outcomes.keys()
-    if not cases:
-        return False
-    weights = [best.outcomes[index].weight for index in sorted(cases)]
-    differences = [one.outcomes[index].value - best.outcomes[index].value for index in sorted(cases)]
-    total = sum(weights) or 1.0
-    mean = sum(w * d for w, d in zip(weights, differences, strict=True)) / total
-    # One changed case more than was seen: few cases that came out alike do not show that all will.
-    spread = math.sqrt(
-        sum((w * (d - mean)) ** 2 for w, d in zip(weights, differences, strict=True)) + max(weights) ** 2
+    weight = sum(best.outcomes[index].weight for index in cases)
+    lost = sum(
+        (best.outcomes[index].value - one.outcomes[index].value) * best.outcomes[index].weight for index in cases
     )
-    return mean >= -NEAR - 1e-9 or mean + Z_95 * spread / total >= 0
+    return weight > 0 and lost / weight <= NEAR + 1e-9
 
 
 def _score(outcomes: Iterable[Outcome]) -> float:

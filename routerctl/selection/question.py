@@ -87,8 +87,8 @@ def method_of(of_class: ClassHeader) -> Method:
     return "exact"
 
 
-def question_of(of_class: ClassHeader, header: RunHeader) -> Question:
-    """Put the question that a run asks of each candidate on a class.
+def question_of(of_class: ClassHeader, header: RunHeader, candidate: str | None = None) -> Question:
+    """Put the question that a run asks of a candidate on a class; None: of the one that has been asked most often.
 
     Raises: ValueError where the ladder is empty.
     """
@@ -96,11 +96,12 @@ def question_of(of_class: ClassHeader, header: RunHeader) -> Question:
     if header.top_rung == "skip" and tested > 1:
         tested -= 1  # the last rung serves untested where nothing passes: it needs no share of the risk
     share = alpha_per_candidate(header.risk, tested)
-    again = of_class.grows or of_class.attempt > 1
+    attempt = of_class.attempts.get(candidate or "", of_class.attempt)
+    again = of_class.grows or attempt > 1
     return Question(
         n=of_class.n,
         bar=of_class.bar,
-        alpha=alpha_of_attempt(share, of_class.attempt, of_class.grows),
+        alpha=alpha_of_attempt(share, attempt, of_class.grows),
         mode=header.mode,
         margin=header.margin,
         method=method_of(of_class),
@@ -109,8 +110,8 @@ def question_of(of_class: ClassHeader, header: RunHeader) -> Question:
         clusters=of_class.clusters,
         max_weight=of_class.max_weight,
         total_weight=of_class.total_weight,
-        attempt=of_class.attempt,
-        total_alpha=total_alpha(share, of_class.attempt, of_class.grows) if again else None,
+        attempt=attempt,
+        total_alpha=total_alpha(share, attempt, of_class.grows) if again else None,
         trust="judge" if of_class.judge else "scorer",
         available=of_class.cases,
         when_unproven=of_class.when_unproven,

@@ -134,6 +134,7 @@ class Route:
     stakes: Stakes = Stakes()
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
     when_unproven: WhenUnproven = "provisional"
+    lowered_from: float | None = None  # the highest bar that was tested before and not proven; None: none was higher
 
     @property
     def passing(self) -> bool:
