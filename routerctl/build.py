@@ -23,10 +23,12 @@ from routerctl.selection import Choice, Shown, choose, judge, outcome_of, questi
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
+    Against,
     ClassHeader,
     Evidence,
     Judgement,
     Policy,
+    RelativeBar,
     Result,
     Route,
     Run,
@@ -41,15 +43,14 @@ from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
+_ByCandidate = Mapping[str, Mapping[int, tuple[Result, ...]]]  # candidate -> place in the planned order -> its epochs
 
 
 def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
     """Judge every candidate that a run tried on a class, in ladder order; `labels`: what humans said of its replies."""
     header = run.header.classes[task_class]
     cases = cases_by_candidate(run, task_class)
-    return tuple(
-        _evidence(name, cases[name], header, run.header, labels) for name in run.header.ladder if cases.get(name)
-    )
+    return tuple(_evidence(name, cases, header, run.header, labels) for name in run.header.ladder if cases.get(name))
 
 
 def cases_by_candidate(run: Run, task_class: str) -> dict[str, dict[int, tuple[Result, ...]]]:
@@ -80,14 +81,10 @@ def _whole_cases(results: Mapping[tuple[int, int], Result], epochs: int) -> dict
 
 
 def _evidence(
-    name: str,
-    cases: Mapping[int, tuple[Result, ...]],
-    of_class: ClassHeader,
-    header: RunHeader,
-    labels: Sequence[Label],
+    name: str, cases: _ByCandidate, of_class: ClassHeader, header: RunHeader, labels: Sequence[Label]
 ) -> Evidence:
-    judgement = _judged(cases, of_class, header, name)
-    used = [result for case in cases.values() for result in case]
+    judgement = _judged(name, cases, of_class, header)
+    used = [result for case in cases[name].values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
     judgement = _rounded(judgement)
@@ -113,15 +110,24 @@ def _evidence(
     )
 
 
-def _judged(
-    cases: Mapping[int, tuple[Result, ...]], of_class: ClassHeader, header: RunHeader, candidate: str
-) -> Judgement:
-    """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not."""
+def _judged(name: str, cases: _ByCandidate, of_class: ClassHeader, header: RunHeader) -> Judgement:
+    """Judge the cases up to the first gap and those beyond it: a cut-off run may have gaps, the rule may not.
+
+    Beside a reference only cases count that it has too.
+    """
     try:
-        outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases.items()}
+        outcomes = {index: outcome_of(case, of_class.measure) for index, case in cases[name].items()}
+        theirs: dict[int, float] = {}
+        if isinstance(of_class.bar, RelativeBar):
+            reference = cases.get(of_class.bar.of, {})
+            theirs = {index: outcome_of(case, of_class.measure).value for index, case in reference.items()}
+            outcomes = {
+                index: replace(one, reference=theirs[index]) for index, one in outcomes.items() if index in theirs
+            }
         gap = next(place for place in itertools.count() if place not in outcomes)
         listed = list(outcomes.values())  # in planned order
-        return judge(listed[:gap], question_of(of_class, header, candidate), listed[gap:])
+        values = [theirs[index] for index in sorted(theirs)] if len(theirs) == (of_class.cases or of_class.n) else []
+        return judge(listed[:gap], question_of(of_class, header, name, values), listed[gap:])
     except ValueError as error:  # no run writes what the rule refuses: the file was edited
         raise InputError(f"run {header.run_id}, class {of_class.task_class}: {error}") from None
 
@@ -169,7 +175,20 @@ def _rounded(judgement: Judgement) -> Judgement:
         mean=None if mean is None else round(mean, 9),
         interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
         good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
+        bar=round(judgement.bar, 9),
+        against=None if judgement.against is None else _rounded_pairs(judgement.against),
         risk=None if judgement.risk is None else float(f"{judgement.risk:.3g}"),
+    )
+
+
+def _rounded_pairs(against: Against) -> Against:
+    low, high = against.interval
+    return replace(
+        against,
+        lost=round(against.lost, 6),
+        gained=round(against.gained, 6),
+        difference=round(against.difference, 9),
+        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
     )
 
 
@@ -190,10 +209,12 @@ def build_table(
     stakes: Mapping[str, Stakes] = MappingProxyType({}),
     labels: Mapping[str, Sequence[Label]] = MappingProxyType({}),
     unproven: Mapping[str, WhenUnproven] = MappingProxyType({}),
+    today: Mapping[str, str] = MappingProxyType({}),
 ) -> Table:
     """Make the table in which each class rests on its run; `runs`, `stakes`, human `labels` are by task class.
 
-    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing.
+    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing. `today`: who
+    serves now, likewise.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -221,7 +242,10 @@ def build_table(
         candidates=pins.candidates,
         prices=pins.prices,
         routes={
-            name: _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name))
+            name: replace(
+                _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name)),
+                today=today.get(name) or runs[name].header.classes[name].today,
+            )
             for name in sorted(runs)
         },
         top_rung=first.top_rung,

@@ -66,6 +66,7 @@ def assemble(
         stakes={item.name: item.stakes for item in eval_sets},
         labels={name: read_labels(root, name) for name in runs},
         unproven=_unproven(project, eval_sets, runs),
+        today=_today(project, eval_sets, runs),
     )
     return table, runs
 
@@ -75,6 +76,14 @@ def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Itera
     if project is None:
         return {}
     return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
+
+
+def _today(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, str]:
+    """Say who serves each class now, where project or eval set says it."""
+    if project is None:
+        return {}
+    own = {item.name: item.today for item in eval_sets if item.today}
+    return (dict.fromkeys(runs, project.today) if project.today else {}) | own
 
 
 def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
@@ -281,6 +290,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
             stakes={item.name: item.stakes for item in eval_sets},
             labels=labels,
             unproven=_unproven(project, eval_sets, runs),
+            today=_today(project, eval_sets, runs),
         )
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None

@@ -191,6 +191,8 @@ def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
     if data is None and type(None) in arguments:
         return None
     kinds = [kind for kind in arguments if kind is not type(None)]
+    if len(kinds) == 2 and dataclasses.is_dataclass(kinds[1]):  # a plain value, or a mapping that says more
+        return _decode(kinds[isinstance(data, dict)], data, at, path)
     for kind in kinds[:-1]:
         if isinstance(data, list if typing.get_origin(kind) is tuple else str):
             return _decode(kind, data, at, path)

@@ -246,7 +246,7 @@ def _route_row(route: Route) -> list[str]:
     evidence = _chosen(route)
     flag = "" if route.passing else "! "
     if evidence is None:
-        return [route.task_class, flag + route.chosen, "not run", "", "", f"{route.bar:g}", "", ""]
+        return [route.task_class, flag + route.chosen, "not run", "", "", _bar(route), "", ""]
     judgement = evidence.judgement
     low, high = judgement.interval
     passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
@@ -256,10 +256,15 @@ def _route_row(route: Route) -> list[str]:
         f"{level_words(route)} {_marks(judgement)}".rstrip(),
         passed,
         f"{low:.2f}-{high:.2f}",
-        f"{route.bar:g}",
+        _bar(route),
         "" if evidence.cost_per_accepted_usd is None else usd(1000 * evidence.cost_per_accepted_usd),
         "" if evidence.latency_p50_s is None else seconds(evidence.latency_p50_s),
     ]
+
+
+def _bar(route: Route) -> str:
+    """The bar in few letters: `0.8`, `opus-0.02`."""
+    return f"{route.bar:g}" if isinstance(route.bar, float) else f"{route.bar.of}-{route.bar.within:g}"
 
 
 def worth_line(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> str:

@@ -29,7 +29,18 @@ from routerctl.strict_yaml import (
     read_text,
     resolve_plain,
 )
-from routerctl.types import Case, EvalSet, Measure, PromptSpec, ReplySpec, ScorerSpec, Stakes, WhenUnproven
+from routerctl.types import (
+    Bar,
+    Case,
+    EvalSet,
+    Measure,
+    PromptSpec,
+    RelativeBar,
+    ReplySpec,
+    ScorerSpec,
+    Stakes,
+    WhenUnproven,
+)
 
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
@@ -49,7 +60,7 @@ class _File:
     schema_version: int
     description: str
     scorer: ScorerSpec
-    bar: float
+    bar: Bar
     cases: str | tuple[Case, ...]  # a file beside this one, or the cases themselves
     prompt: PromptSpec = PromptSpec()
     reply: ReplySpec = ReplySpec()
@@ -60,6 +71,7 @@ class _File:
     grows: bool = False
     stakes: Stakes = Stakes()
     when_unproven: WhenUnproven | None = None
+    today: str | None = None
 
 
 def eval_set_files(root: Path) -> dict[str, Path]:
@@ -116,6 +128,7 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
         grows=file.grows,
         stakes=file.stakes,
         when_unproven=file.when_unproven,
+        today=file.today,
     )
 
 
@@ -145,7 +158,7 @@ def _with_shape(file: _File) -> _File:
 
 def _check_header(file: _File, name: str, at: Document) -> None:
     require(bool(_CLASS_NAME.match(name)), at, (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
-    require(0 < file.bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {file.bar:g}")
+    _check_bar(file.bar, at)
     require(0 < file.pass_at <= 1, at, ("pass_at",), f"expected a score above 0 and up to 1, got {file.pass_at:g}")
     require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
     within = file.max_cases is None or 1 <= file.max_cases <= _MOST_CASES
@@ -157,6 +170,14 @@ def _check_header(file: _File, name: str, at: Document) -> None:
     require(not both, at, ("reply",), "choices and json_schema exclude each other")
     choices = file.reply.choices
     require(len(set(choices)) == len(choices), at, ("reply", "choices"), "two choices are the same")
+
+
+def _check_bar(bar: Bar, at: Document) -> None:
+    if isinstance(bar, RelativeBar):
+        expected = "expected a share above 0 and below 1, such as 0.02 for two points"
+        require(0 < bar.within < 1, at, ("bar", "within"), f"{expected}, got {bar.within:g}")
+    else:
+        require(0 < bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {bar:g}")
 
 
 def _check_stakes(stakes: Stakes, at: Document) -> None:
@@ -308,14 +329,14 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
     """Digest everything that a verdict depends on, not how the file is written.
 
-    Descriptions, tags, stakes and who serves where nothing is proven may change freely. The order of keys plays no part
-    but in what a model sees: an input (a template may walk over it) and the reply's schema. Fields at their default are
-    left out, so that a field added to the format later changes no digest.
+    Descriptions, tags, stakes and who serves, today or where nothing is proven, may change freely. The order of keys
+    plays no part but in what a model sees: an input (a template may walk over it) and the reply's schema. Fields at
+    their default are left out, so that a field added to the format later changes no digest.
     """
     read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
     seen = encode([file.prompt, file.reply, *(case.input for case in cases)])
     content: Mapping[str, Any] = {
-        "set": encode(replace(file, description="", cases=(), stakes=Stakes(), when_unproven=None)),
+        "set": encode(replace(file, description="", cases=(), stakes=Stakes(), when_unproven=None, today=None)),
         "cases": [encode(replace(case, tags=())) for case in cases],
         "seen": json.dumps(seen, ensure_ascii=False),
         "files": read,

@@ -71,6 +71,7 @@ class Project:
     seed: int = 0  # of the cases' order
     top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
     when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
+    today: str | None = None  # the candidate that serves now, against which money and risk are told; likewise
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -116,6 +117,7 @@ def load_project(root: Path) -> Project:
     check_schema_version(document, SCHEMA_VERSION)
     project = _with_defaults(decode(Project, document), document)
     _check_policy(project, document)
+    _check_today(project, document)
     for name in project.providers:
         _check_provider(project.providers[name], document)
     for name in project.candidates:
@@ -160,6 +162,12 @@ def _check_policy(project: Project, document: Document) -> None:
         ("ladder",),
         f"no ladder {project.ladder!r}{nearest(project.ladder, project.ladders)}",
     )
+
+
+def _check_today(project: Project, document: Document) -> None:
+    known = project.today is None or project.today in project.candidates
+    problem = f"no candidate {project.today!r}{nearest(project.today or '', project.candidates)}"
+    require(known, document, ("today",), problem)
 
 
 def _check_provider(provider: ProviderSpec, document: Document) -> None:

@@ -11,7 +11,7 @@ import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from routerctl.types import Json
+from routerctl.types import Bar, Json, RelativeBar
 
 NBSP = "\u00a0"
 # Everything outside printable ASCII is looked up; U+200C and U+200D are ordinary letters' joiners in Persian, Hindi
@@ -24,6 +24,11 @@ _CONTROLS = re.findall(
     "NUL SOH STX ETX EOT ENQ ACK BEL BS HT LF VT FF CR SO SI "
     "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US",
 )
+
+
+def bar_words(bar: Bar) -> str:
+    """Write a bar as it was asked for: `80%`; of one against a model `opus - 2%`."""
+    return f"{bar.of} - {as_written(bar.within)}" if isinstance(bar, RelativeBar) else as_written(bar)
 
 
 def usd(amount: Decimal) -> str:
@@ -63,6 +68,11 @@ def odds(probability: float) -> str:
 def as_written(share: float) -> str:
     """A share that a person chose (bar, risk), with all its digits: `90%`, `99.95%`."""
     return f"{share * 100:.10g}%"
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign: `+1.5 points`, `-0.3 points`."""
+    return f"{100 * difference:+.1f} points"
 
 
 def seconds(latency_s: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from routerctl.changes import compare
 from routerctl.check import assemble
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
@@ -17,7 +18,7 @@ from routerctl.report.sentences import flags
 from routerctl.run.caller import Spending
 from routerctl.run.session import EvalOptions, plan_run, run_eval, warnings_of
 from routerctl.table import load_table, table_text
-from routerctl.types import ClassHeader, Reply, Request
+from routerctl.types import ClassHeader, RelativeBar, Reply, Request
 from tests.conftest import Project
 from tests.test_evaluate import Seen
 
@@ -244,3 +245,32 @@ async def test_scores_alone_spend_nothing(project: Project) -> None:
     project.save()
     project.eval_set("sums", 61)
     assert numbers(await run(project, NOBODY)) == (1, 1)
+
+
+async def test_a_bar_against_a_model_is_lowered_by_allowing_more(project: Project) -> None:
+    """And raised by allowing less; from a number to a model and back nobody knows, so it counts."""
+    project.eval_set("sums", 200, bar={"within": 0.05, "of": "large"})
+    await run(project, {SMALL: 5, LARGE: 0})
+    for bar, expected, lowered in (
+        ({"within": 0.3, "of": "large"}, (2, 1), RelativeBar(within=0.05, of="large")),
+        ({"within": 0.03, "of": "large"}, (1, 1), None),
+        (0.5, (2, 1), RelativeBar(within=0.05, of="large")),
+    ):
+        project.eval_set("sums", 200, bar=bar)
+        found = plan_run(project.root, EvalOptions(), clock).header.classes["sums"]
+        assert (numbers(found), found.lowered_from) == (expected, lowered)
+
+
+async def test_a_lowered_bar_shows_in_a_comparison_of_tables(project: Project) -> None:
+    """Beside what the bar was in the other table, which may have been built long before."""
+    project.eval_set("sums", 60, bar=0.9)
+    await run(project, {SMALL: 4, LARGE: 4})
+    build(project)
+    before = load_table(project.root / "routes.yaml")
+    project.eval_set("sums", 60, bar=0.5)
+    await run(project, {SMALL: 4, LARGE: 4})
+    build(project)
+    (change,) = compare(before, load_table(project.root / "routes.yaml")).classes
+    (row,) = [row for row in change.differences if row.what == "bar"]
+    assert (row.before, row.after) == ("90%", "50% (lowered from 90%, at which it was not proven)")
+    assert "other bar" in change.what

@@ -20,6 +20,8 @@ from routerctl.statistics import (
     pass_probability,
     plan,
     point_plan,
+    provable_accuracy,
+    without_futility,
 )
 
 bars = st.floats(0.3, 0.97)
@@ -239,20 +241,53 @@ def test_least_cases(bar, alpha, cases):
         (0.95, 0.04, 123, 188),
     ],
 )
-def test_needed_cases_formula(bar, gain, at_5, split_3):
-    """The printed number is the textbook formula (rounded up here) times what makes it enough."""
+def test_needed_cases_are_near_the_textbook_formula(bar, gain, at_5, split_3):
+    """Power goes up and down with every further failure allowed: the exact number is within two of these, or ENOUGH."""
     for alpha, formula in [(0.05, at_5), (0.05 / 3, split_3)]:
-        assert (formula - 1) * ENOUGH < needed_cases(bar, bar + gain, alpha) <= math.ceil(formula * ENOUGH)
+        off = max((ENOUGH - 1) * formula, 2 / (1 - bar))
+        assert needed_cases(bar, bar + gain, alpha) == pytest.approx(formula, abs=off)
+
+
+def power_of(n, bar, p, alpha):
+    """P(pass) of the plan, if no run were given up."""
+    return pass_probability(without_futility(plan(n, bar, alpha)), p)[0]
+
+
+@pytest.mark.parametrize(
+    ("bar", "p", "alpha", "power"),
+    [
+        (0.8, 0.95, 0.05 / 3, 0.8),
+        (0.8, 0.95, 0.05 / 3, 0.9),
+        (0.8, 0.995, 0.05 / 3, 0.9),
+        (0.9, 0.97, 0.05, 0.8),
+        (0.95, 0.99, 0.05, 0.8),
+        (0.5, 0.7, 0.05, 0.9),
+        (0.8, 1.0, 0.05, 0.8),
+    ],
+)
+def test_needed_cases_are_the_first_from_which_power_stays(bar, p, alpha, power):
+    """Sets of that many cases or more have the power; the one before, if small enough to be planned, has not."""
+    n = needed_cases(bar, p, alpha, power)
+    assert all(power_of(more, bar, p, alpha) >= power for more in range(n, n + 60))
+    if n <= 100:
+        assert n == least_cases(bar, alpha) or power_of(n - 1, bar, p, alpha) < power
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
 @pytest.mark.parametrize("bar", [0.8, 0.9, 0.95])
 @pytest.mark.parametrize("gain", [0.03, 0.04])
 def test_needed_cases_are_enough(bar, gain, alpha):
-    """With the printed number of cases, and with some more, the exact power of the test is at least 80 %."""
+    """Larger numbers of cases and some more have the power too, nearly so if hopeless runs are given up."""
     n = needed_cases(bar, bar + gain, alpha)
     for planned in (n, n + n // 50 + 1):
-        assert pass_probability(plan(planned, bar, alpha), bar + gain)[0] >= 0.8
+        assert power_of(planned, bar, bar + gain, alpha) >= 0.8
+        assert pass_probability(plan(planned, bar, alpha), bar + gain)[0] >= 0.79
+
+
+def test_needed_cases_where_the_truth_is_close_to_the_bar():
+    """Beyond some thousand cases the formula answers: four times as many for half the distance."""
+    near, far = needed_cases(0.9, 0.91, 0.05), needed_cases(0.9, 0.905, 0.05)
+    assert far == pytest.approx(4 * near, rel=0.03)
 
 
 @pytest.mark.parametrize(("bar", "p"), [(0.9, 0.9), (0.9, 0.5), (1.0, 1.0), (0.9, 1.1)])
@@ -265,6 +300,33 @@ def test_needed_cases_where_none_would_do(bar, p):
 def test_needed_cases_are_never_fewer_than_the_least():
     """For a flawless candidate the approximation would print a set size that cannot decide."""
     assert needed_cases(0.9, 1.0, 0.05) == 29
+
+
+@pytest.mark.parametrize(
+    ("n", "power", "accuracy"), [(24, 0.9, 0.9947), (24, 0.8, 0.9889), (58, 0.9, 0.9446), (60, 0.8, 0.9330)]
+)
+def test_provable_accuracy(n, power, accuracy):
+    """24 cases prove a bar of 0.8 only for a model that is right 99.5 % of the time; exactly its power there."""
+    found = provable_accuracy(n, 0.8, 0.05 / 3, power)
+    assert found == pytest.approx(accuracy, abs=1e-4)
+    assert power_of(n, 0.8, found, 0.05 / 3) == pytest.approx(power, abs=1e-5)
+
+
+def test_provable_accuracy_is_that_of_the_plan():
+    """At nine times in ten it is the plan's own figure; a set too small to decide proves nobody's."""
+    made = plan(100, 0.9, 0.05)
+    assert provable_accuracy(100, 0.9, 0.05, 0.9) == made.good_enough
+    assert provable_accuracy(10, 0.9, 0.05, 0.9) is None
+    assert without_futility(plan(10, 0.9, 0.05)) is plan(10, 0.9, 0.05)
+
+
+@given(bars, alphas, st.integers(10, 120))
+@settings(deadline=None, max_examples=30)
+def test_what_is_provable_is_monotone(bar, alpha, n):
+    """More power asks for a better model, and any that proves the bar is above it."""
+    some, more = (provable_accuracy(n, bar, alpha, power) for power in (0.8, 0.9))
+    if some is not None:
+        assert bar < some <= more <= 1
 
 
 # --- evidence at any stopping time ------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from routerctl.errors import InputError
 from routerctl.labels import Label
 from routerctl.selection import Question, alpha_of_attempt, outcome_of, question_of
 from routerctl.statistics import least_cases
-from routerctl.types import Evidence, Result, Run, Status
+from routerctl.types import Evidence, RelativeBar, Result, Run, Status
 
 
 def calibrate_class(
@@ -38,6 +38,8 @@ def calibrate_class(
     if len(ladder) < 2:
         asked = ", ".join(ladder) or "nobody"
         raise InputError(f"{task_class}: run {header.run_id} asked {asked}; a cascade needs two candidates' results")
+    if isinstance(of_class.bar, RelativeBar):
+        raise InputError(f"{task_class}: thresholds are proven against a bar that is a number, not against a model")
     risk = header.risk if risk is None else risk
     pairs = len(ladder) * (len(ladder) - 1) // 2
     share = alpha_of_attempt(risk, of_class.attempt, of_class.grows) / pairs

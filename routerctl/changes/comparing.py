@@ -28,7 +28,7 @@ from routerctl.changes.showing import (
 from routerctl.codec import encode, json_text
 from routerctl.table import same_content
 from routerctl.types import Candidate, Evidence, Price, Route, Table
-from routerctl.words import as_written
+from routerctl.words import bar_words
 from routerctl.worth import THOUSAND, chosen_evidence
 
 
@@ -221,8 +221,8 @@ def _fallbacks(side: _Side) -> str:
 
 def _bar(side: _Side) -> str:
     before = side.route.lowered_from
-    lowered = "" if before is None else f" (lowered from {as_written(before)}, at which it was not proven)"
-    return as_written(side.route.bar) + lowered
+    lowered = "" if before is None else f" (lowered from {bar_words(before)}, at which it was not proven)"
+    return bar_words(side.route.bar) + lowered
 
 
 def _passed(side: _Side) -> str:

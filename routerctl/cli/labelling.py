@@ -16,7 +16,7 @@ from routerctl.labels import Label, add_labels, first_replies, known_label, labe
 from routerctl.results import REPORTS_FOLDER, check_place, read_header, read_run, run_folder, run_folders
 from routerctl.selection.calibrating import why_not
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
-from routerctl.words import as_text, as_written, plural, visible
+from routerctl.words import as_text, bar_words, plural, visible
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 _KEYS = "y = it passes, n = it does not, s = skip, q = quit"
@@ -138,7 +138,7 @@ def introduce(sample: Sample, wanted: int) -> None:
         say(f"note: labels cannot prove the bar of {of_class.task_class}: {problem}")
     elif judgement.least_cases is not None:
         say(
-            f"labels can prove the bar of {as_written(of_class.bar)} from {judgement.least_cases} on, if all of them "
+            f"labels can prove the bar of {bar_words(of_class.bar)} from {judgement.least_cases} on, if all of them "
             "pass; decide how many you will label before you start"
         )
 

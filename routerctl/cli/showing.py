@@ -26,7 +26,7 @@ from routerctl.changes import (
     pin_words,
     verdict_words,
 )
-from routerctl.codec import json_default
+from routerctl.codec import encode, json_default
 from routerctl.console import clean
 from routerctl.types import Route, Table
 from routerctl.words import NBSP, visible
@@ -192,7 +192,7 @@ def _route(route: Route | None, table: Table) -> dict[str, Any] | None:
         "pin": pin_words(route.chosen, table.candidates.get(route.chosen)),
         "level": route.level,
         "verdict": verdict_words(route, one),
-        "bar": route.bar,
+        "bar": encode(route.bar),
         "score": one.judgement.score if one else None,
         "interval": list(one.judgement.interval) if one else None,
         "per_1000_accepted_usd": None if accepted is None else THOUSAND * accepted,

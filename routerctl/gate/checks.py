@@ -101,7 +101,7 @@ def undecided(route: Route) -> bool:
     """Tell whether a candidate of a route that does not pass might be proven with more cases: nothing denies it."""
     return not route.evidence or any(
         one.judgement.verdict in (Verdict.NOT_PROVEN, Verdict.PROVISIONAL)
-        and (one.judgement.cases == 0 or (one.judgement.score or 0) >= route.bar)
+        and (one.judgement.cases == 0 or (one.judgement.score or 0) >= one.judgement.bar)
         for one in route.evidence
     )
 

@@ -15,7 +15,7 @@ from routerctl.regression import ClassRegression, Regression, regression_words
 from routerctl.regression.sentences import p_words
 from routerctl.selection import level_words
 from routerctl.types import Route, Table
-from routerctl.words import count, one_line, percent, plural, spread, usd, visible
+from routerctl.words import bar_words, count, one_line, percent, plural, spread, usd, visible
 
 LIMIT = 1024 * 1024 - 1024  # bytes; GitHub's limit for one step is 1 MiB
 _NAMED = 50  # newly broken cases of a class
@@ -81,7 +81,7 @@ def _route_cells(route: Route | None) -> list[str]:
     if route is None:
         return [""] * (len(_COLUMNS) - 1)
     one = next((item for item in route.evidence if item.candidate == route.chosen), None)
-    head = [percent(route.bar), _code(route.chosen)]
+    head = [_text(bar_words(route.bar)), _code(route.chosen)]
     if one is None:
         return [*head, "not run", "", "", ""]
     judgement, cost = one.judgement, one.cost_per_accepted_usd

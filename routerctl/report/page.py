@@ -162,7 +162,7 @@ def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
         if one.cost_per_case_usd is not None and one.judgement.score is not None
     ]
     title = f"{route.task_class}: score and cost per case"
-    return picture.scatter(points, bar=route.bar, title=title) if points else None
+    return picture.scatter(points, bar=route.target, title=title) if points else None
 
 
 def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers) -> CaseList:
@@ -180,7 +180,7 @@ def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers:
 
 def _floor(table: Table) -> float:
     """Where the whiskers' common scale begins: a tenth at or below everything on it."""
-    lows = [route.bar for route in table.routes.values()]
+    lows = [route.target for route in table.routes.values()]
     lows += [
         one.judgement.interval[0] for r in table.routes.values() if (one := chosen_evidence(r)) and one.judgement.cases
     ]
@@ -214,7 +214,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    writers = (words.usd, words.percent, words.spread, words.as_written, words.odds, words.seconds, words.count)
+    writers = (
+        words.usd,
+        words.percent,
+        words.spread,
+        words.as_written,
+        words.bar_words,
+        words.odds,
+        words.seconds,
+        words.count,
+    )
     environment.filters |= {writer.__name__: _or_dash(writer) for writer in writers}
     environment.filters |= {
         "day_and_time": words.day_and_time,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
-from routerctl.selection import level_words, nobody_words
+from routerctl.selection import level_words, nobody_words, unproven_words
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import as_written, count, percent, plural
+from routerctl.words import bar_words, count, percent, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -61,8 +61,8 @@ def _lowered(route: Route) -> list[Flag]:
     if route.lowered_from is None:
         return []
     text = (
-        f"The bar was {as_written(route.lowered_from)} when it was tested and not proven; it is "
-        f"{as_written(route.bar)} now, which counts as another attempt."
+        f"The bar was {bar_words(route.lowered_from)} when it was tested and not proven; it is "
+        f"{bar_words(route.bar)} now, which counts as another attempt."
     )
     return [Flag(what=f"{route.task_class}: lowered bar", text=text, task_class=route.task_class)]
 
@@ -102,7 +102,9 @@ def remedy(route: Route) -> str:
     judged = [(one.candidate, one.judgement) for one in route.evidence]
     if not judged:
         return "Nothing was run: evaluate this class."
-    if route.bar >= 1:
+    if any(one.against for _, one in judged):
+        return unproven_words(route).partition("; ")[2].capitalize() + "."
+    if route.target >= 1:
         return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
     if too_few:

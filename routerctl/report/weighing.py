@@ -97,7 +97,7 @@ def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> Iterator
         for check in checks_for(results[first]):
             counted = cascade(results[first], results[second], check.accept)
             if counted and counted.accepted > 0:
-                reaches = counted.correct >= route.bar - 1e-9
+                reaches = counted.correct >= route.target - 1e-9
                 found.append(
                     CascadeRow(
                         task_class=route.task_class,

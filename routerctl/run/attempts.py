@@ -28,10 +28,12 @@ from routerctl.results import read_header, read_run, run_folders
 from routerctl.run.asking import Job
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import (
+    Bar,
     Candidate,
     ClassHeader,
     Evidence,
     Json,
+    RelativeBar,
     Result,
     Route,
     Run,
@@ -48,7 +50,7 @@ class Attempts:
     """What is known of earlier tests of a class."""
 
     by_candidate: Mapping[str, int]  # candidate of the ladder -> number of the coming attempt, from 1
-    lowered_from: float | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
     runs: tuple[str, ...] = ()  # ids of the earlier runs that count
 
 
@@ -109,9 +111,8 @@ class Past:
         same = (route.task_class, route.eval_set_digest) == (present.task_class, present.digest)
         known = [one for one in route.evidence if one.candidate in names]
         counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
-        higher = [route.bar] if any(map(_unused, known)) else []
-        higher += [route.lowered_from] if route.lowered_from else []
-        return Attempts(by_candidate=counted, lowered_from=max(higher, default=None))
+        missed = [route.bar] if any(map(_unused, known)) else []
+        return Attempts(by_candidate=counted, lowered_from=_highest([*missed, route.lowered_from], present.bar))
 
     def _route(self, table: Table, present: ClassHeader) -> Route | None:
         """Find the class in a table, or one that is gone from evals/ and said the same of itself."""
@@ -131,7 +132,7 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
     """
     recorded = past.recorded(present, candidates)
     chances: dict[str, set[str]] = {name: set() for name in candidates}
-    bars, runs = [recorded.lowered_from or 0.0], list[str]()
+    missed, runs = [recorded.lowered_from], list[str]()
     for run, earlier in past.tests_of(job, present):
         if _is_the_same_test(run, earlier, job, present):
             continue
@@ -142,11 +143,11 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
         for name in unused:
             chances[name].add(earlier.digest)
         if unused:
-            bars.append(earlier.bar)
+            missed.append(earlier.bar)
             runs.append(run.header.run_id)
     return Attempts(
         by_candidate={name: max(1 + len(seen), recorded.by_candidate.get(name, 1)) for name, seen in chances.items()},
-        lowered_from=max(bars) if max(bars) > present.bar else None,
+        lowered_from=_highest(missed, present.bar),
         runs=tuple(runs),
     )
 
@@ -154,14 +155,29 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
 def _unused(one: Evidence) -> bool:
     """Whether a test was a chance that did not end in a proof; where even a perfect score proves nothing it is none."""
     judged = one.judgement
+    if judged.against and judged.against.itself:  # the reference of a relative bar is not tested
+        return False
     possible = judged.least_cases is not None and judged.least_cases <= judged.n
     return possible and not judged.verdict.proven
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
-    """Whether the same was asked, at the present bar or a higher one."""
+    """Whether the same was asked, at a bar that the present one is not above."""
     questions = [(one.prompt, one.reply, one.scorer) for one in (earlier, present)]
-    return questions[0] == questions[1] and earlier.bar >= present.bar
+    return questions[0] == questions[1] and not _is_above(present.bar, earlier.bar)
+
+
+def _is_above(one: Bar, other: Bar) -> bool:
+    """Whether a bar asks for more than another; of a number and a model, or of two models, nobody knows beforehand."""
+    if isinstance(one, RelativeBar) and isinstance(other, RelativeBar):
+        return one.of == other.of and one.within < other.within
+    return not isinstance(one, RelativeBar) and not isinstance(other, RelativeBar) and one > other
+
+
+def _highest(missed: Sequence[Bar | None], present: Bar) -> Bar | None:
+    """Give the bar that was lowered: of those missed the highest that is another one than the present."""
+    others = [bar for bar in missed if bar is not None and bar != present]
+    return max(others, key=lambda bar: 1 - bar.within if isinstance(bar, RelativeBar) else bar, default=None)
 
 
 def _renamed(earlier: Mapping[str, Candidate], present: Mapping[str, Candidate]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from routerctl.errors import ProviderError
@@ -28,7 +29,7 @@ from routerctl.selection import (
     question_of,
     rule_of,
 )
-from routerctl.types import Candidate, EvalSet, Judgement, Result, RunHeader, ScorerSpec, Status
+from routerctl.types import Candidate, EvalSet, Judgement, RelativeBar, Result, RunHeader, ScorerSpec, Status
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
 
@@ -111,18 +112,30 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
+        beside = await self._reference(job)
+        if beside is not None and not beside.complete:
+            return
         for name in self._rungs:
             if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
                 break  # it serves where nothing passes, whatever a test of it would say
-            test = _Test(name, self._header, job)
+            test = beside if beside and name == beside.name else _Test(name, self._header, job, beside)
             tests.append(test)
-            judgement = await self._run_test(job, test)
+            judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
                 return
             self._watcher.verdict(job.eval_set.name, name, judgement)
             if test.serves(judgement) and not self._header.full:
                 return
         await self._race(job, tests)
+
+    async def _reference(self, job: Job) -> _Test | None:
+        """Run the reference of a relative bar on all cases, before anybody is compared with it; None: there is none."""
+        bar = self._header.classes[job.eval_set.name].bar
+        if not isinstance(bar, RelativeBar):
+            return None
+        test = _Test(bar.of, self._header, job)
+        await self._run_test(job, test, whole=True)
+        return test
 
     async def _race(self, job: Job, tests: Sequence[_Test]) -> None:
         """Run those that may be the best on all cases, cheapest first, before one of them is called so.
@@ -281,10 +294,13 @@ class Evaluation:
 class _Test:
     """One candidate's outcomes on one class as they come in, and the rule that they are fed to in planned order."""
 
-    def __init__(self, name: str, header: RunHeader, job: Job) -> None:
+    def __init__(self, name: str, header: RunHeader, job: Job, beside: _Test | None = None) -> None:
+        """`beside`: the reference of a relative bar, which has run; None: there is none, or this is it."""
         self.name = name
-        self._measure, self._cases = header.classes[job.eval_set.name].measure, len(job.cases)
-        self._question = question_of(header.classes[job.eval_set.name], header, name)
+        of_class = header.classes[job.eval_set.name]
+        self._measure, self._cases, self._beside = of_class.measure, len(job.cases), beside
+        reference = [beside.outcomes[index].value for index in sorted(beside.outcomes)] if beside else []
+        self._question = question_of(of_class, header, name, reference)
         self.rule = rule_of(self._question)
         self._reorder = Reorder(self.rule, self._question.n)
         self.outcomes: dict[int, Outcome] = {}
@@ -298,7 +314,11 @@ class _Test:
     def take(self, results: tuple[Result, ...]) -> None:
         """See a case's results."""
         index = results[0].index
-        self.outcomes[index] = outcome_of(results, self._measure)
+        outcome = outcome_of(results, self._measure)
+        if self._question.of:
+            theirs = self._beside.outcomes[index].value if self._beside else outcome.value
+            outcome = replace(outcome, reference=theirs)
+        self.outcomes[index] = outcome
         self.failed += all(result.status is Status.FAILED for result in results)
         self._reorder.put(index, self.outcomes[index])
 

@@ -14,14 +14,14 @@ from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from routerctl.costs import price_of
-from routerctl.errors import InputError
+from routerctl.errors import InputError, nearest
 from routerctl.evalsets import eval_set_files
 from routerctl.judge import judge_named
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.pins import alias_problem
 from routerctl.results import new_run_id, utc_text
 from routerctl.run.asking import Job
-from routerctl.types import Candidate, ClassHeader, EvalSet, Price, ProviderSpec, RunHeader
+from routerctl.types import Candidate, ClassHeader, EvalSet, Price, ProviderSpec, RelativeBar, RunHeader
 from routerctl.weights import digests_of, pin_of
 
 _SOFTWARE = ("routerctl", "anthropic", "openai", "xllamacpp", "genai-prices", "numpy", "scipy")
@@ -44,6 +44,7 @@ def make_header(
     """
     _check_bars(project, jobs)
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
+    _check_references(jobs, ladder_name, rungs)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
     reached = [one.escalation.to for one in candidates.values() if one.escalation]
     candidates |= {name: pinned_candidate(project, name) for name in reached}
@@ -107,6 +108,8 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
 def _check_bars(project: Project, jobs: Sequence[Job]) -> None:
     for job in jobs:
         bar = job.eval_set.bar
+        if isinstance(bar, RelativeBar):
+            continue
         if project.mode == "proven" and bar == 1:
             raise InputError(
                 "bar: no number of cases proves that a model is always right; write a bar below 1 such as 0.99, or "
@@ -177,6 +180,21 @@ def judge_of(project: Project, eval_set: EvalSet) -> Candidate | None:
         raise error if error.file else InputError(error.problem, file=eval_set.file) from None
 
 
+def _check_references(jobs: Sequence[Job], ladder_name: str, rungs: Sequence[str]) -> None:
+    """Refuse a bar against a model that is not on the ladder: nothing would compare with it.
+
+    Raises: InputError with the nearest right name.
+    """
+    for job in jobs:
+        bar, today = job.eval_set.bar, job.eval_set.today
+        if isinstance(bar, RelativeBar) and bar.of not in rungs:
+            problem = f"bar.of: no candidate {bar.of!r} on ladder {ladder_name!r}{nearest(bar.of, rungs)}"
+            raise InputError(problem, file=job.eval_set.file)
+        if today is not None and today not in rungs:
+            problem = f"today: no candidate {today!r} on ladder {ladder_name!r}{nearest(today, rungs)}"
+            raise InputError(problem, file=job.eval_set.file)
+
+
 def _class_header(job: Job, project: Project) -> ClassHeader:
     eval_set, cases = job.eval_set, job.cases
     weights = [case.weight for case in cases]
@@ -202,6 +220,7 @@ def _class_header(job: Job, project: Project) -> ClassHeader:
         stakes=eval_set.stakes,
         cases=len(cases),
         when_unproven=project.unproven_of(eval_set),
+        today=eval_set.today or project.today or "",
     )
 
 

@@ -31,7 +31,7 @@ from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
 from routerctl.run.plan import judge_of, make_header
 from routerctl.selection import judge, question_of, rule_of, verdict_words
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
-from routerctl.words import as_written
+from routerctl.words import bar_words
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -120,7 +120,7 @@ def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]
             why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
             yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
     if of_class.lowered_from is not None:
-        before, now = as_written(of_class.lowered_from), as_written(of_class.bar)
+        before, now = bar_words(of_class.lowered_from), bar_words(of_class.bar)
         yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
 
 

@@ -16,7 +16,7 @@ from routerctl.statistics.anytime import anytime_interval
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.statistics.sizes import needed_cases
 from routerctl.statistics.tails import tail
-from routerctl.types import ClassHeader, Judgement, Mode, Verdict
+from routerctl.types import ClassHeader, Judgement, Mode, RelativeBar, Verdict
 
 LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
 
@@ -37,6 +37,8 @@ class JudgeQuality:
 
 def why_not(of_class: ClassHeader) -> str:
     """Say why labels cannot prove anything on a class; "" where they can."""
+    if isinstance(of_class.bar, RelativeBar):
+        return "its bar is relative to a model, and labels are of one candidate's replies"
     if of_class.clusters:
         return "its cases come in clusters, and labels are counted as independent"
     if of_class.weighted:

@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from routerctl.selection.paired import judge_beside
 from routerctl.selection.question import Outcome, Question
-from routerctl.selection.rules import Rule, rule_of
+from routerctl.selection.rules import Rule, count_rule
 from routerctl.selection.tally import Tally
 from routerctl.statistics import (
     anytime_interval,
@@ -40,12 +41,14 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
 
     Raises: ValueError where more outcomes than planned cases are given, or as `rule_of` does.
     """
+    if question.of:
+        return judge_beside(outcomes, question, beyond)
     count = len(outcomes) + len(beyond)
     if count > question.n:
         raise ValueError(f"{count} results for {question.n} planned cases")
-    rule = _fed(rule_of(question, binding=False), outcomes)
+    rule = _fed(count_rule(question, binding=False), outcomes)
     verdict, seen = rule.standing, rule.seen
-    ended = _fed(rule_of(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
+    ended = _fed(count_rule(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
     for outcome in beyond:
         seen.take(outcome)
     used, again = [*outcomes, *beyond], question.total_alpha is not None

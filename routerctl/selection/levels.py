@@ -6,8 +6,9 @@ from here.
 
 from __future__ import annotations
 
+from routerctl.selection.paired_words import settle_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import as_written, missing_words, percent, plain
+from routerctl.words import bar_words, missing_words, percent, plain
 
 
 def level_words(route: Route) -> str:
@@ -29,7 +30,7 @@ def risk_words(risk: float) -> str:
 
 def nobody_words(route: Route) -> str:
     """Say of a class where no candidate qualifies what that means and who serves."""
-    bar = as_written(route.bar)
+    bar = bar_words(route.bar)
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
     as_what = " as the best available" if _chosen(route) else ", which was not run"
@@ -49,6 +50,9 @@ def unproven_words(route: Route) -> str:
 
 def _would_prove(route: Route) -> str:
     """The fewest cases that would prove the chosen candidate, else another, if it is as good as there is hope for."""
+    one = _chosen(route)
+    if one is not None and one.judgement.against:
+        return f"; {settle_words(one.judgement, one.judgement.against)}"
     hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"

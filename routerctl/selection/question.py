@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from routerctl.types import ClassHeader, Measure, Method, Mode, Result, RunHeader, Trust, WhenUnproven
+from routerctl.types import ClassHeader, Measure, Method, Mode, RelativeBar, Result, RunHeader, Trust, WhenUnproven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,10 @@ class Question:
     trust: Trust = "scorer"
     available: int = 0  # of the n cases, those that are there now; 0 = all of them
     when_unproven: WhenUnproven = "provisional"  # top_rung: a test ends once its proof is out of reach
+    of: str = ""  # a relative bar's reference; `bar` means nothing then
+    within: float = 0.0  # how much worse than the reference is as good
+    reference: tuple[float, ...] = ()  # its values in planned order, where they are known
+    is_reference: bool = False  # the candidate is the reference itself
 
     @property
     def there(self) -> int:
@@ -71,6 +75,7 @@ class Outcome:
     """What one case came to, all its epochs together."""
 
     value: float  # in [0, 1]
+    reference: float | None = None  # the reference's on the same case, where the bar is relative
     weight: float = 1.0
     cluster: str | None = None
 
@@ -87,20 +92,23 @@ def method_of(of_class: ClassHeader) -> Method:
     return "exact"
 
 
-def question_of(of_class: ClassHeader, header: RunHeader, candidate: str | None = None) -> Question:
-    """Put the question that a run asks of a candidate on a class; None: of the one that has been asked most often.
+def question_of(
+    of_class: ClassHeader, header: RunHeader, candidate: str = "", reference: Sequence[float] = ()
+) -> Question:
+    """Put the question that a run asks of each candidate on a class, or of this one.
 
+    `reference`: where the bar is relative, the reference's values in planned order, if it has run.
     Raises: ValueError where the ladder is empty.
     """
-    tested = len(header.ladder)
-    if header.top_rung == "skip" and tested > 1:
-        tested -= 1  # the last rung serves untested where nothing passes: it needs no share of the risk
-    share = alpha_per_candidate(header.risk, tested)
-    attempt = of_class.attempts.get(candidate or "", of_class.attempt)
+    beside = of_class.bar if isinstance(of_class.bar, RelativeBar) else None
+    untested = set(header.ladder[-1:] if header.top_rung == "skip" else ())
+    untested |= {beside.of} if beside else set()  # who serves untested, or is the reference, takes no share of the risk
+    share = alpha_per_candidate(header.risk, max(1, sum(name not in untested for name in header.ladder)))
+    attempt = of_class.attempts.get(candidate, of_class.attempt)
     again = of_class.grows or attempt > 1
     return Question(
         n=of_class.n,
-        bar=of_class.bar,
+        bar=1 - of_class.bar.within if isinstance(of_class.bar, RelativeBar) else of_class.bar,
         alpha=alpha_of_attempt(share, attempt, of_class.grows),
         mode=header.mode,
         margin=header.margin,
@@ -115,6 +123,10 @@ def question_of(of_class: ClassHeader, header: RunHeader, candidate: str | None 
         trust="judge" if of_class.judge else "scorer",
         available=of_class.cases,
         when_unproven=of_class.when_unproven,
+        of=beside.of if beside else "",
+        within=beside.within if beside else 0.0,
+        reference=tuple(reference),
+        is_reference=beside is not None and candidate == beside.of,
     )
 
 

@@ -19,6 +19,7 @@ from routerctl.selection.lines import (
     WealthEvidence,
     WealthLine,
 )
+from routerctl.selection.paired import PairedRule
 from routerctl.selection.question import Outcome, Question
 from routerctl.selection.tally import Tally
 from routerctl.statistics import plan, point_plan
@@ -159,8 +160,19 @@ class Rule:
         return self._passed or known or hopeless or self._complete
 
 
-def rule_of(question: Question, *, binding: bool = True) -> Rule:
+def rule_of(question: Question) -> Rule | PairedRule:
     """Make the stopping rule of one candidate on one class.
+
+    Raises: ValueError where n < 1, or bar, alpha, margin or a weight is out of range.
+    """
+    if question.of:
+        _check_weights(question)
+        return PairedRule(question)
+    return count_rule(question)
+
+
+def count_rule(question: Question, *, binding: bool = True) -> Rule:
+    """Make the stopping rule for a bar that is a number.
 
     A test ends when the bar (mode `margin`: bar - margin, together with a score at the bar) is proven, when the score
     can no longer reach the bar on the cases there are, or with the last of these. Mode `point` asks for the score only

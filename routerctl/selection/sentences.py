@@ -6,6 +6,7 @@ Place: the end of selection. It computes nothing that decides: what passed has p
 from __future__ import annotations
 
 from routerctl.selection.calibrating import LEAST_FOR_CORRECTION
+from routerctl.selection.paired_words import found_words, test_words
 from routerctl.statistics import FUTILITY, POWER, least_cases
 from routerctl.types import Judgement, Mode, Trust, Verdict
 
@@ -21,6 +22,9 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
     `top_rung`: nothing but proof counts in this class. The last sentence says whose word a pass is where it is not a
     program's, or warns where there are too few clusters for the level to be exact.
     """
+    if judgement.against:
+        said = test_words(judgement, judgement.against, _share(judgement, risk, ladder_length), mode)
+        return said + _WHOSE_WORD[judgement.trust]
     if mode == "point":
         return f"{_scored(judgement)} It is DROPPED as soon as the cases left cannot bring it there."
     if _too_small(judgement):
@@ -149,6 +153,8 @@ def verdict_words(judgement: Judgement) -> str:
 
 
 def _found(judgement: Judgement) -> str:
+    if judgement.against:
+        return found_words(judgement, judgement.against, _counts(judgement))
     bar, counts, word = _exact(judgement.bar), _counts(judgement), _word(judgement)
     match judgement.verdict:
         case Verdict.PROVEN:
@@ -281,7 +287,9 @@ def _attempts(judgement: Judgement) -> str:
 
 
 def _too_small(judgement: Judgement) -> bool:
-    """Whether even a perfect score on all cases planned would not pass."""
+    """Whether even a perfect score on all cases planned would not be a proof."""
+    if judgement.against:
+        return False
     if judgement.method == "exact":
         return judgement.good_enough is None
     return judgement.least_cases is None or judgement.n < judgement.least_cases

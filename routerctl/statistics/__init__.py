@@ -2,8 +2,9 @@
 
 `sequential`: the exact test of 0/1 cases; `betting`: the test of other values in [0, 1], weighted or not; `anytime`:
 evidence and intervals that hold at any stopping time; `clusters`: dependent cases; `paired`: before against after;
-`sizes`: how many cases. Place: arithmetic, below selection, which feeds real results in. It knows numbers only: no
-case, no candidate, no verdict, no money.
+`noninferiority`: a candidate against a reference; `shrinkage`: noisy differences of classes; `sizes`: how many cases.
+Place: arithmetic, below selection, which feeds real results in. It knows numbers only: no case, no candidate, no
+verdict, no money.
 """
 
 from routerctl.statistics.anytime import anytime_interval, below_line, log_evidence_below
@@ -19,6 +20,8 @@ from routerctl.statistics.sequential import (
     pass_probability,
     plan,
     point_plan,
+    provable_accuracy,
+    without_futility,
 )
 from routerctl.statistics.sizes import betting_least_cases, betting_needed_cases, least_cases, needed_cases
 from routerctl.statistics.tails import ENOUGH
@@ -48,4 +51,6 @@ __all__ = [
     "pass_probability",
     "plan",
     "point_plan",
+    "provable_accuracy",
+    "without_futility",
 ]

@@ -25,7 +25,7 @@ import numpy as np
 from routerctl.statistics.tails import Probabilities, check
 
 CAP = 0.75  # the most of the wealth that one value may lose
-PRIOR = 5.0  # values that the guess "deviates like 0/1 values at the bar" counts as, before any was seen
+PRIOR = 5.0  # values that the guess of how they deviate, like 0/1 values at the bar, counts as, before any was seen
 _LEAST_VARIANCE = 1e-6  # in squared greatest weights: a stake stays finite where all values were the same
 _OPTIMISM = 1.6448536269514722  # z of FUTILITY: runs as lucky as one in twenty of a good enough candidate go on
 _POWER = 1.2815515655446004  # z of POWER: good enough is what passes nine times in ten
@@ -42,9 +42,16 @@ class Bets:
     __slots__ = ("_count", "_greatest", "_n", "_squares", "_sum", "goal", "log_wealth", "mean")
 
     def __init__(
-        self, mean: float, alpha: float, n: int, *, mean_weight: float = 1.0, max_weight: float | None = None
+        self,
+        mean: float,
+        alpha: float,
+        n: int,
+        *,
+        mean_weight: float = 1.0,
+        max_weight: float | None = None,
+        variance: float | None = None,
     ) -> None:
-        """`max_weight`: no weight exceeds it; None: not known beforehand.
+        """`max_weight`: no weight exceeds it; None: not known beforehand. `variance`: guessed, of a value; None: 0/1's.
 
         Raises: ValueError where n < 1 or mean or alpha is out of range.
         """
@@ -54,7 +61,8 @@ class Bets:
         self.log_wealth = 0.0
         self._greatest = max_weight or 0.0
         self._count, self._sum = PRIOR, 0.0  # of gains w * (y - mean)
-        self._squares = PRIOR * mean * (1 - mean) * mean_weight * (max_weight or mean_weight)
+        guess = mean * (1 - mean) if variance is None else variance
+        self._squares = PRIOR * guess * mean_weight * (max_weight or mean_weight)
 
     def bet(self, value: float, weight: float = 1.0) -> None:
         """See one value in [0, 1]."""

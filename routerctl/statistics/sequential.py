@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, check, tail, tails
+from routerctl.statistics.tails import Counts, Probabilities, check, least_passes, tail, tails
 
 POWER = 0.9  # a candidate is "good enough" when it passes this often
 FUTILITY = 0.05  # a run is given up when a good enough candidate would pass from here less often than this
@@ -64,7 +64,7 @@ def plan(n: int, bar: float, alpha: float) -> Plan:
     Raises: ValueError where n < 1 or bar or alpha is out of range.
     """
     check(n, bar, alpha)
-    need = _least_passes(n, bar, alpha)
+    need = int(least_passes(np.asarray(n), bar, alpha))
     if need > n:
         looks = np.arange(n + 1, dtype=np.int64)
         # low[0] = 0: given up before the first case
@@ -98,12 +98,6 @@ def _frozen(made: Plan) -> Plan:
     made.up.setflags(write=False)  # plans are cached: a caller's edit would reach every later caller
     made.low.setflags(write=False)
     return made
-
-
-def _least_passes(n: int, bar: float, alpha: float) -> int:
-    passes = np.arange(1, n + 1)
-    within = tails(passes, np.full(n, n), bar) <= alpha
-    return int(passes[within][0]) if within.any() else n + 1
 
 
 def _step(alive: Probabilities, p: float) -> None:
@@ -260,11 +254,26 @@ def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
     return chance
 
 
+def without_futility(made: Plan) -> Plan:
+    """Return the plan of which a run goes on as long as it can still pass."""
+    return replace(made, low=_hopeless(made.n, made.need)) if made.decidable else made
+
+
+@lru_cache(maxsize=256)
+def provable_accuracy(n: int, bar: float, alpha: float, power: float) -> float | None:
+    """The least true accuracy that proves the bar on n cases with this power, if no run is given up; None: none does.
+
+    `Plan.good_enough` is that of POWER. Exact, as `plan` is.
+    """
+    proof = plan(n, bar, alpha)
+    return _accuracy_for(power, _chances(without_futility(proof))) if proof.decidable else None
+
+
 @lru_cache(maxsize=256)
 def margin_good_enough(n: int, bar: float, proof_bar: float, alpha: float) -> float | None:
     """The accuracy that with probability POWER both scores `bar` on n cases and proves `proof_bar`; None: none does."""
     proof = plan(n, proof_bar, alpha)
     if not proof.decidable:
         return None
-    endless = replace(proof, low=_hopeless(n, proof.need))  # like Plan.good_enough: as if no run were given up
+    endless = without_futility(proof)  # like Plan.good_enough: as if no run were given up
     return _accuracy_for(POWER, _chances(endless, then_reach=point_plan(n, bar).need))

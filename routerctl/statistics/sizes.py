@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
+import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.statistics.betting import CAP, betting_decidable
-from routerctl.statistics.tails import ENOUGH, check
+from routerctl.statistics.sequential import pass_probability, plan, without_futility
+from routerctl.statistics.tails import ENOUGH, check, least_passes, tails
+
+_PLANNED_UP_TO = 100  # cases: a plan takes milliseconds; beyond, the fixed test asks for less than a tenth more
+_EXACT_UP_TO = 2000  # cases: some milliseconds
 
 
 def least_cases(bar: float, alpha: float) -> int | None:
@@ -17,20 +23,44 @@ def least_cases(bar: float, alpha: float) -> int | None:
     return None if bar == 1 else max(1, math.ceil(math.log(alpha) / math.log(bar) - 1e-12))
 
 
+@lru_cache(maxsize=1024)
 def needed_cases(bar: float, p: float, alpha: float, power: float = 0.8) -> int:
-    """Return a set size that is enough to prove the bar with this power if the true accuracy is p > bar.
+    """Return the set size from which on the bar is proven with at least this power if the true accuracy is p > bar.
 
-    Source: the normal approximation n = ((z_alpha sd(bar) + z_power sd(p)) / (p - bar))^2, times ENOUGH, since exact
-    power goes up and down with n and the formula gives about where it first gets there. A test checks it exactly.
+    Power goes up and down with n: this is one more than the last n at which it is missed. Exact for `plan` without
+    futility up to _PLANNED_UP_TO cases; from there to _EXACT_UP_TO for the fixed test of Clopper and Pearson, whose
+    passes are all passes of the plan too, so that a few cases less would do; beyond, the normal approximation times
+    ENOUGH, from where the power about stays reached.
 
     Raises: ValueError where p does not exceed the bar.
     """
     least = least_cases(bar, alpha)
     if least is None or not bar < p <= 1:
         raise ValueError(f"no number of cases proves {bar} at a true accuracy of {p}")
+    about = math.ceil(ENOUGH * _by_formula(bar, p, alpha, power))
+    if about > _EXACT_UP_TO:
+        return about
+    # Far enough: with each further failure that is allowed, about every 1 / (1 - bar) cases, the power comes back.
+    sizes = np.arange(least, math.ceil(1.1 * about) + 8 * least + 1, dtype=np.int64)
+    passes = least_passes(sizes, bar, alpha)
+    missed = np.flatnonzero(tails(passes, sizes, p) < power)
+    enough = int(missed[-1]) + 1 if len(missed) else 0
+    failures = (sizes - passes).tolist()
+    while enough and sizes[enough] <= _PLANNED_UP_TO and _proves(int(sizes[enough - 1]), bar, p, alpha, power):
+        enough = failures.index(failures[enough - 1])
+    return int(sizes[enough])
+
+
+def _by_formula(bar: float, p: float, alpha: float, power: float) -> float:
+    """The normal approximation n = ((z_alpha sd(bar) + z_power sd(p)) / (p - bar))^2."""
     z_alpha, z_power = -float(special.ndtri(alpha)), float(special.ndtri(power))
     root = (z_alpha * math.sqrt(bar * (1 - bar)) + z_power * math.sqrt(p * (1 - p))) / (p - bar)
-    return max(math.ceil(ENOUGH * root**2), least)
+    return max(root, 0.0) ** 2
+
+
+def _proves(n: int, bar: float, p: float, alpha: float, power: float) -> bool:
+    """Whether the plan of n cases has this power. Among sizes that allow as many failures the largest has the least."""
+    return pass_probability(without_futility(plan(n, bar, alpha)), p)[0] >= power
 
 
 def betting_least_cases(bar: float, alpha: float, mean_weight: float = 1.0) -> int | None:

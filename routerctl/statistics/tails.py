@@ -18,7 +18,7 @@ def check(n: int, bar: float, alpha: float) -> None:
         raise ValueError(f"a test needs n >= 1, 0 < bar <= 1 and 0 < alpha < 1, not {n}, {bar}, {alpha}")
 
 
-def tails(k: Counts, n: Counts, p: float) -> Probabilities:
+def tails(k: Counts, n: Counts, p: float | Probabilities) -> Probabilities:
     """P(Bin(n, p) >= k), elementwise."""
     inside = special.betainc(np.clip(k, 1, None), np.clip(n - k + 1, 1, None), p)
     result: Probabilities = np.where(k <= 0, 1.0, np.where(k > n, 0.0, inside))
@@ -28,3 +28,13 @@ def tails(k: Counts, n: Counts, p: float) -> Probabilities:
 def tail(k: int, n: int, p: float) -> float:
     """P(Bin(n, p) >= k)."""
     return float(tails(np.asarray(k), np.asarray(n), p))
+
+
+def least_passes(sizes: Counts, bar: float, alpha: float) -> Counts:
+    """Return, for each number of cases n, the least k with P(Bin(n, bar) >= k) <= alpha; n + 1: none."""
+    low, high = np.zeros_like(sizes), sizes + 1  # at `low` too likely, as 0 passes always are
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        within = tails(middle, sizes, bar) <= alpha
+        low, high = np.where(within, low, middle), np.where(within, middle, high)
+    return high

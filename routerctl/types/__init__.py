@@ -29,6 +29,8 @@ from routerctl.types.asking import (
     Usage,
 )
 from routerctl.types.evaluation import (
+    Against,
+    Bar,
     Case,
     ClassHeader,
     EvalSet,
@@ -38,6 +40,7 @@ from routerctl.types.evaluation import (
     Measure,
     Method,
     Mode,
+    RelativeBar,
     Result,
     Run,
     RunHeader,
@@ -67,7 +70,9 @@ from routerctl.types.settings import POLICY_FIELDS, evidence_part, with_policy_o
 
 __all__ = [
     "POLICY_FIELDS",
+    "Against",
     "Answer",
+    "Bar",
     "Budget",
     "Candidate",
     "Case",
@@ -97,6 +102,7 @@ __all__ = [
     "Prompt",
     "PromptSpec",
     "ProviderSpec",
+    "RelativeBar",
     "Reply",
     "ReplySpec",
     "Request",

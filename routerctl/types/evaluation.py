@@ -19,6 +19,17 @@ WhenUnproven = Literal["provisional", "top_rung"]  # who serves where nothing is
 Level = Literal["proven", "provisional", "best available"]  # how well the candidate that serves a class is shown
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelativeBar:
+    """A bar against a model: on the same cases, at most so much worse than it."""
+
+    within: float  # share of cases (or of the mean score), in (0, 1)
+    of: str  # the reference, a candidate of the ladder
+
+
+Bar = float | RelativeBar  # least pass rate or mean score, in (0, 1]; or less a share than a model's
+
+
 class Status(StrEnum):
     """What became of a case: FAILED the call failed, UNSCORED the scorer could not decide; both count as not passed."""
 
@@ -96,7 +107,7 @@ class EvalSet:
     prompt: PromptSpec
     reply: ReplySpec
     scorer: ScorerSpec
-    bar: float  # least pass rate (or mean score), in (0, 1]
+    bar: Bar
     pass_at: float  # a case passes when its score is at least this, in (0, 1]
     cases: tuple[Case, ...]
     max_cases: int | None  # the most cases this set will ever have: planned for from the start
@@ -107,6 +118,7 @@ class EvalSet:
     grows: bool = False  # the set may grow to a size not known yet: attempt r gets alpha / 2^r
     stakes: Stakes = Stakes()
     when_unproven: WhenUnproven | None = None  # None: as routerctl.yaml says
+    today: str | None = None  # the candidate that serves the class now; None: as routerctl.yaml says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +173,7 @@ class ClassHeader:
     task_class: str
     description: str
     digest: str  # of the eval set
-    bar: float
+    bar: Bar
     pass_at: float
     n: int  # cases planned
     prompt: PromptSpec
@@ -174,12 +186,13 @@ class ClassHeader:
     total_weight: float = 0.0  # of all planned cases; 0 = they weigh the same
     attempt: int = 1  # the greatest of `attempts`
     attempts: Mapping[str, int] = field(default_factory=dict)  # by candidate, this one included; () = the same for all
-    lowered_from: float | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
     stakes: Stakes = Stakes()
     cases: int = 0  # of the n planned, those that are there; 0 = all of them
     when_unproven: WhenUnproven = "provisional"
+    today: str = ""  # the candidate that serves the class now; "": not known
 
     @property
     def weighted(self) -> bool:
@@ -222,6 +235,20 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """What a candidate showed beside the reference of a relative bar, on the cases that both have."""
+
+    reference: str  # the candidate that the others are compared with
+    itself: bool  # True: this is the reference
+    within: float
+    pairs: int
+    lost: float  # summed over the pairs: by how much the reference did better; cases, where these are 0/1
+    gained: float  # likewise, by how much the candidate did better
+    difference: float  # (weighted) mean of candidate - reference
+    interval: tuple[float, float]  # of it, level 1 - alpha
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """The verdict on one candidate and what it rests on."""
 
@@ -229,7 +256,7 @@ class Judgement:
     cases: int  # planned cases with an outcome, those after the end of the test included
     passes: int  # of those; with epochs: passed in more than half of them
     n: int  # cases planned
-    bar: float
+    bar: float  # of a relative bar: the reference's score on the same cases less what it allows
     alpha: float  # this candidate's share of the class's risk
     interval: tuple[float, float]  # valid at any stopping time, level 1 - alpha (Robbins 1970)
     good_enough: float | None  # true accuracy that is proven 9 times in 10; None: the set is too small
@@ -247,6 +274,7 @@ class Judgement:
     labels: int = 0  # trust labels: human labels that the verdict rests on
     corrected: float | None = None  # the judge's score corrected by the labels (PPI)
     corrected_low: float | None = None  # its lower bound at level 1 - alpha
+    against: Against | None = None  # where the bar is relative
 
     @property
     def score(self) -> float | None:

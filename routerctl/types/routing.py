@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Evidence, Level, Mode, Stakes, TopRung, WhenUnproven
+from routerctl.types.evaluation import Bar, Evidence, Level, Mode, RelativeBar, Stakes, TopRung, WhenUnproven
 from routerctl.types.limits import Budget, Tenant, Tier
 
 
@@ -119,7 +119,7 @@ class Route:
 
     task_class: str
     description: str
-    bar: float
+    bar: Bar
     chosen: str  # candidate name
     level: Level  # of the chosen candidate's evidence
     verdict: str = ""  # what was found of the chosen candidate, in words
@@ -134,7 +134,16 @@ class Route:
     stakes: Stakes = Stakes()
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
     when_unproven: WhenUnproven = "provisional"
-    lowered_from: float | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    today: str = ""  # the candidate that serves the class now, against which money and risk are told; "": not known
+
+    @property
+    def target(self) -> float:
+        """The bar as a score: of a relative one the reference's on these cases, less what it allows."""
+        if not isinstance(self.bar, RelativeBar):
+            return self.bar
+        known = (one.judgement.bar for one in self.evidence if one.judgement.cases)
+        return next(known, 1 - self.bar.within)
 
     @property
     def passing(self) -> bool:

@@ -1,0 +1,58 @@
+"""Turns a judgement beside a reference into the sentences that report and terminal print about it.
+
+Place: beside `sentences`, which asks here where a bar is relative. It computes nothing that decides.
+"""
+
+from __future__ import annotations
+
+from routerctl.types import Against, Judgement, Mode, Verdict
+from routerctl.words import as_written, percent, points
+
+
+def test_words(judgement: Judgement, against: Against, share: str, mode: Mode) -> str:
+    """Say in a few sentences what the verdicts mean; `share`: the error probability and where it comes from."""
+    margin, of = as_written(against.within), against.reference
+    proven = (
+        f"A candidate is PROVEN when, after all {judgement.n} cases, the test of the pairs shows that it is at most "
+        f"{margin} worse than {of}, which one that is worse than that reaches with at most {share}. "
+    )
+    return (
+        f"{of} runs on all cases first; the others are compared with it case by case, in a fixed random order. "
+        f"{'' if mode == 'point' else proven}"
+        f"A candidate is PROVISIONAL when all cases were run and its score is at most {margin} below that of {of}; its "
+        "risk is the probability that one worse by just so much does as well. It is DROPPED as soon as the cases left "
+        "cannot bring it there."
+    )
+
+
+def found_words(judgement: Judgement, against: Against, counts: str) -> str:
+    """Say what was found beside the reference; `counts`: what the candidate passed, in words."""
+    margin, of = as_written(against.within), against.reference
+    if against.itself:
+        return f"Reference: {counts}; the others are compared with it."
+    beside = (
+        f"{counts}, {points(against.difference)} against {of} ({points(against.interval[0])} to "
+        f"{points(against.interval[1])}; {against.gained:g} gained, {against.lost:g} lost)"
+    )
+    match judgement.verdict:
+        case Verdict.PROVEN:
+            return f"Proven: {beside}; at most {margin} worse at error probability {percent(judgement.alpha)}."
+        case Verdict.PROVISIONAL:
+            risk = f"one worse by {margin} would do as well with {percent(judgement.risk or 0.0)} probability"
+            return (
+                f"Provisional: {beside}; not proven: {risk}, and proof takes {percent(judgement.alpha)} or less; "
+                f"{settle_words(judgement, against)}."
+            )
+        case Verdict.NOT_REACHED:
+            return f"More than {margin} below {of}: {beside}; {settle_words(judgement, against)}."
+        case _:
+            return f"Not decided: {beside}; {settle_words(judgement, against)}."
+
+
+def settle_words(judgement: Judgement, against: Against) -> str:
+    """Say how many pairs would prove the margin, if the difference is what there is hope for."""
+    if judgement.needed_cases is None:
+        return f"more cases would not prove it, unless it comes nearer to {against.reference}"
+    seen = against.difference >= -against.within + 0.005
+    hope = "what was seen" if seen else points(against.interval[1])
+    return f"if the difference is {hope}, {judgement.needed_cases} cases in all would prove it (power 80%)"
