@@ -19,11 +19,20 @@ from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.pinning import disagreement, pins_of
 from routerctl.routing_policy import DEFAULT
-from routerctl.selection import Choice, Shown, choose, judge, outcome_of, question_of, two_sentences, verdict_words
+from routerctl.selection import (
+    Choice,
+    Shown,
+    choose,
+    judge,
+    outcome_of,
+    question_of,
+    rounded,
+    two_sentences,
+    verdict_words,
+)
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
-    Against,
     ClassHeader,
     Evidence,
     Judgement,
@@ -87,7 +96,7 @@ def _evidence(
     used = [result for case in cases[name].values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
-    judgement = _rounded(judgement)
+    judgement = rounded(judgement)
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
@@ -158,38 +167,6 @@ def _wrong_per_thousand(used: Sequence[Result]) -> float | None:
         for result in used
     )
     return round(1000 * wrong / len(used), 1) if used else None
-
-
-def _rounded(judgement: Judgement) -> Judgement:
-    """Keep four digits, which is more than any set can tell; the interval outwards, so that it stays valid.
-
-    The mean keeps nine, as many as are compared with the bar: fewer could show it on the other side.
-    """
-    low, high = judgement.interval
-    good, mean = judgement.good_enough, judgement.mean
-    corrected, corrected_low = judgement.corrected, judgement.corrected_low
-    return replace(
-        judgement,
-        corrected=None if corrected is None else round(corrected, 4),
-        corrected_low=None if corrected_low is None else math.floor(corrected_low * 1e4) / 1e4,
-        mean=None if mean is None else round(mean, 9),
-        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
-        good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
-        bar=round(judgement.bar, 9),
-        against=None if judgement.against is None else _rounded_pairs(judgement.against),
-        risk=None if judgement.risk is None else float(f"{judgement.risk:.3g}"),
-    )
-
-
-def _rounded_pairs(against: Against) -> Against:
-    low, high = against.interval
-    return replace(
-        against,
-        lost=round(against.lost, 6),
-        gained=round(against.gained, 6),
-        difference=round(against.difference, 9),
-        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
-    )
 
 
 def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:

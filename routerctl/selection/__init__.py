@@ -24,6 +24,7 @@ from routerctl.selection.question import (
     question_of,
     total_alpha,
 )
+from routerctl.selection.rounding import rounded
 from routerctl.selection.rules import Reorder, StoppingRule, rule_of
 from routerctl.selection.sentences import two_sentences, verdict_words
 
@@ -46,6 +47,7 @@ __all__ = [
     "planned_order",
     "question_of",
     "risk_words",
+    "rounded",
     "rule_of",
     "total_alpha",
     "two_sentences",
