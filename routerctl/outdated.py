@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from routerctl.importers.imported import IMPORTED
 from routerctl.labels import labels_digest, read_labels
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of
+from routerctl.scorers import IMPORTED
 from routerctl.table import TABLE_FILE
 from routerctl.types import Candidate, EvalSet, Price, Table, evidence_part
 

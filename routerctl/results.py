@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +43,7 @@ class RunWriter:
         Raises: InputError where the run exists.
         """
         self.folder = reports / header.run_id
+        self.paid_usd = Decimal(0)  # by this run for all that was written, judging included
         try:
             self.folder.mkdir(parents=True)
         except FileExistsError:
@@ -58,6 +60,7 @@ class RunWriter:
         """Write one result."""
         self._lines.write(json_text(encode(result)) + "\n")
         self._lines.flush()
+        self.paid_usd += result.spent_usd
 
     def __enter__(self) -> RunWriter:
         """Give the open writer."""

@@ -12,10 +12,11 @@ from typing import Any
 import typer
 
 from routerctl.check import assemble
+from routerctl.cli.publishing import end_gate, warn_of_models
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, MergeConflict, nearest
-from routerctl.gate import Strict, gate_error
+from routerctl.gate import Strict
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -55,8 +56,9 @@ def build(
         say_worth(table, spend_usd, asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
-    if strict and (problem := gate_error(table, strict=strict)):
-        raise problem
+    warn_of_models(table)
+    if strict:
+        end_gate(table, strict=strict)
 
 
 def _before(path: Path) -> tuple[Table | None, int]:

@@ -20,6 +20,7 @@ from routerctl import __version__
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
 from routerctl.results import RunWriter, new_run_id, utc_text
+from routerctl.scorers import IMPORTED
 from routerctl.selection import planned_order
 from routerctl.types import (
     Candidate,
@@ -39,7 +40,6 @@ from routerctl.types import (
     TopRung,
 )
 
-IMPORTED = "imported"  # the kind of a provider that nobody can call, and the scorer of scores that came along
 _EXPLANATION_CHARS = 500
 
 

@@ -187,7 +187,8 @@ _FIELDS = (
     "output_tokens",
     "cost_usd",
     "judge_usd",
-    "cached",
+    "calls_made",
+    "spent_usd",
 )
 
 
@@ -204,16 +205,17 @@ def _money(frame: pd.DataFrame) -> Decimal:
 
 
 def _sum(frame: pd.DataFrame, grid: int) -> Spend:
-    cached, beyond = frame["cached"].astype(bool), frame["beyond"].astype(bool)
+    beyond, made = frame["beyond"].astype(bool), int(frame["calls_made"].sum())
+    paid_usd = sum(frame["spent_usd"], Decimal(0))
     return Spend(
         results=len(frame),
         grid=grid,
-        calls=int(frame.loc[~cached, "calls"].sum()),
-        cached_calls=int(frame.loc[cached, "calls"].sum()),
+        calls=made,
+        cached_calls=int(frame["calls"].sum()) - made,
         input_tokens=int(frame["input_tokens"].sum()),
         output_tokens=int(frame["output_tokens"].sum()),
-        paid_usd=_money(frame[~cached]),
-        cached_usd=_money(frame[cached]),
+        paid_usd=paid_usd,
+        cached_usd=_money(frame) - paid_usd,
         beyond=int(beyond.sum()),
         beyond_usd=_money(frame[beyond]),
         retries=int(frame["retries"].sum()),
