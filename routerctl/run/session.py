@@ -76,14 +76,17 @@ class Finished:
     @property
     def paid(self) -> dict[str, str | int]:
         """What it paid, as plain values."""
-        calls = {"paid_calls": self.spending.paid_calls, "cached_calls": self.spending.cached_calls}
-        return {"paid_usd": str(self.paid_usd), **calls}
+        names = ("paid_calls", "cached_calls", "repeated_calls")
+        return {"paid_usd": str(self.paid_usd), **{name: getattr(self.spending, name) for name in names}}
 
     @property
     def paid_words(self) -> str:
         """What it paid, in words."""
         spending = self.spending
-        return f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache"
+        calls = [f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls"]
+        calls += [f"{spending.cached_calls} came from the cache"] if spending.cached_calls else []
+        calls += [f"{spending.repeated_calls} had been asked in this run already"] if spending.repeated_calls else []
+        return ", ".join(calls)
 
 
 def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> Planned:
