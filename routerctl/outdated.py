@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.labels import labels_digest, read_labels
-from routerctl.project import PROJECT_FILE, Project
+from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of
 from routerctl.scorers import IMPORTED
 from routerctl.table import TABLE_FILE
 from routerctl.types import Candidate, EvalSet, Price, Table, evidence_part
+
+_JUDGE = "judge"  # the scorer whose verdicts human labels are held against
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,29 @@ def places(project: Project | None) -> Iterator[Place]:
     for name, tier in (project.routing.tiers if project else {}).items():
         asked = f"routerctl eval --ladder {tier.ladder}" if tier.ladder else "routerctl eval"
         yield Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
+
+
+def since_built(root: Path, table: Table, file: str) -> tuple[str, ...]:
+    """Say all that has changed in the project in `root` since its table was built; nothing where there is no project.
+
+    Raises: InputError where the project cannot be read.
+    """
+    if not (root / PROJECT_FILE).exists():
+        return ()
+    project = load_project(root)
+    at = next((one for one in places(project) if one.file == file), None)
+    if at is None:
+        return ()
+    eval_sets = load_eval_sets(root) if any((root / EVALS_FOLDER).glob("*.yaml")) else ()
+    imported = {name for name, route in table.routes.items() if route.scorer.name == IMPORTED}
+    judged = [name for name, route in table.routes.items() if route.scorer.name == _JUDGE]
+    return (
+        *other_classes(table, eval_sets, imported, at),
+        *other_sets(table, eval_sets, imported, at),
+        *other_labels(table, judged, root, at),
+        *other_evidence(project, table, at, own_ladder=len(imported) == len(table.routes)),
+        *other_policy(project, table, eval_sets, at),
+    )
 
 
 def other_classes(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: Place) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def build(
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
-    asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
-    write_atomically(report, render_report(table, evidence, previous, volumes=asked))
+    asked = volumes(root / DECISIONS_FILE, now=_end_of_today())
+    compared = _compared(report.with_name(f"{Path(file).stem}.before.yaml"), previous, table)
+    write_atomically(report, render_report(table, evidence, compared, volumes=asked))
     write_atomically(root / file, table_text(table))
     spend_usd = evaluation_usd(table, evidence)
     if as_json:
@@ -59,6 +61,26 @@ def build(
     warn_of_models(table)
     if strict:
         end_gate(table, strict=strict)
+
+
+def _end_of_today() -> datetime:
+    """A moment that stays the same for a day, so that a rate up to it does: building twice gives the same report."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def _compared(kept: Path, previous: Table | None, table: Table) -> Table | None:
+    """Give the table that the report compares with: the one before this one, also where this one is built again.
+
+    `kept`: where it stays for that, beside the report, since the new table takes its place.
+    """
+    if previous is not None and previous.digest != table.digest:
+        write_atomically(kept, table_text(previous))
+        return previous
+    if previous is None:
+        kept.unlink(missing_ok=True)
+    with contextlib.suppress(InputError):  # none was kept, or it is of another version of this program
+        return load_table(kept, verify=False)
+    return None
 
 
 def _before(path: Path) -> tuple[Table | None, int]:
