@@ -43,7 +43,7 @@ def test_an_eval_set_that_changed_since_is_told(left: Project, run: Run) -> None
     assert stopped.out == done.out
     assert stopped.last == f"routerctl: routes.yaml is older than the project: {SET}"
     assert json.loads(run("diff", "old.yaml", "--json").out)["since_built"] == [SET]
-    assert f"\n**not in the table yet:**\n\n- ``{SET} ``\n" in run("diff", "old.yaml", "--format", "markdown").out
+    assert f"\n**not in the table yet:**\n\n- `` {SET} ``\n" in run("diff", "old.yaml", "--format", "markdown").out
 
 
 def test_settings_rules_and_new_classes_are_told_too(left: Project, run: Run) -> None:
