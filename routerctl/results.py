@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -44,6 +45,7 @@ class RunWriter:
         """
         self.folder = reports / header.run_id
         self.paid_usd = Decimal(0)  # by this run for all that was written, judging included
+        self.is_empty = True
         try:
             self.folder.mkdir(parents=True)
         except FileExistsError:
@@ -61,6 +63,7 @@ class RunWriter:
         self._lines.write(json_text(encode(result)) + "\n")
         self._lines.flush()
         self.paid_usd += result.spent_usd
+        self.is_empty = False
 
     def __enter__(self) -> RunWriter:
         """Give the open writer."""
@@ -69,8 +72,16 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file; a run that failed before its first result leaves no folder."""
         self._lines.close()
+        if kind is not None and self.is_empty:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the run's folder, and the one around it where nothing else is in it."""
+        shutil.rmtree(self.folder)
+        with suppress(OSError):  # other runs are there
+            self.folder.parent.rmdir()
 
 
 def write_atomically(path: Path, text: str) -> None:

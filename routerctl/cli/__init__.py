@@ -38,6 +38,7 @@ COMMANDS = {
     "budget": ("budget", "budget"),
     "experiment": ("experiment", "app"),
     "models": ("models", "app"),
+    "runs": ("runs", "app"),
     "log": ("log", "app"),
 }
 

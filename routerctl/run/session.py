@@ -11,7 +11,7 @@ import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from routerctl.run.attempts import Past, attempts_of
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
-from routerctl.run.plan import judge_of, make_header, pin_warnings
+from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import judge, question_of, rule_of, verdict_words
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
 from routerctl.words import bar_words, usd
@@ -148,6 +148,21 @@ def undecidable(planned: Planned) -> list[str]:
     return [f"{file}: {verdict_words(judge((), one))}" for file, one in questions if rule_of(one).verdict is not None]
 
 
+def counted_runs(root: Path) -> dict[str, list[str]]:
+    """Name the earlier runs that count as attempts on the eval sets as they are now, each with its classes.
+
+    Raises: InputError where the project cannot be read.
+    """
+    planned = plan_run(root, EvalOptions(), lambda: datetime.now(UTC))
+    past = Past(root, eval_set_files(root))
+    everybody = {name: pinned_candidate(planned.project, name) for name in planned.project.candidates}
+    found: dict[str, list[str]] = {}
+    for job in planned.jobs:
+        for run_id in attempts_of(past, job, planned.header.classes[job.eval_set.name], everybody).runs:
+            found.setdefault(run_id, []).append(job.eval_set.name)
+    return found
+
+
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
     past = Past(root, eval_set_files(root))
     ladder = {name: header.candidates[name] for name in header.ladder}
@@ -207,7 +222,8 @@ async def run_eval(
     """Run what was planned and write it down; `work`: what to ask instead of climbing the ladders.
 
     The first Ctrl-C stops further calls and waits for those in flight (`on_stop` is told); the second ends at once.
-    Raises: ProviderError, BudgetSpent, InputError; whatever was paid for is in the cache and the results then, too.
+    Raises: ProviderError, BudgetSpent, InputError, CancelledError where it was stopped before its first result; what
+    was paid for is in the cache and the results then, too.
     """
     header = planned.header
     pricers, ceiling = pricers_of(header), ceiling_of(header)
@@ -237,6 +253,8 @@ async def run_eval(
             )
             with _stop_on_interrupt(evaluation, on_stop):
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
+        if evaluation.stopped and writer.is_empty:
+            raise asyncio.CancelledError  # as after a second Ctrl-C: nothing was asked, nothing is left
         finished = replace(header, finished=not evaluation.stopped)
         writer.write_header(finished)
         return Finished(
