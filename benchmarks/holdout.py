@@ -44,7 +44,7 @@ from routerctl.build import evidence_of
 from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns
-from routerctl.importers.costing import Told, cost
+from routerctl.importers.costing import Costed, Told, cost
 from routerctl.importers.imported import Lineup, Policy, make_run
 from routerctl.scorers import IMPORTED
 from routerctl.selection import choose
@@ -88,8 +88,8 @@ def main() -> int:
         print(f"skipped: no {FILE} here (--data says where it is)")
         return 0
     started, splits = time.perf_counter(), 10 if options.quick else 50
-    classes = load(data)
-    rows = [summed(bar, mode, choices, classes, splits) for bar, mode, choices in measured(classes, splits)]
+    classes, costed = load(data)
+    rows = [summed(bar, mode, choices, classes, splits) for bar, mode, choices in measured(classes, costed, splits)]
     found = {"benchmark": "holdout", "quick": options.quick, "splits": splits, "classes": len(classes), "rows": rows}
     found["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(found) if options.json else table_of(found))
@@ -99,17 +99,17 @@ def main() -> int:
     return 0
 
 
-def load(data: Path) -> list[Arranged]:
-    """Read the outcomes as `routerctl import` does."""
+def load(data: Path) -> tuple[list[Arranged], Costed]:
+    """Read the outcomes, and what they cost, as `routerctl import` does."""
     readings = read_outcomes([data], "auto", Columns())
     told = {name: Told(cost_usd=cost_usd) for name, cost_usd in MODELS.items()}
     costed = cost(readings, told, datetime.now(UTC).date())
-    return [item for item in arrange(costed.readings, None) if item.task_class != LEFT_OUT]
+    return [item for item in arrange(readings, None) if item.task_class != LEFT_OUT], costed
 
 
-def measured(classes: Sequence[Arranged], splits: int) -> Iterator[tuple[float, Mode, list[Choice]]]:
+def measured(classes: Sequence[Arranged], costed: Costed, splits: int) -> Iterator[tuple[float, Mode, list[Choice]]]:
     """Give the choices of every bar and rule; all of them see the same halves."""
-    runs = [(item, seen, half_run(item, seen)) for item in classes for seen in _halves(item, splits)]
+    runs = [(item, seen, half_run(item, costed, seen)) for item in classes for seen in _halves(item, splits)]
     for bar in BARS:
         for mode in MODES:
             found = (chosen(item, seen, run, bar, mode) for item, seen, run in runs)
@@ -123,7 +123,7 @@ def _halves(item: Arranged, splits: int) -> Iterator[frozenset[str]]:
         yield frozenset(ids[: len(ids) // 2])
 
 
-def half_run(item: Arranged, seen: frozenset[str]) -> Run:
+def half_run(item: Arranged, costed: Costed, seen: frozenset[str]) -> Run:
     """The run that importing this half alone would have made."""
     half = replace(item, cases=tuple(case for case in item.cases if case.id in seen))
     lineup = Lineup(
@@ -145,7 +145,7 @@ def half_run(item: Arranged, seen: frozenset[str]) -> Run:
         seed=0,
         top_rung="report",
     )
-    return make_run([half], [], lineup, policy, datetime(2026, 11, 24, tzinfo=UTC))
+    return make_run([half], [], lineup, policy, datetime(2026, 11, 24, tzinfo=UTC), costed=costed)
 
 
 def chosen(item: Arranged, seen: frozenset[str], run: Run, bar: float, mode: Mode) -> Choice | None:

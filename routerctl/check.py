@@ -27,7 +27,7 @@ from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
-from routerctl.run.session import EvalOptions, plan_run, undecidable, warnings_of
+from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
@@ -186,7 +186,7 @@ def check_project(root: Path, today: date) -> Checked:
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
-            warnings += [*warnings_of(planned), *undecidable(planned)]
+            warnings += [*warnings_of(planned), *provable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
         notes += limit_notes(project, eval_sets)
     if eval_sets:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,7 +18,7 @@ from types import TracebackType
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, nearest
-from routerctl.strict_yaml import Document, conflict_of, parse_json_lines, read_text
+from routerctl.strict_yaml import Document, conflict_of, json_documents, read_text
 from routerctl.types import Result, Run, RunHeader
 
 REPORTS_FOLDER = "reports"
@@ -36,7 +36,7 @@ def utc_text(moment: datetime) -> str:
 
 
 class RunWriter:
-    """Writes one run's folder; each result is with the operating system when `append` returns."""
+    """Writes one run's folder; what `append` or `extend` was given is with the operating system when it returns."""
 
     def __init__(self, reports: Path, header: RunHeader) -> None:
         """Make the folder and write the header, last: a folder that has one can be read.
@@ -60,10 +60,15 @@ class RunWriter:
 
     def append(self, result: Result) -> None:
         """Write one result."""
-        self._lines.write(json_text(encode(result)) + "\n")
+        self.extend((result,))
+
+    def extend(self, results: Iterable[Result]) -> None:
+        """Write results that are all at hand."""
+        for result in results:
+            self._lines.write(json_text(encode(result)) + "\n")
+            self.paid_usd += result.spent_usd
+            self.is_empty = False
         self._lines.flush()
-        self.paid_usd += result.spent_usd
-        self.is_empty = False
 
     def __enter__(self) -> RunWriter:
         """Give the open writer."""
@@ -159,20 +164,40 @@ def read_run(folder: Path) -> Run:
     """
     header = read_header(folder)
     shown = f"{REPORTS_FOLDER}/{folder.name}/results.jsonl"
-    rows = parse_json_lines(_whole_lines(folder / "results.jsonl", shown), shown)
-    return Run(header=header, results=tuple(decode(Result, row) for row in rows))
+    texts: dict[str, str] = {}
+    rows = json_documents(_whole_lines(folder / "results.jsonl", shown), shown)
+    return Run(header=header, results=tuple(decode(Result, _shared(row, texts)) for row in rows))
 
 
-def _whole_lines(path: Path, shown: str) -> str:
+def _whole_lines(path: Path, shown: str) -> Iterator[str]:
     """Read the lines that were written whole; the cut may have come inside a character, so decoding comes after."""
     try:
-        whole, newline, _torn = path.read_bytes().rpartition(b"\n")
-        return (whole + newline).decode()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.endswith(b"\n"):
+                    yield _text(line, shown, number)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=shown) from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise InputError("not UTF-8", file=shown, line=line) from None
+
+
+def _text(line: bytes, shown: str, number: int) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise InputError("not UTF-8", file=shown, line=number) from None
+
+
+# What every candidate's results on a case have in common, and every case's on a candidate.
+_COMMON = ("class", "candidate", "case_id", "input", "expected", "cluster", "served_model")
+
+
+def _shared(row: Document, texts: dict[str, str]) -> Document:
+    """Let texts that stand in many lines be one text in memory: a question is read once for each candidate."""
+    if isinstance(row.value, dict):
+        for key in _COMMON:
+            if isinstance(text := row.value.get(key), str):
+                row.value[key] = texts.setdefault(text, text)
+    return row
 
 
 def run_folders(root: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -144,24 +144,41 @@ def parse_json_lines(text: str, file: str) -> list[Document]:
 
     Raises: InputError naming the line.
     """
+    return list(json_documents(text.split("\n"), file))
+
+
+def json_documents(lines: Iterable[str], file: str) -> Iterator[Document]:
+    """Give one document a line as the lines come: a run's results need not lie in memory as text.
+
+    Raises: InputError naming the line.
+    """
     decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_constant)
-    documents = []
-    for number, line in enumerate(text.split("\n"), 1):
+    rest = iter(lines)
+    for number, line in enumerate(rest, 1):
         if line.strip():
             try:
                 value = _json_value(decoder, line, file, number)
             except InputError as error:
-                raise conflict_of(text, file) or error from None
-            documents.append(Document(file=file, value=value, lines={(): number}))
-    return documents
+                raise _conflict_from(line, rest, file, number) or error from None
+            yield Document(file=file, value=value, lines={(): number})
 
 
-def conflict_of(text: str, file: str) -> MergeConflict | None:
-    """Find the first conflict that a merge left: git's markers, each on a line of its own, in their order."""
+def _conflict_from(line: str, rest: Iterator[str], file: str, number: int) -> MergeConflict | None:
+    """Find out whether the line that is no JSON begins a conflict; the lines behind it are read for that."""
+    if not line.startswith("<<<<<<<"):
+        return None
+    return conflict_of("\n".join(one.rstrip("\n") for one in (line, *rest)), file, number)
+
+
+def conflict_of(text: str, file: str, first_line: int = 1) -> MergeConflict | None:
+    """Find the first conflict that a merge left: git's markers, each on a line of its own, in their order.
+
+    `first_line`: of the text, in its file.
+    """
     found = _CONFLICT.search(text) if "<<<<<<<" in text else None
     if found is None:
         return None
-    line = text.count("\n", 0, found.start()) + 1
+    line = text.count("\n", 0, found.start()) + first_line
     last = line + found.group().count("\n")
     return MergeConflict(f"merge conflict up to line {last}: keep one side, or put both together", file=file, line=line)
 

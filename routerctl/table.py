@@ -15,11 +15,11 @@ from typing import Any
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, MergeConflict
-from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
+from routerctl.strict_yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
 TABLE_FILE = "routes.yaml"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 said `passing` where 2 says `level`
 _VERSION = re.compile(r"^table_version: ([0-9]{1,9})\r?$", re.MULTILINE)
 _FIRST_LINES = """\
 # Made by `routerctl build-table`. Review it like code; do not edit it: `routerctl check` compares it with its evidence.
@@ -50,17 +50,12 @@ def same_content(one: Table, other: Table) -> bool:
 def load_table(path: Path, *, verify: bool = True) -> Table:
     """Read routes.yaml; `verify` compares the digest.
 
-    Raises: InputError where it is missing, corrupt, edited by hand or of a future schema.
+    Raises: InputError where it is missing, corrupt, edited by hand or of another schema.
     """
     shown = path.name
     if not path.exists():
         raise InputError("no such file here; `routerctl build-table` writes it", file=shown)
     return parse_table(read_text(path, shown), shown, verify=verify)
-
-
-def greatest_version(text: str) -> int:
-    """Give the greater version of the tables whose merge left this text; 0 where none of them tells its own."""
-    return max((int(number) for number in _VERSION.findall(text)), default=0)
 
 
 def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
@@ -73,6 +68,12 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     except MergeConflict as error:
         problem = f"{error.problem.split(':')[0]}; `routerctl build-table` makes it anew from its evidence"
         raise MergeConflict(problem, file=shown, line=error.line) from None
+    if _is_older(document.value):
+        raise InputError(
+            "written by an older routerctl; run `routerctl build-table`",
+            file=shown,
+            line=document.line(("schema_version",)),
+        )
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version")
     table = decode(Table, document)
@@ -84,3 +85,26 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             line=document.line(("digest",)),
         )
     return table
+
+
+def version_to_follow(path: Path) -> int | None:
+    """Give the `table_version` of a file that can only be made anew; None where there is none such.
+
+    It may be of an older routerctl, or hold both sides of a merge: then the greater version counts.
+    Raises: InputError where it is not YAML.
+    """
+    if not path.exists():
+        return None
+    text = read_text(path, path.name)
+    if conflict_of(text, path.name):
+        return max((int(number) for number in _VERSION.findall(text)), default=0)
+    value: Any = parse_yaml(text, path.name).value
+    if not _is_older(value):
+        return None
+    version = value.get("table_version")
+    return version if isinstance(version, int) else 0
+
+
+def _is_older(value: Any) -> bool:
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    return isinstance(version, int) and version < SCHEMA_VERSION

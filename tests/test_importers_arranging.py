@@ -23,7 +23,16 @@ from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
 POLICY = Policy(
-    bar=0.8, pass_at=1.0, measure="pass_rate", mode="proven", risk=0.05, margin=0.03, seed=0, top_rung="report"
+    bar=0.8,
+    pass_at=1.0,
+    measure="pass_rate",
+    mode="proven",
+    risk=0.05,
+    margin=0.03,
+    seed=0,
+    top_rung="report",
+    when_unproven="provisional",
+    today="",
 )
 
 
@@ -55,7 +64,9 @@ def run_of(classes: Sequence[Arranged], models: Sequence[str], policy: Policy = 
         prices={},
         names={name: name for name in models},
     )
-    return make_run(classes, [reading()], lineup, policy, datetime(2026, 11, 24, tzinfo=UTC))
+    answered = [reading(*(one for item in classes for several in item.replies.values() for one in several))]
+    costed = cost(answered, {}, DAY)
+    return make_run(classes, [reading()], lineup, policy, datetime(2026, 11, 24, tzinfo=UTC), costed=costed)
 
 
 def test_an_id_that_repeats_is_a_case_asked_again() -> None:
@@ -141,7 +152,7 @@ def test_a_task_becomes_a_class_name(task: str, named: str, given: str | None) -
 def costs(*records: Record, **told: Told) -> dict[str, Decimal | None]:
     """The cost of the last record of each model."""
     found = cost([reading(*records)], told, DAY)
-    return {one.model: one.cost_usd for one in found.readings[0].records}
+    return {one.model: found.cost_usd(one) for one in records}
 
 
 def test_what_the_user_says_goes_before_the_file_and_the_project() -> None:
@@ -167,8 +178,9 @@ def test_a_cached_reply_counts_as_what_it_would_have_cost() -> None:
 
 def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     """Costs are kept for all models or for none, and the missing one is named."""
-    found = cost([reading(record("m", cost_usd=Decimal(1)), record("n"))], {}, DAY)
-    assert {one.cost_usd for one in found.readings[0].records} == {None}
+    records = [record("m", cost_usd=Decimal(1)), record("n")]
+    found = cost([reading(*records)], {}, DAY)
+    assert {found.cost_usd(one) for one in records} == {None}
     assert (found.missing, found.mean_usd) == (("n",), {})
     assert found.prices["n"].source == "not known"
 
@@ -177,7 +189,7 @@ def test_a_failed_call_costs_nothing() -> None:
     """A flat cost is a reply's."""
     failed = record("m", score=None, status=Status.FAILED)
     found = cost([reading(failed, record("m"))], {"m": Told(cost_usd=Decimal(2))}, DAY)
-    assert [one.cost_usd for one in found.readings[0].records] == [0, 2]
+    assert [found.cost_usd(one) for one in (failed, record("m"))] == [0, 2]
     assert found.mean_usd == {"m": 1}
 
 

@@ -99,6 +99,20 @@ def test_json_says_what_was_imported(bare: Project, run: Command) -> None:
     assert found["imported"] == ["addition_mini.eval"]  # not where on this machine it lay
 
 
+def test_a_crowd_of_models_has_a_line_each(bare: Project, run: Command) -> None:
+    """Of more than 200 pairs of class and model a line each would be read by nobody; --json has them all."""
+    models = [f"m{place:03d}" for place in range(101)]
+    rows = [
+        f"{name},{case}," + ",".join("1" for _ in models) for name in "ab" for case in range(4 if name == "a" else 6)
+    ]
+    bare.write("o.csv", "\n".join([",".join(("task", "id", *models)), *rows]) + "\n")
+    done = fine(run("import", "o.csv"))
+    assert [line.split()[:4] for line in done.out.splitlines() if "m007" in line] == [["all", "2", "m007", "10"]]
+    assert "--json has the 202" in done.err
+    told = json.loads(fine(run("import", "o.csv", "--json")).out)["outcomes"]
+    assert [(one["class"], one["cases"]) for one in told if one["candidate"] == "m007"] == [("a", 4), ("b", 6)]
+
+
 def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) -> None:
     """On stderr: what counts as failed, whose cost is missing, and the flag that gives it."""
     done = fine(run("import", str(MADE / "promptfoo/results.json.gz"), "--class", "sums"))

@@ -7,7 +7,7 @@ import openai
 import pytest
 from anthropic.types.model_param import ModelParam
 
-from routerctl.providers.pins import alias_problem, foreign_ids, is_pinned, known_ids, moving_warning
+from routerctl.providers.pins import alias_problem, as_pinned, known_ids, moving_warning
 from tests.conftest import Project
 
 ALIASES = [
@@ -77,15 +77,14 @@ def test_an_id_that_may_move_and_has_no_known_pin_is_warned_of(model: str) -> No
 @pytest.mark.parametrize("served", ["claude-haiku-5-6", "claude-haiku-5-5-20260901", "claude-haiku-5", "", "x/y"])
 def test_another_id_is_another_model(served: str) -> None:
     """Nothing but the pin itself is the pin."""
-    assert not is_pinned("claude-haiku-5-5", served)
-    assert foreign_ids(["claude-haiku-5-5"], [served, "claude-haiku-5-5"]) == (served,)
+    assert as_pinned("claude-haiku-5-5", served) == served
 
 
 def test_a_gateways_prefix_says_nothing_an_owners_does() -> None:
     """`vendor/` before one of two ids is where it was asked; before both it is whose weights they are."""
-    assert is_pinned("claude-haiku-5-5", "anthropic/claude-haiku-5-5")
-    assert is_pinned("anthropic/claude-haiku-5-5", "claude-haiku-5-5")
-    assert not is_pinned("meta/llama-3", "acme/llama-3")
+    assert as_pinned("claude-haiku-5-5", "anthropic/claude-haiku-5-5") == "claude-haiku-5-5"
+    assert as_pinned("anthropic/claude-haiku-5-5", "claude-haiku-5-5") == "anthropic/claude-haiku-5-5"
+    assert as_pinned("meta/llama-3", "acme/llama-3") == "acme/llama-3"
 
 
 def test_check_and_eval_say_which_ids_may_move(project: Project, in_process: None) -> None:

@@ -90,6 +90,39 @@ def test_each_result_is_there_when_append_returns(tmp_path: Path) -> None:
         assert len(read_run(writer.folder).results) == 1
 
 
+def test_what_is_not_there_is_left_out_of_a_line(tmp_path: Path) -> None:
+    """A recorded outcome has no reply, no tokens, no latency: its line has no key for them, and reads back the same."""
+    bare = Result(
+        task_class="sums",
+        candidate="small",
+        case_id="a",
+        index=0,
+        input="1 + 1",
+        status=Status.SCORED,
+        passed=True,
+        score=1.0,
+        calls=1,
+        cost_usd=Decimal(0),
+    )
+    with RunWriter(tmp_path, HEADER) as writer:
+        writer.extend([bare, replace(bare, index=1)])
+    line = (tmp_path / HEADER.run_id / "results.jsonl").read_text().splitlines()[0]
+    assert set(json.loads(line)) == {
+        *("class", "candidate", "case_id", "index", "input", "status", "passed", "score", "calls", "cost_usd")
+    }
+    assert read_run(tmp_path / HEADER.run_id).results == (bare, replace(bare, index=1))
+
+
+def test_a_question_is_held_once(tmp_path: Path) -> None:
+    """However many candidates were asked it, a question read back is one text; their replies are their own."""
+    asked = [replace(RESULT, candidate=name, input="how " * 100) for name in ("small", "large")]
+    with RunWriter(tmp_path, HEADER) as writer:
+        writer.extend(asked)
+    first, second = read_run(tmp_path / HEADER.run_id).results
+    assert first.input is second.input
+    assert (first.candidate, second.candidate) == ("small", "large")
+
+
 def test_a_surrogate_is_kept(tmp_path: Path) -> None:
     """Half of a surrogate pair in a reply neither ends the run nor is lost."""
     with RunWriter(tmp_path / "reports", HEADER) as writer:

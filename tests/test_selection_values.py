@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +19,11 @@ modes = st.sampled_from([("proven", 0.0), ("margin", 0.05), ("point", 0.0)])
 methods = st.sampled_from(["exact", "betting", "clusters", "weighted", "weighted clusters"])
 
 
-def _question(method, mode="proven", margin=0.0):
-    given_ = {"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "margin": margin}
+policies = st.sampled_from(["provisional", "top_rung"])
+
+
+def _question(method, mode="proven", margin=0.0, policy="provisional"):
+    given_ = {"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "margin": margin, "when_unproven": policy}
     weights = WEIGHTED if method.startswith("weighted") else {}
     name = {"weighted": "betting", "weighted clusters": "clusters"}.get(method, method)
     return Question(**given_, method=name, clusters=20 if name == "clusters" else 0, **weights)
@@ -32,54 +36,68 @@ def _outcomes(run, method):
     return [Outcome(value=value, weight=1.0 + place % 2, cluster=f"k{place // 2}") for place, value in enumerate(run)]
 
 
-def _passing(draw, question, trials, seed, size=0):
-    rng, passed, cases = np.random.default_rng(seed), 0, 0
+def _proven(draw, question, trials, seed, size=0):
+    """The share of runs that are proven, and the mean number of cases that a run takes."""
+    rng, proven, cases = np.random.default_rng(seed), 0, 0
     for _ in range(trials):
         rule = rule_of(question)
         for place, value in enumerate(draw(rng).tolist()):
             if rule.feed(Outcome(value=value, cluster=f"{place // size}" if size else None)) is not None:
                 break
-        passed += rule.standing.passes
+        proven += rule.standing.proven
         cases += rule.cases
-    return passed / trials, cases / trials
+    return proven / trials, cases / trials
 
 
 # --- every method -----------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=150, deadline=None)
-@given(run=values, method=methods, mode_margin=modes, length=st.integers(0, 40), more=values)
-def test_full_and_early_stopped_runs_agree(run, method, mode_margin, length, more):
-    """Results beyond the stopping case change nothing; a rule stops at its last case at the latest, and stays so."""
-    question, outcomes = _question(method, *mode_margin), _outcomes(run, method)
+@given(run=values, method=methods, mode_margin=modes, policy=policies, length=st.integers(0, 40))
+def test_full_and_early_stopped_runs_agree(run, method, mode_margin, policy, length):
+    """A rule stops at its last case at the latest; what is there beyond counts, and says the same of the test."""
+    question, outcomes = _question(method, *mode_margin, policy), _outcomes(run, method)
     full = judge(outcomes, question)
-    assert judge(outcomes[: max(length, full.cases)], question) == full
+    stop = full.stopped_at or full.cases
+    got = judge(outcomes[: max(length, stop)], question)
+    assert (got.stopped_at or got.cases) == stop
     rule = rule_of(question)
-    for outcome in [*outcomes, *_outcomes(more, method)]:
+    for outcome in outcomes:
         rule.feed(outcome)
-    assert (rule.verdict, rule.cases, rule.passes) == (full.verdict, full.cases, full.passes)
-    assert full.passes == sum(outcome.value > 0.5 for outcome in outcomes[: full.cases])
+    assert (rule.stopped_at, rule.cases, rule.passes) == (stop, full.cases, full.passes)
+    assert (full.cases, full.passes) == (40, sum(outcome.value > 0.5 for outcome in outcomes))
+    if policy == "provisional":
+        assert rule.verdict is full.verdict
 
 
 @settings(max_examples=60, deadline=None)
-@given(run=values, method=methods, mode_margin=modes, order=st.permutations(range(40)))
-def test_reorder_sees_only_the_planned_order(run, method, mode_margin, order):
+@given(run=values, method=methods, mode_margin=modes, policy=policies, order=st.permutations(range(40)))
+def test_reorder_sees_only_the_planned_order(run, method, mode_margin, policy, order):
     """Whatever order outcomes arrive in, the rule ends where the one fed in planned order ends."""
-    question, outcomes = _question(method, *mode_margin), _outcomes(run, method)
+    question, outcomes = _question(method, *mode_margin, policy), _outcomes(run, method)
     rule = rule_of(question)
     reorder = Reorder(rule, 40)
     for index in order:
         reorder.put(index, outcomes[index])
-    expected = judge(outcomes, question)
-    assert (rule.verdict, rule.cases, rule.passes) == (expected.verdict, expected.cases, expected.passes)
+    alone = rule_of(question)
+    for outcome in outcomes:
+        alone.feed(outcome)
+    assert (rule.verdict, rule.cases, rule.passes) == (alone.verdict, alone.cases, alone.passes)
+    assert rule.stopped_at == alone.stopped_at
 
 
 @settings(max_examples=200, deadline=None)
-@given(run=values, tail=st.sampled_from([None, 0.0, 0.4, 0.6, 1.0]), cut=st.integers(0, 40), method=methods, mode=modes)
-def test_surely_needed_is_a_lower_bound(run, tail, cut, method, mode):
+@given(
+    run=values,
+    tail=st.sampled_from([None, 0.0, 0.4, 0.6, 1.0]),
+    cut=st.integers(0, 40),
+    method=methods,
+    asked=st.tuples(modes, policies),
+)
+def test_surely_needed_is_a_lower_bound(run, tail, cut, method, asked):
     """No run, not even one of the same value over and over, is decided sooner than is said to be needed at least."""
     run = run[:cut] + (run[cut:] if tail is None else [tail] * (40 - cut))
-    rule, promised = rule_of(_question(method, *mode)), 0
+    rule, promised = rule_of(_question(method, *asked[0], asked[1])), 0
     for place, outcome in enumerate(_outcomes(run, method)):
         if rule.verdict is not None:
             break
@@ -87,15 +105,15 @@ def test_surely_needed_is_a_lower_bound(run, tail, cut, method, mode):
         assert 1 <= needed <= 40 - place
         promised = max(promised, place + needed)
         rule.feed(outcome)
-    assert rule.cases >= promised
+    assert rule.stopped_at == rule.cases >= promised
     assert rule.surely_needed() == 0
 
 
 @settings(max_examples=100, deadline=None)
-@given(run=st.lists(st.booleans(), max_size=39), mode_margin=modes)
-def test_surely_needed_is_exact_for_counts(run, mode_margin):
+@given(run=st.lists(st.booleans(), max_size=39), mode_margin=modes, policy=policies)
+def test_surely_needed_is_exact_for_counts(run, mode_margin, policy):
     """With 0/1 cases, passing or failing all of so many further cases decides, and no shorter run does."""
-    question = _question("exact", *mode_margin)
+    question = _question("exact", *mode_margin, policy)
     rule = rule_of(question)
     for passed in run:
         rule.feed(Outcome(value=float(passed)))
@@ -108,7 +126,7 @@ def test_surely_needed_is_exact_for_counts(run, mode_margin):
         again = rule_of(question)
         for outcome in [Outcome(value=float(passed)) for passed in run] + [Outcome(value=value)] * needed:
             again.feed(outcome)
-        decided.append(again.verdict is not None and again.cases == len(run) + needed)
+        decided.append(again.stopped_at == len(run) + needed)
     assert any(decided)
 
 
@@ -149,12 +167,20 @@ def test_a_prefix_of_a_set_that_is_not_complete_yet(method):
 
 
 @pytest.mark.parametrize(
-    ("value", "verdict"), [(1.0, Verdict.PROVEN), (0.0, Verdict.BELOW), (0.4, Verdict.BELOW), (0.8, Verdict.NOT_PROVEN)]
+    ("value", "verdict"),
+    [
+        (1.0, Verdict.PROVEN),
+        (0.0, Verdict.BELOW),
+        (0.4, Verdict.BELOW),
+        (0.799, Verdict.NOT_REACHED),
+        (0.8, Verdict.PROVISIONAL),
+    ],
 )
 def test_bets_on_clear_runs(value, verdict):
-    """Perfect values prove, hopeless ones are seen to be below, those at the bar do neither."""
+    """Perfect values prove, hopeless ones are seen to be below, those at the bar reach it, which is no proof."""
     got = judge([Outcome(value=value)] * 200, Question(n=200, bar=0.8, alpha=0.05, method="betting"))
     assert got.verdict is verdict
+    assert (got.risk is not None) == (verdict is Verdict.PROVISIONAL)
     assert got.mean == pytest.approx(value)
     assert got.interval[0] <= value <= got.interval[1]
 
@@ -167,11 +193,13 @@ def test_bets_keep_their_promise_and_their_power(draw, power):
         "epochs": lambda p: lambda rng: rng.binomial(5, rng.beta(1.2 * p, 1.2 * (1 - p), 200)) / 5,
         "graded": lambda p: lambda rng: rng.beta(8 * p, 8 * (1 - p), 200),
     }
-    question, trials = Question(n=200, bar=0.9, alpha=0.05, method="betting"), 400
-    assert _passing(draws[draw](0.9), question, trials, 1)[0] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
-    found, cases = _passing(draws[draw](0.95), question, trials, 2)
-    assert abs(found - power) <= 3 * math.sqrt(0.25 / trials)
-    assert cases < 150
+    trials = 400
+    for policy, most in (("top_rung", 150), ("provisional", 165)):
+        question = Question(n=200, bar=0.9, alpha=0.05, method="betting", when_unproven=policy)
+        assert _proven(draws[draw](0.9), question, trials, 1)[0] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / trials)
+        found, cases = _proven(draws[draw](0.95), question, trials, 2)
+        assert abs(found - power) <= 3 * math.sqrt(0.25 / trials)
+        assert cases < most
 
 
 def test_epochs_counted_as_cases_break_the_promise():
@@ -180,38 +208,36 @@ def test_epochs_counted_as_cases_break_the_promise():
     def answers(rng):
         return (rng.random((40, 5)) < rng.beta(0.9, 0.1, 40)[:, None]).astype(float)
 
-    naive = _passing(lambda rng: rng.permutation(answers(rng).ravel()), Question(n=200, bar=0.9, alpha=0.05), 400, 3)[0]
+    naive = _proven(lambda rng: rng.permutation(answers(rng).ravel()), Question(n=200, bar=0.9, alpha=0.05), 400, 3)[0]
     mean = Question(n=40, bar=0.9, alpha=0.05, method="betting", epochs=5)
-    averaged = _passing(lambda rng: answers(rng).mean(axis=1), mean, 400, 3)[0]
+    averaged = _proven(lambda rng: answers(rng).mean(axis=1), mean, 400, 3)[0]
     assert naive > 0.1
     assert averaged <= 0.05
 
 
 def test_giving_up_costs_little_power():
-    """Without the futility line hardly more runs of a candidate near its power of one half pass."""
-    rng, question, lost = np.random.default_rng(4), Question(n=200, bar=0.8, alpha=0.05, method="betting"), 0
-    trials = 300
+    """Without the futility line hardly more runs of a candidate near its power of one half are proven."""
+    rng, lost, trials = np.random.default_rng(4), 0, 300
+    asked = {"n": 200, "bar": 0.8, "alpha": 0.05, "method": "betting"}
     for _ in range(trials):
         run = (rng.random(200) < 0.86).astype(float).tolist()
-        rule, patient = rule_of(question), rule_of(question)
-        bets = patient._lines[0]._bets
+        strict, patient = rule_of(Question(**asked, when_unproven="top_rung")), rule_of(Question(**asked))
         for value in run:
-            rule.feed(Outcome(value=value))
-            if not bets.won:
-                bets.bet(value)
-        assert bets.won or not rule.standing.passes
-        lost += bets.won and not rule.standing.passes
+            strict.feed(Outcome(value=value))
+            patient.feed(Outcome(value=value))
+        assert patient.standing.proven or not strict.standing.proven
+        lost += patient.standing.proven and not strict.standing.proven
     assert lost / trials <= 0.02
 
 
 def test_weights_count():
     """Failing the cases of weight 2 and passing those of weight 1 makes a mean of one third, not one half."""
     outcomes = _outcomes([1.0, 0.0] * 20, "weighted")
-    for mode, bar, verdict in (("point", 0.34, Verdict.NOT_MET), ("point", 0.33, Verdict.MET)):
+    for mode, bar, verdict in (("point", 0.34, Verdict.NOT_REACHED), ("point", 0.33, Verdict.PROVISIONAL)):
         question = Question(n=40, bar=bar, alpha=0.05, mode=mode, method="betting", **WEIGHTED)
         assert judge(outcomes, question).verdict is verdict
     equal = Question(n=40, bar=0.34, alpha=0.05, mode="point", method="betting")
-    assert judge(outcomes, equal).verdict is Verdict.MET
+    assert judge(outcomes, equal).verdict is Verdict.PROVISIONAL
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 3.0, 1e6])
@@ -233,7 +259,8 @@ def test_the_unit_of_weights_plays_no_part(method, scale):
         )
         other = [Outcome(value=one.value, weight=one.weight * scale, cluster=one.cluster) for one in outcomes]
         one, two = judge(outcomes, question), judge(other, scaled)
-        assert (one.verdict, one.cases, one.needed_cases) == (two.verdict, two.cases, two.needed_cases)
+        assert (one.verdict, one.stopped_at, one.needed_cases) == (two.verdict, two.stopped_at, two.needed_cases)
+        assert one.risk == (None if two.risk is None else pytest.approx(two.risk))
         assert one.interval == pytest.approx(two.interval)
 
 
@@ -246,34 +273,43 @@ def test_the_point_rule_for_values_is_their_mean(run):
         weights = [one.weight if method == "weighted" else 1.0 for one in outcomes]
         mean = sum(w * one.value for w, one in zip(weights, outcomes, strict=True)) / sum(weights)
         assert judge(outcomes, _question(method, "point")).verdict.passes == (mean >= 0.8 - 1e-12)
-        assert judge(outcomes, _question(method, "margin", 0.1)).verdict.passes <= (mean >= 0.8 - 1e-12)
+        assert judge(outcomes, _question(method, "margin", 0.1)).verdict.passes == (mean >= 0.8 - 1e-12)
 
 
 @pytest.mark.parametrize(("bar", "n"), [(0.8, 17), (0.9, 37), (1.0, 500)])
-def test_too_small_sets_run_nothing(bar, n):
-    """Where perfect values could not pass, no case has to be looked at, and how many it takes is said."""
+def test_too_small_sets_are_run_for_their_score_alone(bar, n):
+    """Where perfect values could not prove, their mean is looked at, or none where nothing but proof counts."""
     least, question = betting_least_cases(bar, 0.05), Question(n=n, bar=bar, alpha=0.05, method="betting")
-    assert rule_of(question).verdict is Verdict.NOT_PROVEN
-    got = judge([Outcome(value=1.0)] * n, question)
-    assert (got.verdict, got.cases, got.least_cases) == (Verdict.NOT_PROVEN, n, least)
+    strict = replace(question, when_unproven="top_rung")
+    assert (rule_of(question).verdict, rule_of(strict).verdict) == (None, Verdict.NOT_PROVEN)
+    for asked in (question, strict):
+        got = judge([Outcome(value=1.0)] * n, asked)
+        assert (got.verdict, got.cases, got.least_cases) == (Verdict.PROVISIONAL, n, least)
+        assert got.stopped_at == (0 if asked is strict else None)
+        assert got.risk > 0.05
     if least is not None:
         assert least == n + 1
         enough = judge([Outcome(value=1.0)] * least, Question(n=least, bar=bar, alpha=0.05, method="betting"))
         assert enough.verdict is Verdict.PROVEN
 
 
-@pytest.mark.parametrize(("mean", "needed"), [(0.95, True), (0.9, True), (0.88, False)])
-def test_needed_cases_of_bets(mean, needed):
-    """Some number is enough for a mean at or above the bar, none for one below; what varies less needs fewer."""
+@pytest.mark.parametrize("mean", [0.95, 0.9, 0.88, 0.5])
+def test_needed_cases_of_bets(mean):
+    """Some number is enough for a mean at or above the bar, and as long as the truth may be; what varies needs more."""
     question = Question(n=100, bar=0.9, alpha=0.05, method="betting")
 
     def run(spread):
         return [Outcome(value=mean + spread * (-1) ** place) for place in range(20)]
 
     steady, wild = judge(run(0.0), question), judge(run(0.05), question)
-    assert (steady.needed_cases is not None) is needed
-    if needed:
-        assert betting_least_cases(0.9, 0.05) <= steady.needed_cases < wild.needed_cases
+    for got in (steady, wild):
+        assert (got.needed_cases is not None) == (got.interval[1] > 0.9) == (mean > 0.5)
+    if mean > 0.5:
+        assert betting_least_cases(0.9, 0.05) <= steady.needed_cases
+    if mean >= 0.9:
+        assert steady.needed_cases < wild.needed_cases
+    else:
+        assert steady.hoped == (steady.interval[1] if mean > 0.5 else None)
 
 
 # --- clusters ---------------------------------------------------------------------------------------------------------
@@ -292,8 +328,8 @@ def test_clusters_keep_the_promise_that_counting_cases_breaks(icc):
     """40 clusters of 5 at the bar: at most about alpha passes; taken for independent, more than alpha does."""
     trials = 600
     question = Question(n=200, bar=0.9, alpha=0.05, method="clusters", clusters=40)
-    found = _passing(_clustered(0.9, icc), question, trials, 5, size=5)[0]
-    naive = _passing(_clustered(0.9, icc), Question(n=200, bar=0.9, alpha=0.05), trials, 5)[0]
+    found = _proven(_clustered(0.9, icc), question, trials, 5, size=5)[0]
+    naive = _proven(_clustered(0.9, icc), Question(n=200, bar=0.9, alpha=0.05), trials, 5)[0]
     assert found <= 0.052 + 3 * math.sqrt(0.05 * 0.95 / trials)
     assert naive > found + 0.02
 
@@ -312,17 +348,29 @@ def test_the_verdict_on_clusters_is_the_bound_over_all_cases(run, weighted):
     kish = sum(weights) ** 2 / sum(w * w for w in weights)
     proven = korn_graubard_lower(sums, sizes, 0.05, kish) >= 0.8
     got = judge(outcomes, _question(method))
-    assert got.verdict.passes == proven
-    assert got.cases == 40 or not proven
+    assert got.verdict.proven == proven
+    mean = sum(sums) / sum(sizes)
+    assert got.verdict.passes == (proven or mean >= 0.8 - 1e-12)
+    assert got.cases == 40
+    assert got.stopped_at is None or not proven
 
 
 def test_clusters_pass_only_at_the_end():
-    """A perfect run is not stopped early; a hopeless one is, as soon as independent cases could not pass."""
-    perfect = judge(_outcomes([1.0] * 40, "clusters"), _question("clusters"))
-    assert (perfect.verdict, perfect.cases, perfect.clusters) == (Verdict.PROVEN, 40, 20)
-    hopeless = judge(_outcomes([0.0] * 40, "clusters"), _question("clusters"))
-    assert hopeless.cases == 4  # independent cases need 37 of 40: the fourth failure ends it
-    assert (hopeless.verdict, hopeless.clusters) == (Verdict.NOT_PROVEN, 2)
+    """A perfect run is not stopped early; a hopeless one is, as soon as its mean cannot reach the bar.
+
+    Where nothing but proof counts that is as soon as independent cases could not prove it.
+    """
+    for policy, stop in (("provisional", 9), ("top_rung", 4)):  # 32 of 40 are the bar, 37 a proof by independent cases
+        question = _question("clusters", policy=policy)
+        perfect = judge(_outcomes([1.0] * 40, "clusters"), question)
+        assert (perfect.verdict, perfect.cases, perfect.clusters) == (Verdict.PROVEN, 40, 20)
+        assert perfect.stopped_at is None
+        hopeless = judge(_outcomes([0.0] * 40, "clusters"), question)
+        assert hopeless.stopped_at == stop
+        assert (hopeless.verdict, hopeless.cases, hopeless.clusters) == (Verdict.BELOW, 40, 20)
+        cut = judge(_outcomes([0.0] * 40, "clusters")[:stop], question)
+        assert (cut.cases, cut.clusters) == (stop, (stop + 1) // 2)
+        assert cut.verdict.missed == (policy == "provisional")
 
 
 def test_clusters_seen_to_be_below():
@@ -348,14 +396,15 @@ def test_a_cluster_that_comes_apart_is_still_one():
 
 
 @pytest.mark.parametrize(("clusters", "passes"), [(13, False), (14, True)])
-def test_too_few_clusters_run_nothing(clusters, passes):
+def test_too_few_clusters_prove_nothing(clusters, passes):
     """A perfect score counts each cluster as one case: 14 of them prove .8 as 14 cases do, 13 cannot."""
     outcomes = [Outcome(value=1.0, cluster=f"k{place // 3}") for place in range(3 * clusters)]
     question = Question(n=3 * clusters, bar=0.8, alpha=0.05, method="clusters", clusters=clusters)
     got = judge(outcomes, question)
     assert (got.cases, got.least_cases) == (3 * clusters, 42)
-    assert got.verdict is (Verdict.PROVEN if passes else Verdict.NOT_PROVEN)
-    assert (rule_of(question).verdict is None) == passes
+    assert got.verdict is (Verdict.PROVEN if passes else Verdict.PROVISIONAL)
+    assert rule_of(question).verdict is None
+    assert (rule_of(replace(question, when_unproven="top_rung")).verdict is None) == passes
 
 
 def test_needed_cases_of_clusters():

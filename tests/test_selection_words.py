@@ -18,30 +18,48 @@ def _grouped(failed, count=200, **question):
     return judge(outcomes, Question(**{**ASKED, "method": "clusters", "clusters": 40, **question}))
 
 
-BETS = _same(0.98, 200, method="betting")
-PROVEN = _same(1.0, 200)
+BETS = _same(0.98, 64, method="betting")
+PROVEN = _same(1.0, 62)
 OPEN = _same(1.0, 200, n=500, bar=0.98)
+TWELFTHS = set(range(0, 200, 12))
 
 
 @pytest.mark.parametrize(
     ("judgement", "start"),
     [
         (BETS, "Proven: mean 98% over 64 cases (200 planned); true mean is at least 90% at error probability 1.67% ("),
-        (_same(0.3, 200, method="betting"), "Below the bar: mean 30% over 17 cases (200 planned); true mean is below"),
+        (_same(0.3, 17, method="betting"), "Below the bar: mean 30% over 17 cases (200 planned); true mean is below"),
         (
-            _same(0.91, 200, method="betting", mode="point"),
-            "Met: the mean over these cases is at least 90%, mean 91% over 198 cases (200 planned); on other cases its",
+            _same(0.91, 198, method="betting", mode="point"),
+            (
+                "Provisional: mean 91% over 198 cases (200 planned), so the score reaches 90%; not proven: a candidate at "
+                "90% would do as well with at most 19.4% probability, and proof takes 1.67% or less; if its mean is what"
+            ),
         ),
         (
-            _same(0.8, 200, method="betting", mode="point"),
-            "Not met: the mean over these cases is less than 90%, mean 80% over ",
+            _same(0.8, 101, method="betting", mode="point"),
+            "Bar of 90% not reached: mean 80% over 101 cases (200 planned); true mean ",
         ),
         (
-            _same(0.9, 200, method="betting"),
-            "Not proven to reach 90%: mean 90% over 1",
+            _same(0.95, 40, method="betting", n=40),
+            (
+                "Provisional: mean 95% over 40 cases (40 planned), so the score reaches 90%; not proven: a candidate at "
+                "90% would do as well with at most 19.5% probability, and proof takes 1.67% or less; if its mean is what "
+                "was seen, 172 cases in all would prove it (power 80%)."
+            ),
         ),
         (_grouped({3}), "Proven: mean 99.5% over 200 cases in 40 clusters (200 planned); true mean is at least 90% at"),
-        (_grouped(set(range(0, 200, 12))), "Not proven to reach 90%: mean 90.9% over 121 cases in 25 clusters (200 pl"),
+        (
+            _grouped(TWELFTHS),
+            (
+                "Provisional: mean 91.5% over 200 cases in 40 clusters (200 planned), so the score reaches 90%; not "
+                "proven: a candidate at 90% would do as well with about 28.7% probability, and proof takes 1.67% or less"
+            ),
+        ),
+        (
+            _grouped(set(range(0, 200, 8))),
+            "Bar of 90% not reached: mean 87.5% over 200 cases in 40 clusters (200 planned); true mean 74.5% to 92.9% ",
+        ),
     ],
 )
 def test_other_methods_speak_of_means(judgement, start):
@@ -50,30 +68,67 @@ def test_other_methods_speak_of_means(judgement, start):
 
 
 @pytest.mark.parametrize(
-    "judgement",
-    [OPEN, _grouped({3}, 100), _same(1.0, 100, n=200, mode="margin", margin=0.03)],
+    ("judgement", "settles"),
+    [
+        (OPEN, "if its accuracy is what was seen, 203 cases in all would prove it (power 80%)."),
+        (_grouped({3}, 100), "if its mean is what was seen, 195 cases in all would prove it (power 80%)."),
+        (_same(1.0, 100, mode="margin", margin=0.03), "100 of the planned cases are still to be run."),
+        (
+            _same(1.0, 199, bar=1.0),
+            "0 failures seen in 199: true failure rate at most 2.04% at error probability 1.67%.",
+        ),
+    ],
 )
-def test_a_set_without_all_its_cases(judgement):
-    """Where the plan goes on, what was found is found so far; where the rule stopped, it is not."""
-    assert f", so far: {judgement.cases} of {judgement.n} planned cases are there; " in verdict_words(judgement)
+def test_a_set_without_all_its_cases(judgement, settles):
+    """Where the plan goes on nothing is decided, and what was found says what would settle it."""
+    said = verdict_words(judgement)
+    assert said.startswith("Not decided: ")
+    assert f"over {judgement.cases} cases" in said or f"of {judgement.cases} cases" in said
+    assert said.endswith(settles)
 
 
-@pytest.mark.parametrize("judgement", [_same(0.0, 200, bar=0.3, alpha=1e-9), _grouped(set(range(0, 200, 12)))])
-def test_a_test_that_stopped_does_not_go_on(judgement):
-    """It was given up before the plan's end, which more cases of the plan would not change."""
-    assert judgement.cases < judgement.n
-    assert judgement.verdict in (Verdict.NOT_PROVEN, Verdict.BELOW)
-    assert "so far" not in verdict_words(judgement)
+@pytest.mark.parametrize(
+    "judgement", [_same(0.0, 200, bar=0.3, alpha=1e-9), _grouped(set(range(0, 200, 8))), _grouped(set(range(21)), 25)]
+)
+def test_a_test_that_stopped_is_decided(judgement):
+    """Its bar was out of reach before the plan's end; what came later is counted, and where it had ended is told."""
+    assert judgement.verdict in (Verdict.BELOW, Verdict.NOT_REACHED)
+    assert "Not decided" not in verdict_words(judgement)
+    assert verdict_words(judgement).endswith(f" The test had ended after {judgement.stopped_at} cases.")
+
+
+def test_where_nothing_but_proof_counts_a_test_may_have_ended_before_the_first_case():
+    """What an import brings to a set too small to prove anything is shown, and that no case was asked for."""
+    said = verdict_words(_same(1.0, 20, n=20, when_unproven="top_rung"))
+    assert said.startswith("Provisional: 20 of 20 cases passed (20 planned), so the score reaches 90%; not proven: ")
+    assert said.endswith(" The test had ended before the first case.")
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        _same(1.0, 200, mode="point"),
+        _same(1.0, 100, n=900, available=100, method="clusters", clusters=100),
+    ],
+)
+def test_a_proof_that_was_not_asked_for_is_not_called_missing(judgement):
+    """Mode point, or a plan whose proof waits for cases to come: the risk is told, not that it is too great."""
+    said = verdict_words(judgement)
+    assert judgement.risk < judgement.alpha
+    assert "no proof was asked for on these cases" in said
+    assert "proof takes" not in said
 
 
 @pytest.mark.parametrize(
     ("judgement", "start"),
     [
-        (_same(1.0, 200, trust="judge"), "Proven according to the judge: "),
+        (_same(1.0, 62, trust="judge"), "Proven according to the judge: "),
         (_same(0.0, 200, trust="judge"), "Below the bar according to the judge: "),
-        (_same(1.0, 20, trust="judge"), "Not proven to reach 90% according to the judge, so far: "),
+        (_same(1.0, 20, trust="judge"), "Not decided according to the judge: 20 of 20 cases passed (200 planned)"),
         (_same(1.0, 200, trust="judge", mode="margin", margin=0.03), "Within the margin according to the judge: "),
-        (_same(1.0, 200, trust="judge", mode="point"), "Met according to the judge: "),
+        (_same(1.0, 20, n=20, trust="judge"), "Provisional according to the judge: 20 of 20 cases passed (20 pl"),
+        (_grouped(set(range(0, 200, 8)), trust="judge"), "Bar of 90% not reached according to the judge: mean 87.5%"),
+        (_same(1.0, 180, trust="judge", mode="point"), "Provisional according to the judge: "),
         (replace(PROVEN, trust="labels", labels=80), "Proven on 80 human labels: 62 of 62 cases passed the judge (200"),
         (
             replace(PROVEN, trust="labels", labels=80, corrected=0.94, corrected_low=0.91),
@@ -103,25 +158,28 @@ def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted():
 def test_what_labels_would_settle():
     """The need is counted in labels, the judge's cases settle nothing."""
     judgement = replace(OPEN, trust="labels", labels=80, needed_cases=300)
-    assert "300 labels would be enough" in verdict_words(judgement)
-    assert "so far" not in verdict_words(judgement)
+    said = verdict_words(judgement)
+    assert said.endswith("if its accuracy is what was seen, 300 labels in all would prove it (power 80%).")
+    few = replace(judgement, needed_cases=90)
+    assert "90 labels in all would prove it" in verdict_words(few)
+    assert "still to be run" not in verdict_words(few)
 
 
 @pytest.mark.parametrize(
     ("attempt", "grows", "said"),
     [
-        (1, True, "Attempt 1 on a set that may grow: in it a candidate below the bar passes with at most 2.08%."),
+        (1, True, "Attempt 1 on a set that may grow: in it a candidate below the bar is proven with at most 2.08%."),
         (
             2,
             False,
-            "that did not prove it: over both attempts a candidate below the bar passes with at most 2.08%.",
+            "that did not prove it: over both attempts a candidate below the bar is proven with at most 2.08%.",
         ),
-        (3, False, "over all 3 attempts a candidate below the bar passes with at most 2.08%."),
+        (3, False, "over all 3 attempts a candidate below the bar is proven with at most 2.08%."),
     ],
 )
 def test_attempts_are_told(attempt, grows, said):
     """A reader sees what the attempts add up to, not only the share of the last."""
-    judgement = _same(1.0, 200, attempt=attempt, total_alpha=0.05 / 3 * 1.25)
+    judgement = _same(1.0, 62, attempt=attempt, total_alpha=0.05 / 3 * 1.25)
     assert verdict_words(judgement).endswith(said)
     assert "Attempt" not in verdict_words(PROVEN)
 
@@ -156,11 +214,11 @@ def test_few_clusters_are_warned_of(clusters, warned):
             _same(0.98, 200, method="betting", mode="point"),
             "point",
             3,
-            ["the mean over these 200 cases is at least 90%"],
+            ["the mean over these 200 cases is at least 90%", "promises nothing about any others"],
         ),
         (_grouped({3}), "proven", 3, ["after all 200 cases", "Korn-Graubard", "about 1.67% probability"]),
-        (_grouped({3}, 20, n=20, clusters=4), "proven", 3, ["at least 39 clusters", "What was run is shown"]),
-        (_same(0.98, 20, n=20, method="betting"), "proven", 3, ["at least 52 cases", "What was run is shown"]),
+        (_grouped({3}, 20, n=20, clusters=4), "proven", 3, ["at least 39 clusters", "their mean is at least 90%"]),
+        (_same(0.98, 20, n=20, method="betting"), "proven", 3, ["at least 52 cases", "their mean is at least 90%"]),
         (_same(1.0, 200, trust="judge"), "proven", 3, ["proven according to it"]),
         (
             _same(1.0, 200, alpha=0.05 / 12, attempt=2, total_alpha=0.025),

@@ -23,6 +23,7 @@ from routerctl.statistics import (
     provable_accuracy,
     without_futility,
 )
+from routerctl.statistics.tails import least_passes, tails
 
 bars = st.floats(0.3, 0.97)
 alphas = st.sampled_from([0.2, 0.05, 0.05 / 3, 0.01])
@@ -242,10 +243,22 @@ def test_least_cases(bar, alpha, cases):
     ],
 )
 def test_needed_cases_are_near_the_textbook_formula(bar, gain, at_5, split_3):
-    """Power goes up and down with every further failure allowed: the exact number is within two of these, or ENOUGH."""
+    """Power comes back with every further failure allowed: the exact number is within four of these, or ENOUGH."""
     for alpha, formula in [(0.05, at_5), (0.05 / 3, split_3)]:
-        off = max((ENOUGH - 1) * formula, 2 / (1 - bar))
+        off = max((ENOUGH - 1) * formula, 4 / (1 - bar))
         assert needed_cases(bar, bar + gain, alpha) == pytest.approx(formula, abs=off)
+
+
+@pytest.mark.parametrize("bar", [0.02, 0.2, 0.5, 0.8, 0.95, 0.99])
+@pytest.mark.parametrize("gain", [0.003, 0.01, 0.05, 0.2])
+def test_needed_cases_are_looked_for_far_enough(bar, gain):
+    """Three times as far there is no set size either at which the fixed test misses the power."""
+    p, turn = min(bar + gain, 1.0), math.ceil(max(1 / bar, 1 / (1 - bar)))
+    for alpha, power in itertools.product((0.5, 0.05, 0.002), (0.5, 0.8, 0.95)):
+        n = needed_cases(bar, p, alpha, power)
+        if 100 < n < 1000:  # neither the plan's answer nor the formula's
+            beyond = np.arange(n, 3 * n + 60 * turn)
+            assert (tails(least_passes(beyond, bar, alpha), beyond, p) >= power).all()
 
 
 def power_of(n, bar, p, alpha):

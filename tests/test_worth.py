@@ -526,11 +526,17 @@ def result(index, *, passed, candidate="a", cost="0.001", usable=True, **more):
     )
 
 
+def cascade(first, second, **more):
+    """The cascade of two candidates' results by the check that a reply came back whole."""
+    first = worth.replies_of(first)
+    return worth.cascade(first, worth.replies_of(second), first.where(worth.usable), **more)
+
+
 def test_a_cascade_by_hand():
     """20 cases, 10 rejected of which the second gets 6 right: every figure as counted by hand."""
     first = [result(k, passed=k < 8, usable=k < 10) for k in range(20)]  # 8 right and 2 wrong accepted
     second = [result(k, passed=k < 16, cost="0.01", candidate="b") for k in range(20)]
-    found = worth.cascade(first, second, check_usd=Decimal("0.0005"))
+    found = cascade(first, second, check_usd=Decimal("0.0005"))
     assert (found.cases, found.rejected, found.rescued, found.q, found.accepted) == (20, 10, 6, 0.6, 0.5)
     assert (found.tpr, found.fpr) == (1.0, 2 / 12)
     assert found.cost_usd == Decimal("0.0065")  # 0.001 + 0.0005 + 10/20 x 0.01
@@ -549,7 +555,7 @@ def test_the_counts_obey_the_formulas(rows, check):
     """C = c1 + g + (1-a) c2, correct = p1 TPR + (1-a) q, undetected wrong = (1-p1) FPR + (1-a)(1-q)."""
     first = [result(k, passed=one and usable, usable=usable) for k, (one, _, usable) in enumerate(rows)]
     second = [result(k, passed=two, cost="0.01", candidate="b") for k, (_, two, _) in enumerate(rows)]
-    found = worth.cascade(first, second, check_usd=Decimal(check), least_rejected=1)
+    found = cascade(first, second, check_usd=Decimal(check), least_rejected=1)
     if found is None:
         assert all(usable for _, _, usable in rows)
         return
@@ -566,7 +572,7 @@ def test_q_is_what_the_second_does_on_rejected_cases():
     hard = [rng.random() < 0.3 for _ in range(2000)]
     first = [result(k, passed=(ok := rng.random() < (0.4 if h else 0.95)), usable=ok) for k, h in enumerate(hard)]
     second = [result(k, passed=rng.random() < (0.7 if h else 0.99), candidate="b") for k, h in enumerate(hard)]
-    found = worth.cascade(first, second)
+    found = cascade(first, second)
     assert found.q < found.second_correct - 0.1
     assert found.q == pytest.approx((0.3 * 0.6 * 0.7 + 0.7 * 0.05 * 0.99) / (0.3 * 0.6 + 0.7 * 0.05), abs=0.05)
 
@@ -605,10 +611,10 @@ def test_no_cascade_without_common_rejected_cases():
     """Fewer than ten rejected cases that both were run on give no figure, nor do no cases at all."""
     first = [result(k, passed=False, usable=False) for k in range(30)]
     second = [result(k, passed=True, candidate="b") for k in range(30)]
-    assert worth.cascade(first, second[:9]) is None
-    assert worth.cascade(first, second[:10]).cases == 10
-    assert worth.cascade(first[:10], second[10:]) is None
-    assert worth.cascade([], []) is None
+    assert cascade(first, second[:9]) is None
+    assert cascade(first, second[:10]).cases == 10
+    assert cascade(first[:10], second[10:]) is None
+    assert cascade([], []) is None
 
 
 def test_a_case_counts_once():
@@ -616,7 +622,7 @@ def test_a_case_counts_once():
     first = [result(k, passed=False, usable=False, epoch=e) for k, e in itertools.product(range(12), range(3))]
     second = [result(k, passed=k < 6, candidate="b", epoch=e) for k, e in itertools.product(range(12), (1, 2))]
     again = [replace(second[0], passed=True), *second, replace(second[0], passed=False)]
-    found = worth.cascade(first, random.Random(1).sample(again[1:-1], 24) + again[-1:])  # noqa: S311 - sample data
+    found = cascade(first, random.Random(1).sample(again[1:-1], 24) + again[-1:])  # noqa: S311 - sample data
     assert (found.cases, found.rescued) == (12, 5)
 
 

@@ -30,7 +30,7 @@ from routerctl.calibration.proving import lower_bound, mean_of, proves
 from routerctl.confidence import SIGNALS
 from routerctl.selection import Outcome, Question, outcome_of
 from routerctl.types import Measure, StopReason
-from routerctl.worth import Cascade, cascade
+from routerctl.worth import Cascade, cascade, replies_of
 
 FORM = "form"
 FORM_SIGNALS = ("length", "complete", "refusal", "schema")  # what is wrong with a reply at first sight
@@ -142,13 +142,9 @@ def _point(
 def _counted(pairs: Sequence[Pair], below: Mapping[str, float], check_usd: Decimal) -> Cascade | None:
     """Count a cascade as every other estimate of one does: q where the first was rejected, never the product."""
     served = {(pair.first.index, pair.first.epoch) for pair in pairs if pair.accepted(below)}
-    return cascade(
-        [pair.first for pair in pairs],
-        [pair.second for pair in pairs],
-        lambda one: (one.index, one.epoch) in served,
-        check_usd=check_usd,
-        least_rejected=1,
-    )
+    first, second = replies_of(pair.first for pair in pairs), replies_of(pair.second for pair in pairs)
+    accepted = first.where(lambda one: (one.index, one.epoch) in served)
+    return cascade(first, second, accepted, check_usd=check_usd, least_rejected=1)
 
 
 def _priced(point: Point, cost_usd: Decimal, correct: float, check_usd: Decimal | None) -> Point:

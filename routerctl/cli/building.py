@@ -16,13 +16,12 @@ from routerctl.check import assemble
 from routerctl.cli.publishing import end_gate, warn_of_models
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
-from routerctl.errors import InputError, MergeConflict, nearest
+from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
-from routerctl.strict_yaml import read_text
-from routerctl.table import TABLE_FILE, greatest_version, load_table, table_text, with_digest
+from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
 from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
@@ -38,10 +37,13 @@ def build(
     if tier is not None:
         found = _tier_of(root, tier)
         file, ladder = found.table, found.ladder
-    previous, above = _before(root / file)
+    older = version_to_follow(root / file)
+    # Not verified: a table that was edited by hand is what this command puts right.
+    previous = load_table(root / file, verify=False) if older is None and (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
-    if above:
-        table = with_digest(replace(table, table_version=above + 1))
+    if older is not None:
+        say(f"{file}: cannot be read as it is; made anew from the evidence")
+        table = with_digest(replace(table, table_version=older + 1))
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
@@ -81,21 +83,6 @@ def _compared(kept: Path, previous: Table | None, table: Table) -> Table | None:
     with contextlib.suppress(InputError):  # none was kept, or it is of another version of this program
         return load_table(kept, verify=False)
     return None
-
-
-def _before(path: Path) -> tuple[Table | None, int]:
-    """Read the table that is to be replaced; of two that a merge left in one file, give the greater version.
-
-    Not verified: a table that was edited by hand is what this command puts right.
-    Raises: InputError where it is no table.
-    """
-    if not path.exists():
-        return None, 0
-    try:
-        return load_table(path, verify=False), 0
-    except MergeConflict:
-        say(f"{path.name}: holds both sides of a merge; made anew from the evidence")
-        return None, greatest_version(read_text(path))
 
 
 def _tier_of(root: Path, name: str) -> Tier:

@@ -36,7 +36,16 @@ from routerctl.results import read_run, write_atomically
 from routerctl.run.caller import Spending
 from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
-from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run, run_eval, warnings_of
+from routerctl.run.session import (
+    EvalOptions,
+    Finished,
+    Planned,
+    estimate_run,
+    plan_run,
+    provable,
+    run_eval,
+    warnings_of,
+)
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
@@ -52,8 +61,11 @@ def now() -> datetime:
 
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
+    planned = plan_run(Path.cwd(), options, now)
+    for line in provable(planned):
+        say(line)
     show_estimates(
-        estimate_run(plan_run(Path.cwd(), options, now), now),
+        estimate_run(planned, now),
         calls="least (no miss) - most (every case)",
         as_json=as_json,
     )
@@ -120,6 +132,8 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
     )
     for warning in warnings_of(planned):
         say(f"warning: {warning}")
+    for line in provable(planned):
+        say(line)
     with RunView(header, spending) as view:
         watcher, climb = work(view) if work else (view, None)
         finished = await run_eval(

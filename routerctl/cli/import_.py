@@ -27,7 +27,16 @@ def import_(
     cluster_column: Annotated[
         str | None, typer.Option(help="Column or field of what makes cases alike: a document, a customer.")
     ] = None,
-    bar: Annotated[float, typer.Option(help="Least pass rate or mean score: above 0, and below 1 to be proven.")] = 0.8,
+    bar: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE|within=SHARE:MODEL",
+            help="Least pass rate or mean score, above 0 and below 1; or at most so much below a model's.",
+        ),
+    ] = "0.8",
+    today: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="The model that serves now: money and risk are told against it.")
+    ] = None,
     pass_at: Annotated[float | None, typer.Option(help="A case passes at this score; 1 if left out.")] = None,
     mean_score: Annotated[
         bool, typer.Option("--mean-score", help="Compare the mean score with the bar, not the pass rate.")
@@ -59,6 +68,8 @@ def import_(
         routerctl import results.json --class-column topic --price openai:chat:small=0.25,2
 
         routerctl import outcomes.csv.gz --cost small=0.00024 --cost large=0.0247
+
+        routerctl import outcomes.csv.gz --bar within=0.02:large --today large
     """
     from routerctl.cli import importing
     from routerctl.importers.base import Columns
@@ -78,6 +89,7 @@ def import_(
                 cluster=cluster_column,
             ),
             bar=bar,
+            today=today,
             pass_at=pass_at,
             mean_score=mean_score,
             cost=tuple(cost or ()),

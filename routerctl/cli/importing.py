@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.lining import line_up, project_here, told
+from routerctl.cli.lining import known_model, line_up, project_here, told
 from routerctl.codec import json_default
 from routerctl.console import print_table, say
 from routerctl.costs import is_known
@@ -27,7 +29,7 @@ from routerctl.project import Project
 from routerctl.results import REPORTS_FOLDER
 from routerctl.scorers import IMPORTED
 from routerctl.served import foreign_results
-from routerctl.types import Mode, Result, Run, Status, StopReason
+from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -39,7 +41,8 @@ class ImportOptions:
     format: str
     task_class: str | None
     columns: Columns
-    bar: float
+    bar: str  # a share, or within=SHARE:MODEL
+    today: str | None  # a model
     pass_at: float | None
     mean_score: bool
     cost: tuple[str, ...]
@@ -57,16 +60,17 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     """
     root, moment = Path.cwd(), datetime.now(UTC)
     project = project_here(root)
-    _check(options, _mode(project))
+    _check(options)
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
     models = _models(readings, options.order)
+    counted = [_of_models(reading, models) for reading in readings] if options.order else readings
     costed = cost(
-        [_of_models(reading, models) for reading in readings],
+        counted,
         told(models, options.cost, options.price, options.latency, project, options.same, moment.date()),
         moment.date(),
     )
-    classes = arrange(costed.readings, options.task_class)
+    classes = arrange(counted, options.task_class)
     lineup = line_up(
         models,
         costed,
@@ -77,7 +81,8 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         same=options.same,
         on=moment.date(),
     )
-    run = make_run(classes, readings, lineup, _policy(options, project, root, classes), moment)
+    policy = _policy(options, project, root, classes, lineup)
+    run = make_run(classes, readings, lineup, policy, moment, costed=costed)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
     _print(run, as_json=as_json)
@@ -87,11 +92,33 @@ def _mode(project: Project | None) -> Mode:
     return project.mode if project else "proven"
 
 
-def _check(options: ImportOptions, mode: Mode) -> None:
-    if not 0 < options.bar <= 1:
-        raise InputError(f"--bar: expected a number above 0 and up to 1, got {options.bar:g}")
-    if options.bar == 1 and mode == "proven":
+def _bar(text: str, mode: Mode, names: Mapping[str, str]) -> Bar:
+    """Read `--bar`; `names`: each model's candidate.
+
+    Raises: InputError with what was expected, or the nearest right name.
+    """
+    relative = re.fullmatch(r"within=([^:]*):(.+)", text)
+    share = _share(relative[1] if relative else text)
+    if relative:
+        if not 0 < share < 1:
+            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}")
+        return RelativeBar(within=share, of=names[known_model(relative[2], names, "--bar")])
+    if not 0 < share <= 1:
+        raise InputError(f"--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL, got {text}")
+    if share == 1 and mode == "proven":
         raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
+    return share
+
+
+def _share(text: str) -> float:
+    """Read a number; what is none is out of every range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _check(options: ImportOptions) -> None:
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
         raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
     if options.task_class and options.columns.task_class:
@@ -103,8 +130,6 @@ def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
 
     Raises: InputError for a name that no file has.
     """
-    from routerctl.cli.lining import known_model
-
     found = tuple(dict.fromkeys(record.model for reading in readings for record in reading.records))
     if order is None:
         return found
@@ -121,11 +146,13 @@ def _of_models(reading: Reading, models: Sequence[str]) -> Reading:
     return replace(reading, records=tuple(record for record in reading.records if record.model in models))
 
 
-def _policy(options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged]) -> Policy:
+def _policy(
+    options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged], lineup: Lineup
+) -> Policy:
     """Judge as the project does; where there is none, by its defaults."""
     names = {item.task_class for item in classes} | {path.stem for path in (root / EVALS_FOLDER).glob("*.yaml")}
     return Policy(
-        bar=options.bar,
+        bar=_bar(options.bar, _mode(project), lineup.names),
         pass_at=1.0 if options.pass_at is None else options.pass_at,
         measure="mean_score" if options.mean_score else "pass_rate",
         mode=_mode(project),
@@ -133,6 +160,8 @@ def _policy(options: ImportOptions, project: Project | None, root: Path, classes
         margin=project.margin if project else 0.03,
         seed=project.seed if project else 0,
         top_rung=project.top_rung if project else "report",
+        when_unproven=project.when_unproven if project else "provisional",
+        today=lineup.names[known_model(options.today, lineup.names, "--today")] if options.today else "",
     )
 
 
@@ -193,37 +222,54 @@ def _missing(costed: Costed) -> Iterator[str]:
 # --- on stdout --------------------------------------------------------------------------------------------------------
 
 
+_MOST_LINES = 200  # one a class and candidate; of more, one a candidate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """One class's outcomes of one candidate."""
+    """One candidate's outcomes on one class, or on several."""
 
-    task_class: str
+    headers: tuple[ClassHeader, ...]
     candidate: str
     results: tuple[Result, ...]
 
 
 def _print(run: Run, *, as_json: bool) -> None:
-    by_both: dict[tuple[str, str], list[Result]] = {}
-    for result in run.results:
-        by_both.setdefault((result.task_class, result.candidate), []).append(result)
-    counted = [_Counted(task_class=key[0], candidate=key[1], results=tuple(rows)) for key, rows in by_both.items()]
+    by_both = _grouped(run, lambda result: (result.task_class, result.candidate))
     if as_json:
         content = {
             "run_id": run.header.run_id,
             "imported": list(run.header.imported),
             "ladder": list(run.header.ladder),
-            "outcomes": [_as_json(item, run) for item in counted],
+            "outcomes": [_as_json(item) for item in by_both],
         }
         typer.echo(json.dumps(content, default=json_default))
         return
+    if len(by_both) > _MOST_LINES:
+        say(f"a line a candidate; --json has the {len(by_both)} of each class and candidate")
+    shown = by_both if len(by_both) <= _MOST_LINES else _grouped(run, lambda result: result.candidate)
     columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", "cost/1000")
-    print_table(columns, [_row(item, run) for item in counted], right=columns[2:])
+    print_table(columns, [_row(item, known=is_known(run.header.prices)) for item in shown], right=columns[2:])
 
 
-def _as_json(item: _Counted, run: Run) -> dict[str, object]:
-    header, rows = run.header.classes[item.task_class], item.results
+def _grouped(run: Run, key: Callable[[Result], Hashable]) -> list[_Counted]:
+    groups: dict[Hashable, list[Result]] = {}
+    for result in run.results:
+        groups.setdefault(key(result), []).append(result)
+    return [
+        _Counted(
+            headers=tuple(run.header.classes[name] for name in dict.fromkeys(row.task_class for row in rows)),
+            candidate=rows[0].candidate,
+            results=tuple(rows),
+        )
+        for rows in groups.values()
+    ]
+
+
+def _as_json(item: _Counted) -> dict[str, object]:
+    (header,), rows = item.headers, item.results
     return {
-        "class": item.task_class,
+        "class": header.task_class,
         "candidate": item.candidate,
         "cases": header.n,
         "epochs": header.epochs,
@@ -237,18 +283,18 @@ def _as_json(item: _Counted, run: Run) -> dict[str, object]:
     }
 
 
-def _row(item: _Counted, run: Run) -> list[str]:
-    found = _as_json(item, run)
+def _row(item: _Counted, *, known: bool) -> list[str]:
     replies, passed = len(item.results), sum(row.passed for row in item.results)
-    mean = run.header.classes[item.task_class].measure == "mean_score"
+    epochs = sorted({header.epochs for header in item.headers})
+    mean = item.headers[0].measure == "mean_score"  # of one import, all have the same
     total_usd = sum((row.cost_usd for row in item.results), Decimal(0))
     return [
-        item.task_class,
+        item.headers[0].task_class if len(item.headers) == 1 else f"all {len(item.headers)}",
         item.candidate,
-        str(found["cases"]),
-        str(found["epochs"]),
+        str(sum(header.n for header in item.headers)),
+        str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
         str(passed),
         percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
-        str(found["failed"]),
-        usd(1000 * total_usd / replies) if is_known(run.header.prices) else "not known",
+        str(sum(row.status is Status.FAILED for row in item.results)),
+        usd(1000 * total_usd / replies) if known else "not known",
     ]

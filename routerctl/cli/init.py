@@ -42,6 +42,7 @@ def init() -> None:
         typer.echo(name)
     if _ignore(Path(".gitignore"), files("routerctl").joinpath("scaffold", "gitignore").read_text(encoding="utf-8")):
         typer.echo(".gitignore")
+    say("ticket.yaml has 24 examples, which choose a model but rarely prove one: 58 or more of your own can (`check`)")
     say("next: put your cases into evals/, set ANTHROPIC_API_KEY, then `routerctl eval --dry-run` and `routerctl eval`")
 
 

@@ -25,6 +25,7 @@ _ID_DIGITS = 16
 _SORTED = json.JSONEncoder(sort_keys=True, default=str)  # kept: making one for each reply takes longer than its work
 _DIGEST = "case-"
 Replies = tuple[Record, ...]
+_Question = tuple[str, str | None]  # and its answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,8 @@ def _class_name(task: str, named: Mapping[str, str], file: str) -> str:
 
 def _arranged(name: str, by_model: Mapping[str, Sequence[Record]], readings: Sequence[Reading]) -> Arranged:
     notes: list[str] = []
-    answers = {model: _by_case(records) for model, records in by_model.items()}
+    digests: dict[_Question, str] = {}
+    answers = {model: _by_case(records, digests) for model, records in by_model.items()}
     _check_same_cases(name, answers)
     common = [key for key in _first(answers) if all(key in cases for cases in answers.values())]
     everything = {key for cases in answers.values() for key in cases}
@@ -118,18 +120,28 @@ def _first(answers: Mapping[str, Mapping[str, list[Record]]]) -> Mapping[str, li
     return next(iter(answers.values()))
 
 
-def _by_case(records: Iterable[Record]) -> dict[str, list[Record]]:
+def _by_case(records: Iterable[Record], digests: dict[_Question, str]) -> dict[str, list[Record]]:
     found: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        found[_key(record)].append(record)
+        found[_key(record, digests)].append(record)
     return dict(found)
 
 
-def _key(record: Record) -> str:
-    """The file's id, else a digest of the question and its answer."""
+def _key(record: Record, digests: dict[_Question, str]) -> str:
+    """The file's id, else a digest of the question and its answer; `digests`: those made, as every model was asked."""
     if record.case:
         return _short(plain_text(record.case))
-    content = _SORTED.encode([record.input, record.expected])
+    asked, expected = record.input, record.expected
+    if not (isinstance(asked, str) and (expected is None or isinstance(expected, str))):
+        return _digest(asked, expected)
+    found = digests.get((asked, expected))
+    if found is None:
+        found = digests[asked, expected] = _digest(asked, expected)
+    return found
+
+
+def _digest(asked: Json, expected: Json) -> str:
+    content = _SORTED.encode([asked, expected])
     return f"{_DIGEST}{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 

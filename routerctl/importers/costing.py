@@ -1,4 +1,4 @@
-"""Records and what the user says of prices -> records whose costs can be compared, and what is missing for that.
+"""Records and what the user says of prices -> what each reply cost, such that costs compare, and whose is missing.
 
 What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
 cost, the project's price times the tokens. A reply from the runner's cache without tokens or cost counts with the mean
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -32,19 +32,36 @@ class Told:
     project: Pricer | None = None  # the price of the candidate that the model is in routerctl.yaml
 
 
+Way = Callable[[Record], Decimal]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costed:
-    """Records with their costs; each is None throughout where `missing` names a model."""
+    """How each model's replies are costed; where `missing` names a model, nobody's are."""
 
-    readings: tuple[Reading, ...]
+    ways: Mapping[str, Way | None]  # by model; None: its cost is not known
+    latencies_s: Mapping[str, float]  # by model, where the user says one
     mean_usd: Mapping[str, Decimal]  # a reply, by model; {} where a model's cost is not known
     missing: tuple[str, ...]  # models whose cost is not known
     tokens: frozenset[str]  # models whose tokens are known
     prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
 
+    def cost_usd(self, record: Record) -> Decimal | None:
+        """What a reply cost; a call that failed is not billed. None: not every model's cost is known."""
+        way = self.ways[record.model]
+        if self.missing or way is None:
+            return None
+        return _charged(record, way)
+
+    def latency_s(self, record: Record) -> float | None:
+        """What a reply took: as the user says, else as the file does; None: nobody does."""
+        if record.status is Status.FAILED:
+            return record.latency_s
+        return self.latencies_s.get(record.model, record.latency_s)
+
 
 def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Costed:
-    """Give every record its cost and latency; `on` is the day of import, which the prices are dated by.
+    """Find how every model's replies are costed; `on` is the day of import, which the prices are dated by.
 
     Raises: InputError where a price by token is given for a model without tokens.
     """
@@ -56,15 +73,13 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
     for name, item in told.items():
         if item.input_mtok_usd is not None and name not in tokens:
             raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
-    ways = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
-    missing = tuple(name for name, (_, way) in ways.items() if way is None)
-    changed = tuple(
-        replace(reading, records=tuple(_with(record, told, ways, keep=not missing) for record in reading.records))
-        for reading in readings
-    )
+    found = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
+    ways = {name: way for name, (_, way) in found.items()}
+    missing = tuple(name for name, way in ways.items() if way is None)
     return Costed(
-        readings=changed,
-        mean_usd={} if missing else _means(changed),
+        ways=ways,
+        latencies_s={name: item.latency_s for name, item in told.items() if item.latency_s is not None},
+        mean_usd={} if missing else {name: _mean(by_model[name], way) for name, way in ways.items() if way},
         missing=missing,
         tokens=tokens,
         prices={
@@ -74,12 +89,17 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
                 input_mtok_usd=told[name].input_mtok_usd if name in told else None,
                 output_mtok_usd=told[name].output_mtok_usd if name in told else None,
             )
-            for name, (source, _) in ways.items()
+            for name, (source, _) in found.items()
         },
     )
 
 
-Way = Callable[[Record], Decimal]
+def _mean(records: Sequence[Record], way: Way) -> Decimal:
+    return sum((_charged(record, way) for record in records), Decimal(0)) / len(records)
+
+
+def _charged(record: Record, way: Way) -> Decimal:
+    return Decimal(0) if record.status is Status.FAILED else way(record)
 
 
 def _has_tokens(records: Sequence[Record]) -> bool:
@@ -132,28 +152,3 @@ def _mean_where_cached(answered: Sequence[Record], says: Callable[[Record], bool
 
 def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:
     return (input_mtok_usd * record.input_tokens + output_mtok_usd * record.output_tokens) / MTOK
-
-
-def _with(
-    record: Record, told: Mapping[str, Told], ways: Mapping[str, tuple[str, Way | None]], *, keep: bool
-) -> Record:
-    way = ways[record.model][1]
-    latency_s = told[record.model].latency_s if record.model in told else None
-    if record.status is Status.FAILED:  # a call that failed is not billed
-        cost_usd, latency_s = Decimal(0) if keep else None, record.latency_s
-    else:
-        cost_usd = way(record) if keep and way else None
-        latency_s = record.latency_s if latency_s is None else latency_s
-    if (cost_usd, latency_s) == (record.cost_usd, record.latency_s):  # of most: a copy takes time
-        return record
-    return replace(record, cost_usd=cost_usd, latency_s=latency_s)
-
-
-def _means(readings: Sequence[Reading]) -> dict[str, Decimal]:
-    totals: dict[str, Decimal] = defaultdict(Decimal)
-    counts: dict[str, int] = defaultdict(int)
-    for reading in readings:
-        for record in reading.records:
-            totals[record.model] += record.cost_usd or Decimal(0)
-            counts[record.model] += 1
-    return {name: totals[name] / counts[name] for name in totals}

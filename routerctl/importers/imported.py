@@ -17,12 +17,15 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 
 from routerctl import __version__
+from routerctl.codec import encode
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
+from routerctl.importers.costing import Costed
 from routerctl.results import RunWriter, new_run_id, utc_text
 from routerctl.scorers import IMPORTED
 from routerctl.selection import planned_order
 from routerctl.types import (
+    Bar,
     Candidate,
     Case,
     ClassHeader,
@@ -38,6 +41,7 @@ from routerctl.types import (
     ScorerSpec,
     Status,
     TopRung,
+    WhenUnproven,
 )
 
 _EXPLANATION_CHARS = 500
@@ -60,7 +64,7 @@ class Lineup:
 class Policy:
     """At what bar and risk the outcomes are to be judged."""
 
-    bar: float
+    bar: Bar
     pass_at: float
     measure: Measure
     mode: Mode
@@ -68,10 +72,18 @@ class Policy:
     margin: float
     seed: int
     top_rung: TopRung
+    when_unproven: WhenUnproven
+    today: str  # the candidate that serves now; "": not known
 
 
 def make_run(
-    classes: Sequence[Arranged], readings: Sequence[Reading], lineup: Lineup, policy: Policy, moment: datetime
+    classes: Sequence[Arranged],
+    readings: Sequence[Reading],
+    lineup: Lineup,
+    policy: Policy,
+    moment: datetime,
+    *,
+    costed: Costed,
 ) -> Run:
     """Make the run that these outcomes are."""
     readings = [reading for reading in readings if reading.records]
@@ -97,7 +109,8 @@ def make_run(
         top_rung=policy.top_rung,
         imported=files,
     )
-    return Run(header=header, results=tuple(result for item in classes for result in _results(item, lineup, policy)))
+    results = (result for item in classes for result in _results(item, costed, lineup, policy))
+    return Run(header=header, results=tuple(results))
 
 
 def write_run(run: Run, reports: Path) -> None:
@@ -106,8 +119,7 @@ def write_run(run: Run, reports: Path) -> None:
     Raises: InputError where the run exists.
     """
     with RunWriter(reports, replace(run.header, finished=False)) as writer:
-        for result in run.results:
-            writer.append(result)
+        writer.extend(run.results)
         writer.write_header(run.header)
 
 
@@ -132,6 +144,8 @@ def _class_header(item: Arranged, policy: Policy) -> ClassHeader:
         measure=policy.measure,
         epochs=item.epochs,
         clusters=len({_cluster(case) for case in item.cases}) if clustered else 0,
+        when_unproven=policy.when_unproven,
+        today=policy.today,
     )
 
 
@@ -142,18 +156,19 @@ def _cluster(case: Case) -> tuple[str, str]:
 def _digest(item: Arranged, policy: Policy) -> str:
     """Digest what a verdict depends on: the cases, how their scores became passes, and the bar."""
     cases = sorted([case.id, case.input, case.expected, case.cluster] for case in item.cases)
-    content = [policy.bar, policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
+    content = [encode(policy.bar), policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
     text = json.dumps(content, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]:
+def _results(item: Arranged, costed: Costed, lineup: Lineup, policy: Policy) -> Iterator[Result]:
     cases = planned_order(item.cases, policy.seed)
     for model in sorted(item.models, key=lambda name: lineup.ladder.index(lineup.names[name])):
         for index, case in enumerate(cases):
             for epoch, record in enumerate(item.replies[model, case.id]):
                 yield _result(
                     record,
+                    costed,
                     task_class=item.task_class,
                     candidate=lineup.names[model],
                     case=case,
@@ -164,7 +179,15 @@ def _results(item: Arranged, lineup: Lineup, policy: Policy) -> Iterator[Result]
 
 
 def _result(
-    record: Record, *, task_class: str, candidate: str, case: Case, index: int, epoch: int, pass_at: float
+    record: Record,
+    costed: Costed,
+    *,
+    task_class: str,
+    candidate: str,
+    case: Case,
+    index: int,
+    epoch: int,
+    pass_at: float,
 ) -> Result:
     answered = record.status is not Status.FAILED
     return Result(
@@ -185,8 +208,8 @@ def _result(
         calls=1,
         input_tokens=record.input_tokens,
         output_tokens=record.output_tokens,
-        cost_usd=record.cost_usd or Decimal(0),
-        latency_s=record.latency_s if answered else None,
+        cost_usd=costed.cost_usd(record) or Decimal(0),
+        latency_s=costed.latency_s(record) if answered else None,
         cached=record.cached,
         error=record.error,
         epoch=epoch,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 
 import pandas as pd
 
@@ -43,7 +44,7 @@ class Replay:
     task_class: str
     grid_calls: int  # made, or served from the cache
     grid_usd: Decimal
-    needed_calls: int  # up to each test's stop, and of no candidate after the first that passes
+    needed_calls: int  # up to each test's stop, and of no candidate after the first that may serve by its verdict
     needed_usd: Decimal
     pick: str  # what it would have chosen
     chosen: str  # what was chosen
@@ -58,8 +59,10 @@ class Answers:
         self._table = table
         self._headers = _headers(table, runs)
         self._results = [one for run in runs for one in run.results if (run.header.run_id, one.task_class) in wanted]
-        rows = [_row(one, self._measure(one.task_class)) for one in self._results]
-        self._frame = pd.DataFrame(rows, columns=[*_FIELDS, "value"], dtype=object)
+        columns = zip(*map(_FIGURES, self._results), strict=True) if self._results else [()] * len(_FIELDS)
+        values = [_value(one, self._measure(one.task_class)) for one in self._results]
+        named = dict(zip(_FIELDS, map(list, columns), strict=True))
+        self._frame = pd.DataFrame({**named, "value": values}, dtype=object)
         stops, epochs = self._stops(), {name: header.epochs for name, header in self._headers.items()}
         never = len(self._results)  # no place in a planned order is so late
         stop = self._by_row(stops.get((one.task_class, one.candidate), never) for one in self._results)
@@ -109,7 +112,8 @@ class Answers:
         pick = route.chosen  # where nobody serves by a verdict
         for one in sorted(route.evidence, key=lambda each: self._table.ladder.index(each.candidate)):
             climbed.append(one.candidate)
-            if one.judgement.verdict.passes:
+            verdict = one.judgement.verdict
+            if verdict.proven if route.when_unproven == "top_rung" else verdict.passes:
                 pick = one.candidate
                 break
         frame = self._of_class(task_class)
@@ -190,10 +194,7 @@ _FIELDS = (
     "calls_made",
     "spent_usd",
 )
-
-
-def _row(one: Result, measure: Measure) -> list[object]:
-    return [*(getattr(one, name) for name in _FIELDS), _value(one, measure)]
+_FIGURES = attrgetter(*_FIELDS)
 
 
 def _other_mean(judged: Judgement, mean: float) -> bool:

@@ -8,10 +8,12 @@ the grouping; knows nothing of HTML.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
 
 import pandas as pd
 
-from routerctl.types import Evidence, Route, Table
+from routerctl.types import Evidence, Route, Table, Verdict
 from routerctl.worth import chosen_evidence
 
 
@@ -29,6 +31,34 @@ def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
     grid = grid.reindex(index=list(table.routes), columns=list(table.ladder))
     cells = [[cell if isinstance(cell, Evidence) else None for cell in row] for row in grid.to_numpy().tolist()]
     return list(zip(table.routes.values(), cells, strict=True))
+
+
+def leading(route: Route, most: int) -> tuple[str, ...]:
+    """Name the candidates of a class in the order of its evidence: all, or of more than `most` the leading ones.
+
+    These are the chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper.
+    """
+    names = [one.candidate for one in route.evidence]
+    if len(names) <= most:
+        return tuple(names)
+    by_cost = sorted(route.evidence, key=lambda one: one.cost_per_case_usd or Decimal(0))
+    best, climbing = -1.0, list[str]()
+    for one in by_cost:
+        if (score := one.judgement.score) is not None and score > best:
+            best = score
+            climbing.append(one.candidate)
+    proven = [one.candidate for one in by_cost if one.judgement.verdict is Verdict.PROVEN][:1]
+    leads = [name for name in names if name in {route.chosen, *climbing, *proven}]
+    near = nearest_to(route.chosen, leads, most)
+    kept = near if set(proven) <= set(near) else (*nearest_to(route.chosen, leads, most - 1), *proven)
+    return tuple(sorted(kept, key=names.index))
+
+
+def nearest_to(chosen: str, names: Sequence[str], most: int) -> tuple[str, ...]:
+    """Keep of the names those nearest to one of them, in their order; of the last where it is not among them."""
+    place = names.index(chosen) if chosen in names else len(names) - 1
+    kept = sorted(range(len(names)), key=lambda other: abs(other - place))[:most]
+    return tuple(names[other] for other in sorted(kept))
 
 
 def false_picks(table: Table) -> float:

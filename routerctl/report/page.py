@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -27,8 +27,11 @@ from routerctl.worth import THOUSAND, Volumes, chosen_evidence, evaluation_usd, 
 
 T = TypeVar("T")
 
-SHOWN_CASES = 20  # not-passed cases per candidate
+SHOWN_CASES = 20  # not-passed cases per candidate, at most
+_ALL_CASES, _LEAST_CASES = 1_000, 3  # shown on the whole page; of a candidate however many there are
+_NUMBERED, _LISTED = 12, 6  # candidates of a class in its picture and table before a fold; with their cases
 OPEN_CASES = 5  # of the chosen candidate's, before a fold
+SHOWN_RUNGS = 3  # after the chosen one, before the others are counted
 _HEAD, _MOST = 400, 2000  # characters of a text before a fold, and before it is cut
 
 
@@ -70,9 +73,16 @@ class ClassView:
     chosen: Evidence | None  # None: the chosen candidate was not run
     scatter: Markup | None
     undrawn: tuple[str, ...]  # candidates without a score or a cost
+    numbers: Mapping[str, int]  # of the candidates that the page speaks of one by one; the others are in a fold
     lists: tuple[CaseList, ...]  # the chosen candidate's first
+    unlisted: int  # candidates whose cases are not shown
     spend: answered.Spend
     replay: answered.Replay | None  # None: its run is not of the whole grid, or not at hand
+
+    @property
+    def folded(self) -> list[Evidence]:
+        """The candidates without a number."""
+        return [one for one in self.route.evidence if one.candidate not in self.numbers]
 
     @property
     def measure(self) -> str:
@@ -89,8 +99,9 @@ def render_report(
     handed in are missing from the report, which says so.
     """
     answers = answered.Answers(table, runs)
+    most = _cases_each(table)
     classes = [
-        _class_view(number, route, table, runs, answers) for number, route in enumerate(table.routes.values(), 1)
+        _class_view(number, route, table, runs, answers, most) for number, route in enumerate(table.routes.values(), 1)
     ]
     worth = weigh(table, evaluation_usd(table, runs), volumes)
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
@@ -126,21 +137,34 @@ def _headers(table: Table, runs: Sequence[Run]) -> list[RunHeader]:
     return [run.header for run in runs if run.header.run_id in named]
 
 
-def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], answers: answered.Answers) -> ClassView:
+def _cases_each(table: Table) -> int:
+    """How many of a candidate's cases are shown: fewer where there are many classes, so that the page can be opened."""
+    lists = sum(min(len(route.evidence), _LISTED) for route in table.routes.values())
+    return max(_LEAST_CASES, min(SHOWN_CASES, _ALL_CASES // max(lists, 1)))
+
+
+def _class_view(  # noqa: PLR0917 - a class among all that the page shows
+    number: int, route: Route, table: Table, runs: Sequence[Run], answers: answered.Answers, most: int
+) -> ClassView:
     run = next((one for one in runs if one.header.run_id == route.run_id), None)
     header = run.header.classes.get(route.task_class) if run else None
     drawn = [one for one in route.evidence if one.judgement.score is not None and one.cost_per_case_usd is not None]
+    leading = facts.leading(route, _NUMBERED)
+    numbers = {name: place for place, name in enumerate(leading, 1)}
+    listed = facts.nearest_to(route.chosen, leading, _LISTED)
     order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
-    lists = [_case_list(route, one, header, answers) for one in order] if header else []
+    lists = [_case_list(route, one, header, answers, most) for one in order if header and one.candidate in listed]
     skips_top = bool(run and run.header.top_rung == "skip")
     return ClassView(
         anchor=f"class-{number}",
         route=route,
         header=header,
         chosen=chosen_evidence(route),
-        scatter=_scatter(route, drawn),
+        scatter=_scatter(route, drawn, numbers),
         undrawn=tuple(one.candidate for one in route.evidence if one not in drawn),
+        numbers=numbers,
         lists=tuple(one for one in lists if one.cases),
+        unlisted=len(route.evidence) - len(listed),
         spend=answers.spend(
             route.task_class, answered.grid_results(table, header, route.evidence, skips_top=skips_top)
         ),
@@ -148,7 +172,7 @@ def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], an
     )
 
 
-def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
+def _scatter(route: Route, drawn: Sequence[Evidence], numbers: Mapping[str, int]) -> Markup | None:
     points = [
         picture.Point(
             name=one.candidate,
@@ -157,15 +181,18 @@ def _scatter(route: Route, drawn: Sequence[Evidence]) -> Markup | None:
             interval=one.judgement.interval,
             verdict=one.judgement.verdict,
             chosen=one.candidate == route.chosen,
+            number=numbers.get(one.candidate),
         )
-        for one in sorted(drawn, key=lambda one: one.candidate != route.chosen)  # the chosen one's label comes first
+        for one in drawn
         if one.cost_per_case_usd is not None and one.judgement.score is not None
     ]
     title = f"{route.task_class}: score and cost per case"
     return picture.scatter(points, bar=route.target, title=title) if points else None
 
 
-def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers) -> CaseList:
+def _case_list(
+    route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers, most: int
+) -> CaseList:
     found, pass_at = answers.not_passed(route.task_class, one.candidate), header.pass_at if header else None
     shown = tuple(
         CaseView(
@@ -173,7 +200,7 @@ def _case_list(route: Route, one: Evidence, header: ClassHeader | None, answers:
             why=sentences.why(case, pass_at),
             tested=one.judgement.stopped_at is None or case.index < one.judgement.stopped_at,
         )
-        for case in found[:SHOWN_CASES]
+        for case in found[:most]
     )
     return CaseList(candidate=one.candidate, evidence=one, cases=shown, more=len(found) - len(shown))
 
@@ -234,7 +261,10 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "OPEN_CASES": OPEN_CASES,
+        "MOST_CASCADES": weighing.MOST_CASCADES,
         "SHOWN_CASCADES": weighing.SHOWN_CASCADES,
+        "SHOWN_CONSTANTS": weighing.SHOWN_CONSTANTS,
+        "SHOWN_RUNGS": SHOWN_RUNGS,
         "THOUSAND": THOUSAND,
         "chosen_evidence": chosen_evidence,
         "dash": dash,

@@ -1,7 +1,7 @@
-"""Turns points (cost, score, interval) into SVG: a class's scatter plot with labels that do not collide, and a whisker.
+"""Turns points (cost, score, interval) into SVG: a class's scatter plot with numbered marks, and a whisker.
 
-Pure; colours, fonts and the verdicts' shapes (`#v-...`) belong to the page's style sheet and template. Labels are
-placed greedily among fixed offsets, then anywhere free (the usual heuristic: Christensen, Marks & Shieber 1995).
+Pure; colours, fonts and the verdicts' shapes (`#v-...`) belong to the page's style sheet and template. Numbers stand
+for the names in the table beside the picture, so nothing has to be placed around anything.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from routerctl.types import Verdict
-from routerctl.words import as_written, one_line, percent, spread, usd, visible
+from routerctl.words import as_written, percent, spread, usd, visible
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 12.0, 280.0  # of the plotting area
 _LINE = 15.0  # height of a label
 _LETTER = 7.1  # upper bound for the mean advance of the page's 12 px bold sans
-_APART = 16.0  # least distance of two marks
+_APART = 18.0  # least distance of two marks, so that numbers of two digits stay apart
 _LOG_FROM = 4.0  # dearest / cheapest from which a log scale shows more than a linear one
 
 
@@ -35,6 +35,7 @@ class Point:
     interval: tuple[float, float]
     verdict: Verdict
     chosen: bool
+    number: int | None = None  # in the table beside the picture; None: one of many, drawn as a dot
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,6 @@ class Box:
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
-    def inside(self, other: Box) -> bool:
-        """Whether it lies wholly in the other."""
-        return (
-            self.left >= other.left
-            and self.right <= other.right
-            and self.top >= other.top
-            and self.bottom <= other.bottom
-        )
-
-
-_FRAME = Box(LEFT + 2, TOP, RIGHT, BOTTOM - 2)
-
 
 def slug(verdict: Verdict) -> str:
     """The verdict as it stands in ids and style classes."""
@@ -71,23 +60,24 @@ def slug(verdict: Verdict) -> str:
 
 
 def scatter(points: Sequence[Point], *, bar: float, title: str) -> Markup:
-    """Draw pass rate over cost per case, the bar as a line; `points` must not be empty."""
+    """Draw score over cost per case, the bar as a line; `points` must not be empty.
+
+    Those with a number have a mark, their interval and the number above it; the others are dots.
+    """
     floor = _floor(points, bar)
-    xs, y_bar = _spread_out([_x(point, points) for point in points]), _y(bar, floor)
-    marks = [Box(x - 9, _y(p.score, floor) - 9, x + 9, _y(p.score, floor) + 9) for x, p in zip(xs, points, strict=True)]
-    whiskers = [
-        Box(x - 5, _y(p.interval[1], floor), x + 5, _y(p.interval[0], floor)) for x, p in zip(xs, points, strict=True)
-    ]
+    marked, dots = [one for one in points if one.number is not None], [one for one in points if one.number is None]
+    y_bar, placed = _y(bar, floor), list(zip(spread_out([_x(one, points) for one in marked]), marked, strict=True))
+    columns = [Box(x - 9, _top(one, floor) - _LINE, x + 9, _y(one.interval[0], floor)) for x, one in placed]
     bar_text = f"bar {as_written(bar)}"
-    bar_label = _place_bar(bar_text, y_bar, [*marks, *whiskers])
-    labels = place_labels([_label(point) for point in points], marks, [*whiskers, bar_label], y_bar)
+    bar_label = _place_bar(bar_text, y_bar, columns)
     parts = [
         *_axes(points, floor),
         _tag('<line class="bar" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, y_bar, y_bar),
+        *(_dot(_x(one, points), one, floor) for one in dots),
+        *(_whisker(x, one, floor) for x, one in placed),
+        *(_mark(x, one, floor) for x, one in placed),
+        *(_number(x, one, floor) for x, one in placed),
         _tag('<text class="bar-label" x="{}" y="{}">{}</text>', bar_label.left + 2, bar_label.bottom - 4, bar_text),
-        *(_whisker(x, point, floor) for x, point in zip(xs, points, strict=True)),
-        *(_mark(mark, point) for mark, point in zip(marks, points, strict=True)),
-        *(_text(label, mark, point) for label, mark, point in zip(labels, marks, points, strict=True) if label),
     ]
     head = '<svg class="scatter" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>'
     return _tag(head, WIDTH, HEIGHT, visible(title), _described(points, bar), Markup("").join(parts))
@@ -113,44 +103,12 @@ def whisker(score: float, interval: tuple[float, float], *, bar: float, floor: f
     )
 
 
-def place_labels(
-    texts: Sequence[str], marks: Sequence[Box], obstacles: Sequence[Box], y_bar: float
-) -> list[Box | None]:
-    """Find a box for each text beside its mark that meets no mark, obstacle or other label; None where none is free."""
-    taken, found = [*marks, *obstacles], list[Box | None]()
-    line = Box(LEFT, y_bar - 1, RIGHT, y_bar + 1)
-    for text, mark in zip(texts, marks, strict=True):
-        boxes = [box for box in _spots(mark, len(text) * _LETTER) if box.inside(_FRAME)]
-        free = [box for box in boxes if not any(box.meets(other) for other in taken)]
-        best = next((box for box in free if not box.meets(line)), free[0] if free else None)
-        found.append(best)
-        taken += [best] if best else []
-    return found
-
-
-def _spots(mark: Box, width: float) -> Iterator[Box]:
-    """Offer places in order of preference: beside the mark, around it, then on a grid by distance."""
-    x, y = (mark.left + mark.right) / 2, (mark.top + mark.bottom) / 2
-    beside = [mark.right + 2, mark.left - 2 - width]
-    offsets = [(left, y - _LINE / 2 + down) for down in (0, -14, 14, -28, 28, -42, 42) for left in beside]
-    offsets += [(x - width / 2, mark.top - _LINE), (x - width / 2, mark.bottom)]
-    columns = [LEFT + 4 + 12 * step for step in range(int((RIGHT - LEFT - width) / 12) + 1)]
-    rows = [TOP + _LINE * step for step in range(int((BOTTOM - TOP) / _LINE))]
-    grid = [(left, top) for left in columns for top in rows]
-    grid.sort(key=lambda spot: math.hypot(spot[0] + width / 2 - x, spot[1] + _LINE / 2 - y))
-    yield from (Box(left, top, left + width, top + _LINE) for left, top in [*offsets, *grid])
-
-
 def _place_bar(text: str, y_bar: float, obstacles: Sequence[Box]) -> Box:
     width = len(text) * _LETTER
     steps = range(int((RIGHT - LEFT - 3 - width) / 12) + 1)
     spots = [(LEFT + 3 + 12 * step, top) for step in steps for top in (y_bar - _LINE, y_bar + 1)]
     boxes = [Box(left, top, left + width, top + _LINE) for left, top in spots]
     return next((box for box in boxes if not any(box.meets(other) for other in obstacles)), boxes[0])
-
-
-def _label(point: Point) -> str:
-    return one_line(visible(point.name), 30)
 
 
 def _floor(points: Sequence[Point], bar: float) -> float:
@@ -186,10 +144,10 @@ def _along(value: float, axis: tuple[float, float]) -> float:
     return LEFT + 14 + (RIGHT - LEFT - 28) * (value - low) / (high - low)
 
 
-def _spread_out(xs: Sequence[float]) -> list[float]:
+def spread_out(xs: Sequence[float]) -> list[float]:
     """Move marks of (nearly) equal cost apart, keeping their order; the table beside the picture has the figures."""
     order = sorted(range(len(xs)), key=lambda place: xs[place])
-    apart = min(_APART, (RIGHT - LEFT - 28) / len(xs))
+    apart = min(_APART, (RIGHT - LEFT - 28) / max(len(xs), 1))
     moved, edge = list(xs), RIGHT - 14
     for before, place in pairwise(order):
         moved[place] = max(moved[place], moved[before] + apart)
@@ -239,8 +197,13 @@ def _whisker(x: float, point: Point, floor: float) -> Markup:
     return _tag('<path class="interval v-{}" d="{}"/>', slug(point.verdict), path)
 
 
-def _mark(mark: Box, point: Point) -> Markup:
-    x, y = mark.left + 9, mark.top + 9
+def _top(point: Point, floor: float) -> float:
+    """Where a point's column ends: at its interval, its mark or, of the chosen one, the ring around it."""
+    return min(_y(point.interval[1], floor), _y(point.score, floor) - (12 if point.chosen else 9))
+
+
+def _mark(x: float, point: Point, floor: float) -> Markup:
+    y = _y(point.score, floor)
     ring = _tag('<circle class="ring" cx="{}" cy="{}" r="11.5"/>', x, y) if point.chosen else ""
     return _tag(
         '<g class="v-{}">{}<use href="#v-{}" x="{}" y="{}" width="16" height="16"/><title>{}</title></g>',
@@ -253,18 +216,14 @@ def _mark(mark: Box, point: Point) -> Markup:
     )
 
 
-def _text(label: Box, mark: Box, point: Point) -> Markup:
-    aside = min(abs(label.left - mark.right), abs(mark.left - label.right))
-    far = aside > 4 or abs(label.top + _LINE / 2 - mark.top - 9) > 20
-    leader = Markup()
-    if far:
-        near_x = min(max(mark.left + 9, label.left), label.right)
-        near_y = label.bottom if label.bottom < mark.top else label.top if label.top > mark.bottom else label.top + 8
-        line = '<line class="leader" x1="{}" y1="{}" x2="{}" y2="{}"/>'
-        leader = _tag(line, mark.left + 9, mark.top + 9, near_x, near_y)
-    style, start = "name chosen" if point.chosen else "name", label.left + 2
-    text = _tag('<text class="{}" x="{}" y="{}">{}</text>', style, start, label.bottom - 4, _label(point))
-    return leader + text
+def _dot(x: float, point: Point, floor: float) -> Markup:
+    dot = '<circle class="dot v-{}" cx="{}" cy="{}" r="3"><title>{}</title></circle>'
+    return _tag(dot, slug(point.verdict), x, _y(point.score, floor), _sentence(point))
+
+
+def _number(x: float, point: Point, floor: float) -> Markup:
+    style, y = "name chosen" if point.chosen else "name", _top(point, floor) - 3
+    return _tag('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>', style, x, y, point.number)
 
 
 def _sentence(point: Point) -> str:
@@ -274,7 +233,10 @@ def _sentence(point: Point) -> str:
 
 
 def _described(points: Sequence[Point], bar: float) -> str:
-    return "; ".join([f"the bar is {as_written(bar)}", *(_sentence(point) for point in points)])
+    """Say what the marks show; the dots, each with a title of its own, are counted."""
+    marked = [f"{one.number}: {_sentence(one)}" for one in points if one.number is not None]
+    dots = len(points) - len(marked)
+    return "; ".join([f"the bar is {as_written(bar)}", *marked, *([f"{dots} more as dots"] if dots else [])])
 
 
 def _tag(template: str, *values: object) -> Markup:

@@ -5,25 +5,29 @@ Place: the report's second step, after `answers`; `routerctl.worth` computes, th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from decimal import Decimal
 
 from routerctl.report.answers import Answers
 from routerctl.types import Route, Table
 from routerctl.worth import (
     Cascade,
+    Check,
     Constant,
     Figures,
+    Replies,
     Worth,
     cascade,
     checks_for,
     chosen_evidence,
     class_figures,
     evidence_for,
+    replies_of,
 )
 
-SHOWN_CASCADES = 8  # before a fold
+SHOWN_CASCADES, MOST_CASCADES = 8, 48  # before a fold, and with it
+SHOWN_CONSTANTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,28 +88,48 @@ def _others(worth: Worth) -> list[Constant]:
 
 
 def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:
-    """Count every cascade of two rungs that the results allow: first those that pay, then by price."""
+    """Count the cascades of two rungs that the results allow: first those that pay, then by price."""
     rows = [row for route in table.routes.values() for row in _of_class(route, table.ladder, answers)]
     return sorted(rows, key=lambda one: not (one.counted.cheaper and one.reaches))
 
 
-def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> Iterator[CascadeRow]:
-    run = [name for name in ladder if evidence_for(route, name)]
-    results = {name: answers.of(route.task_class, name) for name in run}
-    found = []
-    for first, second in combinations(run, 2):
-        for check in checks_for(results[first]):
-            counted = cascade(results[first], results[second], check.accept)
-            if counted and counted.accepted > 0:
-                reaches = counted.correct >= route.target - 1e-9
-                found.append(
-                    CascadeRow(
-                        task_class=route.task_class,
-                        first=first,
-                        second=second,
-                        check=check.name,
-                        counted=counted,
-                        reaches=reaches,
-                    )
-                )
-    yield from sorted(found, key=lambda one: one.counted.cost_usd)
+def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> list[CascadeRow]:
+    """Count the cascades with the choice, and of the others those that cost less than it and reach the bar."""
+    results = {name: answers.of(route.task_class, name) for name in ladder if evidence_for(route, name)}
+    checks = {name: [one for one in checks_for(ones) if any(map(one.accept, ones))] for name, ones in results.items()}
+    if not any(checks.values()):  # recorded outcomes seldom have replies to look at
+        return []
+    replies, names = {name: replies_of(ones) for name, ones in results.items()}, list(results)
+    rows = [
+        row
+        for place, first in enumerate(names)
+        for check in checks[first]
+        for row in _from(route, first, names[place + 1 :], check, replies)
+    ]
+    chosen = chosen_evidence(route)
+    cost_usd = chosen.cost_per_case_usd if chosen else None
+    return sorted((one for one in rows if _matters(one, route, cost_usd)), key=lambda one: one.counted.cost_usd)
+
+
+def _from(
+    route: Route, first: str, seconds: Sequence[str], check: Check, replies: Mapping[str, Replies]
+) -> Iterator[CascadeRow]:
+    """Count a candidate's cascades by one check to each dearer one."""
+    accepted = replies[first].where(check.accept)
+    for second in seconds:
+        counted = cascade(replies[first], replies[second], accepted)
+        if counted and counted.accepted > 0:
+            yield CascadeRow(
+                task_class=route.task_class,
+                first=first,
+                second=second,
+                check=check.name,
+                counted=counted,
+                reaches=counted.correct >= route.target - 1e-9,
+            )
+
+
+def _matters(one: CascadeRow, route: Route, chosen_usd: Decimal | None) -> bool:
+    """Tell a cascade that could serve in the choice's place from one of two candidates that nobody chose."""
+    cheaper = chosen_usd is not None and one.counted.cost_usd < chosen_usd
+    return route.chosen in (one.first, one.second) or (cheaper and one.reaches)

@@ -113,12 +113,15 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
+        ladder = self._header.ladder
+        # It serves where nothing passes, whatever a test of it or the others' scores would say.
+        untested = ladder[-1] if self._header.top_rung == "skip" and len(ladder) > 1 else None
         beside = await self._reference(job)
         if beside is not None and not beside.complete:
             return
         for name in self._rungs:
-            if self._header.top_rung == "skip" and name == self._header.ladder[-1] and len(self._header.ladder) > 1:
-                break  # it serves where nothing passes, whatever a test of it would say
+            if name == untested:
+                continue
             test = beside if beside and name == beside.name else _Test(name, self._header, job, beside)
             tests.append(test)
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
@@ -127,7 +130,8 @@ class Evaluation:
             self._watcher.verdict(job.eval_set.name, name, rounded(judgement))
             if test.serves(judgement) and not self._header.full:
                 return
-        await self._race(job, tests)
+        if untested is None:
+            await self._race(job, tests)
 
     async def _reference(self, job: Job) -> _Test | None:
         """Run the reference of a relative bar on all cases, before anybody is compared with it; None: there is none."""

@@ -29,7 +29,7 @@ from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
 from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
-from routerctl.selection import judge, question_of, rule_of, verdict_words
+from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
 from routerctl.words import bar_words, usd
 
@@ -141,11 +141,11 @@ def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]
         yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
 
 
-def undecidable(planned: Planned) -> list[str]:
-    """Name the eval sets on which even a perfect score would prove nothing, and say how many cases it takes."""
+def provable(planned: Planned) -> list[str]:
+    """Say of each set that is small what it can prove, and how many cases it takes."""
     header = planned.header
-    questions = [(job.eval_set.file, question_of(header.classes[job.eval_set.name], header)) for job in planned.jobs]
-    return [f"{file}: {verdict_words(judge((), one))}" for file, one in questions if rule_of(one).verdict is not None]
+    said = {name: provable_words(question_of(one, header)) for name, one in header.classes.items()}
+    return [f"{name}: {words}" for name, words in said.items() if words]
 
 
 def counted_runs(root: Path) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from routerctl.selection.lines import bets_of
 from routerctl.selection.paired import judge_beside
 from routerctl.selection.question import Outcome, Question
 from routerctl.selection.rules import Rule, count_rule
@@ -44,8 +45,8 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     if question.of:
         return judge_beside(outcomes, question, beyond)
     count = len(outcomes) + len(beyond)
-    if count > question.n:
-        raise ValueError(f"{count} results for {question.n} planned cases")
+    if count > question.there:
+        raise ValueError(f"{count} results for {question.there} planned cases")
     rule = _fed(count_rule(question, binding=False), outcomes)
     verdict, seen = rule.standing, rule.seen
     ended = _fed(count_rule(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
@@ -64,7 +65,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         least_cases=_least(question),
         needed_cases=None,
         stopped_at=None if ended == seen.cases else ended,
-        risk=_risk(rule, question) if verdict is Verdict.PROVISIONAL else None,
+        risk=_risk(used, seen, question) if verdict is Verdict.PROVISIONAL else None,
         margin=question.margin if question.mode == "margin" else 0.0,
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
@@ -83,17 +84,26 @@ def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:
     return rule
 
 
-def _risk(rule: Rule, question: Question) -> float:
+def _risk(used: Sequence[Outcome], seen: Tally, question: Question) -> float:
     """The level at which what was seen would prove the bar: how often a candidate at the bar does as well."""
-    seen, bar = rule.seen, question.proof_bar
+    bar = question.proof_bar
     match question.method:
         case "exact":
             return tail(seen.passes, seen.cases, bar)
         case "betting":
-            return rule.level if rule.level is not None else 1.0
+            return _betting_level(used, question)
         case "clusters":
             values, sizes = zip(*seen.clusters.values(), strict=True)
             return korn_graubard_level(values, sizes, bar, seen.effective)
+
+
+def _betting_level(used: Sequence[Outcome], question: Question) -> float:
+    """The inverse of the greatest wealth (Ville), which a mean at the bar brings at most so often."""
+    bets, most = bets_of(question), 0.0
+    for one in used:
+        bets.bet(one.value, one.weight if question.weighted else 1.0)
+        most = max(most, bets.log_wealth)
+    return math.exp(-most)
 
 
 def _interval(used: Sequence[Outcome], seen: Tally, question: Question) -> tuple[float, float]:
@@ -108,7 +118,7 @@ def _interval(used: Sequence[Outcome], seen: Tally, question: Question) -> tuple
         case "clusters":
             whole = [pair for pair in list(seen.clusters.values())[: seen.closed] if pair[1]]
             means, sizes = [value / size for value, size in whole], [size for _, size in whole]
-            return betting_interval(means, sizes, question.alpha, question.clusters or question.n)
+            return betting_interval(means, sizes, question.alpha, question.all_clusters)
 
 
 def _good_enough(question: Question) -> float | None:
@@ -127,9 +137,9 @@ def _least(question: Question) -> int | None:
     if question.method == "betting":
         return betting_least_cases(bar, alpha, round(question.mean_weight / question.greatest_weight, 9))
     least = least_cases(bar, alpha)
-    if question.method == "exact" or least is None or not question.clusters:
+    if question.method == "exact" or least is None:
         return least
-    return math.ceil(least * question.n / question.clusters)  # a perfect score counts each cluster as one case
+    return math.ceil(least * question.n / question.all_clusters)  # a perfect score counts each cluster as one case
 
 
 # --- what would settle it ---------------------------------------------------------------------------------------------

@@ -94,14 +94,19 @@ class CountEvidence:
 # --- values and weights -----------------------------------------------------------------------------------------------
 
 
+def bets_of(question: Question) -> Bets:
+    """Start bets that the mean is above what is to be proven."""
+    weights = {"mean_weight": question.mean_weight, "max_weight": question.greatest_weight}
+    return Bets(question.proof_bar, question.alpha, question.n, **weights)
+
+
 class WealthLine:
     """The betting test of "mean >= bar"."""
 
     def __init__(self, question: Question, *, give_up: bool) -> None:
         """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case."""
         bar, n = question.proof_bar, question.n
-        self._give_up, self._most = give_up, 0.0
-        self._bets = Bets(bar, question.alpha, n, mean_weight=question.mean_weight, max_weight=question.greatest_weight)
+        self._give_up, self._bets = give_up, bets_of(question)
         share = round(question.mean_weight / question.greatest_weight, 9)
         self._decidable = bar < 1 and betting_decidable(n, bar, question.alpha, share)
 
@@ -110,17 +115,11 @@ class WealthLine:
         if outcome is None:
             return None if self._decidable else False
         self._bets.bet(outcome.value, weight)
-        self._most = max(self._most, self._bets.log_wealth)
         if self._bets.won:
             return True
         if not seen.left or (self._give_up and self._bets.hopeless(seen.left, seen.weight_left)):
             return False
         return None
-
-    @property
-    def level(self) -> float:
-        """The level at which the bar would be proven: the inverse of the greatest wealth so far (Ville)."""
-        return math.exp(-self._most)
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
         """See `Line`."""
@@ -205,7 +204,7 @@ class ClusterLine:
         bar, n, alpha = question.proof_bar, question.n, question.alpha
         need = independent_need(n, bar, alpha)
         least = least_cases(bar, alpha)
-        self._decidable = least is not None and need <= n and least <= (question.clusters or n)
+        self._decidable = least is not None and need <= n and least <= question.all_clusters
         self._bar, self._alpha, self._quota = bar, alpha, _Quota(question, need / n, n)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
@@ -228,9 +227,9 @@ class ClusterEvidence:
 
     def __init__(self, question: Question) -> None:
         """Start with a stake of 1."""
-        self._clusters = question.clusters or question.n
-        mean_weight = question.n * question.mean_weight / self._clusters
-        bar, alpha, soon = question.bar, question.alpha, math.ceil(self._clusters / _SOON)
+        clusters = question.all_clusters
+        mean_weight = question.n * question.mean_weight / clusters
+        bar, alpha, soon = question.bar, question.alpha, math.ceil(clusters / _SOON)
         self._bets = Bets(1 - bar, alpha, soon, mean_weight=mean_weight) if bar < 1 else None
         self._seen = 0
 

@@ -24,9 +24,9 @@ class Question:
     method: Method = "exact"
     measure: Measure = "pass_rate"
     epochs: int = 1
-    clusters: int = 0  # method clusters: clusters planned; 0 = not known
+    clusters: int = 0  # method clusters: those of the cases that are there; 0 = not known
     max_weight: float = 1.0  # of a case
-    total_weight: float = 0.0  # of all n cases; 0 = they weigh the same
+    total_weight: float = 0.0  # of the cases that are there; 0 = they weigh the same
     attempt: int = 1
     total_alpha: float | None = None  # over all attempts; None: there is only this one
     trust: Trust = "scorer"
@@ -62,7 +62,12 @@ class Question:
     @property
     def mean_weight(self) -> float:
         """The mean weight of a case."""
-        return self.total_weight / self.n if self.weighted else 1.0
+        return self.total_weight / self.there if self.weighted else 1.0
+
+    @property
+    def all_clusters(self) -> int:
+        """The clusters of all n cases, where those to be added come in clusters like those that are there."""
+        return round(self.clusters * self.n / self.there) or self.n
 
     @property
     def greatest_weight(self) -> float:

@@ -98,11 +98,6 @@ class Rule:
             return Verdict.BELOW
         return Verdict.NOT_REACHED if self._reached is False else Verdict.NOT_PROVEN
 
-    @property
-    def level(self) -> float | None:
-        """The level at which the bar would be proven, where the test is by bets; None elsewhere."""
-        return self._proof.level if isinstance(self._proof, WealthLine) else None
-
     def feed(self, outcome: Outcome) -> Verdict | None:
         """See `StoppingRule`.
 
@@ -213,9 +208,9 @@ def _evidence(question: Question) -> Evidence:
 
 
 def _check_weights(question: Question) -> None:
-    total, greatest, n = question.total_weight, question.max_weight, question.n
-    if question.weighted and not (greatest > 0 and total <= n * greatest * (1 + 1e-9)):
-        raise ValueError(f"{n} cases that weigh at most {greatest} cannot weigh {total} together")
+    total, greatest, cases = question.total_weight, question.max_weight, question.there
+    if question.weighted and not (greatest > 0 and total <= cases * greatest * (1 + 1e-9)):
+        raise ValueError(f"{cases} cases that weigh at most {greatest} cannot weigh {total} together")
 
 
 class Reorder:

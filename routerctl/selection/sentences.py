@@ -8,7 +8,7 @@ from __future__ import annotations
 from routerctl.selection.calibrating import LEAST_FOR_CORRECTION
 from routerctl.selection.paired_words import found_words, test_words
 from routerctl.statistics import FUTILITY, POWER, least_cases
-from routerctl.types import Judgement, Mode, Trust, Verdict
+from routerctl.types import Judgement, Method, Mode, Trust, Verdict
 
 FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5 %
 
@@ -26,10 +26,9 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
         said = test_words(judgement, judgement.against, _share(judgement, risk, ladder_length), mode)
         return said + _WHOSE_WORD[judgement.trust]
     if mode == "point":
-        return f"{_scored(judgement)} It is DROPPED as soon as the cases left cannot bring it there."
+        return _scored(judgement, mode)
     if _too_small(judgement):
-        said = f"{_undecidable(judgement)} "
-        return said + ("No case is run and the top rung serves." if top_rung else f"{_scored(judgement)} {_dropped()}")
+        return f"{_undecidable(judgement)} {_top_rung_serves(judgement) if top_rung else _scored(judgement, mode)}"
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
         case "exact":
@@ -38,7 +37,7 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
             said = _betting_test(judgement, share, mode)
         case "clusters":
             said = _cluster_test(judgement, share, mode) + _few_clusters(judgement)
-    then = _given_up(judgement, mode) if top_rung else f"{_scored(judgement)} {_dropped()}"
+    then = _given_up(judgement, mode) if top_rung else _scored(judgement, mode)
     return f"{said} {then}{_WHOSE_WORD[judgement.trust]}"
 
 
@@ -49,18 +48,27 @@ _WHOSE_WORD: dict[Trust, str] = {
 }
 
 
-def _scored(judgement: Judgement) -> str:
-    """What provisional means."""
-    bar, n = _exact(judgement.bar), judgement.n
-    when = f"at least {bar} of them passed" if judgement.method == "exact" else f"their mean is at least {bar}"
+def _scored(judgement: Judgement, mode: Mode) -> str:
+    """What provisional means, and when a test ends without it."""
+    bar, target = _exact(judgement.bar), _exact(judgement.bar - judgement.margin)
+    exact = judgement.method == "exact"
+    if mode == "point":
+        what = f"at least {bar} of these {judgement.n} cases pass"
+        what = what if exact else f"the mean over these {judgement.n} cases is at least {bar}"
+        when = f"as soon as it is certain that {what}, which promises nothing about any others"
+    else:
+        what = f"at least {bar} of them passed" if exact else f"their mean is at least {bar}"
+        when = f"when all cases were run and {what}"
     return (
-        f"A candidate is PROVISIONAL when all {n} cases were run and {when}; its risk is the probability that a "
-        "candidate exactly at the bar does as well."
+        f"A candidate is PROVISIONAL {when}; its risk is the probability that a candidate at exactly {target} does as "
+        "well. It is DROPPED as soon as the cases left cannot bring it there."
     )
 
 
-def _dropped() -> str:
-    return "It is DROPPED as soon as the cases left cannot bring it there."
+def _top_rung_serves(judgement: Judgement) -> str:
+    """What becomes of a class where nothing but proof counts and nothing can be proven."""
+    then = "What was run is shown, but" if judgement.cases else "No case is run and"
+    return f"{then} the top rung serves, unproven."
 
 
 def _given_up(judgement: Judgement, mode: Mode) -> str:
@@ -175,9 +183,17 @@ def _risk(judgement: Judgement) -> str:
     """What is not proven of a provisional candidate, and what would prove it."""
     if failures := _all_passed(judgement):
         return failures
-    target = _exact(judgement.bar - judgement.margin)
-    risk = f"a candidate at {target} would do as well with {_percent(judgement.risk or 0.0)} probability"
-    return f"not proven: {risk}, and proof takes {_percent(judgement.alpha)} or less; {_what_would_settle(judgement)}"
+    target, risk = _exact(judgement.bar - judgement.margin), judgement.risk or 0.0
+    said = f"not proven: a candidate at {target} would do as well with {_nearly(judgement)}{_percent(risk)} probability"
+    if risk <= judgement.alpha:  # mode point, or a plan whose proof is looked for once more of its cases are there
+        return f"{said}; no proof was asked for on these cases"
+    return f"{said}, and proof takes {_percent(judgement.alpha)} or less; {_what_would_settle(judgement)}"
+
+
+def _nearly(judgement: Judgement) -> str:
+    """How exact a risk is: of bets it is a bound, of clusters an approximation."""
+    words: dict[Method, str] = {"exact": "", "betting": "at most ", "clusters": "about "}
+    return words[judgement.method] if judgement.trust != "labels" else ""
 
 
 def _open(judgement: Judgement) -> str:
@@ -266,6 +282,8 @@ def _what_would_settle(judgement: Judgement) -> str:
     noun, what = _noun(judgement), "labels" if judgement.trust == "labels" else "cases"
     if judgement.needed_cases is None:
         return f"its {noun} would have to change: no number of {what} proves the bar otherwise"
+    if judgement.trust != "labels" and judgement.needed_cases <= judgement.cases < judgement.n:
+        return f"{judgement.n - judgement.cases} of the planned cases are still to be run"
     if judgement.trust == "labels" or (judgement.score or 0.0) >= judgement.bar - 1e-9:
         hope = f"if its {noun} is what was seen"
     else:

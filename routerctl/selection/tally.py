@@ -40,9 +40,11 @@ class Tally:
     def take(self, outcome: Outcome) -> float:
         """Add one case and give its weight.
 
-        Raises: ValueError for a value outside [0, 1], a weight above the greatest, or more cases than planned.
+        Raises: ValueError for a value outside [0, 1], a weight above the greatest, or more cases than there are.
         """
         question, weight = self._question, outcome.weight if self._question.weighted else 1.0
+        if self.cases >= question.there:
+            raise ValueError(f"one more outcome than the {question.there} cases there are")
         if not 0 <= outcome.value <= 1:
             raise ValueError(f"an outcome lies in [0, 1], not {outcome.value}")
         if question.method == "exact" and outcome.value not in (0, 1):
@@ -86,9 +88,8 @@ class Tally:
             return 0.0
         if not self._question.weighted:
             return float(to_come)
-        left = self._question.total_weight - self.weight
-        # A total that is used up before the plan is done was that of fewer cases: the rest then weighs as these did.
-        return left if left > TOLERANCE else to_come * self.weight / max(self.cases, 1)
+        to_be_added = max(cases - self._question.there, 0)
+        return max(self._question.total_weight - self.weight, 0.0) + to_be_added * self._question.mean_weight
 
     @property
     def mean(self) -> float | None:

@@ -17,6 +17,7 @@ from routerctl.statistics.tails import Probabilities, check
 _BISECTIONS = 50
 
 _NOTHING = 1e-12  # a mean below it is 0: its variance would be lost to rounding
+_NEAR_HALF = 0.5 - 1e-6  # where both t quantiles are 0, their ratio is taken beside
 
 
 def korn_graubard_lower(
@@ -41,7 +42,8 @@ def korn_graubard_lower(
         return float(alpha ** (1 / min(clusters, n)))
     if n <= 1:
         return 0.0
-    quantiles = float(special.stdtrit(n - 1, alpha) / special.stdtrit(clusters - 1, alpha))
+    side = min(alpha, 1 - alpha, _NEAR_HALF)  # the ratio is the same on both sides of 1/2
+    quantiles = float(special.stdtrit(n - 1, side) / special.stdtrit(clusters - 1, side))
     # Weights may leave fewer effective cases than clusters; that is no reason to know more than independent ones tell.
     effective = n / _effect(passes, sizes, p, n) * min(quantiles, 1.0) ** 2
     return float(special.betaincinv(p * effective, effective - p * effective + 1, alpha))

@@ -37,11 +37,11 @@ def needed_cases(bar: float, p: float, alpha: float, power: float = 0.8) -> int:
     least = least_cases(bar, alpha)
     if least is None or not bar < p <= 1:
         raise ValueError(f"no number of cases proves {bar} at a true accuracy of {p}")
-    about = math.ceil(ENOUGH * _by_formula(bar, p, alpha, power))
+    about = math.ceil(max(ENOUGH * _by_formula(bar, p, alpha, power), 1 / (p - bar)))  # passes differ by one at least
     if about > _EXACT_UP_TO:
         return about
-    # Far enough: with each further failure that is allowed, about every 1 / (1 - bar) cases, the power comes back.
-    sizes = np.arange(least, math.ceil(1.1 * about) + 8 * least + 1, dtype=np.int64)
+    turn = max(1 / bar, 1 / (1 - bar))  # cases, with which the power goes down and comes back
+    sizes = np.arange(least, math.ceil(1.25 * about + 10 * turn) + least, dtype=np.int64)
     passes = least_passes(sizes, bar, alpha)
     missed = np.flatnonzero(tails(passes, sizes, p) < power)
     enough = int(missed[-1]) + 1 if len(missed) else 0

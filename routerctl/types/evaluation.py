@@ -139,21 +139,21 @@ class Result:
     case_id: str
     index: int  # place in the planned order, 0-based
     input: Json  # the case's, so that evidence can be read without the eval set it came from
-    expected: Json
+    expected: Json = None
     status: Status
     passed: bool
     score: float | None  # None unless SCORED
-    extracted: str | None
-    explanation: str
-    reply: str
-    stop_reason: StopReason | None  # None when FAILED
-    served_model: str | None  # the id that the provider says answered: of several calls another than the pin first
+    extracted: str | None = None
+    explanation: str = ""
+    reply: str = ""
+    stop_reason: StopReason | None = None  # None when FAILED
+    served_model: str | None = None  # who answered, by the provider's word: of several calls another than the pin first
     calls: int
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: Decimal  # what the calls cost when they were made
-    latency_s: float | None  # of the whole strategy; None when FAILED
-    cached: bool  # True: no call of the candidate was made in this run
+    latency_s: float | None = None  # of the whole strategy; None when FAILED
+    cached: bool = False  # True: no call of the candidate was made in this run
     error: str = ""
     epoch: int = 0  # which reply to the case, 0-based
     weight: float = 1.0  # the case's
@@ -199,9 +199,9 @@ class ClassHeader:
     scorer: ScorerSpec
     measure: Measure = "pass_rate"
     epochs: int = 1
-    clusters: int = 0  # planned; 0 = cases are independent
+    clusters: int = 0  # of the cases that are there; 0 = cases are independent
     max_weight: float = 1.0  # of a case
-    total_weight: float = 0.0  # of all planned cases; 0 = they weigh the same
+    total_weight: float = 0.0  # of the cases that are there; 0 = they weigh the same
     attempt: int = 1  # the greatest of `attempts`
     attempts: Mapping[str, int] = field(default_factory=dict)  # by candidate, this one included; () = the same for all
     lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher

@@ -3,7 +3,8 @@
 Everything is counted on those cases. The share that the second gets right is taken where the first was rejected:
 what is hard for one is hard for the other, so its overall share would flatter the cascade. Source: per task, with
 accepted share a, price of the check g and q = P(second right | first rejected): cost c1 + g + (1 - a) c2, right
-p1 TPR + (1 - a) q. Place: the folder's second file; knows results, neither tables nor runs.
+p1 TPR + (1 - a) q. Sets of cases are bits of whole numbers: a ladder of 71 candidates has 2,485 pairs to count. Place:
+the folder's second file; knows results, neither tables nor runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import compress
 
 from routerctl.types import Result, Status, StopReason
 
@@ -30,6 +32,28 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """One candidate's replies to a class, one a case; bit k of a set stands for case k of the planned order."""
+
+    results: tuple[Result | None, ...]  # by place; None: it has none
+    cases: int  # set: those it has a reply to
+    passed: int  # set
+    wrong: int  # set: delivered though wrong, neither failed nor refused
+    total_usd: Decimal
+
+    def where(self, holds: Callable[[Result], bool]) -> int:
+        """Give the set of the cases whose reply has a property."""
+        return _as_set(one is not None and holds(one) for one in self.results)
+
+    def cost_usd(self, cases: int) -> Decimal:
+        """Add up what the replies to a set of cases cost."""
+        if cases == self.cases:
+            return self.total_usd
+        chosen = compress(self.results, map(int, reversed(f"{cases:b}")))
+        return sum((one.cost_usd for one in chosen if one), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cascade:
     """A cascade of two rungs as counted on the cases that both were run on; shares are of these cases."""
 
@@ -37,7 +61,6 @@ class Cascade:
     rejected: int  # of those, by the check of the first answer
     rescued: int  # of the rejected, right in the second
     q: float  # rescued / rejected
-    q_interval: tuple[float, float]  # Clopper-Pearson, two-sided
     tpr: float | None  # share of the first's right answers that the check accepts; None: it had none
     fpr: float | None  # share of the first's wrong answers that the check accepts; None: it had none
     first_usd: Decimal  # per task, the first alone
@@ -49,6 +72,11 @@ class Cascade:
     first_wrong: float  # delivered though wrong: neither failed nor refused
     second_wrong: float
     wrong: float
+
+    @property
+    def q_interval(self) -> tuple[float, float]:
+        """Bound q at level 95 % (Clopper-Pearson, two-sided)."""
+        return share_interval(self.rescued, self.rejected, 1 - LEVEL)
 
     @property
     def accepted(self) -> float:
@@ -103,76 +131,70 @@ def checks_for(results: Sequence[Result]) -> list[Check]:
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
+def replies_of(results: Iterable[Result]) -> Replies:
+    """Take one reply a case: of several epochs the first, of a case asked twice the last result."""
+    last = {(one.index, one.epoch): one for one in results}
+    by_place: dict[int, Result] = {}
+    for place in sorted(last):
+        by_place.setdefault(place[0], last[place])
+    listed = tuple(by_place.get(place) for place in range(max(by_place, default=-1) + 1))
+    return Replies(
+        results=listed,
+        cases=_as_set(one is not None for one in listed),
+        passed=_as_set(one is not None and one.passed for one in listed),
+        wrong=_as_set(one is not None and _delivered(one) and not one.passed for one in listed),
+        total_usd=sum((one.cost_usd for one in by_place.values()), Decimal(0)),
+    )
+
+
+def _as_set(flags: Iterable[bool]) -> int:
+    return int("".join("1" if flag else "0" for flag in flags)[::-1] or "0", 2)
+
+
+def _delivered(one: Result) -> bool:
+    return one.status is not Status.FAILED and one.stop_reason is not StopReason.REFUSAL
+
+
 def cascade(
-    first: Sequence[Result],
-    second: Sequence[Result],
-    accept: Accept = usable,
+    first: Replies,
+    second: Replies,
+    accepted: int,
     *,
     check_usd: Decimal = Decimal(0),
     least_rejected: int = LEAST_REJECTED,
 ) -> Cascade | None:
-    """Count a cascade on the cases that both candidates were run on, one reply a case; `check_usd` is per task.
+    """Count a cascade on the cases that both candidates were run on; `accepted`: the set whose first reply is served.
 
-    None where the check rejected fewer than `least_rejected` of them.
+    `check_usd` is per task. None where the check rejected fewer than `least_rejected` of the cases.
     """
-    pairs = _pairs(first, second)
-    rejected = [not accept(one) for one, _ in pairs]
-    if not pairs or sum(rejected) < least_rejected:
+    both = first.cases & second.cases
+    kept, rejected = both & accepted, both & ~accepted
+    cases, climbed = both.bit_count(), rejected.bit_count()
+    if not cases or climbed < least_rejected:
         return None
-    cases, kept = len(pairs), list(zip(pairs, rejected, strict=True))
-    served = [other if climbs else one for (one, other), climbs in kept]
-    rescued = sum(other.passed for (_, other), climbs in kept if climbs)
-    climbed_usd = sum((other.cost_usd for (_, other), climbs in kept if climbs), Decimal(0))
-    firsts, seconds = [one for one, _ in pairs], [other for _, other in pairs]
+    right, rescued = first.passed & both, (second.passed & rejected).bit_count()
+    first_usd = first.cost_usd(both) / cases
     return Cascade(
         cases=cases,
-        rejected=sum(rejected),
+        rejected=climbed,
         rescued=rescued,
-        q=rescued / sum(rejected),
-        q_interval=share_interval(rescued, sum(rejected), 1 - LEVEL),
-        tpr=_share(not climbs for (one, _), climbs in kept if one.passed),
-        fpr=_share(not climbs for (one, _), climbs in kept if not one.passed),
-        first_usd=_cost(firsts),
-        second_usd=_cost(seconds),
-        cost_usd=_cost(firsts) + check_usd + climbed_usd / cases,
-        first_correct=_right(firsts),
-        second_correct=_right(seconds),
-        correct=_right(served),
-        first_wrong=_wrong(firsts),
-        second_wrong=_wrong(seconds),
-        wrong=_wrong(served),
+        q=rescued / climbed,
+        tpr=_share(right & kept, right),
+        fpr=_share(kept & ~right, both & ~right),
+        first_usd=first_usd,
+        second_usd=second.cost_usd(both) / cases,
+        cost_usd=first_usd + check_usd + second.cost_usd(rejected) / cases,
+        first_correct=right.bit_count() / cases,
+        second_correct=(second.passed & both).bit_count() / cases,
+        correct=((first.passed & kept).bit_count() + rescued) / cases,
+        first_wrong=(first.wrong & both).bit_count() / cases,
+        second_wrong=(second.wrong & both).bit_count() / cases,
+        wrong=((first.wrong & kept) | (second.wrong & rejected)).bit_count() / cases,
     )
 
 
-def _pairs(first: Iterable[Result], second: Iterable[Result]) -> list[tuple[Result, Result]]:
-    """Pair the two by case; of several epochs the first that both have, of a case asked twice the last result."""
-    left, right = _by_place(first), _by_place(second)
-    found: dict[int, tuple[Result, Result]] = {}
-    for place in sorted(left.keys() & right.keys()):
-        found.setdefault(place[0], (left[place], right[place]))
-    return list(found.values())
-
-
-def _by_place(results: Iterable[Result]) -> dict[tuple[int, int], Result]:
-    return {(one.index, one.epoch): one for one in results}
-
-
-def _share(flags: Iterable[bool]) -> float | None:
-    found = list(flags)
-    return sum(found) / len(found) if found else None
-
-
-def _cost(results: Sequence[Result]) -> Decimal:
-    return sum((one.cost_usd for one in results), Decimal(0)) / len(results)
-
-
-def _right(results: Sequence[Result]) -> float:
-    return sum(one.passed for one in results) / len(results)
-
-
-def _wrong(results: Sequence[Result]) -> float:
-    delivered = (one.status is not Status.FAILED and one.stop_reason is not StopReason.REFUSAL for one in results)
-    return sum(came and not one.passed for one, came in zip(results, delivered, strict=True)) / len(results)
+def _share(part: int, whole: int) -> float | None:
+    return part.bit_count() / whole.bit_count() if whole else None
 
 
 def share_interval(hits: int, n: int, alpha: float) -> tuple[float, float]:
