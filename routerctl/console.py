@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
@@ -99,6 +101,7 @@ class RunView:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._cases: dict[tuple[str, str], int] = {}
+        self._worth_usd: dict[tuple[str, str], Decimal] = {}  # of the replies, wherever they came from
         self._missing: dict[tuple[str, str], list[tuple[int, str]]] = {}  # index and status of what has no score
 
     def __enter__(self) -> RunView:
@@ -127,6 +130,7 @@ class RunView:
         """See one result."""
         key = (result.task_class, result.candidate)
         self._cases[key] = self._cases.get(key, 0) + 1
+        self._worth_usd[key] = result.cost_usd + result.judge_usd + self._worth_usd.get(key, 0)
         if result.status != "scored":
             self._missing.setdefault(key, []).append((result.index, result.status))
         if self._progress:
@@ -144,7 +148,9 @@ class RunView:
         looked_at = [status for index, status in known if index < judgement.cases]
         missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))
         found = f"{verdict_words(judgement)} {f'Counted as not passed: {missing}. ' if missing else ''}"
-        found += f"{usd(self._spending.spent_usd)} spent."
+        spent_usd = self._spending.spent_usd
+        worth_usd = self._worth_usd.get((task_class, candidate), spent_usd * 0)  # without a reply, an exact nothing
+        found += f"Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
         line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
         if self._progress:
             self._progress.console.print(line, markup=False)

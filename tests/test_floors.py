@@ -46,11 +46,13 @@ FLOORS = [
     ["strategies", "cascade", "judge", "classifier", "health", "served"],
     [
         "objective",
+        "pinning",
         "build",
         "run",
         "policy",
         "policy_warnings",
         "router",
+        "outdated",
         "changes",
         "report",
         "check",

@@ -28,6 +28,7 @@ from routerctl.selection import (
     planned_order,
     qualifies,
     question_of,
+    rounded,
     rule_of,
 )
 from routerctl.types import (
@@ -135,7 +136,7 @@ class Evaluation:
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
                 return
-            self._watcher.verdict(job.eval_set.name, name, judgement)
+            self._watcher.verdict(job.eval_set.name, name, rounded(judgement))
             if test.serves(judgement) and not self._header.full:
                 return
         if untested is None:
@@ -159,7 +160,7 @@ class Evaluation:
             judgement = await self._run_test(job, contender, whole=True)
             if judgement is None or not contender.complete:
                 return
-            self._watcher.verdict(job.eval_set.name, contender.name, judgement)
+            self._watcher.verdict(job.eval_set.name, contender.name, rounded(judgement))
 
     async def _run_test(self, job: Job, test: _Test, *, whole: bool = False) -> Judgement | None:
         """Run one candidate's cases until its test has ended, or all of them; None where the run was stopped before."""

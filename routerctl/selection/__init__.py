@@ -32,6 +32,7 @@ from routerctl.selection.question import (
     question_of,
     total_alpha,
 )
+from routerctl.selection.rounding import rounded
 from routerctl.selection.rules import Reorder, StoppingRule, rule_of
 from routerctl.selection.sentences import two_sentences, verdict_words
 
@@ -59,6 +60,7 @@ __all__ = [
     "qualifies",
     "question_of",
     "risk_of",
+    "rounded",
     "rule_of",
     "served_by",
     "total_alpha",

@@ -67,8 +67,10 @@ from routerctl.types.routing import (
     Rule,
     Table,
 )
+from routerctl.types.settings import POLICY_FIELDS, evidence_part, with_policy_of
 
 __all__ = [
+    "POLICY_FIELDS",
     "Against",
     "Answer",
     "Bar",
@@ -130,4 +132,6 @@ __all__ = [
     "Verdict",
     "WhenDown",
     "WhenUnproven",
+    "evidence_part",
+    "with_policy_of",
 ]

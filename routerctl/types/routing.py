@@ -116,7 +116,9 @@ class Policy:
     classifier: Classifier | None = None
     routing: Routing = Routing()
     retirements: Mapping[str, str] = field(default_factory=dict)  # model id -> ISO day
-    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)  # of candidates that serve beside the ladder
+    beside: tuple[str, ...] = ()  # candidates that serve without standing on a ladder
+    # As they are now; of what has evidence only the policy counts (`with_policy_of`, prices of other places).
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
     objective: Objective | None = None  # what its candidates are chosen by, beside the bars
@@ -143,6 +145,7 @@ class Route:
     stakes: Stakes = Stakes()
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
     when_unproven: WhenUnproven = "provisional"
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
     today: str = ""  # the candidate that serves the class now, against which money and risk are told; "": not known
 
     @property
