@@ -117,7 +117,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "classifier.json"
         path.write_text(classifier_text(trained), encoding="utf-8")
-        found = figures(trained, "", path)
+        found = figures(trained, path)
         classifier = load_classifier(path)
         parts = parts_of(arguments.out_of_domain)
         wanted = {name: lines for name, lines in parts.items() if arguments.part in (None, name)}

@@ -45,7 +45,8 @@ from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns
 from routerctl.importers.costing import Costed, Told, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run
+from routerctl.importers.imported import Lineup, Policy, make_run
+from routerctl.scorers import IMPORTED
 from routerctl.selection import choose
 from routerctl.types import Candidate, Mode, ProviderSpec, Run
 

@@ -100,6 +100,7 @@ def _evidence(
         refused=sum(result.stop_reason is StopReason.REFUSAL for result in used),
         truncated=sum(result.stop_reason is StopReason.MAX_TOKENS for result in used),
         served_models=tuple(sorted({result.served_model for result in used if result.served_model})),
+        judge_served=tuple(sorted({result.judge_served for result in used if result.judge_served})),
         cost_per_case_usd=_share(cost_usd, Decimal(len(used) if known else 0)),
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),

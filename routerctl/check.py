@@ -17,17 +17,18 @@ from routerctl.build import build_table, check_classes
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
-from routerctl.importers.imported import IMPORTED
 from routerctl.labels import Label, labels_digest, read_labels
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
-from routerctl.policy_warnings import policy_warnings
+from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.rules import rule_warnings
-from routerctl.run.plan import pinned_candidate, prices_of
+from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
+from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
+from routerctl.served import ADVICE, foreign_in
 from routerctl.table import TABLE_FILE, load_table, same_content
 from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 
@@ -179,12 +180,13 @@ def check_project(root: Path, today: date) -> Checked:
         check_classes(scorers, uncompiled(project))
         warnings += classifier_warnings(project.classifier, root, scorers)
         warnings += _candidate_warnings(project, today)
-        warnings += policy_warnings(project, scorers)
+        warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
         warnings += rule_warnings(project.rules)
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
             warnings += [*warnings_of(planned), *provable(planned)]
         notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
+        notes += limit_notes(project, eval_sets)
     if eval_sets:
         notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
     if imported:
@@ -196,11 +198,12 @@ def check_project(root: Path, today: date) -> Checked:
             continue
         table = load_table(root / at.file)
         _check_follows(root, project, eval_sets, table, at)
+        _check_served(table, at)
         notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
         warnings += _retirement_news(project, table, at.file) if project else []
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
-    return Checked(notes=tuple(notes), warnings=tuple(warnings))
+    return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +237,7 @@ def _imported_classes(root: Path) -> dict[str, ClassHeader]:
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
     prices_of(project, pinned, today)
+    yield from pin_warnings(pinned, project.providers)
     for name, candidate in pinned.items():
         end = retires_on(candidate.model, project.providers[candidate.provider].kind)
         if end and end <= today:
@@ -323,6 +327,16 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     if not same_content(built, table):
         found = "; ".join(_differences(encode(table), encode(built)))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
+
+
+def _check_served(table: Table, at: _Place) -> None:
+    """See that the evidence is of the models that are pinned.
+
+    Raises: GateError naming every class with another one.
+    """
+    found = "; ".join(foreign_in(table))
+    if found:
+        raise GateError(f"{at.file}: {found}; {ADVICE}, then `{at.build}`")
 
 
 def _check_settings(project: Project, table: Table, at: _Place, *, own_ladder: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
     from routerctl.worth import Volumes, Worth
 
-_SAID = 10  # classes without a passing candidate that get a line of their own
+_SAID = 10  # classes that are not proven and get a line of their own
 _MARK = {True: "+", False: "-"}
 
 
@@ -203,15 +203,28 @@ def _short(number: int) -> str:
 def print_routes(table: Table) -> None:
     """Print the choices of a table, a row a class; money is USD per 1,000 accepted answers.
 
-    What is not a program's count of passed cases carries a mark, which a line below the table explains.
+    What is not a program's count of passed cases carries a mark; lines below the table explain what is in it.
     """
     rows = [_route_row(route) for route in table.routes.values()]
-    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per 1,000", "p50"]
+    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per 1,000"]
     print_table(columns, rows, right=columns[3:])
-    used = {mark for route in table.routes.values() if (one := _chosen(route)) for mark in _marks(one.judgement)}
-    explained = ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
-    if explained:
-        sys.stdout.write(f"{explained}\n")
+    sys.stdout.writelines(f"{line}\n" for line in _legend(table))
+
+
+def _legend(table: Table) -> Iterator[str]:
+    """Explain what this table's rows hold."""
+    from routerctl.selection import risk_of
+
+    routes = list(table.routes.values())
+    used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
+    if used:
+        yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
+    if any(risk_of(route) is not None for route in routes):
+        yield "%: the risk, how often a candidate exactly at the bar would do as well by luck"
+    proven = [(route, one) for route in routes if route.level == "proven" and (one := _chosen(route))]
+    if any(one.judgement.interval[0] < route.target for route, one in proven):
+        yield "an interval holds wherever the test ended: wider than it, it may reach below a"
+        yield "bar that is proven"
 
 
 _MARKS = {
@@ -240,25 +253,24 @@ def _chosen(route: Route) -> Evidence | None:
 
 
 def _route_row(route: Route) -> list[str]:
-    from routerctl.selection import level_words
-    from routerctl.words import seconds, usd
+    from routerctl.selection import level_name, risk_of
+    from routerctl.words import risk_words, usd
 
-    evidence = _chosen(route)
+    evidence, risk = _chosen(route), risk_of(route)
     flag = "" if route.passing else "! "
     if evidence is None:
-        return [route.task_class, flag + route.chosen, "not run", "", "", _bar(route), "", ""]
+        return [route.task_class, flag + route.chosen, "not run", "", "", _bar(route), ""]
     judgement = evidence.judgement
     low, high = judgement.interval
     passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
     return [
         route.task_class,
         flag + route.chosen,
-        f"{level_words(route)} {_marks(judgement)}".rstrip(),
+        f"{level_name(route)}{'' if risk is None else f', {risk_words(risk)}'} {_marks(judgement)}".rstrip(),
         passed,
         f"{low:.2f}-{high:.2f}",
         _bar(route),
         "" if evidence.cost_per_accepted_usd is None else usd(1000 * evidence.cost_per_accepted_usd),
-        "" if evidence.latency_p50_s is None else seconds(evidence.latency_p50_s),
     ]
 
 

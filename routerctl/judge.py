@@ -20,7 +20,7 @@ from routerctl.strategies import Ask, first_request
 from routerctl.types import Candidate, Json, Message, Prompt, Reply, ReplySpec, Request, Score, ScorerSpec, StopReason
 from routerctl.words import as_text
 
-_MAX_TOKENS = 4096  # a verdict is short, but thinking counts too; a candidate's own max_tokens goes before it
+_MAX_TOKENS = 4096  # a verdict is short, but thinking counts too
 _REASON_CHARS = 500
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNDECIDED = {

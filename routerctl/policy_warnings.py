@@ -1,17 +1,21 @@
 """A project's policy -> what in it does nothing: thresholds that never escalate, successors that redirect nobody.
 
+And which of two token limits holds, a candidate's or a class's.
+
 Place: beside `policy`, for `check`. Every warning is certain; what a plug-in's provider can do is not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from routerctl.errors import nearest
 from routerctl.project import Project
+from routerctl.providers.thinking import LITTLE_ROOM, reply_limit, thinks
 from routerctl.routing_policy import DEFAULT
 from routerctl.run.plan import pinned_candidate
-from routerctl.types import Candidate, ProviderSpec
+from routerctl.types import Candidate, EvalSet, ProviderSpec
 
 _JUDGE = "judge"
 _SHOWN = 5  # names of a long list
@@ -83,6 +87,32 @@ def _gives_logprobs(provider: ProviderSpec) -> bool:
     if provider.kind in _ASKED_FOR:
         return bool(provider.options.get("logprobs"))
     return provider.kind not in _NEVER
+
+
+def limit_notes(project: Project, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Say of each candidate which limit holds where a class has another one."""
+    for candidate in project.candidates.values():
+        own, place = candidate.max_tokens, f"candidates.{candidate.name}.max_tokens"
+        kept: dict[bool, list[str]] = defaultdict(list)  # whether the candidate's own holds -> the classes
+        for one in eval_sets:
+            if own not in (None, one.reply.max_tokens):
+                kept[reply_limit(candidate, one.reply) == own].append(f"{one.name} ({one.reply.max_tokens})")
+        if kept[True]:
+            why = "what it thinks counts too" if thinks(candidate) else "the smaller one"
+            yield f"{place}: {own} holds for {_names(kept[True])}: {why}"
+        if kept[False]:
+            yield f"{place}: not {own} but the class's limit holds for {_names(kept[False])}: the smaller one"
+
+
+def limit_warnings(project: Project, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Name the candidates that think first and have little room for it."""
+    for candidate in project.candidates.values():
+        names = [one.name for one in eval_sets if reply_limit(candidate, one.reply) < LITTLE_ROOM]
+        if names and thinks(candidate):
+            yield (
+                f"candidates.{candidate.name}: it thinks within max_tokens, which is less than {LITTLE_ROOM} for "
+                f"{_names(names)}: replies may be cut off before the answer; give the candidate a max_tokens"
+            )
 
 
 def _names(names: Iterable[str]) -> str:

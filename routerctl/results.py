@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +43,7 @@ class RunWriter:
         Raises: InputError where the run exists.
         """
         self.folder = reports / header.run_id
+        self.paid_usd = Decimal(0)  # by this run for all that was written, judging included
         try:
             self.folder.mkdir(parents=True)
         except FileExistsError:
@@ -60,7 +62,9 @@ class RunWriter:
 
     def extend(self, results: Iterable[Result]) -> None:
         """Write results that are all at hand."""
-        self._lines.writelines(json_text(encode(result)) + "\n" for result in results)
+        for result in results:
+            self._lines.write(json_text(encode(result)) + "\n")
+            self.paid_usd += result.spent_usd
         self._lines.flush()
 
     def __enter__(self) -> RunWriter:

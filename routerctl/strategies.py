@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from routerctl.providers.thinking import reply_limit
 from routerctl.scorers import Unscorable, extract
 from routerctl.types import (
     Answer,
@@ -52,7 +53,7 @@ def first_request(candidate: Candidate, prompt: Prompt, reply: ReplySpec) -> Req
     return Request(
         model=candidate.model,
         prompt=prompt,
-        reply=replace(reply, max_tokens=candidate.max_tokens or reply.max_tokens),
+        reply=replace(reply, max_tokens=reply_limit(candidate, reply)),
         effort=candidate.effort,
         sampling=candidate.sampling,
     )

@@ -181,11 +181,16 @@ def _json_value(decoder: json.JSONDecoder, line: str, file: str, number: int) ->
         raise InputError("a whole number has too many digits", file=file, line=number) from None
 
 
+# What YAML 1.2 or another reader takes for a number, and neither we nor PyYAML do.
+_ELSEWHERE = re.compile(r"(0o[0-7]+|[-+]?[0-9]+|[-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+)\Z")
 _SHOWN = dict.fromkeys(map(ord, "\n\xa0\u202f\u3000"))  # Python calls them unprintable: a line's end, wide spaces
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what `parse_yaml` reads back unchanged: a text that our reader would take for a number is quoted."""
+    """Writes what `parse_yaml` reads back unchanged: a text that any reader would take for a number is quoted.
+
+    YAML 1.1, which most readers speak, takes `no` for false and a day for a date; `super` knows what else.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the signature is PyYAML's
         return True
@@ -198,8 +203,11 @@ class _Dumper(yaml.SafeDumper):
         self.allow_unicode = allowed
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
-        if kind is yaml.ScalarNode and implicit[0]:
-            return _tag(resolve_plain(value))
+        ours = _tag(resolve_plain(value)) if kind is yaml.ScalarNode and implicit[0] else _PREFIX + "str"
+        if ours != _PREFIX + "str":
+            return ours
+        if kind is yaml.ScalarNode and implicit[0] and _ELSEWHERE.match(value):
+            return _PREFIX + "float"
         return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
 
 

@@ -18,7 +18,7 @@ from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
 TABLE_FILE = "routes.yaml"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 said `passing` where 2 says `level`
 _FIRST_LINES = """\
 # Made by `routerctl build-table`. Review it like code; do not edit it: `routerctl check` compares it with its evidence.
 """
@@ -48,7 +48,7 @@ def same_content(one: Table, other: Table) -> bool:
 def load_table(path: Path, *, verify: bool = True) -> Table:
     """Read routes.yaml; `verify` compares the digest.
 
-    Raises: InputError where it is missing, corrupt, edited by hand or of a future schema.
+    Raises: InputError where it is missing, corrupt, edited by hand or of another schema.
     """
     shown = path.name
     if not path.exists():
@@ -62,6 +62,12 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     Raises: InputError as `load_table` does.
     """
     document = parse_yaml(text, shown)
+    if _is_older(document.value):
+        raise InputError(
+            "written by an older routerctl; run `routerctl build-table`",
+            file=shown,
+            line=document.line(("schema_version",)),
+        )
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version")
     table = decode(Table, document)
@@ -72,3 +78,20 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             line=document.line(("digest",)),
         )
     return table
+
+
+def older_version(path: Path) -> int | None:
+    """Give the `table_version` of a file that an older routerctl wrote; None where there is none such.
+
+    Raises: InputError where it is not YAML.
+    """
+    value: Any = parse_yaml(read_text(path, path.name), path.name).value if path.exists() else None
+    if not _is_older(value):
+        return None
+    version = value.get("table_version")
+    return version if isinstance(version, int) else 0
+
+
+def _is_older(value: Any) -> bool:
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    return isinstance(version, int) and version < SCHEMA_VERSION

@@ -65,6 +65,13 @@ def odds(probability: float) -> str:
     return f"{probability * 100:.3g}%"
 
 
+def risk_words(risk: float) -> str:
+    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
+    if risk < 0.0005:
+        return "<0.1%"
+    return ">99%" if risk > 0.99 else f"{100 * risk:.2g}%"
+
+
 def as_written(share: float) -> str:
     """A share that a person chose (bar, risk), with all its digits: `90%`, `99.95%`."""
     return f"{share * 100:.10g}%"

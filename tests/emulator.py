@@ -83,10 +83,12 @@ class Emulator:
         about: Mapping[str, Body] | None = None,  # model -> what its GET /v1/models/{id} says beside the usual
         record: bool = True,  # a benchmark turns it off
         chance: Callable[[int], Fault] = lambda _number: OK,  # what happens to the n-th POST, from 1, unless played
+        serves: Mapping[str, str] | None = None,  # model -> which one answers in its place
     ) -> None:
         self._chance = chance
         self._answer, self._port, self._latency_s, self._models, self._record = answer, port, latency_s, models, record
         self._about = dict(about or {})
+        self.serves = dict(serves or {})
         self._faults: deque[Fault] = deque()
         self._get_faults: dict[str, deque[Fault]] = {"anthropic": deque(), "openai": deque()}
         self._connections: set[asyncio.Task[None]] = set()
@@ -205,7 +207,8 @@ class Emulator:
         if fault.way == "wrong shape":
             return _http(200, b'{"object":"list","data":[]}'), True
         text = "" if fault.way in ("empty", "refusal", "refused in words") else self._answer(body)
-        good = (_message if anthropic else _completion)(body, text, fault)
+        served = body | {"model": self.serves.get(body["model"], body["model"])}
+        good = (_message if anthropic else _completion)(served, text, fault)
         sent = _http(200, json.dumps(good).encode(), fault.headers)
         return (sent[: len(sent) - 20], False) if fault.way == "cut" else (sent, True)
 

@@ -45,7 +45,9 @@ def plain(text: str) -> str:
     return text.translate({0x2212: "-", 0x2013: "-", 0xD7: "x", ord(NBSP): " "})
 
 
-def evidence(candidate: str, passes: int, cost: str | None, verdict: Verdict = Verdict.PROVEN) -> Evidence:
+def evidence(
+    candidate: str, passes: int, cost: str | None, verdict: Verdict = Verdict.PROVEN, risk: float | None = None
+) -> Evidence:
     """What 100 cases said of a candidate that costs so much a case."""
     usd = None if cost is None else Decimal(cost)
     return Evidence(
@@ -61,6 +63,7 @@ def evidence(candidate: str, passes: int, cost: str | None, verdict: Verdict = V
             good_enough=0.93,
             least_cases=14,
             needed_cases=None,
+            risk=risk,
         ),
         failed=0,
         unscored=0,
@@ -85,7 +88,7 @@ def route(name: str, chosen: Evidence, *more: Evidence, **fields: Any) -> Route:
         description="Sort the mail.",
         bar=0.8,
         chosen=chosen.candidate,
-        passing=chosen.judgement.verdict.passes,
+        level=chosen.judgement.verdict.level,
         rungs=(chosen.candidate,),
         evidence=(chosen, *more),
         run_id="run-1",
@@ -138,6 +141,7 @@ def table(*routes: Route) -> Table:
     )
 
 
+CLOSE = evidence("haiku", 84, "0.0011", Verdict.PROVISIONAL, risk=0.192)
 MAIL = route("mail", HAIKU, OPUS)
 BASE = table(MAIL)
 
@@ -170,7 +174,12 @@ NAMED = [
     (with_route(bar=0.9), ("other bar",), {"bar": ("80%", "90%")}),
     (with_route(rungs=("haiku", "opus")), ("other fallbacks",), {"fallbacks": ("none", "opus")}),
     (with_route(eval_set_digest="sha256:11"), ("other eval set",), {"eval set": ("sha256:00", "sha256:11")}),
-    (with_route(passing=False), ("other verdict",), {"verdict": ("proven", "proven, nothing passed")}),
+    (with_route(level="best available"), ("other verdict",), {"verdict": ("proven", "best available")}),
+    (
+        with_route(when_unproven="top_rung"),
+        ("other when_unproven",),
+        {"when_unproven": ("provisional", "top_rung")},
+    ),
     (
         with_route(prompt=replace(MAIL.prompt, template="Q: {{ input }}")),
         ("other prompt",),
@@ -231,6 +240,11 @@ NAMED = [
         },
     ),
     (
+        table(route("mail", replace(CLOSE, judgement=replace(CLOSE.judgement, risk=0.25)))),
+        ("other verdict",),
+        {"verdict": ("proven", "provisional"), "risk": ("none", "25%")},
+    ),
+    (
         with_route(evidence=(HAIKU,), run_id="run-2"),
         (),
         {"evidence of opus": ("proven, 100.0% (80.0-99.0%, 100 of 100 cases)", "not run")},
@@ -286,6 +300,21 @@ def test_another_candidate_is_named_with_its_pin_and_without_what_follows_from_i
     )
 
 
+def test_a_risk_that_was_measured_again_is_no_other_verdict() -> None:
+    """Each run moves the risk of what is provisional: a figure, like the score; the level is the decision."""
+    before, after = (
+        table(route("mail", evidence("haiku", passes, "0.0011", Verdict.PROVISIONAL, risk), run_id=run))
+        for passes, risk, run in ((84, 0.192, "run-1"), (86, 0.0804, "run-2"))
+    )
+    (change,) = changes(before, after)
+    assert (change.what, change.chooses) == ((), False)
+    assert rows(after, before)["risk"] == ("19%", "8%")
+    assert plain(headline(change)) == (
+        "mail: haiku, provisional, risk 19% -> provisional, risk 8%; $1.31 -> $1.28 per 1,000 accepted (-2.3%); "
+        "score 84.0% -> 86.0%"
+    )
+
+
 def test_what_only_the_bytes_tell_apart_still_differs() -> None:
     """The order of entries is under the digest; a comparison that saw nothing would be silent where git is not."""
     turned = replace(BASE, candidates=dict(reversed(BASE.candidates.items())))
@@ -305,14 +334,27 @@ def altered(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, str):
-        return [f"{value}x", "high", "point", "below", "judge", "exact", "betting", "reflexion", "skip"]
+        return [
+            f"{value}x",
+            "high",
+            "point",
+            "below",
+            "judge",
+            "exact",
+            "betting",
+            "reflexion",
+            "skip",
+            "provisional",
+            "top_rung",
+        ]
     if isinstance(value, int | float | Decimal):
         return [value + 1]
     nested = [{"name": "x"}], [{"name": "x", "cap_usd": 1}], [{"name": "x", "regions": ["eu"]}], [{"provider": "x"}]
     named = {"x": {}}, {"x": {"table": "x.yaml"}}, {"x": {"y": 0.5}}, {"x": "y"}, {"candidate": "x"}
     escalation = {"to": "x", "below": {"y": 0.5}}
+    beside = {"reference": "x", "itself": True, "within": 0.1, "pairs": 1, "lost": 0, "gained": 0, "difference": 0}
     simple = ["x"], "x", 7, True, "low", {"x": 1}, [{"input": 1, "reply": "x"}], [{"max_chars": 1}]
-    return [*simple, *nested, *named, escalation]
+    return [*simple, *nested, *named, escalation, {**beside, "interval": [0, 1]}]
 
 
 def test_no_value_of_the_file_can_change_unnamed() -> None:
@@ -490,7 +532,7 @@ HEADLINES: list[tuple[Route | None, Route | None, str]] = [
         route("extract", HAIKU),
         route("extract", POOR, bar=0.9),
         (
-            "extract: haiku, proven -> not proven, nothing passed; $1.15 -> $2.20 per 1,000 accepted (+92.0%); "
+            "extract: haiku, proven -> best available; $1.15 -> $2.20 per 1,000 accepted (+92.0%); "
             "score 96.0% -> 50.0%; other bar"
         ),
     ),
@@ -503,7 +545,7 @@ HEADLINES: list[tuple[Route | None, Route | None, str]] = [
         route("extract", evidence("haiku", 0, "0.0011", Verdict.BELOW)),
         route("extract", OPUS),
         (
-            "extract: haiku -> opus, below, nothing passed -> proven; nothing accepted -> $12.40 per 1,000 accepted; "
+            "extract: haiku -> opus, best available -> proven; nothing accepted -> $12.40 per 1,000 accepted; "
             "score 0.0% -> 100.0%"
         ),
     ),

@@ -49,7 +49,7 @@ async def test_it_is_one_constrained_call() -> None:
     await ask_class(saying("sql", asked), VOTER, CLASSES, "hi")
     assert len(asked) == 1
     assert asked[0].reply.choices == ("sql", "Reading", "unknown-stuff", UNKNOWN)
-    assert (asked[0].model, asked[0].reply.max_tokens) == ("m-1", 900)
+    assert (asked[0].model, asked[0].reply.max_tokens) == ("m-1", 32)
 
 
 async def test_a_refusal_is_unknown() -> None:

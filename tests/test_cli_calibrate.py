@@ -12,6 +12,7 @@ import pytest
 from routerctl.results import read_run, run_folders
 from routerctl.strict_yaml import parse_yaml
 from tests.conftest import Done, Project, sum_is_right
+from tests.test_importers import MADE
 
 Run = Callable[..., Done]
 DOUBT = "I'm not sure."
@@ -132,6 +133,64 @@ def test_what_cannot_be_meant_is_one_line(arguments: tuple[str, ...], said: str,
     done = run("calibrate", *arguments)
     assert done.code == 2
     assert said in done.last
+
+
+def recorded(replies: bool, names: tuple[str, str] = ("small", "large")) -> str:
+    """A long table of what two models said of 120 cases: the first is right on 70 % and doubts the rest."""
+    rows = []
+    for model, share, cost_usd in zip(names, (0.7, 1.0), ("0.001", "0.01"), strict=True):
+        for k in range(120):
+            right = sum_is_right(k, share)
+            row = {"task": "talk", "case_id": f"c{k}", "model": model, "score": int(right), "cost_usd": cost_usd}
+            rows.append(row | ({"reply": f"It is {k}." if right else DOUBT} if replies else {}))
+    return "\n".join(map(json.dumps, rows))
+
+
+def test_imported_replies_are_calibrated_as_our_own(project: Project, run: Run) -> None:
+    """Thresholds come from the recorded replies and scores; a model that nobody can call gets no lines of its own."""
+    (project.root / "evals/sums.yaml").unlink()
+    project.write("o.jsonl", recorded(replies=True, names=("tiny", "vast")))
+    assert run("import", "o.jsonl").code == 0
+    pair = found(run("calibrate", "--json"))
+    assert {one["signal"]: one["promise"] for one in pair["signals"]}["hedging"] == "pays"
+    assert parse_yaml(pair["yaml"], "x").value.keys() == {"routing"}
+    done = run("calibrate")
+    assert "# routerctl.yaml; where tiny serves and vast stands behind it:" in done.out
+
+
+def test_outcomes_of_our_own_candidates_give_lines_to_paste(project: Project, run: Run) -> None:
+    """An import onto the project's ladder names candidates that can be asked: the cascade may stand on it."""
+    (project.root / "evals/sums.yaml").unlink()
+    project.write("o.jsonl", recorded(replies=True))
+    assert run("import", "o.jsonl").code == 0
+    assert parse_yaml(found(run("calibrate", "--json"))["yaml"], "x").value.keys() == {"candidates", "routing"}
+
+
+def test_scores_without_replies_tell_no_signal(project: Project, run: Run) -> None:
+    """A file that kept the scores alone is no fault, and no reply of length nought."""
+    (project.root / "evals/sums.yaml").unlink()
+    project.write("o.jsonl", recorded(replies=False))
+    assert run("import", "o.jsonl").code == 0
+    done = run("calibrate")
+    assert (done.code, done.err) == (0, "")
+    assert "What small replied was not recorded: no signal can be told without it." in done.out
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["inspect/addition_mini.eval", "inspect/addition_4o.eval"],
+        ["promptfoo/results.json.gz"],
+        ["lm-eval/small", "lm-eval/large"],
+        ["openai-evals/small.jsonl", "openai-evals/large.jsonl"],
+    ],
+)
+def test_every_format_can_be_calibrated(files: list[str], project: Project, run: Run) -> None:
+    """What each runner writes has no scorer of ours, and needs none."""
+    (project.root / "evals/sums.yaml").unlink()
+    assert run("import", *(str(MADE / file) for file in files)).code == 0
+    done = run("calibrate")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_the_help_has_examples(run: Run) -> None:

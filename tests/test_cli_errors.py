@@ -124,6 +124,11 @@ def _built(run: Run, project: Project) -> str:
     return (project.root / "routes.yaml").read_text()
 
 
+def _as_before(text: str) -> str:
+    """Give a table as the first schema had it."""
+    return text.replace("schema_version: 2", "schema_version: 1").replace("level: proven", "passing: true")
+
+
 TABLES: list[tuple[str, Callable[[str], str | bytes], list[str]]] = [
     ("corrupt", lambda _: "{]", ["routes.yaml:1", "not YAML"]),
     ("empty", lambda _: "", ["routes.yaml", "expected a mapping"]),
@@ -133,9 +138,10 @@ TABLES: list[tuple[str, Callable[[str], str | bytes], list[str]]] = [
     ("edited", lambda text: text.replace("bar: 0.8", "bar: 0.7", 1), ["routes.yaml:", "does not match the digest"]),
     (
         "future",
-        lambda text: text.replace("schema_version: 1", "schema_version: 2"),
+        lambda text: text.replace("schema_version: 2", "schema_version: 3"),
         ["newer than this routerctl knows"],
     ),
+    ("older", lambda text: _as_before(text), ["routes.yaml:2: written by an older routerctl; run `routerctl build-"]),
 ]
 
 
@@ -409,39 +415,76 @@ def test_a_spent_budget_is_exit_6_and_what_was_paid_for_is_kept(project: Project
     assert (again["cached_calls"], again["paid_calls"]) == (len(kept), 120 - len(kept))
 
 
-@pytest.mark.parametrize(
-    ("share", "count", "code", "words"),
-    [
-        (0.0, 60, 3, "no candidate passes for sums"),
-        (0.9, 60, 7, "too few cases to decide for sums"),  # just above the bar of 0.8
-        (1.0, 5, 7, "too few cases to decide for sums"),  # not even a perfect score would prove it
-        (1.0, 60, 0, ""),
-    ],
-)
+STRICT: list[tuple[float, int, str, int, str]] = [  # share of right answers, cases, what is asked for, code, words
+    (0.0, 60, "--strict", 3, "no candidate reaches the bar of sums"),
+    (0.0, 60, "--strict=provisional", 3, "no candidate reaches the bar of sums"),
+    (0.9, 60, "--strict", 3, "provisional, not proven: sums"),  # just above the bar of 0.8
+    (0.9, 60, "--strict=proven", 3, "provisional, not proven: sums"),
+    (0.9, 60, "--strict=provisional", 0, ""),
+    (1.0, 5, "--strict", 3, "provisional, not proven: sums"),  # not even a perfect score would prove it
+    (1.0, 5, "--strict=provisional", 0, ""),
+    (1.0, 60, "--strict", 0, ""),
+]
+
+
+@pytest.mark.parametrize(("share", "count", "asked", "code", "words"), STRICT)
 @pytest.mark.parametrize("command", ["eval", "build-table"])
-def test_strict(*, command: str, share: float, count: int, code: int, words: str, project: Project, run: Run) -> None:
-    """--strict: 3 where a class is known to have nothing that passes, 7 where there were too few cases to tell."""
+def test_strict(
+    *, command: str, share: float, count: int, asked: str, code: int, words: str, project: Project, run: Run
+) -> None:
+    """--strict: 3 where a class is not on the level that is asked for, proven where none is named."""
     project.eval_set("sums", count)
     project.replies({"model-small": 0.0, "model-large": share})
     if command == "build-table":
         assert run("eval").code == 0
-    done = run(command, "--strict")
+    done = run(command, asked)
     assert done.code == code
     assert words in done.last
 
 
-def test_too_few_cases_are_said_by_every_command(project: Project, run: Run) -> None:
-    """An eval set that cannot prove its bar: no call is paid for, and nobody claims that a cheaper one had passed."""
+@pytest.mark.parametrize("asked", ["--strict", "--strict=provisional"])
+def test_strict_where_too_few_cases_decide(asked: str, project: Project, run: Run) -> None:
+    """Where nothing but proof counts and a candidate may yet be proven, exit 7: more cases would tell."""
+    project.config["when_unproven"] = "top_rung"
+    project.save()
+    project.replies({"model-small": 0.9, "model-large": 0.0})
+    done = run("eval", asked)
+    assert (done.code, done.last) == (7, "routerctl: too few cases to decide for sums")
+
+
+@pytest.mark.parametrize("command", ["eval", "build-table"])
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [(["--strict=provisonal"], "did you mean 'provisional'?"), (["--strict=best"], "expected one of: proven, prov")],
+)
+def test_a_level_that_strict_does_not_know_is_named(
+    command: str, asked: list[str], hint: str, project: Project, run: Run
+) -> None:
+    """One line with the nearest right name, and nobody is asked."""
+    done = run(command, *asked)
+    one_line(done, 2, "--strict", hint)
+    assert not (project.root / "reports").exists()
+
+
+def test_strict_takes_its_level_as_options_do(project: Project, run: Run) -> None:
+    """With a blank in place of `=`, and before other options."""
+    project.replies({"model-small": 0.0, "model-large": 0.9})
+    assert run("eval", "--strict", "provisional").code == 0
+    assert run("eval", "--strict", "--json").code == 3
+
+
+def test_a_set_too_small_to_prove_anything_says_so_and_still_chooses(project: Project, run: Run) -> None:
+    """Five right answers in five prove nothing: the candidate serves as provisional, with its risk, and is named so."""
     project.eval_set("sums", 5)
+    project.replies({"model-small": 0.0, "model-large": 1.0})
     done = run("eval", "--json")
-    assert json.loads(done.out)["paid_calls"] == 0
-    assert "not proven" in done.err.lower()
-    assert "takes at least" in done.err
-    assert json.loads(done.out)["classes"]["sums"]["passing"] is False
-    assert "no case was asked" in run("build-table").err
+    found = json.loads(done.out)["classes"]["sums"]
+    assert (found["chosen"], found["level"]) == ("large", "provisional")
+    assert found["candidates"][-1]["risk"] == pytest.approx(0.8**5, rel=1e-3)
+    assert "+ sums, large: Provisional: 5 of 5 cases passed (5 planned)" in done.err
+    assert "sums: large is provisional, 5/5;" in run("build-table").err
     explained = run("route", "--explain", stdin="hi")
-    assert "not run for this class" in explained.out
-    assert "cheaper" not in explained.out
+    assert "provisional" in explained.out
 
 
 # --- closed pipes and Ctrl-C ------------------------------------------------------------------------------------------

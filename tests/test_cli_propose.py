@@ -147,14 +147,14 @@ def test_a_price_by_the_hour_goes_last(team: Project, run: Run) -> None:
     assert "--after RUNG puts it elsewhere" in found["place"]
 
 
-def test_where_nothing_passes_the_new_top_rung_is_flagged(team: Project, run: Run) -> None:
-    """A candidate that goes last serves every class that nobody passes: another choice, and no proof."""
-    team.replies(dict.fromkeys(RIGHT, 0.1), ("sums", "more"))
+def test_a_candidate_that_is_only_the_best_available_is_flagged(team: Project, run: Run) -> None:
+    """Nobody reaches the bar, and the new one scores best: another choice, which is not proposed as one that passes."""
+    team.replies(dict.fromkeys(RIGHT, 0.1) | {"model-poor": 0.5}, ("sums", "more"))
     (team.root / ".routerctl/cache.sqlite").unlink()
     assert run("eval").code == run("build-table").code == 0
     found = proposed(run("build-table", "--propose", "poor", "--json"))
     assert (found["changes"], found["chosen_for"]) == (["more", "sums"], [])
-    assert any(one.startswith("poor would serve more, sums without having passed") for one in found["notes"])
+    assert "poor would serve more, sums as the best available: no candidate reaches the bar there" in found["notes"]
 
 
 def test_the_rules_in_force_stay(team: Project, run: Run) -> None:

@@ -241,6 +241,9 @@ RESULTS = st.builds(
     cost_usd=MONEY,
     latency_s=st.none() | FLOATS,
     cached=st.booleans(),
+    paid_calls=st.none() | st.integers(0, 9),
+    paid_usd=st.none() | MONEY,
+    judge_paid_usd=st.none() | MONEY,
     error=TEXTS,
 )
 HOPS = st.builds(

@@ -7,6 +7,8 @@ from test_worth import two_classes
 
 from routerctl.console import print_routes, say_worth, worth_json, worth_line
 from routerctl.report.answers import Answers
+from routerctl.selection import risk_of
+from routerctl.words import risk_words
 from routerctl.worth import evaluation_usd
 
 MARKED = {
@@ -83,13 +85,34 @@ def test_what_a_verdict_rests_on_is_marked(capsys, mark, judged):
     row = next(line for line in lines if line.startswith("extract"))
     assert f" {mark} " in row
     assert ("0.912" in row) is ("mean" in judged)
-    assert lines[-1].startswith(f"{mark[0]}: ")
+    assert any(line.startswith(f"{mark[0]}: ") for line in lines)
     assert max(map(len, lines)) <= 80
 
 
 def test_a_plain_table_has_no_marks(capsys):
-    """Where a program counted passed cases, nothing is marked and nothing explained."""
+    """Where a program counted passed cases and all is proven beyond its interval, nothing is explained."""
     table, runs = sample()
     assert Answers(table, runs).disagreements() == []
+    route = table.routes["extract"]
+    evidence = tuple(replace(one, judgement=replace(one.judgement, interval=(0.81, 0.99))) for one in route.evidence)
+    print_routes(replace(table, routes={"extract": replace(route, evidence=evidence)}))
+    (*_, last) = capsys.readouterr().out.splitlines()
+    assert last.startswith("extract")
+
+
+def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
+    """Proven, provisional with its risk, best available with a flag; 80 columns hold them, and a line explains each."""
+    table, _ = sample()
     print_routes(table)
-    assert ": " not in capsys.readouterr().out.splitlines()[-1]
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line for line in lines if line.split() and line.split()[0] in table.routes}
+    assert {route.level for route in table.routes.values()} == {"proven", "provisional", "best available"}
+    for name, route in table.routes.items():
+        assert f" {route.level}" in rows[name]
+        assert (" ! " in rows[name]) is (route.level == "best available")
+        risk = risk_of(route)
+        assert (f"provisional, {risk_words(risk)} " in rows[name]) if risk else ("%" not in rows[name])
+    said = " ".join(lines[-3:])
+    assert "%: the risk, how often a candidate exactly at the bar would do as well by luck" in said
+    assert "it may reach below a bar that is proven" in said

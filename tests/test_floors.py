@@ -43,7 +43,7 @@ FLOORS = [
         "importers",
     ],
     ["providers"],
-    ["strategies", "cascade", "judge", "classifier", "health"],
+    ["strategies", "cascade", "judge", "classifier", "health", "served"],
     [
         "build",
         "run",

@@ -58,7 +58,7 @@ HOSTILE = (
 anything = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
 
 
-def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0, unscored=0):
+def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0, unscored=0, risk=None):
     """What a run says of one candidate."""
     return Evidence(
         candidate=candidate,
@@ -73,6 +73,7 @@ def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, 
             good_enough=0.95,
             least_cases=14,
             needed_cases=80,
+            risk=risk,
         ),
         failed=failed,
         unscored=unscored,
@@ -94,7 +95,7 @@ def route(task_class="sums", *found, chosen="small"):
         description="",
         bar=0.8,
         chosen=chosen,
-        passing=any(one.candidate == chosen and one.judgement.verdict.passes for one in found),
+        level=next(one.judgement.verdict.level for one in found if one.candidate == chosen),
         rungs=(chosen,),
         evidence=found,
         run_id="r1",
@@ -139,10 +140,11 @@ def pairs(broke=0, fixed=0, n=100, name="case"):
 
 GOOD = route()
 BELOW = route("bad", evidence("small", Verdict.BELOW, passes=1, cases=20))
+CLOSE = route("close", evidence("small", Verdict.PROVISIONAL, passes=52, risk=0.128))
 FEW = route("few", evidence("small", Verdict.NOT_PROVEN, passes=5, cases=5))
 DOWN = route("down", evidence("small", Verdict.BELOW, passes=1, cases=20, failed=19))
 UNJUDGED = route("unjudged", evidence("small", Verdict.BELOW, passes=0, cases=5, unscored=5))
-NOT_RUN = replace(route("none"), evidence=(), passing=False)
+NOT_RUN = replace(route("none"), evidence=(), level="best available")
 FELL = judge_regression(
     {"sums": pairs(20, 1), "bad": pairs(2, 2)}, baseline="run 7", candidates={"sums": "small", "bad": "small"}
 )
@@ -154,23 +156,28 @@ POOLED = judge_regression({f"c{k}": pairs(7, 3, 200) for k in range(10)}, baseli
 @pytest.mark.parametrize(
     ("given_route", "strict", "outcome", "what"),
     [
-        (GOOD, True, Outcome.PASSED, "proven"),
-        (BELOW, False, Outcome.FAILED, "below"),
-        (FEW, False, Outcome.SKIPPED, "too few cases"),
-        (FEW, True, Outcome.ERROR, "too few cases"),
-        (NOT_RUN, False, Outcome.SKIPPED, "too few cases"),
-        (DOWN, False, Outcome.ERROR, "far side"),
-        (UNJUDGED, False, Outcome.ERROR, "unscored"),
+        (GOOD, "proven", Outcome.PASSED, "proven"),
+        (CLOSE, None, Outcome.PASSED, "provisional"),
+        (CLOSE, "provisional", Outcome.PASSED, "provisional"),
+        (CLOSE, "proven", Outcome.FAILED, "provisional"),
+        (BELOW, None, Outcome.FAILED, "best available"),
+        (BELOW, "provisional", Outcome.FAILED, "best available"),
+        (FEW, None, Outcome.SKIPPED, "too few cases"),
+        (FEW, "provisional", Outcome.ERROR, "too few cases"),
+        (FEW, "proven", Outcome.ERROR, "too few cases"),
+        (NOT_RUN, None, Outcome.SKIPPED, "too few cases"),
+        (DOWN, None, Outcome.ERROR, "far side"),
+        (UNJUDGED, None, Outcome.ERROR, "unscored"),
     ],
 )
 def test_outcome_of_a_bar(given_route, strict, outcome, what):
-    """Quality, a far side that is down and too few cases are three outcomes; strict makes the last an error."""
+    """Quality, a far side that is down and too few cases are three outcomes; what strict asks for is the least."""
     (check,) = checks_of(table(given_route), None, strict=strict)
     assert (check.outcome, check.what, check.kind) == (outcome, what, "bar")
     assert check.reason
 
 
-@pytest.mark.parametrize(("given_route", "expected"), [(BELOW, False), (FEW, True), (NOT_RUN, True)])
+@pytest.mark.parametrize(("given_route", "expected"), [(BELOW, False), (FEW, True), (NOT_RUN, True), (CLOSE, True)])
 def test_undecided(given_route, expected):
     """A route is undecided where nothing that was seen speaks against every candidate."""
     assert undecided(given_route) == expected
@@ -190,11 +197,12 @@ def test_outcome_of_a_regression():
 @pytest.mark.parametrize(
     ("pairing", "strict", "outcome"),
     [
-        (Pairing(pairs=(), failed=9), False, Outcome.ERROR),
-        (Pairing(pairs=(), changed=9), False, Outcome.SKIPPED),
-        (Pairing(pairs=(), changed=9), True, Outcome.ERROR),
-        (pairs(0, n=2), False, Outcome.SKIPPED),
-        (pairs(0, n=2), True, Outcome.ERROR),
+        (Pairing(pairs=(), failed=9), None, Outcome.ERROR),
+        (Pairing(pairs=(), changed=9), None, Outcome.SKIPPED),
+        (Pairing(pairs=(), changed=9), "provisional", Outcome.ERROR),
+        (pairs(0, n=2), None, Outcome.SKIPPED),
+        (pairs(0, n=2), "provisional", Outcome.ERROR),
+        (pairs(0, n=2), "proven", Outcome.ERROR),
     ],
 )
 def test_nothing_to_compare(pairing, strict, outcome):
@@ -225,19 +233,23 @@ def test_what_could_not_be_scored_is_named():
 @pytest.mark.parametrize(
     ("routes", "regression", "strict", "code", "line"),
     [
-        ((GOOD,), None, True, 0, ""),
-        ((GOOD, FEW), None, False, 0, ""),
-        ((GOOD, FEW), None, True, 7, "too few cases to decide for few"),
-        ((DOWN, FEW), None, True, 5, "the calls failed for down; too few cases to decide for few"),
-        ((UNJUDGED,), None, True, 7, "the replies could not be scored for unjudged"),
+        ((GOOD,), None, "proven", 0, ""),
+        ((GOOD, CLOSE, FEW), None, None, 0, ""),
+        ((GOOD, CLOSE), None, "provisional", 0, ""),
+        ((GOOD, CLOSE), None, "proven", 3, "provisional, not proven: close"),
+        ((GOOD, CLOSE, FEW), None, "provisional", 7, "too few cases to decide for few"),
+        ((GOOD, FEW), None, "proven", 7, "too few cases to decide for few"),
+        ((DOWN, FEW), None, "proven", 5, "the calls failed for down; too few cases to decide for few"),
+        ((UNJUDGED,), None, "proven", 7, "the replies could not be scored for unjudged"),
+        ((CLOSE, BELOW), None, "proven", 3, "provisional, not proven: close; no candidate reaches the bar of bad"),
         (
             (DOWN, BELOW),
             FELL,
-            False,
+            None,
             3,
-            "no candidate passes for bad; worse than run 7: sums; the calls failed for down",
+            "no candidate reaches the bar of bad; worse than run 7: sums; the calls failed for down",
         ),
-        ((), POOLED, False, 3, "worse than base: all classes together"),
+        ((), POOLED, None, 3, "worse than base: all classes together"),
     ],
 )
 def test_the_error_of_a_gate(routes, regression, strict, code, line):
@@ -336,9 +348,14 @@ def test_junit():
 
 
 def test_junit_strict():
-    """Under strict, too few cases are an error, not a skip."""
-    root = check_junit(junit_xml(table(FEW), strict=True))
-    assert (root.attrib["errors"], root[0].attrib["skipped"]) == ("1", "0")
+    """Under strict, too few cases are an error, not a skip, and what is only provisional is a failure."""
+    root = check_junit(junit_xml(table(FEW, CLOSE), strict="proven"))
+    assert (root.attrib["errors"], root.attrib["failures"], root[0].attrib["skipped"]) == ("1", "1", "0")
+    failure = next(root.iter("failure"))
+    assert (failure.attrib["message"], failure.attrib["type"]) == ("close: bar: provisional", "provisional")
+    assert failure.text.startswith("Not proven, as --strict asks")
+    root = check_junit(junit_xml(table(CLOSE), strict="provisional"))
+    assert next(root.iter("system-out")).text.startswith("small: Provisional: 52 of 60 cases passed (60 planned)")
 
 
 def test_junit_without_anything():
@@ -417,14 +434,16 @@ def check_summary(markdown, headings):
 
 def test_summary():
     """A row a class with verdict, score, interval, cost and change; broken cases by name; what did not pass."""
-    text = check_summary(step_summary(table(GOOD, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
-    assert "2 passed, 3 failed" in text
+    text = check_summary(step_summary(table(GOOD, CLOSE, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
+    assert "3 passed, 3 failed" in text
+    assert "provisional, risk 13%" in text
+    assert "52/60" in text
     assert "-19.0, 20 newly broken" in text
     assert "$0.10" in text
     assert "sums: 20\u00a0newly broken cases" in text
     assert "case-000" in text
     assert "The baseline is 200 days old" in text
-    assert "bad: bar: No candidate passes the bar of 80%" in text
+    assert "bad: bar: No candidate reaches the bar of 80%; small serves as the best available." in text
 
 
 def test_summary_of_a_table_alone():
@@ -466,14 +485,19 @@ def test_annotations():
     """Failures and errors are errors, too few cases a warning, what passed nothing; the file is named where known."""
     lines = annotation_lines(table(GOOD, BELOW, FEW, DOWN), files={"bad": "evals/a,b:c%.yaml"})
     assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
-    assert lines[0].startswith("::error file=evals/a%2Cb%3Ac%25.yaml,title=bad%3A bar%3A below::No candidate passes")
+    assert lines[0].startswith(
+        "::error file=evals/a%2Cb%3Ac%25.yaml,title=bad%3A bar%3A best available::No candidate reaches"
+    )
     assert "80%25" in lines[0]
     assert lines[1].startswith("::error title=down%3A bar%3A far side::small: 19 calls failed: the provider")
 
 
 def test_strict_annotations():
-    """Under strict, too few cases are an error."""
-    assert annotation_lines(table(FEW), strict=True)[0].startswith("::error ")
+    """Under strict, too few cases are an error, and so is what is provisional unless that is all strict asks for."""
+    assert annotation_lines(table(FEW), strict="provisional")[0].startswith("::error ")
+    (line,) = annotation_lines(table(CLOSE), strict="proven")
+    assert line.startswith("::error title=close%3A bar%3A provisional::Not proven, as --strict asks")
+    assert annotation_lines(table(CLOSE), strict="provisional") == annotation_lines(table(CLOSE)) == []
 
 
 @pytest.mark.parametrize(("classes", "lines"), [(10, 10), (11, 10), (40, 10)])

@@ -97,7 +97,7 @@ def test_power_is_that_of_tangos_test(discordance, margin, n, power):
 )
 @pytest.mark.parametrize("power", [0.8, 0.9])
 def test_cases_are_enough_and_not_too_many(discordance, difference, margin, power):
-    """With the number given the exact power is about reached; with a tenth more it is, with four tenths less it is not."""
+    """With the number given the exact power is about reached; a tenth more reach it, four tenths less do not."""
     n = cases_for_noninferiority(discordance, difference, margin, 0.025, power)
     assert noninferiority_power(n, discordance, difference, margin, 0.025) >= power - 0.01
     assert noninferiority_power(int(n * 1.1), discordance, difference, margin, 0.025) >= power

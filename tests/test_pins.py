@@ -1,38 +1,105 @@
 """Aliases and the ids that pin them."""
 
+import re
 from typing import get_args
 
 import openai
 import pytest
 from anthropic.types.model_param import ModelParam
 
-from routerctl.providers.pins import alias_problem, known_ids
+from routerctl.providers.pins import alias_problem, as_pinned, known_ids, moving_warning
+from tests.conftest import Project
+
+ALIASES = [
+    ("claude-haiku-4-5", "anthropic", ["claude-haiku-4-5-20251001"]),
+    ("claude-opus-4-5", "anthropic", ["claude-opus-4-5-20251101"]),
+    ("claude-opus-5-latest", "anthropic", ["claude-opus-5"]),
+    ("claude-haiku-4-5-latest", "anthropic", ["claude-haiku-4-5-20251001"]),
+    ("claude-opus-latest", "anthropic", ["claude-opus-5-5"]),  # a family: its newest generation
+    ("claude-opus-4-1", "anthropic", []),  # before 4.6 the dated id is the pin, whether it is known here or not
+    ("claude-opus-4", "anthropic", []),
+    ("claude-3-5-haiku", "anthropic", []),
+    ("claude-3-7-sonnet-latest", "anthropic", []),
+    ("claude-latest", "anthropic", []),
+    ("gpt-4o", "openai", ["gpt-4o-2024-11-20"]),  # the latest of three
+    ("gpt-4o-mini", "openai", ["gpt-4o-mini-2024-07-18"]),
+    ("gpt-4o-audio-preview", "openai", ["gpt-4o-audio-preview-2025-06-03"]),
+    ("gpt-4", "openai", ["gpt-4-0314", "gpt-4-0613"]),  # a day without a year tells no newest
+    ("o3", "openai", ["o3-2025-04-16"]),
+    ("gpt-5.1-chat-latest", "openai", []),
+    ("chatgpt-4o-latest", "openai", []),
+    ("llama3:latest", "openai", []),  # a self-hosted server's tag moves, too
+    ("mistral/mistral-large-latest", "openai", []),
+    ("anything-LATEST", "acme", []),
+]
+
+
+@pytest.mark.parametrize(("model", "kind", "pins"), ALIASES)
+def test_an_alias_is_refused_with_pins_that_exist(model: str, kind: str, pins: list[str]) -> None:
+    """Any `-latest`, any id that is no snapshot by its vendor's rule; where no pin is known, where to look is said."""
+    said = alias_problem(model, kind) or ""
+    assert said.startswith(f"{model!r} is an alias that may move")
+    assert re.findall("'([^']+)'", said)[1:] == pins
+    assert set(pins) <= known_ids("anthropic") | known_ids("openai")
+    assert ("GET /v1/models" in said) == (not pins)
+    for pin in pins:
+        assert alias_problem(pin, kind) is moving_warning(pin, kind) is None
 
 
 @pytest.mark.parametrize(
-    ("model", "kind", "pin"),
+    ("model", "kind"),
     [
-        ("claude-haiku-5-5", "anthropic", None),  # from 4.6 on the short id is the snapshot
-        ("claude-sonnet-4-6", "anthropic", None),
-        ("claude-haiku-4-5", "anthropic", "claude-haiku-4-5-20251001"),
-        ("claude-haiku-4-5-20251001", "anthropic", None),
-        ("claude-opus-4-5", "anthropic", "claude-opus-4-5-20251101"),
-        ("claude-opus-5-latest", "anthropic", "claude-opus-5"),
-        ("claude-haiku-4-5-latest", "anthropic", "claude-haiku-4-5-20251001"),
-        ("gpt-4o", "openai", "gpt-4o-2024-11-20"),  # the latest of three
-        ("gpt-4o-2024-08-06", "openai", None),
-        ("gpt-4o-mini", "openai", "gpt-4o-mini-2024-07-18"),
-        ("gpt-5.4", "openai", None),  # its only dated relatives are of gpt-5.4-mini and -nano
-        ("gpt-6-luna", "openai", None),  # no dated id is known
-        ("gpt-4-0613", "openai", None),
-        ("qwen2.5-7b", "openai", None),
-        ("anything", "local", None),
-        ("claude-haiku-4-5", "acme", None),
+        ("claude-haiku-5-5", "anthropic"),  # from 4.6 on the short id is the snapshot
+        ("claude-sonnet-4-6", "anthropic"),
+        ("claude-haiku-4-5-20251001", "anthropic"),
+        ("claude-sonnet-4-5@20250929", "anthropic"),
+        ("gpt-4o-2024-08-06", "openai"),
+        ("gpt-4-0613", "openai"),
+        ("gpt-oss-20b", "openai"),
+        ("qwen2.5-7b", "openai"),
+        ("claude-sonnet-5-5", "openai"),
+        ("anything", "local"),
+        ("claude-haiku-4-5", "acme"),
     ],
 )
-def test_an_alias_has_a_pin(model: str, kind: str, pin: str | None) -> None:
-    """An id is called an alias only where the pinned one is known."""
-    assert alias_problem(model, kind) == pin
+def test_a_pin_is_no_alias(model: str, kind: str) -> None:
+    """What names one snapshot, or is nobody's we know the rule of, is neither refused nor warned of."""
+    assert alias_problem(model, kind) is moving_warning(model, kind) is None
+
+
+@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5.4", "openai/gpt-4o", "anthropic/claude-haiku-4.5"])
+def test_an_id_that_may_move_and_has_no_known_pin_is_warned_of(model: str) -> None:
+    """No dated id is known that could stand in its place: it may be used, and the served id is what tells."""
+    assert alias_problem(model, "openai") is None
+    assert f"{model!r} has no date" in (moving_warning(model, "openai") or "")
+
+
+@pytest.mark.parametrize("served", ["claude-haiku-5-6", "claude-haiku-5-5-20260901", "claude-haiku-5", "", "x/y"])
+def test_another_id_is_another_model(served: str) -> None:
+    """Nothing but the pin itself is the pin."""
+    assert as_pinned("claude-haiku-5-5", served) == served
+
+
+def test_a_gateways_prefix_says_nothing_an_owners_does() -> None:
+    """`vendor/` before one of two ids is where it was asked; before both it is whose weights they are."""
+    assert as_pinned("claude-haiku-5-5", "anthropic/claude-haiku-5-5") == "claude-haiku-5-5"
+    assert as_pinned("anthropic/claude-haiku-5-5", "claude-haiku-5-5") == "anthropic/claude-haiku-5-5"
+    assert as_pinned("meta/llama-3", "acme/llama-3") == "acme/llama-3"
+
+
+def test_check_and_eval_say_which_ids_may_move(project: Project, in_process: None) -> None:
+    """An id without a date is a line of its own, at other places too."""
+    far = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "usd_per_hour": 1}
+    project.config["providers"] |= {"far": far, "other": far}
+    project.config["candidates"]["luna"] = {
+        "provider": "far",
+        "model": "gpt-6-luna",
+        "also": [{"provider": "other", "model": "gpt-6.1-sol"}],
+    }
+    project.save()
+    said = project.run("check").err
+    assert "warning: candidates.luna: 'gpt-6-luna' has no date" in said
+    assert said.count("'gpt-6.1-sol' has no date") == 1
 
 
 def test_pins_read_the_sdks_types() -> None:

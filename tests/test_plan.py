@@ -265,7 +265,7 @@ async def test_a_reply_is_paid_for_once(plan: Plan, tmp_path: Path) -> None:
         line = Line(header, {"*": "4"}, cache=cache)
         first, second = line.caller(), line.caller()
         assert await first.ask(request()) == await second.ask(request())
-        assert (first.paid, second.paid) == (True, False)
+        assert (first.paid_calls, second.paid_calls) == (1, 0)
         assert (line.spending.paid_calls, line.spending.cached_calls) == (1, 1)
         assert len(line.providers["far"].requests) == 1
         await line.caller().ask(request(sample=1))
@@ -290,7 +290,7 @@ async def test_a_failed_call_gives_its_reserve_back(plan: Plan, tmp_path: Path) 
         caller = line.caller()
         with pytest.raises(Overloaded):
             await caller.ask(request())
-        assert (caller.paid, line.spending) == (False, Spending())
+        assert (caller.paid_calls, line.spending) == (0, Spending())
         assert (await caller.ask(request())).text == "4"
 
 

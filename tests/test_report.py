@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl import words
+from routerctl.build import build_table
 from routerctl.report import answers as answered
 from routerctl.report import facts, money, picture, render_report, sentences
 from routerctl.report import page as page_module
-from routerctl.selection import Outcome, Question, alpha_per_candidate, choose, judge
+from routerctl.selection import Outcome, Question, alpha_per_candidate, judge
+from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
     ClassHeader,
@@ -36,7 +38,6 @@ from routerctl.types import (
     Status,
     StopReason,
     Strategy,
-    Table,
     Verdict,
 )
 from routerctl.worth import chosen_evidence, evaluation_usd, weigh
@@ -80,7 +81,7 @@ CLASSES = {
     "sql": ("Write one SQL query for a question about the shop's database.", 0.85, 200, (0.4, 0.83, 0.95, 0.97)),
     "reading": ("Answer a yes/no question about a short passage.", 0.8, 150, (0.66, 0.86, 0.88, 0.97)),
     "arithmetic": ("Solve a short word problem; the answer is a number.", 0.95, 200, (0.3, 0.88, 0.93, 0.965)),
-    "plan": ("Break a request into tool calls.", 0.98, 60, (0.5, 0.9, 0.95, 0.98)),
+    "plan": ("Break a request into tool calls.", 0.98, 60, (0.5, 0.85, 0.9, 0.93)),
 }
 HOSTILE = (
     "</script><script>alert('pwned')</script>",
@@ -132,87 +133,61 @@ def _result(rng, task_class, candidate, index, *, passed, hostile):
     )
 
 
-def _evidence(candidate, judgement, results):
-    counted = results[: judgement.cases]
-    cost, latencies = sum((one.cost_usd for one in counted), Decimal(0)), sorted(r.latency_s or 0 for r in counted)
-    return Evidence(
-        candidate=candidate,
-        judgement=judgement,
-        failed=sum(one.status is Status.FAILED for one in counted),
-        unscored=sum(one.status is Status.UNSCORED for one in counted),
-        refused=0,
-        truncated=0,
-        served_models=(CANDIDATES[candidate].model,) if counted else (),
-        cost_per_case_usd=cost / len(counted) if counted else None,
-        cost_per_accepted_usd=cost / judgement.passes if judgement.passes else None,
-        latency_p50_s=latencies[len(latencies) // 2] if counted else None,
-        latency_p95_s=latencies[int(len(latencies) * 0.95)] if counted else None,
-    )
-
-
 def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, version=7):
     """A table and its run, 6 classes x 4 candidates; `full`: every candidate meets every case."""
     rng, alpha = random.Random(seed), alpha_per_candidate(0.05, len(LADDER))  # noqa: S311 - sample data
-    run_id, results, routes, headers = f"2026-11-2{seed % 10}-1c0ffee", [], {}, {}
+    results, headers = [], {}
     prompt = PromptSpec(
         system="Answer with one word.", template="{{ input }}", examples=(Example(input="Great!", reply="positive"),)
     )
     reply = ReplySpec(max_tokens=64, choices=("positive", "negative", "neutral"))
     for name, (description, bar, n, accuracies) in CLASSES.items():
-        digest, evidence = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}", {}
+        headers[name] = ClassHeader(
+            task_class=name,
+            description=description,
+            digest=f"sha256:{hashlib.sha256(name.encode()).hexdigest()}",
+            bar=bar,
+            pass_at=1.0,
+            n=n,
+            prompt=prompt,
+            reply=reply,
+            scorer=ScorerSpec(name="choice"),
+        )
         for candidate, accuracy in zip(LADDER, accuracies, strict=True):
             passed = [rng.random() < accuracy for _ in range(n)]
-            question = Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin)
-            judgement = judge([Outcome(value=float(ok)) for ok in passed], question)
-            made = n if full else min(n, judgement.cases + 4) if judgement.cases else 0
-            rows = [_result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])]
-            results += rows
-            evidence[candidate] = _evidence(candidate, judgement, rows)
+            judgement = judge(
+                [Outcome(value=float(ok)) for ok in passed],
+                Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin),
+            )
+            stop = n if judgement.stopped_at is None else judgement.stopped_at
+            made = n if full else min(n, stop + 4)  # four were on the way when the test ended
+            results += [
+                _result(rng, name, candidate, i, passed=ok, hostile=hostile) for i, ok in enumerate(passed[:made])
+            ]
             if judgement.verdict.passes and not full:
                 break
-        chosen, passing, rungs = choose(LADDER, evidence)
-        shared = {"description": description, "prompt": prompt, "reply": reply, "scorer": ScorerSpec(name="choice")}
-        headers[name] = ClassHeader(task_class=name, digest=digest, bar=bar, pass_at=1.0, n=n, **shared)
-        routes[name] = Route(
-            task_class=name,
-            bar=bar,
-            chosen=chosen,
-            passing=passing,
-            rungs=rungs,
-            evidence=tuple(evidence.values()),
-            run_id=run_id,
-            eval_set_digest=digest,
-            **shared,
-        )
-    ladder = {
-        "ladder_name": "default",
-        "ladder": LADDER,
-        "mode": mode,
-        "risk": 0.05,
-        "margin": margin,
-        "seed": seed,
-        "providers": {"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
-        "candidates": CANDIDATES,
-        "prices": PRICES,
-    }
     header = RunHeader(
-        run_id=run_id,
+        run_id=f"2026-11-2{seed % 10}-1c0ffee",
         created_at="2026-11-22T14:03:11+00:00",
         finished=True,
+        seed=seed,
+        mode=mode,
+        risk=0.05,
+        margin=margin,
         full=full,
+        ladder_name="default",
+        ladder=LADDER,
+        providers={"anthropic": ProviderSpec(name="anthropic", kind="anthropic", api_key_env="ANTHROPIC_API_KEY")},
+        candidates=CANDIDATES,
+        prices=PRICES,
         classes=headers,
         software={"routerctl": "0.1.0", "Python": "3.11.7", "anthropic": "2.12.0", "platform": "Linux x86_64"},
-        **ladder,
     )
-    table = Table(
-        table_version=version,
-        digest=f"sha256:{hashlib.sha256(run_id.encode()).hexdigest()}",
-        rules=(),
-        default_class=None,
-        routes=routes,
-        **ladder,
-    )
-    return table, [Run(header=header, results=tuple(results))]
+    run = Run(header=header, results=tuple(results))
+    table = build_table(dict.fromkeys(CLASSES, run), previous=None)
+    return with_digest(replace(table, routes={name: table.routes[name] for name in CLASSES}, table_version=version)), [
+        run
+    ]
 
 
 def _one(route, candidate, **judged):
@@ -492,7 +467,7 @@ def test_the_cost_is_compared_with_the_best_constant(whole):
         name: replace(
             _one(_one(route, "haiku", verdict=Verdict.PROVEN), "opus", verdict=Verdict.PROVEN),
             chosen="qwen-small" if name == "classify" else "haiku",
-            passing=True,
+            level="proven",
         )
         for name, route in table.routes.items()
         if name in ("classify", "extract")
@@ -533,6 +508,14 @@ def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     assert "(the table there: " in said
 
 
+def _stops(evidence):
+    """How many cases each candidate's test took."""
+    ended = {one.candidate: one.judgement.stopped_at for one in evidence}
+    return {one.candidate: one.judgement.cases for one in evidence} | {
+        name: at for name, at in ended.items() if at is not None
+    }
+
+
 @pytest.mark.parametrize("mode", ["proven", "point"])
 def test_what_a_full_grid_would_have_needed(mode):
     """Of a full grid the report counts the answers up to each stop, of candidates up to the first that passes."""
@@ -542,14 +525,14 @@ def test_what_a_full_grid_would_have_needed(mode):
         found = answers.replay(name)
         mine = [one for one in runs[0].results if one.task_class == name]
         passing = next((place for place, one in enumerate(route.evidence) if one.judgement.verdict.passes), 99)
-        stops = {one.candidate: one.judgement.cases for one in route.evidence[: passing + 1]}
+        stops = _stops(route.evidence[: passing + 1])
         needed = [one for one in mine if one.index < stops.get(one.candidate, 0)]
         assert found.grid_calls == sum(one.calls for one in mine)
         assert (found.needed_calls, found.needed_usd) == (
             sum(one.calls for one in needed),
             sum((one.cost_usd for one in needed), Decimal(0)),
         )
-        assert found.pick == (route.evidence[passing].candidate if passing < 99 else LADDER[-1])
+        assert found.pick == (route.evidence[passing].candidate if passing < 99 else route.chosen)
     said = money.replayed([answers.replay(name) for name in table.routes])
     assert " ".join(said.split()) in Page(render_report(table, runs)).words
     assert f"worth {words.usd(evaluation_usd(table, runs))}" in said
@@ -581,7 +564,7 @@ def test_spend_is_the_plain_sum_of_the_results(whole):
     """Grouped sums equal those of a loop: calls, tokens, money paid and cached, and what came after the stop."""
     table, runs = whole
     mine = [one for one in runs[0].results if one.task_class == "sql"]
-    stops = {one.candidate: one.judgement.cases for one in table.routes["sql"].evidence}
+    stops = _stops(table.routes["sql"].evidence)
     beyond = [one for one in mine if one.index >= stops[one.candidate]]
     spend = answered.Answers(table, runs).spend("sql", 800)
     assert spend == answered.Spend(
@@ -728,10 +711,10 @@ def test_loose_evidence_is_flagged(early, header, expected):
         (0.98, {"n": 60, "least_cases": 217}, "60 cases could not prove it with a perfect score; at least 217"),
         (
             0.9,
-            {"least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
-            "About 301 cases, instead of 200",
+            {"bar": 0.9, "least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
+            "301 cases in all, instead of 200, would prove opus (power 80%), if its accuracy is 94.0%.",
         ),
-        (0.9, {"least_cases": 29, "needed_cases": None}, "No candidate's score reaches the bar"),
+        (0.9, {"least_cases": 29, "needed_cases": None}, "More cases will prove none of these candidates"),
     ],
 )
 def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected):
@@ -838,7 +821,7 @@ def test_a_cell_that_was_not_run_says_why(early):
     table, runs = early
     skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
     assert skipped > 0
-    assert render_report(table, runs).count("not run: a cheaper one had passed") == skipped
+    assert render_report(table, runs).count("not run: a cheaper one serves") == skipped
 
 
 def test_what_changed(early):
@@ -855,7 +838,7 @@ def test_what_changed(early):
 @pytest.mark.parametrize(
     ("mode", "margin", "said"),
     [
-        ("proven", 0.0, "at most 0.3 choices of this table are expected to be false"),
+        ("proven", 0.0, "at most 0.3 proven choices of this table are expected to be below their bars"),
         ("margin", 0.03, "an accuracy of the bar less 3% is proven"),
         ("point", 0.0, "promises nothing about other traffic"),
     ],
@@ -928,7 +911,7 @@ def test_cascades_are_shown_where_they_can_be_counted(whole):
         ({"trust": "labels", "labels": 60}, {}, ["proven (labels)", "60 human labels"]),
         ({"method": "betting", "mean": 0.91}, {"measure": "mean_score"}, ["Mean score", "91.0%"]),
         ({"method": "clusters", "mean": 0.91, "clusters": 12}, {"clusters": 12}, ["12 clusters"]),
-        ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 choices"]),
+        ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 proven choices"]),
     ],
 )
 def test_what_a_verdict_rests_on_is_visible(early, judged, header, expected):

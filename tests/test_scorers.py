@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.scorers import Scorer, Unscorable, extract, get_scorer, score_reply, scorer_names
+from routerctl.scorers import IMPORTED, Scorer, Unscorable, extract, get_scorer, score_reply, scorer_names
 from routerctl.scorers.base import MAX_CHARS, as_fraction, normalised
 from routerctl.scorers.json_reply import read_json
 from routerctl.scorers.number import canonical, find_number
@@ -47,6 +47,14 @@ def test_every_built_in_scorer_loads_under_its_own_name() -> None:
     assert {"exact", "contains", "regex", "number", "choice", "json_fields", "json_schema"} <= set(names)
     assert {"token_f1", "similarity", "sql", "python"} <= set(names)
     assert [get_scorer(name).name for name in names] == list(names)
+
+
+def test_scores_that_came_along_leave_the_text_as_the_answer() -> None:
+    """Votes are counted on whole replies where the form that was asked for is not known; no eval set may ask for it."""
+    assert extract(ScorerSpec(name=IMPORTED), " yes\n") == "yes"
+    assert extract(ScorerSpec(name=IMPORTED), " ") is None
+    with pytest.raises(InputError, match="no scorer 'imported'"):
+        get_scorer(IMPORTED)
 
 
 def test_an_unknown_scorer_names_the_nearest() -> None:

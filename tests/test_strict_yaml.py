@@ -1,12 +1,24 @@
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
 from routerctl.strict_yaml import dump_yaml, parse_json_lines, parse_yaml, resolve_plain
 
+ROOT = Path(__file__).parents[1]
+OURS = [path for end in ("yaml", "yml") for path in ROOT.rglob(f"*.{end}") if ".venv" not in path.parts]
+FENCED = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in sorted(ROOT.glob("*.md"))
+    for number, block in enumerate(
+        re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    )
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.decimals(-(10**9), 10**9, places=9),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -122,3 +134,40 @@ def test_what_does_not_show_is_escaped(text: str) -> None:
 def test_awkward_texts_stay_texts(text: str) -> None:
     """A text that looks like something else is quoted."""
     assert parse_yaml(dump_yaml([text]), "f.yaml").value == [text]
+
+
+@given(VALUES)
+def test_any_reader_reads_what_is_written(value: object) -> None:
+    """PyYAML's own reader, of YAML 1.1 and without libyaml, finds the same texts, keys and whole numbers."""
+    found = yaml.safe_load(dump_yaml({"value": value}))
+    assert found == {"value": _as_floats(value)}
+
+
+def _as_floats(value: object) -> object:
+    """The values as a reader without exact numbers has them."""
+    if isinstance(value, dict):
+        return {key: _as_floats(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(inner) for inner in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no", "yes", "on", "Off", "2026-11-30", "12:30", "0x1F", "0o17", "017", "1_000", "=", "<<", ".inf", "1e5000"],
+)
+def test_what_another_reader_takes_for_something_else_is_quoted(text: str) -> None:
+    """A label `no` is no false, a day no date and a time no number, whoever reads the file."""
+    assert dump_yaml([text]) == f"- '{text}'\n"
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_any_reader_reads_our_files(path: Path) -> None:
+    """Every YAML file of ours is read by a parser that does not forgive what libyaml does."""
+    assert yaml.safe_load(path.read_text("utf-8")) is not None
+
+
+@pytest.mark.parametrize("block", FENCED)
+def test_any_reader_reads_the_blocks_of_our_pages(block: str) -> None:
+    """Every YAML block of the documentation is read by such a parser too."""
+    assert yaml.safe_load(block) is not None

@@ -58,7 +58,7 @@ ROUTE = Route(
     description="Add: two numbers # not a comment",
     bar=0.8,
     chosen="small",
-    passing=True,
+    level="proven",
     rungs=("small", "large"),
     evidence=(EVIDENCE,),
     run_id="20261123-000000-aaaaaa",
@@ -121,7 +121,7 @@ def test_bytes_and_table_are_one(tmp_path: Path) -> None:
     assert read(tmp_path, TEXT) == TABLE
     assert table_text(read(tmp_path, TEXT)) == TEXT
     assert TEXT.startswith("# Made by `routerctl build-table`.")
-    assert "\nschema_version: 1\n" in TEXT
+    assert "\nschema_version: 2\n" in TEXT
 
 
 def test_next_line_characters_survive(tmp_path: Path) -> None:
@@ -194,8 +194,9 @@ def test_truncated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("schema_version: 1", "schema_version: 2", ":2: schema_version: 2 is newer than this routerctl knows (1)"),
-        ("schema_version: 1\n", "", ":2: 'schema_version' is missing"),
+        ("schema_version: 2", "schema_version: 3", ":2: schema_version: 3 is newer than this routerctl knows (2)"),
+        ("schema_version: 2", "schema_version: 1", ":2: written by an older routerctl; run `routerctl build-table`"),
+        ("schema_version: 2\n", "", ":2: 'schema_version' is missing"),
         (
             "bar: 0.8\n    chosen",
             "bar: 0.7\n    chosen",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -49,6 +50,46 @@ def test_train_writes_the_file_and_the_report(taught: Project) -> None:
     assert found["digest"] in done.last
     assert found["bytes"] == len(first)
     assert {"length", "majority", "ngrams"} <= {one["features"] for one in found["families"]}
+
+
+def _untellable(project: Project, sizes: dict[str, int]) -> None:
+    """Classes whose texts are drawn from the same words: nothing tells them apart."""
+    words = [noun for nouns in NOUNS.values() for noun in nouns]
+    for name, count in sizes.items():
+        rng = random.Random(name)  # noqa: S311 - cases, not secrets
+        cases = [
+            {"id": f"{name}-{k}", "input": " ".join(rng.choices(words, k=7)), "expected": "x"} for k in range(count)
+        ]
+        content = {"schema_version": 1, "description": "D.", "bar": 0.8, "scorer": {"name": "exact"}, "cases": cases}
+        project.write(f"evals/{name}.yaml", json.dumps(content))
+
+
+@pytest.mark.parametrize("sizes", [{"fruit": 60, "tools": 20}, {"fruit": 16, "tools": 16, "water": 90}])
+def test_a_classifier_that_is_worthless_is_not_written(taught: Project, sizes: dict[str, int]) -> None:
+    """No better than always saying the most frequent class: the figures are shown, nothing is written, exit 3."""
+    _untellable(taught, sizes)
+    done = taught.run("train")
+    assert done.code == 3
+    assert f"always saying '{max(sizes, key=sizes.__getitem__)}'" in done.last
+    assert "nothing is written" in done.last
+    assert "macro-F1" in done.out
+    assert not (taught.root / "classifier.json").exists()
+    assert not (taught.root / "reports/classifier.html").exists()
+    told = json.loads(taught.run("train", "--json").out)
+    assert (told["file"], told["digest"], told["written"]) == (None, None, None)
+
+
+def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught: Project) -> None:
+    """What serves is not replaced by less; --force does it, and says so."""
+    assert taught.run("train").code == 0
+    first = (taught.root / "classifier.json").read_bytes()
+    _untellable(taught, {"fruit": 60, "tools": 20})
+    assert taught.run("train").code == 3
+    assert (taught.root / "classifier.json").read_bytes() == first
+    forced = taught.run("train", "--force")
+    assert forced.code == 0, forced.err
+    assert "warning: the classifier names" in forced.err
+    assert (taught.root / "classifier.json").read_bytes() != first
 
 
 @pytest.mark.parametrize(

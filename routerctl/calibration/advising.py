@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from routerctl.calibration.finding import ClassFinding, PairFinding, Point, Promise, SignalFinding
 from routerctl.codec import encode
+from routerctl.scorers import IMPORTED
 from routerctl.strict_yaml import dump_yaml
 from routerctl.types import RunHeader
 from routerctl.words import as_written, percent, plain, plural, usd
@@ -56,6 +57,8 @@ def _conclusion(found: ClassFinding, pair: PairFinding) -> str:
             f"at {bar}: {terms}"
         )
     open_ = [one for one in pair.signals if one.promise is Promise.NOT_PROVEN]
+    if not pair.signals:
+        return f"What {pair.first} replied was not recorded: no signal can be told without it."
     if any(one.promise is Promise.DEARER for one in pair.signals) and not _hopeful(pair):
         return f"Escalating never pays here: {pair.second} alone costs no more than any cascade that is proven; {terms}"
     if any(one.promise is Promise.UNPRICED for one in pair.signals):
@@ -110,19 +113,28 @@ def cascade_name(pair: PairFinding) -> str:
     return f"{pair.first}-then-{pair.second}"
 
 
+def is_callable(pair: PairFinding, header: RunHeader) -> bool:
+    """Tell whether both candidates can be asked: those of imported outcomes may be names only."""
+    asked = (header.candidates[name].provider for name in (pair.first, pair.second))
+    return all(header.providers[name].kind != IMPORTED for name in asked)
+
+
 def yaml_of(found: ClassFinding, pair: PairFinding, header: RunHeader) -> str:
     """Write the lines for routerctl.yaml that put a pair's best cascade to use; empty where none pays.
 
     `candidates`: a cascade as a candidate of its own, which `eval` measures and the ladder may hold; `routing`: the
-    same thresholds, for a route on which the first candidate serves and the second stands behind it.
+    same thresholds, for a route on which the first candidate serves and the second stands behind it. Of an imported
+    model that nobody can call only the latter.
     """
     best = pair.best
     if best is None or best.best is None:
         return ""
     below = dict(best.best.below)
+    routing = dump_yaml({"routing": {"thresholds": {found.task_class: below}}})
+    if not is_callable(pair, header):
+        return routing
     first = encode(header.candidates[pair.first])
     first.pop("name", None)
     cascade = {**first, "escalation": {"to": pair.second, "below": below}}
     candidates = dump_yaml({"candidates": {cascade_name(pair): cascade}})
-    routing = dump_yaml({"routing": {"thresholds": {found.task_class: below}}})
     return f"{candidates}# or, where {pair.first} serves by itself and {pair.second} stands behind it:\n{routing}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from routerctl.build import planned_prefix
 from routerctl.confidence import SIGNALS, delivered_of_result, first_below, signal_values
 from routerctl.labels import Label, labels_of
+from routerctl.scorers import IMPORTED
 from routerctl.types import ClassHeader, Result, Run, Status, Trust
 
 
@@ -67,8 +68,8 @@ def _first_epochs(results: Sequence[Result], candidate: str, epochs: int) -> lis
 
 
 def _values(result: Result, of_class: ClassHeader) -> dict[str, float]:
-    if result.status is Status.FAILED:
-        return {}
+    if result.status is Status.FAILED or (of_class.scorer.name == IMPORTED and not result.reply):
+        return {}  # whoever recorded the scores need not have kept what was replied
     return signal_values(delivered_of_result(result, of_class.reply, of_class.scorer), SIGNALS)
 
 

@@ -20,6 +20,7 @@ from routerctl.changes.showing import (
     number_words,
     pin_words,
     price_words,
+    risk_shown,
     score_words,
     seconds_words,
     usd_words,
@@ -44,7 +45,7 @@ class Change:
 
     @property
     def chooses(self) -> bool:
-        """Whether another candidate serves, or whether the one that serves passes is another answer than before."""
+        """Whether another candidate serves, or the one that serves is shown on another level than before."""
         if self.before is None or self.after is None:
             return True
         return (self.before.chosen, self.before.level) != (self.after.chosen, self.after.level)
@@ -139,6 +140,8 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
     yield from parts("reply", old.route.reply, new.route.reply, "other reply shape")
     yield from parts("scorer", old.route.scorer, new.route.scorer, "other scorer")
     yield from parts("stakes", old.route.stakes, new.route.stakes, "other stakes")
+    policies = old.route.when_unproven, new.route.when_unproven
+    yield from parts("when_unproven", *policies, "other when_unproven")
     yield from parts("description", old.route.description, new.route.description, "other description")
     for field in fields(Route):
         if field.name not in _SHOWN:  # a field that this file does not know yet is compared all the same
@@ -148,7 +151,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 _SHOWN = {
     *("task_class", "description", "bar", "chosen", "level", "verdict", "rule", "rungs", "evidence"),
-    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes"),
+    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "when_unproven"),
 }
 
 
@@ -219,18 +222,19 @@ def _fallbacks(side: _Side) -> str:
     return ", ".join(rungs[1:] if rungs[:1] == (side.route.chosen,) else rungs) or NONE
 
 
-def _passed(side: _Side) -> str:
-    return verdict_words(side.route, side.chosen)
+def _level(side: _Side) -> str:
+    return verdict_words(side.route, side.chosen, risk=False)  # the risk is a figure: measured again, it moves
 
 
 _CHOICE: tuple[_Aspect, ...] = (("candidate", "other candidate", _pinned),)
 _ASPECTS: tuple[_Aspect, ...] = (
-    ("verdict", "other verdict", _passed),
+    ("verdict", "other verdict", _level),
     ("bar", "other bar", lambda side: bar_words(side.route.bar)),
     ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
 )
 _FIGURES: tuple[_Aspect, ...] = (
+    ("risk", "", lambda side: risk_shown(side.route)),
     ("score", "", lambda side: score_words(side.chosen)),
     ("per 1,000 accepted", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_accepted_usd, THOUSAND))),
     ("per 1,000 requests", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_case_usd, THOUSAND))),

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.codec import encode, json_text
-from routerctl.selection import level_words
+from routerctl.selection import level_name, level_words, risk_of
 from routerctl.types import Candidate, Evidence, Price, Route
-from routerctl.words import percent, seconds, spread, usd
+from routerctl.words import percent, risk_words, seconds, spread, usd
 
 NONE = "none"
 _WIDTH = 72  # characters shown of a long text
@@ -100,12 +100,16 @@ def price_words(price: Price | None) -> str:
     return f"{amounts} ({price.date}, {price.source})"
 
 
-def verdict_words(route: Route, chosen: Evidence | None) -> str:
-    """Name the level of the chosen candidate, and whose word it is where that is not a program's."""
-    if chosen is None:
-        return "not run"
-    trust = chosen.judgement.trust
-    return level_words(route) + ("" if trust == "scorer" else f" ({trust})")
+def verdict_words(route: Route, chosen: Evidence | None, *, risk: bool = True) -> str:
+    """Name the level of the chosen candidate, its risk, and whose word it is where that is not a program's."""
+    said = level_words(route) if risk else level_name(route)
+    return said if chosen is None or chosen.judgement.trust == "scorer" else f"{said} ({chosen.judgement.trust})"
+
+
+def risk_shown(route: Route) -> str:
+    """Give the risk of what is provisional; `none` for the other levels."""
+    risk = risk_of(route)
+    return NONE if risk is None else risk_words(risk)
 
 
 def score_words(one: Evidence | None) -> str:

@@ -19,6 +19,7 @@ import typer
 from routerctl import __version__
 from routerctl.errors import InputError, RouterctlError
 
+LEVELS = ("proven", "provisional")  # that `--strict` may ask for; alone it asks for the first
 # name -> (module, what of it); in the order of the help
 COMMANDS = {
     "demo": ("demo", "demo"),
@@ -107,7 +108,7 @@ def run(arguments: list[str]) -> int:
         return _fail("stdout is closed", 1)
     try:
         _check_text(arguments)
-        arguments = ["--strict=proven" if one == "--strict" else one for one in arguments]  # a value may be left out
+        arguments = _with_level(arguments)
         code = made_app(arguments)(arguments, standalone_mode=False)
         sys.stdout.flush()  # here, where a full disk still is an error with a name
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C
@@ -145,6 +146,15 @@ def _check_text(arguments: list[str]) -> None:
         except UnicodeEncodeError:
             shown = argument.encode("utf-8", "backslashreplace").decode()
             raise InputError(f"argument {number} is not UTF-8: {shown}") from None
+
+
+def _with_level(arguments: list[str]) -> list[str]:
+    """Give `--strict` the level that is meant where none follows it: an option's value cannot be left out otherwise."""
+    following = [*arguments[1:], ""]
+    return [
+        f"{one}={LEVELS[0]}" if one == "--strict" and after not in LEVELS else one
+        for one, after in zip(arguments, following, strict=False)
+    ]
 
 
 def _drop_stdout() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from routerctl.cli.evaluate import dollars
+from routerctl.cli.evaluate import dollars, strict_level
 
 
 def build_table(
@@ -24,6 +24,7 @@ def build_table(
     strict: Annotated[
         Literal["proven", "provisional"] | None,
         typer.Option(
+            parser=strict_level,
             metavar="[=LEVEL]",
             help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
             "calls decided that, 7 if it is undecided.",

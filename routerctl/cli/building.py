@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 import typer
 
 from routerctl.check import assemble
+from routerctl.cli.publishing import end_gate, warn_of_models
 from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
-from routerctl.gate import Strict, gate_error
+from routerctl.gate import Strict
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
-from routerctl.table import TABLE_FILE, load_table, table_text
+from routerctl.table import TABLE_FILE, load_table, older_version, table_text, with_digest
 from routerctl.types import Table, Tier
 from routerctl.worth import evaluation_usd
 
@@ -34,9 +36,12 @@ def build(
     if tier is not None:
         found = _tier_of(root, tier)
         file, ladder = found.table, found.ladder
+    older = older_version(root / file)
     # Not verified: a table that was edited by hand is what this command puts right.
-    previous = load_table(root / file, verify=False) if (root / file).exists() else None
+    previous = load_table(root / file, verify=False) if older is None and (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
+    if older is not None:
+        table = with_digest(replace(table, table_version=older + 1))
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
@@ -52,8 +57,9 @@ def build(
         say_worth(table, spend_usd, asked)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
-    if strict and (problem := gate_error(table, strict=strict)):
-        raise problem
+    warn_of_models(table)
+    if strict:
+        end_gate(table, strict=strict)
 
 
 def _tier_of(root: Path, name: str) -> Tier:

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from routerctl.calibration import ClassFinding, PairFinding, SignalFinding, calibrate_class, sentences_of, yaml_of
-from routerctl.calibration.advising import THOUSAND, cascade_name, needed_words
+from routerctl.calibration.advising import THOUSAND, cascade_name, is_callable, needed_words
 from routerctl.codec import encode, json_default
 from routerctl.console import clean, print_table, say
 from routerctl.errors import InputError, RouterctlError, nearest
@@ -114,12 +114,15 @@ def _print(found: ClassFinding, header: RunHeader) -> None:
     """Print a table a pair, in 80 columns, what it comes to, and the lines to paste."""
     for pair in found.pairs:
         _say_wrapped(plain(_headline(found, pair)))
-        print_table(_COLUMNS, [_row(one) for one in pair.signals], right=_COLUMNS[1:-1])
+        if pair.signals:
+            print_table(_COLUMNS, [_row(one) for one in pair.signals], right=_COLUMNS[1:-1])
         for sentence in sentences_of(found, pair):
             _say_wrapped(sentence)
         lines = yaml_of(found, pair, header)
         if lines:
-            place = f"# routerctl.yaml; {cascade_name(pair)} belongs on the ladder before {pair.second}"
+            place = f"# routerctl.yaml; where {pair.first} serves and {pair.second} stands behind it:"
+            if is_callable(pair, header):
+                place = f"# routerctl.yaml; {cascade_name(pair)} belongs on the ladder before {pair.second}"
             typer.echo("\n" + "\n".join(clean(line) for line in (place, *lines.splitlines())))
 
 

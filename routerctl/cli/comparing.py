@@ -9,15 +9,15 @@ from pathlib import Path
 import typer
 
 from routerctl.cli.evaluating import Work, ask, now, show_estimates
-from routerctl.cli.publishing import check_outputs, publish
+from routerctl.cli.publishing import check_outputs, end_gate, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
-from routerctl.gate import Strict, gate_error, to_json
+from routerctl.gate import Strict, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
 from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
-from routerctl.words import usd
+from routerctl.served import ADVICE
 
 
 def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
@@ -64,8 +64,7 @@ def compare(
     days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
     _print(finished, regression, days, as_json=as_json)
     publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
-    if problem := gate_error(None, regression, strict=strict):
-        raise problem
+    end_gate(None, regression, strict=strict)
 
 
 def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
@@ -78,21 +77,15 @@ def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
 
 
 def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:
-    spending = finished.spending
     if as_json:
-        paid = {
-            "paid_usd": spending.spent_usd,
-            "paid_calls": spending.paid_calls,
-            "cached_calls": spending.cached_calls,
-        }
-        answer = {"run_id": finished.header.run_id, **paid, **to_json(regression)}
+        answer = {"run_id": finished.header.run_id, **finished.paid, **to_json(regression)}
         typer.echo(json.dumps(answer, default=json_default))
     else:
         for sentence in regression_words(regression, baseline_days=days):
             typer.echo(clean(sentence))
-    if not spending.paid_calls:
+    for one in regression.classes:
+        for words in one.foreign:
+            say(f"warning: {one.task_class}: {words}; {ADVICE}")
+    if not finished.spending.paid_calls:
         say("every reply came from the cache: prompts and scorers are compared, not the provider (--max-age 0)")
-    say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"run {finished.header.run_id}"
-    )
+    say(f"{finished.paid_words}; run {finished.header.run_id}")

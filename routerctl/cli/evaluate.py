@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from routerctl.errors import InputError
+from routerctl.cli import LEVELS
+from routerctl.errors import InputError, nearest
 
 _EPOCHS, _ALPHA = 3, 0.05  # of a comparison, where nothing else is said
 
@@ -37,6 +38,16 @@ def _age(text: str) -> timedelta:
     if hours is None or not number.isdigit():
         raise typer.BadParameter(f"expected an age like 90m, 24h, 7d or 0, got {text!r}")
     return timedelta(hours=int(number) * hours)
+
+
+def strict_level(text: str) -> str:
+    """Read the level of `--strict`.
+
+    Raises: typer.BadParameter with the nearest right name.
+    """
+    if text not in LEVELS:
+        raise typer.BadParameter(f"no level {text!r}{nearest(text, LEVELS)}")
+    return text
 
 
 def _refuse(given: Mapping[str, object], why: str) -> None:
@@ -94,6 +105,7 @@ def evaluate(
     strict: Annotated[
         Literal["proven", "provisional"] | None,
         typer.Option(
+            parser=strict_level,
             metavar="[=LEVEL]",
             help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
             "calls decided that, 7 if it is undecided; with --baseline also 7 if a class could not be compared.",

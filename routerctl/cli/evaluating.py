@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from routerctl.build import build_table
-from routerctl.cli.publishing import check_outputs, publish
+from routerctl.cli.publishing import check_outputs, end_gate, publish, warn_of_models
 from routerctl.codec import encode, json_default
 from routerctl.console import (
     RunView,
@@ -28,7 +28,7 @@ from routerctl.console import (
 )
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
-from routerctl.gate import Strict, gate_error
+from routerctl.gate import Strict, changed_choices
 from routerctl.labels import read_labels
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
@@ -102,12 +102,17 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
             _print(finished, table, beyond)
             if whole:
                 say_worth(table, spend_usd, asked)
+        warn_of_models(table)
     if finished.interrupted:
         raise KeyboardInterrupt
+    # A part of the ladder, or another one, tells nothing of who would serve.
+    present = None if finished.header.rungs else _previous(Path.cwd())
+    for name, (was, now_) in changed_choices(table, present).items() if table else ():
+        say(f"the choice would change: {name} {was} -> {now_}")
     if table:
-        publish(table, None, evidence, junit=junit, strict=strict)
-        if strict and (problem := gate_error(table, strict=strict)):
-            raise problem
+        publish(table, None, evidence, junit=junit, strict=strict, present=present)
+        if strict:
+            end_gate(table, strict=strict, present=present)
 
 
 def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
@@ -182,7 +187,6 @@ def _beyond(evidence: Run, table: Table) -> list[Result]:
 
 def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], worth: Mapping[str, Any] | None) -> None:
     """Print a run as one object; `worth`: None where only some candidates were wanted."""
-    spending = finished.spending
     classes = {
         name: {
             "chosen": route.chosen,
@@ -194,10 +198,8 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
     said = {
         "run_id": finished.header.run_id,
         "finished": finished.header.finished,
-        "paid_usd": str(spending.spent_usd),
-        "paid_calls": spending.paid_calls,
-        "cached_calls": spending.cached_calls,
-        "lost_calls": spending.lost_calls,
+        **finished.paid,
+        "lost_calls": finished.spending.lost_calls,
         "beyond_the_stop": len(beyond),
         "classes": classes,
         "worth": worth,
@@ -208,11 +210,7 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
 def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
     print_routes(table)
     say_unproven(table)
-    spending = finished.spending
     if beyond and not finished.header.full:  # of a full run they were asked for
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
         say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had ended")
-    say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"report: {finished.folder.relative_to(Path.cwd())}/report.html"
-    )
+    say(f"{finished.paid_words}; report: {finished.folder.relative_to(Path.cwd())}/report.html")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,9 +24,11 @@ from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
+from routerctl.importers.imported import Lineup, Policy, make_run, write_run
 from routerctl.project import Project
 from routerctl.results import REPORTS_FOLDER
+from routerctl.scorers import IMPORTED
+from routerctl.served import foreign_results
 from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, Status, StopReason
 from routerctl.words import percent, plural, usd
 
@@ -197,6 +199,12 @@ def _say_what_was_made(
     if lineup.ladder_name == IMPORTED:
         order = "as --order says" if options.order else "as the files name them" if costed.missing else "cheapest first"
         say(f"ladder, {order}: {', '.join(lineup.ladder)}{'' if options.order else ' (--order says otherwise)'}")
+    by_class: dict[str, list[Result]] = defaultdict(list)
+    for result in run.results:
+        by_class[result.task_class].append(result)
+    for name, results in by_class.items():
+        for words in foreign_results(run.header, results, name):
+            say(f"warning: {name}: {words}")
     say(f"run {run.header.run_id}: {REPORTS_FOLDER}/{run.header.run_id}; `routerctl build-table` makes the table")
 
 

@@ -20,10 +20,11 @@ from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.importers.base import as_number, as_usd
 from routerctl.importers.costing import Costed, Told
-from routerctl.importers.imported import IMPORTED, Lineup
+from routerctl.importers.imported import Lineup
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.results import read_header, run_folders
 from routerctl.run.plan import pinned_candidate, prices_of
+from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Price, ProviderSpec, RunHeader
 
 

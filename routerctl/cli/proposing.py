@@ -22,6 +22,7 @@ from routerctl.changes import TableChanges, compare
 from routerctl.cli import showing
 from routerctl.cli.evaluating import ask, now
 from routerctl.cli.placing import Place, place
+from routerctl.cli.publishing import warn_of_models
 from routerctl.codec import json_default
 from routerctl.console import clean, print_estimates, say
 from routerctl.errors import InputError, nearest
@@ -34,7 +35,7 @@ from routerctl.results import read_run, write_atomically
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.types import Route, Run, Table
-from routerctl.words import as_written, odds, plural, usd
+from routerctl.words import as_written, odds, plural
 from routerctl.worth import evidence_for
 
 PROPOSED_FILE = "routes.proposed.yaml"
@@ -62,6 +63,7 @@ def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, 
     write_atomically(finished.folder / PROPOSED_FILE, _first_line(candidate) + table_text(table))
     write_atomically(finished.folder / "report.html", render_report(table, [evidence], present))
     _print(compare(present, table), placed, finished, as_json=as_json)
+    warn_of_models(table)
 
 
 def _check_sets(root: Path, present: Table) -> None:
@@ -151,10 +153,9 @@ def _print(found: TableChanges, placed: Place, finished: Finished, *, as_json: b
         typer.echo(f"\n{clean(_verdict(found, placed))}")
         for note in notes:
             say(note)
-    spending = finished.spending
     say(
-        f"paid {usd(spending.spent_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache; "
-        f"{TABLE_FILE} is as it was; proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
+        f"{finished.paid_words}; {TABLE_FILE} is as it was; "
+        f"proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
     )
 
 
@@ -228,9 +229,7 @@ def _values(found: TableChanges, placed: Place, finished: Finished, notes: Seque
         "run_id": finished.header.run_id,
         "file": f"{folder}/{PROPOSED_FILE}",
         "report": f"{folder}/report.html",
-        "paid_usd": finished.spending.spent_usd,
-        "paid_calls": finished.spending.paid_calls,
-        "cached_calls": finished.spending.cached_calls,
+        **finished.paid,
     }
 
 

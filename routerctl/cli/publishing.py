@@ -6,10 +6,21 @@ import os
 import sys
 from pathlib import Path
 
+from routerctl.console import say
 from routerctl.evalsets import EVALS_FOLDER
-from routerctl.gate import Strict, annotation_lines, junit_xml, latencies_of, step_summary
+from routerctl.gate import (
+    Strict,
+    annotation_lines,
+    checks_of,
+    gate_error,
+    junit_xml,
+    latencies_of,
+    next_steps,
+    step_summary,
+)
 from routerctl.regression import Regression
 from routerctl.results import check_place, write_atomically
+from routerctl.served import ADVICE, foreign_in
 from routerctl.types import Run, Table
 
 
@@ -32,19 +43,50 @@ def publish(
     junit: Path | None,
     strict: Strict | None,
     baseline_days: float | None = None,
+    present: Table | None = None,
 ) -> None:
     """Write JUnit XML to `junit`; under GitHub Actions also the step summary and an annotation per failed check."""
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
-        latencies_s = latencies_of(run.results)
-        created_at = run.header.created_at
-        text = junit_xml(table, regression, strict=strict, latencies_s=latencies_s, created_at=created_at)
+        text = junit_xml(
+            table,
+            regression,
+            strict=strict,
+            latencies_s=latencies_of(run.results),
+            created_at=run.header.created_at,
+            present=present,
+        )
         write_atomically(junit, text)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(step_summary(table, regression, strict=strict, baseline_days=baseline_days))
+            file.write(step_summary(table, regression, strict=strict, baseline_days=baseline_days, present=present))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in run.header.classes}
-        for line in annotation_lines(table, regression, files=files, strict=strict):
+        for line in annotation_lines(table, regression, files=files, strict=strict, present=present):
             sys.stderr.write(line + "\n")  # stdout is the answer's; the runner reads both
+
+
+def end_gate(
+    table: Table | None,
+    regression: Regression | None = None,
+    *,
+    strict: Strict | None,
+    present: Table | None = None,
+) -> None:
+    """Say what to do about whatever stops the gate, and stop it.
+
+    Raises: GateError, ProviderError, Inconclusive.
+    """
+    problem = gate_error(table, regression, strict=strict, present=present)
+    if problem is None:
+        return
+    for step in next_steps(checks_of(table, regression, strict=strict, present=present)):
+        say(f"next: {step}")
+    raise problem
+
+
+def warn_of_models(table: Table) -> None:
+    """Say which evidence is of another model than the pin."""
+    for words in foreign_in(table):
+        say(f"warning: {words}; {ADVICE}")

@@ -28,6 +28,7 @@ from routerctl.changes import (
 )
 from routerctl.codec import encode, json_default
 from routerctl.console import clean
+from routerctl.selection import risk_of
 from routerctl.types import Route, Table
 from routerctl.words import NBSP, visible
 from routerctl.worth import THOUSAND, chosen_evidence
@@ -191,6 +192,7 @@ def _route(route: Route | None, table: Table) -> dict[str, Any] | None:
         "chosen": route.chosen,
         "pin": pin_words(route.chosen, table.candidates.get(route.chosen)),
         "level": route.level,
+        "risk": risk_of(route),
         "verdict": verdict_words(route, one),
         "bar": encode(route.bar),
         "score": one.judgement.score if one else None,

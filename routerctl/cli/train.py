@@ -29,12 +29,16 @@ def train(
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds.")] = 0,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("classifier.json"),
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it even if it is no better than always saying one class.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     r"""Train the classifier that names the class of a prompt which no rule names.
 
     It learns from the inputs of the eval sets. Every figure is of prompts that the fit had not seen, nor anything
-    like them. The same data and seed give the same bytes. Needs pip install 'routerctl\[train]'; serving does not.
+    like them. One that names no more prompts right than always saying the most frequent class is not written, exit 3.
+    The same data and seed give the same bytes. Needs pip install 'routerctl\[train]'; serving does not.
 
     [bold]Examples[/bold]
 
@@ -52,5 +56,6 @@ def train(
         unknown_rate=unknown_rate,
         seed=seed,
         output=output,
+        force=force,
         as_json=as_json,
     )

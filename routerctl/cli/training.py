@@ -12,7 +12,7 @@ import typer
 from routerctl.classifier import digest_of
 from routerctl.classifier.embedding import missing
 from routerctl.console import print_table, say
-from routerctl.errors import InputError
+from routerctl.errors import GateError, InputError
 from routerctl.results import REPORTS_FOLDER, check_place, write_atomically
 from routerctl.words import percent, plain, spread
 
@@ -31,11 +31,12 @@ def run_training(
     unknown_rate: float,
     seed: int,
     output: Path,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Train, write the classifier and its report, and print the figures.
 
-    Raises: InputError.
+    Raises: InputError; GateError, with nothing written, where it is worthless and `force` is not given.
     """
     _check_packages(features)
     check_place(output)
@@ -47,17 +48,36 @@ def run_training(
     compare = () if other == "embedding" and missing() else (other,)
     say(f"{len(material.texts)} texts of {len(material.classes)} classes, five folds")
     trained = train(material, load_background(), features=features, compare=compare, rate=unknown_rate, seed=seed)
+    if not (trained.is_worthwhile or force):
+        _show(trained, None, as_json=as_json)
+        raise GateError(f"{_worthless(trained)}: nothing is written; add cases, or --force writes it all the same")
     write_atomically(output, classifier_text(trained))
     digest = digest_of(output)
     report = Path.cwd() / REPORTS_FOLDER / REPORT_FILE
     report.parent.mkdir(exist_ok=True)
     write_atomically(report, render_classifier(trained, digest=digest, size=output.stat().st_size))
+    _show(trained, output, as_json=as_json)
+    if not as_json:
+        say(" ".join(plain(part) for part in (compared(trained), likeness(trained.alike)) if part))
+    if not trained.is_worthwhile:
+        say(f"warning: {_worthless(trained)}")
+    say(f"{output}: {digest}; report: {report.relative_to(Path.cwd())}")
+
+
+def _worthless(trained: Trained) -> str:
+    priors = trained.priors
+    ours, theirs = (percent(one.scores.accuracy) for one in (trained.chosen, trained.majority))
+    return (
+        f"the classifier names {ours} of the prompts right that it had not seen, and always saying "
+        f"{max(priors, key=priors.__getitem__)!r} {theirs}"
+    )
+
+
+def _show(trained: Trained, output: Path | None, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(figures(trained, digest, output), ensure_ascii=False))
+        typer.echo(json.dumps(figures(trained, output), ensure_ascii=False))
     else:
         _print(trained)
-        say(" ".join(plain(part) for part in (compared(trained), likeness(trained.alike)) if part))
-    say(f"{output}: {digest}; report: {report.relative_to(Path.cwd())}")
 
 
 def _check_packages(features: str) -> None:
@@ -102,19 +122,19 @@ def _row(one: Validated) -> list[str]:
     ]
 
 
-def figures(trained: Trained, digest: str, output: Path) -> dict[str, Any]:
-    """Give every figure as JSON has it."""
+def figures(trained: Trained, output: Path | None) -> dict[str, Any]:
+    """Give every figure as JSON has it; `output`: the file, None where none was written."""
     return {
-        "file": str(output),
-        "digest": digest,
-        "bytes": output.stat().st_size,
+        "file": None if output is None else str(output),
+        "digest": None if output is None else digest_of(output),
+        "bytes": None if output is None else output.stat().st_size,
         "classes": list(trained.classes),
         "texts": len(trained.material.texts),
         "groups": trained.groups,
         "alike": trained.alike,
         "seed": trained.seed,
         "unknown_rate": trained.rate,
-        "written": trained.chosen.family,
+        "written": None if output is None else trained.chosen.family,
         "families": [_figures(one) for one in (trained.chosen, *trained.others)],
     }
 

@@ -14,7 +14,7 @@ from itertools import islice
 from routerctl.confidence.delivered import Delivered
 from routerctl.confidence.phrases import holding, opening, sentences
 from routerctl.errors import InputError, nearest
-from routerctl.scorers import MAX_CHARS, Unscorable, extract, score_reply
+from routerctl.scorers import IMPORTED, MAX_CHARS, Unscorable, extract, score_reply
 from routerctl.types import ScorerSpec, StopReason
 
 _TOLERANCE = 1e-9  # 3 of 5 samples meet a threshold of 0.6, whatever floats make of it
@@ -22,7 +22,7 @@ _CUT_OFF = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
 _AMPLE = 2048  # letters and digits; more make no answer likelier to be whole
 _DOUBLINGS = 2 * math.log2(_AMPLE)  # each doubling counts the same: 5 or 10 letters matter, 1,005 or 1,010 do not
 # Their extraction is the text itself: that it is there says nothing of its shape. A judge extracts nothing.
-_SHAPELESS = frozenset({"contains", "exact", "judge", "similarity", "token_f1"})
+_SHAPELESS = frozenset({IMPORTED, "contains", "exact", "judge", "similarity", "token_f1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

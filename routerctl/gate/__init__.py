@@ -7,8 +7,8 @@ environment. Case ids, class and candidate names are hostile text: each format e
 """
 
 from routerctl.gate.annotations import annotation_lines
-from routerctl.gate.checks import Check, Outcome, Strict, checks_of, latencies_of, undecided
-from routerctl.gate.ending import gate_error
+from routerctl.gate.checks import Check, Outcome, Strict, changed_choices, checks_of, latencies_of, undecided
+from routerctl.gate.ending import gate_error, next_steps
 from routerctl.gate.junit import junit_xml
 from routerctl.gate.summary import step_summary
 from routerctl.gate.values import to_json
@@ -18,10 +18,12 @@ __all__ = [
     "Outcome",
     "Strict",
     "annotation_lines",
+    "changed_choices",
     "checks_of",
     "gate_error",
     "junit_xml",
     "latencies_of",
+    "next_steps",
     "step_summary",
     "to_json",
     "undecided",

@@ -25,9 +25,10 @@ def annotation_lines(
     *,
     files: Mapping[str, str] | None = None,
     strict: Strict | None = None,
+    present: Table | None = None,
 ) -> list[str]:
     """Return one command line per check that did not pass; `files`: each class's eval set, where it is known."""
-    checks = checks_of(table, regression, strict=strict)
+    checks = checks_of(table, regression, strict=strict, present=present)
     lines = []
     for level in ("error", "warning"):
         found = [check for check in checks if _LEVEL.get(check.outcome) == level]

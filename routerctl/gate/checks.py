@@ -1,13 +1,15 @@
 """Turns a table and a comparison into checks: one per class for its bar, one per class for its regression.
 
+And one for each class in which another model than the pin answered, or that another candidate would serve.
+
 Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there, or is not
 proven where a gate asks for that; ERROR, the far side did not answer, a scorer could not decide, or nothing at all
-could be compared; SKIPPED, too few cases to tell (an ERROR where strict).
+could be compared; SKIPPED, too few cases to tell (an ERROR where strict), or what only a strict gate minds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -16,6 +18,7 @@ from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlEr
 from routerctl.regression import ClassRegression, Regression, class_words
 from routerctl.regression.sentences import verdict_words as regression_verdict
 from routerctl.selection import nobody_words, verdict_words
+from routerctl.served import foreign_evidence
 from routerctl.types import Evidence, Result, Route, Table, Verdict
 from routerctl.words import count, missing_words
 
@@ -24,6 +27,7 @@ FAR_SIDE = "far side"
 UNSCORED = "unscored"
 TOO_FEW = "too few cases"
 NOTHING = "nothing to compare"
+OTHER_MODEL = "another model"
 
 Latencies = Mapping[tuple[str, str], float]  # (task class, candidate) -> seconds, summed over its cases
 
@@ -43,7 +47,7 @@ class Check:
 
     task_class: str  # "" = all classes together
     candidate: str
-    kind: Literal["bar", "regression"]
+    kind: Literal["bar", "regression", "model", "choice"]
     outcome: Outcome
     what: str  # the verdict or the reason in a word or two: "proven", "far side"
     reason: str  # a sentence
@@ -71,18 +75,25 @@ def checks_of(
     *,
     strict: Strict | None = None,
     latencies_s: Latencies | None = None,
+    present: Table | None = None,
 ) -> tuple[Check, ...]:
     """List the checks of a table and of a comparison, either of which may be missing, in the order of their classes.
 
-    `strict`: the least level that passes, and too few cases are an error; None: provisional passes.
+    `strict`: the least level that passes, and too few cases are an error; None: provisional passes. `present`: the
+    table that serves now, to whose choices those of `table` are compared.
     """
     times = latencies_s or {}
     found = [] if table is None else [_bar(route, times, strict=strict) for route in table.routes.values()]
+    minded = Outcome.FAILED if strict else Outcome.SKIPPED
+    if table is not None:
+        found += _models({name: foreign_evidence(table, one) for name, one in table.routes.items()}, table, minded)
+        found += _choices(table, present, minded)
     if regression is not None:
         served = {} if table is None else {name: route.chosen for name, route in table.routes.items()}
         # A comparison that compared nothing at all is no pass, strict or not.
         strict_there = strict is not None or not any(one.n for one in regression.classes)
         found += [_regression(one, served, strict=strict_there) for one in regression.classes]
+        found += _models({one.task_class: one.foreign for one in regression.classes}, None, minded)
         if regression.pooled_p is not None:
             found.append(_pooled(regression))
     return tuple(found)
@@ -170,6 +181,40 @@ def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool
         reason=class_words(one),
         broken=one.broke if one.alarm else (),
     )
+
+
+def _models(foreign: Mapping[str, Sequence[str]], table: Table | None, outcome: Outcome) -> Iterator[Check]:
+    """Tell of the classes in which another model than the pin answered: sentences by task class."""
+    for name, words in foreign.items():
+        if words:
+            yield Check(
+                task_class=name,
+                candidate="" if table is None else table.routes[name].chosen,
+                kind="model",
+                outcome=outcome,
+                what=OTHER_MODEL,
+                reason=f"{'; '.join(words)}.",
+            )
+
+
+def changed_choices(table: Table, present: Table | None) -> dict[str, tuple[str, str]]:
+    """Give, by class, who serves in the present table and who would by this one, where they differ."""
+    if present is None or present.ladder != table.ladder:
+        return {}
+    both = {name: present.routes[name].chosen for name in table.routes if name in present.routes}
+    return {name: (was, table.routes[name].chosen) for name, was in both.items() if was != table.routes[name].chosen}
+
+
+def _choices(table: Table, present: Table | None, outcome: Outcome) -> Iterator[Check]:
+    for name, (was, now) in changed_choices(table, present).items():
+        yield Check(
+            task_class=name,
+            candidate=now,
+            kind="choice",
+            outcome=outcome,
+            what=f"{was} -> {now}",
+            reason=f"The choice would change: {was} -> {now}.",
+        )
 
 
 def _pooled(regression: Regression) -> Check:

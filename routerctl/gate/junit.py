@@ -29,13 +29,14 @@ def junit_xml(
     strict: Strict | None = None,
     latencies_s: Latencies | None = None,
     created_at: str = "",
+    present: Table | None = None,
 ) -> str:
     """Return the checks of a table and of a comparison as one JUnit file.
 
     `strict`: the least level that passes; too few cases are an error then. `latencies_s`: summed seconds by class and
-    candidate, the time of a test case. `created_at`: when the run was made, ISO 8601.
+    candidate, the time of a test case. `created_at`: when the run was made, ISO 8601. `present`: the table that serves.
     """
-    checks = checks_of(table, regression, strict=strict, latencies_s=latencies_s)
+    checks = checks_of(table, regression, strict=strict, latencies_s=latencies_s, present=present)
     root = ET.Element("testsuites", {"name": "routerctl", **_sums(checks)})
     for candidate in dict.fromkeys(check.candidate for check in checks):
         root.append(_suite(candidate, [check for check in checks if check.candidate == candidate], created_at))

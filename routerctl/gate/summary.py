@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from routerctl.gate.checks import Check, Outcome, Strict, checks_of, counts
+from routerctl.gate.ending import next_steps
 from routerctl.regression import ClassRegression, Regression, regression_words
 from routerctl.regression.sentences import p_words
 from routerctl.selection import level_words
@@ -23,7 +24,8 @@ _WIDTH = 120  # characters of a name
 _MARKUP = re.compile("[^A-Za-z0-9 -]")
 _COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000")
 _TEXTS = ("class", "choice", "candidate", "verdict")
-_COMPARED = ("before", "now", "change", "p")
+_NOTICED = "noticed from"
+_COMPARED = ("before", "now", "change", "p", _NOTICED)
 
 
 def step_summary(
@@ -32,9 +34,10 @@ def step_summary(
     *,
     strict: Strict | None = None,
     baseline_days: float | None = None,
+    present: Table | None = None,
 ) -> str:
     """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is per 1,000 accepted answers."""
-    checks = checks_of(table, regression, strict=strict)
+    checks = checks_of(table, regression, strict=strict, present=present)
     wrong = any(check.outcome in (Outcome.FAILED, Outcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
     parts.append("\n" + _grid(table, regression))
@@ -43,14 +46,17 @@ def step_summary(
         said = [head, *rest[len(regression.classes) :]]  # the classes have rows of their own
         parts.append("\n" + "".join(f"{_text(one)}\n\n" for one in said))
         parts += [_details(one) for one in regression.classes if one.broke]
+        if any(one.least_detectable_drop is not None for one in regression.classes):
+            parts.append(f"\n{_NOTICED}: the least drop that would have been noticed 4 times in 5.\n")
     parts += [f"\n- {_text(check.name)}: {_text(check.reason)}\n" for check in checks if _deserves_words(check)]
+    parts += [f"\nNext: {step}.\n" for step in next_steps(checks)]
     return _fitting(parts)
 
 
 def _deserves_words(check: Check) -> bool:
     """A comparison that found something has a row and its broken cases; one that found nothing must say why."""
     return check.outcome in (Outcome.ERROR, Outcome.SKIPPED) or (
-        check.kind == "bar" and check.outcome is Outcome.FAILED
+        check.kind != "regression" and check.outcome is Outcome.FAILED
     )
 
 
@@ -96,10 +102,12 @@ def _route_cells(route: Route | None) -> list[str]:
 
 def _change(one: ClassRegression | None) -> list[str]:
     if one is None or not one.n:
-        return ["", "", "not compared", ""]
+        return ["", "", "not compared", "", ""]
     points = f"{(one.after - one.before) * 100:+.1f}"
     change = f"**{points}, {count(len(one.broke))} newly broken**" if one.alarm else points
-    return [percent(one.before), percent(one.after), change, "" if one.screened else p_words(one.p_value)[2:]]
+    least = "no drop" if one.least_detectable_drop is None else f"{one.least_detectable_drop * 100:.1f} points"
+    p_value = "" if one.screened else p_words(one.p_value)[2:]
+    return [percent(one.before), percent(one.after), change, p_value, "" if one.alarm else least]
 
 
 def _details(one: ClassRegression) -> str:

@@ -35,6 +35,7 @@ def _class(one: ClassRegression) -> dict[str, Any]:
         "chosen_in_baseline": one.chosen_there,
         "changed": one.changed,
         "failed": one.failed,
+        "another_model": list(one.foreign),
         "broke": list(one.broke),
         "fixed": list(one.fixed),
         "least_detectable_drop": one.least_detectable_drop,

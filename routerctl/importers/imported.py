@@ -22,6 +22,7 @@ from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
 from routerctl.importers.costing import Costed
 from routerctl.results import RunWriter, new_run_id, utc_text
+from routerctl.scorers import IMPORTED
 from routerctl.selection import planned_order
 from routerctl.types import (
     Bar,
@@ -43,7 +44,6 @@ from routerctl.types import (
     WhenUnproven,
 )
 
-IMPORTED = "imported"  # the kind of a provider that nobody can call, and the scorer of scores that came along
 _EXPLANATION_CHARS = 500
 
 

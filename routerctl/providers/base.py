@@ -22,6 +22,7 @@ from routerctl import errors
 from routerctl.costs import Pricer, cost_of_reply
 from routerctl.providers.abilities import Loading, Probed, Probing, probed
 from routerctl.providers.kinds import kind_class
+from routerctl.providers.pins import as_pinned
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
 
 T = TypeVar("T")
@@ -160,7 +161,8 @@ class Wire:
                 attempt += 1
             else:
                 # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
-                reply = replace(reply, attempts=attempt, lost_s=lost_s)
+                served = as_pinned(request.model, reply.served_model)
+                reply = replace(reply, attempts=attempt, lost_s=lost_s, served_model=served)
                 return replace(reply, cost_usd=cost_of_reply(reply, price))
 
     async def probe(self, provider: str, model: str) -> Probed | None:

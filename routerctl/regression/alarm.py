@@ -54,6 +54,7 @@ class ClassRegression:
     chosen_there: bool = False  # the baseline run also chose this candidate
     changed: int = 0  # cases left out because their input or expected answer changed
     failed: int = 0  # cases left out because their calls failed
+    foreign: tuple[str, ...] = ()  # sentences: another model than the pin answered, on one of the two sides
     notes: tuple[str, ...] = ()
 
     @property

@@ -44,7 +44,7 @@ class Replay:
     task_class: str
     grid_calls: int  # made, or served from the cache
     grid_usd: Decimal
-    needed_calls: int  # up to each test's stop, and of no candidate after the first that passes
+    needed_calls: int  # up to each test's stop, and of no candidate after the first that may serve by its verdict
     needed_usd: Decimal
     pick: str  # what it would have chosen
     chosen: str  # what was chosen
@@ -112,7 +112,8 @@ class Answers:
         pick = route.chosen  # where nobody serves by a verdict
         for one in sorted(route.evidence, key=lambda each: self._table.ladder.index(each.candidate)):
             climbed.append(one.candidate)
-            if one.judgement.verdict.passes:
+            verdict = one.judgement.verdict
+            if verdict.proven if route.when_unproven == "top_rung" else verdict.passes:
                 pick = one.candidate
                 break
         frame = self._of_class(task_class)
@@ -190,7 +191,8 @@ _FIELDS = (
     "output_tokens",
     "cost_usd",
     "judge_usd",
-    "cached",
+    "calls_made",
+    "spent_usd",
 )
 _FIGURES = attrgetter(*_FIELDS)
 
@@ -204,16 +206,17 @@ def _money(frame: pd.DataFrame) -> Decimal:
 
 
 def _sum(frame: pd.DataFrame, grid: int) -> Spend:
-    cached, beyond = frame["cached"].astype(bool), frame["beyond"].astype(bool)
+    beyond, made = frame["beyond"].astype(bool), int(frame["calls_made"].sum())
+    paid_usd = sum(frame["spent_usd"], Decimal(0))
     return Spend(
         results=len(frame),
         grid=grid,
-        calls=int(frame.loc[~cached, "calls"].sum()),
-        cached_calls=int(frame.loc[cached, "calls"].sum()),
+        calls=made,
+        cached_calls=int(frame["calls"].sum()) - made,
         input_tokens=int(frame["input_tokens"].sum()),
         output_tokens=int(frame["output_tokens"].sum()),
-        paid_usd=_money(frame[~cached]),
-        cached_usd=_money(frame[cached]),
+        paid_usd=paid_usd,
+        cached_usd=_money(frame) - paid_usd,
         beyond=int(beyond.sum()),
         beyond_usd=_money(frame[beyond]),
         retries=int(frame["retries"].sum()),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
 from routerctl.selection import level_words, nobody_words, unproven_words
+from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
 from routerctl.words import count, percent, plural
 from routerctl.worth import chosen_evidence
@@ -110,17 +111,8 @@ def remedy(route: Route) -> str:
 
 
 def _foreign(route: Route, table: Table) -> list[Flag]:
-    one, candidate = chosen_evidence(route), table.candidates.get(route.chosen)
-    if one is None or candidate is None:
-        return []
-    pins = {candidate.model}
-    if candidate.escalation:
-        pins.add(table.candidates[candidate.escalation.to].model)
-    if set(one.served_models) <= pins:
-        return []
-    served = ", ".join(one.served_models)
-    text = f"{route.chosen} is pinned to {candidate.model}, but the provider says it served {served}."
-    return [Flag(what=f"{route.task_class}: another model", text=text, task_class=route.task_class)]
+    what = f"{route.task_class}: another model"
+    return [Flag(what=what, text=f"{words}.", task_class=route.task_class) for words in foreign_evidence(table, route)]
 
 
 def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from routerctl.errors import OverBudget, ProviderError, RouterctlError
+from routerctl.providers.pins import served_of
 from routerctl.router.deciding import Guesser
 from routerctl.router.steps import Spot
 from routerctl.types import Answer, Candidate, Hop, Inquiry, Json, Reply, Request, Route, Table
@@ -215,7 +216,7 @@ def _served_hop(spot: Spot, answer: Answer, why: str) -> Hop:
         candidate=spot.candidate.name,
         provider=spot.candidate.provider,
         model=spot.candidate.model,
-        served_model=answer.replies[-1].served_model,
+        served_model=served_of(spot.candidate.model, answer.replies),
         outcome="served",
         cost_usd=answer.cost_usd,
         latency_s=answer.latency_s,

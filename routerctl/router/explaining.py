@@ -7,6 +7,7 @@ from datetime import date
 from routerctl.router.steps import Step, allowed_regions, regions_words, spots_of, steps_of
 from routerctl.rules import failing_condition
 from routerctl.types import Candidate, Decision, Evidence, Inquiry, Route, Table
+from routerctl.words import risk_words
 
 _SHOWN_SCORES = 3
 
@@ -101,9 +102,11 @@ def rung_words(table: Table, route: Route, name: str) -> str:
 
 
 def _verdict(route: Route, one: Evidence) -> str:
-    """The verdict on a rung; where it serves without reaching the bar, that it does so as the best available."""
-    best = one.candidate == route.chosen and not route.passing
-    return f"{route.level} ({one.judgement.verdict.value})" if best else one.judgement.verdict.value
+    """The verdict on a rung with its risk; where it serves without reaching the bar, that it is the best available."""
+    verdict, risk = one.judgement.verdict.value, one.judgement.risk
+    if one.candidate == route.chosen and not route.passing:
+        return f"{route.level} ({verdict})"
+    return verdict if risk is None else f"{verdict}, risk {risk_words(risk)}"
 
 
 def pinned(candidate: Candidate) -> str:

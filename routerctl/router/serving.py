@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from routerctl.confidence import delivered_of_answer, first_below, signal_values
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, ModelNotFound, OverBudget
+from routerctl.providers.pins import foreign_words
 from routerctl.router.aside import judged, named
 from routerctl.router.asking import OVER_BUDGET, SKIPPED, Deadline, Line, Tried, ask_hedged, ask_spot, idle_hop
 from routerctl.router.deciding import decision_of
@@ -213,8 +214,9 @@ class _Serving:
         return measured or (evidence.latency_p95_s if evidence else None)
 
     def _check_pin(self, hop: Hop, answer: Answer) -> None:
-        for served in sorted({reply.served_model for reply in answer.replies} - {hop.model}):
-            self.alarms.append(f"{hop.candidate} is pinned to {hop.model}, but the provider says it served {served}")
+        served = {reply.served_model for reply in answer.replies} - {hop.model}
+        if served:
+            self.alarms.append(foreign_words(hop.candidate, hop.model, served))
 
     def _redirect(self, step: Step, tried: Sequence[Tried]) -> None:
         """Put the successor next where a place no longer has the model, as it said now or said to a probe."""

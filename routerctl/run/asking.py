@@ -6,7 +6,7 @@ Place: the evaluation line, under the climb, which decides what is asked. It kno
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -80,7 +80,7 @@ class Asking:
             then = (self._ask(self.then[1], self.epoch), self.then[0]) if self.then else None
             answer = await cascade.answer(ask, self.candidate, then, prompt, eval_set.reply, eval_set.scorer)
         except ProviderError as error:
-            failed = replace(self._booked(self._replies), error=f"{type(error).__name__}: {error}")
+            failed = replace(self._booked(), error=f"{type(error).__name__}: {error}")
             raise Failure(self.candidate.name, error, failed) from None
         booked = self._answered(answer)
         try:
@@ -111,13 +111,17 @@ class Asking:
         return ask
 
     @property
-    def _replies(self) -> list[Reply]:
-        return [*self.caller.replies, *(self.then[1].replies if self.then else [])]
+    def _callers(self) -> list[Caller]:
+        return [self.caller, *([self.then[1]] if self.then else [])]
+
+    @property
+    def _served_model(self) -> str | None:
+        asked = [one for one in self._callers if one.replies]
+        return next((one for one in asked if one.is_foreign), asked[-1]).served_model
 
     @property
     def _paid(self) -> bool:
-        callers = [self.caller, self.judge_caller, self.then[1] if self.then else None]
-        return any(one.paid for one in callers if one)
+        return any(one.paid_calls for one in [*self._callers, self.judge_caller] if one)
 
     async def _score(self, answer: Answer, booked: Result) -> Score:
         """Score an answer, in a thread: an executing scorer must not hold up the calls in flight."""
@@ -129,10 +133,10 @@ class Asking:
 
     def _answered(self, answer: Answer) -> Result:
         return replace(
-            self._booked(answer.replies),
+            self._booked(),
             reply=answer.text,
             stop_reason=answer.stop_reason,
-            served_model=answer.replies[-1].served_model,
+            served_model=self._served_model,
             latency_s=answer.latency_s,
             agreement=answer.agreement,
             mean_logprob=answer.replies[0].mean_logprob if len(answer.replies) == 1 else None,
@@ -140,17 +144,28 @@ class Asking:
         )
 
     def _judged(self, result: Result) -> Result:
-        """Add what judging cost, and whether anything was paid in this run."""
-        replies = self.judge_caller.replies if self.judge_caller else []
+        """Add what judging cost, and what of it was paid in this run."""
+        if self.judge_caller is None:
+            return result
+        cost_usd, paid_usd = _cost_usd(self.judge_caller), self.judge_caller.paid_usd
         return replace(
-            result, judge_calls=len(replies), judge_usd=_cost_usd(replies), cached=bool(result.calls) and not self._paid
+            result,
+            judge_calls=len(self.judge_caller.replies),
+            judge_usd=cost_usd,
+            judge_served=self.judge_caller.served_model if self.judge_caller.is_foreign else None,
+            judge_paid_usd=None if paid_usd == (0 if result.cached else cost_usd) else paid_usd,
         )
 
-    def _booked(self, replies: Sequence[Reply]) -> Result:
+    def _booked(self) -> Result:
         """Book what a case was and cost; what became of it stands at the worst until it is known.
 
         Calls of a strategy that had succeeded before one failed are paid all the same.
         """
+        replies = [reply for caller in self._callers for reply in caller.replies]
+        cost_usd = sum(map(_cost_usd, self._callers), Decimal(0))
+        paid_usd = sum((caller.paid_usd for caller in self._callers), Decimal(0))
+        paid_calls = sum(caller.paid_calls for caller in self._callers)
+        cached = bool(replies) and not paid_calls
         case = self.job.cases[self.index]
         return Result(
             task_class=self.job.eval_set.name,
@@ -170,9 +185,11 @@ class Asking:
             calls=len(replies),
             input_tokens=sum(reply.usage.input_tokens for reply in replies),
             output_tokens=sum(reply.usage.output_tokens for reply in replies),
-            cost_usd=_cost_usd(replies),
+            cost_usd=cost_usd,
             latency_s=None,
-            cached=False,
+            cached=cached,
+            paid_calls=None if paid_calls == (0 if cached else len(replies)) else paid_calls,
+            paid_usd=None if paid_usd == (0 if cached else cost_usd) else paid_usd,
             epoch=self.epoch,
             weight=case.weight,
             cluster=case.cluster,
@@ -180,5 +197,6 @@ class Asking:
         )
 
 
-def _cost_usd(replies: Sequence[Reply]) -> Decimal:
-    return sum((reply.cost_usd for reply in replies), Decimal(0))
+def _cost_usd(caller: Caller) -> Decimal:
+    """What a caller's calls cost when they were made, those without a reply too."""
+    return sum((reply.cost_usd for reply in caller.replies), caller.failed_usd)

@@ -20,6 +20,7 @@ from routerctl.run.asking import Job
 from routerctl.run.estimate import Estimate
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import Planned, estimate_run
+from routerctl.served import foreign_results
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Judgement, Result, Run, RunHeader, Table
 
@@ -181,13 +182,22 @@ class Comparison:
             if jobs and not evaluation.stopped:
                 await evaluation.ask_all(jobs, serving, range(wanted - 1, wanted))
         if not evaluation.stopped:
-            self.regression = judge_regression(
+            found = judge_regression(
                 self._pairings(),
                 baseline=self._baseline.name,
                 alpha=self._alpha,
                 confirmed=suspects,
                 candidates=serving,
             )
+            classes = tuple(replace(one, foreign=self._foreign(one.task_class)) for one in found.classes)
+            self.regression = replace(found, classes=classes)
+
+    def _foreign(self, task_class: str) -> tuple[str, ...]:
+        """Say that another model than the pin answered now, or in the baseline."""
+        header = self._baseline.headers[task_class]
+        now = foreign_results(self._planned.header, self._after[task_class], task_class)
+        before = foreign_results(header, self._baseline.results[task_class], task_class)
+        return (*now, *(f"{words} (in the baseline)" for words in before))
 
     def _gets(self, task_class: str, epochs: int, suspects: set[str]) -> bool:
         return not self._screened or (task_class in suspects and epochs <= self._baseline.epochs(task_class))

@@ -15,6 +15,7 @@ from decimal import Decimal
 from routerctl.cache import ReplyCache, reply_key
 from routerctl.costs import Pricer, cost_of_reply
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
+from routerctl.providers.pins import served_of
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
 
 Call = Callable[[str, Request], Awaitable[Reply]]  # (provider name, request) -> priced reply
@@ -69,8 +70,8 @@ class Spending:
 class Caller:
     """Asks one candidate on behalf of one case.
 
-    `paid` tells whether any reply had to be paid for in this run; `replies` are all it got, for the books of a case
-    that fails halfway.
+    `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
+    were not in the cache, `failed_usd` is what calls without a reply cost where time is the price.
     """
 
     def __init__(
@@ -88,8 +89,18 @@ class Caller:
         self._candidate, self._provider = candidate, provider
         self._call, self._cache, self._spending, self._now = call, cache, spending, now
         self._pricer, self._ceiling = pricer, ceiling
-        self.paid = False
         self.replies: list[Reply] = []
+        self.paid_calls, self.paid_usd, self.failed_usd = 0, Decimal(0), Decimal(0)
+
+    @property
+    def served_model(self) -> str | None:
+        """The id that answered: of several calls one that is not the pin, where there is any; None before the first."""
+        return served_of(self._candidate.model, self.replies) if self.replies else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another model than the pin answered a call."""
+        return self.served_model not in (None, self._candidate.model)
 
     def has(self, request: Request) -> bool:
         """Tell whether the request was paid for before."""
@@ -113,11 +124,13 @@ class Caller:
         cost_usd, calls = Decimal(0), 0
         try:
             reply = await self._noted(key, request)
-            cost_usd, calls, self.paid = reply.cost_usd, 1, True
+            cost_usd, calls = reply.cost_usd, 1
         except ProviderError as error:  # where time is the price, it was paid for
             cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)
+            self.failed_usd += cost_usd
             raise
         finally:
+            self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
             self._spending.settle(ceiling_usd, cost_usd, calls)
         self.replies.append(reply)
         return reply

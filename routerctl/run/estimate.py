@@ -18,6 +18,7 @@ from routerctl.costs import Pricer, most_usd, pricer_of, request_bytes
 from routerctl.errors import RouterctlError
 from routerctl.judge import judge_request
 from routerctl.prompts import render_prompt
+from routerctl.providers.thinking import reply_limit
 from routerctl.run.asking import Job
 from routerctl.scorers.judge import judge_spec
 from routerctl.selection import Outcome, question_of, rule_of
@@ -128,7 +129,7 @@ class Estimator:
         """Give the judge's requests about replies yet to be made, each as long as it can get."""
         if job.judge is None:
             return []
-        longest = "." * (candidate.max_tokens or job.eval_set.reply.max_tokens)
+        longest = "." * reply_limit(candidate, job.eval_set.reply)
         spec = judge_spec(job.scorer.params)
         return [judge_request(job.judge, spec, case.input, case.expected, longest) for case in cases]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -18,7 +18,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.evalsets import eval_set_files
 from routerctl.judge import judge_named
 from routerctl.project import PROJECT_FILE, Project
-from routerctl.providers.pins import alias_problem
+from routerctl.providers.pins import alias_problem, moving_warning
 from routerctl.results import new_run_id, utc_text
 from routerctl.run.asking import Job
 from routerctl.types import Candidate, ClassHeader, EvalSet, Price, ProviderSpec, RelativeBar, RunHeader
@@ -89,20 +89,24 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
             return replace(candidate, model=pin_of(candidate.model))
         except InputError as error:
             raise project.error(("candidates", name, "model"), error.problem) from None
-    pinned = alias_problem(candidate.model, provider.kind)
-    if pinned:
-        raise project.error(
-            ("candidates", name, "model"),
-            f"{candidate.model!r} is an alias that may move; write the pinned id {pinned!r}",
-        )
+    problem = alias_problem(candidate.model, provider.kind)
+    if problem:
+        raise project.error(("candidates", name, "model"), problem)
     for number, place in enumerate(candidate.also):
-        other = place.model and alias_problem(place.model, project.providers[place.provider].kind)
-        if other:
-            raise project.error(
-                ("candidates", name, "also", number, "model"),
-                f"{place.model!r} is an alias that may move; write the pinned id {other!r}",
-            )
+        problem = place.model and alias_problem(place.model, project.providers[place.provider].kind)
+        if problem:
+            raise project.error(("candidates", name, "also", number, "model"), problem)
     return candidate
+
+
+def pin_warnings(candidates: Mapping[str, Candidate], providers: Mapping[str, ProviderSpec]) -> Iterator[str]:
+    """Name the ids that are no aliases and yet may move, as far as their vendors say, a line each."""
+    for name, one in candidates.items():
+        asked = [(one.provider, one.model), *((place.provider, place.model) for place in one.also)]
+        for provider, model in dict.fromkeys(asked):
+            warning = model and moving_warning(model, providers[provider].kind)
+            if warning:
+                yield f"candidates.{name}: {warning}"
 
 
 def _check_bars(project: Project, jobs: Sequence[Job]) -> None:

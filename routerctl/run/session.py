@@ -28,9 +28,10 @@ from routerctl.run.attempts import attempt_of
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
 from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
-from routerctl.run.plan import judge_of, make_header
+from routerctl.run.plan import judge_of, make_header, pin_warnings
 from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
+from routerctl.words import usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -69,7 +70,20 @@ class Finished:
     header: RunHeader
     folder: Path
     spending: Spending
+    paid_usd: Decimal  # for its results, judging included
     interrupted: bool
+
+    @property
+    def paid(self) -> dict[str, str | int]:
+        """What it paid, as plain values."""
+        calls = {"paid_calls": self.spending.paid_calls, "cached_calls": self.spending.cached_calls}
+        return {"paid_usd": str(self.paid_usd), **calls}
+
+    @property
+    def paid_words(self) -> str:
+        """What it paid, in words."""
+        spending = self.spending
+        return f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache"
 
 
 def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> Planned:
@@ -97,10 +111,11 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
 
 def warnings_of(planned: Planned) -> list[str]:
     """Say what a user should know of a run before it starts: candidates that judge themselves, attempts."""
-    found = []
+    found: list[str] = []
     many = len(planned.header.ladder)
     if many >= _MANY_RUNGS:
         found.append(f"{many} candidates share each class's risk: prune the ladder, or expect to need larger sets")
+    found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()
@@ -202,7 +217,13 @@ async def run_eval(
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
         finished = replace(header, finished=not evaluation.stopped)
         writer.write_header(finished)
-        return Finished(header=finished, folder=writer.folder, spending=spending, interrupted=evaluation.stopped)
+        return Finished(
+            header=finished,
+            folder=writer.folder,
+            spending=spending,
+            paid_usd=writer.paid_usd,
+            interrupted=evaluation.stopped,
+        )
 
 
 @contextmanager

@@ -19,9 +19,20 @@ from routerctl.types import Json, Score, ScorerSpec
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["MAX_CHARS", "Params", "Scorer", "Unscorable", "extract", "get_scorer", "score_reply", "scorer_names"]
+__all__ = [
+    "IMPORTED",
+    "MAX_CHARS",
+    "Params",
+    "Scorer",
+    "Unscorable",
+    "extract",
+    "get_scorer",
+    "score_reply",
+    "scorer_names",
+]
 
 ENTRY_POINT_GROUP = "routerctl.scorers"
+IMPORTED = "imported"  # of scores that came along with the replies: nobody here can give them, no eval set names it
 _EXPLANATION_CHARS = 500
 _BUILT_IN = {
     "choice": "choice:CHOICE",
@@ -69,6 +80,8 @@ def extract(spec: ScorerSpec, text: str) -> str | None:
     """
     if len(text) > MAX_CHARS:
         return None
+    if spec.name == IMPORTED:  # what form was asked for is not known: the text itself is the answer
+        return text.strip() or None
     scorer = get_scorer(spec.name)
     try:
         found = scorer.extract(text, spec.params)

@@ -12,7 +12,7 @@ fed in order of arrival, a test would first see too many right ones.
 
 from routerctl.selection.choosing import Choice, Shown, best_available, choose
 from routerctl.selection.judging import judge
-from routerctl.selection.levels import level_words, nobody_words, risk_words, unproven_words
+from routerctl.selection.levels import level_name, level_words, nobody_words, risk_of, unproven_words
 from routerctl.selection.order import planned_order
 from routerctl.selection.provable import provable_words
 from routerctl.selection.question import (
@@ -40,6 +40,7 @@ __all__ = [
     "best_available",
     "choose",
     "judge",
+    "level_name",
     "level_words",
     "method_of",
     "nobody_words",
@@ -47,7 +48,7 @@ __all__ = [
     "planned_order",
     "provable_words",
     "question_of",
-    "risk_words",
+    "risk_of",
     "rule_of",
     "total_alpha",
     "two_sentences",

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 from routerctl.selection.paired_words import settle_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import bar_words, missing_words, percent, plain
+from routerctl.words import bar_words, missing_words, percent, plain, risk_words
 
 
 def level_words(route: Route) -> str:
     """Name the level of a class in a few words, with the risk of what is provisional: `provisional, risk 3.3%`."""
+    risk = risk_of(route)
+    return level_name(route) if risk is None else f"{level_name(route)}, risk {risk_words(risk)}"
+
+
+def level_name(route: Route) -> str:
+    """Name the level of a class without its risk, which each measurement moves; a margin that proved it is named."""
     one = _chosen(route)
     if one is None:
         return "not run"
-    if one.judgement.verdict is Verdict.WITHIN_MARGIN:
-        return one.judgement.verdict.value
-    return route.level if one.judgement.risk is None else f"{route.level}, risk {risk_words(one.judgement.risk)}"
+    within = one.judgement.verdict is Verdict.WITHIN_MARGIN and route.level == "proven"
+    return one.judgement.verdict.value if within else route.level
 
 
-def risk_words(risk: float) -> str:
-    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
-    if risk < 0.0005:
-        return "below 0.1%"
-    return "above 99%" if risk > 0.99 else f"{100 * risk:.2g}%"
+def risk_of(route: Route) -> float | None:
+    """Give the risk of a class that is provisional; None for the other levels."""
+    one = _chosen(route)
+    return one.judgement.risk if one and route.level == "provisional" else None
 
 
 def nobody_words(route: Route) -> str:

@@ -41,6 +41,16 @@ class Trained:
         counts = Counter(text.task_class for text in self.material.texts)
         return {name: counts[name] / len(self.material.texts) for name in self.classes}
 
+    @property
+    def majority(self) -> Validated:
+        """What always saying the most frequent class comes to."""
+        return next(one for one in self.others if one.family == "majority")
+
+    @property
+    def is_worthwhile(self) -> bool:
+        """Whether it names more of the prompts right that it had not seen than always saying one class does."""
+        return self.chosen.scores.accuracy > self.majority.scores.accuracy
+
     def nearest_threshold(self, count: int) -> list[tuple[Labelled, float]]:
         """Give the texts whose score lies nearest to the threshold of "unknown", with the score."""
         least = self.chosen.least_known

@@ -174,7 +174,7 @@ class Candidate:
     strategy: Strategy = Strategy()
     region: str | None = None
     sampling: Sampling = Sampling()
-    max_tokens: int | None = None  # overrides the eval set's, e.g. to leave room for thinking
+    max_tokens: int | None = None  # the smaller of this and the eval set's holds; this one where the model thinks
     also: tuple[Place, ...] = ()  # where else it may be asked when it serves; evidence is made at `provider` alone
     escalation: Escalation | None = None
 

@@ -147,13 +147,13 @@ class Result:
     explanation: str = ""
     reply: str = ""
     stop_reason: StopReason | None = None  # None when FAILED
-    served_model: str | None = None
+    served_model: str | None = None  # who answered, by the provider's word: of several calls another than the pin first
     calls: int
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: Decimal  # what the calls cost when they were made
     latency_s: float | None = None  # of the whole strategy; None when FAILED
-    cached: bool = False  # True: nothing was paid in this run
+    cached: bool = False  # True: no call of the candidate was made in this run
     error: str = ""
     epoch: int = 0  # which reply to the case, 0-based
     weight: float = 1.0  # the case's
@@ -163,7 +163,25 @@ class Result:
     mean_logprob: float | None = None  # of the delivered reply, where the API gives it
     judge_calls: int = 0
     judge_usd: Decimal = Decimal(0)  # what judging cost, beside `cost_usd`
+    judge_served: str | None = None  # the id that judged, where it is not the judge's pin
     served_by: str = ""  # whom a cascade escalated to; "" = it did not
+    # What this run paid, where it is neither all nor nothing: a vote may find some of its samples in the cache.
+    paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
+    paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
+    judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+
+    @property
+    def calls_made(self) -> int:
+        """How many of its calls were made in this run, the judge's not included."""
+        paid = 0 if self.cached else self.calls
+        return paid if self.paid_calls is None else self.paid_calls
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What this run paid for it, judging included; the rest of what it cost had been paid before."""
+        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.cost_usd, self.judge_usd)
+        reply_usd = reply_usd if self.paid_usd is None else self.paid_usd
+        return reply_usd + (judge_usd if self.judge_paid_usd is None else self.judge_paid_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +324,7 @@ class Evidence:
     refused: int
     truncated: int
     served_models: tuple[str, ...]
+    judge_served: tuple[str, ...] = ()  # ids that judged and are not the judge's pin
     cost_per_case_usd: Decimal | None  # None without a case
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None

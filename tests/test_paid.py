@@ -1,0 +1,130 @@
+"""What a run paid is one number: ledger, results, terminal and report agree to the digit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from routerctl import errors
+from routerctl.build import build_table
+from routerctl.providers.base import Outside
+from routerctl.providers.fake import FakeProvider, reply_of
+from routerctl.report.answers import Answers, total
+from routerctl.results import read_run
+from routerctl.run.caller import Spending
+from routerctl.run.session import EvalOptions, Finished, plan_run, run_eval
+from routerctl.types import Reply, Request, Result, Run
+from tests.conftest import Project
+from tests.test_evaluate import Seen
+from tests.test_evaluate_designs import _clock
+
+pytestmark = pytest.mark.usefixtures("in_process")
+Script = Callable[[Request], Reply | errors.ProviderError]
+
+
+def _script(request: Request) -> Reply:
+    """Every candidate says the same; the judge accepts it."""
+    if request.model == "model-judge":
+        return reply_of(json.dumps({"reason": "so it is", "score": "pass"}), request)
+    return reply_of("42", request)
+
+
+async def _run(project: Project, script: Script = _script, **options: object) -> tuple[Finished, Run]:
+    planned = plan_run(project.root, EvalOptions(**options), _clock)  # type: ignore[arg-type]
+    provider = FakeProvider(planned.header.providers["fake"], Outside(env={}), script)
+    finished = await run_eval(
+        planned, Seen(), Outside(env={}), spending=Spending(), now=_clock, ready={"fake": provider}
+    )
+    return finished, read_run(finished.folder)
+
+
+def _agree(finished: Finished, run: Run) -> Decimal:
+    """Check that everybody says the same amount and the same calls, and give the amount."""
+    spend = total([Answers(build_table(dict.fromkeys(run.header.classes, run), previous=None), [run]).spend("sums", 1)])
+    told = json.loads(json.dumps(finished.paid))
+    assert finished.spending.spent_usd == spend.paid_usd == Decimal(told["paid_usd"])
+    assert finished.spending.paid_calls == sum(one.calls_made + _verdicts_paid(one) for one in run.results)
+    assert spend.paid_usd + spend.cached_usd == sum(one.cost_usd + one.judge_usd for one in run.results)
+    return spend.paid_usd
+
+
+def _verdicts_paid(one: Result) -> int:
+    paid = one.judge_paid_usd
+    return int(bool(one.judge_usd and not one.cached if paid is None else paid))
+
+
+def _with_judge(project: Project, rubric: str = "Is the sum right?") -> None:
+    project.config["candidates"]["referee"] = {"provider": "fake", "model": "model-judge"}
+    if len(project.config["prices"]) < 3:
+        project.config["prices"].append({**project.config["prices"][0], "model": "model-judge"})
+    project.save()
+    project.eval_set("sums", 60, scorer={"name": "judge", "candidate": "referee", "rubric": rubric})
+
+
+async def test_a_verdict_from_the_cache_beside_a_fresh_reply_is_not_paid(project: Project) -> None:
+    """A second candidate that says what the first said pays for its replies and for no verdict."""
+    _with_judge(project)
+    await _run(project, candidates=("small",), full=True)
+    finished, run = await _run(project, candidates=("large",), full=True)
+    assert {one.judge_paid_usd for one in run.results} == {Decimal(0)}
+    assert _agree(finished, run) == sum(one.cost_usd for one in run.results)
+
+
+async def test_a_fresh_verdict_on_a_reply_from_the_cache_is_paid_alone(project: Project) -> None:
+    """Another rubric judges the same replies anew: the replies cost nothing, and count as cached."""
+    _with_judge(project)
+    await _run(project, candidates=("small",), full=True)
+    _with_judge(project, rubric="Is it a number?")
+    finished, run = await _run(project, candidates=("small",), full=True)
+    assert all(one.cached and one.calls_made == 0 for one in run.results)
+    assert _agree(finished, run) == sum(one.judge_usd for one in run.results) > 0
+
+
+async def test_a_vote_pays_for_the_samples_that_were_not_there(project: Project) -> None:
+    """Of a vote whose first samples are in the cache only the further ones are paid for."""
+    project.eval_set("sums", 60)
+    _voting(project, 3)
+    await _run(project, _each_sample_another, candidates=("small",), full=True)
+    _voting(project, 5)
+    finished, run = await _run(project, _each_sample_another, candidates=("small",), full=True)
+    assert {(one.calls, one.calls_made) for one in run.results} == {(5, 2)}
+    assert _agree(finished, run) * 5 == sum(one.cost_usd for one in run.results) * 2
+
+
+def _voting(project: Project, samples: int) -> None:
+    project.config["candidates"]["small"]["strategy"] = {"name": "self_consistency", "samples": samples}
+    project.save()
+
+
+def _each_sample_another(request: Request) -> Reply:
+    return reply_of(f"{request.sample + 10}", request)  # no majority: every sample is asked for
+
+
+async def test_calls_without_a_reply_are_paid_where_time_is_the_price(project: Project) -> None:
+    """The seconds of an attempt that failed stand in the case that it was made for."""
+    project.config["providers"]["fake"] |= {"usd_per_hour": 3600, "max_attempts": 1, "concurrency": 1}
+    project.config["prices"] = []
+    project.save()
+    project.eval_set("sums", 60)
+    count = iter(range(1000))
+
+    def script(request: Request) -> Reply | errors.ProviderError:
+        return errors.ServerFault("x", provider="fake") if next(count) % 3 == 0 else reply_of("42", request)
+
+    finished, run = await _run(project, script, candidates=("small",), full=True)
+    failed = [one for one in run.results if not one.calls]
+    assert failed
+    assert all(one.spent_usd > 0 for one in failed)
+    _agree(finished, run)
+
+
+async def test_running_again_pays_nothing(project: Project) -> None:
+    """What was paid for before is worth what it cost, and paid by nobody."""
+    _with_judge(project)
+    await _run(project, full=True)
+    finished, run = await _run(project, full=True)
+    assert _agree(finished, run) == 0
+    assert finished.paid_words.startswith("paid $0 for 0 calls, 240 came from the cache")
