@@ -2,7 +2,8 @@
 
     RouterctlError                 1  unexpected
     ├── InputError                 2  what the user wrote is wrong (file, line, what was expected)
-    ├── GateError                  3  no passing candidate, a regression, a table that does not follow from its evidence
+    │   └── MergeConflict             git left both sides of a merge in a file
+    ├── GateError                  3  nobody at the bar, a regression, a table that does not follow from its evidence
     ├── EveryRungFailed            4  every rung of a route failed
     ├── ProviderError              5  the far side refuses or is down
     │   ├── KeyMissing                the key variable is not set
@@ -60,6 +61,10 @@ class InputError(RouterctlError):
         self.problem, self.file, self.line = problem, file, line
         place = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{place}: {problem}" if place else problem)
+
+
+class MergeConflict(InputError):
+    """Git left both sides of a merge in a file; what can be made anew needs neither."""
 
 
 class GateError(RouterctlError):

@@ -131,6 +131,7 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
         "confidence: hedging 0.9, length 0.1 length is 0.1, below 0.5",
         "2. large at far (m-1), escalation: served, 0.50 s, 2 calls, $0.0000001",
         "large: m-1, as pinned; the reply ended with: end",
+        "table version 3, sha256:00; sums is provisional in it",
         "1 ms to decide, 0.50 s for the reply that was served, 1.50 s in all",
         "bad on ",
         "the right class is sums: no ]0;owned [31mred",
@@ -229,12 +230,14 @@ def test_stats(logged: Project, run: Run) -> None:
         *("sums", "3", "33.3%", "33.3%", "33.3%", "0.0%", "$0.0000667", "1.50", "s", "1.50", "s", "0.50", "(1)")
     ]
     assert "classifier 66.7%, rule 33.3%  large 66.7%; 33.3% by another model than the pin" in told[-1]
+    assert told[-1].endswith("provisional")
     assert max(map(len, told)) <= 100
     (found,) = lines(run("log", "stats", "--json", "--since", "60h"))
     assert found["classes"]["sums"] == {
         **found["classes"]["sums"],
         "decisions": 2,
         "served": {"large": 1},
+        "levels": {"provisional": 2},
         "failed": 1,
         "fell_back": 1,
         "escalated": 0,

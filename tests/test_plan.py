@@ -268,7 +268,7 @@ async def test_a_reply_is_paid_for_once(plan: Plan, tmp_path: Path) -> None:
         first, second = line.caller(), line.caller()
         assert await first.ask(request()) == await second.ask(request())
         assert (first.paid_calls, second.paid_calls) == (1, 0)
-        assert (line.spending.paid_calls, line.spending.cached_calls) == (1, 1)
+        assert (line.spending.paid_calls, line.spending.cached_calls, line.spending.repeated_calls) == (1, 0, 1)
         assert len(line.providers["far"].requests) == 1
         await line.caller().ask(request(sample=1))
         assert len(line.providers["far"].requests) == 2

@@ -16,15 +16,8 @@ import typer
 from routerctl.build import build_table
 from routerctl.cli.estimates import head_line, show_estimates
 from routerctl.cli.publishing import check_outputs, end_gate, publish, warn_of_models
-from routerctl.console import (
-    RunView,
-    evidence_json,
-    print_routes,
-    say,
-    say_unproven,
-    say_worth,
-    worth_json,
-)
+from routerctl.console import RunView, print_routes, say, say_unproven, say_worth
+from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
 from routerctl.gate import Strict, changed_choices
@@ -48,7 +41,7 @@ from routerctl.run.session import (
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
@@ -78,16 +71,17 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
     table = _proposal(evidence)
     if table:
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
-        report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
+        worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked)
+        report = render_report(table, [evidence], _previous(Path.cwd()), worth=worth)
         write_atomically(finished.folder / "report.html", report)
-        spend_usd, whole = evaluation_usd(table, [evidence]), not finished.header.rungs
+        whole = not finished.header.rungs
         beyond = _beyond(evidence, table)
         if as_json:
-            _print_json(finished, table, beyond, worth_json(table, spend_usd, asked) if whole else None)
+            _print_json(finished, table, beyond, worth_json(worth) if whole else None)
         else:
             _print(finished, table, beyond)
             if whole:
-                say_worth(table, spend_usd, asked)
+                say_worth(worth)
         warn_of_models(table)
     if finished.interrupted:
         raise KeyboardInterrupt

@@ -39,8 +39,10 @@ class Spending:
     perhaps_usd: Decimal = Decimal(0)  # the most that attempts without a reply may be billed; counts towards the limit
     reserved_usd: Decimal = Decimal(0)  # by calls in flight
     paid_calls: int = 0
-    cached_calls: int = 0
+    cached_calls: int = 0  # answered from what earlier runs had kept
+    repeated_calls: int = 0  # answered from what this run had kept: the same was asked before, for another candidate
     lost_calls: int = 0  # of runs that were killed: perhaps paid for, and asked again
+    kept: set[str] = field(default_factory=set, repr=False)  # keys of what this run has put into the cache
     _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     async def room_for(self, amount_usd: Decimal, what: str = "it") -> None:
@@ -155,7 +157,10 @@ class Caller:
         key = reply_key(request, self._provider)
         known = self._cache.get(key) if self._cache else None
         if known is not None:
-            self._spending.cached_calls += 1
+            if key in self._spending.kept:
+                self._spending.repeated_calls += 1
+            else:
+                self._spending.cached_calls += 1
             self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
             return self.replies[-1]
         held = _Held(self._spending, self._ceiling(self._candidate, request), lost_usd(self._pricer, request, 1, 0.0))
@@ -192,5 +197,6 @@ class Caller:
             self._cache.answered(note)
             raise
         self._cache.put(key, reply, created_at=self._now())
+        self._spending.kept.add(key)
         self._cache.answered(note)
         return reply

@@ -28,6 +28,7 @@ from routerctl.selection import (
     planned_order,
     qualifies,
     question_of,
+    rounded,
     rule_of,
 )
 from routerctl.types import (
@@ -135,7 +136,7 @@ class Evaluation:
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
                 return
-            self._watcher.verdict(job.eval_set.name, name, judgement)
+            self._watcher.verdict(job.eval_set.name, name, rounded(judgement))
             if test.serves(judgement) and not self._header.full:
                 return
         if untested is None:
@@ -159,7 +160,7 @@ class Evaluation:
             judgement = await self._run_test(job, contender, whole=True)
             if judgement is None or not contender.complete:
                 return
-            self._watcher.verdict(job.eval_set.name, contender.name, judgement)
+            self._watcher.verdict(job.eval_set.name, contender.name, rounded(judgement))
 
     async def _run_test(self, job: Job, test: _Test, *, whole: bool = False) -> Judgement | None:
         """Run one candidate's cases until its test has ended, or all of them; None where the run was stopped before."""
@@ -204,18 +205,22 @@ class Evaluation:
     ) -> None:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided.
 
-        `places`: in the planned order, of the cases to ask.
+        Cases beyond that whose replies were paid for before are taken too: they are evidence like those that landed
+        late, and a run again comes to the same. `places`: in the planned order, of the cases to ask.
         """
         problem: Exception | None = None
         to_ask = deque(places)
 
+        def ended() -> bool:
+            return self._stopping or problem is not None
+
         def needless() -> bool:
-            return decided() or self._stopping or problem is not None
+            return decided() or ended()
 
         async with self._places[candidate.provider].share() as share:
             while True:
-                most = min(len(job.cases), asked_at_most())
-                while not needless() and to_ask and to_ask[0] < most and share.has_room:
+                most = len(job.cases) if decided() else min(len(job.cases), asked_at_most())
+                while not ended() and to_ask and to_ask[0] < most and share.has_room:
                     index = to_ask.popleft()
                     share.start(index, self._case(job, candidate, index, epochs, share=share, needless=needless))
                 if not share.flying:
