@@ -250,6 +250,15 @@ def test_nearest_rank(count: int, p50: int, p95: int) -> None:
     assert (found.latency_p50_s, found.latency_p95_s) == (p50, p95)
 
 
+def test_the_longest_replies_but_one_in_a_hundred_are_told() -> None:
+    """What budgets reserve by: of 200 replies the 198th in length; nothing where no tokens were recorded."""
+    longer = [result(index, output_tokens=index + 1) for index in range(200)]
+    planned = {"sums": of_class(n=200)}
+    assert evidence(*longer, classes=planned).output_tokens_p99 == 198
+    silent = [replace(one, output_tokens=0) for one in longer]
+    assert evidence(*silent, classes=planned).output_tokens_p99 is None
+
+
 def test_the_interval_is_rounded_outwards() -> None:
     """Four digits are kept of an interval, and none of what it covers is lost."""
     judgement = evidence(*(result(index, passed=index % 3 > 0) for index in range(7))).judgement
