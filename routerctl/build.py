@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -17,18 +17,19 @@ from types import MappingProxyType
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
+from routerctl.objective import best_by_all_classes, chosen_as_a_whole
 from routerctl.pinning import disagreement, pins_of
-from routerctl.routing_policy import DEFAULT
+from routerctl.routing_policy import check_classes
 from routerctl.selection import (
     Choice,
     Shown,
     choose,
+    chosen_words,
     judge,
     outcome_of,
     question_of,
     rounded,
     two_sentences,
-    verdict_words,
 )
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
@@ -48,7 +49,6 @@ from routerctl.types import (
     Table,
     WhenUnproven,
 )
-from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
@@ -101,6 +101,7 @@ def _evidence(
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
+    written = sorted(result.output_tokens for result in used if result.output_tokens)
     return Evidence(
         candidate=name,
         judgement=judgement,
@@ -114,6 +115,7 @@ def _evidence(
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
+        output_tokens_p99=round(most) if (most := _quantile(written, 0.99)) else None,
         retries=sum(result.retries for result in used),
         escalated=sum(bool(result.served_by) for result in used),
         wrong_per_thousand=_wrong_per_thousand(used),
@@ -175,7 +177,7 @@ def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Give the nearest-rank quantile: a latency that was really measured."""
+    """Give the nearest-rank quantile: a value that was really measured."""
     return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 4) if ordered else None
 
 
@@ -227,7 +229,11 @@ def build_table(
             for name in sorted(runs)
         },
         top_rung=first.top_rung,
+        objective=policy.objective,
     )
+    table = replace(table, routes=best_by_all_classes(table, own))
+    if policy.objective:
+        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
     return numbered(table, previous)
 
 
@@ -259,22 +265,6 @@ def _check_agreement(runs: Mapping[str, Run]) -> None:
                 raise disagreement(header, newest, name)
 
 
-def check_classes(classes: Container[str], policy: Policy) -> None:
-    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
-
-    Raises: InputError.
-    """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
-    named += [("default_class", policy.default_class)] if policy.default_class else []
-    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
-    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
-    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
-    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
-    for who, task_class in named:
-        if task_class not in classes:
-            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
-
-
 def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], unproven: WhenUnproven | None) -> Route:
     header = run.header.classes[task_class]
     when_unproven = unproven or header.when_unproven
@@ -286,7 +276,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         bar=header.bar,
         chosen=choice.chosen,
         level=choice.level,
-        verdict=_words(choice.chosen, evidence),
+        verdict=chosen_words(choice.chosen, evidence),
         rule=_rule(choice.chosen, evidence, run.header, top_rung=when_unproven == "top_rung"),
         rungs=choice.rungs,
         evidence=evidence,
@@ -337,16 +327,6 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
         )
 
     return {one.candidate: shown(one) for one in evidence}
-
-
-def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
-    found = next((item for item in evidence if item.candidate == chosen), None)
-    if found is None:
-        return "Not run."
-    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
-    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
-    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
-    return verdict_words(found.judgement) + among
 
 
 def _rule(chosen: str, evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from routerctl.build import build_table, check_classes
+from routerctl.build import build_table
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
@@ -25,6 +25,7 @@ from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnin
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of

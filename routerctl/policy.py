@@ -17,7 +17,7 @@ from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of, providers_of
-from routerctl.types import Candidate, Classifier, Policy, Routing, Run, Table, with_policy_of
+from routerctl.types import Candidate, Classifier, Objective, Policy, Routing, Run, Table, with_policy_of
 
 
 def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Policy:
@@ -43,7 +43,14 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
         providers=providers_of(project, now),
         candidates=now,
         prices=prices_of(project, beside, on) | place_prices_of(project, now, on),
+        objective=_objective(project),
     )
+
+
+def _objective(project: Project) -> Objective | None:
+    """Name the candidate that serves today, so that the table means the same when that changes."""
+    aim = project.objective
+    return replace(aim, of=project.today) if aim and aim.of == "today" and project.today else aim
 
 
 def policy_of(table: Table) -> Policy:
@@ -58,6 +65,7 @@ def policy_of(table: Table) -> Policy:
         providers=table.providers,
         candidates=table.candidates,
         prices=table.prices,
+        objective=table.objective,
     )
 
 

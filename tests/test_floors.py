@@ -45,6 +45,7 @@ FLOORS = [
     ["providers"],
     ["strategies", "cascade", "judge", "classifier", "health", "served"],
     [
+        "objective",
         "pinning",
         "build",
         "run",
@@ -60,7 +61,7 @@ FLOORS = [
         "training",
         "trial",
     ],
-    ["console"],
+    ["console", "console_json"],
     ["cli"],
 ]
 # Within a floor a module may import those named before it.

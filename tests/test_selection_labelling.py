@@ -43,7 +43,7 @@ def test_the_least_number_is_exact(bar: float, margin: float) -> None:
 
 
 def test_as_many_as_the_judge_passed_prove_it() -> None:
-    """With the number that is enough the judge's own share of them proves the bar, with the least number it does not."""
+    """With the number that is enough the judge's share of them proves the bar, with the least number it does not."""
     need = label_need(JUDGED)
     assert need.enough is not None
     assert need.least is not None

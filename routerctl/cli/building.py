@@ -15,7 +15,8 @@ import typer
 from routerctl.changes.labels import label_words
 from routerctl.check import assemble
 from routerctl.cli.publishing import end_gate, warn_of_models
-from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
+from routerctl.console import print_routes, say, say_unproven, say_worth
+from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
@@ -24,7 +25,7 @@ from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
 from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
 from routerctl.types import Table, Tier
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 
 def build(
@@ -49,16 +50,16 @@ def build(
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
     asked = volumes(root / DECISIONS_FILE, now=_end_of_today())
+    worth = weigh(table, evidence, evaluation_usd(table, evidence), asked)
     compared = _compared(report.with_name(f"{Path(file).stem}.before.yaml"), previous, table)
-    write_atomically(report, render_report(table, evidence, compared, volumes=asked))
+    write_atomically(report, render_report(table, evidence, compared, worth=worth))
     write_atomically(root / file, table_text(table))
-    spend_usd = evaluation_usd(table, evidence)
     if as_json:
-        _print_json(table, worth_json(table, spend_usd, asked))
+        _print_json(table, worth_json(worth))
     else:
         print_routes(table)
         say_unproven(table)
-        say_worth(table, spend_usd, asked)
+        say_worth(worth)
     for words in label_words(previous, table, runs):
         say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"

@@ -16,18 +16,19 @@ from decimal import Decimal
 from pathlib import Path
 
 from routerctl.cache import ReplyCache
-from routerctl.costs import Pricer
+from routerctl.costs import Pricer, pricers_of
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import eval_set_files, load_eval_sets, scorer_at
 from routerctl.judge import self_judging
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
-from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
+from routerctl.results import REPORTS_FOLDER, RunWriter
 from routerctl.run.asking import Job
 from routerctl.run.attempts import Past, attempts_of
 from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
-from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
+from routerctl.run.estimate import Estimate, Estimator, ceiling_of
+from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs, untested_rung
+from routerctl.run.measured import measure
 from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
@@ -100,7 +101,12 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     scorers = {item.name: scorer_at(item, root) for item in eval_sets}
     jobs = plan_jobs(eval_sets, scorers, project.seed, judges)
     header = make_header(
-        project, jobs, ladder=options.ladder, rungs=options.ladder_rungs, full=options.full, moment=now()
+        project,
+        jobs,
+        ladder=options.ladder,
+        rungs=options.ladder_rungs,
+        full=options.full or project.objective is not None,
+        moment=now(),
     )
     header = replace(header, classes=_with_attempts(root, jobs, header))
     for name in options.candidates:
@@ -176,25 +182,17 @@ def _with_attempt(past: Past, job: Job, of_class: ClassHeader, ladder: Mapping[s
     return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
 
 
-def estimate_run(planned: Planned, now: Callable[[], datetime]) -> list[Estimate]:
-    """Estimate each class x candidate of a planned run."""
+def estimate_run(planned: Planned, now: Callable[[], datetime], rungs: Sequence[str] | None = None) -> list[Estimate]:
+    """Estimate each class x candidate of a planned run; `rungs`: who is asked in place of those that a climb tests.
+
+    Raises: InputError where the cache or the decision log is none.
+    """
+    measured = measure(planned.project.root, planned.header)
+    untested = untested_rung(planned.header)
+    asked = [name for name in planned.rungs if name != untested] if rungs is None else rungs
     with _cache(planned, now()) as cache:
-        estimator = Estimator(planned.header, cache=cache, latencies_s=_latencies(planned.project.root, planned.rungs))
-        return [estimator.estimate(job, name) for job in planned.jobs for name in planned.rungs]
-
-
-def _latencies(root: Path, rungs: Sequence[str]) -> dict[str, float]:
-    """Give each candidate's median seconds a case in the newest run that has it."""
-    latencies: dict[str, float] = {}
-    for folder in run_folders(root)[:5]:
-        run = read_run(folder)
-        for name in rungs:
-            seconds = sorted(
-                item.latency_s for item in run.results if item.candidate == name and item.latency_s is not None
-            )
-            if seconds and name not in latencies:
-                latencies[name] = seconds[len(seconds) // 2]
-    return latencies
+        estimator = Estimator(planned.header, cache=cache, measured=measured, classes=len(planned.jobs))
+        return [one for job in planned.jobs for one in estimator.estimate(job, asked)]
 
 
 @contextmanager

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Bar, Evidence, Level, Mode, RelativeBar, Stakes, TopRung, WhenUnproven
+from routerctl.types.evaluation import (
+    Bar,
+    Evidence,
+    Level,
+    Mode,
+    Objective,
+    RelativeBar,
+    Stakes,
+    TopRung,
+    WhenUnproven,
+)
 from routerctl.types.limits import Budget, Tenant, Tier
 
 
@@ -111,6 +121,7 @@ class Policy:
     providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    objective: Objective | None = None  # what its candidates are chosen by, beside the bars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +184,7 @@ class Table:
     prices: Mapping[str, Price]  # by candidate; of its other places by "candidate@provider"
     routes: Mapping[str, Route]
     top_rung: TopRung = "report"
+    objective: Objective | None = None  # what the candidates were chosen by; None: class by class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,3 +223,4 @@ class Decision:
     unit: str = ""  # digest of what the experiment splits by: inquiries of one unit have one arm
     decision_s: float | None = None  # time to decide, calls apart
     total_s: float | None = None  # from the inquiry to the answer
+    level: Level | None = None  # how well the class's first rung was shown by that table; None: not known
