@@ -464,13 +464,25 @@ def test_calls(plan: Plan, name: str, least: int, most: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "bar", "cases"),
-    [("proven", "0.8", None), ("point", "0.8", 24), ("point", "1", 30), ("margin", "0.8", None), ("proven", "0.99", 0)],
+    ("mode", "bar", "policy", "cases"),
+    [
+        ("proven", "0.8", "provisional", None),
+        ("point", "0.8", "provisional", 24),
+        ("point", "1", "provisional", 30),
+        ("margin", "0.8", "provisional", None),
+        ("proven", "0.99", "provisional", 30),
+        ("proven", "0.8", "top_rung", None),
+        ("proven", "0.99", "top_rung", 0),
+    ],
 )
-def test_the_least_follows_the_rule(plan: Plan, mode: str, bar: str, cases: int | None) -> None:
-    """The least is what the mode's own rule takes without a miss; where nothing could pass, no case is asked."""
+def test_the_least_follows_the_rule(plan: Plan, mode: str, bar: str, policy: str, cases: int | None) -> None:
+    """The least is what the mode's own rule takes without a miss; where nothing can be proven, all for their score.
+
+    Where nothing but proof counts, no case is asked then.
+    """
     header, [job] = plan(
-        project=PROJECT.replace("risk: 0.15", f"risk: 0.15\nmode: {mode}"), evals=EVALS.replace("0.8", bar) + CASES
+        project=PROJECT.replace("risk: 0.15", f"risk: 0.15\nmode: {mode}\nwhen_unproven: {policy}"),
+        evals=EVALS.replace("0.8", bar) + CASES,
     )
     found = estimated(header, job, "one").least_calls
     assert found == cases if cases is not None else 15 < found < 30

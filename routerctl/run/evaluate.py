@@ -353,10 +353,12 @@ class _Test:
 def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
     """Give those with cases left that are as good as the best score so far; none where there is but one.
 
-    Where nothing but proof counts, the top rung serves whatever the scores.
+    Where nothing but proof counts, the top rung serves whatever the scores; and where no case at all was passed, it is
+    rather prompt or scorer that fails than candidates that are to be told apart.
     """
     shown = {test.name: test.shown() for test in tests if test.outcomes}
-    if not shown or any(test.proof_only or test.serves(test.judgement()) for test in tests):
+    nothing = not any(one.value for test in tests for one in test.outcomes.values())
+    if nothing or any(test.proof_only or test.serves(test.judgement()) for test in tests):
         return []
     _, alike = best_available(list(shown), shown)
     return [test for test in tests if test.name in alike and not test.complete] if len(alike) > 1 else []
