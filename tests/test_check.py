@@ -268,8 +268,11 @@ def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
             "routes.sums.evidence is [], the evidence says [{'candidate': 'small'",
         ),
         (lambda table: replace(table, risk=0.2), "risk is 0.2, the evidence says 0.1"),
-        (lambda table: replace(table, rules=()), "rules is [], the evidence says [{'name': 'short', 'class': 'sums', "),
-        (lambda table: replace(table, default_class=None), "default_class is None, the evidence says query"),
+        (
+            lambda table: replace(table, rules=()),
+            "rules is [], routerctl.yaml says [{'name': 'short', 'class': 'sums', ",
+        ),
+        (lambda table: replace(table, default_class=None), "default_class is None, routerctl.yaml says query"),
         (lambda table: replace(table, ladder=("large", "small")), "ladder.0 is large, the evidence says small"),
         (
             lambda table: replace(
@@ -429,8 +432,8 @@ def test_runs_that_do_not_agree(root: Path) -> None:
         ("ladder: main", "ladder: short", None),
         ("kind: fake,", "kind: fake, base_url: 'https://other.example',", "provider 'far' is not what"),
         ("source: paper, input_mtok_usd: 1,", "source: paper, input_mtok_usd: 5,", "the price of 'small' is not what"),
-        ("max_chars: 9", "max_chars: 8", "routes.yaml does not follow from its evidence: rules.0.max_chars is 9, the"),
-        ("class: sums", "class: query", "routes.yaml does not follow from its evidence: rules.0.class is sums, the"),
+        ("max_chars: 9", "max_chars: 8", "routes.yaml does not follow from its evidence: rules.0.max_chars is 9, rou"),
+        ("class: sums", "class: query", "routes.yaml does not follow from its evidence: rules.0.class is sums, rout"),
         ("rules:\n", "rules:\n  - {name: new, class: sums, is_json: true}\n", "routes.yaml does not follow from its"),
         (
             "default_class: query",
@@ -448,6 +451,51 @@ def test_a_changed_project(root: Path, old: str, new: str, message: str | None) 
     line = refused(root)
     assert line.startswith(message)
     assert "; run `routerctl " in line
+
+
+def cloudy(root: Path) -> None:
+    """Let the small model be asked in a cloud as well."""
+    edit(root / "routerctl.yaml", "model: m-small}", "model: m-small, also: [{provider: cloud}]}")
+    edit(root / "routerctl.yaml", "candidates:\n", "  cloud: {kind: fake}\ncandidates:\n")
+    price = "{provider: cloud, model: m-small, date: 2026-01-01, source: paper, input_mtok_usd: 3, output_mtok_usd: 4}"
+    edit(root / "routerctl.yaml", "prices:\n", f"prices:\n  - {price}\n")
+
+
+POLICIES = {
+    "another place": (cloudy, "providers.cloud is None, routerctl.yaml says {"),
+    "its price": (("input_mtok_usd: 3", "input_mtok_usd: 1.5"), "prices.small@cloud.input_mtok_usd is 3, routerctl.ya"),
+    "its address": (("cloud: {kind: fake}", "cloud: {kind: fake, region: eu}"), "providers.cloud.region is None, rout"),
+    "its limits": (("cloud: {kind: fake}", "cloud: {kind: fake, concurrency: 9}"), "providers.cloud.concurrency is N"),
+    "its region": (("{provider: cloud}]", "{provider: cloud, region: us}]"), "candidates.small.also.0.region is None"),
+    "no place": ((", also: [{provider: cloud}]", ""), "providers.cloud is {"),
+    "concurrency": (
+        ("kind: fake, a", "kind: fake, concurrency: 99, a"),
+        "providers.far.concurrency is None, routerctl",
+    ),
+    "timeout": (("kind: fake, a", "kind: fake, timeout_s: 9, a"), "providers.far.timeout_s is None, routerctl.yaml"),
+    "attempts": (("kind: fake, a", "kind: fake, max_attempts: 1, a"), "providers.far.max_attempts is None, routerc"),
+    "key": (("FAR_KEY", "OTHER_KEY"), "providers.far.api_key_env is FAR_KEY, routerctl.yaml says OTHER_KEY"),
+}
+
+
+@pytest.mark.parametrize("policy", list(POLICIES))
+def test_what_changes_no_answer_needs_no_new_run(root: Path, policy: str) -> None:
+    """Other places, their prices and limits: `build-table` takes them from routerctl.yaml, until then `check` tells."""
+    change, words = POLICIES[policy]
+    if callable(change):
+        change(root)
+    else:
+        cloudy(root)
+        build(root, previous=load_table(root / "routes.yaml"))
+        edit(root / "routerctl.yaml", *change)
+    before = load_table(root / "routes.yaml")
+    line = refused(root)
+    assert line.startswith(f"routes.yaml does not follow from its evidence: {words}")
+    assert line.endswith("; run `routerctl build-table`")
+    after = build(root, previous=before)
+    assert after.table_version == before.table_version + 1
+    assert after.routes == before.routes
+    check_project(root, TODAY)
 
 
 @pytest.mark.parametrize("with_table", [True, False])

@@ -141,7 +141,7 @@ TABLES: list[tuple[str, Callable[[str], str | bytes], list[str]]] = [
         lambda text: text.replace("schema_version: 2", "schema_version: 3"),
         ["newer than this routerctl knows"],
     ),
-    ("older", lambda text: _as_before(text), ["routes.yaml:2: written by an older routerctl; run `routerctl build-"]),
+    ("older", _as_before, ["routes.yaml:2: written by an older routerctl; run `routerctl build-"]),
 ]
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from routerctl.cli.noting import Log
 from routerctl.router.deciding import decide
-from routerctl.table import load_table
+from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
 from tests import emulator
 from tests.conftest import Done, Far, Project, clean_env, right_answer, sum_is_right, text_of
@@ -142,11 +142,11 @@ def test_the_whole_line_on_both_sdks(
 def test_dry_run_calls_nobody(vendors: Project, far: Far, run: Run) -> None:
     """The estimate needs neither key nor call; a cached reply is free in it."""
     (small, large) = json.loads(run("eval", "--dry-run", "--json").out)
-    assert (small["candidate"], small["most_calls"], small["cached_calls"]) == ("small", 60, 0)
+    assert (small["candidate"], small["at_most"]["calls"], small["cached_calls"]) == ("small", 60, 0)
     assert large["candidate"] == "large"
-    assert float(small["most_usd"]) > 0
+    assert 0 < float(small["likely"]["usd"]) < float(small["at_most"]["usd"])
     assert far.emulator.posts == 0
-    assert "at most" in run("eval", "--dry-run").out
+    assert "likely / at most" in run("eval", "--dry-run").err
 
 
 def test_replies_that_were_asked_for_did_not_come_too_late(project: Project, run: Run) -> None:
@@ -164,7 +164,7 @@ def test_the_json_has_the_best_constant(project: Project, run: Run) -> None:
     assert said["answer"] == "not worth it"
     assert {"one class"} <= {reason["kind"] for reason in said["reasons"] if reason["decides"]}
     best = said["best_constant"]
-    assert (best["candidate"], best["passes"], best["table_passes"], best["classes"]) == ("large", 1, 1, 1)
+    assert (best["candidate"], best["passes"], best["classes"]) == ("large", 1, 1)
     assert float(best["usd_per_1000"]) == float(best["table_usd_per_1000"]) > 0
     narrowed = run("eval", "--candidates", "large", "--json")
     assert json.loads(narrowed.out)["worth"] is None
@@ -225,6 +225,39 @@ def ladder(vendors: Project, far: Far, key: str, run: Run) -> Project:
     far.emulator.posts = 0
     far.emulator.received.clear()
     return vendors
+
+
+@pytest.mark.parametrize(("right", "words"), [(1.0, ""), (0.9, ", provisional for this class"), (0.0, None)])
+def test_who_serves_unproven_is_named_so(*, right: float, words: str | None, project: Project, run: Run) -> None:
+    """The reason says on what level the class is where it is not proven, and so do the log and --explain."""
+    project.replies({"model-small": right, "model-large": right})
+    assert run("eval").code == run("build-table").code == 0
+    level = load_table(project.root / "routes.yaml").routes["sums"].level
+    assert level == {1.0: "proven", 0.9: "provisional", 0.0: "best available"}[right]
+    said = ", best available for this class" if words is None else words
+    done = run("route", stdin="What is 1+1?")
+    assert re.fullmatch(rf"sums \(by rule plus\) -> small{said}, \d\.\d\d s, \$0\.0000\d+\.\n", done.err)
+    assert [row["level"] for row in _decisions(project.root)] == [level]
+    explained = json.loads(run("route", "--explain", "--json", stdin="What is 1+1?").out)
+    assert explained["level"] == level
+    assert f", {level}" in run("route", "--explain", stdin="What is 1+1?").out
+
+
+def test_a_fallback_is_not_called_by_the_level_of_the_first(served: Project) -> None:
+    """Where another rung serves, its own evidence counts: here none, as the first was enough."""
+    path = served.root / "routes.yaml"
+    table = load_table(path)
+    route = table.routes["sums"]
+    first = replace(route.evidence[0], candidate="small")
+    changed = replace(route, chosen="small", rungs=("small", "large"), evidence=(first,), level="proven")
+    path.write_text(table_text(with_digest(replace(table, routes={"sums": changed}))))
+    served.write(
+        "replies.json", json.dumps({"model-large": {"*": "here"}, "model-small": {"*": {"error": "Overloaded"}}})
+    )
+    done = served.run("route", stdin=b"What is 1+1?")
+    assert done.out == "here\n"
+    assert "-> large, after small failed" in done.err
+    assert ", not run for this class, " in done.err
 
 
 def test_a_failed_rung_is_followed_by_the_next(ladder: Project, far: Far, run: Run) -> None:
@@ -358,6 +391,7 @@ def test_jsonl_carries_class_tenant_and_id(served: Project, run: Run) -> None:
         "arm": "",
         "unit": "",
         "table_version": 1,
+        "level": "proven",
         "answer": "I am model-large.",
         "stop_reason": "end",
         "candidate": "large",

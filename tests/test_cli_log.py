@@ -131,6 +131,7 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
         "confidence: hedging 0.9, length 0.1 length is 0.1, below 0.5",
         "2. large at far (m-1), escalation: served, 0.50 s, 2 calls, $0.0000001",
         "large: m-1, as pinned; the reply ended with: end",
+        "table version 3, sha256:00; sums is provisional in it",
         "1 ms to decide, 0.50 s for the reply that was served, 1.50 s in all",
         "bad on ",
         "the right class is sums: no ]0;owned [31mred",
@@ -229,12 +230,14 @@ def test_stats(logged: Project, run: Run) -> None:
         *("sums", "3", "33.3%", "33.3%", "33.3%", "0.0%", "$0.0000667", "1.50", "s", "1.50", "s", "0.50", "(1)")
     ]
     assert "classifier 66.7%, rule 33.3%  large 66.7%; 33.3% by another model than the pin" in told[-1]
+    assert told[-1].endswith("provisional")
     assert max(map(len, told)) <= 100
     (found,) = lines(run("log", "stats", "--json", "--since", "60h"))
     assert found["classes"]["sums"] == {
         **found["classes"]["sums"],
         "decisions": 2,
         "served": {"large": 1},
+        "levels": {"provisional": 2},
         "failed": 1,
         "fell_back": 1,
         "escalated": 0,
@@ -340,6 +343,61 @@ def test_feedback(logged: Project, run: Run) -> None:
     for score in ("great", "2", "nan", "-1"):
         done = run("log", "feedback", "--", "0", score)
         assert (done.code, done.last) == (2, f"routerctl: expected good, bad or a number from 0 to 1, got {score!r}")
+
+
+RATINGS = b"""\
+\xef\xbb\xbf{"id": "0", "feedback": "good"}
+
+{"id": "1", "feedback": 0.25, "class": "other", "note": "h\xc3\xb6"}
+{"id": "9", "feedback": "good"}
+{"id": "2", "feedback": "great"}
+{"id": "2", "feedback": true}
+{"id": "2"}
+{"feedback": "bad"}
+{"id": 2, "feedback": "bad"}
+{"id": "2", "feedbak": "bad"}
+{"id": "2", "id": "1", "feedback": "bad"}
+["2", "bad"]
+\xff
+{"id": "2", "feedback": NaN}
+{"id": "2", "feedback": "bad"}"""
+
+
+def test_feedback_on_many_answers(logged: Project, run: Run) -> None:
+    """A line each on stdin; wrong ones are named by number and change nothing, those before and after are kept."""
+    done = run("log", "feedback", stdin=RATINGS)
+    assert (done.code, done.last) == (2, "routerctl: 11 lines were not noted, see above")
+    wrong = dict(line.removeprefix("stdin:").split(": ", 1) for line in done.err.splitlines()[:-2])
+    assert wrong == {
+        "4": "no decision '9' in the log",
+        "5": "expected good, bad or a number from 0 to 1, got 'great'",
+        "6": "expected good, bad or a number from 0 to 1, got True",
+        "7": "'feedback' is missing: expected good, bad or a number from 0 to 1",
+        "8": "'id' is missing: the decision's id, or its beginning",
+        "9": "'id': expected a text",
+        "10": "unknown key 'feedbak'; did you mean 'feedback'?",
+        "11": "duplicate key 'id'",
+        "12": 'expected an object like {"id": "3f2a9c1b", "feedback": "good"}',
+        "13": "not UTF-8",
+        "14": "NaN is not JSON",
+    }
+    assert done.err.splitlines()[-2] == "3 answers rated"
+    rated = {row["id"]: (row["feedback"], row["right_class"]) for row in lines(run("log", "list", "--json"))}
+    assert rated == {"0abc0": (1.0, None), "1abc1": (0.25, "other"), "2abc2": (0.0, None)}
+
+
+def test_what_is_said_of_all_answers(logged: Project, run: Run) -> None:
+    """A note and a class of the command line hold for lines that have none; --json prints a line each."""
+    given = b'{"id": "0", "feedback": "bad"}\n{"id": "1", "feedback": "bad", "note": ""}\n'
+    said = lines(run("log", "feedback", "--note", "survey", "--class", "other", "--json", stdin=given))
+    assert [(one["decision"], one["class"], one["note"]) for one in said] == [
+        ("0abc0", "other", "survey"),
+        ("1abc1", "other", ""),
+    ]
+    nothing = run("log", "feedback", stdin=b"\n")
+    assert (nothing.code, nothing.err) == (0, "0 answers rated\n")
+    done = run("log", "feedback", "0")
+    assert (done.code, done.last) == (2, "routerctl: what of '0'? expected good, bad or a number from 0 to 1")
 
 
 def test_pruning(logged: Project, run: Run) -> None:

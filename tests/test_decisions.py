@@ -68,6 +68,7 @@ DECISION = Decision(
     hops=(BUSY, SERVED),
     table_version=3,
     table_digest="sha256:00",
+    level="provisional",
     id="1",
     arm="new",
     unit="u-1",
@@ -147,6 +148,7 @@ def test_a_decision_is_written_whole(path: Path) -> None:
         "unit": "u-1",
         "table_version": 3,
         "table_digest": "sha256:00",
+        "level": "provisional",
         "chosen": "small",
         "served": "large",
         "served_provider": "far",
@@ -413,6 +415,24 @@ def test_an_older_log_is_brought_up_to_date(tmp_path: Path, opened: Any) -> None
     assert old["prompt_digest"] == new["prompt_digest"]
     assert {row["name"] for row in rows(path, "sqlite_master")} >= {"decisions", "decisions_at"}
     assert "older" not in {row["name"] for row in rows(path, "sqlite_master")}
+
+
+@pytest.mark.parametrize("opened", [DecisionLog, LogReader])
+def test_a_log_without_levels_gets_the_column(path: Path, opened: Any) -> None:
+    """Decisions of the schema before keep all they had; on what level their class was is not known."""
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE decisions DROP COLUMN level")
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    before = rows(path)
+    opened(path).close() if opened is DecisionLog else opened(path).__exit__(None, None, None)
+    assert rows(path) == [{**row, "level": None} for row in before]
+    write(path, ("new", DECISION))
+    assert [row["level"] for row in rows(path)] == [None, None, "provisional"]
+    with LogReader(path) as reader:
+        assert [row["level"] for row in reader.every(Wanted())] == [None, None, "provisional"]
+        (figures,) = figures_of(reader, Wanted())
+    assert figures.levels == {"provisional": 1}
 
 
 def test_a_damaged_older_log_is_left_as_it_is(tmp_path: Path) -> None:

@@ -105,4 +105,4 @@ def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
     rows = [json.loads(line) for line in next(judged.root.glob("reports/*/results.jsonl")).read_text().splitlines()]
     assert all(float(row["judge_usd"]) > 0 for row in rows)
     estimate = json.loads(judged.run("eval", "--dry-run", "--json", "--no-cache").out)
-    assert estimate[0]["most_calls"] == 120
+    assert estimate[0]["at_most"]["calls"] == 120

@@ -200,7 +200,7 @@ def test_truncated(tmp_path: Path) -> None:
         (
             "bar: 0.8\n    chosen",
             "bar: 0.7\n    chosen",
-            ":4: the content does not match the digest: edited by hand or",
+            ":4: the content does not match the digest: edited by hand, merged or",
         ),
         ("verdict: proven", "verdict: not proven", ":4: the content does not match the digest"),
         ("level: proven", "level: provisional", ":4: the content does not match the digest"),

@@ -32,7 +32,7 @@ def print_stats(wanted: Wanted, *, as_json: bool) -> None:
     columns = ["class", "asked", "escal.", "fallb.", "failed", "refused", "/1,000", "p50", "p95", "rated"]
     print_table(columns, [_happened(one) for one in figures], right=columns[1:])
     sys.stdout.write("\n")
-    print_table(["class", "named by", "served by"], [_who(one) for one in figures])
+    print_table(["class", "named by", "served by", "level"], [_who(one) for one in figures])
 
 
 def _happened(one: ClassFigures) -> list[str]:
@@ -52,7 +52,19 @@ def _who(one: ClassFigures) -> list[str]:
     rest = sum(one.served.values()) - sum(served.values())
     served |= {"others": rest} if rest else {}
     unpinned = f"; {percent(one.unpinned / one.decisions)} by another model than the pin" if one.unpinned else ""
-    return [one.task_class, _shares(one.sources, one.decisions), _shares(served, one.decisions) + unpinned]
+    return [
+        one.task_class,
+        _shares(one.sources, one.decisions),
+        _shares(served, one.decisions) + unpinned,
+        _levels(one),
+    ]
+
+
+def _levels(one: ClassFigures) -> str:
+    known = sum(one.levels.values())
+    if len(one.levels) == 1:
+        return next(iter(one.levels))
+    return _shares(one.levels, known) if known else "not known"
 
 
 def _shares(parts: Mapping[str, int], whole: int) -> str:

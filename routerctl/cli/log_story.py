@@ -44,7 +44,8 @@ def _wrapped(name: str, paragraph: str) -> list[str]:
 def _parts(row: Row, feedback: Sequence[Row]) -> Iterator[tuple[str, str]]:
     yield "asked", _asked(row)
     yield "class", _class(row)
-    yield "table", f"version {row['table_version']}, {row['table_digest']}"
+    level = f"; {row['task_class']} is {row['level']} in it" if row["level"] else ""
+    yield "table", f"version {row['table_version']}, {row['table_digest']}{level}"
     yield "could serve", _could_serve(row)
     yield "tried", "\n".join(_hop(number, hop) for number, hop in enumerate(row["hops"], 1)) or "nobody"
     yield "served", _served(row)

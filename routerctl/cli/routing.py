@@ -17,7 +17,7 @@ from routerctl.errors import InputError
 from routerctl.router.deciding import decide
 from routerctl.router.explaining import explain
 from routerctl.table import load_table
-from routerctl.types import Decision, Hop, Inquiry, Json, Table
+from routerctl.types import Decision, Hop, Inquiry, Json, Route, Table
 
 if TYPE_CHECKING:
     from routerctl.cli.inquiries import Numbered
@@ -106,14 +106,24 @@ def _reason(table: Table, routed: Routed) -> str:
     before = "".join(
         f", after {hop.candidate} {_fate(hop)}" for hop in decision.hops if hop is not served and hop.why != "classify"
     )
-    level = table.routes[decision.task_class].level  # the first rung's: what serves after it is named as such
-    unproven = "" if level == "proven" else f", {level} for this class"
+    shown = _shown(table.routes[decision.task_class], served.candidate)
+    unproven = f", {shown} for this class" if shown else ""
     latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
         f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{before}{unproven}"
         f"{latency}, ${cost_of(decision):.6f}.{alarm}"
     )
+
+
+def _shown(route: Route, name: str) -> str:
+    """How well the one that served is shown where it is not proven: the class's level, of another rung its verdict."""
+    one = next((each for each in route.evidence if each.candidate == name), None)
+    if name == route.chosen and one is not None:
+        return "" if route.level == "proven" else route.level
+    if one is None:
+        return "not run"
+    return "" if one.judgement.verdict.proven else one.judgement.verdict.value
 
 
 def _fate(hop: Hop) -> str:

@@ -34,6 +34,7 @@ class ClassFigures:
     decisions: int
     sources: Mapping[str, int]  # caller, rule, classifier, default -> decisions
     served: Mapping[str, int]  # candidate -> decisions, the most frequent first
+    levels: Mapping[str, int]  # proven, provisional, best available -> decisions; those of older logs are in none
     escalated: int
     fell_back: int
     failed: int  # nobody served
@@ -62,6 +63,7 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
         return log.query(query.format(*names, condition), values)
 
     sources, served = _shares(rows(_SHARES, "source")), _shares(rows(_SHARES, "served"))
+    levels = _shares(rows(_SHARES, "level"))
     waits, scores = _numbers(rows(_WAITS)), _numbers(rows(_FEEDBACK))
     for name, count, escalated, fell_back, failed, refused, truncated, unpinned, nano, first, last in rows(_SUMS):
         mine, said = sorted(waits[name]), scores[name]
@@ -70,6 +72,7 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
             decisions=count,
             sources=sources[name],
             served=served[name],
+            levels=levels[name],
             escalated=escalated,
             fell_back=fell_back,
             failed=failed,

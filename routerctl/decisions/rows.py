@@ -123,6 +123,7 @@ def _of_decision(decision: Decision) -> dict[str, Cell]:
         "unit": decision.unit,
         "table_version": decision.table_version,
         "table_digest": decision.table_digest,
+        "level": decision.level,
         "chosen": decision.rungs[0] if decision.rungs else None,
         "decision_s": decision.decision_s,
         "total_s": decision.total_s,

@@ -14,10 +14,11 @@ from pathlib import Path
 from routerctl.cache import open_database
 from routerctl.errors import InputError
 
-VERSION = 2
+VERSION = 3  # 2 had no `level`
+_WITHOUT_LEVEL = 2
 PATIENCE_S = 30.0  # how long another process may hold the file
 _NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
-COLUMNS = {  # of a decision, in their order; what is counted comes first, JSON last
+COLUMNS = {  # of a decision, in their order: what is counted, JSON, what came with a later schema
     "number": "INTEGER PRIMARY KEY",  # in the order of writing
     "id": "TEXT NOT NULL UNIQUE",
     "at": "TEXT NOT NULL",  # UTC to the millisecond, all of one width: sorts as text
@@ -66,6 +67,7 @@ COLUMNS = {  # of a decision, in their order; what is counted comes first, JSON 
     "rungs": "TEXT NOT NULL",  # JSON list: who could have served
     "scores": "TEXT NOT NULL",  # JSON object: the classifier's probability of each class
     "hops": "TEXT NOT NULL",  # JSON list of hops, as types.Hop
+    "level": "TEXT",  # of the class in that table: proven, provisional, best available; NULL = not known
 }
 _TABLES = f"""
 CREATE TABLE decisions ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
@@ -155,7 +157,11 @@ def _bring_up(database: sqlite3.Connection, path: Path) -> None:
     """Make the tables, of an older file with its rows, in one transaction: others see all of it or nothing."""
     database.execute("BEGIN IMMEDIATE")
     try:
-        if version_of(database, path) < VERSION:  # nobody else has done it meanwhile
+        version = version_of(database, path)
+        if version == _WITHOUT_LEVEL:
+            database.execute(f"ALTER TABLE decisions ADD COLUMN level {COLUMNS['level']}")
+            database.execute(f"PRAGMA user_version = {VERSION}")
+        elif version < VERSION:  # nobody else has done it meanwhile
             _make(database, path)
         database.execute("COMMIT")
     except BaseException:

@@ -127,6 +127,7 @@ def decision_of(table: Table, named: Named) -> Decision:
         hops=(),
         table_version=table.table_version,
         table_digest=table.digest,
+        level=table.routes[named.task_class].level,
         scores=named.scores,
         known=named.known,
         least_known=named.least_known,
