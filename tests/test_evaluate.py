@@ -131,11 +131,12 @@ def _wrong_ones_late(waits: Mapping[str, float], text: str, right: bool) -> floa
 
 
 def _fed(planned: Planned, passed: list[bool]) -> tuple[Verdict, int, int]:
-    """What the rule would say had it seen these outcomes in this order."""
+    """What the rule would say at its end had it seen these outcomes in this order."""
     header, job = planned.header, planned.jobs[0]
     test = rule_of(question_of(header.classes[job.eval_set.name], header))
     for one in passed:
-        test.feed(Outcome(value=float(one)))
+        if test.feed(Outcome(value=float(one))) is not None:
+            break
     return test.standing, test.cases, test.passes
 
 
@@ -161,7 +162,9 @@ async def test_completion_order_cannot_change_a_verdict(mode: str, project: Proj
         one = _plan(project, concurrency=1)
         alone = await _run(one, _scripted(one, right, lambda _text, _is_right: 0.0))
         judged, expected = seen.verdicts["sums", "large"], alone.verdicts["sums", "large"]
-        assert judged == expected, (mode, seed)
+        assert judged.verdict.level == expected.verdict.level, (mode, seed)
+        assert (judged.stopped_at or judged.cases, expected.stopped_at) == (expected.cases, None), (mode, seed)
+        assert (judged.cases, judged.passes) == (len(seen.results), sum(one.passed for one in seen.results))
         in_order = [case.input in right for case in one.jobs[0].cases]
         assert _fed(one, in_order) == (expected.verdict, expected.cases, expected.passes)
         assert len(seen.results) >= expected.cases

@@ -75,9 +75,10 @@ def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
 def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:
     """Name those that may be the best where none qualifies: those as good as the best score so far.
 
-    None where there is but one, or where nothing but proof counts: the top rung serves then, whatever the scores.
+    None where there is but one; where nothing but proof counts, since the top rung serves then, whatever the scores;
+    or where no case at all was passed: prompt or scorer fail then rather than candidates that are to be told apart.
     """
-    if not shown or when_unproven == "top_rung":
+    if when_unproven == "top_rung" or not any(one.value for each in shown.values() for one in each.outcomes.values()):
         return ()
     _, alike = best_available(list(shown), shown)
     return alike if len(alike) > 1 else ()
