@@ -200,7 +200,7 @@ def table_with_rules(names: Sequence[str], *, language: bool) -> Any:
     price = Price(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1), date="2026-11-25", source="made up")
     routes = {
         name: Route(
-            task_class=name, description="", bar=0.9, chosen="small", passing=True, rungs=("small",), evidence=(),
+            task_class=name, description="", bar=0.9, chosen="small", level="proven", rungs=("small",), evidence=(),
             run_id="r", eval_set_digest="", prompt=PromptSpec(), reply=ReplySpec(), scorer=ScorerSpec(name="exact"),
         )
         for name in names

@@ -9,21 +9,31 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from routerctl.costs import is_known
 from routerctl.errors import InputError
 from routerctl.labels import Label, first_replies, labels_digest, labels_of
-from routerctl.routing_policy import DEFAULT
-from routerctl.selection import Choice, Shown, choose, judge, outcome_of, question_of, two_sentences, verdict_words
+from routerctl.objective import best_by_all_classes, chosen_as_a_whole
+from routerctl.pinning import disagreement, pins_of
+from routerctl.routing_policy import check_classes
+from routerctl.selection import (
+    Choice,
+    Shown,
+    choose,
+    chosen_words,
+    judge,
+    outcome_of,
+    question_of,
+    rounded,
+    two_sentences,
+)
 from routerctl.selection.calibrating import calibrate, why_not
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
-    Against,
     ClassHeader,
     Evidence,
     Judgement,
@@ -39,7 +49,6 @@ from routerctl.types import (
     Table,
     WhenUnproven,
 )
-from routerctl.words import plain, plural
 
 _CENT_OF_A_MICRODOLLAR = Decimal("1e-10")
 _NO_POLICY = Policy()
@@ -87,7 +96,7 @@ def _evidence(
     used = [result for case in cases[name].values() for result in case]
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
-    judgement = _rounded(judgement)
+    judgement = rounded(judgement)
     cost_usd = sum((result.cost_usd for result in used), Decimal(0))
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
@@ -105,6 +114,7 @@ def _evidence(
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
+        output_tokens_p99=round(_quantile(sorted(result.output_tokens for result in used), 0.99) or 0) or None,
         retries=sum(result.retries for result in used),
         escalated=sum(bool(result.served_by) for result in used),
         wrong_per_thousand=_wrong_per_thousand(used),
@@ -161,44 +171,12 @@ def _wrong_per_thousand(used: Sequence[Result]) -> float | None:
     return round(1000 * wrong / len(used), 1) if used else None
 
 
-def _rounded(judgement: Judgement) -> Judgement:
-    """Keep four digits, which is more than any set can tell; the interval outwards, so that it stays valid.
-
-    The mean keeps nine, as many as are compared with the bar: fewer could show it on the other side.
-    """
-    low, high = judgement.interval
-    good, mean = judgement.good_enough, judgement.mean
-    corrected, corrected_low = judgement.corrected, judgement.corrected_low
-    return replace(
-        judgement,
-        corrected=None if corrected is None else round(corrected, 4),
-        corrected_low=None if corrected_low is None else math.floor(corrected_low * 1e4) / 1e4,
-        mean=None if mean is None else round(mean, 9),
-        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
-        good_enough=None if good is None else math.ceil(good * 1e4) / 1e4,
-        bar=round(judgement.bar, 9),
-        against=None if judgement.against is None else _rounded_pairs(judgement.against),
-        risk=None if judgement.risk is None else float(f"{judgement.risk:.3g}"),
-    )
-
-
-def _rounded_pairs(against: Against) -> Against:
-    low, high = against.interval
-    return replace(
-        against,
-        lost=round(against.lost, 6),
-        gained=round(against.gained, 6),
-        difference=round(against.difference, 9),
-        interval=(math.floor(low * 1e4) / 1e4, math.ceil(high * 1e4) / 1e4),
-    )
-
-
 def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
     return (total_usd / count).quantize(_CENT_OF_A_MICRODOLLAR).normalize() if count else None
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """Give the nearest-rank quantile: a latency that was really measured."""
+    """Give the nearest-rank quantile: a value that was really measured."""
     return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 4) if ordered else None
 
 
@@ -224,6 +202,7 @@ def build_table(
     check_classes(runs, policy)
     headers = [run.header for run in runs.values()]
     first, own = headers[0], _own_results(runs)
+    pins = pins_of(headers, policy)
     table = Table(
         table_version=0,
         digest="",
@@ -238,9 +217,9 @@ def build_table(
         classifier=policy.classifier,
         routing=policy.routing,
         retirements=policy.retirements,
-        providers={**policy.providers, **_merged(headers, "providers")},
-        candidates={**policy.candidates, **_merged(headers, "candidates")},
-        prices={**policy.prices, **_merged(headers, "prices")},
+        providers=pins.providers,
+        candidates=pins.candidates,
+        prices=pins.prices,
         routes={
             name: replace(
                 _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name)),
@@ -249,7 +228,11 @@ def build_table(
             for name in sorted(runs)
         },
         top_rung=first.top_rung,
+        objective=policy.objective,
     )
+    table = replace(table, routes=best_by_all_classes(table, own))
+    if policy.objective:
+        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
     return numbered(table, previous)
 
 
@@ -278,44 +261,7 @@ def _check_agreement(runs: Mapping[str, Run]) -> None:
     for header in headers.values():
         for name in names:
             if getattr(header, name) != getattr(newest, name):
-                raise _disagreement(header, newest, name)
-
-
-def _disagreement(header: RunHeader, newest: RunHeader, name: str) -> InputError:
-    return InputError(
-        f"runs {header.run_id} and {newest.run_id} were made with different {name.replace('_', ' ')}; "
-        "run `routerctl eval` for all classes again (replies already paid for cost nothing)"
-    )
-
-
-def _merged(headers: Sequence[RunHeader], name: str) -> dict[str, Any]:
-    """Put together who was asked in any of the runs: all the ladder in each, and perhaps judges.
-
-    Raises: InputError where two runs mean different things by one name.
-    """
-    merged: dict[str, tuple[Any, RunHeader]] = {}
-    for header in sorted(headers, key=lambda one: one.run_id, reverse=True):
-        for key, value in getattr(header, name).items():
-            known, newer = merged.setdefault(key, (value, header))
-            if known != value:
-                raise _disagreement(header, newer, name)
-    return {key: value for key, (value, _) in merged.items()}
-
-
-def check_classes(classes: Container[str], policy: Policy) -> None:
-    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
-
-    Raises: InputError.
-    """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
-    named += [("default_class", policy.default_class)] if policy.default_class else []
-    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
-    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
-    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
-    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
-    for who, task_class in named:
-        if task_class not in classes:
-            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
+                raise disagreement(header, newest, name)
 
 
 def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], unproven: WhenUnproven | None) -> Route:
@@ -329,8 +275,8 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         bar=header.bar,
         chosen=choice.chosen,
         level=choice.level,
-        verdict=_words(choice.chosen, evidence),
-        rule=_rule(evidence, run.header, top_rung=when_unproven == "top_rung"),
+        verdict=chosen_words(choice.chosen, evidence),
+        rule=_rule(choice.chosen, evidence, run.header, top_rung=when_unproven == "top_rung"),
         rungs=choice.rungs,
         evidence=evidence,
         run_id=run.header.run_id,
@@ -340,6 +286,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         scorer=header.scorer,
         stakes=stakes,
         labels_digest=labels_digest(labels) if header.judge else "",
+        lowered_from=header.lowered_from,
         when_unproven=when_unproven,
     )
 
@@ -381,19 +328,10 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
     return {one.candidate: shown(one) for one in evidence}
 
 
-def _words(chosen: str, evidence: Sequence[Evidence]) -> str:
-    found = next((item for item in evidence if item.candidate == chosen), None)
-    if found is None:
-        return "Not run."
-    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
-    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
-    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
-    return verdict_words(found.judgement) + among
-
-
-def _rule(evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:
-    """Give the sentences on the verdicts; candidates of one class share them but for what labels add."""
+def _rule(chosen: str, evidence: Sequence[Evidence], header: RunHeader, *, top_rung: bool) -> str:
+    """Give the sentences on the verdicts; of a class's candidates only labels and attempts make them differ."""
     if not evidence:
         return ""
-    judgement, length = evidence[0].judgement, len(header.ladder)
+    judgement = next((one for one in evidence if one.candidate == chosen), evidence[0]).judgement
+    length = len(header.ladder)
     return two_sentences(judgement, mode=header.mode, risk=header.risk, ladder_length=length, top_rung=top_rung)

@@ -7,32 +7,35 @@ compared with exactly what would be built.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from routerctl.build import build_table, check_classes
+from routerctl.build import build_table
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
-from routerctl.labels import Label, labels_digest, read_labels
+from routerctl.labels import Label, read_labels
+from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
-from routerctl.scorers import IMPORTED
 from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
-from routerctl.table import TABLE_FILE, load_table, same_content
-from routerctl.types import Candidate, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
+from routerctl.table import load_table, same_content
+from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 
 _SHOWN_DIFFERENCES = 5
+_POLICY = ("rules", "default_class", "classifier", "routing", "retirements")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +195,7 @@ def check_project(root: Path, today: date) -> Checked:
     if imported:
         count = sum(item.n for item in imported.values())
         notes.append(f"{len(imported)} classes with imported outcomes, {count} cases")
-    for at in _places(project):
+    for at in places(project):
         if not (root / at.file).exists():
             warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
             continue
@@ -204,24 +207,6 @@ def check_project(root: Path, today: date) -> Checked:
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """A table's file, and the commands that make it and its evidence."""
-
-    file: str
-    build: str = "routerctl build-table"
-    eval: str = "routerctl eval"
-    ladder: str | None = None  # that it has to be of; None: any
-
-
-def _places(project: Project | None) -> Iterator[_Place]:
-    """Give the places of all tables, routes.yaml first, then the tiers'."""
-    yield _Place(file=TABLE_FILE)
-    for name, tier in (project.routing.tiers if project else {}).items():
-        asked = f"routerctl eval --ladder {tier.ladder}" if tier.ladder else "routerctl eval"
-        yield _Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
 
 
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:
@@ -257,36 +242,26 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
 
 
-def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: _Place) -> None:
+def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: Place) -> None:
     """Build the table anew from the runs it names and compare.
 
     Raises: GateError naming what differs.
     """
     if at.ladder not in (None, table.ladder_name):
         raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
-    sets = {item.name: item for item in eval_sets}
     read: dict[str, Run] = {}  # classes may share a run
     runs = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
-    odd = sorted(sets.keys() - runs.keys() | (runs.keys() - sets.keys() - imported))
-    if odd:
-        names = ", ".join(odd)
-        raise GateError(f"{at.file} and evals/ do not have the same classes: {names}; run `{at.build}`")
-    for name, route in table.routes.items():
-        if name not in imported and route.eval_set_digest != sets[name].digest:
-            raise GateError(
-                f"{at.file}: {name} rests on another eval set than {sets[name].file} is now; run `{at.eval}`"
-            )
+    _stop_at_first(other_classes(table, eval_sets, imported, at))
+    _stop_at_first(other_sets(table, eval_sets, imported, at))
+    _stop_at_first(other_labels(table, [name for name in runs if runs[name].header.classes[name].judge], root, at))
     labels = {name: read_labels(root, name) for name in runs}
-    for name, route in table.routes.items():
-        if runs[name].header.classes[name].judge and labels_digest(labels[name]) != route.labels_digest:
-            raise GateError(f"{at.file}: the human labels of {name} have changed; run `{at.build}`")
     _check_same(root, runs, project, eval_sets, labels, table, at)
     if project:
-        _check_settings(project, table, at, own_ladder=len(imported) == len(runs))
+        _stop_at_first(other_evidence(project, table, at, own_ladder=len(imported) == len(runs)))
 
 
-def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: _Place) -> Run:
+def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: Place) -> Run:
     """Read the run that a route names, unless it is among those already `read`.
 
     Raises: GateError where it is gone, broken or not of that class.
@@ -307,7 +282,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     eval_sets: Sequence[EvalSet],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
-    at: _Place,
+    at: Place,
 ) -> None:
     try:
         policy = compile_policy(project, root, runs) if project else Policy()
@@ -325,11 +300,11 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
-        found = "; ".join(_differences(encode(table), encode(built)))
+        found = "; ".join(_differences(table, built))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
 
 
-def _check_served(table: Table, at: _Place) -> None:
+def _check_served(table: Table, at: Place) -> None:
     """See that the evidence is of the models that are pinned.
 
     Raises: GateError naming every class with another one.
@@ -339,50 +314,42 @@ def _check_served(table: Table, at: _Place) -> None:
         raise GateError(f"{at.file}: {found}; {ADVICE}, then `{at.build}`")
 
 
-def _check_settings(project: Project, table: Table, at: _Place, *, own_ladder: bool) -> None:
-    """Compare the project with what the evidence was made with.
+def _stop_at_first(found: Iterator[str]) -> None:
+    """End the check with the first thing found.
 
-    `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
-    Raises: GateError naming the setting, the provider or the candidate.
+    Raises: GateError.
     """
-    settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
-    for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
-        was = getattr(table, name)
-        if now != was:
-            raise GateError(f"{name} is {now} now, {at.file} was built with {was}; run `{at.eval}`")
-    stranger = own_ladder and table.ladder_name not in project.ladders
-    if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
-        raise GateError(f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`")
-    own = {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
-    for name in {item.provider for item in own.values()}:
-        if project.providers.get(name) != table.providers[name]:
-            raise GateError(f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`")
-    for name, candidate in own.items():
-        if name not in project.candidates or pinned_candidate(project, name) != candidate:
-            raise GateError(f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`")
-    _check_prices(project, own, table, at)
+    for problem in found:
+        raise GateError(problem)
 
 
-def _check_prices(project: Project, own: Mapping[str, Candidate], table: Table, at: _Place) -> None:
-    """Compare the prices that the user states; the list's may move on."""
-    for name, candidate in own.items():
-        price = table.prices[name]
-        now = prices_of(project, {name: candidate}, date.fromisoformat(price.date))[name]
-        if now != price and any(one.source.startswith(PROJECT_FILE) for one in (now, price)):
-            raise GateError(f"the price of {name!r} is not what {at.file} was built with; run `{at.eval}`")
-
-
-def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Name the first places at which two encoded tables differ."""
-    found = 0
-    for place, before, after in _walk(old, new, path):
+def _differences(old: Table, new: Table) -> Iterator[str]:
+    """Name the first places at which two tables differ."""
+    found, asked = 0, {one.provider for table in (old, new) for one in table.candidates.values()}
+    for place, before, after in _walk(encode(old), encode(new), ""):
         if place.split(".")[0] in ("table_version", "digest"):
             continue
         if found == _SHOWN_DIFFERENCES:
             yield "and more"
             return
         found += 1
-        yield f"{place} is {shown(before)}, the evidence says {shown(after)}"
+        yield f"{place} is {_told(before)}, {_source(place, asked)} says {_told(after)}"
+
+
+def _source(place: str, asked: Collection[str]) -> str:
+    """Name what a part of the table comes from: routerctl.yaml, where it is policy, or the evidence.
+
+    `asked`: providers that made evidence; all of another one is policy.
+    """
+    top, *rest = place.split(".")
+    is_policy = top in _POLICY or (top == "prices" and "@" in place)
+    if top in ("providers", "candidates"):
+        is_policy = not POLICY_FIELDS.isdisjoint(rest) or (top == "providers" and rest[0] not in asked)
+    return PROJECT_FILE if is_policy else "the evidence"
+
+
+def _told(value: Any) -> str:
+    return shown(format(value, "f") if isinstance(value, Decimal) else value)
 
 
 def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from routerctl.run.caller import Spending
-    from routerctl.run.estimate import Estimate
     from routerctl.types import Evidence, Judgement, Result, Route, RunHeader, Table
-    from routerctl.worth import Volumes, Worth
+    from routerctl.worth import Worth
 
 _SAID = 10  # classes that are not proven and get a line of their own
 _MARK = {True: "+", False: "-"}
@@ -102,6 +101,7 @@ class RunView:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._cases: dict[tuple[str, str], int] = {}
+        self._worth_usd: dict[tuple[str, str], Decimal] = {}  # of the replies, wherever they came from
         self._missing: dict[tuple[str, str], list[tuple[int, str]]] = {}  # index and status of what has no score
 
     def __enter__(self) -> RunView:
@@ -130,6 +130,7 @@ class RunView:
         """See one result."""
         key = (result.task_class, result.candidate)
         self._cases[key] = self._cases.get(key, 0) + 1
+        self._worth_usd[key] = result.cost_usd + result.judge_usd + self._worth_usd.get(key, 0)
         if result.status != "scored":
             self._missing.setdefault(key, []).append((result.index, result.status))
         if self._progress:
@@ -147,7 +148,9 @@ class RunView:
         looked_at = [status for index, status in known if index < judgement.cases]
         missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))
         found = f"{verdict_words(judgement)} {f'Counted as not passed: {missing}. ' if missing else ''}"
-        found += f"{usd(self._spending.spent_usd)} spent."
+        spent_usd = self._spending.spent_usd
+        worth_usd = self._worth_usd.get((task_class, candidate), spent_usd * 0)  # without a reply, an exact nothing
+        found += f"Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
         line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
         if self._progress:
             self._progress.console.print(line, markup=False)
@@ -156,48 +159,6 @@ class RunView:
 
 
 # --- tables of commands -----------------------------------------------------------------------------------------------
-
-
-def print_estimates(estimates: Sequence[Estimate]) -> None:
-    """Print what a run may take, a row a class x candidate and the sum."""
-    from routerctl.words import usd
-
-    rows = [
-        [
-            item.task_class,
-            item.candidate,
-            f"{item.least_calls}-{item.most_calls}",
-            str(item.cached_calls),
-            _short(item.input_tokens),
-            _short(item.output_tokens),
-            usd(item.most_usd),
-            "?" if item.most_s is None else f"{item.most_s / 60:.1f}",
-        ]
-        for item in estimates
-    ]
-    known_s = [item.most_s for item in estimates if item.most_s is not None]
-    rows.append(
-        [
-            "all",
-            "",
-            f"{sum(item.least_calls for item in estimates)}-{sum(item.most_calls for item in estimates)}",
-            str(sum(item.cached_calls for item in estimates)),
-            _short(sum(item.input_tokens for item in estimates)),
-            _short(sum(item.output_tokens for item in estimates)),
-            usd(sum((item.most_usd for item in estimates), start=estimates[0].most_usd * 0)),
-            f"{sum(known_s) / 60:.1f}" if len(known_s) == len(estimates) else "?",
-        ]
-    )
-    columns = ["class", "candidate", "calls", "cached", "input", "output", "at most", "minutes"]
-    print_table(columns, rows, right=columns[2:])
-
-
-def _short(number: int) -> str:
-    """Write a number of tokens with three digits: 14.7k, 1.25M."""
-    for unit, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g}{letter}"
-    return str(number)
 
 
 def print_routes(table: Table) -> None:
@@ -279,76 +240,32 @@ def _bar(route: Route) -> str:
     return f"{route.bar:g}" if isinstance(route.bar, float) else f"{route.bar.of}-{route.bar.within:g}"
 
 
-def worth_line(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> str:
+def worth_line(worth: Worth) -> str:
     """Say in one line what the best single candidate for all costs and passes, and whether the table is worth it."""
+    return f"{_best_words(worth)}{worth.answer}: {worth.text}{f' {worth.procedure}' if worth.procedure else ''}"
+
+
+def _best_words(worth: Worth) -> str:
+    """The most accurate single candidate beside the table; nothing where none was run."""
     from routerctl.words import usd
-    from routerctl.worth import THOUSAND, weigh
-
-    worth = weigh(table, spend_usd, volumes)
-    if not worth.constants:
-        return f"{_standing_words(worth)}{worth.answer}: {worth.text}"
-    best = worth.constants[0]
-    where = "" if best.everywhere else f" on the {best.covered} of {best.of} classes it was run on"
-    prices = [usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table)]
-    return (
-        f"best constant: {best.candidate}, {prices[0]} per 1,000{where}, passes {best.passes} of {best.covered}; "
-        f"the table: {prices[1]}, passes {best.table_passes}: {worth.answer}: {worth.text}"
-    )
-
-
-def _standing_words(worth: Worth) -> str:
-    """The best single candidate by verdicts alone, where no cost is known; nothing where none was run."""
-    if not worth.standings:
-        return ""
-    best = worth.standings[0]
-    where = "" if best.everywhere else f" (run on {best.covered} of {best.of})"
-    return (
-        f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}; the table passes "
-        f"{best.table_passes}; costs are not known: "
-    )
-
-
-def worth_json(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> Mapping[str, Any]:
-    """Give what `worth_line` says, and the reasons behind it, as JSON has them; money is USD per 1,000 requests."""
-    from routerctl.worth import weigh
-
-    worth = weigh(table, spend_usd, volumes)
-    return {
-        "answer": worth.answer,
-        "text": worth.text,
-        "best_constant": _best_json(worth),
-        "reasons": [
-            {"kind": one.kind, "decides": one.decides, "class": one.task_class, "text": one.text}
-            for one in worth.reasons
-        ],
-    }
-
-
-def _best_json(worth: Worth) -> Mapping[str, Any] | None:
-    """The best single candidate; None where none was run, no money where no cost is known."""
     from routerctl.worth import THOUSAND
 
-    priced = next(iter(worth.constants), None)
-    best = priced or next(iter(worth.standings), None)
+    best = next(iter(worth.constants), None)
     if best is None:
-        return None
-    return {
-        "candidate": best.candidate,
-        "passes": best.passes,
-        "table_passes": best.table_passes,
-        "classes": best.covered,
-        "classes_of_table": best.of,
-        "worse": list(best.worse),
-        "usd_per_1000": str(priced.figures.cost_usd * THOUSAND) if priced else None,
-        "table_usd_per_1000": str(priced.table.cost_usd * THOUSAND) if priced else None,
-    }
+        return ""
+    where = "" if best.covered == best.of else f" (run on {best.covered} of {best.of})"
+    head = f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}"
+    if best.figures is None or best.table is None:
+        return f"{head}; costs are not known: "
+    theirs, ours = (usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table))
+    return f"{head}, {theirs} per 1,000 requests; the table there: {ours}: "
 
 
-def say_worth(table: Table, spend_usd: Decimal | None, volumes: Volumes | None = None) -> None:
+def say_worth(worth: Worth) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
     import textwrap
 
-    for line in textwrap.wrap(clean(worth_line(table, spend_usd, volumes)), 79, subsequent_indent="  "):
+    for line in textwrap.wrap(clean(worth_line(worth)), 79, subsequent_indent="  "):
         say(line)
 
 
@@ -363,30 +280,3 @@ def say_unproven(table: Table) -> None:
     if len(missing) > _SAID:
         names = ", ".join(route.task_class for route in missing[_SAID:])
         say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")
-
-
-def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
-    """Give the numbers of one candidate as JSON has them."""
-    judgement = evidence.judgement
-    return {
-        "candidate": evidence.candidate,
-        "verdict": judgement.verdict.value,
-        "risk": judgement.risk,
-        "stopped_at": judgement.stopped_at,
-        "passes": judgement.passes,
-        "cases": judgement.cases,
-        "planned": judgement.n,
-        "score": judgement.score,
-        "interval": list(judgement.interval),
-        "bar": judgement.bar,
-        "alpha": judgement.alpha,
-        "needed_cases": judgement.needed_cases,
-        "failed": evidence.failed,
-        "unscored": evidence.unscored,
-        "refused": evidence.refused,
-        "cost_per_accepted_usd": None
-        if evidence.cost_per_accepted_usd is None
-        else str(evidence.cost_per_accepted_usd),
-        "latency_p50_s": evidence.latency_p50_s,
-        "served_models": list(evidence.served_models),
-    }

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Reply, Request, Usage
+from routerctl.types import Price, ProviderSpec, Reply, Request, RunHeader, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
@@ -25,7 +25,7 @@ NOT_KNOWN = "not known"  # source of a Price that nobody could tell, of outcomes
 LIST = "genai-prices"  # a Price whose source starts with this was read off the list
 MTOK = 1_000_000
 HOUR_S = 3600
-_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
+MOST_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
 PICODOLLAR = Decimal("1e-12")  # a price by time is rounded here: 1/3600 has no end in decimals
 
 
@@ -76,6 +76,14 @@ def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
     return lambda usage, _seconds: _flat_cost(price, usage)
 
 
+def pricers_of(header: RunHeader) -> dict[str, Pricer]:
+    """Make each candidate's function from usage and seconds to USD, at the prices of a run."""
+    return {
+        name: pricer_of(header.prices[name], header.providers[item.provider], item.model)
+        for name, item in header.candidates.items()
+    }
+
+
 def cost_of(price: Price, spec: ProviderSpec, model: str, usage: Usage, seconds: float) -> Decimal:
     """Cost of one call in USD; `seconds` counts only where the price is by time."""
     return pricer_of(price, spec, model)(usage, seconds)
@@ -96,7 +104,7 @@ def most_usd(pricer: Pricer, request: Request, seconds: float) -> Decimal:
 
     `seconds`: that it may take; of several attempts at one call, where time is the price, that all of them may take.
     """
-    tokens, most = request_bytes(request) + _FRAME_TOKENS, request.reply.max_tokens
+    tokens, most = request_bytes(request) + MOST_FRAME_TOKENS, request.reply.max_tokens
     plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
     # Writing a prompt into the provider's cache may cost more than reading it plainly.
     return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))

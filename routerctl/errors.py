@@ -2,6 +2,7 @@
 
     RouterctlError                 1  unexpected
     ├── InputError                 2  what the user wrote is wrong (file, line, what was expected)
+    │   └── MergeConflict             git left both sides of a merge in a file
     ├── GateError                  3  nobody at the bar, a regression, a table that does not follow from its evidence
     ├── EveryRungFailed            4  every rung of a route failed
     ├── ProviderError              5  the far side refuses or is down
@@ -33,6 +34,7 @@ attributes; nobody branches on the class itself. Place: the first floor; knows n
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import ClassVar
 
 
@@ -59,6 +61,10 @@ class InputError(RouterctlError):
         self.problem, self.file, self.line = problem, file, line
         place = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{place}: {problem}" if place else problem)
+
+
+class MergeConflict(InputError):
+    """Git left both sides of a merge in a file; what can be made anew needs neither."""
 
 
 class GateError(RouterctlError):
@@ -90,6 +96,7 @@ class OverBudget(BudgetSpent):
 
     def __init__(self, problem: str, *, cheap: tuple[str, ...] = ()) -> None:
         self.cheap = cheap
+        self.cost_usd = Decimal(0)  # of a reply that was cut off before, since there was too little for a longer one
         super().__init__(problem)
 
 

@@ -20,7 +20,15 @@ from routerctl.codec import check_schema_version, decode, encode, require
 from routerctl.errors import InputError, nearest
 from routerctl.prompts import check_template, render_input, render_prompt
 from routerctl.scorers import get_scorer
-from routerctl.strict_yaml import Document, PathParts, parse_json_lines, parse_yaml, read_text, resolve_plain
+from routerctl.strict_yaml import (
+    Document,
+    PathParts,
+    conflict_of,
+    parse_json_lines,
+    parse_yaml,
+    read_text,
+    resolve_plain,
+)
 from routerctl.types import (
     Bar,
     Case,
@@ -218,12 +226,14 @@ def _csv_rows(text: str, shown: str, scorer: ScorerSpec) -> list[Document]:
     documents = []
     try:
         header = next(reader, [])
+        if header and header[0].startswith("<<<<<<<") and (conflict := conflict_of(text, shown)):
+            raise conflict
         _check_columns(header, shown)
         line = reader.line_num + 1  # where the next row starts: quoted values may run over several lines
         for row in reader:
             if row and len(row) != len(header):
                 problem = f"expected {len(header)} values as in the header, got {len(row)}"
-                raise InputError(problem, file=shown, line=line)
+                raise conflict_of(text, shown) or InputError(problem, file=shown, line=line)
             if row:
                 case = _csv_case(dict(zip(header, row, strict=True)), scorer)
                 documents.append(Document(file=shown, value=case, lines={(): line}))

@@ -16,8 +16,8 @@ from routerctl.classifier.deciding import check_priors
 from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.providers.lifecycle import retires_on
-from routerctl.run.plan import pinned_candidate, prices_of, providers_of
-from routerctl.types import Candidate, Classifier, Policy, Routing, Run, Table
+from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of, providers_of
+from routerctl.types import Candidate, Classifier, Objective, Policy, Routing, Run, Table, with_policy_of
 
 
 def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Policy:
@@ -29,38 +29,43 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
     names = _beside(project.routing, project.classifier, project.candidates)
     beside = {name: pinned_candidate(project, name) for name in names}
     on = max((date.fromisoformat(header.created_at[:10]) for header in headers), default=date.min)
-    candidates = {**beside, **{name: one for header in headers for name, one in header.candidates.items()}}
+    measured = {name: one for header in headers for name, one in header.candidates.items()}
+    now = beside | {name: pinned_candidate(project, name) for name in measured if name in project.candidates}
     return Policy(
         rules=project.rules,
         default_class=project.default_class,
         classifier=_pinned_classifier(project.classifier, root, runs),
         routing=project.routing,
-        retirements=retirements_of(project, candidates),
-        providers=providers_of(project, beside),
-        candidates=beside,
-        prices=prices_of(project, beside, on),
+        retirements=retirements_of(
+            project, beside | {name: with_policy_of(one, now.get(name)) for name, one in measured.items()}
+        ),
+        beside=tuple(beside),
+        providers=providers_of(project, now),
+        candidates=now,
+        prices=prices_of(project, beside, on) | place_prices_of(project, now, on),
+        objective=_objective(project),
     )
+
+
+def _objective(project: Project) -> Objective | None:
+    """Name the candidate that serves today, so that the table means the same when that changes."""
+    aim = project.objective
+    return replace(aim, of=project.today) if aim and aim.of == "today" and project.today else aim
 
 
 def policy_of(table: Table) -> Policy:
     """Give the policy that a table was built with, so that another can be built with the same."""
-    beside = _beside(table.routing, table.classifier, table.candidates)
-    candidates = {name: table.candidates[name] for name in beside}
-    places = {
-        f"{name}@{place.provider}": table.prices[f"{name}@{place.provider}"]
-        for name, one in candidates.items()
-        for place in one.also
-    }
-    asked = [at for one in candidates.values() for at in (one.provider, *(place.provider for place in one.also))]
     return Policy(
         rules=table.rules,
         default_class=table.default_class,
         classifier=table.classifier,
         routing=table.routing,
         retirements=table.retirements,
-        providers={name: table.providers[name] for name in dict.fromkeys(asked)},
-        candidates=candidates,
-        prices={name: table.prices[name] for name in beside} | places,
+        beside=tuple(_beside(table.routing, table.classifier, table.candidates)),
+        providers=table.providers,
+        candidates=table.candidates,
+        prices=table.prices,
+        objective=table.objective,
     )
 
 
@@ -104,7 +109,9 @@ def _learned(classifier: Classifier, root: Path, classes: Collection[str]) -> tu
     try:
         learned = load_classifier(root / file, classifier.digest).classes
     except InputError as error:
-        raise InputError(error.problem, file=file) from None  # a table and its checks hold no path of a machine
+        raise InputError(
+            error.problem, file=file, line=error.line
+        ) from None  # a table and its checks hold no path of a machine
     for name in learned:
         if name not in classes:
             raise InputError(f"names the class {name!r}, which has no eval set; run `routerctl train`", file=file)

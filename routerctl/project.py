@@ -25,6 +25,7 @@ from routerctl.types import (
     Condition,
     EvalSet,
     Mode,
+    Objective,
     ProviderSpec,
     Routing,
     Rule,
@@ -72,6 +73,7 @@ class Project:
     top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
     when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
     today: str | None = None  # the candidate that serves now, against which money and risk are told; likewise
+    objective: Objective | None = None  # what the table as a whole is to reach; the bars hold as floors
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -154,6 +156,7 @@ def _check_policy(project: Project, document: Document) -> None:
         ("family_risk",),
         "risk and family_risk exclude each other",
     )
+    _check_objective(project, document)
     few = project.speculation
     require(few is None or few >= 0, document, ("speculation",), "expected a whole number from 0")
     require(
@@ -162,6 +165,18 @@ def _check_policy(project: Project, document: Document) -> None:
         ("ladder",),
         f"no ladder {project.ladder!r}{nearest(project.ladder, project.ladders)}",
     )
+
+
+def _check_objective(project: Project, document: Document) -> None:
+    aim = project.objective
+    if aim is None:
+        return
+    path = ("objective",)
+    require(0 <= aim.within < 1, document, (*path, "within"), f"expected a share from 0 to below 1, got {aim.within}")
+    known = ["best", "today", *project.candidates]
+    require(aim.of in known, document, (*path, "of"), f"no candidate {aim.of!r}{nearest(aim.of, known)}")
+    told = aim.of != "today" or project.today is not None
+    require(told, document, (*path, "of"), "no candidate serves today: say `today: NAME` beside it")
 
 
 def _check_today(project: Project, document: Document) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +18,7 @@ from types import TracebackType
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, nearest
-from routerctl.strict_yaml import Document, json_documents, read_text
+from routerctl.strict_yaml import Document, conflict_of, json_documents, read_text
 from routerctl.types import Result, Run, RunHeader
 
 REPORTS_FOLDER = "reports"
@@ -44,6 +45,7 @@ class RunWriter:
         """
         self.folder = reports / header.run_id
         self.paid_usd = Decimal(0)  # by this run for all that was written, judging included
+        self.is_empty = True
         try:
             self.folder.mkdir(parents=True)
         except FileExistsError:
@@ -65,6 +67,7 @@ class RunWriter:
         for result in results:
             self._lines.write(json_text(encode(result)) + "\n")
             self.paid_usd += result.spent_usd
+            self.is_empty = False
         self._lines.flush()
 
     def __enter__(self) -> RunWriter:
@@ -74,8 +77,16 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Close the file; a run that failed before its first result leaves no folder."""
         self._lines.close()
+        if kind is not None and self.is_empty:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the run's folder, and the one around it where nothing else is in it."""
+        shutil.rmtree(self.folder)
+        with suppress(OSError):  # other runs are there
+            self.folder.parent.rmdir()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -136,9 +147,10 @@ def read_header(folder: Path) -> RunHeader:
     """
     shown = f"{REPORTS_FOLDER}/{folder.name}/run.json"
     try:
-        value = json.loads(read_text(folder / "run.json", shown))
+        value = json.loads(text := read_text(folder / "run.json", shown))
     except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}", file=shown, line=error.lineno) from None
+        broken = InputError(f"not JSON: {error.msg}", file=shown, line=error.lineno)
+        raise conflict_of(text, shown) or broken from None
     document = Document(file=shown, value=value, lines={})
     check_schema_version(document, SCHEMA_VERSION)
     value.pop("schema_version")

@@ -6,14 +6,14 @@ exist is the evaluation line's.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from routerctl.codec import require
 from routerctl.confidence import SIGNALS
-from routerctl.errors import nearest
+from routerctl.errors import InputError, nearest
 from routerctl.rules.problems import condition_problems
 from routerctl.strict_yaml import Document, PathParts
-from routerctl.types import Candidate, Classifier, ProviderSpec, Routing
+from routerctl.types import Candidate, Classifier, Policy, ProviderSpec, Routing
 
 DEFAULT = "default"  # thresholds of every class that has none of its own
 
@@ -128,3 +128,19 @@ def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate
     for name, share in classifier.priors.items():
         require(share > 0, document, (*path, "priors", name), f"expected a number above 0, got {share}")
     require(not classifier.digest, document, (*path, "digest"), "leave it out: build-table pins the file")
+
+
+def check_classes(classes: Container[str], policy: Policy) -> None:
+    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
+
+    Raises: InputError.
+    """
+    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
+    named += [("default_class", policy.default_class)] if policy.default_class else []
+    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
+    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
+    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
+    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
+    for who, task_class in named:
+        if task_class not in classes:
+            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")

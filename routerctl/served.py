@@ -54,10 +54,13 @@ def foreign_results(header: RunHeader, results: Iterable[Result], task_class: st
 def _foreign(
     name: str, served: Iterable[str], candidates: Mapping[str, Candidate], providers: Mapping[str, ProviderSpec]
 ) -> Iterator[str]:
-    candidate = candidates[name]
+    candidate = candidates.get(name)
+    if candidate is None:  # a table that was written by hand: whoever reads it says so
+        return
     pins = {candidate.model, *([candidates[candidate.escalation.to].model] if candidate.escalation else [])}
     others = {one for one in served if all(as_pinned(pin, one) != pin for pin in pins)}
-    if providers[candidate.provider].kind == IMPORTED:  # the file's name of a model: what was served is its pin
+    spec = providers.get(candidate.provider)
+    if spec and spec.kind == IMPORTED:  # the file's name of a model: what was served is its pin
         if len(set(served)) > 1:
             yield f"{name} is one model in the imported outcomes, but was served by {', '.join(sorted(set(served)))}"
     elif others:

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import yaml
 
-from routerctl.errors import InputError
+from routerctl.errors import InputError, MergeConflict
 
 try:  # libyaml's parser is some ten times faster; wheels have it, a source build may not
     from yaml import CSafeLoader as _Loader
@@ -26,6 +26,7 @@ except ImportError:
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FRACTION = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
+_CONFLICT = re.compile(r"^<{7}(?: [^\n]*)?$.*?^={7}\r?$.*?^>{7}(?: [^\n]*)?$", re.MULTILINE | re.DOTALL)
 _PREFIX = "tag:yaml.org,2002:"
 _PLAIN_TAGS = {_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
 
@@ -75,6 +76,8 @@ def parse_yaml(text: str, file: str) -> Document:
 
     Raises: InputError for anything that is not strict YAML.
     """
+    if conflict := conflict_of(text, file):  # before it is read: a marker may pass for a part of a text
+        raise conflict
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -150,9 +153,34 @@ def json_documents(lines: Iterable[str], file: str) -> Iterator[Document]:
     Raises: InputError naming the line.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_constant)
-    for number, line in enumerate(lines, 1):
+    rest = iter(lines)
+    for number, line in enumerate(rest, 1):
         if line.strip():
-            yield Document(file=file, value=_json_value(decoder, line, file, number), lines={(): number})
+            try:
+                value = _json_value(decoder, line, file, number)
+            except InputError as error:
+                raise _conflict_from(line, rest, file, number) or error from None
+            yield Document(file=file, value=value, lines={(): number})
+
+
+def _conflict_from(line: str, rest: Iterator[str], file: str, number: int) -> MergeConflict | None:
+    """Find out whether the line that is no JSON begins a conflict; the lines behind it are read for that."""
+    if not line.startswith("<<<<<<<"):
+        return None
+    return conflict_of("\n".join(one.rstrip("\n") for one in (line, *rest)), file, number)
+
+
+def conflict_of(text: str, file: str, first_line: int = 1) -> MergeConflict | None:
+    """Find the first conflict that a merge left: git's markers, each on a line of its own, in their order.
+
+    `first_line`: of the text, in its file.
+    """
+    found = _CONFLICT.search(text) if "<<<<<<<" in text else None
+    if found is None:
+        return None
+    line = text.count("\n", 0, found.start()) + first_line
+    last = line + found.group().count("\n")
+    return MergeConflict(f"merge conflict up to line {last}: keep one side, or put both together", file=file, line=line)
 
 
 def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -8,17 +8,19 @@ path of every request.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from routerctl.codec import check_schema_version, decode, encode, json_text
-from routerctl.errors import InputError
-from routerctl.strict_yaml import dump_yaml, parse_yaml, read_text
+from routerctl.errors import InputError, MergeConflict
+from routerctl.strict_yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
 TABLE_FILE = "routes.yaml"
 SCHEMA_VERSION = 2  # 1 said `passing` where 2 says `level`
+_VERSION = re.compile(r"^table_version: ([0-9]{1,9})\r?$", re.MULTILINE)
 _FIRST_LINES = """\
 # Made by `routerctl build-table`. Review it like code; do not edit it: `routerctl check` compares it with its evidence.
 """
@@ -61,7 +63,11 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
 
     Raises: InputError as `load_table` does.
     """
-    document = parse_yaml(text, shown)
+    try:
+        document = parse_yaml(text, shown)
+    except MergeConflict as error:
+        problem = f"{error.problem.split(':')[0]}; `routerctl build-table` makes it anew from its evidence"
+        raise MergeConflict(problem, file=shown, line=error.line) from None
     if _is_older(document.value):
         raise InputError(
             "written by an older routerctl; run `routerctl build-table`",
@@ -73,19 +79,26 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     table = decode(Table, document)
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
-            "the content does not match the digest: edited by hand or damaged; `routerctl build-table` makes it anew",
+            "the content does not match the digest: edited by hand, merged or damaged; `routerctl build-table` makes "
+            "it anew",
             file=shown,
             line=document.line(("digest",)),
         )
     return table
 
 
-def older_version(path: Path) -> int | None:
-    """Give the `table_version` of a file that an older routerctl wrote; None where there is none such.
+def version_to_follow(path: Path) -> int | None:
+    """Give the `table_version` of a file that can only be made anew; None where there is none such.
 
+    It may be of an older routerctl, or hold both sides of a merge: then the greater version counts.
     Raises: InputError where it is not YAML.
     """
-    value: Any = parse_yaml(read_text(path, path.name), path.name).value if path.exists() else None
+    if not path.exists():
+        return None
+    text = read_text(path, path.name)
+    if conflict_of(text, path.name):
+        return max((int(number) for number in _VERSION.findall(text)), default=0)
+    value: Any = parse_yaml(text, path.name).value
     if not _is_older(value):
         return None
     version = value.get("table_version")

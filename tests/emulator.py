@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -22,6 +23,7 @@ from urllib.parse import unquote
 
 Body = dict[str, Any]
 MESSAGES, CHAT, MODELS = "/v1/messages", "/v1/chat/completions", "/v1/models/"
+TIMES = "/times"  # gives and forgets how long the answers since the last look took, by the server's own clock
 
 # Status -> what the vendors call it: (Anthropic's error.type, OpenAI's error.code).
 NAMES = {
@@ -94,6 +96,7 @@ class Emulator:
         self._connections: set[asyncio.Task[None]] = set()
         self.received: list[Received] = []
         self.delivered: list[Received] = []  # of these: answered while the client was still there
+        self.took_s: list[float] = []  # from a request that has been read to its answer that has been written
         self.posts = 0
         self.gets = 0
         self.in_flight = 0
@@ -149,6 +152,10 @@ class Emulator:
         method, path, _ = head[0].split(" ", 2)
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
+        if method == "GET" and path == TIMES:
+            self.took_s, told = [], self.took_s
+            writer.write(_http(200, json.dumps(told).encode()))
+            return True
         if method == "GET" and f"{path}/".startswith(MODELS):
             return await self._get(path, reader, writer, anthropic="anthropic-version" in headers)
         if method != "POST" or path not in (MESSAGES, CHAT):
@@ -164,6 +171,7 @@ class Emulator:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
+        started = time.perf_counter()
         self.posts += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -180,6 +188,7 @@ class Emulator:
             sent, keep = self._bytes(path, body, fault)
             writer.write(sent)
             await writer.drain()
+            self.took_s.append(time.perf_counter() - started)
             if self._record and not reader.at_eof():
                 self.delivered.append(Received(path, headers, body))
             return keep

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.cli.desks import pricer_for
+from routerctl.cli.desks import pricer_for, usual_tokens
 from routerctl.costs import most_usd
 from routerctl.prompts import render_prompt
 from routerctl.strategies import first_request
@@ -61,14 +61,18 @@ def _prompt(number: int) -> str:
 
 
 def _costs(shop: Project) -> tuple[Decimal, Decimal]:
-    """What one call costs, and what it may cost at most."""
+    """What one call costs, and what it may cost at most with the lowest limit on its reply."""
     done = shop.run("route", "--json", "--class", "sums", stdin=_prompt(100).encode(), env=ENV)
     table = load_table(shop.root / "routes.yaml")
     route = table.routes["sums"]
     candidate = table.candidates[route.chosen]
     request = first_request(candidate, render_prompt(route.prompt, _prompt(100)), route.reply)
     pricer = pricer_for(table)(table.providers[candidate.provider], candidate.model)
-    return Decimal(json.loads(done.out)["cost_usd"]), most_usd(pricer, request, 0.0)
+    usual = usual_tokens(table, candidate, request, "sums")
+    assert usual is not None
+    assert usual < request.reply.max_tokens
+    lowered = replace(request, reply=replace(request.reply, max_tokens=usual))
+    return Decimal(json.loads(done.out)["cost_usd"]), most_usd(pricer, lowered, 0.0)
 
 
 def _start(shop: Project, first: int) -> subprocess.Popen[bytes]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from routerctl.build import build_table, evidence_of, planned_prefix
 from routerctl.costs import NOT_KNOWN
@@ -163,21 +164,35 @@ def evidence(*results: Result, **changes: Any) -> Any:
     return evidence_of(Run(header=header(**changes), results=results), "sums")[0]
 
 
-def test_only_cases_before_the_stop_count() -> None:
-    """Cases in flight when the rule stopped change neither counts, cost nor latency."""
-    stopped = evidence(*perfect()).judgement.cases
-    assert stopped < 40
-    late = [result(index, passed=False, cost_usd=Decimal(9), latency_s=99.0) for index in range(stopped, 40)]
+def test_cases_after_the_stop_count_and_undo_no_proof() -> None:
+    """Cases in flight when the rule stopped are evidence: counts, cost and latency are of all; the proof stands."""
+    stopped = evidence(*perfect()).judgement.stopped_at
+    assert stopped == 20
+    late = [result(index, passed=False, cost_usd=Decimal("0.09"), latency_s=99.0) for index in range(stopped, 40)]
     found = evidence(*perfect(stopped), *late)
-    assert found == evidence(*perfect(stopped))
-    assert (found.judgement.verdict, found.judgement.passes) == (Verdict.PROVEN, stopped)
-    assert (found.cost_per_case_usd, found.latency_p95_s) == (Decimal("0.01"), 1.0)
+    assert (found.judgement.verdict, found.judgement.stopped_at) == (Verdict.PROVEN, stopped)
+    assert (found.judgement.passes, found.judgement.cases) == (stopped, 40)
+    assert (found.cost_per_case_usd, found.cost_per_accepted_usd) == (Decimal("0.05"), Decimal("0.10"))
+    assert (found.latency_p95_s, found.wrong_per_thousand) == (99.0, 500.0)
 
 
-def test_a_gap_ends_the_evidence() -> None:
-    """What a cut-off run has beyond a gap is not shown to the rule, however good it is."""
+def test_a_full_run_and_an_import_say_what_is_there() -> None:
+    """49 of 50 and 8 of 10 are what table and evidence say, wherever a test would have ended."""
+    for passed, cases, verdict in ((49, 50, Verdict.PROVEN), (8, 10, Verdict.PROVISIONAL)):
+        results = [result(index, passed=index < passed) for index in range(cases)]
+        table = table_of(*results, full=True, classes={"sums": of_class(n=cases)})
+        found = table.routes["sums"].evidence[0].judgement
+        assert (found.passes, found.cases, found.verdict) == (passed, cases, verdict)
+        assert f"{passed} of {cases} cases passed" in table.routes["sums"].verdict
+        assert f"\n        passes: {passed}\n" in table_text(table)
+
+
+def test_what_lies_beyond_a_gap_counts_but_does_not_decide() -> None:
+    """What a cut-off run has beyond a gap is not shown to the rule, however good it is; it is counted and priced."""
     found = evidence(*(item for item in perfect() if item.index != 3))
-    assert (found.judgement.cases, found.judgement.verdict) == (3, Verdict.NOT_PROVEN)
+    assert (found.judgement.cases, found.judgement.passes, found.judgement.verdict) == (39, 39, Verdict.NOT_PROVEN)
+    assert found.judgement.interval[0] == math.floor(anytime_interval(39, 39, 0.05)[0] * 1e4) / 1e4
+    assert found.cost_per_case_usd == Decimal("0.01")
 
 
 def test_what_went_wrong_is_counted() -> None:
@@ -221,7 +236,7 @@ def test_quantiles_are_measured_values(latencies_s: list[float], shuffler: Any) 
     shuffler.shuffle(latencies_s)
     results = (result(index, passed=index % 2 == 0, latency_s=one) for index, one in enumerate(latencies_s))
     found = evidence(*results)
-    used = sorted(latencies_s[: found.judgement.cases])
+    used = sorted(latencies_s)
     for share, value in ((0.5, found.latency_p50_s), (0.95, found.latency_p95_s)):
         assert value == round(used[math.ceil(share * len(used)) - 1], 4)
 
@@ -244,11 +259,17 @@ def test_the_interval_is_rounded_outwards() -> None:
         assert 0 < (kept - end) * outwards < 1e-4
 
 
-def test_without_a_case() -> None:
-    """A candidate without a usable case has no cost and no latency, and proves nothing."""
+def test_without_the_first_case() -> None:
+    """A case beyond the gap is seen and paid for; it proves nothing."""
     found = evidence(result(5))
-    assert (found.judgement.cases, found.cost_per_case_usd, found.latency_p50_s) == (0, None, None)
-    assert found.judgement.verdict is Verdict.NOT_PROVEN
+    assert (found.judgement.cases, found.cost_per_case_usd, found.latency_p50_s) == (1, Decimal("0.01"), 1.0)
+    assert (found.judgement.verdict, found.judgement.stopped_at) == (Verdict.NOT_PROVEN, None)
+
+
+def test_without_a_whole_case() -> None:
+    """A candidate whose every case lacks an epoch has nothing to judge: it is not among the evidence."""
+    run = Run(header=header(classes={"sums": of_class(epochs=2)}), results=(result(0), result(1, epoch=1)))
+    assert evidence_of(run, "sums") == ()
 
 
 def test_wrong_answers_are_told_from_failures() -> None:
@@ -264,14 +285,15 @@ def test_wrong_answers_are_told_from_failures() -> None:
     ]
     found = evidence(*results, mode="point", classes={"sums": of_class(bar=0.3)})
     assert (found.judgement.cases, found.wrong_per_thousand, found.retries) == (7, 285.7, 3)
-    assert evidence(result(5)).wrong_per_thousand is None
+    alone = evidence(result(5, passed=False), mode="point", classes={"sums": of_class(bar=0.3)})
+    assert alone.wrong_per_thousand == 1000.0
 
 
 def test_epochs_are_averaged_and_paid_for_each() -> None:
     """Two cases of three epochs: values 2/3 and 1, six replies' costs, five of them accepted."""
     results = [result(index, epoch=epoch, passed=index + epoch > 0) for epoch in range(3) for index in range(2)]
     found = evidence(*results, mode="point", classes={"sums": of_class(n=2, epochs=3)})
-    assert (found.judgement.verdict, found.judgement.method) == (Verdict.MET, "betting")
+    assert (found.judgement.verdict, found.judgement.method) == (Verdict.PROVISIONAL, "betting")
     assert (found.judgement.cases, found.judgement.passes, found.judgement.mean) == (2, 2, round(5 / 6, 9))
     assert (found.cost_per_case_usd, found.cost_per_accepted_usd) == (Decimal("0.01"), Decimal("0.012"))
     assert found.wrong_per_thousand == 166.7
@@ -289,7 +311,7 @@ def test_mean_scores_are_what_is_accepted() -> None:
     scores = [0.3, 0.5, 0.7]
     results = [result(index, passed=False, score=score) for index, score in enumerate(scores)]
     found = evidence(*results, mode="point", classes={"sums": of_class(n=3, measure="mean_score", bar=0.5)})
-    assert (found.judgement.verdict, found.judgement.passes, found.judgement.score) == (Verdict.MET, 1, 0.5)
+    assert (found.judgement.verdict, found.judgement.passes, found.judgement.score) == (Verdict.PROVISIONAL, 1, 0.5)
     assert found.cost_per_accepted_usd == Decimal("0.02")
 
 
@@ -303,7 +325,7 @@ def test_weights_and_clusters_reach_the_rule(changes: dict[str, Any], method: st
         result(index, passed=index % 2 == 0, weight=1.0 + index % 2, cluster=f"k{index // 2}") for index in range(40)
     ]
     found = evidence(*results, mode="point", classes={"sums": of_class(bar=0.1, **changes)}).judgement
-    assert (found.method, found.verdict) == (method, Verdict.MET)
+    assert (found.method, found.verdict) == (method, Verdict.PROVISIONAL)
     full = evidence(*results, mode="proven", classes={"sums": of_class(bar=0.1, **changes)}).judgement
     assert full.clusters == clusters
     if method == "betting":
@@ -397,7 +419,8 @@ def test_changes_that_look_equal(schema: dict[str, Any]) -> None:
 def test_a_route() -> None:
     """The route serves the proven candidate first, then what is open above it; its pins are the run's."""
     route = table_of(*perfect()).routes["sums"]
-    assert (route.chosen, route.passing, route.rungs) == ("small", True, ("small", "large"))
+    assert (route.chosen, route.level, route.rungs) == ("small", "proven", ("small", "large"))
+    assert (route.passing, route.when_unproven) == (True, "provisional")
     assert (route.run_id, route.eval_set_digest) == ("20261123-000000-aaaaaa", "sha256:sums")
 
 
@@ -412,10 +435,76 @@ def test_stakes_stand_in_the_route() -> None:
     assert staked.routes["sums"] == replace(plain.routes["sums"], stakes=stakes)
 
 
-def test_nothing_passed() -> None:
-    """Where nothing passed the top rung serves alone, flagged."""
-    route = table_of(*perfect(3)).routes["sums"]
-    assert (route.chosen, route.passing, route.rungs) == ("large", False, ("large",))
+def scored(passed: int, candidate: str, cost_usd: str = "0.01", count: int = 40) -> list[Result]:
+    """All cases of a candidate, the first so many of which it did not pass."""
+    cost = Decimal(cost_usd)
+    return [result(index, passed=index >= count - passed, candidate=candidate, cost_usd=cost) for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("results", "route"),
+    [
+        pytest.param(scored(33, "small"), ("small", "provisional", ("small", "large")), id="at the bar"),
+        pytest.param([*scored(31, "small"), *scored(33, "large")], ("large", "provisional", ("large",)), id="above"),
+        pytest.param(
+            [*scored(33, "small", "0.05"), *scored(34, "large", "0.04")],
+            ("large", "provisional", ("large", "small")),
+            id="the cheaper of two",
+        ),
+        pytest.param(
+            [*scored(33, "small"), *scored(40, "large", "0.05")],
+            ("small", "provisional", ("small", "large")),
+            id="cheaper than the proven one",
+        ),
+        pytest.param(
+            [*scored(20, "small"), *scored(31, "large", "0.05")], ("large", "best available", ("large",)), id="the best"
+        ),
+        pytest.param(
+            [*scored(31, "small"), *scored(20, "large", "0.05")], ("small", "best available", ("small",)), id="cheap"
+        ),
+        pytest.param(
+            [*scored(31, "small"), *scored(31, "large", "0.05")],
+            ("small", "best available", ("small", "large")),
+            id="the cheapest of equals",
+        ),
+        pytest.param(perfect(3), ("small", "best available", ("small",)), id="cut off: what there is"),
+        pytest.param([], ("large", "best available", ("large",)), id="nothing was run"),
+    ],
+)
+def test_who_serves_where_nothing_is_proven(results: list[Result], route: tuple[str, str, tuple[str, ...]]) -> None:
+    """The cheapest at the bar, provisional; where nobody is, the best score, the cheapest of equals, flagged."""
+    found = table_of(*results).routes["sums"]
+    assert (found.chosen, found.level, found.rungs) == route
+    assert found.passing == (found.level != "best available")
+
+
+def test_the_risk_stands_in_the_table() -> None:
+    """What is provisional says its risk in the words, and in the evidence with three digits."""
+    route = table_of(*scored(33, "small")).routes["sums"]
+    assert route.evidence[0].judgement.risk == pytest.approx(stats.binom.sf(32, 40, 0.8), rel=1e-3)
+    assert route.verdict.startswith("Provisional: 33 of 40 cases passed (40 planned), so the score reaches 80%; ")
+    assert "a candidate at 80% would do as well with 43.7% probability, and proof takes 5% or less" in route.verdict
+
+
+@pytest.mark.parametrize("where", ["the run", "the project"])
+def test_where_nothing_but_proof_counts_the_top_rung_serves(where: str) -> None:
+    """`top_rung`, as the run has it or as the project says now: a provisional candidate serves nobody."""
+    classes = {"sums": of_class(when_unproven="top_rung" if where == "the run" else "provisional")}
+    run = Run(header=header(classes=classes), results=(*scored(33, "small"), *scored(31, "large")))
+    said: Any = {} if where == "the run" else {"unproven": {"sums": "top_rung"}}
+    route = build_table({"sums": run}, previous=None, **said).routes["sums"]
+    assert (route.chosen, route.level, route.when_unproven) == ("large", "best available", "top_rung")
+    assert "nothing but proof counts here, else the top rung serves" in route.rule
+    proven = replace(run, results=(*perfect(), *scored(31, "large")))
+    assert build_table({"sums": proven}, previous=None, **said).routes["sums"].chosen == "small"
+
+
+def test_the_skipped_top_rung_serves_where_nobody_is_at_the_bar() -> None:
+    """It was not run: who is at the bar serves before it, who is not does not."""
+    for passed, chosen, level in ((33, "small", "provisional"), (31, "large", "best available")):
+        route = table_of(*scored(passed, "small"), top_rung="skip").routes["sums"]
+        assert (route.chosen, route.level) == (chosen, level)
+    assert route.verdict == "Not run."
 
 
 def test_classes_stand_in_alphabetical_order() -> None:
@@ -496,8 +585,9 @@ def test_what_could_not_be_told_stands_with_the_verdict() -> None:
     """A class whose cases failed or could not be scored says so beside its verdict: they count as not passed."""
     told = [result(index, candidate="large", status=Status.UNSCORED, passed=False, score=None) for index in range(3)]
     failed = [result(index, candidate="large", status=Status.FAILED, passed=False, score=None) for index in (3,)]
+    right = [result(index, candidate="large") for index in range(4, 10)]
     small = [result(index, passed=False, score=0.0) for index in range(10)]
-    run = Run(header=header(), results=(*small, *told, *failed))
+    run = Run(header=header(), results=(*small, *told, *failed, *right))
     verdict = build_table({"sums": run}, policy=Policy(), previous=None).routes["sums"].verdict
     assert verdict.endswith(" Among those that did not pass: 1 call failed, 3 could not be scored."), verdict
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from routerctl.selection import verdict_words
 from routerctl.selection.calibrating import calibrate, judge_quality, labelled_prefix, uses_correction, why_not
-from routerctl.statistics import anytime_interval, pass_probability, plan
+from routerctl.statistics import anytime_interval, needed_cases, pass_probability, plan
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.types import ClassHeader, Judgement, PromptSpec, ReplySpec, ScorerSpec, Verdict
 
@@ -126,15 +126,23 @@ def test_labels_must_fit_the_judged_cases(judged: list[float], said: list[bool])
     ("before", "said", "verdict"),
     [
         ({}, labels(29), Verdict.PROVEN),
-        ({}, labels(28), Verdict.NOT_PROVEN),
+        ({}, labels(28), Verdict.PROVISIONAL),
         ({}, labels(60, 2), Verdict.PROVEN),
-        ({}, labels(60, 3), Verdict.NOT_PROVEN),
+        ({}, labels(60, 3), Verdict.PROVISIONAL),
+        ({}, labels(45, 5), Verdict.PROVISIONAL),
+        ({}, labels(44, 6), Verdict.NOT_REACHED),
         ({}, labels(40, 10), Verdict.BELOW),
+        ({"verdict": Verdict.PROVISIONAL}, labels(29), Verdict.PROVEN),
+        ({"verdict": Verdict.PROVISIONAL}, labels(28), Verdict.PROVISIONAL),
         ({"verdict": Verdict.BELOW}, labels(29), Verdict.PROVEN),
+        ({"verdict": Verdict.BELOW}, labels(28), Verdict.NOT_REACHED),
+        ({"verdict": Verdict.NOT_REACHED}, labels(28), Verdict.NOT_REACHED),
+        ({"verdict": Verdict.NOT_PROVEN}, labels(29), Verdict.PROVEN),
+        ({"verdict": Verdict.NOT_PROVEN}, labels(28), Verdict.NOT_PROVEN),
         ({"verdict": Verdict.NOT_PROVEN}, labels(1), Verdict.NOT_PROVEN),
         ({"margin": 0.05, "verdict": Verdict.WITHIN_MARGIN}, labels(19), Verdict.WITHIN_MARGIN),
-        ({"margin": 0.05, "verdict": Verdict.WITHIN_MARGIN}, labels(18), Verdict.NOT_PROVEN),
-        ({"margin": 0.3, "verdict": Verdict.WITHIN_MARGIN}, labels(44, 6), Verdict.NOT_PROVEN),
+        ({"margin": 0.05, "verdict": Verdict.WITHIN_MARGIN}, labels(18), Verdict.PROVISIONAL),
+        ({"margin": 0.3, "verdict": Verdict.WITHIN_MARGIN}, labels(44, 6), Verdict.NOT_REACHED),
         ({"margin": 0.3, "verdict": Verdict.WITHIN_MARGIN}, labels(45, 5), Verdict.WITHIN_MARGIN),
     ],
 )
@@ -146,6 +154,27 @@ def test_the_labels_decide(before: dict[str, Any], said: dict[int, bool], verdic
     assert found.corrected_low is not None
     assert (found.cases, found.passes) == (150, 145)
     assert found.interval == anytime_interval(sum(said.values()), len(said), ALPHA)
+    if verdict is not Verdict.PROVISIONAL:
+        assert found.risk is None
+        return
+    target = BAR - before.get("margin", 0.0)
+    assert found.risk == pytest.approx(stats.binom.sf(sum(said.values()) - 1, len(said), target), abs=2e-6)
+    assert found.risk > ALPHA
+
+
+def test_the_risk_is_of_the_bound_that_decides() -> None:
+    """Where the judge chose how many labels there are, or where they correct its score, that bound's level is told."""
+    cut = calibrate(judgement(), [1.0] * 40, labels(40), ALPHA, BAR)
+    assert cut.risk is not None
+    assert cut.risk > ALPHA > stats.binom.sf(39, 40, BAR)
+    assert anytime_interval(40, 40, cut.risk + 1e-5)[0] > BAR > anytime_interval(40, 40, cut.risk - 1e-5)[0]
+    human = [True] * 183 + [False] * 17
+    judged = [float(one) for one in human] + [1.0] * 180 + [0.0] * 20
+    shown = calibrate(judgement(n=400), judged, dict(enumerate(human)), ALPHA, BAR)
+    assert shown.verdict is Verdict.PROVISIONAL
+    assert shown.risk is not None
+    assert corrected_lower(judged, human, shown.risk + 1e-5, BAR) >= BAR
+    assert corrected_lower(judged, human, shown.risk - 1e-5, BAR) < BAR
 
 
 def test_without_labels_it_stays_the_judge_s_word() -> None:
@@ -160,16 +189,18 @@ def test_a_gap_cuts_the_labels() -> None:
     said = {index: True for index in range(100) if index != 10}
     assert labelled_prefix(said) == [True] * 10
     found = calibrate(judgement(), [1.0] * 150, said, ALPHA, BAR)
-    assert (found.verdict, found.labels) == (Verdict.NOT_PROVEN, 10)
+    assert (found.verdict, found.labels) == (Verdict.PROVISIONAL, 10)
+    assert found.risk == pytest.approx(BAR**10, abs=2e-6)
 
 
 def test_what_would_settle_it() -> None:
-    """Labels that do not prove say how many would, if the truth is what they show; a share below the bar says none."""
+    """Labels that do not prove say how many would, if the truth is what they show, or the most they allow."""
     found = calibrate(judgement(), [1.0] * 150, labels(47, 3), ALPHA, BAR)
-    assert found.verdict is Verdict.NOT_PROVEN
-    assert found.needed_cases is not None
-    assert found.needed_cases > 50
-    assert calibrate(judgement(), [1.0] * 150, labels(44, 6), ALPHA, BAR).needed_cases is None
+    assert found.verdict is Verdict.PROVISIONAL
+    assert found.needed_cases == needed_cases(BAR, 0.94, ALPHA) > 50
+    below = calibrate(judgement(), [1.0] * 150, labels(44, 6), ALPHA, BAR)
+    assert below.needed_cases == needed_cases(BAR, below.interval[1], ALPHA)
+    assert calibrate(judgement(), [1.0] * 150, labels(30, 20), ALPHA, BAR).needed_cases is None
     assert calibrate(judgement(needed_cases=7), [1.0] * 150, labels(50), ALPHA, BAR).needed_cases is None
 
 
@@ -177,14 +208,14 @@ def test_bar_one_is_never_proven() -> None:
     """Nothing proves "always", with labels or a correction."""
     for count, n in ((150, 150), (500, 2000)):
         found = calibrate(judgement(bar=1.0, n=n), [1.0] * n, labels(count), ALPHA, 1.0)
-        assert (found.verdict, found.needed_cases) == (Verdict.NOT_PROVEN, None)
+        assert (found.verdict, found.needed_cases) == (Verdict.PROVISIONAL, None)
         assert calibrate(judgement(bar=1.0, n=n), [1.0] * n, labels(0, 1), ALPHA, 1.0).verdict is Verdict.BELOW
 
 
-@pytest.mark.parametrize("verdict", [Verdict.MET, Verdict.NOT_MET])
+@pytest.mark.parametrize("verdict", [Verdict.PROVISIONAL, Verdict.NOT_REACHED])
 def test_the_point_rule_stays_the_judge_s(verdict: Verdict) -> None:
     """It speaks of all these cases, and labels of some: they correct the score and leave the verdict."""
-    found = calibrate(judgement(verdict), [1.0] * 150, labels(10, 40), ALPHA, BAR)
+    found = calibrate(judgement(verdict), [1.0] * 150, labels(10, 40), ALPHA, BAR, mode="point")
     assert (found.verdict, found.trust, found.labels, found.corrected) == (verdict, "judge", 0, pytest.approx(0.2))
 
 
@@ -199,7 +230,7 @@ def test_which_bound_decides(count: int, judged: int, corrects: bool) -> None:
     human[: count * 17 // 200] = [False] * (count * 17 // 200)
     values = [float(one) for one in human] + [1.0] * (judged - count)
     found = calibrate(judgement(n=judged), values, dict(enumerate(human)), ALPHA, BAR)
-    assert found.verdict is (Verdict.PROVEN if corrects else Verdict.NOT_PROVEN)
+    assert found.verdict is (Verdict.PROVEN if corrects else Verdict.PROVISIONAL)
     if corrects:
         assert found.corrected_low is not None
         assert found.corrected_low >= BAR
@@ -207,7 +238,7 @@ def test_which_bound_decides(count: int, judged: int, corrects: bool) -> None:
 
 def test_labels_up_to_where_the_judge_stopped() -> None:
     """Where the judge's test ended the cases, not the human chose how many: it takes more to prove."""
-    assert calibrate(judgement(), [1.0] * 40, labels(40), ALPHA, BAR).verdict is Verdict.NOT_PROVEN
+    assert calibrate(judgement(), [1.0] * 40, labels(40), ALPHA, BAR).verdict is Verdict.PROVISIONAL
     assert calibrate(judgement(), [1.0] * 41, labels(40), ALPHA, BAR).verdict is Verdict.PROVEN
     assert calibrate(judgement(n=40), [1.0] * 40, labels(40), ALPHA, BAR).verdict is Verdict.PROVEN
     assert calibrate(judgement(), [1.0] * 90, labels(90), ALPHA, BAR).verdict is Verdict.PROVEN

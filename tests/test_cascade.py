@@ -62,7 +62,9 @@ def test_its_calls_are_those_of_its_parts(cascade: Project) -> None:
     told = json.loads(cascade.run("eval", "--dry-run", "--json").out)
     both = next(one for one in told if one["candidate"] == "both")
     assert both["cached_calls"] > 0
-    assert both["most_calls"] == 120
+    attempts = 4
+    confident = 120 - both["cached_calls"] - both["at_most"]["calls"] / attempts  # calls that no reply needs any more
+    assert 0 < confident <= both["cached_calls"]
 
 
 def test_it_enters_the_table_with_whom_it_escalates_to(cascade: Project) -> None:

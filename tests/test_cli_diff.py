@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,7 +42,9 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def versioned(project: Project) -> Project:
-    """A project in a folder of a repository: v1 has the table before, HEAD another one, the folder the one after."""
+    """A folder of a repository, no project: v1 has the table before, HEAD another one, the folder the one after."""
+    shutil.rmtree(project.root / "evals")
+    (project.root / "routerctl.yaml").unlink()
     git(project.root, "init", "-q")
     for made, tag in ((BEFORE, "v1"), (replace(BEFORE, risk=0.01), "v2")):
         project.write("routes.yaml", table_text(with_digest(made)))

@@ -345,6 +345,61 @@ def test_feedback(logged: Project, run: Run) -> None:
         assert (done.code, done.last) == (2, f"routerctl: expected good, bad or a number from 0 to 1, got {score!r}")
 
 
+RATINGS = b"""\
+\xef\xbb\xbf{"id": "0", "feedback": "good"}
+
+{"id": "1", "feedback": 0.25, "class": "other", "note": "h\xc3\xb6"}
+{"id": "9", "feedback": "good"}
+{"id": "2", "feedback": "great"}
+{"id": "2", "feedback": true}
+{"id": "2"}
+{"feedback": "bad"}
+{"id": 2, "feedback": "bad"}
+{"id": "2", "feedbak": "bad"}
+{"id": "2", "id": "1", "feedback": "bad"}
+["2", "bad"]
+\xff
+{"id": "2", "feedback": NaN}
+{"id": "2", "feedback": "bad"}"""
+
+
+def test_feedback_on_many_answers(logged: Project, run: Run) -> None:
+    """A line each on stdin; wrong ones are named by number and change nothing, those before and after are kept."""
+    done = run("log", "feedback", stdin=RATINGS)
+    assert (done.code, done.last) == (2, "routerctl: 11 lines were not noted, see above")
+    wrong = dict(line.removeprefix("stdin:").split(": ", 1) for line in done.err.splitlines()[:-2])
+    assert wrong == {
+        "4": "no decision '9' in the log",
+        "5": "expected good, bad or a number from 0 to 1, got 'great'",
+        "6": "expected good, bad or a number from 0 to 1, got True",
+        "7": "'feedback' is missing: expected good, bad or a number from 0 to 1",
+        "8": "'id' is missing: the decision's id, or its beginning",
+        "9": "'id': expected a text",
+        "10": "unknown key 'feedbak'; did you mean 'feedback'?",
+        "11": "duplicate key 'id'",
+        "12": 'expected an object like {"id": "3f2a9c1b", "feedback": "good"}',
+        "13": "not UTF-8",
+        "14": "NaN is not JSON",
+    }
+    assert done.err.splitlines()[-2] == "3 answers rated"
+    rated = {row["id"]: (row["feedback"], row["right_class"]) for row in lines(run("log", "list", "--json"))}
+    assert rated == {"0abc0": (1.0, None), "1abc1": (0.25, "other"), "2abc2": (0.0, None)}
+
+
+def test_what_is_said_of_all_answers(logged: Project, run: Run) -> None:
+    """A note and a class of the command line hold for lines that have none; --json prints a line each."""
+    given = b'{"id": "0", "feedback": "bad"}\n{"id": "1", "feedback": "bad", "note": ""}\n'
+    said = lines(run("log", "feedback", "--note", "survey", "--class", "other", "--json", stdin=given))
+    assert [(one["decision"], one["class"], one["note"]) for one in said] == [
+        ("0abc0", "other", "survey"),
+        ("1abc1", "other", ""),
+    ]
+    nothing = run("log", "feedback", stdin=b"\n")
+    assert (nothing.code, nothing.err) == (0, "0 answers rated\n")
+    done = run("log", "feedback", "0")
+    assert (done.code, done.last) == (2, "routerctl: what of '0'? expected good, bad or a number from 0 to 1")
+
+
 def test_pruning(logged: Project, run: Run) -> None:
     """By age or all; the texts are gone from the bytes; one of the two must be said."""
     done = run("log", "prune", "--older-than", "2.5")

@@ -295,6 +295,17 @@ def test_recorded_outcomes_of_a_file(project: Project, run: Run) -> None:
     assert "Always small: $0.20, quality 70.0% on 200 recorded cases." in found["words"]
 
 
+@pytest.mark.parametrize("cases", [1, 12, 29, 30])
+def test_recorded_costs_are_not_replaced_by_a_model(cases: int, project: Project, run: Run) -> None:
+    """What the same candidate cost on the very cases is known, however few they are, and adds up to the cent."""
+    change(project, {"sums": "small", "dates": "large"})
+    kept = [line for line in CSV.splitlines() if line.startswith("task") or int(line.split(",")[1]) < cases]
+    project.write("outcomes.csv", "\n".join(kept) + "\n")
+    found = replayed(run, "--outcomes", "outcomes.csv")
+    assert float(found["cost_usd"][0]) == pytest.approx(cases * 0.001 + cases * 0.01)
+    assert found["cost_basis"]["matched"] == found["requests"] == 2 * cases
+
+
 def test_a_run_is_recorded_outcomes_too(project: Project, run: Run) -> None:
     """A run of the project, by its id."""
     change(project, {"sums": "small", "dates": "large"})

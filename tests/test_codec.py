@@ -5,7 +5,7 @@ import math
 import string
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +24,7 @@ from routerctl.types import (
     Example,
     Hop,
     Judgement,
+    Level,
     Price,
     PromptSpec,
     ProviderSpec,
@@ -41,6 +42,7 @@ from routerctl.types import (
     Table,
     Usage,
     Verdict,
+    WhenUnproven,
 )
 
 # --- any value of the nouns -------------------------------------------------------------------------------------------
@@ -122,6 +124,8 @@ JUDGEMENTS = st.builds(
     good_enough=st.none() | FLOATS,
     least_cases=st.none() | st.integers(),
     needed_cases=st.none() | st.integers(),
+    stopped_at=st.none() | st.integers(0, 999),
+    risk=st.none() | FLOATS,
     margin=FLOATS,
 )
 EVIDENCE = st.builds(
@@ -144,7 +148,8 @@ ROUTES = st.builds(
     description=TEXTS,
     bar=FLOATS,
     chosen=NAMES,
-    level=st.sampled_from(["proven", "provisional", "best available"]),
+    level=st.sampled_from(get_args(Level)),
+    when_unproven=st.sampled_from(get_args(WhenUnproven)),
     rungs=st.lists(NAMES, max_size=2).map(tuple),
     evidence=st.lists(EVIDENCE, max_size=2).map(tuple),
     run_id=TEXTS,
@@ -284,7 +289,7 @@ def paired(text: str) -> bool:
     return any("\ud800" <= one <= "\udbff" and "\udc00" <= two <= "\udfff" for one, two in itertools.pairwise(text))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(table=TABLES)
 def test_a_table_survives_yaml(table: Table) -> None:
     """Whatever a table holds, its YAML reads back as the same table and writes the same bytes again."""

@@ -1,15 +1,14 @@
 from dataclasses import replace
-from decimal import Decimal
 
 import pytest
 from test_report import sample
-from test_worth import two_classes
 
-from routerctl.console import print_routes, say_worth, worth_json, worth_line
+from routerctl.console import print_routes, say_worth, worth_line
+from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
 from routerctl.selection import risk_of
-from routerctl.words import risk_words
-from routerctl.worth import evaluation_usd
+from routerctl.words import risk_words, usd
+from routerctl.worth import evaluation_usd, weigh
 
 MARKED = {
     "j": {"trust": "judge"},
@@ -29,49 +28,51 @@ def test_every_bar_is_written_alike(capsys):
     assert len(rows) == 2
 
 
+def worth_of(table, runs):
+    """What the table is worth, with what its evaluation cost."""
+    return weigh(table, runs, evaluation_usd(table, runs))
+
+
 def test_a_line_on_worth():
-    """The best constant, what it costs beside the table, what both pass, and the verdict stand in one line."""
-    said = worth_line(two_classes(), Decimal(10))
-    assert said.startswith(
-        "best constant: top, $10.00 per 1,000, passes 2 of 2; the table: $5.50, passes 2: worth it: Against always top"
-    )
+    """The most accurate constant, what it costs beside the table, and the answer stand in one line."""
+    found = worth_of(*sample(full=True))
+    said, best = worth_line(found), found.constants[0]
+    assert said.startswith(f"best constant: {best.candidate}, passes {best.passes} of 6, ")
+    assert f"{usd(1000 * best.figures.cost_usd)} per 1,000 requests; the table there: " in said
+    assert f": {found.answer}: {found.text}" in said
     assert "\n" not in said
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_worth_fits_80_columns(capsys, full):
     """It is wrapped on stderr, and says of a constant that was not run everywhere where it was."""
-    table, runs = sample(full=full)
-    say_worth(table, evaluation_usd(table, runs))
+    found = worth_of(*sample(full=full))
+    say_worth(found)
     out, err = capsys.readouterr()
     assert out == ""
     assert max(map(len, err.splitlines())) < 80
-    assert ("classes it was run on, passes" in " ".join(err.split())) is not full
+    assert (f"(run on {found.constants[0].covered} of 6)" in " ".join(err.split())) is not full
 
 
 def test_worth_of_nothing(capsys):
     """A table without evidence says that nothing was measured."""
-    table, _ = sample()
-    say_worth(replace(table, routes={}), None)
-    assert "cannot be told: No choice has a measured cost." in capsys.readouterr().err
-    assert worth_json(replace(table, routes={}), None)["best_constant"] is None
+    table, runs = sample()
+    found = worth_of(replace(table, routes={}), runs)
+    say_worth(found)
+    assert "not settled: No result is at hand" in capsys.readouterr().err
+    assert worth_json(found)["best_constant"] is None
 
 
-def test_the_best_constant_is_named_without_costs(capsys):
-    """Where no cost is known the line names the best constant by what it passes, and says that costs are missing."""
-    table, _ = sample(full=True)
-    routes = {
-        name: replace(route, evidence=tuple(replace(one, cost_per_case_usd=None) for one in route.evidence))
-        for name, route in table.routes.items()
-    }
-    say_worth(replace(table, routes=routes), None)
-    said = " ".join(capsys.readouterr().err.split())
-    assert said.startswith("best constant: ")
-    assert "; costs are not known: " in said
-    assert "$" not in said
-    best = worth_json(replace(table, routes=routes), None)["best_constant"]
-    assert said.startswith(f"best constant: {best['candidate']}, passes {best['passes']} of {best['classes']}")
-    assert (best["usd_per_1000"], best["table_usd_per_1000"]) == (None, None)
+def test_the_json_of_worth():
+    """Money and risk against a constant stand there as numbers, beside the sentence that says them."""
+    table, runs = sample(full=True)
+    said = worth_json(worth_of(table, runs))
+    assert said["against"].keys() == {
+        "candidate", "today", "saved_usd", "per", "cost_share", "more_wrong_per_1000", "more_wrong_interval",
+    }  # fmt: skip
+    low, high = said["against"]["more_wrong_interval"]
+    assert low <= said["against"]["more_wrong_per_1000"] <= high
+    assert said["answer"] in ("worth it", "dominated", "not worth it", "not settled")
 
 
 @pytest.mark.parametrize(("mark", "judged"), MARKED.items())

@@ -13,10 +13,11 @@ from functools import partial
 import pytest
 
 from routerctl import errors
+from routerctl.costs import pricers_of
 from routerctl.providers.base import Outside, Provider, Wire
 from routerctl.providers.fake import FakeProvider, reply_of
 from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import ceiling_of, pricers_of
+from routerctl.run.estimate import ceiling_of
 from routerctl.run.evaluate import Evaluation
 from routerctl.run.session import EvalOptions, Planned, plan_run, run_eval
 from routerctl.selection import Outcome, question_of, rule_of

@@ -45,11 +45,14 @@ FLOORS = [
     ["providers"],
     ["strategies", "cascade", "judge", "classifier", "health", "served"],
     [
+        "objective",
+        "pinning",
         "build",
         "run",
         "policy",
         "policy_warnings",
         "router",
+        "outdated",
         "changes",
         "report",
         "check",
@@ -58,7 +61,7 @@ FLOORS = [
         "training",
         "trial",
     ],
-    ["console"],
+    ["console", "console_json"],
     ["cli"],
 ]
 # Within a floor a module may import those named before it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -62,11 +63,38 @@ def test_a_verdict_is_the_judges_until_humans_have_labelled(judged: Project) -> 
 
 
 def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:
-    """What the judge passed and humans did not is not proven: nothing passes, the top rung serves, flagged."""
+    """What the judge passed and humans did not misses the bar; who was spared by the judge's word is named."""
     _labelled(judged, passed=False)
-    assert judged.run("build-table", "--strict").code == 3
+    done = judged.run("build-table", "--strict")
+    assert done.code == 3
     route = load_table(judged.root / "routes.yaml").routes["sums"]
-    assert (route.passing, route.chosen) == (False, "large")
+    assert (route.level, route.chosen) == ("best available", "small")
+    labels = route.evidence[0].judgement.labels
+    assert (
+        f"sums: {labels} human labels in place of the judge's word on small: proven -> below; "
+        "serves: small (proven) -> small (best available); large not run: `routerctl eval --full --only sums` asks all"
+    ) in done.err
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(12, "provisional"), (36, "proven")])
+def test_labels_that_agree_change_no_choice(count: int, verdict: str, judged: Project) -> None:
+    """Too few of them leave the class provisional; how many would prove it was said before the first one."""
+    told = judged.run("eval", "--full", "--only", "sums", env=ENV)
+    assert told.code == 0
+    told = judged.run("label", "sums", "--candidate", "small", "-n", str(count), "--export", "todo.jsonl")
+    (least,) = re.findall(
+        r"labels can prove the bar of 80% from (\d+) on, if all of them pass; \d+ do 8 times", told.err
+    )
+    assert 12 < int(least) <= 36
+    rows = [json.loads(line) | {"passed": True} for line in (judged.root / "todo.jsonl").read_text().splitlines()]
+    judged.write("todo.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert judged.run("label", "sums", "--import", "todo.jsonl").code == 0
+    done = judged.run("build-table")
+    route = load_table(judged.root / "routes.yaml").routes["sums"]
+    assert (route.chosen, route.level) == ("small", verdict)
+    became = "proven" if verdict == "proven" else "proven -> provisional"
+    assert f"sums: {count} human labels in place of the judge's word on small: {became}; serves: small (" in done.err
+    assert "human label" not in judged.run("build-table").err
 
 
 def test_a_judge_that_nobody_understands_decides_nothing(judged: Project, far: Far) -> None:
@@ -86,4 +114,4 @@ def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
     rows = [json.loads(line) for line in next(judged.root.glob("reports/*/results.jsonl")).read_text().splitlines()]
     assert all(float(row["judge_usd"]) > 0 for row in rows)
     estimate = json.loads(judged.run("eval", "--dry-run", "--json", "--no-cache").out)
-    assert estimate[0]["most_calls"] == 120
+    assert estimate[0]["at_most"]["calls"] == 120

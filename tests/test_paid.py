@@ -128,3 +128,15 @@ async def test_running_again_pays_nothing(project: Project) -> None:
     finished, run = await _run(project, full=True)
     assert _agree(finished, run) == 0
     assert finished.paid_words.startswith("paid $0 for 0 calls, 240 came from the cache")
+
+
+async def test_what_was_asked_twice_in_one_run_did_not_come_from_the_cache(project: Project) -> None:
+    """Both candidates say the same, so the judge is asked about the second one's replies what it was asked already."""
+    _with_judge(project)
+    finished, run = await _run(project, full=True)
+    _agree(finished, run)
+    assert finished.paid["paid_calls"] == 120 + 60
+    assert (finished.paid["cached_calls"], finished.paid["repeated_calls"]) == (0, 60)
+    assert finished.paid_words.endswith("for 180 calls, 60 had been asked in this run already")
+    again, _ = await _run(project, full=True)
+    assert (again.paid["cached_calls"], again.paid["repeated_calls"]) == (240, 0)

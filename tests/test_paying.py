@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -332,6 +333,96 @@ async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
     assert words.startswith("budget all is not enforced and its spending not booked")
     with pytest.raises(errors.OverBudget, match="fail_closed: no answer"):
         await _ask(Down(), budget(when_down="fail_closed"), cents(1))
+
+
+# --- a lower limit where the whole does not fit -----------------------------------------------------------------------
+
+TOKEN = cents(0.01)  # what a token of a reply costs; 1,024 may be written: $0.1024
+
+
+class Writer:
+    """A model that writes so many tokens, or as many as it may; keeps the limits that it was given."""
+
+    def __init__(self, *lengths: int) -> None:
+        self._lengths, self.limits = iter(lengths), list[int]()
+
+    async def call(self, _provider: str, request: Request, **_: Any) -> Reply:
+        await asyncio.sleep(0.001)
+        wanted, most = next(self._lengths), request.reply.max_tokens
+        self.limits.append(most)
+        cut = StopReason.MAX_TOKENS if wanted > most else StopReason.END
+        written = replace(reply_of("hi", request, latency_s=0.1), cost_usd=min(wanted, most) * TOKEN)
+        return replace(written, stop_reason=cut)
+
+
+def _by_token(store: Any, *budgets: Budget, usual: int | None = 20, **more: Any) -> Paying:
+    return replace(
+        paying(store, *budgets, **more),
+        most_usd=lambda _candidate, request: request.reply.max_tokens * TOKEN,
+        usual_tokens=lambda *_: usual,
+    )
+
+
+async def test_where_the_most_does_not_fit_a_usual_reply_may(store: StateStore) -> None:
+    """A cap of two cents holds no reply of 1,024 tokens, but eleven of 18 that may have 20, each held at its most."""
+    one, writer = budget(cap=cents(2)), Writer(*[18] * 20)
+    ask = _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)
+    for _ in range(11):
+        await ask(SMALL, ANYTHING, float("inf"))
+    with pytest.raises(errors.OverBudget, match=r"may cost \$0\.002000 \(small, a reply of 20 tokens\)"):
+        await ask(SMALL, ANYTHING, float("inf"))
+    assert writer.limits == [20] * 11
+    assert books(store, one) == (11 * 18 * TOKEN, 0)
+    unknown = _by_token(store, budget(cap=cents(2), name="other"), usual=None)
+    with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens"):
+        await unknown.for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
+
+
+async def test_with_room_for_the_most_no_limit_is_lowered(store: StateStore) -> None:
+    """A reply may be as long as it was in the evaluation for as long as the budget has room for that."""
+    one, writer = budget(cap=cents(11)), Writer(900, 18)
+    ask = _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)
+    await ask(SMALL, ANYTHING, float("inf"))
+    await ask(SMALL, ANYTHING, float("inf"))
+    assert writer.limits == [1024, 20]
+
+
+async def test_a_reply_that_the_budget_cut_is_delivered_to_nobody(store: StateStore) -> None:
+    """It is booked; asked again with the whole limit where calls under way leave room for it, else over budget."""
+    one, writer = budget(cap=cents(2)), Writer(50)
+    with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens") as caught:
+        await _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
+    assert caught.value.cost_usd == 20 * TOKEN
+    assert books(store, one) == (20 * TOKEN, 0)
+    two, writer = budget(cap=cents(15), name="two"), Writer(18, 50, 50)
+    ask = _by_token(store, two).for_inquiry(ASKED, "sums", writer.call)
+    _, reply = await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(2)))
+    assert writer.limits == [1024, 20, 1024]
+    assert (reply.stop_reason, reply.cost_usd, reply.attempts) == (StopReason.END, 70 * TOKEN, 2)
+    assert books(store, two) == (88 * TOKEN, 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_moment_of_many_calls_passes_the_cap(seed: int, store: StateStore) -> None:
+    """Whatever the replies' lengths, what is spent and held together stays within the cap, and little of it is left."""
+    rng = random.Random(seed)  # noqa: S311
+    one, seen = budget(cap=cents(30)), list[Decimal]()
+    writer = Writer(*(1024 if rng.random() < 0.01 else rng.randint(1, 25) for _ in range(2000)))
+
+    async def call(provider: str, request: Request, **more: Any) -> Reply:
+        seen.append(sum(books(store, one), Decimal(0)))
+        reply = await writer.call(provider, request, **more)
+        seen.append(sum(books(store, one), Decimal(0)))
+        return reply
+
+    ask = _by_token(store, one).for_inquiry(ASKED, "sums", call)
+    ended = await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(400)), return_exceptions=True)
+    assert all(isinstance(one, Reply | errors.OverBudget) for one in ended)
+    spent, held = books(store, one)
+    assert max(seen) <= one.cap_usd
+    assert held == 0
+    assert one.cap_usd - 20 * TOKEN < spent <= one.cap_usd
+    assert {20, 1024} == set(writer.limits)
 
 
 # --- on the request line ----------------------------------------------------------------------------------------------

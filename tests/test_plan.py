@@ -1,6 +1,6 @@
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.cache import ReplyCache
-from routerctl.errors import BudgetSpent, InputError, Overloaded
+from routerctl.costs import pricers_of
+from routerctl.errors import BudgetSpent, InputError, Overloaded, TimedOut
 from routerctl.evalsets import load_eval_sets, scorer_at
 from routerctl.project import load_project
 from routerctl.prompts import render_prompt
@@ -20,8 +21,9 @@ from routerctl.providers.base import Outside, Wire
 from routerctl.providers.fake import FakeProvider, Turn, reply_of
 from routerctl.providers.lifecycle import retires_on
 from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
+from routerctl.run.estimate import Amount, Estimate, Estimator, ceiling_of
 from routerctl.run.evaluate import Job, plan_jobs
+from routerctl.run.measured import Measured
 from routerctl.run.plan import make_header, pinned_candidate, prices_of
 from routerctl.strategies import answer
 from routerctl.types import Message, Prompt, Reply, ReplySpec, Request, RunHeader
@@ -266,7 +268,7 @@ async def test_a_reply_is_paid_for_once(plan: Plan, tmp_path: Path) -> None:
         first, second = line.caller(), line.caller()
         assert await first.ask(request()) == await second.ask(request())
         assert (first.paid_calls, second.paid_calls) == (1, 0)
-        assert (line.spending.paid_calls, line.spending.cached_calls) == (1, 1)
+        assert (line.spending.paid_calls, line.spending.cached_calls, line.spending.repeated_calls) == (1, 0, 1)
         assert len(line.providers["far"].requests) == 1
         await line.caller().ask(request(sample=1))
         assert len(line.providers["far"].requests) == 2
@@ -310,11 +312,17 @@ async def test_room_is_waited_for() -> None:
 
 
 async def test_the_limit_is_said(plan: Plan) -> None:
-    """The call that could pass the limit is not made, and the error says what was spent and that it is kept."""
+    """The call that could pass the limit is not made; the error says what is spent, what it may cost, and why."""
     spending = Spending(limit_usd=Decimal("0.000001"))
     line = Line(plan()[0], {"*": "4"}, spending=spending)
-    with pytest.raises(BudgetSpent, match=r"limit of \$0\.000001 \(spent: \$0\.000000\).*kept") as caught:
+    words = (
+        r"limit of \$0\.000001: \$0\.000000 is spent, and a call of one with max_tokens 64, which decides that, "
+        r"may cost \$0\.000\d+; what was paid for is kept"
+    )
+    with pytest.raises(BudgetSpent, match=words) as caught:
         await line.caller().ask(request())
+    with pytest.raises(BudgetSpent, match="a call of timed with timeout_s 2, which decides that, may cost"):
+        await line.caller("timed").ask(request())
     assert caught.value.exit_code == 6
     assert line.providers["far"].requests == []
 
@@ -413,7 +421,7 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
     problem = Overloaded("down")
     problem.spent_s, problem.lost_s = 1.5, 0.5
 
-    async def call(_provider: str, _request: Request) -> Reply:
+    async def call(_provider: str, _request: Request, **_: Any) -> Reply:
         raise problem
 
     line = Line(header, {})
@@ -426,18 +434,42 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
     assert line.spending.reserved_usd == 0
 
 
+async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -> None:
+    """Two time-outs before the reply: each may cost the most; without room for another attempt none is made."""
+    header, _ = plan()
+    most = ceiling_of(header)(header.candidates["one"], request())
+    problems = [TimedOut("slow"), Overloaded("busy"), TimedOut("slow")]
+
+    async def call(provider: str, asked: Request, *, again: Any) -> Reply:
+        for problem in problems:
+            if not await again(problem):
+                raise problem
+        return replace(reply_of("4", asked), cost_usd=most / 10)
+
+    line = Line(header, {}, spending=Spending(limit_usd=3 * most))
+    caller = line.caller()
+    caller._call = call
+    await caller.ask(request())
+    assert (line.spending.spent_usd, line.spending.perhaps_usd, line.spending.reserved_usd) == (most / 10, 2 * most, 0)
+    with pytest.raises(BudgetSpent):
+        await caller.ask(request())
+    short = Line(header, {}, spending=Spending(limit_usd=2 * most))
+    caller = short.caller()
+    caller._call = call
+    with pytest.raises(TimedOut):
+        await caller.ask(request())
+    assert (short.spending.spent_usd, short.spending.perhaps_usd, short.spending.reserved_usd) == (0, 2 * most, 0)
+
+
 # --- the estimate -----------------------------------------------------------------------------------------------------
 
 
 def estimated(
-    header: RunHeader,
-    job: Job,
-    name: str,
-    cache: ReplyCache | None = None,
-    latencies_s: Mapping[str, float] | None = None,
+    header: RunHeader, job: Job, name: str, cache: ReplyCache | None = None, measured: Measured | None = None
 ) -> Estimate:
     """The estimate of one candidate."""
-    return Estimator(header, cache=cache, latencies_s=latencies_s or {}).estimate(job, name)
+    (found,) = Estimator(header, cache=cache, measured=measured or Measured()).estimate(job, [name])
+    return found
 
 
 async def run_cases(line: Line, job: Job, name: str, count: int | None = None) -> None:
@@ -448,32 +480,18 @@ async def run_cases(line: Line, job: Job, name: str, count: int | None = None) -
         await answer(line.caller(name).ask, candidate, prompt, job.eval_set.reply, job.eval_set.scorer)
 
 
-@pytest.mark.parametrize(
-    ("name", "least", "most"), [("one", 1, 1), ("three", 2, 3), ("five", 3, 5), ("again", 2, 3), ("timed", 1, 1)]
-)
-def test_calls(plan: Plan, name: str, least: int, most: int) -> None:
-    """Calls are cases times what the strategy takes: at least a pass without a miss, at most all of them."""
+@pytest.mark.parametrize(("name", "calls"), [("one", 1), ("three", 3), ("five", 5), ("again", 3), ("timed", 1)])
+def test_calls(plan: Plan, name: str, calls: int) -> None:
+    """At most every case takes all calls of the strategy, each tried as often as it may be; likely are fewer."""
     header, [job] = plan()
+    attempts = header.providers[header.candidates[name].provider].max_attempts
     found = estimated(header, job, name)
-    cases = found.least_calls // least
-    assert found.least_calls == cases * least
-    assert 15 < cases < 30
-    assert (found.most_calls, found.cached_calls) == (30 * most, 0)
+    assert (found.at_most.calls, found.cached_calls) == (30 * calls * attempts, 0)
+    assert 10 < found.likely.calls <= 30 * calls
+    assert 0 < found.likely.usd < found.at_most.usd
     full = estimated(*((made := plan(full=True))[0], made[1][0]), name)
-    assert (full.least_calls, full.most_calls) == (30 * least, 30 * most)
-
-
-@pytest.mark.parametrize(
-    ("mode", "bar", "cases"),
-    [("proven", "0.8", None), ("point", "0.8", 24), ("point", "1", 30), ("margin", "0.8", None), ("proven", "0.99", 0)],
-)
-def test_the_least_follows_the_rule(plan: Plan, mode: str, bar: str, cases: int | None) -> None:
-    """The least is what the mode's own rule takes without a miss; where nothing could pass, no case is asked."""
-    header, [job] = plan(
-        project=PROJECT.replace("risk: 0.15", f"risk: 0.15\nmode: {mode}"), evals=EVALS.replace("0.8", bar) + CASES
-    )
-    found = estimated(header, job, "one").least_calls
-    assert found == cases if cases is not None else 15 < found < 30
+    assert full.likely.calls >= found.likely.calls
+    assert full.at_most == found.at_most
 
 
 CLEVER = ("4", "no mistakes", "4", "4", "4")
@@ -504,9 +522,11 @@ def test_most_is_never_below_the_truth(plan: Plan, name: str, turns: tuple[str, 
 
     line = Line(header, script, sleep=at_once)
     asyncio.run(run_cases(line, job, name))
-    assert line.spending.spent_usd <= found.most_usd
-    assert line.spending.spent_usd * 5 > found.most_usd or turns is CLEVER  # a bound, not any large number
-    assert calls == line.spending.paid_calls <= found.most_calls
+    attempts = header.providers[header.candidates[name].provider].max_attempts
+    once_usd = found.at_most.usd / attempts
+    assert line.spending.spent_usd <= once_usd
+    assert line.spending.spent_usd * 5 > once_usd or turns is CLEVER  # a bound, not any large number
+    assert calls == line.spending.paid_calls <= found.at_most.calls / attempts
 
 
 @pytest.mark.parametrize("turns", [CLEVER, STUBBORN])
@@ -522,14 +542,16 @@ def test_what_is_paid_for_is_not_estimated_again(plan: Plan, tmp_path: Path, nam
         line = Line(header, script, cache=cache)
         fresh = estimated(header, job, name, cache)
         asyncio.run(run_cases(line, job, name, 10))
-        part = estimated(header, job, name, cache, {name: 2.0})
+        part = estimated(header, job, name, cache)
         assert part.cached_calls == line.spending.paid_calls
-        assert part.most_usd < fresh.most_usd
-        assert (part.most_s, fresh.most_s) == (40.0, None)
+        assert part.at_most.usd < fresh.at_most.usd
+        assert part.likely.usd < fresh.likely.usd
         asyncio.run(run_cases(line, job, name))
         whole = estimated(header, job, name, cache)
         assert whole.cached_calls == line.spending.paid_calls
-        assert (whole.most_usd, whole.input_tokens, whole.output_tokens) == (0, 0, 0)
+        nothing = Amount(calls=0, input_tokens=0, output_tokens=0, usd=Decimal(0), seconds=0.0)
+        assert whole.at_most == nothing
+        assert replace(whole.likely, seconds=0.0) == nothing
 
 
 def test_a_vote_that_was_cut_off(plan: Plan, tmp_path: Path) -> None:
@@ -538,5 +560,6 @@ def test_a_vote_that_was_cut_off(plan: Plan, tmp_path: Path) -> None:
     with ReplyCache(tmp_path / "cache.sqlite") as cache:
         asyncio.run(run_cases(Line(header, {"*": "4"}, cache=cache), job, "one"))
         found = estimated(header, job, "three", cache)
-        assert (found.most_calls, found.cached_calls) == (90, 30)
-        assert found.most_usd == estimated(header, job, "one").most_usd * 2
+        attempts = header.providers["far"].max_attempts
+        assert (found.at_most.calls, found.cached_calls) == (60 * attempts, 30)
+        assert found.at_most.usd == estimated(header, job, "one").at_most.usd * 2

@@ -147,6 +147,21 @@ def test_the_good_project(tmp_path: Path) -> None:
         ("ladder: main", "ladder: main\nrisk: 0", "3: risk: expected a number between 0 and 1, got 0.0"),
         ("ladder: main", "ladder: main\nrisk: 1", "3: risk: expected a number between 0 and 1, got 1.0"),
         ("ladder: main", "ladder: main\nmargin: 0", "3: margin: expected a number between 0 and 1, got 0.0"),
+        (
+            "ladder: main",
+            "ladder: main\nobjective: {within: 1, of: large}",
+            "3: objective.within: expected a share from 0 to below 1, got 1.0",
+        ),
+        (
+            "ladder: main",
+            "ladder: main\nobjective: {within: 0.01, of: larg}",
+            "3: objective.of: no candidate 'larg'; did you mean 'large'?",
+        ),
+        (
+            "ladder: main",
+            "ladder: main\nobjective: {within: 0.01, of: today}",
+            "3: objective.of: no candidate serves today: say `today: NAME` beside it",
+        ),
         ("ladder: main", "ladder: main\nmode: prooven", "3: mode: 'prooven' is not known here; did you mean 'proven'?"),
         ("ladder: main", "ladder: main\nseed: 0.5", "3: seed: expected a whole number, got 0.5"),
         (

@@ -1,5 +1,6 @@
 import itertools
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -219,6 +220,20 @@ def test_a_few_decisions_do_not_outweigh_the_eval_set():
     (with_model,) = replay_log(cells, {"sums": "small"}, evidence).classes
     (without,) = replay_log(cells, {"sums": "small"}).classes
     assert (with_model.cost_basis.modelled, without.cost_basis.matched) == (100, 10)
+
+
+@pytest.mark.parametrize("count", [1, 2, 29])
+def test_what_the_choice_itself_cost_comes_before_a_model(count):
+    """Where nobody else was asked, the recorded costs stand however few they are; one alone gets the model's spread."""
+    evidence = {("sums", "small"): CostEvidence(cases=200, mean_usd=0.5, deviation_usd=0.1)}
+    costs = tuple(0.02 + 0.001 * (k % 2) for k in range(count))
+    (one,) = replay_log([cell("small", costs)], {"sums": "small"}, evidence).classes
+    assert one.cost_usd.value == pytest.approx(math.fsum(costs) / count)
+    assert (one.cost_basis.matched, one.cost_basis.modelled) == (count, 0)
+    assert one.cost_usd.low < one.cost_usd.value < one.cost_usd.high
+    moved = replace(cell("small", costs), price=None)  # at prices that moved apart nothing is recorded
+    (other,) = replay_log([moved], {"sums": "small"}, evidence).classes
+    assert other.cost_basis.modelled == count
 
 
 def test_where_nothing_is_known_it_says_so():

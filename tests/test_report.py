@@ -463,27 +463,15 @@ def test_of_many_candidates_those_that_lead_are_shown():
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_cost_is_compared_with_the_best_constant(whole):
-    """The sentence gives the mean cost over measured classes and the candidate that passes most of them cheapest."""
-    table, _ = whole
-    routes = {
-        name: replace(
-            _one(_one(route, "haiku", verdict=Verdict.PROVEN), "opus", verdict=Verdict.PROVEN),
-            chosen="qwen-small" if name == "classify" else "haiku",
-            level="proven",
-        )
-        for name, route in table.routes.items()
-        if name in ("classify", "extract")
-    }
-    costs = {"qwen-small": "0.0001", "haiku": "0.0003", "haiku-vote": "0.001", "opus": "0.002"}
-    for name, route in routes.items():
-        priced = tuple(replace(one, cost_per_case_usd=Decimal(costs[one.candidate])) for one in route.evidence)
-        routes[name] = replace(route, evidence=priced)
-    shown = replace(table, routes=routes)
-    assert money.cost(shown, weigh(shown)).startswith("1,000 requests spread evenly over the classes cost $0.20 with")
-    said = money.best_constant(weigh(shown).constants[0])
-    assert said.startswith("The best single candidate, haiku, would cost $0.30 (")
-    assert said.endswith("), 50.0% more, and passes 2 of 2 (the table: 2).")
+def test_the_cost_is_compared_with_the_most_accurate_constant(whole):
+    """The sentence gives the mean cost over measured classes, and that of the candidate that is most often right."""
+    table, runs = whole
+    worth = weigh(table, runs)
+    said, best = money.cost(table, worth), worth.constants[0]
+    spread = f"1,000 requests spread as the cases are over the classes cost {words.usd(1000 * worth.figures.cost_usd)} "
+    assert said.startswith(spread)
+    assert f"The most accurate single candidate, {best.candidate}, would cost " in said
+    assert said.endswith(f"and passes {best.passes} of 6.")
 
 
 @pytest.mark.parametrize(
@@ -503,9 +491,8 @@ def test_costs_in_comparison(ours, theirs, expected):
 
 def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     """Figures of a candidate that a cheaper one made needless cover the classes it was run on, and say so."""
-    table, _ = early
-    worth = weigh(table)
-    partial = next(one for one in worth.constants if not one.everywhere)
+    worth = weigh(*early)
+    partial = next(one for one in worth.constants if one.covered < one.of)
     said = money.best_constant(partial)
     assert f"was run on {partial.covered} of {partial.of} classes; there it costs" in said
     assert "(the table there: " in said
@@ -549,7 +536,7 @@ def test_without_costs_the_best_constant_stands_by_its_verdicts(whole):
         for name, route in table.routes.items()
     }
     page = Page(render_report(replace(table, routes=routes), runs)).words
-    assert "best constant" in page
+    assert "most accurate" in page
     assert "No choice has a measured cost, so nothing is said of money." in page
     assert "Per 1,000 correct answers" not in page
 
@@ -879,7 +866,7 @@ def test_a_missing_figure_gives_its_reason(early):
 def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole):
     """The table's and the best constant's price, price per correct answer and wrong answers are on the page."""
     table, runs = whole
-    worth = weigh(table, evaluation_usd(table, runs))
+    worth = weigh(table, runs, evaluation_usd(table, runs))
     page = Page(render_report(table, runs)).words
     assert f"{worth.answer.capitalize()}. {' '.join(worth.text.replace('`', '').split())}" in page
     for figures in (worth.figures, worth.constants[0].figures):
@@ -888,10 +875,11 @@ def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole
 
 
 def test_volumes_weigh_the_classes(whole):
-    """Measured volumes weigh the classes and give a price per month; without them the page says it weighs evenly."""
+    """Measured volumes weigh the classes and give a price per month; without them the page says that cases do."""
     table, runs = whole
-    assert "The classes weigh the same" in Page(render_report(table, runs)).words
-    page = Page(render_report(table, runs, volumes=dict.fromkeys(table.routes, 500.0))).words
+    assert "The classes weigh by the number of their cases" in Page(render_report(table, runs)).words
+    worth = weigh(table, runs, None, dict.fromkeys(table.routes, 500.0))
+    page = Page(render_report(table, runs, worth=worth)).words
     assert "as the decision log counts them" in page
     assert "Per month" in page
 

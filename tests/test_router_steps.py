@@ -126,6 +126,9 @@ def _places(table: Table, latencies_s: dict[str, float], allowed: frozenset[str]
         (None, {"fake": 2.0, "cloud": 0.5}, ["cloud", "fake"]),  # equals: the faster
         ("0.01", {"fake": 0.1, "cloud": 9.0}, ["cloud", "fake"]),  # the cheaper, however slow
         ("900", {"fake": 9.0, "cloud": 0.1}, ["fake", "cloud"]),
+        (None, {"fake": 2.0}, ["fake", "cloud"]),  # never measured: not preferred, however slow the other is
+        (None, {"cloud": 2.0}, ["cloud", "fake"]),
+        ("0.01", {"fake": 0.1}, ["cloud", "fake"]),  # a price is known without a measurement
     ],
 )
 def test_the_cheapest_then_the_fastest_place(
@@ -133,6 +136,14 @@ def test_the_cheapest_then_the_fastest_place(
 ) -> None:
     """Places of one model are equal in quality: price decides, then measured latency."""
     assert _places(_two_places(table, usd), latencies_s) == expected
+
+
+def test_a_price_by_the_hour_is_not_compared_with_one_by_tokens(table: Table) -> None:
+    """A cent an hour is neither more nor less than a dollar a million tokens: the candidate's own place stays first."""
+    two = _two_places(table)
+    hourly = Price(date="2026-11-01", source="made up", usd_per_hour=Decimal("0.01"))
+    assert _places(replace(two, prices={**two.prices, "small@cloud": hourly}), {"cloud": 0.1}) == ["fake", "cloud"]
+    assert _places(replace(two, prices={**two.prices, "small": hourly}), {"cloud": 0.1}) == ["fake", "cloud"]
 
 
 def test_a_place_asks_for_its_own_model_id(table: Table) -> None:

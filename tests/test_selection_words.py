@@ -32,8 +32,8 @@ TWELFTHS = set(range(0, 200, 12))
         (
             _same(0.91, 198, method="betting", mode="point"),
             (
-                "Provisional: mean 91% over 198 cases (200 planned), so the score reaches 90%; not proven: a candidate at "
-                "90% would do as well with at most 19.4% probability, and proof takes 1.67% or less; if its mean is what"
+                "Provisional: mean 91% over 198 cases (200 planned), so the score reaches 90%; not proven: a candidate "
+                "at 90% would do as well with at most 19.4% probability, and proof takes 1.67% or less; if its mean is"
             ),
         ),
         (
@@ -43,17 +43,17 @@ TWELFTHS = set(range(0, 200, 12))
         (
             _same(0.95, 40, method="betting", n=40),
             (
-                "Provisional: mean 95% over 40 cases (40 planned), so the score reaches 90%; not proven: a candidate at "
-                "90% would do as well with at most 19.5% probability, and proof takes 1.67% or less; if its mean is what "
-                "was seen, 172 cases in all would prove it (power 80%)."
+                "Provisional: mean 95% over 40 cases (40 planned), so the score reaches 90%; not proven: a candidate "
+                "at 90% would do as well with at most 19.5% probability, and proof takes 1.67% or less; if its mean is "
+                "what was seen, 172 cases in all would prove it (power 80%)."
             ),
         ),
         (_grouped({3}), "Proven: mean 99.5% over 200 cases in 40 clusters (200 planned); true mean is at least 90% at"),
         (
             _grouped(TWELFTHS),
             (
-                "Provisional: mean 91.5% over 200 cases in 40 clusters (200 planned), so the score reaches 90%; not "
-                "proven: a candidate at 90% would do as well with about 28.7% probability, and proof takes 1.67% or less"
+                "Provisional: mean 91.5% over 200 cases in 40 clusters (200 planned), so the score reaches 90%; "
+                "not proven: a candidate at 90% would do as well with about 28.7% probability, and proof takes 1.67% or"
             ),
         ),
         (

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.errors import InputError
-from routerctl.strict_yaml import dump_yaml, parse_json_lines, parse_yaml, resolve_plain
+from routerctl.errors import InputError, MergeConflict
+from routerctl.strict_yaml import conflict_of, dump_yaml, parse_json_lines, parse_yaml, resolve_plain
 
 ROOT = Path(__file__).parents[1]
 OURS = [path for end in ("yaml", "yml") for path in ROOT.rglob(f"*.{end}") if ".venv" not in path.parts]
@@ -171,3 +171,44 @@ def test_any_reader_reads_our_files(path: Path) -> None:
 def test_any_reader_reads_the_blocks_of_our_pages(block: str) -> None:
     """Every YAML block of the documentation is read by such a parser too."""
     assert yaml.safe_load(block) is not None
+
+
+BOTH = "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other branch\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\n" + BOTH.format("b: 2", "b: 3") + "c: 4\n", "f.yaml:2: merge conflict up to line 6: "),
+        ("a: 1\r\n" + BOTH.format("b: 2", "b: 3").replace("\n", "\r\n"), "f.yaml:2: merge conflict up to line 6: "),
+        ('{"a": 1,\n' + BOTH.format('"b": 2', '"b": 3') + "}\n", "f.yaml:2: merge conflict up to line 6: "),
+        (BOTH.format("a: 1\n||||||| base\na: 0", "a: 2"), "f.yaml:1: merge conflict up to line 7: "),
+        (BOTH.format("", ""), "f.yaml:1: merge conflict up to line 5: "),
+    ],
+)
+def test_a_merge_conflict_is_called_one(text: str, line: str) -> None:
+    """Also where what stands there could be read: in a flow mapping a marker passes for a part of a key."""
+    with pytest.raises(MergeConflict) as caught:
+        parse_yaml(text, "f.yaml")
+    assert str(caught.value).startswith(line)
+
+
+def test_a_conflict_between_lines_of_json_is_called_one() -> None:
+    """It is looked for only where a line is no JSON: a text of a reply may hold the markers."""
+    with pytest.raises(MergeConflict, match=r"^f\.jsonl:2: merge conflict up to line 6"):
+        parse_json_lines('{"a": 1}\n' + BOTH.format('{"a": 2}', '{"a": 3}'), "f.jsonl")
+    assert parse_json_lines('{"a": "<<<<<<< HEAD\\n=======\\n>>>>>>> x"}', "f.jsonl")[0].value["a"].count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cases:\n  - |\n    " + BOTH.format("a", "b").replace("\n", "\n    "),
+        "a: <<<<<<<\n",
+        "'=======': 1\n'>>>>>>>': 2\n",
+    ],
+)
+def test_what_only_speaks_of_conflicts_is_none(text: str) -> None:
+    """A case about merging holds the markers inside a text; half of the markers are none."""
+    assert conflict_of(text, "f.yaml") is None
+    parse_yaml(text, "f.yaml")

@@ -200,9 +200,11 @@ def test_truncated(tmp_path: Path) -> None:
         (
             "bar: 0.8\n    chosen",
             "bar: 0.7\n    chosen",
-            ":4: the content does not match the digest: edited by hand or",
+            ":4: the content does not match the digest: edited by hand, merged or",
         ),
         ("verdict: proven", "verdict: not proven", ":4: the content does not match the digest"),
+        ("level: proven", "level: provisional", ":4: the content does not match the digest"),
+        ("level: proven", "level: prven", "level: 'prven' is not known here; did you mean 'proven'?"),
         ("verdict: proven", "verdict: prven", "verdict: 'prven' is not known here; did you mean 'proven'?"),
         ("table_version: 3", "table_version: 4", ":4: the content does not match the digest"),
         ("\ndigest: sha256:", "\ndigest: sha512:", ":4: the content does not match the digest"),

@@ -151,7 +151,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 _SHOWN = {
     *("task_class", "description", "bar", "chosen", "level", "verdict", "rule", "rungs", "evidence"),
-    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "when_unproven"),
+    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "when_unproven", "lowered_from"),
 }
 
 
@@ -222,6 +222,12 @@ def _fallbacks(side: _Side) -> str:
     return ", ".join(rungs[1:] if rungs[:1] == (side.route.chosen,) else rungs) or NONE
 
 
+def _bar(side: _Side) -> str:
+    before = side.route.lowered_from
+    lowered = "" if before is None else f" (lowered from {bar_words(before)}, at which it was not proven)"
+    return bar_words(side.route.bar) + lowered
+
+
 def _level(side: _Side) -> str:
     return verdict_words(side.route, side.chosen, risk=False)  # the risk is a figure: measured again, it moves
 
@@ -229,7 +235,7 @@ def _level(side: _Side) -> str:
 _CHOICE: tuple[_Aspect, ...] = (("candidate", "other candidate", _pinned),)
 _ASPECTS: tuple[_Aspect, ...] = (
     ("verdict", "other verdict", _level),
-    ("bar", "other bar", lambda side: bar_words(side.route.bar)),
+    ("bar", "other bar", _bar),
     ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
 )

@@ -83,7 +83,10 @@ def _content(data: bytes, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
-        raise InputError("not a classifier: expected the JSON that `routerctl train` writes", file=str(path)) from None
+        from routerctl.strict_yaml import conflict_of  # only an error needs it: this is on the hot path
+
+        broken = InputError("not a classifier: expected the JSON that `routerctl train` writes", file=str(path))
+        raise conflict_of(data.decode(errors="replace"), str(path)) or broken from None
     names = ("schema_version", "features_version")
     version, kind = (content.get(name) if isinstance(content, dict) else None for name in names)
     if not isinstance(version, int) or not isinstance(kind, int):

@@ -39,6 +39,7 @@ COMMANDS = {
     "budget": ("budget", "budget"),
     "experiment": ("experiment", "app"),
     "models": ("models", "app"),
+    "runs": ("runs", "app"),
     "log": ("log", "app"),
 }
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from routerctl.changes.labels import label_words
 from routerctl.check import assemble
 from routerctl.cli.publishing import end_gate, warn_of_models
-from routerctl.console import evidence_json, print_routes, say, say_unproven, say_worth, worth_json
+from routerctl.console import print_routes, say, say_unproven, say_worth
+from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
-from routerctl.table import TABLE_FILE, load_table, older_version, table_text, with_digest
+from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
 from routerctl.types import Table, Tier
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 
 def build(
@@ -36,30 +39,54 @@ def build(
     if tier is not None:
         found = _tier_of(root, tier)
         file, ladder = found.table, found.ladder
-    older = older_version(root / file)
+    older = version_to_follow(root / file)
     # Not verified: a table that was edited by hand is what this command puts right.
     previous = load_table(root / file, verify=False) if older is None and (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
     if older is not None:
+        say(f"{file}: cannot be read as it is; made anew from the evidence")
         table = with_digest(replace(table, table_version=older + 1))
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
-    asked = volumes(root / DECISIONS_FILE, now=datetime.now(UTC))
-    write_atomically(report, render_report(table, evidence, previous, volumes=asked))
+    asked = volumes(root / DECISIONS_FILE, now=_end_of_today())
+    worth = weigh(table, evidence, evaluation_usd(table, evidence), asked)
+    compared = _compared(report.with_name(f"{Path(file).stem}.before.yaml"), previous, table)
+    write_atomically(report, render_report(table, evidence, compared, worth=worth))
     write_atomically(root / file, table_text(table))
-    spend_usd = evaluation_usd(table, evidence)
     if as_json:
-        _print_json(table, worth_json(table, spend_usd, asked))
+        _print_json(table, worth_json(worth))
     else:
         print_routes(table)
         say_unproven(table)
-        say_worth(table, spend_usd, asked)
+        say_worth(worth)
+    for words in label_words(previous, table, runs):
+        say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:
         end_gate(table, strict=strict)
+
+
+def _end_of_today() -> datetime:
+    """A moment that stays the same for a day, so that a rate up to it does: building twice gives the same report."""
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
+def _compared(kept: Path, previous: Table | None, table: Table) -> Table | None:
+    """Give the table that the report compares with: the one before this one, also where this one is built again.
+
+    `kept`: where it stays for that, beside the report, since the new table takes its place.
+    """
+    if previous is not None and previous.digest != table.digest:
+        write_atomically(kept, table_text(previous))
+        return previous
+    if previous is None:
+        kept.unlink(missing_ok=True)
+    with contextlib.suppress(InputError):  # none was kept, or it is of another version of this program
+        return load_table(kept, verify=False)
+    return None
 
 
 def _tier_of(root: Path, name: str) -> Tier:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.evaluating import Work, ask, now, show_estimates
+from routerctl.cli.estimates import show_estimates
+from routerctl.cli.evaluating import Work, ask, now
 from routerctl.cli.publishing import check_outputs, end_gate, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
@@ -28,7 +29,7 @@ def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: b
     planned, baseline = _planned(options, wanted)
     show_estimates(
         estimate_comparison(planned, baseline, now, epochs=epochs),
-        calls="least (nothing looks worse) - most (every epoch)",
+        calls="every class looks worse: every epoch, max_tokens, every attempt",
         as_json=as_json,
     )
 
@@ -57,7 +58,7 @@ def compare(
         found.append(comparison)
         return comparison, comparison.work
 
-    finished = ask(planned, work)
+    finished = ask(planned, estimate_comparison(planned, baseline, now, epochs=epochs), work)
     regression = found[0].regression
     if regression is None:
         raise KeyboardInterrupt

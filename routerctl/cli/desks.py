@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from routerctl.types import Answer
 
 
+_HEADROOM = 2  # of some dozens of replies the longest is no bound
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """Where the inquiries of one tenant, or of nobody in particular, are served."""
@@ -149,6 +152,9 @@ class Desks:
         def lost(candidate: Candidate, request: Request, billed: int, seconds: float) -> Decimal:
             return lost_usd(price(table.providers[candidate.provider], request.model), request, billed, seconds)
 
+        def usual(candidate: Candidate, request: Request, task_class: str | None) -> int | None:
+            return usual_tokens(table, candidate, request, task_class)
+
         books = self._state(None)
 
         def longest(candidate: Candidate) -> float:
@@ -157,6 +163,7 @@ class Desks:
 
         return Paying(
             longest_s=longest,
+            usual_tokens=usual,
             store=books,
             budgets=budgets,
             most_usd=most,
@@ -172,6 +179,19 @@ class Desks:
             self._states[name] = state_of(self._table, self._root, tenant)
             self._closing.callback(self._states[name].close)
         return self._states[name]
+
+
+def usual_tokens(table: Table, candidate: Candidate, request: Request, task_class: str | None) -> int | None:
+    """Give twice the tokens that 99 % of a candidate's replies to a class stayed within when it was evaluated.
+
+    None where that is not known, or where the request is none of the class itself: a judge's, a critique.
+    """
+    route = table.routes.get(task_class or "")
+    if route is None or replace(request.reply, max_tokens=route.reply.max_tokens) != route.reply:
+        return None
+    evidence = next((one for one in route.evidence if one.candidate == candidate.name), None)
+    most = evidence.output_tokens_p99 if evidence else None
+    return None if most is None else _HEADROOM * most
 
 
 async def _probing(wire: Wire, watch: Watching, table: Table) -> None:

@@ -17,11 +17,14 @@ def diff(
         typer.Option("--format", help="markdown: for a comment on a pull request."),
     ] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 if anything differs.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 3 if anything differs, or the project is newer than its table.")
+    ] = False,
 ) -> None:
     """Compare two routing tables: per class the choice, verdict, score, money and prompt; then the sum.
 
-    A file of that name wins over a revision. A table that was edited by hand is compared too, with a warning.
+    A file of that name wins over a revision. A table that was edited by hand is compared too, with a warning. Where B
+    is the table of this folder, what has changed in the project since it was built is said as well.
 
     [bold]Examples[/bold]
 

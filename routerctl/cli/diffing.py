@@ -18,6 +18,7 @@ from routerctl.changes import compare
 from routerctl.cli import showing
 from routerctl.console import say
 from routerctl.errors import GateError, InputError, nearest
+from routerctl.outdated import since_built
 from routerctl.strict_yaml import read_text
 from routerctl.table import TABLE_FILE, parse_table, with_digest
 from routerctl.types import Table
@@ -38,7 +39,8 @@ class Source:
 def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> None:
     """Print what differs between two tables.
 
-    Raises: InputError where one cannot be read; GateError under `exit_code` where anything differs.
+    Raises: InputError where one cannot be read; GateError under `exit_code` where anything differs, or the project has
+    changed since its table was built.
     """
     root = Path.cwd()
     old, new = find(root, before), find(root, TABLE_FILE if after is None else after)
@@ -47,10 +49,21 @@ def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> No
             say(
                 f"warning: {one.name}: the content does not match the digest: edited by hand or damaged; compared as is"
             )
-    found = compare(old.table, new.table)
-    typer.echo(showing.WRITERS[form](found, (old.name, new.name), (old.edited, new.edited)))
+    found, since = compare(old.table, new.table), _since_built(root, new)
+    typer.echo(showing.WRITERS[form](found, (old.name, new.name), (old.edited, new.edited), since))
     if exit_code and found.differs:
         raise GateError(f"{old.name} and {new.name} differ")
+    if exit_code and since:
+        raise GateError(f"{new.name} is older than the project: {since[0]}")
+
+
+def _since_built(root: Path, new: Source) -> tuple[str, ...]:
+    """Say what of this folder's project has changed since its own table was built; of another table nothing."""
+    try:
+        return since_built(root, new.table, new.name)
+    except InputError as error:
+        say(f"warning: what has changed since {new.name} was built cannot be told: {error}")
+        return ()
 
 
 def find(root: Path, name: str) -> Source:

@@ -14,18 +14,10 @@ from typing import Any
 import typer
 
 from routerctl.build import build_table
+from routerctl.cli.estimates import head_line, show_estimates
 from routerctl.cli.publishing import check_outputs, end_gate, publish, warn_of_models
-from routerctl.codec import encode, json_default
-from routerctl.console import (
-    RunView,
-    evidence_json,
-    print_estimates,
-    print_routes,
-    say,
-    say_unproven,
-    say_worth,
-    worth_json,
-)
+from routerctl.console import RunView, print_routes, say, say_unproven, say_worth
+from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
 from routerctl.gate import Strict, changed_choices
@@ -49,7 +41,7 @@ from routerctl.run.session import (
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Result, Run, Table
 from routerctl.words import plain, plural, usd
-from routerctl.worth import evaluation_usd
+from routerctl.worth import evaluation_usd, weigh
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
@@ -64,20 +56,7 @@ def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     planned = plan_run(Path.cwd(), options, now)
     for line in provable(planned):
         say(line)
-    show_estimates(
-        estimate_run(planned, now),
-        calls="least (no miss) - most (every case)",
-        as_json=as_json,
-    )
-
-
-def show_estimates(estimates: Sequence[Estimate], *, calls: str, as_json: bool) -> None:
-    """Print estimates; `calls`: what the least and the most of them are."""
-    if as_json:
-        typer.echo(json.dumps([encode(item, keep_defaults=True) for item in estimates], default=json_default))
-        return
-    print_estimates(estimates)
-    say(f"calls: {calls}; tokens, dollars, minutes: at most; cached replies are free")
+    show_estimates(estimate_run(planned, now), as_json=as_json)
 
 
 def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
@@ -87,21 +66,22 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
     """
     check_outputs(junit)
     planned = plan_run(Path.cwd(), options, now)
-    finished = ask(planned)
+    finished = ask(planned, estimate_run(planned, now))
     evidence = read_run(finished.folder)
     table = _proposal(evidence)
     if table:
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
-        report = render_report(table, [evidence], _previous(Path.cwd()), volumes=asked)
+        worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked)
+        report = render_report(table, [evidence], _previous(Path.cwd()), worth=worth)
         write_atomically(finished.folder / "report.html", report)
-        spend_usd, whole = evaluation_usd(table, [evidence]), not finished.header.rungs
+        whole = not finished.header.rungs
         beyond = _beyond(evidence, table)
         if as_json:
-            _print_json(finished, table, beyond, worth_json(table, spend_usd, asked) if whole else None)
+            _print_json(finished, table, beyond, worth_json(worth) if whole else None)
         else:
             _print(finished, table, beyond)
             if whole:
-                say_worth(table, spend_usd, asked)
+                say_worth(worth)
         warn_of_models(table)
     if finished.interrupted:
         raise KeyboardInterrupt
@@ -115,8 +95,17 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
             end_gate(table, strict=strict, present=present)
 
 
-def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Finished:
-    """Run what was planned under the eyes of the user; `work`: what to ask instead of climbing the ladders."""
+def ask(planned: Planned, estimates: Sequence[Estimate], work: Callable[[RunView], Work] | None = None) -> Finished:
+    """Run what was planned under the eyes of the user, who is told first what it may take.
+
+    `work`: what to ask instead of climbing the ladders.
+    """
+    header = planned.header
+    say(
+        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
+        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
+    )
+    say(head_line(estimates, planned.options.max_cost_usd))
     try:
         return asyncio.run(_run(planned, work))
     except asyncio.CancelledError:  # the second Ctrl-C
@@ -125,16 +114,11 @@ def ask(planned: Planned, work: Callable[[RunView], Work] | None = None) -> Fini
 
 async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Finished:
     spending = Spending(limit_usd=planned.options.max_cost_usd)
-    header = planned.header
-    say(
-        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
-        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
-    )
     for warning in warnings_of(planned):
         say(f"warning: {warning}")
     for line in provable(planned):
         say(line)
-    with RunView(header, spending) as view:
+    with RunView(planned.header, spending) as view:
         watcher, climb = work(view) if work else (view, None)
         finished = await run_eval(
             planned,
@@ -145,6 +129,8 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
             on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to leave them)"),
             work=climb,
         )
+    if spending.perhaps_usd:
+        say(f"attempts that got no reply may be billed as well: {usd(spending.perhaps_usd)} at most")
     if spending.lost_calls:
         lost = plain(plural(spending.lost_calls, "call was", "calls were"))
         say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
@@ -199,6 +185,7 @@ def _print_json(finished: Finished, table: Table, beyond: Sequence[Result], wort
         "run_id": finished.header.run_id,
         "finished": finished.header.finished,
         **finished.paid,
+        "perhaps_usd": str(finished.spending.perhaps_usd),
         "lost_calls": finished.spending.lost_calls,
         "beyond_the_stop": len(beyond),
         "classes": classes,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = {
     "routerctl.yaml": "routerctl.yaml",
     "evals/ticket.yaml": "evals/ticket.yaml",
     ".github/workflows/routerctl.yml": "workflow.yml",
 }
-IGNORED = ".routerctl/"
 
 
 def init() -> None:
@@ -36,12 +40,19 @@ def init() -> None:
         text = files("routerctl").joinpath("scaffold", source).read_text(encoding="utf-8")
         path.write_text(text, encoding="utf-8")
         typer.echo(name)
-    ignore = Path(".gitignore")
-    lines = ignore.read_text(encoding="utf-8") if ignore.exists() else ""
-    if IGNORED not in lines.splitlines():
-        ignore.write_text(
-            lines + ("" if lines.endswith("\n") or not lines else "\n") + IGNORED + "\n", encoding="utf-8"
-        )
+    if _ignore(Path(".gitignore"), files("routerctl").joinpath("scaffold", "gitignore").read_text(encoding="utf-8")):
         typer.echo(".gitignore")
     say("ticket.yaml has 24 examples, which choose a model but rarely prove one: 58 or more of your own can (`check`)")
     say("next: put your cases into evals/, set ANTHROPIC_API_KEY, then `routerctl eval --dry-run` and `routerctl eval`")
+
+
+def _ignore(path: Path, wanted: str) -> bool:
+    """Add what git is to ignore, with its reasons, to a .gitignore that lacks some of it; tell whether it did."""
+    present = path.read_text(encoding="utf-8") if path.exists() else ""
+    known = set(present.splitlines())
+    missing = [line for line in wanted.splitlines() if line not in known]
+    if all(line.startswith("#") for line in missing):
+        return False
+    end = "" if present.endswith("\n") or not present else "\n"
+    path.write_text(f"{present}{end}{chr(10).join(missing)}\n", encoding="utf-8")
+    return True

@@ -172,8 +172,11 @@ def export(
 
 @app.command("feedback")
 def feedback(
-    decision: Annotated[str, typer.Argument(metavar="ID", help="The decision's id, or its beginning.")],
-    score: Annotated[str, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")],
+    decision: Annotated[
+        str | None,
+        typer.Argument(metavar="ID", help="The decision's id, or its beginning; left out: JSON lines on stdin."),
+    ] = None,
+    score: Annotated[str | None, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")] = None,
     note: Annotated[str, typer.Option(help="Why, in words.")] = "",
     task_class: Annotated[
         str | None, typer.Option("--class", help="The task class that would have been right.")
@@ -183,15 +186,21 @@ def feedback(
 ) -> None:
     """Say how good the answer to one decision was; nothing said is overwritten, the latest counts.
 
+    Many at once are read from stdin, an object a line: {"id": "3f2a9c1b", "feedback": "good"}, where wanted with
+    "class" and "note". A line that cannot be noted is named by its number, the others are kept; then exit 2.
+
     [bold]Examples[/bold]
 
         routerctl log feedback 3f2a9c1b good
 
         routerctl log feedback 3f2a9c1b bad --class extract --note "wanted fields, got a summary"
-    """
-    from routerctl.cli import log_keeping
 
-    log_keeping.rate(decision, score, note=note, task_class=task_class, tenant=tenant, as_json=as_json)
+        routerctl log feedback < ratings.jsonl
+    """
+    from routerctl.cli import log_rating
+
+    said = log_rating.Said(score=score, note=note, task_class=task_class)
+    log_rating.rate(decision, said, tenant=tenant, as_json=as_json)
 
 
 @app.command("prune")

@@ -1,4 +1,4 @@
-"""What `routerctl log export`, `feedback` and `prune` do once their options are read."""
+"""What `routerctl log export` and `prune` do once their options are read."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from routerctl.cli.log_showing import SHORT_ID, log_path, rating
+from routerctl.cli.log_showing import log_path
 from routerctl.console import clean, say
 from routerctl.decisions import DecisionLog
 from routerctl.decisions.exporting import csv_lines, json_lines, labelled, write_parquet
 from routerctl.decisions.reading import LogReader, Row, Wanted, require_log
-from routerctl.errors import InputError, nearest
+from routerctl.errors import InputError
 from routerctl.results import written_beside
 from routerctl.words import plain, plural
 
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-_SCORES = {"good": 1.0, "bad": 0.0}
-_TABLE = Path("routes.yaml")
 
 
 class _Counted:
@@ -83,50 +81,6 @@ def _to_file(rows: Iterable[Row], format_: str, output: Path) -> None:
             write_parquet(rows, file)
         else:
             file.writelines(line.encode("utf-8", "replace") for line in _lines(rows, format_))
-
-
-def rate(decision: str, score: str, *, note: str, task_class: str | None, tenant: str | None, as_json: bool) -> None:
-    """Note what somebody says of a decision.
-
-    Raises: InputError.
-    """
-    value = _score(score)
-    if task_class is not None:
-        _check_class(task_class)
-    with LogReader(log_path(tenant)) as log:
-        whole = log.one(decision)["id"]
-    log_file, at = DecisionLog(log_path(tenant)), datetime.now(UTC).isoformat()
-    try:
-        log_file.feedback(whole, value, at=at, note=note, task_class=task_class)
-    finally:
-        log_file.close()
-    if as_json:
-        said = {"decision": whole, "score": value, "class": task_class, "note": note}
-        sys.stdout.write(json.dumps(said) + "\n")
-    else:
-        right = f", the right class is {task_class}" if task_class else ""
-        say(f"{whole[:SHORT_ID]} rated {rating(value)}{right}")
-
-
-def _score(text: str) -> float:
-    try:
-        value = _SCORES[text] if text in _SCORES else float(text)
-    except ValueError:
-        raise InputError(f"expected good, bad or a number from 0 to 1, got {text!r}") from None
-    if not 0 <= value <= 1:
-        raise InputError(f"expected good, bad or a number from 0 to 1, got {text!r}")
-    return value
-
-
-def _check_class(task_class: str) -> None:
-    """See that the table has the class, where there is a table: training refuses names that nobody knows."""
-    if not _TABLE.is_file():
-        return
-    from routerctl.table import load_table
-
-    routes = load_table(_TABLE).routes
-    if task_class not in routes:
-        raise InputError(f"no task class {task_class!r}{nearest(task_class, routes)}")
 
 
 def prune(older_than: float | None, *, everything: bool, tenant: str | None, as_json: bool) -> None:

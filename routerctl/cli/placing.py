@@ -19,7 +19,7 @@ from routerctl.project import PROJECT_FILE, Project
 from routerctl.results import read_run, run_folder
 from routerctl.run.plan import pinned_candidate, prices_of
 from routerctl.table import TABLE_FILE
-from routerctl.types import Candidate, Table, Usage
+from routerctl.types import Candidate, Table, Usage, evidence_part
 from routerctl.words import usd
 
 _REFLEXION_CALLS = 3  # answer, critique, revision
@@ -68,7 +68,7 @@ def _check_rungs(project: Project, table: Table) -> None:
         if rung not in project.candidates:
             problem = f"candidate {rung!r} of {TABLE_FILE} is not here any more; a proposal stands beside what it pins"
             raise InputError(problem, file=PROJECT_FILE)
-        if pinned_candidate(project, rung) != table.candidates.get(rung):
+        if evidence_part(pinned_candidate(project, rung)) != evidence_part(table.candidates[rung]):
             problem = f"is not what {TABLE_FILE} was built with; run `routerctl eval` and `routerctl build-table` first"
             raise project.error(("candidates", rung), problem)
 

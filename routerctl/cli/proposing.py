@@ -20,11 +20,12 @@ import typer
 from routerctl.build import build_table
 from routerctl.changes import TableChanges, compare
 from routerctl.cli import showing
+from routerctl.cli.estimates import show_estimates
 from routerctl.cli.evaluating import ask, now
 from routerctl.cli.placing import Place, place
 from routerctl.cli.publishing import warn_of_models
 from routerctl.codec import json_default
-from routerctl.console import clean, print_estimates, say
+from routerctl.console import clean, say
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, eval_set_files
 from routerctl.labels import read_labels
@@ -32,6 +33,7 @@ from routerctl.policy import policy_of
 from routerctl.project import load_project
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
+from routerctl.run.estimate import Estimate
 from routerctl.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.types import Route, Run, Table
@@ -57,8 +59,9 @@ def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, 
         max_cost_usd=max_cost_usd,
     )
     planned = plan_run(root, options, now)
-    _announce(planned, placed, present)
-    evidence, finished = _evaluated(planned)
+    estimates = estimate_run(planned, now)
+    _announce(planned, placed, present, estimates)
+    evidence, finished = _evaluated(planned, estimates)
     table = _table(evidence, present)
     write_atomically(finished.folder / PROPOSED_FILE, _first_line(candidate) + table_text(table))
     write_atomically(finished.folder / "report.html", render_report(table, [evidence], present))
@@ -84,7 +87,7 @@ def _first_line(candidate: str) -> str:
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
-def _announce(planned: Planned, placed: Place, present: Table) -> None:
+def _announce(planned: Planned, placed: Place, present: Table, estimates: Sequence[Estimate]) -> None:
     """Say what will be asked, and what it may cost, before the first call; all of it on stderr."""
     header = planned.header
     say(f"run {header.run_id}: {placed.candidate} beside {TABLE_FILE}: ladder {', '.join(header.ladder)}")
@@ -93,16 +96,15 @@ def _announce(planned: Planned, placed: Place, present: Table) -> None:
     if moved:
         say(f"note: other cases than {TABLE_FILE} rests on, so that differs too: {', '.join(moved)}")
     with redirect_stdout(sys.stderr):
-        print_estimates(estimate_run(planned, now))
-    say("calls: least (no miss) - most (every case); tokens, dollars, minutes: at most; cached replies are free")
+        show_estimates(estimates, as_json=False)
 
 
-def _evaluated(planned: Planned) -> tuple[Run, Finished]:
+def _evaluated(planned: Planned, estimates: Sequence[Estimate]) -> tuple[Run, Finished]:
     """Run it and read it back.
 
     Raises: KeyboardInterrupt where the user stopped it: half a run proposes nothing.
     """
-    finished = ask(planned)
+    finished = ask(planned, estimates)
     if finished.interrupted:
         say("nothing is proposed; what was paid for is in the cache, running again goes on from there")
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from routerctl.changes import (
@@ -40,9 +40,12 @@ _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool]) -> str:
-    """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money."""
-    lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {counts_words(found)}"]
+def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
+    """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money.
+
+    `since`: what has changed in the project since its table was built.
+    """
+    lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {_counts(found, since)}"]
     for change in _by_weight(found):
         lines += ["", headline(change), *_rows(change.differences)]
     if same := _unchanged(found):
@@ -51,8 +54,17 @@ def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool]) -> str:
         lines += ["", "decided alike, measured again:", *(f"  {headline(one)}" for one in again)]
     if found.general:
         lines += ["", "the table:", *_rows(found.general)]
+    if since:
+        lines += ["", _SINCE, *(f"  {one}" for one in since)]
     lines += ["", bill_words(bill(found.before, found.after))]
     return "\n".join(_wrapped(clean(visible(line))) for line in lines)
+
+
+_SINCE = "not in the table yet:"
+
+
+def _counts(found: TableChanges, since: Sequence[str]) -> str:
+    return counts_words(found) + ("; the project has changed since" if since else "")
 
 
 def _titled(name: str, table: Table) -> str:
@@ -82,24 +94,32 @@ def _wrapped(line: str) -> str:
         return line
     width = max(40, shutil.get_terminal_size().columns)
     indent = " " * (len(line) - len(line.lstrip()))
-    folded = textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent + "    ")
+    folded = textwrap.wrap(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_on_hyphens=False,  # a command in it has to stay one word
+    )
     return "\n".join(folded)
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> str:
+def markdown(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
     """Write the differences as a comment on a pull request: the sentences, and every row folded away."""
     title = " -> ".join(
         _titled(code(name), table) for name, table in zip(names, (found.before, found.after), strict=True)
     )
-    lines = [f"### {title}", "", f"{counts_words(found)}. {bill_words(bill(found.before, found.after), code)}."]
+    lines = [f"### {title}", "", f"{_counts(found, since)}. {bill_words(bill(found.before, found.after), code)}."]
     lines += [
         f"\n> **Warning:** {code(name)} does not match its digest: edited by hand or damaged."
         for name, wrong in zip(names, edited, strict=True)
         if wrong
     ]
+    if since:
+        lines += ["", f"**{_SINCE}**", "", *(f"- {code(one)}" for one in since)]
     changed = _by_weight(found)
     if changed:
         lines += ["", *(f"- {headline(one, code)}" for one in changed)]
@@ -147,12 +167,12 @@ def code(foreign: str) -> str:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def as_json(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> str:
+def as_json(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
     """Write the differences as one line of JSON."""
-    return json.dumps(values(found, names, edited), default=json_default)
+    return json.dumps(values(found, names, edited, since), default=json_default)
 
 
-def values(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> dict[str, Any]:
+def values(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> dict[str, Any]:
     """Give the differences as JSON has them; money is exact text, in USD."""
     sides = zip(("before", "after"), names, (found.before, found.after), edited, strict=True)
     return {
@@ -161,6 +181,7 @@ def values(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> dict[
         "table": [_difference(row) for row in found.general],
         "classes": {one.task_class: _class(one, found) for one in found.classes},
         "cost": _cost(bill(found.before, found.after)),
+        "since_built": list(since),
     }
 
 
@@ -219,7 +240,7 @@ def _cost(found: Bill | None) -> Mapping[str, Any] | None:
     }
 
 
-WRITERS: Mapping[str, Callable[[TableChanges, Pair, tuple[bool, bool]], str]] = {
+WRITERS: Mapping[str, Callable[[TableChanges, Pair, tuple[bool, bool], Sequence[str]], str]] = {
     "text": text,
     "markdown": markdown,
     "json": as_json,

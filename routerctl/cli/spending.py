@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from routerctl.budgets import Books, books_of
 from routerctl.cli.tenancy import known_tenant, state_of
 from routerctl.console import clean, print_table, say
 from routerctl.table import load_table
-from routerctl.types import Budget, Table
+from routerctl.types import Budget, Json, Table
 from routerctl.words import usd
 
 
@@ -43,6 +43,8 @@ def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
     else:
         heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
         print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
+        for one in dict.fromkeys(line.budget.name for line in lines if line.budget.over == "cheap"):
+            say(_beyond(table.routing.budgets, one))
 
 
 def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Line]:
@@ -58,6 +60,14 @@ def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: dat
                 yield Line(budget=one, books=books)
 
 
+def _beyond(budgets: Sequence[Budget], name: str) -> str:
+    """Say of a budget that its cap is none for the cheap candidates."""
+    cheap = next(one.cheap for one in budgets if one.name == name)
+    return clean(
+        f"{name}: over its cap {', '.join(cheap)} still serves, and is booked beyond the cap (over: refuse ends there)"
+    )
+
+
 def _is_own(budget: Budget, tenant: str) -> bool:
     """Tell whether a budget says nothing of anybody else's spending."""
     return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
@@ -71,7 +81,7 @@ def _cells(line: Line) -> list[str]:
     return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
 
 
-def _json(line: Line) -> dict[str, str | None]:
+def _json(line: Line) -> dict[str, Json]:
     one, books = line.budget, line.books
     return {
         "budget": one.name,
@@ -84,4 +94,5 @@ def _json(line: Line) -> dict[str, str | None]:
         "held_usd": f"{books.held_usd:f}",
         "cap_usd": f"{one.cap_usd:f}",
         "over": one.over,
+        "beyond_the_cap": list(one.cheap) if one.over == "cheap" else [],
     }

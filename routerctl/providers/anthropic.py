@@ -16,6 +16,7 @@ import httpx2
 from routerctl import errors
 from routerctl.providers import base
 from routerctl.providers.abilities import Probed
+from routerctl.providers.timing import Timing
 from routerctl.types import Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason, Usage
 
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -63,7 +64,7 @@ class AnthropicProvider:
     OPTIONS: ClassVar[Mapping[str, type]] = {"prompt_cache": bool}
 
     def __init__(self, spec: ProviderSpec, outside: base.Outside) -> None:
-        self._spec, self._clock = spec, outside.clock
+        self._spec, self._timing = spec, Timing(outside.clock, outside.turns)
         self._options = base.checked_options(spec, self.OPTIONS)
         self._key = base.key_of(spec, outside.env, "ANTHROPIC_API_KEY")
         # An explicit timeout also lifts the SDK's refusal of long answers without streaming.
@@ -73,7 +74,7 @@ class AnthropicProvider:
             base_url=base.checked_url(spec, spec.base_url),
             max_retries=0,  # the wire's loop owns latency and cost
             timeout=timeout,
-            http_client=anthropic.DefaultAioHttpClient(timeout=timeout),
+            http_client=anthropic.DefaultAioHttpClient(timeout=timeout, event_hooks=self._timing.hooks),
         )
         # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
         self._create = self._client.messages.create
@@ -87,12 +88,12 @@ class AnthropicProvider:
         if request.sampling != Sampling():
             raise errors.BadRequest("the API has no sampling parameters", provider=self._spec.name)
         body = self._body(request)
-        started = self._clock()
         try:
-            answer = await self._create(**body)
+            with self._timing.call() as timed:
+                answer = await self._create(**body)
         except RAISED as problem:
             raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
-        return self._read(answer, self._clock() - started)
+        return self._read(answer, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:
         """Ask `GET /v1/models/{id}`.

@@ -23,6 +23,7 @@ from routerctl.costs import Pricer, cost_of_reply
 from routerctl.providers.abilities import Loading, Probed, Probing, probed
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
+from routerctl.providers.timing import Turns
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Outside:
     clock: Callable[[], float] = time.monotonic  # seconds, never going back
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
+    turns: Turns = field(default_factory=Turns)  # of the loop that all calls share
 
 
 @dataclass(slots=True)

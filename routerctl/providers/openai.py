@@ -16,6 +16,7 @@ import openai
 from routerctl import errors
 from routerctl.providers import base
 from routerctl.providers.abilities import Probed
+from routerctl.providers.timing import Timing
 from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
 
 STOP_REASONS: Mapping[str, StopReason] = {
@@ -76,6 +77,7 @@ class OpenAIProvider:
         api_key: str | None = None,
     ) -> None:
         self._spec, self._clock = spec, outside.clock
+        self._timing = Timing(outside.clock, outside.turns)
         self._options = base.checked_options(spec, self.OPTIONS)
         self._url = base.checked_url(spec, base_url or spec.base_url)
         self._key = api_key or _key(spec, outside.env, self._url)
@@ -86,7 +88,7 @@ class OpenAIProvider:
                 api_key=self._key,
                 max_retries=0,  # the wire's loop owns latency and cost
                 timeout=timeout,
-                http_client=openai.DefaultAioHttpClient(timeout=timeout),
+                http_client=openai.DefaultAioHttpClient(timeout=timeout, event_hooks=self._timing.hooks),
                 **place,
             )
         except ValueError as problem:
@@ -102,12 +104,12 @@ class OpenAIProvider:
         """
         body = self._body(request)
         extra = dict(self.extra_body(request))
-        started = self._clock()
         try:
-            answer = await self._create(**body, extra_body=extra or None)
+            with self._timing.call() as timed:
+                answer = await self._create(**body, extra_body=extra or None)
         except RAISED as problem:
             raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
-        return self._read(answer, self._clock() - started)
+        return self._read(answer, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:
         """Ask OpenAI about the model; ask any other server, which may know only `GET /v1/models`, for its list.

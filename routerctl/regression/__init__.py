@@ -5,11 +5,12 @@ in plain words. Place: arithmetic, above `statistics`, whose tests it feeds. It 
 run is the baseline, and how old, is for the caller to say.
 """
 
-from routerctl.regression.alarm import ClassRegression, Regression, TestMethod, judge_regression, screen
+from routerctl.regression.alarm import SCREENED, ClassRegression, Regression, TestMethod, judge_regression, screen
 from routerctl.regression.pairs import Pair, Pairing, pairs_of
 from routerctl.regression.sentences import class_words, regression_words
 
 __all__ = [
+    "SCREENED",
     "ClassRegression",
     "Pair",
     "Pairing",

@@ -32,6 +32,7 @@ TestMethod = Literal["mcnemar mid-p", "sign-flip"]
 # P(p <= x, given that the baseline passed) is at most x / P(it passes): four times p is a p-value for every candidate
 # that had at least one chance in four to pass.
 FLATTERED = 4
+SCREENED = 0.25  # the level at which a class deserves more epochs: where nothing got worse, about so many do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class Regression:
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def screen(pairings: Mapping[str, Pairing], level: float = 0.25, *, seed: int = 0) -> set[str]:
+def screen(pairings: Mapping[str, Pairing], level: float = SCREENED, *, seed: int = 0) -> set[str]:
     """Return the classes that deserve more epochs: those at p <= level, or all where all pairs together are.
 
     The first epoch and the further ones then go through `judge_regression` together. It can raise an alarm only where

@@ -30,7 +30,7 @@ LEVEL = 0.95
 # prompts and replies of traffic have other lengths. An assumption, said beside each modelled figure.
 TRANSFER = 0.2
 BARE_TRANSFER = 0.5  # the same for the eval set's cost itself, where nobody's cost on both sides is known
-LEAST_SEEN = 30  # decisions of a candidate from which its costs are taken from the log alone
+LEAST_SEEN = 30  # decisions of a candidate, among those of others, from which its costs are taken from the log alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,11 +175,17 @@ def _requests(cells: Iterable[Cell]) -> int:
 def _cost(
     cells: Sequence[Cell], own: Sequence[Cell], modelled: Estimate | None, level: float
 ) -> tuple[Estimate | None, Basis]:
-    """Measured where enough was seen, else modelled, else measured from the little there is."""
-    requests = _requests(cells)
-    if own and (_requests(own) >= LEAST_SEEN or modelled is None):
+    """Measured where enough was seen or nothing else was asked, else modelled, else measured from the little there is.
+
+    Where the candidate itself was asked every time, all that its requests cost is recorded, however few they are: a
+    model of other candidates' costs could only be further from it.
+    """
+    requests, seen_requests = _requests(cells), _requests(own)
+    if own and (seen_requests >= LEAST_SEEN or seen_requests == requests or modelled is None):
         seen = weighted([cell.costs for cell in own])
         low, high = amount_interval(seen, future=requests, level=level)
+        if seen_requests == 1 and modelled and modelled.value:  # one amount tells nothing of how amounts differ
+            low, high = (seen.mean * bound / modelled.value for bound in (modelled.low, modelled.high))
         return Estimate(value=seen.mean, low=low, high=high), _basis(cells, own)
     if modelled is None:
         return None, Basis(unknown=requests)

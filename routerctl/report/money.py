@@ -26,7 +26,7 @@ def cost(table: Table, worth: Worth) -> str:
     over = "the classes"
     if left_out:
         over = f"the {plural(len(ours.classes), 'class', 'classes')} measured ({', '.join(left_out)} left out)"
-    spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread evenly"
+    spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread as the cases are"
     head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_right(ours)}."
     return f"{head} {best_constant(worth.constants[0])}" if worth.constants else head
 
@@ -40,19 +40,18 @@ def _right(figures: Figures) -> str:
 
 
 def best_constant(best: Constant) -> str:
-    """Compare the best single candidate with the table, on the classes on which it was measured."""
+    """Compare the most accurate single candidate with the table, on the classes on which it was measured."""
     theirs, ours = best.figures, best.table
+    passes = f"passes {best.passes} of {best.covered}"
+    if theirs is None or ours is None:
+        return f"The most accurate single candidate is {best.candidate}, which {passes}; its costs are not known."
     price = f"{usd(theirs.cost_usd * THOUSAND)}{_right(theirs)}"
     more = compared(ours.cost_usd, theirs.cost_usd)
-    if best.everywhere:
-        return (
-            f"The best single candidate, {best.candidate}, would cost {price}, {more}, and passes {best.passes} of "
-            f"{best.of} (the table: {best.table_passes})."
-        )
+    if best.covered == best.of:
+        return f"The most accurate single candidate, {best.candidate}, would cost {price}, {more}, and {passes}."
     return (
-        f"The best single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there it costs "
-        f"{price}, {more}, and passes {best.passes} (the table there: {usd(ours.cost_usd * THOUSAND)}, "
-        f"{best.table_passes} passed)."
+        f"The most accurate single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
+        f"it costs {price}, {more}, and {passes} (the table there: {usd(ours.cost_usd * THOUSAND)})."
     )
 
 
@@ -72,7 +71,7 @@ def weighed(of: Weighting) -> str:
     """Say how the classes weigh in a figure of several."""
     if not of.by_volume:
         given = f" {plural(len(of.requests), 'class has', 'classes have')} a known volume." if of.requests else ""
-        return f"The classes weigh the same: not every class says how often it is asked.{given}"
+        return f"The classes weigh by the number of their cases: not every class says how often it is asked.{given}"
     if not of.measured:
         return "The classes weigh by their requests per month, as the eval sets state them."
     if len(of.measured) == len(of.requests):

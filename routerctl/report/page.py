@@ -22,8 +22,9 @@ from routerctl import selection, words
 from routerctl.changes import changes
 from routerctl.report import answers as answered
 from routerctl.report import facts, money, picture, sentences, weighing
+from routerctl.report.frontier import drawn
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
-from routerctl.worth import THOUSAND, Volumes, chosen_evidence, evaluation_usd, weigh
+from routerctl.worth import THOUSAND, Worth, beside_words, chosen_evidence, evaluation_usd, told, weigh
 
 T = TypeVar("T")
 
@@ -91,11 +92,11 @@ class ClassView:
 
 
 def render_report(
-    table: Table, runs: Sequence[Run], previous: Table | None = None, *, volumes: Volumes | None = None
+    table: Table, runs: Sequence[Run], previous: Table | None = None, *, worth: Worth | None = None
 ) -> str:
     """Return the report as one HTML document; `runs`: those that the table's routes name, `previous`: the table before.
 
-    `volumes`: measured requests per month by class, where the eval sets do not state them. Results of a run that is not
+    `worth`: what it is worth, where that is known already (with measured volumes, say). Results of a run that is not
     handed in are missing from the report, which says so.
     """
     answers = answered.Answers(table, runs)
@@ -103,7 +104,7 @@ def render_report(
     classes = [
         _class_view(number, route, table, runs, answers, most) for number, route in enumerate(table.routes.values(), 1)
     ]
-    worth = weigh(table, evaluation_usd(table, runs), volumes)
+    worth = worth or weigh(table, runs, evaluation_usd(table, runs))
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
@@ -118,6 +119,7 @@ def render_report(
             spend=answered.total([view.spend for view in classes]),
             replays=[view.replay for view in classes if view.replay],
             worth=worth,
+            frontier=drawn(worth.frontier) if worth.frontier else None,
             class_rows=weighing.class_rows(table, worth),
             shown_constants=weighing.shown_constants(worth),
             cascades=weighing.cascade_rows(table, answers),
@@ -260,6 +262,8 @@ def _environment() -> Environment:
         "long": _long,
     }
     environment.globals |= {
+        "told": told,
+        "beside_words": beside_words,
         "OPEN_CASES": OPEN_CASES,
         "MOST_CASCADES": weighing.MOST_CASCADES,
         "SHOWN_CASCADES": weighing.SHOWN_CASCADES,

@@ -14,7 +14,7 @@ from routerctl.report.facts import level_counts
 from routerctl.selection import level_words, nobody_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import count, percent, plural
+from routerctl.words import bar_words, count, percent, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -44,6 +44,7 @@ def summary(table: Table) -> str:
 def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
     """List what a reviewer must know first: classes that do not pass, foreign models, evidence that does not fit."""
     found = _not_passing([route for route in table.routes.values() if not route.passing])
+    found += [flag for route in table.routes.values() for flag in _lowered(route)]
     found += [flag for route in table.routes.values() for flag in _foreign(route, table)]
     found += [flag for route in table.routes.values() for flag in _loose(route, runs)]
     known = {run.header.run_id for run in runs}
@@ -54,6 +55,17 @@ def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
         text = "Every verdict compares the score on these cases with the bar; it promises nothing about other traffic."
         found.append(Flag(what="Scores only", text=text))
     return found
+
+
+def _lowered(route: Route) -> list[Flag]:
+    """A bar that was lowered once it had been tested and missed: whoever reviews the table has to agree to that."""
+    if route.lowered_from is None:
+        return []
+    text = (
+        f"The bar was {bar_words(route.lowered_from)} when it was tested and not proven; it is "
+        f"{bar_words(route.bar)} now, which counts as another attempt."
+    )
+    return [Flag(what=f"{route.task_class}: lowered bar", text=text, task_class=route.task_class)]
 
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:

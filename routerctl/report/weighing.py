@@ -78,13 +78,9 @@ def class_rows(table: Table, worth: Worth) -> list[ClassRow]:
 
 
 def shown_constants(worth: Worth) -> list[Constant]:
-    """List the constants to print: the best, the one that the saving is counted against, then the others."""
-    first = [one for one in worth.constants[:1] if one != worth.against]
-    return [*first, *([worth.against] if worth.against else []), *_others(worth)]
-
-
-def _others(worth: Worth) -> list[Constant]:
-    return [one for one in worth.constants[1:] if one != worth.against]
+    """List the constants to print: the most accurate, the one that money is told against, then the others."""
+    first = [*worth.constants[:1], *([worth.against] if worth.against else [])]
+    return [*dict.fromkeys(first), *(one for one in worth.constants if one not in first)]
 
 
 def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:

@@ -187,7 +187,7 @@ async def ask_spot(line: Line, route: Route, spot: Spot, value: Json, *, until: 
     except ProviderError as error:
         return Tried(hop=_failed_hop(spot, error, paid, why), problem=error)
     except OverBudget as error:
-        spent = sum((reply.cost_usd for reply in paid), Decimal(0))
+        spent = sum((reply.cost_usd for reply in paid), error.cost_usd)
         return Tried(hop=replace(idle_hop(spot, OVER_BUDGET, str(error), why), cost_usd=spent), problem=error)
     return Tried(hop=_served_hop(spot, answer, why), answer=answer)
 

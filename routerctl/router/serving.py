@@ -156,7 +156,13 @@ class _Serving:
         self._steps.clear()
 
     def _spots(self, step: Step) -> tuple[Spot, ...]:
-        return spots_of(self._table, step, self._allowed, lambda at, model: self._line.watch.latency_s(at, model, 0.5))
+        own = own_spot(self._table, self._table.candidates[step.candidate])
+
+        def median_s(provider: str, model: str) -> float | None:
+            measured = self._line.watch.latency_s(provider, model, 0.5)
+            return measured or (self._evidence_s(own, 0.5) if (provider, model) == own.key else None)
+
+        return spots_of(self._table, step, self._allowed, median_s)
 
     async def _step(self, step: Step, why: str) -> list[Tried]:
         """Ask a step's places until one replies; give those that were asked, the one that counts last."""
@@ -209,9 +215,14 @@ class _Serving:
 
     def _p95_s(self, spot: Spot) -> float | None:
         """The place's measured p95, else that of the candidate's evidence."""
-        measured = self._line.watch.latency_s(*spot.key, 0.95)
+        return self._line.watch.latency_s(*spot.key, 0.95) or self._evidence_s(spot, 0.95)
+
+    def _evidence_s(self, spot: Spot, share: float) -> float | None:
+        """The quantile of a candidate's latency in its evidence; None: it was not run on this class."""
         evidence = next((one for one in self._route.evidence if one.candidate == spot.candidate.name), None)
-        return measured or (evidence.latency_p95_s if evidence else None)
+        if evidence is None:
+            return None
+        return evidence.latency_p95_s if share > 0.5 else evidence.latency_p50_s
 
     def _check_pin(self, hop: Hop, answer: Answer) -> None:
         served = {reply.served_model for reply in answer.replies} - {hop.model}

@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from routerctl.rules import holds
-from routerctl.types import Candidate, Decision, Inquiry, Residency, Table
+from routerctl.types import Candidate, Decision, Inquiry, Price, Residency, Table
 
 Latency = Callable[[str, str], float | None]  # (provider, model) -> measured median seconds
 
@@ -95,7 +95,9 @@ def _once(steps: Sequence[Step]) -> Iterator[Step]:
 def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: Latency) -> tuple[Spot, ...]:
     """Give the places of a step, the cheapest first, then the fastest as measured, then as written.
 
-    `allowed`: the regions that may answer; None = all.
+    A place is preferred for what is known of it: among equals one that was never measured comes last, and one whose
+    price is by the hour, where the candidate's own is by tokens or the other way round, is not known to be cheaper.
+    `allowed`: the regions that may answer; None = all. `latency`: None where nothing was measured.
     """
     candidate = table.candidates[step.candidate]
     spots = [own_spot(table, candidate)]
@@ -107,7 +109,13 @@ def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: 
     kept = [spot for spot in spots if allowed is None or spot.region in allowed]
     if len(kept) == 1:
         return tuple(kept)
-    return tuple(sorted(kept, key=lambda spot: (_price(table, step.candidate, spot), latency(*spot.key) or 0.0)))
+    own = table.prices.get(step.candidate)
+
+    def order(spot: Spot) -> tuple[bool, Decimal, bool, float]:
+        price, seconds = table.prices.get(f"{step.candidate}@{spot.candidate.provider}", own), latency(*spot.key)
+        return _by_hour(price) != _by_hour(own), _amount(price), seconds is None, seconds or 0.0
+
+    return tuple(sorted(kept, key=order))
 
 
 def own_spot(table: Table, candidate: Candidate) -> Spot:
@@ -115,9 +123,14 @@ def own_spot(table: Table, candidate: Candidate) -> Spot:
     return Spot(candidate=candidate, region=candidate.region or table.providers[candidate.provider].region)
 
 
-def _price(table: Table, name: str, spot: Spot) -> Decimal:
+def _by_hour(price: Price | None) -> bool:
+    return price is not None and price.usd_per_hour is not None
+
+
+def _amount(price: Price | None) -> Decimal:
     """A place's price as one number, to order by: what a million tokens each way cost, or an hour."""
-    price = table.prices.get(f"{name}@{spot.candidate.provider}", table.prices[name])
+    if price is None:
+        return Decimal(0)
     return (price.input_mtok_usd or Decimal(0)) + (price.output_mtok_usd or Decimal(0)) + (price.usd_per_hour or 0)
 
 

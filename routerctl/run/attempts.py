@@ -1,88 +1,233 @@
-"""Earlier runs of a project -> how often an eval set has been tested, having grown in between.
+"""Earlier runs of a project -> how often each candidate had a chance to be proven on an eval set, this time included.
 
-Growing a set until something passes is another chance each time; the rule pays for it with a smaller share of the
-risk. Place: the evaluation line, beside the plan; it reads headers and results, and judges nothing.
+Changing a set until something is proven is another chance each time, and the rule pays for it: attempt r of a candidate
+gets alpha / 2^r. A chance counts where it was one and was not used: of a candidate that was tested, could have been
+proven and was not. That keeps the promise, which is about a candidate below its bar ever being proven. If that happens
+at all, it happens a first time, and every earlier test of it was a chance not used, so this one is at alpha / 2^r with
+its own r; whatever is tested after a proof adds nothing to the event. So the sum over r bounds it (`total_alpha`), as
+long as what a set becomes is decided before its new cases are asked. Each candidate counts for itself: that one is
+proven again and again must give no further chance at full alpha to a cheaper one that keeps failing beside it.
+
+A lowered bar is the same question asked more easily, and counts likewise; a raised one asks more than was looked at.
+Place: the evaluation line, beside the plan; it reads headers and results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from routerctl.build import evidence_of
+from routerctl.codec import encode, json_text
 from routerctl.errors import InputError, RouterctlError
+from routerctl.labels import read_labels
 from routerctl.results import read_header, read_run, run_folders
 from routerctl.run.asking import Job
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import ClassHeader, Route, RunHeader
+from routerctl.types import (
+    Bar,
+    Candidate,
+    ClassHeader,
+    Evidence,
+    Json,
+    RelativeBar,
+    Result,
+    Route,
+    Run,
+    RunHeader,
+    Table,
+    evidence_part,
+)
+
+_SETTINGS = ("n", "bar", "pass_at", "measure", "epochs", "clusters", "max_weight", "total_weight")
 
 
-def attempt_of(root: Path, job: Job, present: ClassHeader) -> int:
-    """Count the tests of this set, the coming one included: each earlier, smaller set of the same question is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """What is known of earlier tests of a class."""
 
-    An edited prompt, scorer or bar asks another question; a set whose growth was declared (`max_cases`) is one test.
+    by_candidate: Mapping[str, int]  # candidate of the ladder -> number of the coming attempt, from 1
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    runs: tuple[str, ...] = ()  # ids of the earlier runs that count
+
+
+class Past:
+    """A project's earlier runs and its present table, each read once and only when it is asked for."""
+
+    def __init__(self, root: Path, classes: Collection[str]) -> None:
+        """`classes`: those that have an eval set now; a test of another name may be of a set that was renamed."""
+        self._root, self._classes = root, classes
+        self._read: dict[Path, Run] = {}
+
+    def tests_of(self, job: Job, present: ClassHeader) -> Iterator[tuple[Run, ClassHeader]]:
+        """Give the earlier tests of other versions of a set: same question, and cases in common.
+
+        Raises: InputError where a declared set grew in the midst of its planned order.
+        """
+        for folder, header in self._headers:
+            for name, earlier in header.classes.items():
+                renamed = name not in self._classes
+                if not (renamed or name == present.task_class) or not _same_question(earlier, present):
+                    continue
+                if earlier.digest == present.digest and not renamed:
+                    continue
+                run = self._run(folder)
+                if earlier.n == present.n and job.eval_set.max_cases is not None and not renamed:
+                    _check_appended(run, job)
+                elif _shares_cases(_results(run, name), job, by_id=not renamed):
+                    yield run, earlier
+
+    @cached_property
+    def _headers(self) -> list[tuple[Path, RunHeader]]:
+        """The headers of runs that were to prove something; a damaged one is no evidence, `build-table` names it."""
+        found = []
+        for folder in run_folders(self._root):
+            with contextlib.suppress(RouterctlError):
+                found.append((folder, read_header(folder)))
+        return [(folder, header) for folder, header in found if not header.imported and header.mode != "point"]
+
+    def _run(self, folder: Path) -> Run:
+        if folder not in self._read:
+            self._read[folder] = read_run(folder)
+        return self._read[folder]
+
+    def evidence(self, run: Run, earlier: ClassHeader) -> tuple[Evidence, ...]:
+        """Judge an earlier test as it was judged, labels included."""
+        return evidence_of(run, earlier.task_class, read_labels(self._root, earlier.task_class))
+
+    def recorded(self, present: ClassHeader, candidates: Mapping[str, Candidate]) -> Attempts:
+        """Read the attempts off the present table, whose runs may be gone."""
+        try:
+            table = load_table(self._root / TABLE_FILE)
+        except RouterctlError:  # none yet, or one that `check` will name
+            return Attempts(by_candidate={})
+        route = self._route(table, present)
+        if route is None or table.mode == "point":
+            return Attempts(by_candidate={})
+        names = _renamed(table.candidates, candidates)
+        same = (route.task_class, route.eval_set_digest) == (present.task_class, present.digest)
+        known = [one for one in route.evidence if one.candidate in names]
+        counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
+        missed = [route.bar] if any(map(_unused, known)) else []
+        return Attempts(by_candidate=counted, lowered_from=_highest([*missed, route.lowered_from], present.bar))
+
+    def _route(self, table: Table, present: ClassHeader) -> Route | None:
+        """Find the class in a table, or one that is gone from evals/ and said the same of itself."""
+        found = table.routes.get(present.task_class)
+        if found is None:
+            gone = [one for name, one in table.routes.items() if name not in self._classes]
+            found = next((one for one in gone if one.description == present.description), None)
+        return found if found and _same_question(found, present) else None
+
+
+def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[str, Candidate]) -> Attempts:
+    """Count each candidate's chances on this set, the coming one included; `candidates`: of the ladder.
+
+    An edited prompt, reply or scorer asks another question, and another model is another candidate; another name is
+    neither. A set whose growth was declared (`max_cases`) is one test.
     Raises: InputError where a declared set grew in the midst of its planned order.
     """
-    digests = set()
-    for folder, header in _headers(root):
-        earlier = header.classes.get(present.task_class)
-        if earlier is None or earlier.digest == present.digest or not _same_question(earlier, present):
+    recorded = past.recorded(present, candidates)
+    chances: dict[str, set[str]] = {name: set() for name in candidates}
+    missed, runs = [recorded.lowered_from], list[str]()
+    for run, earlier in past.tests_of(job, present):
+        if _is_the_same_test(run, earlier, job, present):
             continue
-        if earlier.n < present.n and earlier.digest not in digests and _shares_cases(folder, job):
-            digests.add(earlier.digest)
-        if earlier.n == present.n and job.eval_set.max_cases is not None:
-            _check_appended(folder, job, header)
-    return max(1 + len(digests), _recorded(root, present))
+        names = _renamed(run.header.candidates, candidates)
+        unused = [
+            names[one.candidate] for one in past.evidence(run, earlier) if one.candidate in names and _unused(one)
+        ]
+        for name in unused:
+            chances[name].add(earlier.digest)
+        if unused:
+            missed.append(earlier.bar)
+            runs.append(run.header.run_id)
+    return Attempts(
+        by_candidate={name: max(1 + len(seen), recorded.by_candidate.get(name, 1)) for name, seen in chances.items()},
+        lowered_from=_highest(missed, present.bar),
+        runs=tuple(runs),
+    )
 
 
-def _headers(root: Path) -> Iterator[tuple[Path, RunHeader]]:
-    for folder in run_folders(root):
-        try:
-            header = read_header(folder)
-        except RouterctlError:  # a damaged run is evidence of nothing; `build-table` names it
-            continue
-        if not header.imported:
-            yield folder, header
+def _unused(one: Evidence) -> bool:
+    """Whether a test was a chance that did not end in a proof; where even a perfect score proves nothing it is none."""
+    judged = one.judgement
+    if judged.against and judged.against.itself:  # the reference of a relative bar is not tested
+        return False
+    possible = judged.least_cases is not None and judged.least_cases <= judged.n
+    return possible and not judged.verdict.proven
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
-    def asked(one: ClassHeader | Route) -> tuple[object, ...]:
-        return one.prompt, one.reply, one.scorer, one.bar
-
-    return asked(earlier) == asked(present)
-
-
-def _shares_cases(folder: Path, job: Job) -> bool:
-    """Tell whether a case that a run asked is still in the set: taking one out does not undo the look."""
-    now = {case.id for case in job.cases}
-    asked = {one.case_id for one in read_run(folder).results if one.task_class == job.eval_set.name}
-    return bool(asked & now)
+    """Whether the same was asked, at a bar that the present one is not above."""
+    questions = [(one.prompt, one.reply, one.scorer) for one in (earlier, present)]
+    return questions[0] == questions[1] and not _is_above(present.bar, earlier.bar)
 
 
-def _check_appended(folder: Path, job: Job, header: RunHeader) -> None:
+def _is_above(one: Bar, other: Bar) -> bool:
+    """Whether a bar asks for more than another; of a number and a model, or of two models, nobody knows beforehand."""
+    if isinstance(one, RelativeBar) and isinstance(other, RelativeBar):
+        return one.of == other.of and one.within < other.within
+    return not isinstance(one, RelativeBar) and not isinstance(other, RelativeBar) and one > other
+
+
+def _highest(missed: Sequence[Bar | None], present: Bar) -> Bar | None:
+    """Give the bar that was lowered: of those missed the highest that is another one than the present."""
+    others = [bar for bar in missed if bar is not None and bar != present]
+    return max(others, key=lambda bar: 1 - bar.within if isinstance(bar, RelativeBar) else bar, default=None)
+
+
+def _renamed(earlier: Mapping[str, Candidate], present: Mapping[str, Candidate]) -> dict[str, str]:
+    """Give the present name of each earlier candidate that is still there, under whatever name."""
+    now = {_nameless(one): name for name, one in present.items()}
+    known = {name: now.get(_nameless(one)) for name, one in earlier.items()}
+    return {name: found for name, found in known.items() if found is not None}
+
+
+def _nameless(one: Candidate) -> str:
+    return json_text(encode(replace(evidence_part(one), name="")))
+
+
+def _shares_cases(results: Sequence[Result], job: Job, *, by_id: bool) -> bool:
+    """Tell whether a case that a run asked is still in the set: taking others out does not undo the look.
+
+    `by_id`: a case that was edited is the same one; ids of another class say nothing.
+    """
+    ids = {case.id for case in job.cases} if by_id else set()
+    contents = {_content(case.input, case.expected) for case in job.cases}
+    return any(one.case_id in ids or _content(one.input, one.expected) in contents for one in results)
+
+
+def _is_the_same_test(run: Run, earlier: ClassHeader, job: Job, present: ClassHeader) -> bool:
+    """Whether all cases that were asked stand where they stood, under the same settings: its outcomes come again."""
+    if any(getattr(earlier, name) != getattr(present, name) for name in _SETTINGS):
+        return False
+    here = {place: _content(case.input, case.expected) for place, case in enumerate(job.cases)}
+    return all(here.get(one.index) == _content(one.input, one.expected) for one in _results(run, earlier.task_class))
+
+
+def _content(given: Json, expected: Json) -> str:
+    return json_text([given, expected])
+
+
+def _results(run: Run, task_class: str) -> list[Result]:
+    return [one for one in run.results if one.task_class == task_class]
+
+
+def _check_appended(run: Run, job: Job) -> None:
     """See to it that cases added to a declared set come after those that were tested before.
 
     Raises: InputError.
     """
     places = {case.id: place for place, case in enumerate(job.cases)}
-    for one in read_run(folder).results:
-        if one.task_class == job.eval_set.name and one.case_id in places and places[one.case_id] != one.index:
+    for one in _results(run, job.eval_set.name):
+        if one.case_id in places and places[one.case_id] != one.index:
             moved = job.cases[one.index].id if one.index < len(job.cases) else one.case_id
             raise InputError(
-                f"case {moved!r} was added since run {header.run_id}: give the added cases `batch: 2` (or the next "
+                f"case {moved!r} was added since run {run.header.run_id}: give the added cases `batch: 2` (or the next "
                 "number), so that the test goes on after the cases it has seen",
                 file=job.eval_set.file,
             )
-
-
-def _recorded(root: Path, present: ClassHeader) -> int:
-    """Read the attempt off the present table, whose runs may be gone."""
-    try:
-        route = load_table(root / TABLE_FILE).routes.get(present.task_class)
-    except RouterctlError:  # none yet, or one that `check` will name
-        return 1
-    if route is None or not route.evidence or not _same_question(route, present):
-        return 1
-    judged = route.evidence[0].judgement
-    if route.eval_set_digest == present.digest:
-        return judged.attempt
-    return judged.attempt + 1 if judged.n < present.n else 1

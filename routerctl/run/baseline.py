@@ -14,10 +14,10 @@ from pathlib import Path
 
 from routerctl.build import build_table
 from routerctl.errors import InputError
-from routerctl.regression import Pairing, Regression, judge_regression, pairs_of, screen
+from routerctl.regression import SCREENED, Pairing, Regression, judge_regression, pairs_of, screen
 from routerctl.results import read_run, run_folder
 from routerctl.run.asking import Job
-from routerctl.run.estimate import Estimate
+from routerctl.run.estimate import Estimate, between
 from routerctl.run.evaluate import Evaluation, Watcher
 from routerctl.run.session import Planned, estimate_run
 from routerctl.served import foreign_results
@@ -122,17 +122,16 @@ def _asked_there(job: Job, baseline: Baseline) -> Job:
 def estimate_comparison(
     planned: Planned, baseline: Baseline, now: Callable[[], datetime], *, epochs: int
 ) -> list[Estimate]:
-    """Estimate what `against` planned: the least is a comparison where nothing looks worse, the most all epochs."""
+    """Estimate what `against` planned: likely, a class looks worse by chance alone; at most, all epochs are asked."""
     found = []
     for job in planned.jobs:
         name, full = job.eval_set.name, planned.options.full
         most = epochs if full else min(epochs, baseline.epochs(name))
-        alone = replace(planned, rungs=(baseline.serving[name],))
         once, whole = (
-            estimate_run(replace(alone, jobs=(_with_epochs(job, each),)), now)[0]
+            estimate_run(replace(planned, jobs=(_with_epochs(job, each),)), now, (baseline.serving[name],))[0]
             for each in (most if full else 1, most)
         )
-        found.append(replace(whole, least_calls=once.least_calls))
+        found.append(replace(whole, likely=between(once.likely, whole.likely, SCREENED)))
     return found
 
 

@@ -22,14 +22,26 @@ from routerctl.selection import (
     Outcome,
     Reorder,
     Shown,
-    best_available,
+    contenders,
     judge,
     outcome_of,
     planned_order,
+    qualifies,
     question_of,
+    rounded,
     rule_of,
 )
-from routerctl.types import Candidate, EvalSet, Judgement, RelativeBar, Result, RunHeader, ScorerSpec, Status
+from routerctl.types import (
+    Candidate,
+    EvalSet,
+    Judgement,
+    RelativeBar,
+    Result,
+    RunHeader,
+    ScorerSpec,
+    Status,
+    WhenUnproven,
+)
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
 
@@ -112,9 +124,7 @@ class Evaluation:
     async def _climb(self, job: Job) -> None:
         """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
         tests: list[_Test] = []
-        ladder = self._header.ladder
-        # It serves where nothing passes, whatever a test of it or the others' scores would say.
-        untested = ladder[-1] if self._header.top_rung == "skip" and len(ladder) > 1 else None
+        untested = untested_rung(self._header)
         beside = await self._reference(job)
         if beside is not None and not beside.complete:
             return
@@ -126,7 +136,7 @@ class Evaluation:
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
                 return
-            self._watcher.verdict(job.eval_set.name, name, judgement)
+            self._watcher.verdict(job.eval_set.name, name, rounded(judgement))
             if test.serves(judgement) and not self._header.full:
                 return
         if untested is None:
@@ -150,7 +160,7 @@ class Evaluation:
             judgement = await self._run_test(job, contender, whole=True)
             if judgement is None or not contender.complete:
                 return
-            self._watcher.verdict(job.eval_set.name, contender.name, judgement)
+            self._watcher.verdict(job.eval_set.name, contender.name, rounded(judgement))
 
     async def _run_test(self, job: Job, test: _Test, *, whole: bool = False) -> Judgement | None:
         """Run one candidate's cases until its test has ended, or all of them; None where the run was stopped before."""
@@ -195,18 +205,22 @@ class Evaluation:
     ) -> None:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided.
 
-        `places`: in the planned order, of the cases to ask.
+        Cases beyond that whose replies were paid for before are taken too: they are evidence like those that landed
+        late, and a run again comes to the same. `places`: in the planned order, of the cases to ask.
         """
         problem: Exception | None = None
         to_ask = deque(places)
 
+        def ended() -> bool:
+            return self._stopping or problem is not None
+
         def needless() -> bool:
-            return decided() or self._stopping or problem is not None
+            return decided() or ended()
 
         async with self._places[candidate.provider].share() as share:
             while True:
-                most = min(len(job.cases), asked_at_most())
-                while not needless() and to_ask and to_ask[0] < most and share.has_room:
+                most = len(job.cases) if decided() else min(len(job.cases), asked_at_most())
+                while not ended() and to_ask and to_ask[0] < most and share.has_room:
                     index = to_ask.popleft()
                     share.start(index, self._case(job, candidate, index, epochs, share=share, needless=needless))
                 if not share.flying:
@@ -337,25 +351,27 @@ class _Test:
         return Shown(verdict=self.rule.standing, outcomes=self.outcomes, costs=None)
 
     @property
-    def proof_only(self) -> bool:
-        """Whether nothing but proof counts."""
-        return self._question.when_unproven == "top_rung"
+    def when_unproven(self) -> WhenUnproven:
+        """What counts where nothing is proven."""
+        return self._question.when_unproven
 
     def serves(self, judgement: Judgement) -> bool:
         """Whether no dearer candidate need be asked."""
-        return judgement.verdict.proven if self.proof_only else judgement.verdict.passes
+        return qualifies(judgement.verdict, self.when_unproven)
 
 
 def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
-    """Give those with cases left that are as good as the best score so far; none where there is but one.
-
-    Where nothing but proof counts, the top rung serves whatever the scores.
-    """
-    shown = {test.name: test.shown() for test in tests if test.outcomes}
-    if not shown or any(test.proof_only or test.serves(test.judgement()) for test in tests):
+    """Give those with cases left that may be the best."""
+    if not tests or any(test.serves(test.judgement()) for test in tests):
         return []
-    _, alike = best_available(list(shown), shown)
-    return [test for test in tests if test.name in alike and not test.complete] if len(alike) > 1 else []
+    shown = {test.name: test.shown() for test in tests if test.outcomes}
+    names = contenders(shown, tests[0].when_unproven)
+    return [test for test in tests if test.name in names and not test.complete]
+
+
+def untested_rung(header: RunHeader) -> str | None:
+    """Name the last rung where it serves if nothing passes, whatever a test of it or the others' scores would say."""
+    return header.ladder[-1] if header.top_rung == "skip" and len(header.ladder) > 1 else None
 
 
 def plan_jobs(

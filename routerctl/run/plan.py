@@ -132,6 +132,25 @@ def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -
 
     Raises: InputError for a model without a price.
     """
+    own = {name: (name, item.provider, item.model) for name, item in candidates.items()}
+    return _prices(project, own, on) | place_prices_of(project, candidates, on)
+
+
+def place_prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
+    """Find the prices of each candidate's other places on a day, by "candidate@provider".
+
+    Raises: InputError for a model without a price.
+    """
+    places = {
+        f"{name}@{place.provider}": (name, place.provider, place.model or item.model)
+        for name, item in candidates.items()
+        for place in item.also
+    }
+    return _prices(project, places, on)
+
+
+def _prices(project: Project, asked: Mapping[str, tuple[str, str, str]], on: date) -> dict[str, Price]:
+    """Find the prices of models on a day; `asked`: candidate, provider and model of each."""
     stated = {
         (item.provider, item.model): Price(
             date=item.date,
@@ -143,14 +162,8 @@ def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -
         )
         for item in project.prices
     }
-    asked = [(name, name, item.provider, item.model) for name, item in candidates.items()]
-    asked += [
-        (f"{name}@{place.provider}", name, place.provider, place.model or item.model)
-        for name, item in candidates.items()
-        for place in item.also
-    ]
     prices = {}
-    for key, name, provider, model in asked:
+    for key, (name, provider, model) in asked.items():
         try:
             prices[key] = price_of(project.providers[provider], model, stated, on)
         except InputError as error:

@@ -8,30 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from routerctl.cache import ReplyCache
-from routerctl.costs import Pricer
+from routerctl.costs import Pricer, pricers_of
 from routerctl.errors import InputError, nearest
-from routerctl.evalsets import load_eval_sets, scorer_at
+from routerctl.evalsets import eval_set_files, load_eval_sets, scorer_at
 from routerctl.judge import self_judging
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
-from routerctl.results import REPORTS_FOLDER, RunWriter, read_run, run_folders
+from routerctl.results import REPORTS_FOLDER, RunWriter
 from routerctl.run.asking import Job
-from routerctl.run.attempts import attempt_of
+from routerctl.run.attempts import Past, attempts_of
 from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import Estimate, Estimator, ceiling_of, pricers_of
-from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
-from routerctl.run.plan import judge_of, make_header, pin_warnings
+from routerctl.run.estimate import Estimate, Estimator, ceiling_of
+from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs, untested_rung
+from routerctl.run.measured import measure
+from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
-from routerctl.words import usd
+from routerctl.words import bar_words, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -76,14 +77,17 @@ class Finished:
     @property
     def paid(self) -> dict[str, str | int]:
         """What it paid, as plain values."""
-        calls = {"paid_calls": self.spending.paid_calls, "cached_calls": self.spending.cached_calls}
-        return {"paid_usd": str(self.paid_usd), **calls}
+        names = ("paid_calls", "cached_calls", "repeated_calls")
+        return {"paid_usd": str(self.paid_usd), **{name: getattr(self.spending, name) for name in names}}
 
     @property
     def paid_words(self) -> str:
         """What it paid, in words."""
         spending = self.spending
-        return f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls, {spending.cached_calls} came from the cache"
+        calls = [f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls"]
+        calls += [f"{spending.cached_calls} came from the cache"] if spending.cached_calls else []
+        calls += [f"{spending.repeated_calls} had been asked in this run already"] if spending.repeated_calls else []
+        return ", ".join(calls)
 
 
 def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> Planned:
@@ -97,7 +101,12 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
     scorers = {item.name: scorer_at(item, root) for item in eval_sets}
     jobs = plan_jobs(eval_sets, scorers, project.seed, judges)
     header = make_header(
-        project, jobs, ladder=options.ladder, rungs=options.ladder_rungs, full=options.full, moment=now()
+        project,
+        jobs,
+        ladder=options.ladder,
+        rungs=options.ladder_rungs,
+        full=options.full or project.objective is not None,
+        moment=now(),
     )
     header = replace(header, classes=_with_attempts(root, jobs, header))
     for name in options.candidates:
@@ -121,10 +130,21 @@ def warnings_of(planned: Planned) -> list[str]:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
             found.append(f"{job.eval_set.name}: {', '.join(selves)} would be judged by the same model")
-        attempt = planned.header.classes[job.eval_set.name].attempt
-        if attempt > 1 or job.eval_set.grows:
-            found.append(f"{job.eval_set.name}: attempt {attempt} on a growing set: alpha is divided by {2**attempt}")
+        found += _attempt_words(planned.header.classes[job.eval_set.name], planned.rungs)
     return found
+
+
+def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
+    """Say whose test is not the first, what that costs, and that the bar was higher then."""
+    numbers = {name: of_class.attempts.get(name, of_class.attempt) for name in rungs}
+    for attempt in sorted(set(numbers.values())):
+        who = "" if len(set(numbers.values())) == 1 else f" of {', '.join(n for n in rungs if numbers[n] == attempt)}"
+        if attempt > 1 or of_class.grows:
+            why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
+            yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
+    if of_class.lowered_from is not None:
+        before, now = bar_words(of_class.lowered_from), bar_words(of_class.bar)
+        yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
 
 
 def provable(planned: Planned) -> list[str]:
@@ -134,30 +154,45 @@ def provable(planned: Planned) -> list[str]:
     return [f"{name}: {words}" for name, words in said.items() if words]
 
 
+def counted_runs(root: Path) -> dict[str, list[str]]:
+    """Name the earlier runs that count as attempts on the eval sets as they are now, each with its classes.
+
+    Raises: InputError where the project cannot be read.
+    """
+    planned = plan_run(root, EvalOptions(), lambda: datetime.now(UTC))
+    past = Past(root, eval_set_files(root))
+    everybody = {name: pinned_candidate(planned.project, name) for name in planned.project.candidates}
+    found: dict[str, list[str]] = {}
+    for job in planned.jobs:
+        for run_id in attempts_of(past, job, planned.header.classes[job.eval_set.name], everybody).runs:
+            found.setdefault(run_id, []).append(job.eval_set.name)
+    return found
+
+
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
-    classes = {job.eval_set.name: (job, header.classes[job.eval_set.name]) for job in jobs}
-    return {name: replace(one, attempt=attempt_of(root, job, one)) for name, (job, one) in classes.items()}
+    past = Past(root, eval_set_files(root))
+    ladder = {name: header.candidates[name] for name in header.ladder}
+    return {job.eval_set.name: _with_attempt(past, job, header.classes[job.eval_set.name], ladder) for job in jobs}
 
 
-def estimate_run(planned: Planned, now: Callable[[], datetime]) -> list[Estimate]:
-    """Estimate each class x candidate of a planned run."""
+def _with_attempt(past: Past, job: Job, of_class: ClassHeader, ladder: Mapping[str, Candidate]) -> ClassHeader:
+    found = attempts_of(past, job, of_class, ladder)
+    most = max(found.by_candidate.values())
+    by_candidate = found.by_candidate if len(set(found.by_candidate.values())) > 1 else {}
+    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
+
+
+def estimate_run(planned: Planned, now: Callable[[], datetime], rungs: Sequence[str] | None = None) -> list[Estimate]:
+    """Estimate each class x candidate of a planned run; `rungs`: who is asked in place of those that a climb tests.
+
+    Raises: InputError where the cache or the decision log is none.
+    """
+    measured = measure(planned.project.root, planned.header)
+    untested = untested_rung(planned.header)
+    asked = [name for name in planned.rungs if name != untested] if rungs is None else rungs
     with _cache(planned, now()) as cache:
-        estimator = Estimator(planned.header, cache=cache, latencies_s=_latencies(planned.project.root, planned.rungs))
-        return [estimator.estimate(job, name) for job in planned.jobs for name in planned.rungs]
-
-
-def _latencies(root: Path, rungs: Sequence[str]) -> dict[str, float]:
-    """Give each candidate's median seconds a case in the newest run that has it."""
-    latencies: dict[str, float] = {}
-    for folder in run_folders(root)[:5]:
-        run = read_run(folder)
-        for name in rungs:
-            seconds = sorted(
-                item.latency_s for item in run.results if item.candidate == name and item.latency_s is not None
-            )
-            if seconds and name not in latencies:
-                latencies[name] = seconds[len(seconds) // 2]
-    return latencies
+        estimator = Estimator(planned.header, cache=cache, measured=measured, classes=len(planned.jobs))
+        return [one for job in planned.jobs for one in estimator.estimate(job, asked)]
 
 
 @contextmanager
@@ -185,7 +220,8 @@ async def run_eval(
     """Run what was planned and write it down; `work`: what to ask instead of climbing the ladders.
 
     The first Ctrl-C stops further calls and waits for those in flight (`on_stop` is told); the second ends at once.
-    Raises: ProviderError, BudgetSpent, InputError; whatever was paid for is in the cache and the results then, too.
+    Raises: ProviderError, BudgetSpent, InputError, CancelledError where it was stopped before its first result; what
+    was paid for is in the cache and the results then, too.
     """
     header = planned.header
     pricers, ceiling = pricers_of(header), ceiling_of(header)
@@ -215,6 +251,8 @@ async def run_eval(
             )
             with _stop_on_interrupt(evaluation, on_stop):
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
+        if evaluation.stopped and writer.is_empty:
+            raise asyncio.CancelledError  # as after a second Ctrl-C: nothing was asked, nothing is left
         finished = replace(header, finished=not evaluation.stopped)
         writer.write_header(finished)
         return Finished(

@@ -10,9 +10,16 @@ answer (`planned_order`), and the test sees answers in that order only (`Reorder
 fed in order of arrival, a test would first see too many right ones.
 """
 
-from routerctl.selection.choosing import Choice, Shown, best_available, choose
+from routerctl.selection.choosing import Choice, Shown, best_available, choose, contenders, qualifies, served_by
 from routerctl.selection.judging import judge
-from routerctl.selection.levels import level_name, level_words, nobody_words, risk_of, unproven_words
+from routerctl.selection.levels import (
+    chosen_words,
+    level_name,
+    level_words,
+    nobody_words,
+    risk_of,
+    unproven_words,
+)
 from routerctl.selection.order import planned_order
 from routerctl.selection.provable import provable_words
 from routerctl.selection.question import (
@@ -25,6 +32,7 @@ from routerctl.selection.question import (
     question_of,
     total_alpha,
 )
+from routerctl.selection.rounding import rounded
 from routerctl.selection.rules import Reorder, StoppingRule, rule_of
 from routerctl.selection.sentences import two_sentences, verdict_words
 
@@ -39,6 +47,8 @@ __all__ = [
     "alpha_per_candidate",
     "best_available",
     "choose",
+    "chosen_words",
+    "contenders",
     "judge",
     "level_name",
     "level_words",
@@ -47,9 +57,12 @@ __all__ = [
     "outcome_of",
     "planned_order",
     "provable_words",
+    "qualifies",
     "question_of",
     "risk_of",
+    "rounded",
     "rule_of",
+    "served_by",
     "total_alpha",
     "two_sentences",
     "unproven_words",

@@ -9,13 +9,12 @@ without a gap, since whoever may leave a case out may leave out the hard ones.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from routerctl.statistics.anytime import anytime_interval
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.statistics.sizes import needed_cases
-from routerctl.statistics.tails import tail
 from routerctl.types import ClassHeader, Judgement, Mode, RelativeBar, Verdict
 
 LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
@@ -88,12 +87,15 @@ def calibrate(
     found = _corrected(judgement, judged, said[: len(judged)], alpha, target)
     if mode == "point":
         return replace(found, trust="judge")
-    lower, upper = _bounds(said, alpha, cut=len(judged) <= len(said) and len(judged) < judgement.n)
-    if uses_correction(len(said), len(judged)):
-        lower, mean = found.corrected_low or 0.0, found.corrected or 0.0
-    else:
-        mean = sum(said) / len(said)
-    proven = lower >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
+    cut = len(judged) <= len(said) and len(judged) < judgement.n
+    corrects = uses_correction(len(said), len(judged))
+
+    def lower(level: float) -> float:
+        return corrected_lower(judged, said, level, target) if corrects else _bounds(said, level, cut=cut)[0]
+
+    upper = _bounds(said, alpha, cut=cut)[1]
+    mean = (found.corrected or 0.0) if corrects else sum(said) / len(said)
+    proven = lower(alpha) >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
     reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
     verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
     interval = anytime_interval(sum(said), len(said), alpha)
@@ -103,7 +105,7 @@ def calibrate(
         labels=len(said),
         interval=interval,  # the labels', as the verdict is: not the judge's
         verdict=verdict,
-        risk=tail(sum(said), len(said), target) if verdict is Verdict.PROVISIONAL else None,
+        risk=_level(lower, target) if verdict is Verdict.PROVISIONAL else None,
         needed_cases=None if proven else _needed_labels(said, alpha, bar, target, interval[1]),
     )
 
@@ -138,6 +140,15 @@ def _bounds(said: Sequence[bool], alpha: float, *, cut: bool) -> tuple[float, fl
     if cut:
         return anytime_interval(passes, cases, alpha)
     return accuracy_lower(passes, cases, alpha), accuracy_upper(passes, cases, alpha)
+
+
+def _level(lower: Callable[[float], float], target: float) -> float:
+    """The level, to a millionth, at which a lower bound would prove the target."""
+    low, high = 0.0, 1.0
+    for _ in range(20):  # 2^-20
+        middle = (low + high) / 2
+        low, high = (low, middle) if lower(middle) >= target else (middle, high)
+    return high
 
 
 def _verdict(judgement: Judgement, *, proven: bool, missed: bool, reached: bool) -> Verdict:

@@ -5,14 +5,15 @@ Place: between the judgements and the route. It knows verdicts, outcomes and cos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from routerctl.selection.question import Outcome
+from routerctl.statistics import best
+from routerctl.statistics.outcomes import Outcomes, outcomes_of
 from routerctl.types import Level, Verdict, WhenUnproven
-
-NEAR = 0.02  # a score so little below the best one is as good; wider, by intervals, costs more accuracy than it saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +57,39 @@ def choose(
         raise ValueError("a ladder needs at least one candidate")
     run = [name for name in ladder if name in shown and shown[name].outcomes]
     proof_only = when_unproven == "top_rung"
-    able = [name for name in run if _qualifies(shown[name].verdict, proof_only=proof_only)]
+    able = [name for name in run if qualifies(shown[name].verdict, when_unproven)]
     if able:
-        return _choice(ladder, shown, cheapest(able, shown))
+        return served_by(cheapest(able, shown), ladder, shown)
     if proof_only or not run or ladder[-1] in untested:
         return Choice(chosen=ladder[-1], level=_level(ladder[-1], shown), rungs=(ladder[-1],))
-    best, alike = best_available(run, shown)
-    behind = tuple(name for name in alike if name != best)
-    return Choice(chosen=best, level=_level(best, shown), rungs=(best, *behind))
+    chosen, alike = best_available(run, shown)
+    behind = tuple(name for name in alike if name != chosen)
+    return Choice(chosen=chosen, level=_level(chosen, shown), rungs=(chosen, *behind))
 
 
-def _qualifies(verdict: Verdict, *, proof_only: bool) -> bool:
-    return verdict.proven if proof_only else verdict.passes
+def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
+    """Tell whether a candidate with this verdict serves, so that no dearer one need be asked."""
+    return verdict.proven if when_unproven == "top_rung" else verdict.passes
+
+
+def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:
+    """Name those that may be the best where none qualifies: those as good as the best score so far.
+
+    None where there is but one, or where nothing but proof counts: the top rung serves then, whatever the scores.
+    """
+    if not shown or when_unproven == "top_rung":
+        return ()
+    _, alike = best_available(list(shown), shown)
+    return alike if len(alike) > 1 else ()
 
 
 def _level(name: str, shown: Mapping[str, Shown]) -> Level:
     return shown[name].verdict.level if name in shown else "best available"
 
 
-def _choice(ladder: Sequence[str], shown: Mapping[str, Shown], chosen: str) -> Choice:
+def served_by(chosen: str, ladder: Sequence[str], shown: Mapping[str, Shown]) -> Choice:
+    """Put behind a chosen candidate those that passed and, above it, those that are open or were not run."""
+
     def falls_back(name: str) -> bool:
         known = shown.get(name)
         if known is not None and known.verdict.passes:
@@ -110,39 +125,26 @@ def _per_accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -
     return sum((one.costs[index] for index in cases), Decimal(0)) / accepted if accepted else None
 
 
-def _per_case(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> Decimal | None:
-    costs = shown[name].costs
-    return None if costs is None or not cases else sum((costs[index] for index in cases), Decimal(0)) / len(cases)
-
-
 # --- nobody at the bar ------------------------------------------------------------------------------------------------
 
 
 def best_available(names: Sequence[str], shown: Mapping[str, Shown]) -> tuple[str, tuple[str, ...]]:
     """Give the candidate that serves where nobody reaches the bar, and all that are as good as the best.
 
-    The best has the highest score on all its outcomes. As good is whoever scores at most two points less on the cases
-    that both have. Of them the cheapest a case on their common cases serves; where costs are not known, the first on
-    the ladder.
+    See `routerctl.statistics.best`, which does so for rows of numbers.
     """
-    best = max(names, key=lambda name: _score(shown[name].outcomes.values()))  # the first between equals: the cheapest
-    alike = tuple(name for name in names if name == best or _as_good(shown[name], shown[best]))
-    costs = {name: _per_case(name, shown, common_cases(alike, shown)) for name in alike}
-    if any(cost is None for cost in costs.values()):
-        return alike[0], alike
-    return min(alike, key=lambda name: costs[name] or Decimal(0)), alike
+    row, alike = best.best_available(_matrix([shown[name] for name in names]))
+    return names[row], tuple(names[each] for each in alike)
 
 
-def _as_good(one: Shown, best: Shown) -> bool:
-    cases = one.outcomes.keys() & best.outcomes.keys()
-    weight = sum(best.outcomes[index].weight for index in cases)
-    lost = sum(
-        (best.outcomes[index].value - one.outcomes[index].value) * best.outcomes[index].weight for index in cases
+def _matrix(shown: Sequence[Shown]) -> Outcomes:
+    """Lay out candidates x cases; costs are compared, not added up, so that floats will do."""
+    places = sorted({index for one in shown for index in one.outcomes})
+    column = {index: place for place, index in enumerate(places)}
+    weights = {index: outcome.weight for one in shown for index, outcome in one.outcomes.items()}
+    entries = (
+        (row, column[index], 0, outcome.value, math.nan if one.costs is None else float(one.costs[index]))
+        for row, one in enumerate(shown)
+        for index, outcome in one.outcomes.items()
     )
-    return weight > 0 and lost / weight <= NEAR + 1e-9
-
-
-def _score(outcomes: Iterable[Outcome]) -> float:
-    found = list(outcomes)
-    weight = sum(one.weight for one in found)
-    return sum(one.value * one.weight for one in found) / weight if weight else 0.0
+    return outcomes_of(entries, (len(shown), len(places), 1), [weights[index] for index in places], None)

@@ -6,9 +6,12 @@ from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from routerctl.selection.paired_words import settle_words
+from routerctl.selection.sentences import verdict_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import bar_words, missing_words, percent, plain, risk_words
+from routerctl.words import bar_words, missing_words, percent, plain, plural, risk_words
 
 
 def level_words(route: Route) -> str:
@@ -71,3 +74,14 @@ def _would_prove(route: Route) -> str:
 
 def _chosen(route: Route) -> Evidence | None:
     return next((one for one in route.evidence if one.candidate == route.chosen), None)
+
+
+def chosen_words(chosen: str, evidence: Sequence[Evidence]) -> str:
+    """Say what was found of the candidate that serves, with what went wrong among its cases."""
+    found = next((item for item in evidence if item.candidate == chosen), None)
+    if found is None:
+        return "Not run."
+    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
+    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
+    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
+    return verdict_words(found.judgement) + among

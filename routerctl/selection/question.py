@@ -109,11 +109,12 @@ def question_of(
     untested = set(header.ladder[-1:] if header.top_rung == "skip" else ())
     untested |= {beside.of} if beside else set()  # who serves untested, or is the reference, takes no share of the risk
     share = alpha_per_candidate(header.risk, max(1, sum(name not in untested for name in header.ladder)))
-    again = of_class.grows or of_class.attempt > 1
+    attempt = of_class.attempts.get(candidate, of_class.attempt)
+    again = of_class.grows or attempt > 1
     return Question(
         n=of_class.n,
         bar=1 - of_class.bar.within if isinstance(of_class.bar, RelativeBar) else of_class.bar,
-        alpha=alpha_of_attempt(share, of_class.attempt, of_class.grows),
+        alpha=alpha_of_attempt(share, attempt, of_class.grows),
         mode=header.mode,
         margin=header.margin,
         method=method_of(of_class),
@@ -122,8 +123,8 @@ def question_of(
         clusters=of_class.clusters,
         max_weight=of_class.max_weight,
         total_weight=of_class.total_weight,
-        attempt=of_class.attempt,
-        total_alpha=total_alpha(share, of_class.attempt, of_class.grows) if again else None,
+        attempt=attempt,
+        total_alpha=total_alpha(share, attempt, of_class.grows) if again else None,
         trust="judge" if of_class.judge else "scorer",
         available=of_class.cases,
         when_unproven=of_class.when_unproven,

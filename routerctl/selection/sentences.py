@@ -97,7 +97,8 @@ def _share(judgement: Judgement, risk: float, ladder_length: int) -> str:
         said += f", divided by its {ladder_length} candidates"
     else:
         said += ", which has one candidate"
-    return said + (f", and by {parts} in attempt {judgement.attempt} on a set that grows)" if again else ")")
+    on = " on a set that may grow" if judgement.attempt == 1 else ""
+    return said + (f", and by {parts} in attempt {judgement.attempt}{on})" if again else ")")
 
 
 def _exact_test(judgement: Judgement, share: str, mode: Mode) -> str:
@@ -297,7 +298,7 @@ def _attempts(judgement: Judgement) -> str:
     if judgement.attempt == 1:
         return f" Attempt 1 on a set that may grow: in it {most}."
     over = "both" if judgement.attempt == 2 else f"all {judgement.attempt}"
-    return f" Attempt {judgement.attempt} on a set that grew: over {over} attempts {most}."
+    return f" Attempt {judgement.attempt} after tests that did not prove it: over {over} attempts {most}."
 
 
 # --- sets that cannot decide ------------------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ from routerctl.types.evaluation import (
     Measure,
     Method,
     Mode,
+    Objective,
     RelativeBar,
     Result,
     Run,
@@ -66,8 +67,10 @@ from routerctl.types.routing import (
     Rule,
     Table,
 )
+from routerctl.types.settings import POLICY_FIELDS, evidence_part, with_policy_of
 
 __all__ = [
+    "POLICY_FIELDS",
     "Against",
     "Answer",
     "Bar",
@@ -92,6 +95,7 @@ __all__ = [
     "Message",
     "Method",
     "Mode",
+    "Objective",
     "OverCap",
     "Period",
     "Place",
@@ -128,4 +132,6 @@ __all__ = [
     "Verdict",
     "WhenDown",
     "WhenUnproven",
+    "evidence_part",
+    "with_policy_of",
 ]

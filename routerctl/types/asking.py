@@ -11,6 +11,7 @@ from typing import Any, Literal
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 StrategyName = Literal["single_shot", "self_consistency", "reflexion"]
 Json = Any  # what json.loads gives
+POLICY: Mapping[str, Any] = {"policy": True}  # marks a setting that changes neither a reply nor what it costs
 
 
 class StopReason(StrEnum):
@@ -129,11 +130,11 @@ class ProviderSpec:
     name: str
     kind: str  # anthropic, openai, local, fake, or a plug-in's
     base_url: str | None = None
-    api_key_env: str | None = None
+    api_key_env: str | None = field(default=None, metadata=POLICY)
     region: str | None = None
-    concurrency: int = 8  # calls in flight at once
-    timeout_s: float = 60.0  # for one attempt
-    max_attempts: int = 4  # 1 = no retry
+    concurrency: int = field(default=8, metadata=POLICY)  # calls in flight at once
+    timeout_s: float = field(default=60.0, metadata=POLICY)  # for one attempt
+    max_attempts: int = field(default=4, metadata=POLICY)  # 1 = no retry
     usd_per_hour: Decimal | None = None  # self-hosted: priced by time instead of tokens
     options: Mapping[str, Json] = field(default_factory=dict)  # kind-specific, checked by the provider
 
@@ -175,7 +176,7 @@ class Candidate:
     region: str | None = None
     sampling: Sampling = Sampling()
     max_tokens: int | None = None  # the smaller of this and the eval set's holds; this one where the model thinks
-    also: tuple[Place, ...] = ()  # where else it may be asked when it serves; evidence is made at `provider` alone
+    also: tuple[Place, ...] = field(default=(), metadata=POLICY)  # where else it may serve; evidence is of `provider`
     escalation: Escalation | None = None
 
 

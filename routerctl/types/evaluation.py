@@ -30,6 +30,14 @@ class RelativeBar:
 Bar = float | RelativeBar  # least pass rate or mean score, in (0, 1]; or less a share than a model's
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What the table as a whole is to reach: an accuracy at most so much below a reference's, at the least cost."""
+
+    within: float  # share of requests, in [0, 1)
+    of: str  # a candidate's name; "today": the one that serves now; "best": the most accurate one for all
+
+
 class Status(StrEnum):
     """What became of a case: FAILED the call failed, UNSCORED the scorer could not decide; both count as not passed."""
 
@@ -202,7 +210,9 @@ class ClassHeader:
     clusters: int = 0  # of the cases that are there; 0 = cases are independent
     max_weight: float = 1.0  # of a case
     total_weight: float = 0.0  # of the cases that are there; 0 = they weigh the same
-    attempt: int = 1  # how often this set has been tested, this time included; it had grown since each earlier one
+    attempt: int = 1  # the greatest of `attempts`
+    attempts: Mapping[str, int] = field(default_factory=dict)  # by candidate, this one included; () = the same for all
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
     stakes: Stakes = Stakes()
@@ -329,6 +339,7 @@ class Evidence:
     cost_per_accepted_usd: Decimal | None  # None without a pass
     latency_p50_s: float | None
     latency_p95_s: float | None
+    output_tokens_p99: int | None = None  # of one case, all its calls; None: not known
     retries: int = 0
     escalated: int = 0  # of a cascade: cases that the second candidate answered
     wrong_per_thousand: float | None = None  # delivered though wrong: not passed, neither failed nor refused

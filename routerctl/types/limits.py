@@ -27,7 +27,7 @@ class Budget:
     features: Mapping[str, Json] = field(default_factory=dict)  # only where each equals the inquiry's
     per: str | None = None  # "tenant", "user", "class" or a feature's name: each value has a cap of its own
     over: OverCap = "refuse"
-    cheap: tuple[str, ...] = ()  # candidates that still serve over the cap; what they cost is booked all the same
+    cheap: tuple[str, ...] = ()  # candidates that still serve over the cap: what they cost is booked beyond it
     when_down: WhenDown = "fail_open"  # where the state store cannot be reached
 
 

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
-from routerctl.types.evaluation import Bar, Evidence, Level, Mode, RelativeBar, Stakes, TopRung, WhenUnproven
+from routerctl.types.evaluation import (
+    Bar,
+    Evidence,
+    Level,
+    Mode,
+    Objective,
+    RelativeBar,
+    Stakes,
+    TopRung,
+    WhenUnproven,
+)
 from routerctl.types.limits import Budget, Tenant, Tier
 
 
@@ -106,9 +116,12 @@ class Policy:
     classifier: Classifier | None = None
     routing: Routing = Routing()
     retirements: Mapping[str, str] = field(default_factory=dict)  # model id -> ISO day
-    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)  # of candidates that serve beside the ladder
+    beside: tuple[str, ...] = ()  # candidates that serve without standing on a ladder
+    # As they are now; of what has evidence only the policy counts (`with_policy_of`, prices of other places).
+    providers: Mapping[str, ProviderSpec] = field(default_factory=dict)
     candidates: Mapping[str, Candidate] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    objective: Objective | None = None  # what its candidates are chosen by, beside the bars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +145,7 @@ class Route:
     stakes: Stakes = Stakes()
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
     when_unproven: WhenUnproven = "provisional"
+    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
     today: str = ""  # the candidate that serves the class now, against which money and risk are told; "": not known
 
     @property
@@ -170,6 +184,7 @@ class Table:
     prices: Mapping[str, Price]  # by candidate; of its other places by "candidate@provider"
     routes: Mapping[str, Route]
     top_rung: TopRung = "report"
+    objective: Objective | None = None  # what the candidates were chosen by; None: class by class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

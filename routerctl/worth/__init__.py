@@ -1,12 +1,14 @@
 """Turns measured evidence into what a routing table is worth: its cost per correct answer, and against one model.
 
-`figures`: price, price per correct answer and wrong answers delivered, of a class, of the table, of one candidate for
-all; `standings`: the same by verdicts alone, where no cost is known; `reasons`: when routing is not worth it, and when
-it is; `cascades`: a cheap candidate whose doubtful answers the next one gives. Place: arithmetic, above the report and
-the terminal, which print it. Pure: it knows no file, no network and no clock, and it estimates nothing: what was not
-run has no figure.
+`figures`: price, price per correct answer and wrong answers delivered, of a class and of the table; `grid`: results as
+matrices; `choosers`, `objective`: how candidates are chosen on them; `crossfit`: what that does on other cases; `gaps`,
+`against`: the table beside each candidate serving every class; `told`: money and risk in words; `reasons`: whether it
+is worth it; `frontier`: the picture's points; `cascades`: a cheap candidate whose doubtful answers the next one gives.
+Place: arithmetic, above the report and the terminal, which print it. Pure: it knows no file, no network and no clock.
+What needs numpy is imported when it is asked for: most commands want the figures only.
 """
 
+from routerctl.worth.against import Constant
 from routerctl.worth.cascades import (
     Accept,
     Cascade,
@@ -20,25 +22,27 @@ from routerctl.worth.cascades import (
     share_interval,
     usable,
 )
+from routerctl.worth.choosers import floor_of
 from routerctl.worth.figures import (
     THOUSAND,
-    Constant,
     Figures,
     Volumes,
     Weighting,
     chosen_evidence,
     class_figures,
-    constants,
+    constant_figures,
     evaluation_usd,
     evidence_for,
+    exact,
     priced,
     table_cost,
     table_figures,
     weighting,
     wrong_per_thousand,
 )
-from routerctl.worth.reasons import Reason, Worth, weigh, when_not_to_bother
-from routerctl.worth.standings import Standing, standings
+from routerctl.worth.grid import Grid, grid_of
+from routerctl.worth.reasons import Reason, Worth, weigh
+from routerctl.worth.told import Told, beside_words, told, told_words
 
 __all__ = [
     "THOUSAND",
@@ -47,30 +51,35 @@ __all__ = [
     "Check",
     "Constant",
     "Figures",
+    "Grid",
     "Reason",
     "Replies",
-    "Standing",
+    "Told",
     "Volumes",
     "Weighting",
     "Worth",
     "agreement_at_least",
+    "beside_words",
     "cascade",
     "checks_for",
     "chosen_evidence",
     "class_figures",
-    "constants",
+    "constant_figures",
     "evaluation_usd",
     "evidence_for",
+    "exact",
+    "floor_of",
+    "grid_of",
     "logprob_at_least",
     "priced",
     "replies_of",
     "share_interval",
-    "standings",
     "table_cost",
     "table_figures",
+    "told",
+    "told_words",
     "usable",
     "weigh",
     "weighting",
-    "when_not_to_bother",
     "wrong_per_thousand",
 ]

@@ -1,7 +1,7 @@
-"""Turns a table's figures into the answer to "is routing worth it?": reasons against first, then what it saves.
+"""Turns a table and its results into the answer to "is it worth it?": reasons against first, then what it brings.
 
-Each reason comes with its numbers, all measured. Place: the folder's last file; the report and the terminal print it.
-It speaks of money and of verdicts that others reached; it judges no candidate.
+The least to beat is one candidate for all, since that needs no table. Place: the folder's last file; terminal and
+report print what it says. It judges no candidate.
 """
 
 from __future__ import annotations
@@ -9,36 +9,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from routerctl.types import Evidence, Route, Table
+from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
+from routerctl.worth.against import Beside, Constant, constants, today_of
+from routerctl.worth.choosers import by_bars, floor_of
+from routerctl.worth.crossfit import Served, cross_fitted
 from routerctl.worth.figures import (
     THOUSAND,
-    Constant,
     Figures,
     Volumes,
     Weighting,
     chosen_evidence,
-    constants,
     evidence_for,
+    exact,
     priced,
     table_figures,
     weighting,
 )
-from routerctl.worth.standings import Standing, standings
+from routerctl.worth.gaps import Gap
+from routerctl.worth.grid import Grid, grid_of
+from routerctl.worth.told import Told, gap_words, procedure_words, settling, told, told_words, wrong_words
 
-Kind = Literal[
-    "one class",
-    "one choice",
-    "one model",
-    "wrong answers",
-    "volume",
-    "eval cost",
-    "quality critical",
-    "not told apart",
-]
-Answer = Literal["worth it", "not worth it", "cannot be told"]
+if TYPE_CHECKING:
+    from routerctl.worth.frontier import Frontier
+
+Kind = Literal["one class", "one choice", "dominated", "volume", "eval cost", "quality critical"]
+Answer = Literal["worth it", "dominated", "not worth it", "not settled"]
 Number = Decimal | float | str
 
 LITTLE_USD = Decimal(1)  # a month: a saving below this is not worth a thought
@@ -51,68 +49,170 @@ class Reason:
     kind: Kind
     text: str
     numbers: Mapping[str, Number]
-    decides: bool  # True: by itself enough for "not worth it"
+    decides: bool  # True: by itself enough against the table
     task_class: str | None = None  # None: it speaks of the whole table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """What the table is worth against one model for all."""
+    """What the table is worth against one candidate for all."""
 
     answer: Answer
-    text: str  # why, in a sentence
+    text: str  # why, in a sentence or two
+    advice: str  # what to use: "the table" or "always <candidate>"; "" where nothing is settled
     reasons: tuple[Reason, ...]
     weighting: Weighting
     figures: Figures | None  # the table's own; None: no choice has a measured cost
-    constants: tuple[Constant, ...]  # the best first
-    standings: tuple[Standing, ...]  # the best first, by verdicts alone; empty where a choice has a measured cost
-    against: Constant | None  # the cheapest that is as good as the table on every class
+    constants: tuple[Constant, ...]  # the most accurate first
+    against: Constant | None  # what the table's money and risk are told against
+    today: Constant | None  # what serves now, where every class says it
+    procedure: (
+        str  # how the rule does on cases that it did not choose on, or why that is not known; "" = nothing to say
+    )
+    gaps: tuple[Gap, ...]  # what to run to settle it
+    frontier: Frontier | None  # the picture's points; None: nothing to draw
 
 
-def weigh(table: Table, spend_usd: Decimal | None = None, volumes: Volumes | None = None) -> Worth:
-    """Say whether the table is worth it; `spend_usd`: the eval's own cost, `volumes`: measured requests per month."""
+def weigh(
+    table: Table,
+    runs: Sequence[Run] = (),
+    spend_usd: Decimal | None = None,
+    volumes: Volumes | None = None,
+) -> Worth:
+    """Say whether the table is worth it.
+
+    `runs`: those that the table rests on; `spend_usd`: what the evaluation cost; `volumes`: measured requests per
+    month.
+    """
     of = weighting(table, volumes)
-    ranked = constants(table, of)
-    reasons = when_not_to_bother(table, spend_usd, volumes)
-    stand = () if ranked else tuple(standings(table))
-    answer, text = _answer(table, ranked, stand, reasons, spend_usd)
+    beside, missing = _beside(table, runs, of)
+    ranked = tuple(constants(beside)) if beside.grid.classes else ()
+    today = today_of(beside)
+    scene = _Scene(table=table, of=of, ranked=ranked, against=_against(ranked, today), today=today, spend_usd=spend_usd)
+    reasons = _reasons(scene)
+    answer, advice, text = _answer(scene, reasons)
     return Worth(
         answer=answer,
         text=text,
+        advice=advice,
         reasons=tuple(reasons),
         weighting=of,
         figures=table_figures(table, of),
-        constants=tuple(ranked),
-        standings=stand,
-        against=_against(ranked),
+        constants=ranked,
+        against=scene.against,
+        today=today,
+        procedure=_procedure(scene.against, missing),
+        gaps=settling(scene.open) if answer == "not settled" else (),
+        frontier=_frontier(beside),
     )
 
 
-def when_not_to_bother(table: Table, spend_usd: Decimal | None = None, volumes: Volumes | None = None) -> list[Reason]:
-    """List the reasons not to route, the deciding ones first."""
-    of = weighting(table, volumes)
-    ranked = constants(table, of)
-    against = _against(ranked)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What reasons and the answer are found in."""
+
+    table: Table
+    of: Weighting
+    ranked: tuple[Constant, ...]
+    against: Constant | None
+    today: Constant | None
+    spend_usd: Decimal | None
+
+    @property
+    def open(self) -> list[Constant]:
+        """The constants that may do as well as the table."""
+        return [one for one in self.ranked if not one.ruled_out and not one.same]
+
+
+# --- what is compared -------------------------------------------------------------------------------------------------
+
+
+def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, str]:
+    """Lay the table out beside its results; and say what is missing for cross-fitting, "" = nothing."""
+    by_id = {run.header.run_id: run for run in runs}
+    own = {name: by_id[route.run_id] for name, route in table.routes.items() if route.run_id in by_id}
+    others = [name for route in table.routes.values() for name in (route.chosen, route.today) if name]
+    names = tuple(dict.fromkeys((*table.ladder, *others)))
+    weights = {name: of.share(name) for name in own}
+    grid = grid_of(own, names, weights)
+    prices = {name: usd_ for name, route in table.routes.items() if (usd_ := route.stakes.wrong_answer_usd)}
+    in_all = grid_of(own, names, weights, prices) if prices else None
+    missing = _missing(table, grid)
+    procedure = _cross_fitted(table, in_all or grid) if not missing and len(grid.classes) > 1 else None
+    return Beside(table=table, of=of, runs=own, grid=grid, in_all=in_all, procedure=procedure), missing
+
+
+def _frontier(beside: Beside) -> Frontier | None:
+    if len(beside.grid.classes) < 2:
+        return None
+    from routerctl.worth.frontier import frontier
+
+    routes = beside.table.routes
+    now = {name: routes[name].today for name in beside.grid.classes}
+    chosen = beside.grid.rows({name: routes[name].chosen for name in beside.grid.classes})
+    return frontier(beside.grid, chosen, beside.grid.rows(now) if all(now.values()) else None)
+
+
+def _missing(table: Table, grid: Grid) -> str:
+    """Name what the rule might choose but was not run on every case."""
+    found = []
+    for name, outcomes in zip(grid.classes, grid.outcomes, strict=True):
+        seen = {one.candidate for one in table.routes[name].evidence if one.judgement.verdict.missed}
+        whole = {row for row, good in enumerate(outcomes.complete()) if good}
+        found += [
+            f"{candidate} on {name}"
+            for row, candidate in enumerate(grid.candidates)
+            if candidate in table.ladder and candidate not in seen and row not in whole
+        ]
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
+
+
+def _cross_fitted(table: Table, grid: Grid) -> Served:
+    floors = [floor_of(table.routes[name], grid.candidates) for name in grid.classes]
+    if table.objective is None:
+        return cross_fitted(grid, by_bars(floors))
+    from routerctl.worth.objective import by_objective
+
+    of = table.objective.of
+    reference = None if of == "best" else grid.candidates.index(of)
+    return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
+
+
+def _procedure(against: Constant | None, missing: str) -> str:
+    if missing:
+        return (
+            f"How this way of choosing does on cases that it did not choose on cannot be estimated: {missing} was not "
+            "run on every case (`routerctl eval --full` would)."
+        )
+    return procedure_words(against) if against else ""
+
+
+def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | None:
+    """Find what to tell money and risk against: today's model, else the cheapest no less accurate, else the best."""
+    if today is not None and not today.same:
+        return today
+    others = [one for one in ranked if not one.same]
+    as_good = [one for one in others if one.right.mean <= 0 and one.priced]
+    cheapest = min(as_good, key=lambda one: one.saved_in_all.mean, default=None)
+    return cheapest or next(iter(others), None)
+
+
+# --- reasons ----------------------------------------------------------------------------------------------------------
+
+
+def _reasons(scene: _Scene) -> list[Reason]:
+    """List the reasons against the table, the deciding ones first."""
     found = [
-        *_one_class(table),
-        *_one_choice(table),
-        *_one_model(table, against),
-        *_too_little(table, of, against, spend_usd),
-        *_quality(table),
-        *_not_told_apart(table, ranked),
+        *_one_class(scene.table),
+        *_one_choice(scene.table),
+        *_dominated(scene),
+        *_too_little(scene),
+        *_quality(scene.table),
     ]
     if not any(one.kind == "volume" for one in found):  # where all classes together save little, each of them does
-        found += _small_classes(table, of, against)
+        found += _small_classes(scene)
     return sorted(found, key=lambda one: not one.decides)
-
-
-def _against(ranked: Sequence[Constant]) -> Constant | None:
-    """The constant to compare with: as good as the table on every priced class, and the one it saves least against."""
-    able = [one for one in ranked if one.everywhere and not one.worse]
-    return min(able, key=lambda one: one.saved_in_all_usd, default=None)
-
-
-# --- reasons that need no money ---------------------------------------------------------------------------------------
 
 
 def _one_class(table: Table) -> Iterator[Reason]:
@@ -126,8 +226,76 @@ def _one_choice(table: Table) -> Iterator[Reason]:
     chosen = {route.chosen for route in table.routes.values()}
     if len(table.routes) > 1 and len(chosen) == 1:
         (name,) = chosen
-        text = f"Every class chose {name}: one model for all is the same, and routing saves nothing here."
+        text = f"Every class chose {name}: use always {name}, which needs no table."
         yield Reason(kind="one choice", text=text, numbers={"classes": len(table.routes)}, decides=True)
+
+
+def _dominated(scene: _Scene) -> Iterator[Reason]:
+    """The most accurate of those that cost no more and are no worse on what was measured."""
+    for one in [one for one in scene.ranked if one.dominates and not one.gaps][:1]:
+        found = told(one, scene.of)
+        low, high = found.more_wrong_interval
+        risk = wrong_words(-found.more_wrong, (-high, -low))
+        text = (
+            f"Always {one.candidate}{_no_dearer(found)} is no worse than the table: {risk}. Use always {one.candidate}."
+        )
+        numbers: dict[str, Number] = {"candidate": one.candidate, "more_wrong_per_1000": -found.more_wrong}
+        numbers |= {} if found.saved_usd is None else {"saved_usd": -found.saved_usd}
+        yield Reason(kind="dominated", text=text, numbers=numbers, decides=True)
+
+
+def _no_dearer(found: Told) -> str:
+    if found.saved_usd is None:
+        return ""
+    counted = ", its wrong answers counted," if found.counted else ""
+    return f" costs {usd(-found.saved_usd)} less {found.per}{counted} and" if found.saved_usd else " costs the same and"
+
+
+def _too_little(scene: _Scene) -> Iterator[Reason]:
+    """A saving per month that is next to nothing, or less than a monthly eval would cost; it must be all there is."""
+    of, against, spend_usd = scene.of, scene.against, scene.spend_usd
+    if against is None or not of.by_volume or against.right.mean > 0 or against.dominates:
+        return
+    found, requests = told(against, of), sum(of.requests.values())
+    if found.saved_usd is None or found.saved_usd < 0:
+        return
+    numbers: dict[str, Number] = {"saved_usd_per_month": found.saved_usd, "requests_per_month": requests}
+    head = (
+        f"At {count(round(requests))} requests a month the table saves {usd(found.saved_usd)} a month against always "
+        f"{against.candidate}"
+    )
+    if found.saved_usd < LITTLE_USD:
+        yield Reason(kind="volume", text=f"{head}: less than {usd(LITTLE_USD)}.", numbers=numbers, decides=True)
+    elif spend_usd is not None and found.saved_usd < spend_usd:
+        needed = _break_even(spend_usd, exact(against.saved_in_all.mean))
+        text = (
+            f"{head}, less than the evaluation costs ({usd(spend_usd)}): run once a month, it pays from "
+            f"{plural(needed, 'request')} a month."
+        )
+        yield Reason(kind="eval cost", text=text, numbers=numbers | {"break_even_requests": needed}, decides=True)
+
+
+def _small_classes(scene: _Scene) -> Iterator[Reason]:
+    """Classes whose own saving is next to nothing, against the constant or else the top rung where it was run."""
+    of, classes = scene.of, len(scene.table.routes)
+    small = [(name, saved) for name, saved in _class_savings(scene) if 0 <= saved < LITTLE_USD]
+    if not small:
+        return
+    said = ", ".join(f"{name} {usd(saved)} ({count(round(of.requests[name]))} requests)" for name, saved in small)
+    saves = plural(len(small), f"of {classes} classes saves", f"of {classes} classes save")
+    text = f"{saves} less than {usd(LITTLE_USD)} a month: "
+    yield Reason(kind="volume", text=f"{text}{said}.", numbers=dict(small), decides=False)
+
+
+def _class_savings(scene: _Scene) -> Iterator[tuple[str, Decimal]]:
+    other = scene.against.candidate if scene.against else scene.table.ladder[-1]
+    for route in priced(scene.table):
+        theirs, ours = evidence_for(route, other), chosen_evidence(route)
+        if route.task_class not in scene.of.requests or theirs is None or ours is None or other == route.chosen:
+            continue
+        if theirs.cost_per_case_usd is not None and ours.cost_per_case_usd is not None:
+            saved = theirs.cost_per_case_usd - ours.cost_per_case_usd
+            yield route.task_class, saved * exact(scene.of.requests[route.task_class])
 
 
 def _quality(table: Table) -> Iterator[Reason]:
@@ -160,200 +328,46 @@ def _scored(one: Evidence) -> str:
     return f"score {percent(one.judgement.score or 0.0)}{cost}"
 
 
-# --- reasons of money -------------------------------------------------------------------------------------------------
-
-
-def _one_model(table: Table, against: Constant | None) -> Iterator[Reason]:
-    if against is None or _uniform(table):
-        return
-    head = f"Always {against.candidate} passes every class that the table passes"
-    if against.saved_usd <= 0:
-        text = f"{head} and costs no more: {_both(against)} per 1,000 requests."
-        yield Reason(kind="one model", text=text, numbers=_prices(against), decides=against.saved_in_all_usd <= 0)
-    elif against.saved_in_all_usd <= 0:
-        text = (
-            f"{head}. It costs {_both(against)} per 1,000 requests, but delivers {_fewer(against)}: with what these "
-            f"cost, the table is {usd(-against.saved_in_all_usd * THOUSAND)} dearer."
-        )
-        yield Reason(kind="wrong answers", text=text, numbers=_prices(against), decides=True)
-
-
-def _fewer(against: Constant) -> str:
-    """How many wrong answers in 1,000 the constant delivers less than the table."""
-    return plural(round(_wrong_more(against) or 0), "wrong answer fewer", "wrong answers fewer")
-
-
-def _wrong_more(against: Constant) -> float | None:
-    """How many wrong answers in 1,000 the table delivers more than the constant; None where they were not counted."""
-    ours, theirs = against.table.wrong_per_thousand, against.figures.wrong_per_thousand
-    return None if ours is None or theirs is None else ours - theirs
-
-
-def _not_told_apart(table: Table, ranked: Sequence[Constant]) -> Iterator[Reason]:
-    """A cheaper constant that these cases cannot tell from the choices, though it has not passed every bar."""
-    alike = [one for one in ranked if one.everywhere and not one.apart and one.worse and one.saved_usd <= 0]
-    if not alike or _uniform(table):
-        return
-    one = min(alike, key=lambda each: each.figures.cost_usd)
-    text = (
-        f"These cases do not tell always {one.candidate} from the table's choices: on every class each score lies "
-        f"within the other's interval, at {_both(one)} per 1,000 requests. It has not passed the bar of "
-        f"{', '.join(one.worse)}; more cases would settle it."
-    )
-    yield Reason(kind="not told apart", text=text, numbers=_prices(one), decides=False)
-
-
-def _too_little(table: Table, of: Weighting, against: Constant | None, spend_usd: Decimal | None) -> Iterator[Reason]:
-    """A saving per month that is next to nothing, or less than a monthly eval would cost."""
-    if against is None or against.saved_in_all_usd <= 0 or not of.by_volume or _uniform(table):
-        return
-    requests = Decimal(repr(float(against.figures.requests_per_month or 0.0)))
-    saved = against.saved_in_all_usd * requests
-    numbers: dict[str, Number] = {"saved_usd_per_month": saved, "requests_per_month": float(requests)}
-    head = (
-        f"At {count(round(requests))} requests a month the table saves {usd(saved)} a month against always "
-        f"{against.candidate}"
-    )
-    if saved < LITTLE_USD:
-        yield Reason(kind="volume", text=f"{head}: less than {usd(LITTLE_USD)}.", numbers=numbers, decides=True)
-    elif spend_usd is not None and saved < spend_usd:
-        needed = _break_even(spend_usd, against.saved_in_all_usd)
-        text = (
-            f"{head}, less than the evaluation costs ({usd(spend_usd)}): run once a month, it pays from "
-            f"{plural(needed, 'request')} a month."
-        )
-        yield Reason(kind="eval cost", text=text, numbers=numbers | {"break_even_requests": needed}, decides=True)
-
-
-def _small_classes(table: Table, of: Weighting, against: Constant | None) -> Iterator[Reason]:
-    """Classes whose own saving is next to nothing, against the constant or else the top rung where it was run."""
-    small = [(name, saved) for name, saved in _class_savings(table, of, against) if 0 <= saved < LITTLE_USD]
-    if not small:
-        return
-    said = ", ".join(f"{name} {usd(saved)} ({count(round(of.requests[name]))} requests)" for name, saved in small)
-    saves = plural(len(small), f"of {len(table.routes)} classes saves", f"of {len(table.routes)} classes save")
-    text = f"{saves} less than {usd(LITTLE_USD)} a month: "
-    yield Reason(kind="volume", text=f"{text}{said}.", numbers=dict(small), decides=False)
-
-
-def _class_savings(table: Table, of: Weighting, against: Constant | None) -> Iterator[tuple[str, Decimal]]:
-    other = against.candidate if against else table.ladder[-1]
-    for route in priced(table):
-        theirs, ours = evidence_for(route, other), chosen_evidence(route)
-        if route.task_class not in of.requests or theirs is None or ours is None or other == route.chosen:
-            continue
-        if theirs.cost_per_case_usd is not None and ours.cost_per_case_usd is not None:
-            saved = theirs.cost_per_case_usd - ours.cost_per_case_usd
-            yield route.task_class, saved * Decimal(repr(float(of.requests[route.task_class])))
-
-
-def _uniform(table: Table) -> bool:
-    """Whether one candidate serves every class, which another reason already says."""
-    return len({route.chosen for route in table.routes.values()}) == 1
-
-
 def _break_even(spend_usd: Decimal, saved_usd: Decimal) -> int:
     return int((spend_usd / saved_usd).to_integral_value(ROUND_CEILING))
-
-
-def _both(one: Constant) -> str:
-    return f"{usd(one.figures.cost_usd * THOUSAND)} against {usd(one.table.cost_usd * THOUSAND)}"
-
-
-def _prices(one: Constant) -> dict[str, Number]:
-    return {
-        "candidate": one.candidate,
-        "constant_usd": one.figures.cost_usd * THOUSAND,
-        "table_usd": one.table.cost_usd * THOUSAND,
-    }
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def _answer(
-    table: Table,
-    ranked: Sequence[Constant],
-    stand: Sequence[Standing],
-    reasons: Sequence[Reason],
-    spend_usd: Decimal | None,
-) -> tuple[Answer, str]:
-    against = _against(ranked)
+def _answer(scene: _Scene, reasons: Sequence[Reason]) -> tuple[Answer, str, str]:
+    """Give the answer, the advice and why."""
     deciding = next((one for one in reasons if one.decides), None)
     if deciding:
-        return "not worth it", deciding.text
-    if not ranked:
-        return _by_verdicts(table, stand)
-    if against:
-        return "worth it", _saves(against, spend_usd)
-    ruled_out = {one.candidate for one in ranked if one.worse}
-    open_names = [name for name in table.ladder if name not in ruled_out]
-    if not open_names:
-        return "worth it", _passes_more(ranked[0])
-    return "cannot be told", _open(open_names, ranked)
+        answer: Answer = "dominated" if deciding.kind == "dominated" else "not worth it"
+        return answer, _advice(scene, deciding), deciding.text
+    if scene.against is None:
+        return "not settled", "", "No result is at hand on which the table could be compared."
+    if scene.open:
+        return "not settled", "", _open(scene)
+    return "worth it", "the table", _brings(scene.against, scene)
 
 
-def _by_verdicts(table: Table, stand: Sequence[Standing]) -> tuple[Answer, str]:
-    """What can be said where nobody knows a cost."""
-    unknown = "No choice has a measured cost"
-    if not stand:
-        return "cannot be told", f"{unknown}."
-    ruled_out = {one.candidate for one in stand if one.worse}
-    if ruled_out.issuperset(table.ladder):
-        return "worth it", f"{_passes_more(stand[0])} {unknown}, so what it saves is not known."
-    best = next((one for one in stand if not one.worse), None)
-    if best is None:
-        names = ", ".join(name for name in table.ladder if name not in ruled_out)
-        return "cannot be told", f"{unknown}, and {names} could serve every class, but was not run."
-    if best.everywhere:
-        return "cannot be told", (
-            f"{unknown}, and always {best.candidate} is as good as the table on every class: only costs would tell "
-            "whether the table saves anything."
-        )
-    return "cannot be told", (
-        f"{unknown}, and no class shows always {best.candidate} to be worse than the table, but it was run on "
-        f"{best.covered} of {best.of} classes only."
-    )
+def _advice(scene: _Scene, deciding: Reason) -> str:
+    if deciding.kind == "dominated":
+        return f"always {deciding.numbers['candidate']}"
+    if deciding.kind in ("one class", "one choice"):
+        return f"always {next(iter(scene.table.routes.values())).chosen}"
+    return f"always {scene.against.candidate}" if scene.against and deciding.kind in ("volume", "eval cost") else ""
 
 
-def _saves(against: Constant, spend_usd: Decimal | None) -> str:
-    saved = against.saved_in_all_usd
-    counted = ", its wrong answers counted" if saved != against.saved_usd else ""
-    text = (
-        f"Against always {against.candidate}, which passes every class that the table passes, the table saves "
-        f"{usd(saved * THOUSAND)} per 1,000 requests{counted}{_at_the_price_of(against)}"
-    )
-    if spend_usd is None:
-        return f"{text}."
-    needed = plural(_break_even(spend_usd, saved), "request")
-    return f"{text}; the evaluation, {usd(spend_usd)} without its cache, is paid back after {needed}."
+def _brings(against: Constant, scene: _Scene) -> str:
+    """What the table brings, and after how many requests the evaluation is paid back."""
+    said, spend_usd = [f"{told_words(told(against, scene.of, today=against is scene.today))}."], scene.spend_usd
+    if spend_usd is not None and against.priced and against.saved_in_all.mean > 0:
+        needed = plural(_break_even(spend_usd, exact(against.saved_in_all.mean)), "request")
+        said.append(f"The evaluation, {usd(spend_usd)} without its cache, is paid back after {needed}.")
+    return " ".join([*said, *([gap_words(settling([against]))] if against.gaps else [])])
 
 
-def _at_the_price_of(against: Constant) -> str:
-    more = round(_wrong_more(against) or 0)
-    if not more:
-        return ""
-    return f" and delivers {plural(abs(more), 'wrong answer')} {'more' if more > 0 else 'fewer'} in them"
-
-
-def _passes_more(best: Constant | Standing) -> str:
-    where = "" if best.everywhere else f" of the {best.covered} it was run on"
-    return (
-        f"No single candidate does what the table does: always {best.candidate}, the best of them, passes "
-        f"{best.passes}{where or f' of {best.of}'} classes, the table {best.table_passes}; it is worse on "
-        f"{', '.join(best.worse)}."
-    )
-
-
-def _open(names: Sequence[str], ranked: Sequence[Constant]) -> str:
-    """Name what was not run everywhere and could still do for all, with the best of it on the classes it was run on."""
-    best = next((one for one in ranked if one.candidate in names), None)
-    if best is None:
-        return (
-            f"{', '.join(names)} could serve every class, but {'was' if len(names) == 1 else 'were'} not run; "
-            "`routerctl eval --full` would measure it."
-        )
-    return (
-        f"No class shows always {best.candidate} to be worse than the table, but it was run on {best.covered} of "
-        f"{best.of} classes only; `routerctl eval --full` would measure the rest."
-    )
+def _open(scene: _Scene) -> str:
+    """Name who may do as well: the cheapest of those that are not shown to be dearer or worse."""
+    one = min(scene.open, key=lambda each: each.saved_in_all.mean if each.priced else -each.right.mean)
+    head = f"Always {one.candidate} is not shown to be dearer or worse than the table."
+    rest = gap_words(settling(scene.open)) or "More cases would tell."
+    return f"{head} {told_words(told(one, scene.of))}. {rest}"

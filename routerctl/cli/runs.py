@@ -1,0 +1,51 @@
+"""`routerctl runs`: what is kept below reports/, and letting go of what nothing rests on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List the runs below reports/; remove those that nothing rests on.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the runs, newest first, with their size and what each is kept for.
+
+    [bold]Examples[/bold]
+
+        routerctl runs list
+
+        routerctl runs list --json
+    """
+    from routerctl.cli import run_keeping
+
+    run_keeping.print_runs(as_json=as_json)
+
+
+@app.command("prune")
+def prune(
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove what is older.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove everything that nothing rests on.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove runs that nothing rests on.
+
+    Kept, however old: the runs of routes.yaml and of any other table beside it, the newest finished run of each class
+    and ladder, and those that count as attempts, since what was tried must not be forgotten.
+
+    [bold]Examples[/bold]
+
+        routerctl runs prune --older-than 30
+
+        routerctl runs prune --all --dry-run
+    """
+    from routerctl.cli import run_keeping
+
+    run_keeping.prune(older_than, everything=everything, dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,171 @@
+"""A project and a table -> what of the project has changed since the table was built, and the command that follows it.
+
+It reads no run: what it finds can be told in a clone that has no reports. Place: the end of the evaluation line, beside
+the build; `check` stops at the first thing found here, `diff` says all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
+from routerctl.labels import labels_digest, read_labels
+from routerctl.project import PROJECT_FILE, Project, load_project
+from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of
+from routerctl.scorers import IMPORTED
+from routerctl.table import TABLE_FILE
+from routerctl.types import Candidate, EvalSet, Price, Table, evidence_part
+
+_JUDGE = "judge"  # the scorer whose verdicts human labels are held against
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A table's file, and the commands that make it and its evidence."""
+
+    file: str
+    build: str = "routerctl build-table"
+    eval: str = "routerctl eval"
+    ladder: str | None = None  # that it has to be of; None: any
+
+
+def places(project: Project | None) -> Iterator[Place]:
+    """Give the places of all tables, routes.yaml first, then the tiers'."""
+    yield Place(file=TABLE_FILE)
+    for name, tier in (project.routing.tiers if project else {}).items():
+        asked = f"routerctl eval --ladder {tier.ladder}" if tier.ladder else "routerctl eval"
+        yield Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
+
+
+def since_built(root: Path, table: Table, file: str) -> tuple[str, ...]:
+    """Say all that has changed in the project in `root` since its table was built; nothing where there is no project.
+
+    Raises: InputError where the project cannot be read.
+    """
+    if not (root / PROJECT_FILE).exists():
+        return ()
+    project = load_project(root)
+    at = next((one for one in places(project) if one.file == file), None)
+    if at is None:
+        return ()
+    eval_sets = load_eval_sets(root) if any((root / EVALS_FOLDER).glob("*.yaml")) else ()
+    imported = {name for name, route in table.routes.items() if route.scorer.name == IMPORTED}
+    judged = [name for name, route in table.routes.items() if route.scorer.name == _JUDGE]
+    return (
+        *other_classes(table, eval_sets, imported, at),
+        *other_sets(table, eval_sets, imported, at),
+        *other_labels(table, judged, root, at),
+        *other_evidence(project, table, at, own_ladder=len(imported) == len(table.routes)),
+        *other_policy(project, table, eval_sets, at),
+    )
+
+
+def other_classes(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: Place) -> Iterator[str]:
+    """Name the classes that only the table or only evals/ has; `imported` ones need no eval set."""
+    names = {item.name for item in eval_sets}
+    odd = sorted(names - table.routes.keys() | (table.routes.keys() - names - set(imported)))
+    if odd:
+        yield f"{at.file} and evals/ do not have the same classes: {', '.join(odd)}; run `{at.build}`"
+
+
+def other_sets(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: Place) -> Iterator[str]:
+    """Name the eval sets that are not what the table rests on."""
+    for item in eval_sets:
+        route = table.routes.get(item.name)
+        if route and item.name not in imported and route.eval_set_digest != item.digest:
+            yield f"{at.file}: {item.name} rests on another eval set than {item.file} is now; run `{at.eval}`"
+
+
+def other_labels(table: Table, judged: Collection[str], root: Path, at: Place) -> Iterator[str]:
+    """Name the `judged` classes whose human labels are not those that the table rests on.
+
+    Raises: InputError where a file of labels cannot be read.
+    """
+    for name in judged:
+        if name in table.routes and labels_digest(read_labels(root, name)) != table.routes[name].labels_digest:
+            yield f"{at.file}: the human labels of {name} have changed; run `{at.build}`"
+
+
+def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: bool) -> Iterator[str]:
+    """Name the settings, ladder, providers, candidates and prices that are not what the evidence was made with.
+
+    `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
+    Raises: InputError for a candidate that pins nothing or has no price.
+    """
+    settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
+    for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
+        was = getattr(table, name)
+        if now != was:
+            yield f"{name} is {now} now, {at.file} was built with {was}; run `{at.eval}`"
+    stranger = own_ladder and table.ladder_name not in project.ladders
+    if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
+        yield f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`"
+    own = _own_candidates(table)
+    for name in sorted({item.provider for item in own.values()}):
+        spec = project.providers.get(name)
+        if spec is None or evidence_part(spec) != evidence_part(table.providers[name]):
+            yield f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`"
+    same = {name: one for name, one in own.items() if _is_same(project, name, one)}
+    for name in (one for one in own if one not in same):
+        yield f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`"
+    for name in _repriced(project, same, table):
+        yield f"the price of {name!r} is not what {at.file} was built with; run `{at.eval}`"
+
+
+def _own_candidates(table: Table) -> dict[str, Candidate]:
+    return {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
+
+
+def _is_same(project: Project, name: str, candidate: Candidate) -> bool:
+    return name in project.candidates and evidence_part(pinned_candidate(project, name)) == evidence_part(candidate)
+
+
+def _repriced(project: Project, candidates: Mapping[str, Candidate], table: Table) -> Iterator[str]:
+    """Name the candidates whose price the user states otherwise; the list's may move on."""
+    for name, candidate in candidates.items():
+        was = table.prices[name]
+        now = prices_of(project, {name: evidence_part(candidate)}, date.fromisoformat(was.date))[name]
+        if _restated(was, now):
+            yield name
+
+
+def _restated(was: Price, now: Price) -> bool:
+    return now != was and any(one.source.startswith(PROJECT_FILE) for one in (now, was))
+
+
+def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: Place) -> Iterator[str]:
+    """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
+    now = {"rules": project.rules, "default_class": project.default_class, "routing": project.routing}
+    changed = [name for name, value in now.items() if value != getattr(table, name)]
+    ours = [(item, table.routes[item.name]) for item in eval_sets if item.name in table.routes]
+    changed += [f"stakes of {item.name}" for item, route in ours if route.stakes != item.stakes]
+    unproven = [item.name for item, route in ours if route.when_unproven != project.unproven_of(item)]
+    changed += [f"when_unproven of {name}" for name in unproven]
+    own = {name: one for name, one in _own_candidates(table).items() if _is_same(project, name, one)}
+    changed += [f"other places of {name}" for name, one in own.items() if project.candidates[name].also != one.also]
+    changed += [f"limits of provider {name}" for name in _other_limits(project, table)]
+    changed += [f"price of {key}" for key in _other_place_prices(project, own, table)]
+    for what in changed:
+        yield f"{what}: changed since {at.file} was built; run `{at.build}`"
+
+
+def _other_limits(project: Project, table: Table) -> Iterator[str]:
+    for name, was in table.providers.items():
+        now = project.providers.get(name)
+        if now is not None and now != was and evidence_part(now) == evidence_part(was):
+            yield name
+
+
+def _other_place_prices(project: Project, candidates: Mapping[str, Candidate], table: Table) -> Iterator[str]:
+    """Name the other places that have another price now; a listed one is that of the day the table has it from."""
+    for name, candidate in candidates.items():
+        for place in candidate.also:
+            key, alone = f"{name}@{place.provider}", {name: candidate}
+            was = table.prices[key]
+            if place.provider in project.providers and _restated(
+                was, place_prices_of(project, alone, date.fromisoformat(was.date))[key]
+            ):
+                yield key

@@ -1,0 +1,126 @@
+"""The runs below reports/ -> what each is, and what it must be kept for.
+
+A table is worth what its evidence is: a run that a table rests on is never let go, nor one that the next table would
+rest on, nor one that counts as an attempt. Place: the evaluation line, beside the session; it reads, and removes only
+what it is told to.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from routerctl.errors import InputError
+from routerctl.evalsets import EVALS_FOLDER
+from routerctl.project import PROJECT_FILE
+from routerctl.results import REPORTS_FOLDER, read_header
+from routerctl.run.session import counted_runs
+from routerctl.strict_yaml import read_text
+from routerctl.table import load_table
+from routerctl.types import RunHeader
+
+_GOING_ON = timedelta(hours=1)  # an unfinished run that was written to since may be another process's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One folder below reports/."""
+
+    run_id: str
+    folder: Path
+    made_at: datetime
+    state: Literal["finished", "unfinished", "imported", "damaged"]
+    classes: tuple[str, ...]
+    replies: int
+    size_bytes: int
+    reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
+
+
+def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
+    """List all runs, newest first.
+
+    Raises: InputError where a table, or the project, cannot be read: what rests on a run is not known then.
+    """
+    folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
+    headers = {folder.name: _header(folder) for folder in folders}
+    reasons = _reasons(root, headers)
+    return tuple(_kept(folder, headers[folder.name], reasons[folder.name], now) for folder in folders)
+
+
+def remove(run: Kept) -> None:
+    """Remove a run's folder.
+
+    Raises: InputError where something rests on it.
+    """
+    if run.reasons:
+        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
+    shutil.rmtree(run.folder)
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("run.json", "results.jsonl"))
+
+
+def _header(folder: Path) -> RunHeader | None:
+    try:
+        return read_header(folder)
+    except InputError:  # listed as damaged
+        return None
+
+
+def _reasons(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for file, run_id in _tables(root):
+        found[run_id].append(f"{file} rests on it")
+    newest: set[tuple[str, bool, str]] = set()
+    for run_id, header in headers.items():  # newest first
+        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes} if header else set()
+        if header and header.finished and (fresh := known - newest):
+            found[run_id].append(f"newest of {_listed(sorted(name for *_, name in fresh))}")
+            newest |= fresh
+    if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
+        for run_id, names in counted_runs(root).items():
+            found[run_id].append(f"an attempt at {_listed(names)}")
+    return found
+
+
+def _tables(root: Path) -> Iterator[tuple[str, str]]:
+    """Give (file, run) for all tables in the folder: routes.yaml, those of tiers, those that are tried."""
+    for path in sorted(root.glob("*.yaml")):
+        if "\ntable_version:" in read_text(path, path.name):
+            runs = {route.run_id for route in load_table(path, verify=False).routes.values()}
+            yield from ((path.name, run_id) for run_id in sorted(runs))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datetime) -> Kept:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
+    going_on = header is not None and not header.finished and now - written < _GOING_ON
+    lines = folder / "results.jsonl"
+    return Kept(
+        run_id=folder.name,
+        folder=folder,
+        made_at=datetime.fromisoformat(header.created_at) if header else written,
+        state=_state(header),
+        classes=tuple(header.classes) if header else (),
+        replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
+        size_bytes=sum(path.stat().st_size for path in files),
+        reasons=(*reasons, "it may be going on") if going_on else tuple(reasons),
+    )
+
+
+def _state(header: RunHeader | None) -> Literal["finished", "unfinished", "imported", "damaged"]:
+    if header is None:
+        return "damaged"
+    if header.imported:
+        return "imported"
+    return "finished" if header.finished else "unfinished"

@@ -1,0 +1,197 @@
+"""`routerctl runs`: what lies below reports/, and what may go without taking the ground from under a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Done, Far, Project
+
+Run = Callable[..., Done]
+
+
+def listed(run: Run) -> dict[str, dict[str, Any]]:
+    """What `runs list` says, by run."""
+    return {one["run_id"]: one for one in json.loads(run("runs", "list", "--json").out)}
+
+
+def folders(project: Project) -> set[str]:
+    """The runs that are there."""
+    return {path.name for path in (project.root / "reports").glob("*/")}
+
+
+def newest(project: Project) -> str:
+    """The run that began last."""
+    return max(folders(project))
+
+
+def evaluate(project: Project, run: Run, **more: Any) -> str:
+    """Evaluate and give the run."""
+    assert run("eval", *more.pop("options", ()), **more).code == 0
+    return newest(project)
+
+
+def test_runs_are_listed_with_what_they_are_kept_for(project: Project, run: Run) -> None:
+    """Newest first; what nothing rests on is counted below."""
+    old, table, new = (evaluate(project, run) for _ in range(3))
+    assert run("build-table", "--run", table).code == 0
+    found = listed(run)
+    assert list(found) == [new, table, old]
+    assert [one["kept_for"] for one in found.values()] == [["newest of sums"], ["routes.yaml rests on it"], []]
+    assert found[old]["state"] == "finished"
+    assert found[old]["classes"] == ["sums"]
+    assert found[old]["replies"] > 0 < found[old]["size_bytes"]
+    done = run("runs", "list")
+    assert f"\n{table}" in done.out.replace("\n ", "\n")
+    assert done.last.startswith("3 runs (")
+    assert "; 1 run (" in done.last
+
+
+def test_pruning_leaves_what_a_table_rests_on(project: Project, run: Run) -> None:
+    """However old it is: `check` holds afterwards, and so does the table that would be built next."""
+    old, table, new = (evaluate(project, run) for _ in range(3))
+    assert run("build-table", "--run", table).code == 0
+    tried = run("runs", "prune", "--all", "--dry-run")
+    assert (tried.code, tried.out) == (0, f"{old}\n")
+    assert folders(project) == {old, table, new}
+    done = run("runs", "prune", "--all")
+    assert (done.code, done.out) == (0, f"{old}\n")
+    assert " removed; 2 runs kept" in done.last
+    assert folders(project) == {table, new}
+    assert run("check").code == 0
+    assert json.loads(run("runs", "prune", "--all", "--json").out) == {"removed": [], "dry_run": False}
+
+
+def test_other_tables_hold_their_runs_too(project: Project, run: Run) -> None:
+    """A tier's table, or one that an experiment tries, stands beside routes.yaml."""
+    first, second = (evaluate(project, run) for _ in range(2))
+    assert run("build-table", "--run", first).code == 0
+    (project.root / "routes.yaml").rename(project.root / "gold.yaml")
+    assert run("build-table", "--run", second).code == 0
+    third = evaluate(project, run)
+    assert {name: one["kept_for"] for name, one in listed(run).items()} == {
+        first: ["gold.yaml rests on it"],
+        second: ["routes.yaml rests on it"],
+        third: ["newest of sums"],
+    }
+
+
+def test_only_what_is_older_goes(project: Project, run: Run) -> None:
+    """By the day on which the run was made."""
+    old, other, _ = (evaluate(project, run) for _ in range(3))
+    header = project.root / "reports" / old / "run.json"
+    content = json.loads(header.read_text())
+    header.write_text(json.dumps(content | {"created_at": "2020-01-01T00:00:00Z"}))
+    assert run("runs", "prune", "--older-than", "30").out == f"{old}\n"
+    assert other in folders(project)
+
+
+@pytest.mark.parametrize("options", [[], ["--all", "--older-than", "3"]])
+def test_which_runs_has_to_be_said(options: list[str], run: Run) -> None:
+    """Nothing is removed by default."""
+    assert run("runs", "prune", *options).last.endswith("say which runs: either --older-than DAYS or --all")
+
+
+def test_attempts_are_not_forgotten(project: Project, run: Run) -> None:
+    """A run in which nobody was proven counts against alpha for as long as its cases are in use: it stays."""
+    project.replies({"model-small": 0.1, "model-large": 0.1})
+    first = evaluate(project, run)
+    project.eval_set("sums", 61)
+    evaluate(project, run)
+    third = evaluate(project, run)
+    kept = listed(run)
+    assert kept[first]["kept_for"] == ["an attempt at sums"]
+    assert run("runs", "prune", "--all").code == 0
+    assert folders(project) == {first, third}
+    assert "attempt 2" in run("eval").err
+
+
+def test_what_cannot_be_read_stops_it(project: Project, run: Run) -> None:
+    """A table in a merge conflict names its runs nowhere: what rests on what is not known."""
+    evaluate(project, run)
+    evaluate(project, run)
+    assert run("build-table").code == 0
+    text = (project.root / "routes.yaml").read_text()
+    project.write("routes.yaml", text.replace("digest:", "<<<<<<< HEAD\ndigest:", 1) + "=======\n>>>>>>> other\n")
+    done = run("runs", "prune", "--all")
+    assert done.code == 2
+    assert "routes.yaml:" in done.last
+    assert len(folders(project)) == 2
+
+
+def test_a_damaged_or_abandoned_run_may_go(project: Project, run: Run) -> None:
+    """One that was killed long ago, or whose header is broken; one that another process may be writing stays."""
+    killed, damaged, _ = (evaluate(project, run) for _ in range(3))
+    reports = project.root / "reports"
+    header = reports / killed / "run.json"
+    header.write_text(header.read_text().replace('"finished": true', '"finished": false'))
+    (reports / damaged / "run.json").write_text("{")
+    states = {name: (one["state"], one["kept_for"]) for name, one in listed(run).items()}
+    assert states[killed] == ("unfinished", ["it may be going on"])
+    assert states[damaged] == ("damaged", [])
+    for path in (reports / killed).iterdir():
+        os.utime(path, (time.time() - 9999,) * 2)
+    assert set(run("runs", "prune", "--all").out.split()) == {killed, damaged}
+
+
+# --- what failed leaves no folder -------------------------------------------------------------------------------------
+
+
+def test_a_run_that_failed_before_its_first_result_leaves_nothing(vendors: Project, far: Far, run: Run) -> None:
+    """Neither its folder nor an empty reports/; one that has results keeps them."""
+    assert run("eval").code != 0  # the key is not set
+    assert not (vendors.root / "reports").exists()
+    assert run("eval", env={"TEST_KEY": "k"}).code == 0
+    before = folders(vendors)
+    assert run("eval", "--max-age", "0").code != 0
+    assert folders(vendors) == before
+
+
+# --- what git sees ----------------------------------------------------------------------------------------------------
+
+
+def ignored(root: Path, *names: str) -> list[str]:
+    """Which of these files git ignores."""
+    git = shutil.which("git")
+    assert git
+    subprocess.run([git, "init", "-q"], cwd=root, check=True)
+    done = subprocess.run([git, "check-ignore", *names], cwd=root, check=False, capture_output=True, text=True)
+    return done.stdout.split()
+
+
+def test_init_says_what_is_committed(tmp_path: Path, run: Run) -> None:
+    """Runs are, with the reason and the warning; the state and JUnit files, wherever below reports/, are not."""
+    own = tmp_path / "own"
+    own.mkdir()
+    assert run("-C", str(own), "init").code == 0
+    text = (own / ".gitignore").read_text()
+    assert "in clear" in text
+    names = (
+        ".routerctl/cache.sqlite",
+        "reports/gate.xml",
+        "reports/a/gate.xml",
+        "reports/a/results.jsonl",
+        "routes.yaml",
+    )
+    assert ignored(own, *names) == list(names[:3])
+
+
+@pytest.mark.parametrize("before", ["", "node_modules/\n", ".routerctl/", ".routerctl/\nreports/**/*.xml\n"])
+def test_init_adds_to_what_is_ignored_already(before: str, tmp_path: Path, run: Run) -> None:
+    """Each pattern stands there once; a file that has them all stays as it is."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / ".gitignore").write_text(before)
+    assert run("-C", str(own), "init").code == 0
+    text = (own / ".gitignore").read_text()
+    assert text.startswith(before)
+    assert [text.splitlines().count(line) for line in (".routerctl/", "reports/**/*.xml")] == [1, 1]
+    assert (text == before) is (before.count("\n") == 2)
