@@ -156,6 +156,17 @@ def test_a_damaged_table_is_refused(
     assert run("check").code == 2
 
 
+def test_a_table_of_an_older_routerctl_is_made_anew(project: Project, run: Run) -> None:
+    """Every reader of the table says in one line what to do, and what it says helps: the next version is written."""
+    project.write("routes.yaml", _as_before(_built(run, project)).replace("table_version: 1", "table_version: 6"))
+    for command in (["check"], ["diff", "routes.yaml"], ["eval", "--baseline", "routes.yaml"], ["health"]):
+        one_line(run(*command), 2, "routes.yaml:2: written by an older routerctl; run `routerctl build-table`")
+    done = run("build-table")
+    assert done.code == 0
+    assert done.last.startswith("routes.yaml: version 7; report: ")
+    assert run("check").out.splitlines()[-1] == "ok: routes.yaml: version 7 follows from its evidence"
+
+
 def test_a_table_that_does_not_follow_from_its_evidence_is_stopped_at_the_gate(project: Project, run: Run) -> None:
     """Changed rules make `check` fail with exit 3 and name the difference."""
     _built(run, project)
