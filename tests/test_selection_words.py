@@ -172,7 +172,10 @@ def test_what_labels_would_settle():
         (
             2,
             False,
-            "Attempt 2 after tests that did not prove it: over both attempts a candidate below the bar is proven with at most 2.08%.",
+            (
+                "Attempt 2 after tests that did not prove it: over both attempts a candidate below the bar is proven "
+                "with at most 2.08%."
+            ),
         ),
         (3, False, "over all 3 attempts a candidate below the bar is proven with at most 2.08%."),
     ],
