@@ -101,7 +101,6 @@ def _evidence(
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
-    written = sorted(result.output_tokens for result in used if result.output_tokens)
     return Evidence(
         candidate=name,
         judgement=judgement,
@@ -115,7 +114,7 @@ def _evidence(
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
-        output_tokens_p99=round(most) if (most := _quantile(written, 0.99)) else None,
+        output_tokens_p99=round(_quantile(sorted(result.output_tokens for result in used), 0.99) or 0) or None,
         retries=sum(result.retries for result in used),
         escalated=sum(bool(result.served_by) for result in used),
         wrong_per_thousand=_wrong_per_thousand(used),

@@ -109,7 +109,7 @@ def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: boo
         if spec is None or evidence_part(spec) != evidence_part(table.providers[name]):
             yield f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`"
     same = {name: one for name, one in own.items() if _is_same(project, name, one)}
-    for name in own.keys() - same.keys():
+    for name in (one for one in own if one not in same):
         yield f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`"
     for name in _repriced(project, same, table):
         yield f"the price of {name!r} is not what {at.file} was built with; run `{at.eval}`"

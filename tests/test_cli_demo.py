@@ -62,6 +62,16 @@ def test_the_counts_are_those_of_the_file(shown: tuple[Project, Done], rows: lis
             assert re.search(rf"^{name} +{model} +{count} +1 +{passed[name]} ", done.out, re.MULTILINE)
 
 
+def test_it_ends_with_money_and_risk_against_todays_model(shown: tuple[Project, Done]) -> None:
+    """The last line is what build-table's JSON says of the model that serves today."""
+    project, done = shown
+    against = json.loads(project.run("build-table", "--json").out)["worth"]["against"]
+    assert (against["candidate"], against["today"]) == ("gpt-4-1106-preview", True)
+    last = done.out.strip().splitlines()[-1]
+    assert last.startswith("Against today's gpt-4-1106-preview, the table saves $")
+    assert f"{against['more_wrong_per_1000']:.0f} more wrong in 1,000" in last
+
+
 def test_the_explained_prompt_goes_where_the_table_says(shown: tuple[Project, Done]) -> None:
     """The last command names the candidate that the table has for the class."""
     project, done = shown

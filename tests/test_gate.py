@@ -218,6 +218,15 @@ def test_a_comparison_of_nothing_is_no_pass():
     assert gate_error(None, found).exit_code == 7
 
 
+def test_a_class_whose_cases_are_missing_is_not_said_to_miss_its_bar():
+    """Five passes in five of sixty: no candidate has been shown to reach the bar, which is not that none does."""
+    (check,) = checks_of(table(FEW), None)
+    assert check.reason.startswith(
+        "Too few cases to decide. No candidate has been shown to reach the bar of 80%; small serves as the best "
+        "available."
+    )
+
+
 def test_what_could_not_be_scored_is_named():
     """A verdict on replies that nobody could score says so, and whose fault it was; so does one on failed calls."""
     (check,) = checks_of(table(UNJUDGED), None)

@@ -8,7 +8,6 @@ import re
 import pytest
 
 from routerctl.table import load_table
-from routerctl.types import Verdict
 from tests.conftest import PRICE, SECRET, Far, Project, right_answer
 from tests.emulator import Body
 
@@ -64,12 +63,38 @@ def test_a_verdict_is_the_judges_until_humans_have_labelled(judged: Project) -> 
 
 
 def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:
-    """What the judge passed and humans did not is below the bar: nobody reaches it, what was run serves, flagged."""
+    """What the judge passed and humans did not misses the bar; who was spared by the judge's word is named."""
     _labelled(judged, passed=False)
-    assert judged.run("build-table", "--strict").code == 3
+    done = judged.run("build-table", "--strict")
+    assert done.code == 3
     route = load_table(judged.root / "routes.yaml").routes["sums"]
-    assert (route.level, route.passing, route.chosen) == ("best available", False, "small")
-    assert route.evidence[0].judgement.verdict is Verdict.BELOW
+    assert (route.level, route.chosen) == ("best available", "small")
+    labels = route.evidence[0].judgement.labels
+    assert (
+        f"sums: {labels} human labels in place of the judge's word on small: proven -> below; "
+        "serves: small (proven) -> small (best available); large not run: `routerctl eval --full --only sums` asks all"
+    ) in done.err
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(12, "provisional"), (36, "proven")])
+def test_labels_that_agree_change_no_choice(count: int, verdict: str, judged: Project) -> None:
+    """Too few of them leave the class provisional; how many would prove it was said before the first one."""
+    told = judged.run("eval", "--full", "--only", "sums", env=ENV)
+    assert told.code == 0
+    told = judged.run("label", "sums", "--candidate", "small", "-n", str(count), "--export", "todo.jsonl")
+    (least,) = re.findall(
+        r"labels can prove the bar of 80% from (\d+) on, if all of them pass; \d+ do 8 times", told.err
+    )
+    assert 12 < int(least) <= 36
+    rows = [json.loads(line) | {"passed": True} for line in (judged.root / "todo.jsonl").read_text().splitlines()]
+    judged.write("todo.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert judged.run("label", "sums", "--import", "todo.jsonl").code == 0
+    done = judged.run("build-table")
+    route = load_table(judged.root / "routes.yaml").routes["sums"]
+    assert (route.chosen, route.level) == ("small", verdict)
+    became = "proven" if verdict == "proven" else "proven -> provisional"
+    assert f"sums: {count} human labels in place of the judge's word on small: {became}; serves: small (" in done.err
+    assert "human label" not in judged.run("build-table").err
 
 
 def test_labels_that_reach_the_bar_make_it_provisional(judged: Project) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from routerctl.changes.labels import label_words
 from routerctl.check import assemble
 from routerctl.cli.publishing import end_gate, warn_of_models
 from routerctl.console import print_routes, say, say_unproven, say_worth
@@ -59,6 +60,8 @@ def build(
         print_routes(table)
         say_unproven(table)
         say_worth(worth)
+    for words in label_words(previous, table, runs):
+        say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)

@@ -36,7 +36,7 @@ class Step:
 STEPS = (
     Step(
         words=(
-            *("import", "outcomes.csv.gz", "--bar", "0.8"),
+            *("import", "outcomes.csv.gz", "--bar", "0.8", "--today", "gpt-4-1106-preview"),
             *("--cost", "mixtral-8x7b=0.00024", "--cost", "gpt-4-1106-preview=0.0247"),
         )
     ),
@@ -56,6 +56,18 @@ def demonstrate(folder: Path | None, steps: Sequence[Step] = STEPS) -> None:
     for step in steps:
         typer.echo(f"\n$ {step.shown}")
         _run(step, place)
+    if steps:
+        typer.echo(f"\n{ending(place)}")
+
+
+def ending(place: Path) -> str:
+    """Say in one sentence what the table does beside the model that serves today, in money and risk."""
+    from routerctl.results import read_run, run_folders
+    from routerctl.table import TABLE_FILE, load_table
+    from routerctl.worth import told, told_words, weigh
+
+    worth = weigh(load_table(place / TABLE_FILE), [read_run(folder) for folder in run_folders(place)])
+    return told_words(told(worth.today, worth.weighting, today=True)) + "." if worth.today else worth.text
 
 
 def _prepared(folder: Path | None) -> Path:

@@ -15,8 +15,9 @@ from routerctl.evalsets import EVALS_FOLDER, load_eval_set
 from routerctl.labels import Label, add_labels, first_replies, known_label, label_of, labels_file, read_labels
 from routerctl.results import REPORTS_FOLDER, check_place, read_header, read_run, run_folder, run_folders
 from routerctl.selection.calibrating import why_not
+from routerctl.selection.labelling import need_words
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
-from routerctl.words import as_text, bar_words, plural, visible
+from routerctl.words import as_text, plural, visible
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 _KEYS = "y = it passes, n = it does not, s = skip, q = quit"
@@ -136,11 +137,10 @@ def introduce(sample: Sample, wanted: int) -> None:
         )
     elif problem := why_not(of_class):
         say(f"note: labels cannot prove the bar of {of_class.task_class}: {problem}")
-    elif judgement.least_cases is not None:
-        say(
-            f"labels can prove the bar of {bar_words(of_class.bar)} from {judgement.least_cases} on, if all of them "
-            "pass; decide how many you will label before you start"
-        )
+    else:
+        replies = len(first_replies(sample.run.results, sample.evidence.candidate))
+        say(need_words(judgement, replies, of_class.task_class))
+        say("decide how many you will label before you start")
 
 
 def ask_human(root: Path, sample: Sample, by: str, read_line: Callable[[], str]) -> None:

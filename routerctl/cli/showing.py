@@ -94,7 +94,13 @@ def _wrapped(line: str) -> str:
         return line
     width = max(40, shutil.get_terminal_size().columns)
     indent = " " * (len(line) - len(line.lstrip()))
-    folded = textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent + "    ")
+    folded = textwrap.wrap(
+        line.strip(),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + "    ",
+        break_on_hyphens=False,  # a command in it has to stay one word
+    )
     return "\n".join(folded)
 
 
@@ -163,10 +169,10 @@ def code(foreign: str) -> str:
 
 def as_json(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
     """Write the differences as one line of JSON."""
-    return json.dumps(values(found, names, edited) | {"since_built": list(since)}, default=json_default)
+    return json.dumps(values(found, names, edited, since), default=json_default)
 
 
-def values(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> dict[str, Any]:
+def values(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> dict[str, Any]:
     """Give the differences as JSON has them; money is exact text, in USD."""
     sides = zip(("before", "after"), names, (found.before, found.after), edited, strict=True)
     return {
@@ -175,6 +181,7 @@ def values(found: TableChanges, names: Pair, edited: tuple[bool, bool]) -> dict[
         "table": [_difference(row) for row in found.general],
         "classes": {one.task_class: _class(one, found) for one in found.classes},
         "cost": _cost(bill(found.before, found.after)),
+        "since_built": list(since),
     }
 
 

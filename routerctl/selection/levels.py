@@ -41,7 +41,9 @@ def nobody_words(route: Route) -> str:
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
     as_what = " as the best available" if _chosen(route) else ", which was not run"
-    return f"No candidate reaches the bar of {bar}; {route.chosen} serves{as_what}."
+    is_open = any(one.judgement.verdict is Verdict.NOT_PROVEN for one in route.evidence)
+    reaches = "has been shown to reach" if is_open else "reaches"  # as planned cases are missing
+    return f"No candidate {reaches} the bar of {bar}; {route.chosen} serves{as_what}."
 
 
 def unproven_words(route: Route) -> str:
