@@ -172,7 +172,10 @@ def test_what_labels_would_settle():
         (
             2,
             False,
-            "Attempt 2 on a set that grew: over both attempts a candidate below the bar is proven with at most 2.08%.",
+            (
+                "Attempt 2 after tests that did not prove it: over both attempts a candidate below the bar is proven "
+                "with at most 2.08%."
+            ),
         ),
         (3, False, "over all 3 attempts a candidate below the bar is proven with at most 2.08%."),
     ],
@@ -224,7 +227,7 @@ def test_few_clusters_are_warned_of(clusters, warned):
             _same(1.0, 200, alpha=0.05 / 12, attempt=2, total_alpha=0.025),
             "proven",
             3,
-            ["divided by its 3 candidates, and by 4 in attempt 2 on a set that grows)"],
+            ["divided by its 3 candidates, and by 4 in attempt 2)"],
         ),
         (
             _same(1.0, 200, alpha=0.05 / 8, attempt=2, total_alpha=0.03),
