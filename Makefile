@@ -43,7 +43,7 @@ $(VENV)/.slow: $(VENV)/.dev
 
 demo: $(VENV)/.local
 	$(BIN)/routerctl models pull $(MODELS)
-	$(BIN)/routerctl eval
+	$(BIN)/routerctl eval --compare-today
 	$(BIN)/routerctl build-table
 	$(BIN)/routerctl check
 	echo "$(PROMPT)" | $(BIN)/routerctl route

@@ -72,6 +72,18 @@ def test_it_ends_with_money_and_risk_against_todays_model(shown: tuple[Project, 
     assert f"{against['more_wrong_per_1000']:.0f} more wrong in 1,000" in last
 
 
+def test_the_readme_shows_what_it_prints(shown: tuple[Project, Done]) -> None:
+    """Each line that the README shows of the recorded demo is one that it printed, in this order."""
+    _, done = shown
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"<!-- recorded:begin -->\n```console\n(.*?)```\n<!-- recorded:end -->", readme, re.DOTALL)
+    lines = [line for line in block.splitlines() if line not in ("$ routerctl demo", "...")]
+    assert len(lines) > 12
+    printed = iter(line.rstrip() for line in done.out.splitlines())
+    for line in lines:
+        assert line in printed, line  # goes on after the line that was found
+
+
 def test_the_explained_prompt_goes_where_the_table_says(shown: tuple[Project, Done]) -> None:
     """The last command names the candidate that the table has for the class."""
     project, done = shown

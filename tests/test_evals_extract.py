@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-EVALS = Path(__file__).resolve().parent.parent / "evals"
+EVALS = Path(__file__).resolve().parent.parent / "examples/harder/evals"
 SPEC = yaml.safe_load((EVALS / "extract.yaml").read_text(encoding="utf-8"))
 CASES = [json.loads(line) for line in (EVALS / SPEC["cases"]).read_text(encoding="utf-8").splitlines() if line.strip()]
 FIELDS = {"name", "date", "amount"}

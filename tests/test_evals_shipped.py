@@ -14,7 +14,9 @@ from routerctl.run.session import EvalOptions, plan_run
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = [ROOT / "evals", *sorted(ROOT.glob("examples/*/evals"))]
-EVAL_FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml"))]
+SCAFFOLD = ROOT / "routerctl/scaffold/evals/ticket.yaml"
+# The scaffold's set is small on purpose: it shows what few cases can tell.
+EVAL_FILES = [path for folder in FOLDERS for path in sorted(folder.glob("*.yaml")) if path.name != SCAFFOLD.name]
 
 TOP_KEYS = {"schema_version", "description", "prompt", "reply", "scorer", "bar", "cases"}
 PROMPT_KEYS = {"system", "template", "examples"}
@@ -198,3 +200,12 @@ def test_difficulty_is_tagged_and_spread(path):
         assert counts[difficulty] / len(cases) >= MIN_DIFFICULTY_SHARE, (
             f"{difficulty}: {counts[difficulty]} of {len(cases)}"
         )
+
+
+def test_the_scaffolds_set_is_what_init_writes():
+    """The demo shows the eval set that a new project starts with."""
+    shown, written = (
+        path.read_text(encoding="utf-8").partition("\n")[2] for path in (ROOT / "evals/ticket.yaml", SCAFFOLD)
+    )
+    assert shown == written
+    assert len(yaml.safe_load(written)["cases"]) == 24

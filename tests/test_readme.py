@@ -59,6 +59,8 @@ def test_the_table_of_commands_is_true(capsys: pytest.CaptureFixture[str]) -> No
         "replay",
         "drift",
         "models",
+        "runs",
+        "demo",
     }
     for name, words in rows:
         assert run([name, "--help"]) == 0

@@ -69,6 +69,12 @@ def evaluate(
         list[str] | None, typer.Option(help="Only this candidate of the ladder; may be given several times.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Run the whole grid, without early stopping.")] = False,
+    compare_today: Annotated[
+        bool,
+        typer.Option(
+            "--compare-today", help="Ask who serves today every case, too: money and risk are told against it."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it may take, and call nobody.")] = False,
     max_cost_usd: Annotated[
         Decimal | None, typer.Option(parser=dollars, metavar="USD", help="Never spend more than this.")
@@ -135,6 +141,7 @@ def evaluate(
         only=tuple(only or ()),
         candidates=tuple(candidates or ()),
         full=full,
+        compare_today=compare_today,
         max_cost_usd=max_cost_usd,
         use_cache=not no_cache,
         max_age=max_age,
@@ -148,7 +155,10 @@ def evaluate(
         return
     from routerctl.cli import comparing
 
-    _refuse({"--candidates": candidates}, "has no part in a comparison: who serves in the baseline is asked again")
+    _refuse(
+        {"--candidates": candidates, "--compare-today": compare_today or None},
+        "has no part in a comparison: who serves in the baseline is asked again",
+    )
     wanted_epochs = epochs or _EPOCHS
     if dry_run:
         comparing.print_estimate(options, baseline, epochs=wanted_epochs, as_json=as_json)

@@ -89,7 +89,12 @@ class Estimator:
         """Estimate the climb of one class's ladder, a part an estimate a rung."""
         of_class = self._header.classes[job.eval_set.name]
         reference = of_class.bar.of if isinstance(of_class.bar, RelativeBar) else ""
-        beside = [reference] if reference and reference not in rungs and not self._header.baseline else []
+        today = of_class.today if self._header.compares_today else ""
+        beside = (
+            []
+            if self._header.baseline
+            else [name for name in dict.fromkeys((reference, today)) if name and name not in rungs]
+        )
         candidates = [self._header.candidates[name] for name in [*rungs, *beside]]
         lefts = [left_of(self._header, job, one, self._cache) for one in candidates]
         ladder = [
@@ -102,7 +107,8 @@ class Estimator:
             return question_of(of_class, self._header, name, theirs)
 
         races = self._header.top_rung == "report"
-        chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, races=races, full=self._header.full)
+        full = self._header.full
+        chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, races=races, full=full, today=today)
         return [
             self._rung(job, candidate, left, chance)
             for candidate, left, chance in zip(candidates, lefts, chances, strict=True)

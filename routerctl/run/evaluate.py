@@ -8,28 +8,18 @@ line; it knows neither the terminal nor the table.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from routerctl.errors import ProviderError
 from routerctl.run.asking import Asking, Failure, Job, Needless
 from routerctl.run.caller import Caller
+from routerctl.run.candidate_test import CandidateTest, unfinished_contenders, untested_rung
 from routerctl.run.places import Places, Share
 from routerctl.selection import (
-    Outcome,
-    Reorder,
-    Shown,
-    contenders,
-    judge,
-    outcome_of,
     planned_order,
-    qualifies,
-    question_of,
     rounded,
-    rule_of,
 )
 from routerctl.types import (
     Candidate,
@@ -39,8 +29,6 @@ from routerctl.types import (
     Result,
     RunHeader,
     ScorerSpec,
-    Status,
-    WhenUnproven,
 )
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
@@ -122,47 +110,62 @@ class Evaluation:
             raise
 
     async def _climb(self, job: Job) -> None:
-        """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart."""
-        tests: list[_Test] = []
+        """Test the candidates until one serves, and ask today's model the rest of the cases where that is wanted."""
+        tests: list[CandidateTest] = []
+        beside = await self._find(job, tests)
+        today = self._header.classes[job.eval_set.name].today if self._header.compares_today else ""
+        if not today or self._stopping:
+            return
+        known = (one for one in (*tests, beside) if one and one.name == today)
+        test = next(known, None) or CandidateTest(today, self._header, job, beside)
+        if not test.complete and (judgement := await self._run_test(job, test, whole=True)):
+            self._watcher.verdict(job.eval_set.name, test.name, rounded(judgement))
+
+    async def _find(self, job: Job, tests: list[CandidateTest]) -> CandidateTest | None:
+        """Test the candidates, cheapest first, until one serves; where none does, tell the best of them apart.
+
+        Those that were tested are added to `tests`; given is the reference of a relative bar.
+        """
         untested = untested_rung(self._header)
         beside = await self._reference(job)
         if beside is not None and not beside.complete:
-            return
+            return beside
         for name in self._rungs:
             if name == untested:
                 continue
-            test = beside if beside and name == beside.name else _Test(name, self._header, job, beside)
+            test = beside if beside and name == beside.name else CandidateTest(name, self._header, job, beside)
             tests.append(test)
             judgement = test.judgement() if test is beside else await self._run_test(job, test)
             if judgement is None:
-                return
+                return beside
             self._watcher.verdict(job.eval_set.name, name, rounded(judgement))
             if test.serves(judgement) and not self._header.full:
-                return
+                return beside
         if untested is None:
             await self._race(job, tests)
+        return beside
 
-    async def _reference(self, job: Job) -> _Test | None:
+    async def _reference(self, job: Job) -> CandidateTest | None:
         """Run the reference of a relative bar on all cases, before anybody is compared with it; None: there is none."""
         bar = self._header.classes[job.eval_set.name].bar
         if not isinstance(bar, RelativeBar):
             return None
-        test = _Test(bar.of, self._header, job)
+        test = CandidateTest(bar.of, self._header, job)
         await self._run_test(job, test, whole=True)
         return test
 
-    async def _race(self, job: Job, tests: Sequence[_Test]) -> None:
+    async def _race(self, job: Job, tests: Sequence[CandidateTest]) -> None:
         """Run those that may be the best on all cases, cheapest first, before one of them is called so.
 
         A test ends as soon as the bar is out of reach, so early that scores hardly differ from luck.
         """
-        while contender := next(iter(_unfinished_contenders(tests)), None):
+        while contender := next(iter(unfinished_contenders(tests)), None):
             judgement = await self._run_test(job, contender, whole=True)
             if judgement is None or not contender.complete:
                 return
             self._watcher.verdict(job.eval_set.name, contender.name, rounded(judgement))
 
-    async def _run_test(self, job: Job, test: _Test, *, whole: bool = False) -> Judgement | None:
+    async def _run_test(self, job: Job, test: CandidateTest, *, whole: bool = False) -> Judgement | None:
         """Run one candidate's cases until its test has ended, or all of them; None where the run was stopped before."""
 
         def take(results: tuple[Result, ...]) -> None:
@@ -307,71 +310,6 @@ class Evaluation:
         if self._failed_in_row[ended.who] >= _OUTAGE:
             raise self._outage(ended.who, _OUTAGE) from None
         return ended.result
-
-
-class _Test:
-    """One candidate's outcomes on one class as they come in, and the rule that they are fed to in planned order."""
-
-    def __init__(self, name: str, header: RunHeader, job: Job, beside: _Test | None = None) -> None:
-        """`beside`: the reference of a relative bar, which has run; None: there is none, or this is it."""
-        self.name = name
-        of_class = header.classes[job.eval_set.name]
-        self._measure, self._cases, self._beside = of_class.measure, len(job.cases), beside
-        reference = [beside.outcomes[index].value for index in sorted(beside.outcomes)] if beside else []
-        self._question = question_of(of_class, header, name, reference)
-        self.rule = rule_of(self._question)
-        self._reorder = Reorder(self.rule, self._question.n)
-        self.outcomes: dict[int, Outcome] = {}
-        self.failed = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every case that is there has an outcome."""
-        return len(self.outcomes) == self._cases
-
-    def take(self, results: tuple[Result, ...]) -> None:
-        """See a case's results."""
-        index = results[0].index
-        outcome = outcome_of(results, self._measure)
-        if self._question.of:
-            theirs = self._beside.outcomes[index].value if self._beside else outcome.value
-            outcome = replace(outcome, reference=theirs)
-        self.outcomes[index] = outcome
-        self.failed += all(result.status is Status.FAILED for result in results)
-        self._reorder.put(index, self.outcomes[index])
-
-    def judgement(self) -> Judgement:
-        """Judge what is there."""
-        ordered = [self.outcomes[index] for index in sorted(self.outcomes)]
-        gap = next(place for place in itertools.count() if place not in self.outcomes)
-        return judge(ordered[:gap], self._question, ordered[gap:])
-
-    def shown(self) -> Shown:
-        """Give what is there as the choice takes it."""
-        return Shown(verdict=self.rule.standing, outcomes=self.outcomes, costs=None)
-
-    @property
-    def when_unproven(self) -> WhenUnproven:
-        """What counts where nothing is proven."""
-        return self._question.when_unproven
-
-    def serves(self, judgement: Judgement) -> bool:
-        """Whether no dearer candidate need be asked."""
-        return qualifies(judgement.verdict, self.when_unproven)
-
-
-def _unfinished_contenders(tests: Sequence[_Test]) -> list[_Test]:
-    """Give those with cases left that may be the best."""
-    if not tests or any(test.serves(test.judgement()) for test in tests):
-        return []
-    shown = {test.name: test.shown() for test in tests if test.outcomes}
-    names = contenders(shown, tests[0].when_unproven)
-    return [test for test in tests if test.name in names and not test.complete]
-
-
-def untested_rung(header: RunHeader) -> str | None:
-    """Name the last rung where it serves if nothing passes, whatever a test of it or the others' scores would say."""
-    return header.ladder[-1] if header.top_rung == "skip" and len(header.ladder) > 1 else None
 
 
 def plan_jobs(

@@ -39,12 +39,13 @@ def chances_asked(
     ahead: int,
     races: bool = True,
     full: bool,
+    today: str = "",
 ) -> list[list[float]]:
     """Give the chance that each case is asked of each candidate: [rung][place in the planned order].
 
     `ahead`: cases in flight beyond the one that decides; `races`: where nobody serves, those that may be the best are
-    asked all cases; `full`: all are. A candidate of which
-    nothing is known is taken to be as good as the bar, so that it gets there about every other time.
+    asked all cases; `full`: all are; `today`: a candidate that is, in the end. A candidate of which nothing is known is
+    taken to be as good as the bar, so that it gets there about every other time.
     """
     if full:
         return [[1.0] * len(cases) for _ in ladder]
@@ -56,7 +57,9 @@ def chances_asked(
     done = 0
     while done < climbs and (climb.drew or not done):  # where nothing was drawn, all climbs are alike
         done += 1
-        for name, asked in climb.once().items():  # of those that were reached
+        for name, asked in (
+            climb.once() | ({today: len(cases)} if today else {})
+        ).items():  # of those that were reached
             ended[name][asked] += 1
     return [_at_least(ended[one.name], done) for one in ladder]
 

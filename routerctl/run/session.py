@@ -26,8 +26,9 @@ from routerctl.results import REPORTS_FOLDER, RunWriter
 from routerctl.run.asking import Job
 from routerctl.run.attempts import Past, attempts_of
 from routerctl.run.caller import Caller, Spending
+from routerctl.run.candidate_test import untested_rung
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of
-from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs, untested_rung
+from routerctl.run.evaluate import Evaluation, Watcher, plan_jobs
 from routerctl.run.measured import measure
 from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import provable_words, question_of
@@ -48,6 +49,7 @@ class EvalOptions:
     candidates: tuple[str, ...] = ()  # of the ladder; () = all
     ladder_rungs: tuple[str, ...] = ()  # a ladder that routerctl.yaml does not have; `ladder` is its name then
     full: bool = False
+    compare_today: bool = False  # who serves today is asked every case, too
     max_cost_usd: Decimal | None = None
     use_cache: bool = True
     max_age: timedelta | None = None  # a cached reply older than this is asked for anew
@@ -113,9 +115,26 @@ def plan_run(root: Path, options: EvalOptions, now: Callable[[], datetime]) -> P
         if name not in header.ladder:
             known = nearest(name, header.ladder)
             raise InputError(f"no candidate {name!r} on ladder {header.ladder_name!r}{known}", file=PROJECT_FILE)
+    header = replace(header, compares_today=options.compare_today)
+    _check_today(header)
     rungs = tuple(name for name in header.ladder if not options.candidates or name in options.candidates)
     header = replace(header, rungs=rungs if options.candidates else ())
     return Planned(project=project, header=header, jobs=jobs, rungs=rungs, options=options)
+
+
+def _check_today(header: RunHeader) -> None:
+    """Refuse to compare with a model that nobody has named, or that is not on this ladder.
+
+    Raises: InputError.
+    """
+    for name, one in header.classes.items() if header.compares_today else ():
+        if not one.today:
+            raise InputError(f"--compare-today: write `today: CANDIDATE`, who serves {name} now", file=PROJECT_FILE)
+        if one.today not in header.ladder:
+            known = nearest(one.today, header.ladder)
+            raise InputError(
+                f"today: no candidate {one.today!r} on ladder {header.ladder_name!r}{known}", file=PROJECT_FILE
+            )
 
 
 def warnings_of(planned: Planned) -> list[str]:

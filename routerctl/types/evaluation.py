@@ -250,6 +250,7 @@ class RunHeader:
     imported: tuple[str, ...] = ()  # the files that the outcomes came from, where no call was made
     baseline: str = ""  # the run or table it was made to be compared with
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
+    compares_today: bool = False  # True: who serves a class today is asked all its cases, whatever the tests say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
