@@ -336,7 +336,14 @@ def _break_even(spend_usd: Decimal, saved_usd: Decimal) -> int:
 
 
 def _answer(scene: _Scene, reasons: Sequence[Reason]) -> tuple[Answer, str, str]:
-    """Give the answer, the advice and why."""
+    """Give the answer, the advice and why; whatever it is, what the table does beside today's model is told first."""
+    answer, advice, text = _settled(scene, reasons)
+    if scene.today is None or scene.today.same or answer == "worth it":  # which tells it anyhow
+        return answer, advice, text
+    return answer, advice, f"{told_words(told(scene.today, scene.of, today=True))}. {text}"
+
+
+def _settled(scene: _Scene, reasons: Sequence[Reason]) -> tuple[Answer, str, str]:
     deciding = next((one for one in reasons if one.decides), None)
     if deciding:
         answer: Answer = "dominated" if deciding.kind == "dominated" else "not worth it"
