@@ -93,8 +93,10 @@ def _labels(found: Frontier, scale: _Scale) -> Iterator[Markup]:
         x, y = scale.at(point)
         if all(abs(y - other) >= 13 for other in taken):
             taken.append(y)
-            yield Markup('<text class="name" x="{}" y="{}">{}</text>').format(
-                round(x + 9, 1), round(y + 4, 1), visible(name)
+            # Towards the middle, so that no name ends outside the picture.
+            side, anchor = (9, "start") if x < (_LEFT + _RIGHT) / 2 else (-9, "end")
+            yield Markup('<text class="name" x="{}" y="{}" text-anchor="{}">{}</text>').format(
+                round(x + side, 1), round(y + 4, 1), anchor, visible(name)
             )
 
 
