@@ -1,7 +1,7 @@
 """Turns the points of a table as a whole into SVG: cost against accuracy, of everything that could serve all classes.
 
 Pure; colours and fonts belong to the page's style sheet. Only what stands out is labelled: the ends of the line of
-lots, the table, and what serves today; the others have their names in a tooltip. Place: beside `picture`.
+random mixes, the table, and what serves today; the others have their names in a tooltip. Place: beside `picture`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class _Scale:
 
 
 def drawn(found: Frontier) -> Markup:
-    """Draw constants, the line of lots between them, the path of the best choices, the table and today."""
+    """Draw constants, the random mixes of them, the path of the best choices, the table and today."""
     known = [*found.constants.values(), *found.path, found.table, *([found.today] if found.today else [])]
     scale = _Scale(known)
     parts = [
         *_axes(scale),
-        _polyline("lots", [scale.at(point) for point in found.line]),
+        _polyline("mixes", [scale.at(point) for point in found.line]),
         _polyline("path", [scale.at(point) for point in found.path]),
         *(_mark("constant", scale.at(point), f"always {name}", point) for name, point in found.constants.items()),
         *([_mark("today", scale.at(found.today), "today", found.today)] if found.today else []),

@@ -1,7 +1,7 @@
 """Turns what each option of several tasks costs and brings into the best that all of them can bring at each price.
 
 `descent` walks from the best options to the cheapest ones, always giving up the least for the money: the solutions of
-"maximise gain - lambda x cost" for every lambda, in at most tasks x (options - 1) steps. `mixed` is what a lot drawn
+"maximise gain - lambda x cost" for every lambda, in at most tasks x (options - 1) steps. `mixed` is what a random mix
 between options brings. Place: arithmetic, below worth. It knows numbers only.
 """
 
@@ -83,7 +83,7 @@ def _slope(low: Point, high: Point) -> float:
 
 
 def mixed(points: Sequence[Point], cost: float) -> float | None:
-    """Return the most gain that a lot drawn between options brings at this cost on average; None: all are dearer."""
+    """Return the most gain that a random mix of options brings at this cost on average; None: all are dearer."""
     line = [point for _, point in hull(list(enumerate(points)))]
     if not line or cost < line[0][0]:
         return None

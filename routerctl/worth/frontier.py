@@ -1,6 +1,6 @@
 """Turns a grid and a table's choices into the points of the picture: cost against accuracy, of everything in question.
 
-Constants; the line of lots drawn between them, which everybody has for nothing and which is therefore the least to
+Constants; the line of random mixes of them, which need no table and which is therefore the least to
 beat; the path of the best choices at each price; the table; and what serves today. Place: beside `reasons`; the report
 draws it.
 """
@@ -22,11 +22,11 @@ class Frontier:
     """Points are (USD per request, share of requests that are right), over all classes by their shares."""
 
     constants: Mapping[str, Point]  # candidates run on every case
-    line: tuple[Point, ...]  # of lots between constants, cheapest first
+    line: tuple[Point, ...]  # of random mixes of constants, cheapest first
     path: tuple[Point, ...]  # by lambda, dearest first
     table: Point
     today: Point | None
-    over_line: float | None  # how much more often the table is right than a lot of its cost; None: cheaper than any
+    over_line: float | None  # how much more often the table is right than a random mix of its cost; None: it is cheaper
 
 
 def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | None:
@@ -42,14 +42,14 @@ def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | 
     base = max(whole, key=lambda row: rights[row])
     constants = {grid.candidates[row]: (costs[row], rights[row]) for row in whole}
     table = _of_rows(grid, chosen)
-    lot = mixed(list(constants.values()), table[0])
+    mix = mixed(list(constants.values()), table[0])
     return Frontier(
         constants=constants,
         line=tuple(point for _, point in hull(list(enumerate(constants.values())))),
         path=tuple((step.cost, rights[base] + step.gain) for step in plan_of(grid, 0.0, base).path),
         table=table,
         today=_of_rows(grid, today) if today else None,
-        over_line=None if lot is None else table[1] - lot,
+        over_line=None if mix is None else table[1] - mix,
     )
 
 
