@@ -175,8 +175,12 @@ def print_routes(table: Table) -> None:
 def _legend(table: Table) -> Iterator[str]:
     """Explain what this table's rows hold."""
     from routerctl.selection import risk_of
+    from routerctl.words import as_written
 
     routes = list(table.routes.values())
+    if table.objective:
+        aim = f"at most {as_written(table.objective.within)} below {table.objective.of}"
+        yield f"objective: {aim} over all classes; the bars hold as floors"
     used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
     if used:
         yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
@@ -184,8 +188,8 @@ def _legend(table: Table) -> Iterator[str]:
         yield "%: the risk, how often a candidate exactly at the bar would do as well by luck"
     proven = [(route, one) for route in routes if route.level == "proven" and (one := _chosen(route))]
     if any(one.judgement.interval[0] < route.target for route, one in proven):
-        yield "an interval holds wherever the test ended: wider than it, it may reach below a"
-        yield "bar that is proven"
+        yield "an interval holds whenever the test ends, so it is wider than the test, and may"
+        yield "reach below a bar that is proven"
 
 
 _MARKS = {

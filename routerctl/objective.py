@@ -13,6 +13,7 @@ from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE
 from routerctl.selection import Shown, chosen_words, served_by
 from routerctl.types import Objective, Route, Run, Table
+from routerctl.words import as_written
 from routerctl.worth import Grid, floor_of, grid_of, weighting
 
 
@@ -34,7 +35,8 @@ def chosen_as_a_whole(table: Table, runs: Mapping[str, Run], objective: Objectiv
         ) from None
     chosen = {name: grid.candidates[row] for name, row in zip(grid.classes, plan.rows, strict=True)}
     return {
-        name: _served_by(chosen.get(name, route.chosen), route, table.ladder) for name, route in table.routes.items()
+        name: _served_by(chosen.get(name, route.chosen), route, table.ladder, objective)
+        for name, route in table.routes.items()
     }
 
 
@@ -66,13 +68,14 @@ def _is_best_available(route: Route) -> bool:
     return not route.passing and route.when_unproven == "provisional" and run
 
 
-def _served_by(chosen: str, route: Route, ladder: Sequence[str]) -> Route:
+def _served_by(chosen: str, route: Route, ladder: Sequence[str], objective: Objective) -> Route:
     """Let another candidate serve a class than the one that its bar alone would choose."""
     if chosen == route.chosen:
         return route
     shown = {one.candidate: Shown(verdict=one.judgement.verdict, outcomes={}, costs=None) for one in route.evidence}
     choice = served_by(chosen, ladder, shown)
-    words = chosen_words(chosen, route.evidence)
+    aim = f"at most {as_written(objective.within)} below {objective.of} over all classes"
+    words = f"{chosen_words(chosen, route.evidence)} Serves for the objective, {aim}, in place of {route.chosen}."
     return replace(route, chosen=chosen, level=choice.level, rungs=choice.rungs, verdict=words)
 
 

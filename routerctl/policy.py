@@ -43,12 +43,12 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
         providers=providers_of(project, now),
         candidates=now,
         prices=prices_of(project, beside, on) | place_prices_of(project, now, on),
-        objective=_objective(project),
+        objective=objective_of(project),
     )
 
 
-def _objective(project: Project) -> Objective | None:
-    """Name the candidate that serves today, so that the table means the same when that changes."""
+def objective_of(project: Project) -> Objective | None:
+    """Give what the table as a whole is to reach, who serves today by name: it means the same when that changes."""
     aim = project.objective
     return replace(aim, of=project.today) if aim and aim.of == "today" and project.today else aim
 

@@ -353,8 +353,9 @@ def altered(value: Any) -> list[Any]:
     named = {"x": {}}, {"x": {"table": "x.yaml"}}, {"x": {"y": 0.5}}, {"x": "y"}, {"candidate": "x"}
     escalation = {"to": "x", "below": {"y": 0.5}}
     beside = {"reference": "x", "itself": True, "within": 0.1, "pairs": 1, "lost": 0, "gained": 0, "difference": 0}
+    nested_objective = {"within": 0.01, "of": "x"}
     simple = ["x"], "x", 7, True, "low", {"x": 1}, [{"input": 1, "reply": "x"}], [{"max_chars": 1}]
-    return [*simple, *nested, *named, escalation, {**beside, "interval": [0, 1]}]
+    return [*simple, *nested, *named, nested_objective, escalation, {**beside, "interval": [0, 1]}]
 
 
 def test_no_value_of_the_file_can_change_unnamed() -> None:

@@ -702,7 +702,7 @@ def test_loose_evidence_is_flagged(early, header, expected):
         (
             0.9,
             {"bar": 0.9, "least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},
-            "301 cases in all, instead of 200, would prove opus (power 80%), if its accuracy is 94.0%.",
+            "301 cases in all, instead of 200, would prove opus (power 80%), if its accuracy is what was seen.",
         ),
         (0.9, {"least_cases": 29, "needed_cases": None}, "More cases will prove none of these candidates"),
     ],
@@ -817,7 +817,8 @@ def test_a_cell_that_was_not_run_says_why(early):
 def test_what_changed(early):
     """A first table says so; a second shows candidate, verdict, score and cost before and after."""
     table, runs = early
-    assert "This is the first table" in render_report(table, runs)
+    assert "This is the first table" in render_report(replace(table, table_version=1), runs)
+    assert "The table before this one is not at hand" in render_report(table, runs)
     before = _with_route(table, replace(table.routes["extract"], chosen="qwen-small"))
     before = replace(before, table_version=6)
     page = Page(render_report(table, runs, before)).words

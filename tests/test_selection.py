@@ -453,8 +453,8 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         (
             _judged([False] * 20 + [True] * 180, mode="margin", margin=0.03),
             """Provisional: 180 of 200 cases passed (200 planned), so the score reaches 90%; not proven: a candidate at
-            87% would do as well with 12.2% probability, and proof takes 1.67% or less; if its accuracy is what was
-            seen, 777 cases in all would prove it (power 80%).""",
+            87% would do as well with 12.2% probability, and proof takes 1.67% or less; if its accuracy is 91%, 777
+            cases in all would prove it (power 80%).""",
         ),
         (
             _judged(([True] * 11 + [False]) * 16 + [True] * 8),
@@ -487,12 +487,14 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         (
             _judged(MIXED[:105]),
             """Bar of 90% not reached: 84 of 105 cases passed (200 planned); true accuracy 64% to 91.3% at error
-            probability 1.67%; if its accuracy is as high as 91.3%, 4866 cases in all would prove it (power 80%).""",
+            probability 1.67%; if its accuracy is as high as 91.3%, the end of its interval, 4866 cases in all would
+            prove it (power 80%).""",
         ),
         (
             _judged([True] * 8 + [False] * 2, mode="margin", margin=0.03),
             """Not decided: 8 of 10 cases passed (200 planned); true accuracy 30.2% to 99.4% at error probability 1.67%;
-            if its accuracy is as high as 99.4%, 30 cases in all would prove it (power 80%).""",
+            if its accuracy is as high as 99.4%, the end of its interval, 30 cases in all would prove it (power
+            80%).""",
         ),
         (
             _judged([True] * 20, n=20),

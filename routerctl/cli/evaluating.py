@@ -22,6 +22,7 @@ from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
 from routerctl.gate import Strict, changed_choices
 from routerctl.labels import read_labels
+from routerctl.policy import objective_of
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
 from routerctl.results import read_run, write_atomically
@@ -39,7 +40,7 @@ from routerctl.run.session import (
     warnings_of,
 )
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Result, Run, Table
+from routerctl.types import Policy, Result, Run, Table
 from routerctl.words import plain, plural, usd
 from routerctl.worth import evaluation_usd, weigh
 
@@ -68,25 +69,28 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
     planned = plan_run(Path.cwd(), options, now)
     finished = ask(planned, estimate_run(planned, now))
     evidence = read_run(finished.folder)
-    table = _proposal(evidence)
+    # A part of the classes or of the ladder says nothing of a table that is chosen as a whole.
+    whole = not finished.header.rungs and not options.only
+    objective = objective_of(planned.project) if whole else None
+    table = _proposal(evidence, Policy(objective=objective))
     if table:
         asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
         worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked)
         report = render_report(table, [evidence], _previous(Path.cwd()), worth=worth)
         write_atomically(finished.folder / "report.html", report)
-        whole = not finished.header.rungs
         beyond = _beyond(evidence, table)
         if as_json:
-            _print_json(finished, table, beyond, worth_json(worth) if whole else None)
+            _print_json(finished, table, beyond, None if finished.header.rungs else worth_json(worth))
         else:
             _print(finished, table, beyond)
-            if whole:
+            if not finished.header.rungs:
                 say_worth(worth)
         warn_of_models(table)
     if finished.interrupted:
         raise KeyboardInterrupt
     # A part of the ladder, or another one, tells nothing of who would serve.
-    present = None if finished.header.rungs else _previous(Path.cwd())
+    alone = finished.header.rungs or (planned.project.objective and not whole)
+    present = None if alone else _previous(Path.cwd())
     for name, (was, now_) in changed_choices(table, present).items() if table else ():
         say(f"the choice would change: {name} {was} -> {now_}")
     if table:
@@ -137,10 +141,11 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
     return finished
 
 
-def _proposal(evidence: Run) -> Table | None:
+def _proposal(evidence: Run, policy: Policy) -> Table | None:
     """Build the table that this run alone would give; None where it was stopped before the first result.
 
-    Its rules play no part. A finished run may have classes without a result: too few cases to prove anything.
+    Of the policy only what chooses plays a part. A finished run may have classes without a result: too few cases to
+    prove anything.
     """
     tried = {result.task_class for result in evidence.results}
     runs = {name: evidence for name in evidence.header.classes if evidence.header.finished or name in tried}
@@ -149,7 +154,7 @@ def _proposal(evidence: Run) -> Table | None:
     labels = {name: read_labels(Path.cwd(), name) for name in runs}
     if not runs:
         return None
-    return build_table(runs, previous=previous, stakes=stakes, labels=labels)
+    return build_table(runs, policy=policy, previous=previous, stakes=stakes, labels=labels)
 
 
 def _previous(root: Path) -> Table | None:

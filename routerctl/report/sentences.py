@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
-from routerctl.selection import level_words, nobody_words, unproven_words
+from routerctl.selection import hope_words, level_words, nobody_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import bar_words, count, percent, plural
+from routerctl.words import bar_words, count, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -114,7 +114,7 @@ def remedy(route: Route) -> str:
     needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
     if needs:
         need, name, one = min(needs, key=lambda entry: (entry[1] != route.chosen, entry[0]))
-        hope = f"if its accuracy is {percent(one.hoped or 0.0)}"
+        hope = f"if its accuracy is {hope_words(one)}"
         return f"{count(need)} cases in all, instead of {count(one.n)}, would prove {name} (power 80%), {hope}."
     return (
         "More cases will prove none of these candidates: improve the prompt, add a stronger candidate, or lower the "

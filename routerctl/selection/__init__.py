@@ -34,7 +34,7 @@ from routerctl.selection.question import (
 )
 from routerctl.selection.rounding import rounded
 from routerctl.selection.rules import Reorder, StoppingRule, rule_of
-from routerctl.selection.sentences import two_sentences, verdict_words
+from routerctl.selection.sentences import hope_words, two_sentences, verdict_words
 
 __all__ = [
     "Choice",
@@ -49,6 +49,7 @@ __all__ = [
     "choose",
     "chosen_words",
     "contenders",
+    "hope_words",
     "judge",
     "level_name",
     "level_words",

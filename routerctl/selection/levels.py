@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routerctl.selection.paired_words import settle_words
-from routerctl.selection.sentences import verdict_words
+from routerctl.selection.sentences import hope_words, verdict_words
 from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import bar_words, missing_words, percent, plain, plural, risk_words
+from routerctl.words import bar_words, missing_words, plain, plural, risk_words
 
 
 def level_words(route: Route) -> str:
@@ -68,8 +68,8 @@ def _would_prove(route: Route) -> str:
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
     one = min(hopes, key=lambda each: (each.candidate != route.chosen, each.judgement.needed_cases or 0))
-    share = percent(one.judgement.hoped or 0.0)
-    return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {share}"
+    hope = hope_words(one.judgement)
+    return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {hope}"
 
 
 def _chosen(route: Route) -> Evidence | None:

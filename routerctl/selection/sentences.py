@@ -276,6 +276,15 @@ def _interval(judgement: Judgement) -> str:
     return f"{_percent(low)} to {_percent(high)} at error probability {_percent(judgement.alpha)}"
 
 
+def hope_words(judgement: Judgement) -> str:
+    """Say at which accuracy `needed_cases` would prove the bar: as seen, a point above it, or the most there is."""
+    hoped, score = judgement.hoped, judgement.score
+    if judgement.trust == "labels" or hoped is None or score is None or abs(hoped - score) < 1e-9:
+        return "what was seen"
+    below = score < judgement.bar - 1e-9
+    return f"as high as {_percent(hoped)}, the end of its interval" if below else _percent(hoped)
+
+
 def _what_would_settle(judgement: Judgement) -> str:
     if failures := _all_passed(judgement):
         return failures
@@ -284,10 +293,7 @@ def _what_would_settle(judgement: Judgement) -> str:
         return f"its {noun} would have to change: no number of {what} proves the bar otherwise"
     if judgement.trust != "labels" and judgement.needed_cases <= judgement.cases < judgement.n:
         return f"{judgement.n - judgement.cases} of the planned cases are still to be run"
-    if judgement.trust == "labels" or (judgement.score or 0.0) >= judgement.bar - 1e-9:
-        hope = f"if its {noun} is what was seen"
-    else:
-        hope = f"if its {noun} is as high as {_percent(judgement.hoped or 1.0)}"
+    hope = f"if its {noun} is {hope_words(judgement)}"
     return f"{hope}, {judgement.needed_cases} {what} in all would prove it (power 80%)"
 
 
