@@ -278,3 +278,28 @@ def test_wrong_options_of_an_import_are_refused_in_one_line(
     assert done.code == 2, done
     assert said in done.last
     assert not run_folders(project.root)
+
+
+def test_a_class_without_the_reference_is_refused_at_import(project: Project) -> None:
+    """Nothing could be compared there: the class and the reference are named before anything is written."""
+    project.write("o.csv", "task_class,case,model,score\ntalk,c1,large,1\ntalk,c1,small,1\nmail,m1,small,1\n")
+    for name in ("routerctl.yaml", "evals/sums.yaml"):
+        (project.root / name).unlink()
+    done = project.run("import", "o.csv", "--bar", "within=0.05:large")
+    assert done.code == 2, done
+    assert "--bar: large has no outcome on the class mail" in done.last
+    assert not run_folders(project.root)
+
+
+def test_a_table_with_todays_model_missing_on_a_class_is_built(project: Project) -> None:
+    """Where who serves today was not run, nothing of it is drawn, and the table follows from its evidence."""
+    rows = [f"talk,c{k},{model},{int(k % 9 > 0)}" for k in range(60) for model in ("small", "large")]
+    rows += [f"mail,m{k},small,{int(k % 8 > 0)}" for k in range(60)]
+    project.write("o.csv", "task_class,case,model,score\n" + "\n".join(rows) + "\n")
+    for name in ("routerctl.yaml", "evals/sums.yaml"):
+        (project.root / name).unlink()
+    costs = ("--cost", "small=0.001", "--cost", "large=0.02")
+    assert project.run("import", "o.csv", "--today", "large", *costs).code == 0
+    done = project.run("build-table")
+    assert done.code == 0, done.err
+    assert project.run("check").code == 0

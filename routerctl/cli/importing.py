@@ -82,6 +82,7 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
         on=moment.date(),
     )
     policy = _policy(options, project, root, classes, lineup)
+    _check_reference(policy.bar, classes, lineup)
     run = make_run(classes, readings, lineup, policy, moment, costed=costed)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
@@ -108,6 +109,21 @@ def _bar(text: str, mode: Mode, names: Mapping[str, str]) -> Bar:
     if share == 1 and mode == "proven":
         raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
     return share
+
+
+def _check_reference(bar: Bar, classes: Sequence[Arranged], lineup: Lineup) -> None:
+    """Refuse a bar against a model that has no outcome on some class: nothing could be compared there.
+
+    Raises: InputError naming such a class.
+    """
+    if not isinstance(bar, RelativeBar):
+        return
+    for item in classes:
+        if bar.of not in {lineup.names[model] for model in item.models}:
+            raise InputError(
+                f"--bar: {bar.of} has no outcome on the class {item.task_class}; leave the class out, or compare with "
+                "another model"
+            )
 
 
 def _share(text: str) -> float:

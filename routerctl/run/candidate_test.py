@@ -62,8 +62,10 @@ class CandidateTest:
         return judge(ordered[:gap], self._question, ordered[gap:])
 
     def shown(self) -> Shown:
-        """Give what is there as the choice takes it."""
-        return Shown(verdict=self.rule.standing, outcomes=self.outcomes, costs=None)
+        """Give what is there as the choice takes it: up to the test's end, whatever was on the way then."""
+        end = None if self.complete else self.rule.stopped_at
+        outcomes = {index: one for index, one in self.outcomes.items() if end is None or index < end}
+        return Shown(verdict=self.rule.standing, outcomes=outcomes, costs=None)
 
     @property
     def when_unproven(self) -> WhenUnproven:

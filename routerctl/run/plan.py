@@ -45,6 +45,7 @@ def make_header(
     _check_bars(project, jobs)
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
     _check_references(jobs, ladder_name, rungs)
+    _check_objective(project, ladder_name, rungs)
     candidates = {name: pinned_candidate(project, name) for name in rungs}
     reached = [one.escalation.to for one in candidates.values() if one.escalation]
     candidates |= {name: pinned_candidate(project, name) for name in reached}
@@ -197,6 +198,17 @@ def _check_references(jobs: Sequence[Job], ladder_name: str, rungs: Sequence[str
         if today is not None and today not in rungs:
             problem = f"today: no candidate {today!r} on ladder {ladder_name!r}{nearest(today, rungs)}"
             raise InputError(problem, file=job.eval_set.file)
+
+
+def _check_objective(project: Project, ladder_name: str, rungs: Sequence[str]) -> None:
+    """Refuse an objective against a candidate that is not on the ladder, before anything is paid for.
+
+    Raises: InputError with the nearest right name.
+    """
+    aim = project.objective
+    of = "best" if aim is None else (project.today or "best") if aim.of == "today" else aim.of
+    if of not in ("best", *rungs):
+        raise project.error(("objective", "of"), f"no candidate {of!r} on ladder {ladder_name!r}{nearest(of, rungs)}")
 
 
 def _class_header(job: Job, project: Project) -> ClassHeader:

@@ -106,10 +106,16 @@ def served_by(chosen: str, ladder: Sequence[str], shown: Mapping[str, Shown]) ->
 
 
 def cheapest(names: Sequence[str], shown: Mapping[str, Shown]) -> str:
-    """Give the candidate with the least cost per accepted answer on their common cases, the first between equals."""
+    """Give the candidate with the least cost per accepted answer on their common cases.
+
+    Between equals the one with more of them accepted, then the first.
+    """
     costs = {name: _per_accepted(name, shown, common_cases(names, shown)) for name in names}
     known = [cost for cost in costs.values() if cost is not None]
-    return min(names, key=lambda name: costs[name] or Decimal(0)) if len(known) == len(costs) else names[0]
+    if len(known) < len(costs):
+        return names[0]
+    cases = common_cases(names, shown)
+    return min(names, key=lambda name: (costs[name] or Decimal(0), -_accepted(name, shown, cases)))
 
 
 def common_cases(names: Sequence[str], shown: Mapping[str, Shown]) -> list[int]:
@@ -117,12 +123,16 @@ def common_cases(names: Sequence[str], shown: Mapping[str, Shown]) -> list[int]:
     return sorted(set.intersection(*(set(shown[name].outcomes) for name in names))) if names else []
 
 
+def _accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> Decimal:
+    return sum((Decimal(repr(shown[name].outcomes[index].value)) for index in cases), Decimal(0))
+
+
 def _per_accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> Decimal | None:
     """What an accepted answer cost on these cases; None: not known, or none was accepted."""
     one = shown[name]
     if one.costs is None or not cases:
         return None
-    accepted = sum((Decimal(repr(one.outcomes[index].value)) for index in cases), Decimal(0))
+    accepted = _accepted(name, shown, cases)
     return sum((one.costs[index] for index in cases), Decimal(0)) / accepted if accepted else None
 
 

@@ -75,7 +75,8 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         trust=question.trust,
     )
     needed = None if verdict.proven else _needed(used, seen, question, judgement.hoped)
-    return replace(judgement, needed_cases=needed)
+    # A set at least as large was run without a proof: it takes more than that.
+    return replace(judgement, needed_cases=None if needed is None else max(needed, min(seen.cases, question.n) + 1))
 
 
 def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:

@@ -63,7 +63,8 @@ def _would_prove(route: Route) -> str:
     if one is not None and one.judgement.against:
         return f"; {settle_words(one.judgement, one.judgement.against)}"
     if one is not None and one.judgement.risk is not None and one.judgement.risk <= one.judgement.alpha:
-        return "; no proof was asked for on these cases"
+        few = one.judgement.method == "clusters"
+        return "; so few clusters prove nothing" if few else "; no proof was asked for on these cases"
     hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"

@@ -170,7 +170,7 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
 
 def _against(pairs: Sequence[tuple[Outcome, float]], question: Question) -> Against:
     differences = [one.value - (one.reference or 0.0) for one, _ in pairs]
-    lost, gained = sum(max(-value, 0.0) for value in differences), sum(max(value, 0.0) for value in differences)
+    lost, gained = (math.fsum(max(side * value, 0.0) for value in differences) for side in (-1, 1))
     return Against(
         reference=question.of,
         itself=question.is_reference,

@@ -29,10 +29,11 @@ def provable_words(question: Question) -> str:
     if mostly <= question.n:
         return ""
     can = _can(question)
+    rest = "" if question.when_unproven == "top_rung" else " Below that it can still be provisional."
     more = " or more, as the cases come in clusters" if question.method == "clusters" else ""
     return (
         f"{can}; for one that is right {as_written(hope)} of the time it takes {often}{more} ({mostly} to prove it 8 "
-        "times in 10 instead of 9). Below that it can still be provisional."
+        f"times in 10 instead of 9).{rest}"
     )
 
 

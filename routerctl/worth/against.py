@@ -75,11 +75,12 @@ class Beside:
 def constants(beside: Beside) -> list[Constant]:
     """List every candidate that was run, or is on the ladder, as the one choice for all.
 
-    First the one that the table leads least in accuracy, by estimate; of equals the cheapest.
+    First those that were run on most classes, of them the one that the table leads least in accuracy, by estimate; of
+    equals the cheapest.
     """
     rows = [(row,) * len(beside.grid.classes) for row in range(len(beside.grid.candidates))]
     found = _compared(beside, dict(zip(beside.grid.candidates, rows, strict=True)))
-    return sorted(found, key=lambda one: (one.right.mean, one.saved.mean if one.priced else 0.0))
+    return sorted(found, key=lambda one: (-one.covered, one.right.mean, one.saved.mean if one.priced else 0.0))
 
 
 def today_of(beside: Beside) -> Constant | None:

@@ -7,6 +7,7 @@ draws it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,14 +42,16 @@ def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | 
     rights, costs = (totals_of(grid, rows) for rows in (_means(grid), [each.mean_costs() for each in grid.outcomes]))
     base = max(whole, key=lambda row: rights[row])
     constants = {grid.candidates[row]: (costs[row], rights[row]) for row in whole}
-    table = _of_rows(grid, chosen)
+    table, now = _of_rows(grid, chosen), _of_rows(grid, today) if today else None
+    if table is None:
+        return None
     mix = mixed(list(constants.values()), table[0])
     return Frontier(
         constants=constants,
         line=tuple(point for _, point in hull(list(enumerate(constants.values())))),
         path=tuple((step.cost, rights[base] + step.gain) for step in plan_of(grid, 0.0, base).path),
         table=table,
-        today=_of_rows(grid, today) if today else None,
+        today=now,
         over_line=None if mix is None else table[1] - mix,
     )
 
@@ -57,7 +60,9 @@ def _means(grid: Grid) -> list[Vector]:
     return [each.means() for each in grid.outcomes]
 
 
-def _of_rows(grid: Grid, rows: Sequence[int]) -> Point:
+def _of_rows(grid: Grid, rows: Sequence[int]) -> Point | None:
+    """Give the point of one row a class; None where one of them was not run."""
     each = list(zip(grid.shares, grid.outcomes, rows, strict=True))
     cost = sum(share * float(outcomes.mean_costs()[row]) for share, outcomes, row in each)
-    return cost, sum(share * float(outcomes.means()[row]) for share, outcomes, row in each)
+    right = sum(share * float(outcomes.means()[row]) for share, outcomes, row in each)
+    return None if math.isnan(cost + right) else (cost, right)
