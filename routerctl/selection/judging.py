@@ -75,8 +75,9 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         trust=question.trust,
     )
     needed = None if verdict.proven else _needed(used, seen, question, judgement.hoped)
-    # A set at least as large was run without a proof: it takes more than that.
-    return replace(judgement, needed_cases=None if needed is None else max(needed, min(seen.cases, question.n) + 1))
+    if needed is not None and verdict is not Verdict.NOT_PROVEN:
+        needed = max(needed, seen.cases + 1)  # so many were run without a proof: it takes more
+    return replace(judgement, needed_cases=needed)
 
 
 def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:

@@ -32,6 +32,7 @@ class Question:
     trust: Trust = "scorer"
     available: int = 0  # of the n cases, those that are there now; 0 = all of them
     when_unproven: WhenUnproven = "provisional"  # top_rung: a test ends once its proof is out of reach
+    full: bool = True  # all cases are asked whatever the test says; False: what comes after its end came by chance
     of: str = ""  # a relative bar's reference; `bar` means nothing then
     within: float = 0.0  # how much worse than the reference is as good
     reference: tuple[float, ...] = ()  # its values in planned order, where they are known
@@ -128,6 +129,7 @@ def question_of(
         trust="judge" if of_class.judge else "scorer",
         available=of_class.cases,
         when_unproven=of_class.when_unproven,
+        full=header.full,
         of=beside.of if beside else "",
         within=beside.within if beside else 0.0,
         reference=tuple(reference),

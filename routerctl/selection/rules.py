@@ -138,8 +138,9 @@ class Rule:
         return self._question.when_unproven == "top_rung" and self._proof is not None
 
     def _look(self, outcome: Outcome | None, weight: float) -> None:
-        # Not after the end: how many replies were on the way then is the workers' doing, and may change no verdict.
-        if self._evidence is not None and not self._below and self.stopped_at is None:
+        # How many replies were on the way when a live test ended is the workers' doing, and may change no verdict.
+        looks = self._question.full or self.stopped_at is None
+        if self._evidence is not None and not self._below and looks:
             self._below = self._evidence.look(self.seen, outcome, weight)
         # A line once crossed stays crossed, though the count may fall behind it later.
         if self._proof is not None and self._proven is None:
