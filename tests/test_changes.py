@@ -287,6 +287,24 @@ def test_tables_that_differ_in_their_version_alone_are_the_same() -> None:
     assert (found.differs, counts_words(found)) == (False, "the tables are the same")
 
 
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (route("mail", HAIKU, OPUS, today="opus"), "$22.60 less a month, -4.0 points against opus"),
+        (
+            route("mail", OPUS, HAIKU, today="haiku", stakes=Stakes()),
+            "$11.30 more per 1,000 requests, +4.0 points against haiku",
+        ),
+        (route("mail", HAIKU, evidence("opus", 100, None), today="opus"), "-4.0 points against opus"),
+        (route("mail", HAIKU, today="opus"), "opus was not run"),
+        (route("mail", HAIKU, today="haiku"), "haiku itself"),
+    ],
+)
+def test_a_choice_is_told_beside_todays_model(made: Route, said: str) -> None:
+    """Money and risk against who serves now stand in a row of their own, as far as they were measured."""
+    assert rows(table(made))["beside today's model"][1] == said
+
+
 def test_another_candidate_is_named_with_its_pin_and_without_what_follows_from_it() -> None:
     """Its price and its fallbacks are its own: listing them as decisions would say the same thing thrice."""
     before = table(route("mail", OPUS, rungs=("opus",)))

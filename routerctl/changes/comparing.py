@@ -16,6 +16,7 @@ from routerctl.changes.differences import Difference, parts
 from routerctl.changes.general import general
 from routerctl.changes.showing import (
     NONE,
+    beside_today,
     flat,
     number_words,
     pin_words,
@@ -248,6 +249,7 @@ _FIGURES: tuple[_Aspect, ...] = (
     ("latency, median", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p50_s))),
     ("latency, 95%", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p95_s))),
     ("wrong per 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
+    ("beside today's model", "", lambda side: beside_today(side.route)),
 )
 _OF_NEW_CLASS = (*_CHOICE, ("price", "", _price), *_ASPECTS, *_FIGURES)
 

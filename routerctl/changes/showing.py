@@ -14,7 +14,7 @@ from typing import Any
 from routerctl.codec import encode, json_text
 from routerctl.selection import level_name, level_words, risk_of
 from routerctl.types import Candidate, Evidence, Price, Route
-from routerctl.words import percent, risk_words, seconds, spread, usd
+from routerctl.words import percent, points, risk_words, seconds, spread, usd
 
 NONE = "none"
 _WIDTH = 72  # characters shown of a long text
@@ -120,6 +120,32 @@ def score_words(one: Evidence | None) -> str:
     kind = "" if judgement.mean is None else "mean "
     counted = f"{judgement.passes} of {judgement.cases} cases"
     return f"{kind}{percent(one.judgement.score or 0.0)} ({spread(judgement.interval)}, {counted})"
+
+
+def beside_today(route: Route) -> str:
+    """Say what the choice does beside the model that serves now, each on the cases it was run on; `none`: nobody said.
+
+    Money is per 1,000 requests, or a month where the class states its volume.
+    """
+    if not route.today:
+        return NONE
+    if route.today == route.chosen:
+        return f"{route.today} itself"
+    by_name = {one.candidate: one for one in route.evidence}
+    one, now = by_name.get(route.chosen), by_name.get(route.today)
+    if one is None or now is None or not now.judgement.cases:
+        return f"{route.today} was not run"
+    gained = (one.judgement.score or 0.0) - (now.judgement.score or 0.0)
+    return f"{_saved(route, one, now)}{points(gained)} against {route.today}"
+
+
+def _saved(route: Route, one: Evidence, now: Evidence) -> str:
+    if one.cost_per_case_usd is None or now.cost_per_case_usd is None:
+        return ""
+    volume = route.stakes.requests_per_month
+    saved = (now.cost_per_case_usd - one.cost_per_case_usd) * Decimal(repr(float(volume or 1000)))
+    unit = "per 1,000 requests" if volume is None else "a month"
+    return f"{usd(abs(saved))} {'less' if saved >= 0 else 'more'} {unit}, "
 
 
 def usd_words(cost: Decimal | None, times: float) -> str:
