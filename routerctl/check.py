@@ -15,21 +15,22 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.build import build_table
+from routerctl.changes.showing import leaf_pair
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.labels import Label, read_labels
-from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_sets, places
+from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_prices, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.lifecycle import retires_on
+from routerctl.repricing import at_present_prices
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
-from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
 from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
@@ -51,7 +52,8 @@ def assemble(
 ) -> tuple[Table, dict[str, Run]]:
     """Build the table from the runs `wanted`, else from each class's newest run; give it with its runs.
 
-    A class without an eval set rests on imported outcomes, as all do where there is neither project nor eval set.
+    What they cost is told at the prices that the project states now. A class without an eval set rests on imported
+    outcomes, as all do where there is neither project nor eval set.
     Raises: InputError where a class has no usable run or the runs do not fit together.
     """
     project, eval_sets = _project_and_sets(root)
@@ -59,7 +61,8 @@ def assemble(
     chosen = [run_folder(root, name) for name in wanted]
     # Without a project nothing says which classes there are: those of the runs that are asked for.
     others = run_folders(root) if project or not chosen else []
-    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=f" --ladder {ladder}" if ladder else "")
+    asked = f" --ladder {ladder}" if ladder else ""
+    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=asked, project=project)
     _check_imports_agree(runs)
     table = build_table(
         runs,
@@ -106,6 +109,7 @@ def _runs_for(
     ladder_name: str | None,
     *,
     asked: str,
+    project: Project | None,
 ) -> dict[str, Run]:
     """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
@@ -120,7 +124,7 @@ def _runs_for(
         for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
             if name not in found:
                 if folder not in read:
-                    read[folder] = read_run(folder)
+                    read[folder] = at_present_prices(read_run(folder), project)
                 found[name] = read[folder]
     for item in eval_sets:
         if item.name not in found:
@@ -250,7 +254,11 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
     if at.ladder not in (None, table.ladder_name):
         raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
     read: dict[str, Run] = {}  # classes may share a run
-    runs = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
+    if project:
+        _stop_at_first(other_prices(project, table, at))
+    behind = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
+    priced = {id(run): at_present_prices(run, project) for run in behind.values()}
+    runs = {name: priced[id(run)] for name, run in behind.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
     _stop_at_first(other_classes(table, eval_sets, imported, at))
     _stop_at_first(other_sets(table, eval_sets, imported, at))
@@ -324,16 +332,20 @@ def _stop_at_first(found: Iterator[str]) -> None:
 
 
 def _differences(old: Table, new: Table) -> Iterator[str]:
-    """Name the first places at which two tables differ."""
+    """Name the first places at which two tables differ, with what stands there: of long texts the part that differs."""
     found, asked = 0, {one.provider for table in (old, new) for one in table.candidates.values()}
-    for place, before, after in _walk(encode(old), encode(new), ""):
+    ours, theirs = (encode(table, keep_defaults=True) for table in (old, new))  # a default by its name
+    for place, before, after in _walk(ours, theirs, ""):
         if place.split(".")[0] in ("table_version", "digest"):
             continue
         if found == _SHOWN_DIFFERENCES:
             yield "and more"
             return
         found += 1
-        yield f"{place} is {_told(before)}, {_source(place, asked)} says {_told(after)}"
+        told = leaf_pair(_said(before), _said(after))
+        yield (
+            f"{place} is {told[0]}, {_source(place, asked)} says {told[1]}" if told else f"{place} is written otherwise"
+        )
 
 
 def _source(place: str, asked: Collection[str]) -> str:
@@ -348,8 +360,13 @@ def _source(place: str, asked: Collection[str]) -> str:
     return PROJECT_FILE if is_policy else "the evidence"
 
 
-def _told(value: Any) -> str:
-    return shown(format(value, "f") if isinstance(value, Decimal) else value)
+def _said(value: Any) -> Any:
+    """Leave out of a value what says nothing."""
+    if isinstance(value, Mapping):
+        return {key: _said(item) for key, item in value.items() if item not in (None, "", [], {})}
+    if isinstance(value, list):
+        return [_said(item) for item in value]
+    return format(value, "f") if isinstance(value, Decimal) else value
 
 
 def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

@@ -159,7 +159,7 @@ class Result:
     calls: int
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal  # what the calls cost when they were made
+    cost_usd: Decimal  # what the calls cost at the run's prices
     latency_s: float | None = None  # of the whole strategy; None when FAILED
     cached: bool = False  # True: no call of the candidate was made in this run
     error: str = ""
@@ -177,6 +177,12 @@ class Result:
     paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
     paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
     judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+    recorded_usd: Decimal | None = field(default=None, metadata={"file": False})  # `cost_usd` in the file; None: this
+
+    @property
+    def made_usd(self) -> Decimal:
+        """What its calls cost in their run, whatever the price has become since."""
+        return self.cost_usd if self.recorded_usd is None else self.recorded_usd
 
     @property
     def calls_made(self) -> int:
@@ -187,7 +193,7 @@ class Result:
     @property
     def spent_usd(self) -> Decimal:
         """What this run paid for it, judging included; the rest of what it cost had been paid before."""
-        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.cost_usd, self.judge_usd)
+        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.made_usd, self.judge_usd)
         reply_usd = reply_usd if self.paid_usd is None else self.paid_usd
         return reply_usd + (judge_usd if self.judge_paid_usd is None else self.judge_paid_usd)
 
