@@ -13,6 +13,7 @@ from pathlib import Path
 
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.labels import labels_digest, read_labels
+from routerctl.policy import objective_of
 from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.repricing import is_restated, is_same, restated
 from routerctl.run.plan import place_prices_of
@@ -96,11 +97,12 @@ def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: boo
     `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
     Raises: InputError for a candidate that pins nothing.
     """
+    again = "import the outcomes again" if own_ladder else f"run `{at.eval}`"
     settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
     for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
-            yield f"{name} is {now} now, {at.file} was built with {was}; run `{at.eval}`"
+            yield f"{name} is {now} now, {at.file} was built with {was}; {again}"
     stranger = own_ladder and table.ladder_name not in project.ladders
     if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
         yield f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`"
@@ -134,8 +136,9 @@ def _follow(what: str, at: Place) -> str:
 
 def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: Place) -> Iterator[str]:
     """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
-    now = {"rules": project.rules, "default_class": project.default_class, "routing": project.routing}
-    changed = [name for name, value in now.items() if value != getattr(table, name)]
+    changed = [name for name in ("rules", "default_class", "routing") if getattr(project, name) != getattr(table, name)]
+    changed += ["objective"] if objective_of(project) != table.objective else []
+    changed += [f"today of {name}" for name in _other_today(project, table, eval_sets)]
     ours = [(item, table.routes[item.name]) for item in eval_sets if item.name in table.routes]
     changed += [f"stakes of {item.name}" for item, route in ours if route.stakes != item.stakes]
     unproven = [item.name for item, route in ours if route.when_unproven != project.unproven_of(item)]
@@ -145,6 +148,15 @@ def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], a
     changed += [f"settings of provider {name}" for name in _other_limits(project, table)]
     yield from (_follow(what, at) for what in changed)
     yield from other_prices(project, table, at)
+
+
+def _other_today(project: Project, table: Table, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Name the classes that another candidate serves now; where nobody is named, the run's word stays."""
+    own = {item.name: item.today for item in eval_sets}
+    for name, route in table.routes.items():
+        now = own.get(name) or project.today
+        if now and now != route.today:
+            yield name
 
 
 def _other_limits(project: Project, table: Table) -> Iterator[str]:

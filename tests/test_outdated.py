@@ -63,6 +63,12 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
             {"when_unproven": "top_rung"},
             "when_unproven of sums: changed since routes.yaml was built; run `routerct",
         ),
+        (None, {"today": "large"}, "today of sums: changed since routes.yaml was built; run `routerctl build-table`"),
+        (
+            None,
+            {"objective": {"within": 0.01, "of": "best"}},
+            "objective: changed since routes.yaml was built; run `routerctl build-table`",
+        ),
         (None, {"seed": 9}, "seed is 9 now, routes.yaml was built with 0; run `routerctl eval`"),
         (
             None,

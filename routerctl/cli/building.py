@@ -20,6 +20,7 @@ from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
+from routerctl.outdated import since_built
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -63,6 +64,9 @@ def build(
     for words in label_words(previous, table, runs):
         say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
+    # Mode, risk, margin and seed are part of the test, which is fixed before the first answer: a table keeps its run's.
+    for words in since_built(root, table, file):
+        say(f"warning: {words}")
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:
