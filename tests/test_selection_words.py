@@ -97,11 +97,11 @@ def test_a_test_that_stopped_is_decided(judgement):
     assert verdict_words(judgement).endswith(f" The test had ended after {judgement.stopped_at} cases.")
 
 
-def test_where_nothing_but_proof_counts_a_test_may_have_ended_before_the_first_case():
-    """What an import brings to a set too small to prove anything is shown, and that no case was asked for."""
+def test_of_a_set_too_small_to_prove_anything_no_test_is_said_to_have_ended():
+    """What was run to know its score, or came with an import, is shown with its risk and what would prove it."""
     said = verdict_words(_same(1.0, 20, n=20, when_unproven="top_rung"))
     assert said.startswith("Provisional: 20 of 20 cases passed (20 planned), so the score reaches 90%; not proven: ")
-    assert said.endswith(" The test had ended before the first case.")
+    assert said.endswith("39 cases in all would prove it (power 80%).")
 
 
 @pytest.mark.parametrize(

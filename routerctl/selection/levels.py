@@ -65,6 +65,8 @@ def _would_prove(route: Route) -> str:
     if one is not None and one.judgement.risk is not None and one.judgement.risk <= one.judgement.alpha:
         few = one.judgement.method == "clusters"
         return "; so few clusters prove nothing" if few else "; no proof was asked for on these cases"
+    if not route.evidence:
+        return "; no case was run"
     hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"

@@ -156,7 +156,7 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
         good_enough=None,
         least_cases=least_pairs(question.within, question.alpha),
         needed_cases=None if verdict.proven else _needed(against, question),
-        stopped_at=None if ended == seen.cases else ended,
+        stopped_at=None if ended in (0, seen.cases) else ended,
         risk=paired_p(pairs, question) if verdict is Verdict.PROVISIONAL else None,
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,

@@ -295,7 +295,7 @@ class Judgement:
     good_enough: float | None  # true accuracy that is proven 9 times in 10; None: the set is too small
     least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
     needed_cases: int | None  # enough to prove it with 80 % power at `hoped`; None: proven, or no set size will
-    stopped_at: int | None = None  # cases after which the test had ended; None: not before the last that is counted
+    stopped_at: int | None = None  # cases after which the test had ended; None: not before the last, or none was held
     risk: float | None = None  # of a provisional one: P(a candidate at the bar does as well), the level that proves it
     margin: float = 0.0  # mode margin: bar - margin is what is to be proven; 0 in the other modes
     method: Method = "exact"
