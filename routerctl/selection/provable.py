@@ -27,14 +27,18 @@ def provable_words(question: Question) -> str:
         return ""
     hope = question.proof_bar + HOPE * (1 - question.proof_bar)
     mostly, often = (_enough(question, hope, power) for power in (_MOSTLY, _OFTEN))
-    if mostly <= question.n:
+    if mostly <= _surely(question):
         return ""
-    can = _can(question)
-    more = " or more, as the cases come in clusters" if question.method == "clusters" else ""
+    what = " clusters, or fewer where their cases differ" if question.method == "clusters" else ""
     return (
-        f"{can}; for one that is right {as_written(hope)} of the time it takes {often}{more} ({mostly} to prove it 8 "
-        f"times in 10 instead of 9).{_unproven(question)}"
+        f"{_can(question)}; for one that is right {as_written(hope)} of the time it takes {often}{what} ({mostly} to "
+        f"prove it 8 times in 10 instead of 9).{_unproven(question)}"
     )
+
+
+def _surely(question: Question) -> int:
+    """The independent cases that a set surely counts as: of a cluster whose cases are all alike one."""
+    return question.all_clusters if question.method == "clusters" else question.n
 
 
 def _unproven(question: Question) -> str:
@@ -46,10 +50,12 @@ def _unproven(question: Question) -> str:
 
 
 def _can(question: Question) -> str:
-    n, bar = f"{question.n} cases", as_written(question.proof_bar)
-    if question.method != "exact":
+    n, few, bar = f"{question.n} cases", _surely(question), as_written(question.proof_bar)
+    if question.method == "betting":
         return f"{n} are few to prove {bar}"
-    best = provable_accuracy(question.n, question.proof_bar, question.alpha, _OFTEN)
+    if question.method == "clusters":
+        n += f" in {few} clusters, which count as {few} where those of one are alike,"
+    best = provable_accuracy(few, question.proof_bar, question.alpha, _OFTEN)
     if best is None:
         return f"{n} cannot prove {bar}, not even with a perfect score"
     return f"{n} can prove {bar} only for a model that is right {percent(best)} of the time"

@@ -280,6 +280,13 @@ class Against:
     difference: float  # (weighted) mean of candidate - reference
     interval: tuple[float, float]  # of it, level 1 - alpha
 
+    @property
+    def hoped(self) -> float | None:
+        """The difference at which `needed_cases` would prove it, as `Judgement.hoped`; None: nothing gives hope."""
+        if self.difference >= -self.within - 1e-9:
+            return max(self.difference, 0.01 - self.within)
+        return self.interval[1] if self.interval[1] > -self.within else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
