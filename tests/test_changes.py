@@ -551,7 +551,7 @@ HEADLINES: list[tuple[Route | None, Route | None, str]] = [
         route("extract", HAIKU),
         route("extract", POOR, bar=0.9),
         (
-            "extract: haiku, proven -> best available; $1.15 -> $2.20 per 1,000 accepted (+92.0%); "
+            "extract: haiku, proven -> best available, undecided; $1.15 -> $2.20 per 1,000 accepted (+92.0%); "
             "score 96.0% -> 50.0%; other bar"
         ),
     ),
