@@ -273,6 +273,15 @@ def say_worth(worth: Worth) -> None:
         say(line)
 
 
+def say_lowered(table: Table) -> None:
+    """Say of each class that its bar was lowered after scores had been seen."""
+    from routerctl.words import lowered_words
+
+    for name, route in table.routes.items():
+        if route.lowered_from is not None:
+            say(f"warning: {name}: {lowered_words(route.lowered_from, route.bar)}")
+
+
 def say_unproven(table: Table) -> None:
     """Say of each class that is not proven what serves and what would help; of many, name only the rest."""
     from routerctl.selection import unproven_words

@@ -15,7 +15,7 @@ import typer
 from routerctl.changes.labels import label_words
 from routerctl.check import assemble
 from routerctl.cli.publishing import end_gate, warn_of_models
-from routerctl.console import print_routes, say, say_unproven, say_worth
+from routerctl.console import print_routes, say, say_lowered, say_unproven, say_worth
 from routerctl.console_json import evidence_json, worth_json
 from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
@@ -60,6 +60,7 @@ def build(
     else:
         print_routes(table)
         say_unproven(table)
+        say_lowered(table)
         say_worth(worth)
     for words in label_words(previous, table, runs):
         say(words)

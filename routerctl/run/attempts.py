@@ -33,6 +33,7 @@ from routerctl.types import (
     ClassHeader,
     Evidence,
     Json,
+    Judgement,
     RelativeBar,
     Result,
     Route,
@@ -50,7 +51,7 @@ class Attempts:
     """What is known of earlier tests of a class."""
 
     by_candidate: Mapping[str, int]  # candidate of the ladder -> number of the coming attempt, from 1
-    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_from: Bar | None = None  # the highest bar that scores were seen at and did not prove; None: none was higher
     runs: tuple[str, ...] = ()  # ids of the earlier runs that count
 
 
@@ -108,18 +109,19 @@ class Past:
         if route is None or table.mode == "point":
             return Attempts(by_candidate={})
         names = _renamed(table.candidates, candidates)
-        same = (route.task_class, route.eval_set_digest) == (present.task_class, present.digest)
+        same = route.eval_set_digest == present.digest  # under whatever name: neither digest nor planned order know it
         known = [one for one in route.evidence if one.candidate in names]
         counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
-        missed = [route.bar] if any(map(_unused, known)) else []
+        missed = [route.bar] if any(map(_missed, known)) else []
         return Attempts(by_candidate=counted, lowered_from=_highest([*missed, route.lowered_from], present.bar))
 
     def _route(self, table: Table, present: ClassHeader) -> Route | None:
-        """Find the class in a table, or one that is gone from evals/ and said the same of itself."""
+        """Find the class in a table, or one that is gone from evals/ and had the same cases or described itself so."""
         found = table.routes.get(present.task_class)
         if found is None:
             gone = [one for name, one in table.routes.items() if name not in self._classes]
-            found = next((one for one in gone if one.description == present.description), None)
+            alike = (one for one in gone if one.eval_set_digest == present.digest)
+            found = next(alike, next((one for one in gone if one.description == present.description), None))
         return found if found and _same_question(found, present) else None
 
 
@@ -137,14 +139,11 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
         if _is_the_same_test(run, earlier, job, present):
             continue
         names = _renamed(run.header.candidates, candidates)
-        unused = [
-            names[one.candidate] for one in past.evidence(run, earlier) if one.candidate in names and _unused(one)
-        ]
-        for name in unused:
-            chances[name].add(earlier.digest)
-        if unused:
-            missed.append(earlier.bar)
-            runs.append(run.header.run_id)
+        known = [one for one in past.evidence(run, earlier) if one.candidate in names]
+        for one in filter(_unused, known):
+            chances[names[one.candidate]].add(earlier.digest)
+        missed += [earlier.bar] if any(map(_missed, known)) else []
+        runs += [run.header.run_id] if any(map(_unused, known)) else []
     return Attempts(
         by_candidate={name: max(1 + len(seen), recorded.by_candidate.get(name, 1)) for name, seen in chances.items()},
         lowered_from=_highest(missed, present.bar),
@@ -155,10 +154,17 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
 def _unused(one: Evidence) -> bool:
     """Whether a test was a chance that did not end in a proof; where even a perfect score proves nothing it is none."""
     judged = one.judgement
-    if judged.against and judged.against.itself:  # the reference of a relative bar is not tested
-        return False
     possible = judged.least_cases is not None and judged.least_cases <= judged.n
-    return possible and not judged.verdict.proven
+    return possible and _is_unproven(judged)
+
+
+def _missed(one: Evidence) -> bool:
+    """Whether a score was seen that did not prove the bar: to lower that now is to choose it by the score."""
+    return one.judgement.cases > 0 and _is_unproven(one.judgement)
+
+
+def _is_unproven(judged: Judgement) -> bool:
+    return not judged.verdict.proven and not (judged.against and judged.against.itself)  # a reference is not tested
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:

@@ -33,7 +33,7 @@ from routerctl.run.measured import measure
 from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
-from routerctl.words import bar_words, usd
+from routerctl.words import lowered_words, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -162,8 +162,7 @@ def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]
             why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
             yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
     if of_class.lowered_from is not None:
-        before, now = bar_words(of_class.lowered_from), bar_words(of_class.bar)
-        yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
+        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar)}"
 
 
 def provable(planned: Planned) -> list[str]:
