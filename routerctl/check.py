@@ -7,16 +7,13 @@ compared with exactly what would be built.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from routerctl.build import build_table
-from routerctl.changes.showing import leaf_pair
-from routerctl.codec import encode, json_text
+from routerctl.changes.places import first_differences
 from routerctl.errors import GateError, InputError
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.labels import Label, read_labels
@@ -24,6 +21,8 @@ from routerctl.outdated import Place, other_classes, other_evidence, other_label
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
+from routerctl.providers.base import checked_options
+from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.lifecycle import retires_on
 from routerctl.repricing import at_present_prices
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
@@ -33,10 +32,7 @@ from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
-from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
-
-_SHOWN_DIFFERENCES = 5
-_POLICY = ("rules", "default_class", "classifier", "routing", "retirements")
+from routerctl.types import ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +178,7 @@ def check_project(root: Path, today: date) -> Checked:
     notes: list[str] = []
     imported = _imported_classes(root)
     if project:
+        _check_providers(project)
         scorers = {name: item.scorer.name for name, item in imported.items()}
         scorers |= {item.name: item.scorer.name for item in eval_sets}
         check_classes(scorers, uncompiled(project))
@@ -211,6 +208,24 @@ def check_project(root: Path, today: date) -> Checked:
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _check_providers(project: Project) -> None:
+    """See that every provider could be made, those that no candidate uses too; none is, which may take a key.
+
+    Raises: InputError for a kind that nobody registered, or an option that it does not have.
+    """
+    for name, spec in project.providers.items():
+        try:
+            check_kind(spec.kind)
+        except InputError as error:
+            raise project.error(("providers", name, "kind"), error.problem) from None
+        try:  # only where it has options: a vendor's SDK takes long to import
+            known = getattr(kind_class(spec.kind), "OPTIONS", None) if spec.options else None
+            if known is not None:
+                checked_options(spec, known)
+        except InputError as error:
+            raise project.error(("providers", name, "options"), error.problem) from None
 
 
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:
@@ -308,7 +323,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
-        found = "; ".join(_differences(table, built))
+        found = "; ".join(first_differences(table, built))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
 
 
@@ -329,54 +344,3 @@ def _stop_at_first(found: Iterator[str]) -> None:
     """
     for problem in found:
         raise GateError(problem)
-
-
-def _differences(old: Table, new: Table) -> Iterator[str]:
-    """Name the first places at which two tables differ, with what stands there: of long texts the part that differs."""
-    found, asked = 0, {one.provider for table in (old, new) for one in table.candidates.values()}
-    ours, theirs = (encode(table, keep_defaults=True) for table in (old, new))  # a default by its name
-    for place, before, after in _walk(ours, theirs, ""):
-        if place.split(".")[0] in ("table_version", "digest"):
-            continue
-        if found == _SHOWN_DIFFERENCES:
-            yield "and more"
-            return
-        found += 1
-        told = leaf_pair(_said(before), _said(after))
-        yield (
-            f"{place} is {told[0]}, {_source(place, asked)} says {told[1]}" if told else f"{place} is written otherwise"
-        )
-
-
-def _source(place: str, asked: Collection[str]) -> str:
-    """Name what a part of the table comes from: routerctl.yaml, where it is policy, or the evidence.
-
-    `asked`: providers that made evidence; all of another one is policy.
-    """
-    top, *rest = place.split(".")
-    is_policy = top in _POLICY or (top == "prices" and "@" in place)
-    if top in ("providers", "candidates"):
-        is_policy = not POLICY_FIELDS.isdisjoint(rest) or (top == "providers" and rest[0] not in asked)
-    return PROJECT_FILE if is_policy else "the evidence"
-
-
-def _said(value: Any) -> Any:
-    """Leave out of a value what says nothing."""
-    if isinstance(value, Mapping):
-        return {key: _said(item) for key, item in value.items() if item not in (None, "", [], {})}
-    if isinstance(value, list):
-        return [_said(item) for item in value]
-    return format(value, "f") if isinstance(value, Decimal) else value
-
-
-def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        if old.keys() == new.keys() and list(old) != list(new):
-            yield f"the order of {path}", list(old), list(new)
-        for key in [*old, *(key for key in new if key not in old)]:
-            yield from _walk(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for place, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _walk(before, after, f"{path}.{place}")
-    elif json_text(old) != json_text(new):  # unlike ==, it tells true from 1
-        yield path, old, new

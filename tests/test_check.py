@@ -19,7 +19,7 @@ from routerctl.providers.fake import FakeProvider
 from routerctl.run.caller import Spending
 from routerctl.run.session import EvalOptions, plan_run, run_eval
 from routerctl.table import load_table, table_text, with_digest
-from routerctl.types import Judgement, Request, Result, Routing, Strategy, Table, Verdict
+from routerctl.types import Judgement, Objective, Request, Result, Routing, Strategy, Table, Verdict
 
 TODAY = date(2026, 11, 23)
 KEY = "sk-0123456789-very-secret"
@@ -259,7 +259,12 @@ def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
         ),
         (
             lambda table: routed(table, when_unproven="top_rung"),
-            "routes.sums.when_unproven is top_rung, the evidence says provisional",
+            "routes.sums.when_unproven is top_rung, the project says provisional",
+        ),
+        (lambda table: routed(table, today="large"), "routes.sums.today is large, the project says none"),
+        (
+            lambda table: replace(table, objective=Objective(within=0.1, of="best")),
+            'objective is {"within": 0.1, "of": "best"}, routerctl.yaml says none',
         ),
         (lambda table: judged(table, stopped_at=5), "routes.sums.evidence.0.judgement.stopped_at is 5, the evidence "),
         (lambda table: judged(table, risk=0.01), "routes.sums.evidence.0.judgement.risk is 0.01, the evidence says "),
@@ -694,3 +699,25 @@ def test_the_project_is_read_first(root: Path) -> None:
     with pytest.raises(InputError, match="no ladder 'mian'; did you mean 'main'"):
         assemble(root, ladder="mian", wanted=(), previous=None)
     assert load_project(root).root == root
+
+
+@pytest.mark.parametrize(
+    ("provider", "line"),
+    [
+        ("{kind: faek}", "no provider kind 'faek'; did you mean 'fake'?"),
+        ("{kind: ollama}", "no provider kind 'ollama'"),
+        ("{kind: imported}", "its outcomes were imported, so nobody can be asked"),
+        ("{kind: fake, options: {reply: x.json}}", "provider 'spare': no option 'reply'; did you mean 'replies'?"),
+        ("{kind: fake, options: {latency_s: soon}}", "provider 'spare': option 'latency_s' is a float"),
+        ("{kind: openai, options: {logprob: true}}", "provider 'spare': no option 'logprob'; did you mean 'logprobs'?"),
+        ("{kind: anthropic, options: {prompt_cache: 1}}", "provider 'spare': option 'prompt_cache' is a bool"),
+        ("{kind: local, options: {thread: 2}}", "provider 'spare': no option 'thread'; did you mean 'threads'?"),
+    ],
+)
+def test_a_provider_that_nobody_uses_is_checked_too(root: Path, provider: str, line: str) -> None:
+    """Its kind and its options, with the place and the nearest right name."""
+    edit(root / "routerctl.yaml", "candidates:\n", f"  spare: {provider}\ncandidates:\n")
+    place = ".options" if "options" in provider else ".kind"
+    said = refused(root, InputError)
+    assert said.startswith("routerctl.yaml:")
+    assert f"providers.spare{place}: {line}" in said
