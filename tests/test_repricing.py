@@ -13,6 +13,7 @@ import pytest
 from test_build import header, of_class, result
 
 from routerctl.build import build_table
+from routerctl.changes import compare
 from routerctl.errors import InputError
 from routerctl.repricing import at_present_prices, at_prices_of, is_restated
 from routerctl.results import read_run, run_folders
@@ -213,11 +214,14 @@ def test_a_price_by_the_hour_is_taken_too(dear: Project, run: Command) -> None:
     dear.save()
     assert run("check").code == 3
     assert run("build-table").code == run("check").code == 0
-    assert load_table(dear.root / "routes.yaml").providers["fake"].usd_per_hour == 3600
-    once = load_table(dear.root / "routes.yaml").routes["sums"].evidence[0].cost_per_case_usd
+    once_built = load_table(dear.root / "routes.yaml")
+    assert once_built.providers["fake"].usd_per_hour == 3600
+    once = once_built.routes["sums"].evidence[0].cost_per_case_usd
     dear.config["providers"]["fake"]["usd_per_hour"] = 7200
     dear.save()
     assert run("build-table").code == run("check").code == 0
+    (change,) = compare(once_built, load_table(dear.root / "routes.yaml")).classes
+    assert change.what == ("other price",)
     twice = load_table(dear.root / "routes.yaml").routes["sums"].evidence[0].cost_per_case_usd
     assert once is not None
     assert twice is not None

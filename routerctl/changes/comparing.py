@@ -8,7 +8,7 @@ a table agreeing with another. Place: the first step of the comparison; knows no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import Any
 
@@ -168,8 +168,9 @@ def _settings(old: _Side, new: _Side) -> Iterator[Difference]:
     if old.candidate and new.candidate:
         names = old.candidate.provider, new.candidate.provider
         ours, theirs = old.table.providers.get(names[0]), new.table.providers.get(names[1])
-        if names[0] == names[1]:
-            yield from parts(f"provider {names[0]}", ours, theirs, kind)
+        if names[0] == names[1]:  # what it costs is told with the price
+            was, now = (spec and replace(spec, usd_per_hour=None) for spec in (ours, theirs))
+            yield from parts(f"provider {names[0]}", was, now, kind)
 
 
 def _measured(old: _Side, new: _Side) -> Iterator[Difference]:
