@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
@@ -122,6 +123,16 @@ def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) ->
     failed = [result for result in newest(bare).results if result.status is Status.FAILED]
     assert len(failed) == 2
     assert not any(result.passed for result in failed)
+
+
+def test_a_column_that_is_not_used_is_said(bare: Project, run: Command) -> None:
+    """One line on stderr; a column that would pass for a model is refused before anything is written."""
+    bare.write("o.csv", outcomes({"small": 1.0}).replace("cost_usd", "costs").replace("task", "kind"))
+    assert "  columns not used: costs (did you mean cost?), kind\n" in fine(run("import", "o.csv")).err
+    shutil.rmtree(bare.root / "reports")
+    bare.write("o.csv", outcomes({"small": 1.0}).replace("score", "pased"))
+    refused(run("import", "o.csv"), "o.csv:1", "column model", "--score-column (pased?)")
+    assert not run_folders(bare.root)
 
 
 def test_prices_by_token_order_the_ladder(bare: Project, run: Command) -> None:
