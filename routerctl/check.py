@@ -16,8 +16,9 @@ from typing import Any
 
 from routerctl.build import build_table
 from routerctl.codec import encode, json_text
-from routerctl.errors import GateError, InputError
-from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
+from routerctl.errors import GateError, InputError, nearest
+from routerctl.evalsets import EVALS_FOLDER, load_eval_set, load_eval_sets
+from routerctl.importers.imported import supersedes
 from routerctl.labels import Label, read_labels
 from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
@@ -33,6 +34,7 @@ from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
 from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
+from routerctl.words import plain, plural
 
 _SHOWN_DIFFERENCES = 5
 _POLICY = ("rules", "default_class", "classifier", "routing", "retirements")
@@ -109,14 +111,18 @@ def _runs_for(
 ) -> dict[str, Run]:
     """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
-    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, and
-    outcomes imported for a class that has an eval set, are evidence only where they are asked for by name.
+    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, outcomes
+    imported for a class that has an eval set, and those imported again later, count only where asked for by name.
     """
     sets = {item.name: item for item in eval_sets}
     read: dict[Path, Run] = {}
     found: dict[str, Run] = {}
+    later: list[RunHeader] = []
     for folder in dict.fromkeys([*wanted, *newest_first]):
         header = read_header(folder)
+        if folder not in wanted and any(supersedes(one, header) for one in later):
+            continue
+        later.append(header)
         for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
             if name not in found:
                 if folder not in read:
@@ -126,10 +132,27 @@ def _runs_for(
         if item.name not in found:
             raise InputError(
                 f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
-                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)",
+                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)"
+                f"{_example(item.digest) if found else ''}",
                 file=item.file,
             )
+    ladders = {header.ladder_name for header in later}
+    if ladder_name and ladders and not found and ladder_name not in ladders:
+        raise InputError(
+            f"no run is of ladder {ladder_name!r}{nearest(ladder_name, ladders)} (--run takes one of any ladder)",
+            file=f"{REPORTS_FOLDER}/",
+        )
     return {name: found[name] for name in sorted(found)}
+
+
+def _example(digest: str) -> str:
+    """What to do without the eval set that `init` writes; "" for any other."""
+    scaffold = Path(__file__).parent / "scaffold"
+    if digest != load_eval_set(scaffold / EVALS_FOLDER / "ticket.yaml", scaffold).digest:
+        return ""
+    return (
+        f"; it is the example that `init` wrote: if it is not wanted, remove it, and default_class from {PROJECT_FILE}"
+    )
 
 
 def _usable(
@@ -160,10 +183,11 @@ def _check_imports_agree(runs: Mapping[str, Run]) -> None:
         for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
             if getattr(header, name) != getattr(newest, name):
                 classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
+                other = (header if header.imported else newest).run_id
                 raise InputError(
                     f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
-                    "cannot be in one table; import all files in one command, name one run with --run, or remove the "
-                    f"other's folder from {REPORTS_FOLDER}/"
+                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
+                    f"`routerctl runs prune {other}`"
                 )
 
 
@@ -188,13 +212,15 @@ def check_project(root: Path, today: date) -> Checked:
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
             warnings += [*warnings_of(planned), *provable(planned)]
-        notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
+        notes.append(
+            f"{_many(project.candidates, 'candidate')} on {_many(project.ladders, 'ladder')}, pinned and priced"
+        )
         notes += limit_notes(project, eval_sets)
     if eval_sets:
-        notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
+        notes.append(f"{_many(eval_sets, 'eval set')}, {plain(plural(cases, 'case'))}")
     if imported:
-        count = sum(item.n for item in imported.values())
-        notes.append(f"{len(imported)} classes with imported outcomes, {count} cases")
+        count = plain(plural(sum(item.n for item in imported.values()), "case"))
+        notes.append(f"{_many(imported, 'class', 'classes')} with imported outcomes, {count}")
     for at in places(project):
         if not (root / at.file).exists():
             warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
@@ -209,13 +235,20 @@ def check_project(root: Path, today: date) -> Checked:
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
 
 
+def _many(these: Collection[Any], noun: str, nouns: str | None = None) -> str:
+    return plain(plural(len(these), noun, nouns))
+
+
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:
     """Each class that was imported, as its newest run has it."""
     found: dict[str, ClassHeader] = {}
-    for folder in reversed(run_folders(root)):
+    later: list[RunHeader] = []
+    for folder in run_folders(root):
         with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
             header = read_header(folder)
-            found.update(header.classes if header.imported else {})
+            if header.imported and not any(supersedes(one, header) for one in later):
+                found = {**header.classes, **found}
+                later.append(header)
     return found
 
 

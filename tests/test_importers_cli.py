@@ -238,6 +238,72 @@ def test_the_newest_import_of_a_class_counts(bare: Project, run: Command) -> Non
     assert json.loads(fine(run("build-table", "--run", first, "--json")).out)["routes"]["talk"]["chosen"] == "large"
 
 
+def classes(run: Command, *options: str) -> list[str]:
+    """The classes of the table that is built."""
+    return list(json.loads(fine(run("build-table", "--json", *options)).out)["routes"])
+
+
+def test_outcomes_that_are_imported_again_take_their_own_place(bare: Project, run: Command) -> None:
+    """Under other class names too, and whatever is known of costs; the earlier run counts where it is asked for."""
+    bare.write("a.csv", outcomes({"small": 1.0, "large": 1.0}).replace("task,", "kind,"))
+    fine(run("import", "a.csv"))
+    first = newest(bare).header.run_id
+    done = fine(run("import", "a.csv", "--class-column", "kind", "--cost", "small=0.1", "--cost", "large=0.2"))
+    assert f"the same outcomes as in run {first}, which no longer counts" in done.err
+    assert "attempt" not in done.err
+    assert classes(run) == ["talk"]
+    assert "1 class with imported outcomes, 120 cases" in fine(run("check")).out
+    assert classes(run, "--run", first) == ["a"]
+    bare.write("b.csv", outcomes({"small": 1.0, "large": 1.0}, name="more"))
+    assert "no longer counts" not in fine(run("import", "b.csv")).err
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ("--class", "b", "--score-column", "other"),
+        ("--class", "b", "grown.csv"),
+        ("--class", "b", "--ladder", "second"),
+    ],
+    ids=["other scores", "another file", "another ladder"],
+)
+def test_other_outcomes_stand_beside(again: tuple[str, ...], project: Project, run: Command) -> None:
+    """Another scorer's, another file's, and those for another ladder."""
+    project.config["ladders"]["second"] = ["small", "large"]
+    project.save()
+    rows = "".join(f"{case},{name},1,1\n" for case in range(60) for name in ("model-small", "model-large"))
+    project.write("a.csv", f"id,model,score,other\n{rows}")
+    project.write("grown.csv", f"id,model,score,other\n{rows}60,model-small,1,1\n60,model-large,1,1\n")
+    fine(run("import", "a.csv", "--class", "a"))
+    file = () if "grown.csv" in again else ("a.csv",)
+    assert "no longer counts" not in fine(run("import", *file, *again)).err
+    fine(run("eval", "--only", "sums"))
+    assert "a" in classes(run)
+
+
+def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(bare: Project, run: Command) -> None:
+    """Of those not proven at the higher one; the same bar, other prices and a raised bar are none."""
+    bare.write("a.csv", outcomes({"small": 0.7, "large": 1.0}))
+
+    def attempts(*options: str) -> tuple[int, dict[str, int], object]:
+        fine(run("import", "a.csv", *options))
+        (found,) = newest(bare).header.classes.values()
+        return found.attempt, dict(found.attempts), found.lowered_from
+
+    assert attempts("--bar", "0.9") == (1, {}, None)
+    assert attempts("--bar", "0.9", "--cost", "small=0.1", "--cost", "large=0.2") == (1, {}, None)
+    lowered = (2, {"small": 2, "large": 1}, 0.9)
+    assert attempts("--bar", "0.6") == lowered
+    assert attempts("--bar", "0.6") == lowered
+    assert attempts("--bar", "0.95") == (1, {}, None)
+    fine(run("import", "a.csv", "--bar", "0.6"))
+    fine(run("runs", "prune", "--all"))
+    done = fine(run("import", "a.csv", "--bar", "0.5"))
+    assert "talk: the bar was 95% when it was tested and not proven, it is 50% now" in done.err
+    assert newest(bare).header.classes["talk"].attempts["small"] > 2
+    assert "a: not the first attempt" in fine(run("build-table")).out
+
+
 def test_check_sees_edited_evidence(bare: Project, run: Command) -> None:
     """A result that is changed after the table was built is found: exit 3."""
     bare.write("a.csv", outcomes({"small": 0.95, "large": 1.0}))
@@ -306,6 +372,34 @@ def test_a_model_can_be_told_to_be_a_candidate(project: Project, run: Command) -
     project.config["candidates"]["twin"] = {"provider": "fake", "model": "model-large", "max_tokens": 9}
     project.save()
     refused(run("import", "a.csv"), "may be the candidate large or twin", "--as model-large=CANDIDATE")
+
+
+def test_the_example_of_init_is_told_from_other_sets(bare: Project, run: Command) -> None:
+    """Without a run of it no table is built: it may be evaluated or go, and goes as the line says."""
+    fine(run("init"))
+    bare.write("a.csv", outcomes({"tiny": 0.95, "big": 1.0}))
+    fine(run("import", "a.csv", "--as", "tiny=haiku", "--as", "big=sonnet"))
+    refused(run("build-table"), "evals/ticket.yaml", "`routerctl eval --only ticket`", "the example that `init` wrote")
+    example = bare.root / "evals/ticket.yaml"
+    own = example.read_text()
+    example.write_text(own.replace("bar: 0.8 ", "bar: 0.85 "))
+    done = run("build-table")
+    assert done.code == 2
+    assert "the example" not in done.err
+    example.unlink()
+    config = bare.root / "routerctl.yaml"
+    config.write_text(config.read_text().replace("default_class: ticket", ""))
+    assert classes(run) == ["talk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("foo", "expected one of: imported"), ("importd", "did you mean 'imported'?")]
+)
+def test_a_ladder_that_no_run_is_of_is_named(name: str, hint: str, bare: Project, run: Command) -> None:
+    """With those there are; nothing is to be evaluated for that."""
+    bare.write("a.csv", outcomes({"small": 1.0}))
+    fine(run("import", "a.csv"))
+    refused(run("build-table", "--ladder", name), f"reports/: no run is of ladder {name!r}; {hint}")
 
 
 # --- what is typed wrongly --------------------------------------------------------------------------------------------

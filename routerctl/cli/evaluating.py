@@ -105,10 +105,8 @@ def ask(planned: Planned, estimates: Sequence[Estimate], work: Callable[[RunView
     `work`: what to ask instead of climbing the ladders.
     """
     header = planned.header
-    say(
-        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
-        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
-    )
+    of = plural(len(header.classes), "class", "classes"), plural(sum(len(job.cases) for job in planned.jobs), "case")
+    say(f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), {plain(', '.join(of))}")
     say(head_line(estimates, planned.options.max_cost_usd))
     try:
         return asyncio.run(_run(planned, work))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -24,12 +25,13 @@ from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import Lineup, Policy, make_run, write_run
+from routerctl.importers.imported import Lineup, Policy, make_run, supersedes, write_run
 from routerctl.project import Project
-from routerctl.results import REPORTS_FOLDER
+from routerctl.results import REPORTS_FOLDER, read_header, run_folders
+from routerctl.run.attempts import attempt_words, of_imports, with_attempts
 from routerctl.scorers import IMPORTED
 from routerctl.served import foreign_results
-from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, Status, StopReason
+from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -84,8 +86,11 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     policy = _policy(options, project, root, classes, lineup)
     _check_reference(policy.bar, classes, lineup)
     run = make_run(classes, readings, lineup, policy, moment, costed=costed)
+    before = list(_before(root, run.header))
+    run = _with_attempts(run, before)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
+    _say_what_it_is(run, before)
     _print(run, as_json=as_json)
 
 
@@ -181,6 +186,24 @@ def _policy(
     )
 
 
+def _before(root: Path, header: RunHeader) -> Iterator[Path]:
+    """Find the earlier imports of the same outcomes, newest first."""
+    for folder in run_folders(root):
+        with contextlib.suppress(InputError):  # a damaged run is no evidence
+            if supersedes(header, read_header(folder)):
+                yield folder
+
+
+def _with_attempts(run: Run, before: Sequence[Path]) -> Run:
+    """Count how often each candidate was tested on the same outcomes, at a higher bar; `before`: those imports."""
+    header = run.header
+    if header.mode == "point" or not before:
+        return run
+    ladder = {name: header.candidates[name] for name in header.ladder}
+    classes = {name: with_attempts(one, of_imports(before, one, ladder)) for name, one in header.classes.items()}
+    return replace(run, header=replace(header, classes=classes))
+
+
 # --- on stderr --------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +244,16 @@ def _say_what_was_made(
     for name, results in by_class.items():
         for words in foreign_results(run.header, results, name):
             say(f"warning: {name}: {words}")
-    say(f"run {run.header.run_id}: {REPORTS_FOLDER}/{run.header.run_id}; `routerctl build-table` makes the table")
+
+
+def _say_what_it_is(run: Run, before: Sequence[Path]) -> None:
+    header = run.header
+    for of_class in header.classes.values():
+        for words in attempt_words(of_class, header.rungs or header.ladder):
+            say(words)
+    if before:
+        say(f"the same outcomes as in run {before[0].name}, which no longer counts")
+    say(f"run {header.run_id}: {REPORTS_FOLDER}/{header.run_id}; `routerctl build-table` makes the table")
 
 
 def _missing(costed: Costed) -> Iterator[str]:

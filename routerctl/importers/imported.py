@@ -45,6 +45,7 @@ from routerctl.types import (
 )
 
 _EXPLANATION_CHARS = 500
+_FILE = "imported "  # before each file's name in `software`, with its digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +89,7 @@ def make_run(
     """Make the run that these outcomes are."""
     readings = [reading for reading in readings if reading.records]
     files = tuple(_recorded_name(reading.file) for reading in readings)
-    digests = {f"imported {name}": reading.digest for name, reading in zip(files, readings, strict=True)}
+    digests = {f"{_FILE}{name}": reading.digest for name, reading in zip(files, readings, strict=True)}
     header = RunHeader(
         run_id=new_run_id(moment),
         created_at=utc_text(moment),
@@ -121,6 +122,26 @@ def write_run(run: Run, reports: Path) -> None:
     with RunWriter(reports, replace(run.header, finished=False)) as writer:
         writer.extend(run.results)
         writer.write_header(run.header)
+
+
+def supersedes(later: RunHeader, earlier: RunHeader) -> bool:
+    """Tell whether a run has the outcomes of an earlier import again, with other options: it takes the earlier's place.
+
+    Other scores of the same files, and the same ones on another ladder of the project, stand beside the earlier.
+    """
+    scorers = [one.scorer for one in later.classes.values()]
+    return (
+        bool(earlier.imported)
+        and later.finished
+        and later.run_id > earlier.run_id
+        and earlier.ladder_name in (later.ladder_name, IMPORTED)
+        and _digests(earlier) <= _digests(later)
+        and all(one.scorer in scorers for one in earlier.classes.values())
+    )
+
+
+def _digests(header: RunHeader) -> set[str]:
+    return {digest for name, digest in header.software.items() if name.startswith(_FILE)}
 
 
 def _recorded_name(file: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal
 
 from routerctl.errors import InputError
 from routerctl.evalsets import EVALS_FOLDER
+from routerctl.importers.imported import supersedes
 from routerctl.project import PROJECT_FILE
 from routerctl.results import REPORTS_FOLDER, read_header
 from routerctl.run.session import counted_runs
@@ -39,6 +40,7 @@ class Kept:
     replies: int
     size_bytes: int
     reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
+    by_name: bool  # it may go where it is asked for: nothing rests on it, or only a table that is yet to be built does
 
 
 def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
@@ -48,8 +50,12 @@ def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
     """
     folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
     headers = {folder.name: _header(folder) for folder in folders}
-    reasons = _reasons(root, headers)
-    return tuple(_kept(folder, headers[folder.name], reasons[folder.name], now) for folder in folders)
+    tables = list(_tables(root))
+    reasons, rested = _reasons(root, headers, tables), {run_id for _, run_id in tables}
+    return tuple(
+        _kept(folder, headers[folder.name], reasons[folder.name], now, rested=folder.name in rested)
+        for folder in folders
+    )
 
 
 def remove(run: Kept) -> None:
@@ -57,9 +63,17 @@ def remove(run: Kept) -> None:
 
     Raises: InputError where something rests on it.
     """
-    if run.reasons:
-        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
+    check_removable(run)
     shutil.rmtree(run.folder)
+
+
+def check_removable(run: Kept) -> None:
+    """See that a run may go where it is asked for by name.
+
+    Raises: InputError where something rests on it.
+    """
+    if not run.by_name:
+        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
 
 
 def _is_run(folder: Path) -> bool:
@@ -73,14 +87,17 @@ def _header(folder: Path) -> RunHeader | None:
         return None
 
 
-def _reasons(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+def _reasons(
+    root: Path, headers: Mapping[str, RunHeader | None], tables: Iterable[tuple[str, str]]
+) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for file, run_id in _tables(root):
+    for file, run_id in tables:
         found[run_id].append(f"{file} rests on it")
     newest: set[tuple[str, bool, str]] = set()
     for run_id, header in headers.items():  # newest first
+        again = header and any(other and supersedes(other, header) for other in headers.values())
         known = {(header.ladder_name, bool(header.imported), name) for name in header.classes} if header else set()
-        if header and header.finished and (fresh := known - newest):
+        if header and header.finished and not again and (fresh := known - newest):
             found[run_id].append(f"newest of {_listed(sorted(name for *_, name in fresh))}")
             newest |= fresh
     if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
@@ -101,10 +118,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datetime) -> Kept:
+def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datetime, *, rested: bool) -> Kept:
     files = [path for path in folder.rglob("*") if path.is_file()]
     written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
     going_on = header is not None and not header.finished and now - written < _GOING_ON
+    if going_on:
+        reasons = [*reasons, "it may be going on"]
+    imported = header is not None and header.finished and bool(header.imported)  # which no attempt is counted from
     lines = folder / "results.jsonl"
     return Kept(
         run_id=folder.name,
@@ -114,7 +134,8 @@ def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datet
         classes=tuple(header.classes) if header else (),
         replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
         size_bytes=sum(path.stat().st_size for path in files),
-        reasons=(*reasons, "it may be going on") if going_on else tuple(reasons),
+        reasons=tuple(reasons),
+        by_name=not reasons or (imported and not rested),
     )
 
 
