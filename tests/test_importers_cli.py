@@ -214,6 +214,20 @@ def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run:
     refused(run("route", "--class", "talk", stdin="hello"), "imported")
 
 
+def test_nobody_here_paid_for_imported_outcomes(bare: Project, run: Command) -> None:
+    """Nothing is told of the evaluation's price or of what pays it back, nor that eval would run them."""
+    rows = (
+        outcomes({"small": 0.95, "large": 1.0}) + outcomes({"small": 0.5, "large": 1.0}, name="hard").partition("\n")[2]
+    )
+    bare.write("o.csv", rows)
+    fine(run("import", "o.csv", "--order", "small,large"))
+    done = fine(run("build-table"))
+    assert "worth it" in done.err
+    assert "evaluation" not in said(done)
+    assert "`routerctl eval" not in said(done)
+    assert "paid" not in (run_folders(bare.root)[0] / "report.html").read_text()
+
+
 def test_runs_on_different_ladders_are_not_mixed(bare: Project, run: Command) -> None:
     """Two imports with different models: one line that says what to do; naming one run builds its table."""
     bare.write("a.csv", outcomes({"small": 1.0}, name="one"))

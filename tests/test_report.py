@@ -926,6 +926,72 @@ def test_an_imported_run_says_that_no_call_was_made(early):
     assert "imported from results/<b>.json: no call was made" in page
     assert "were imported; no call was made" in page
     assert "Paid in this run" not in page
+    assert "paid for the evaluation" not in page
+
+
+def _imported(runs, **unknown):
+    """The same outcomes as an import of which this is not known."""
+    results = tuple(replace(one, **unknown) for one in runs[0].results)
+    return [replace(runs[0], header=replace(runs[0].header, imported=("o.csv",)), results=results)]
+
+
+def test_what_an_import_does_not_say_is_left_out(early):
+    """No prompt, no limit, no call, no money that nobody here paid; of a case without a text its id alone."""
+    table, runs = early
+    unknown = {"input": None, "expected": None, "extracted": None, "reply": "", "explanation": "", "error": ""}
+    html = render_report(table, _imported(runs, **unknown))
+    page = Page(html).words
+    for never in ("Template", "tokens ", "Calls", "Paid", "full grid", "there is no reply", "no answer found", "null"):
+        assert never not in page, never
+    assert f"Of {len(table.routes)} classes the outcomes were imported" in page
+    assert 'class="case"' not in html
+    name = next(route for route in table.routes.values() if route.evidence).task_class
+    case = next(one for one in runs[0].results if one.task_class == name and not one.passed)
+    assert case.case_id in page
+
+
+def test_what_an_import_says_is_shown(early):
+    """A case's question and reply stand there; what is missing beside them does not."""
+    table, runs = early
+    page = Page(render_report(table, _imported(runs, expected=None, extracted=None, input="what is it?"))).words
+    assert "what is it?" in page
+    assert "Reply" in page
+    for never in ("Extracted", "expected null", "no answer found"):
+        assert never not in page, never
+
+
+def test_latency_and_prices_that_nobody_knows_have_no_column(early):
+    """Where some are known, the others say why they are not."""
+    table, runs = early
+    routes = {
+        name: replace(
+            route, evidence=tuple(replace(one, latency_p50_s=None, latency_p95_s=None) for one in route.evidence)
+        )
+        for name, route in table.routes.items()
+    }
+    prices = {name: Price(date="2026-11-30", source="each reply's cost as the file has it") for name in table.prices}
+    page = Page(render_report(with_digest(replace(table, routes=routes, prices=prices)), _imported(runs))).words
+    for never in ("p95", "Input, 1M tokens", "Per hour", "no call succeeded"):
+        assert never not in page, never
+    one_timed = routes | dict([next(iter(table.routes.items()))])
+    html = render_report(with_digest(replace(table, routes=one_timed)), _imported(runs))
+    assert "the import does not say" in html
+    assert "no call succeeded" not in html
+
+
+def test_imported_outcomes_beside_own_ones_are_not_called_paid(early):
+    """What was paid is that of the classes that were evaluated here, at the head and in the section on cost."""
+    table, runs = early
+    first, *others = table.routes
+    header = replace(runs[0].header, run_id="20261130-000000-000000", imported=("o.csv",))
+    moved = replace(table.routes[first], run_id=header.run_id)
+    both = [*runs, replace(runs[0], header=header)]
+    page = Page(render_report(with_digest(replace(table, routes=table.routes | {first: moved})), both)).words
+    answers = answered.Answers(table, runs)
+    paid = answered.total([answers.spend(name, 0) for name in others]).paid_usd
+    assert f"Paid in this run: {words.usd(paid)};" in page
+    assert words.usd(paid) in page.partition("paid for the evaluation")[2][:20]
+    assert "imported; no call was made for them. When they were made they cost" in page
 
 
 def test_a_skipped_top_rung_makes_the_grid_smaller(early):

@@ -83,14 +83,17 @@ def weighed(of: Weighting) -> str:
 # --- what the evaluation took -----------------------------------------------------------------------------------------
 
 
+def imported_words(spend: Spend) -> str:
+    """Say of imported answers how many there are, and what they cost whoever had them made, where that is known."""
+    cost_usd = spend.paid_usd + spend.cached_usd
+    worth = f" When they were made they cost {usd(cost_usd)}, as far as that is known." if cost_usd else ""
+    return f"{plural(spend.results, 'answer was', 'answers were')} imported; no call was made for them.{worth}"
+
+
 def taken(spend: Spend, headers: Sequence[RunHeader]) -> str:
-    """Say what was asked for, of how much, and what it cost."""
-    imported = [file for header in headers for file in header.imported]
+    """Say what was asked for, of how much, and what it cost; `headers`: of the runs that asked."""
     share = f" ({percent(spend.results / spend.grid)})" if spend.grid else ""
     asked = f"{count(spend.results)} of the {count(spend.grid)} answers of the full grid{share}"
-    if imported and all(header.imported for header in headers):
-        worth = f" When they were made they cost {usd(spend.paid_usd + spend.cached_usd)}, as far as that is known."
-        return f"{asked} were imported; no call was made.{worth}"
     runs = "these runs" if len(headers) > 1 else "this run"
     judging = f", {usd(spend.judge_usd)} of both for judging" if spend.judge_calls else ""
     return (

@@ -101,7 +101,7 @@ def weigh(
         constants=ranked,
         against=scene.against,
         today=today,
-        procedure=_procedure(scene.against, missing),
+        procedure=_procedure(scene.against, missing, imported=any(run.header.imported for run in runs)),
         gaps=settling(scene.open) if answer == "not settled" else (),
         frontier=_frontier(beside),
     )
@@ -179,11 +179,12 @@ def _cross_fitted(table: Table, grid: Grid) -> Served:
     return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
 
 
-def _procedure(against: Constant | None, missing: str) -> str:
+def _procedure(against: Constant | None, missing: str, *, imported: bool) -> str:
     if missing:
+        remedy = "" if imported else " (`routerctl eval --full` would)"
         return (
             f"How this way of choosing does on cases that it did not choose on cannot be estimated: {missing} was not "
-            "run on every case (`routerctl eval --full` would)."
+            f"run on every case{remedy}."
         )
     return procedure_words(against) if against else ""
 
