@@ -230,3 +230,14 @@ def nearest(word: str, words: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close!r}?"
     return f"; expected one of: {', '.join(known)}" if known else ""
+
+
+def in_percent(got: float | str) -> str:
+    """End an error about a share that is none: what it would be if it was given in percent; "" where it was not."""
+    text = str(got).strip()
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        return ""
+    least = 0 if text.endswith("%") else 2  # 1.5 is no percentage that anybody would mean
+    return f"; did you mean {percent / 100:.10g}?" if least <= percent < 100 and percent else ""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from routerctl.results import read_run, run_folders
-from routerctl.types import Run, Status
+from routerctl.types import RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 
@@ -421,10 +421,12 @@ def test_a_ladder_that_no_run_is_of_is_named(name: str, hint: str, bare: Project
 TYPED: list[tuple[list[str], list[str]]] = [
     (["none.csv"], ["none.csv", "no such file"]),
     (["w.csv", "--format", "tabel"], ["no format 'tabel'", "did you mean 'table'?"]),
-    (["w.csv", "--bar", "0"], ["--bar", "above 0 and up to 1"]),
-    (["w.csv", "--bar", "80"], ["--bar", "got 80"]),
+    (["w.csv", "--bar", "0"], ["--bar", "above 0 and below 1"]),
+    (["w.csv", "--bar", "80"], ["--bar", "got 80; did you mean 0.8?"]),
+    (["w.csv", "--bar", "82.5%"], ["--bar", "got 82.5%; did you mean 0.825?"]),
+    (["w.csv", "--bar", "1.2"], ["--bar", "got 1.2"]),
     (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
-    (["w.csv", "--pass-at", "2"], ["--pass-at"]),
+    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
     (["w.csv", "--cost", "small"], ["--cost", "expected MODEL=VALUE"]),
@@ -457,6 +459,16 @@ def test_a_bar_of_one_is_for_modes_that_prove_nothing(project: Project, run: Com
     project.config["mode"] = "point"
     project.save()
     fine(run("import", "a.csv", "--bar", "1"))
+    refused(run("import", "a.csv", "--bar", "90"), "above 0 and up to 1", "did you mean 0.9?")
+
+
+def test_blanks_around_a_model_do_not_matter(bare: Project, run: Command) -> None:
+    """In every option that names one."""
+    bare.write("w.csv", "id,small,big\n" + "".join(f"{n},1,1\n" for n in range(20)))
+    cost = ["--cost", "small = 0.1", "--cost", " big= 0.2"]
+    fine(run("import", "w.csv", "--bar", "within = 0.05: big", "--today", "big ", "--order", "small, big", *cost))
+    (of_class,) = newest(bare).header.classes.values()
+    assert (of_class.bar, of_class.today) == (RelativeBar(within=0.05, of="big"), "big")
 
 
 def test_a_project_that_is_broken_is_named(project: Project, run: Command) -> None:

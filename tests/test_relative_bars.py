@@ -260,10 +260,11 @@ def test_import_takes_a_bar_against_a_model_and_todays(project: Project) -> None
     ("arguments", "said"),
     [
         (("--bar", "within=0.05:larg"), "--bar: no model 'larg' in the files; did you mean 'large'?"),
-        (("--bar", "within=2:large"), "share above 0 and below 1"),
+        (("--bar", "within=2:large"), "share above 0 and below 1, got 'within=2:large'; did you mean 0.02?"),
+        (("--bar", "within = 2%: large"), "did you mean 0.02?"),
         (("--bar", "within=:large"), "share above 0 and below 1"),
-        (("--bar", "high"), "--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL"),
-        (("--bar", "nan"), "--bar: expected a number above 0 and up to 1"),
+        (("--bar", "high"), "--bar: expected a number above 0 and below 1, or within=SHARE:MODEL, got high"),
+        (("--bar", "nan"), "--bar: expected a number above 0 and below 1"),
         (("--today", "larg"), "--today: no model 'larg' in the files; did you mean 'large'?"),
     ],
 )

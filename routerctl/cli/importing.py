@@ -19,7 +19,7 @@ from routerctl.cli.lining import known_model, line_up, project_here, told
 from routerctl.codec import json_default
 from routerctl.console import print_table, say
 from routerctl.costs import is_known
-from routerctl.errors import InputError
+from routerctl.errors import InputError, in_percent
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
@@ -103,16 +103,18 @@ def _bar(text: str, mode: Mode, names: Mapping[str, str]) -> Bar:
 
     Raises: InputError with what was expected, or the nearest right name.
     """
-    relative = re.fullmatch(r"within=([^:]*):(.+)", text)
-    share = _share(relative[1] if relative else text)
+    relative = re.fullmatch(r"\s*within\s*=([^:]*):(.+)", text)
+    written = relative[1] if relative else text
+    share, hint = _share(written), in_percent(written)
     if relative:
         if not 0 < share < 1:
-            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}")
+            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}{hint}")
         return RelativeBar(within=share, of=names[known_model(relative[2], names, "--bar")])
-    if not 0 < share <= 1:
-        raise InputError(f"--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL, got {text}")
     if share == 1 and mode == "proven":
         raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
+    if not 0 < share <= 1:
+        most = "below 1" if mode == "proven" else "up to 1"
+        raise InputError(f"--bar: expected a number above 0 and {most}, or within=SHARE:MODEL, got {text}{hint}")
     return share
 
 
@@ -141,7 +143,8 @@ def _share(text: str) -> float:
 
 def _check(options: ImportOptions) -> None:
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
-        raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
+        hint = in_percent(options.pass_at)
+        raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}{hint}")
     if options.task_class and options.columns.task_class:
         raise InputError("--class and --class-column exclude each other")
 
@@ -154,7 +157,7 @@ def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(record.model for reading in readings for record in reading.records))
     if order is None:
         return found
-    asked = tuple(known_model(name.strip(), found, "--order") for name in order.split(","))
+    asked = tuple(known_model(name, found, "--order") for name in order.split(","))
     if len(set(asked)) < len(asked):
         raise InputError("--order: a model is named twice")
     left = [name for name in found if name not in asked]
