@@ -81,16 +81,20 @@ def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns
 
     Raises: InputError for a part of a long one, whose other columns would else pass for models.
     """
-    if "model" in roles and "score" in roles:
-        return True
     free = [name for name in header if name and name not in roles.values()]
+    if "model" in roles and "score" in roles:
+        if "case" not in roles and "input" not in roles:
+            hint = _either([name for name in free if _once(rows, name, roles["model"])], "case")
+            raise source.error(f"which column names the case? name it with --case-column{hint}", 1)
+        return True
     if "model" in roles and (columns.model or not _all_scores(rows, roles["model"])):
         hint = _either([name for name in free if _all_scores(rows, name)], "score")
         raise source.error(
             f"column {roles['model']} names the model; which one holds the score? name it with --score-column{hint}", 1
         )
     if "score" in roles:
-        hint = _either([name for name in free if _close(name, ("model",))] or _telling(rows, free, roles), "model")
+        told = [name for name in free if _close(name, ("model",))] or _telling(rows, free, roles)
+        hint = _either(told or [name for name in free if _is_text(rows, name) and _repeats(rows, name)], "model")
         raise source.error(
             f"column {roles['score']} holds the score; which one names the model? name it with --model-column{hint}; "
             "the scores of one model alone stand below its name",
@@ -111,6 +115,17 @@ def _telling(rows: Rows, names: Sequence[str], roles: Mapping[str, str]) -> list
     if not all(keys) or 3 * len(set(keys)) > 2 * len(keys):
         return []
     return [name for name in names if _is_text(rows, name) and _tells(rows, name, keys)]
+
+
+def _once(rows: Rows, name: str, model: str) -> bool:
+    """Whether a column has each value once with each model, and so may tell the cases."""
+    values = [as_text(row.get(name)) for _, row in rows]
+    pairs = {(value, as_text(row.get(model))) for value, (_, row) in zip(values, rows, strict=True)}
+    return all(values) and len(pairs) == len(rows)
+
+
+def _repeats(rows: Rows, name: str) -> bool:
+    return 2 <= len({row[name] for _, row in rows}) <= len(rows) / 2
 
 
 def _tells(rows: Rows, name: str, keys: Sequence[str]) -> bool:

@@ -165,8 +165,6 @@ def _empty_cells(records: Sequence[Record]) -> list[str]:
 
 
 def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Record]:
-    if "case" not in roles and "input" not in roles:
-        raise source.error("which column names the case? name it with --case-column", 1)
     for line, row in rows:
         model = as_text(cell(row, roles, "model"))
         if not model:
