@@ -318,6 +318,17 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     assert "a: not the first attempt" in fine(run("build-table")).out
 
 
+def test_many_lowered_bars_are_told_in_few_lines(bare: Project, run: Command) -> None:
+    """Ten lines of all, and how many more there are."""
+    head, *_ = outcomes({}).splitlines()
+    rows = [outcomes({"small": 0.7}, 60, f"t{number}").partition("\n")[2] for number in range(8)]
+    bare.write("a.csv", f"{head}\n{''.join(rows)}")
+    fine(run("import", "a.csv", "--bar", "0.9"))
+    done = fine(run("import", "a.csv", "--bar", "0.6"))
+    assert done.err.count(": the bar was 90%") == done.err.count(": attempt 2 ") == 5
+    assert "and 6 more such lines, as the report has them" in done.err
+
+
 def test_check_sees_edited_evidence(bare: Project, run: Command) -> None:
     """A result that is changed after the table was built is found: exit 3."""
     bare.write("a.csv", outcomes({"small": 0.95, "large": 1.0}))

@@ -249,11 +249,17 @@ def _say_what_was_made(
             say(f"warning: {name}: {words}")
 
 
+_MOST_SAID = 10  # lines about attempts
+
+
 def _say_what_it_is(run: Run, before: Sequence[Path]) -> None:
     header = run.header
-    for of_class in header.classes.values():
-        for words in attempt_words(of_class, header.rungs or header.ladder):
-            say(words)
+    rungs = header.rungs or header.ladder
+    attempts = [words for of_class in header.classes.values() for words in attempt_words(of_class, rungs)]
+    for words in attempts[:_MOST_SAID]:
+        say(words)
+    if len(attempts) > _MOST_SAID:
+        say(f"and {len(attempts) - _MOST_SAID} more such lines, as the report has them")
     if before:
         say(f"the same outcomes as in run {before[0].name}, which no longer counts")
     say(f"run {header.run_id}: {REPORTS_FOLDER}/{header.run_id}; `routerctl build-table` makes the table")

@@ -205,7 +205,7 @@ def _check_alike(rows: Rows, models: Sequence[str], source: Source) -> None:
             line, value = cells[name][0]
             raise source.error(
                 f"column {name}: expected 0 or 1 (or true, false) as in the other columns, got {shown(value)}; if it "
-                "is no model, take the column out",
+                "is no model, take the column out, else give a long table: a row a case and model",
                 line,
             )
 
