@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,12 +50,8 @@ def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
     """
     folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
     headers = {folder.name: _header(folder) for folder in folders}
-    tables = list(_tables(root))
-    reasons, rested = _reasons(root, headers, tables), {run_id for _, run_id in tables}
-    return tuple(
-        _kept(folder, headers[folder.name], reasons[folder.name], now, rested=folder.name in rested)
-        for folder in folders
-    )
+    held, newest = _held(root, headers), _newest(headers)
+    return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
 
 
 def remove(run: Kept) -> None:
@@ -87,23 +83,44 @@ def _header(folder: Path) -> RunHeader | None:
         return None
 
 
-def _reasons(
-    root: Path, headers: Mapping[str, RunHeader | None], tables: Iterable[tuple[str, str]]
-) -> Mapping[str, list[str]]:
+def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+    """Say what runs must be kept for whatever is asked: tables that rest on them, attempts."""
     found: dict[str, list[str]] = defaultdict(list)
-    for file, run_id in tables:
+    for file, run_id in _tables(root):
         found[run_id].append(f"{file} rests on it")
-    newest: set[tuple[str, bool, str]] = set()
-    for run_id, header in headers.items():  # newest first
-        again = header and any(other and supersedes(other, header) for other in headers.values())
-        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes} if header else set()
-        if header and header.finished and not again and (fresh := known - newest):
-            found[run_id].append(f"newest of {_listed(sorted(name for *_, name in fresh))}")
-            newest |= fresh
+    for run_id, header in headers.items():
+        if header and (tried := _tried_at_other_bars(header, _later(header, headers))):
+            found[run_id].append(f"an attempt at {_listed(tried)}")
     if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
         for run_id, names in counted_runs(root).items():
             found[run_id].append(f"an attempt at {_listed(names)}")
     return found
+
+
+def _newest(headers: Mapping[str, RunHeader | None]) -> Mapping[str, str]:
+    """Say which runs the next table would rest on, and for which classes."""
+    found: dict[str, str] = {}
+    newest: set[tuple[str, bool, str]] = set()
+    for run_id, header in headers.items():  # newest first
+        if not header or not header.finished or _later(header, headers):
+            continue
+        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes}
+        if fresh := known - newest:
+            found[run_id] = f"newest of {_listed(sorted(name for *_, name in fresh))}"
+            newest |= fresh
+    return found
+
+
+def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[RunHeader]:
+    """The imports that have taken the place of one."""
+    return [one for one in headers.values() if one and supersedes(one, header)]
+
+
+def _tried_at_other_bars(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
+    """Name the classes of an import that none of the later ones of the same outcomes has at the same bar."""
+    bars = {(name, one.bar) for other in later for name, one in other.classes.items()}
+    classes = {name for name, _ in bars}
+    return [name for name, one in header.classes.items() if name in classes and (name, one.bar) not in bars]
 
 
 def _tables(root: Path) -> Iterator[tuple[str, str]]:
@@ -118,13 +135,11 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datetime, *, rested: bool) -> Kept:
+def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> Kept:
     files = [path for path in folder.rglob("*") if path.is_file()]
     written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
-    going_on = header is not None and not header.finished and now - written < _GOING_ON
-    if going_on:
-        reasons = [*reasons, "it may be going on"]
-    imported = header is not None and header.finished and bool(header.imported)  # which no attempt is counted from
+    if header is not None and not header.finished and now - written < _GOING_ON:
+        held = [*held, "it may be going on"]
     lines = folder / "results.jsonl"
     return Kept(
         run_id=folder.name,
@@ -134,8 +149,8 @@ def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datet
         classes=tuple(header.classes) if header else (),
         replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
         size_bytes=sum(path.stat().st_size for path in files),
-        reasons=tuple(reasons),
-        by_name=not reasons or (imported and not rested),
+        reasons=(*held, newest) if newest else tuple(held),
+        by_name=not held and (not newest or bool(header and header.imported)),
     )
 
 
