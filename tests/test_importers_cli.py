@@ -315,6 +315,8 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     done = fine(run("import", "a.csv", "--bar", "0.6"))
     assert "talk: the bar was 95% when it was tested and not proven, it is 60% now" in done.err
     assert newest(bare).header.classes["talk"].attempts == {"small": 3, "large": 1}
+    fine(run("import", "a.csv", "--bar", "0.5", "--class", "chat"))
+    assert newest(bare).header.classes["chat"].attempts == {"small": 4, "large": 1}  # .9, .95 and .6 missed
     assert "a: not the first attempt" in fine(run("build-table")).out
 
 

@@ -202,8 +202,7 @@ def _with_attempts(run: Run, before: Sequence[Path]) -> Run:
     header = run.header
     if header.mode == "point" or not before:
         return run
-    ladder = {name: header.candidates[name] for name in header.ladder}
-    classes = {name: with_attempts(one, of_imports(before, one, ladder)) for name, one in header.classes.items()}
+    classes = {name: with_attempts(one, of_imports(before, one, header)) for name, one in header.classes.items()}
     return replace(run, header=replace(header, classes=classes))
 
 

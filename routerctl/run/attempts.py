@@ -140,25 +140,28 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
     return _counted(tests, past.recorded(present, candidates), present, candidates)
 
 
-def of_imports(folders: Sequence[Path], present: ClassHeader, candidates: Mapping[str, Candidate]) -> Attempts:
-    """Count likewise where the same outcomes were imported before, in the runs of these folders.
+def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader) -> Attempts:
+    """Count likewise where the outcomes of an import were imported before, in the runs of these folders.
 
-    They come again as they were, so only a bar that was lowered after they had been seen is another chance.
+    They come again as they were, so only a bar that was lowered after they had been seen is another chance. A class
+    that is gone and had as many cases is the same one under another name.
     """
-    headers = [(folder, read_header(folder)) for folder in folders]
+    candidates = {name: header.candidates[name] for name in header.ladder}
     alike = [
-        (folder, header, earlier)
-        for folder, header in headers
-        if (earlier := header.classes.get(present.task_class)) and _same_question(earlier, present)
+        (folder, before, earlier)
+        for folder, before in [(folder, read_header(folder)) for folder in folders]
+        for name, earlier in before.classes.items()
+        if name == present.task_class or (name not in header.classes and earlier.n == present.n)
+        if _same_question(earlier, present)
     ]
     carried = dict.fromkeys(candidates, 1)
-    for _, header, earlier in alike:
-        for name, now in _renamed(header.candidates, candidates).items():
+    for _, before, earlier in alike:
+        for name, now in _renamed(before.candidates, candidates).items():
             carried[now] = max(carried[now], earlier.attempts.get(name, earlier.attempt))
     lowered = [(read_run(folder), earlier) for folder, _, earlier in alike if earlier.bar != present.bar]
     tests = [(run, earlier, evidence_of(run, earlier.task_class)) for run, earlier in lowered]
-    before = _highest([earlier.lowered_from for _, _, earlier in alike], present.bar)
-    return _counted(tests, Attempts(by_candidate=carried, lowered_from=before), present, candidates)
+    missed = _highest([earlier.lowered_from for _, _, earlier in alike], present.bar)
+    return _counted(tests, Attempts(by_candidate=carried, lowered_from=missed), present, candidates)
 
 
 def _counted(

@@ -117,10 +117,10 @@ def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[R
 
 
 def _tried_at_other_bars(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
-    """Name the classes of an import that none of the later ones of the same outcomes has at the same bar."""
-    bars = {(name, one.bar) for other in later for name, one in other.classes.items()}
-    classes = {name for name, _ in bars}
-    return [name for name, one in header.classes.items() if name in classes and (name, one.bar) not in bars]
+    """Name the classes that later imports of the same outcomes have, under whatever name, and at no such bar."""
+    bars = {(one.n, one.bar) for other in later for one in other.classes.values()}
+    sizes = {n for n, _ in bars}
+    return [name for name, one in header.classes.items() if one.n in sizes and (one.n, one.bar) not in bars]
 
 
 def _tables(root: Path) -> Iterator[tuple[str, str]]:
