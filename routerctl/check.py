@@ -18,7 +18,7 @@ from routerctl.build import build_table
 from routerctl.codec import encode, json_text
 from routerctl.errors import GateError, InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set, load_eval_sets
-from routerctl.importers.imported import supersedes
+from routerctl.importers.imported import check_agree, supersedes
 from routerctl.labels import Label, read_labels
 from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
@@ -62,7 +62,7 @@ def assemble(
     # Without a project nothing says which classes there are: those of the runs that are asked for.
     others = run_folders(root) if project or not chosen else []
     runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=f" --ladder {ladder}" if ladder else "")
-    _check_imports_agree(runs)
+    check_agree(runs)
     table = build_table(
         runs,
         policy=compile_policy(project, root, runs) if project else Policy(),
@@ -128,6 +128,17 @@ def _runs_for(
                 if folder not in read:
                     read[folder] = read_run(folder)
                 found[name] = read[folder]
+    _check_found(found, eval_sets, {header.ladder_name for header in later}, ladder_name, asked)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _check_found(
+    found: Collection[str], eval_sets: Sequence[EvalSet], ladders: Collection[str], ladder_name: str | None, asked: str
+) -> None:
+    """See that each eval set has a run, and that there is one of the ladder; `ladders`: those of all runs.
+
+    Raises: InputError saying what would help.
+    """
     for item in eval_sets:
         if item.name not in found:
             raise InputError(
@@ -136,13 +147,11 @@ def _runs_for(
                 f"{_example(item.digest) if found else ''}",
                 file=item.file,
             )
-    ladders = {header.ladder_name for header in later}
     if ladder_name and ladders and not found and ladder_name not in ladders:
         raise InputError(
             f"no run is of ladder {ladder_name!r}{nearest(ladder_name, ladders)} (--run takes one of any ladder)",
             file=f"{REPORTS_FOLDER}/",
         )
-    return {name: found[name] for name in sorted(found)}
 
 
 def _example(digest: str) -> str:
@@ -170,34 +179,12 @@ def _usable(
             yield name
 
 
-def _check_imports_agree(runs: Mapping[str, Run]) -> None:
-    """Refuse imported outcomes that stand on another ladder than the rest of the table.
-
-    Raises: InputError naming two such runs and what to do; `build_table` does so for all that was run here.
-    """
-    headers = {run.header.run_id: run.header for run in runs.values()}
-    if not any(header.imported for header in headers.values()):
-        return
-    newest = headers[max(headers)]
-    for header in headers.values():
-        for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
-            if getattr(header, name) != getattr(newest, name):
-                classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
-                other = (header if header.imported else newest).run_id
-                raise InputError(
-                    f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
-                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
-                    f"`routerctl runs prune {other}`"
-                )
-
-
 def check_project(root: Path, today: date) -> Checked:
     """Check everything that can be checked without a call.
 
     Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
     """
     project, eval_sets = _project_and_sets(root)
-    cases = sum(len(item.cases) for item in eval_sets)
     warnings: list[str] = []
     notes: list[str] = []
     imported = _imported_classes(root)
@@ -212,15 +199,14 @@ def check_project(root: Path, today: date) -> Checked:
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
             warnings += [*warnings_of(planned), *provable(planned)]
-        notes.append(
-            f"{_many(project.candidates, 'candidate')} on {_many(project.ladders, 'ladder')}, pinned and priced"
-        )
+        both = plural(len(project.candidates), "candidate"), plural(len(project.ladders), "ladder")
+        notes.append(plain(f"{' on '.join(both)}, pinned and priced"))
         notes += limit_notes(project, eval_sets)
     if eval_sets:
-        notes.append(f"{_many(eval_sets, 'eval set')}, {plain(plural(cases, 'case'))}")
+        notes.append(_counted(eval_sets, "eval set", "eval sets", sum(len(item.cases) for item in eval_sets)))
     if imported:
-        count = plain(plural(sum(item.n for item in imported.values()), "case"))
-        notes.append(f"{_many(imported, 'class', 'classes')} with imported outcomes, {count}")
+        cases = sum(item.n for item in imported.values())
+        notes.append(_counted(imported, "class with imported outcomes", "classes with imported outcomes", cases))
     for at in places(project):
         if not (root / at.file).exists():
             warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
@@ -235,8 +221,8 @@ def check_project(root: Path, today: date) -> Checked:
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
 
 
-def _many(these: Collection[Any], noun: str, nouns: str | None = None) -> str:
-    return plain(plural(len(these), noun, nouns))
+def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
+    return plain(f"{plural(len(these), noun, nouns)}, {plural(cases, 'case')}")
 
 
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:

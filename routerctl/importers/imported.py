@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 
 from routerctl import __version__
 from routerctl.codec import encode
+from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
 from routerctl.importers.costing import Costed
@@ -138,6 +139,27 @@ def supersedes(later: RunHeader, earlier: RunHeader) -> bool:
         and _digests(earlier) <= _digests(later)
         and all(one.scorer in scorers for one in earlier.classes.values())
     )
+
+
+def check_agree(runs: Mapping[str, Run]) -> None:
+    """Refuse imported outcomes that stand on another ladder than the rest of the table.
+
+    Raises: InputError naming two such runs and what to do; `build_table` does so for all that was run here.
+    """
+    headers = {run.header.run_id: run.header for run in runs.values()}
+    if not any(header.imported for header in headers.values()):
+        return
+    newest = headers[max(headers)]
+    for header in headers.values():
+        for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
+            if getattr(header, name) != getattr(newest, name):
+                classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
+                other = (header if header.imported else newest).run_id
+                raise InputError(
+                    f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
+                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
+                    f"`routerctl runs prune {other}`"
+                )
 
 
 def _digests(header: RunHeader) -> set[str]:

@@ -33,6 +33,11 @@ def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
     return list(zip(table.routes.values(), cells, strict=True))
 
 
+def timed(table: Table) -> bool:
+    """Tell whether any latency is known."""
+    return any(one.latency_p50_s is not None for route in table.routes.values() for one in route.evidence)
+
+
 def leading(route: Route, most: int) -> tuple[str, ...]:
     """Name the candidates of a class in the order of its evidence: all, or of more than `most` the leading ones.
 

@@ -122,7 +122,6 @@ def render_report(
         _class_view(number, route, table, runs, answers, most) for number, route in enumerate(table.routes.values(), 1)
     ]
     worth = worth or weigh(table, runs, evaluation_usd(table, runs))
-    imported = [view.spend for view in classes if view.imported]
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
@@ -135,8 +134,8 @@ def render_report(
             anchors={view.route.task_class: view.anchor for view in classes},
             flags=sentences.flags(table, runs, answers),
             spend=answered.total([view.spend for view in classes if not view.imported]),
-            imported=answered.total(imported) if imported else None,
-            timed=any(one.latency_p50_s is not None for route in table.routes.values() for one in route.evidence),
+            imported=answered.total([view.spend for view in classes if view.imported]),
+            timed=facts.timed(table),
             replays=[view.replay for view in classes if view.replay],
             worth=worth,
             frontier=drawn(worth.frontier) if worth.frontier else None,
