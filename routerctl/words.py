@@ -26,9 +26,15 @@ _CONTROLS = re.findall(
 )
 
 
-def bar_words(bar: Bar) -> str:
-    """Write a bar as it was asked for: `80%`; of one against a model `opus - 2%`."""
-    return f"{bar.of} - {as_written(bar.within)}" if isinstance(bar, RelativeBar) else as_written(bar)
+def bar_words(bar: Bar, came_to: float | None = None) -> str:
+    """Write a bar as it was asked for: `80%`; of one against a model `opus - 2 points`.
+
+    `came_to`: the score that the latter asks for on the cases at hand, where that is of use: `opus - 2 points (93.3%)`.
+    """
+    if not isinstance(bar, RelativeBar):
+        return as_written(bar)
+    number = "" if came_to is None else f" ({percent(came_to)})"
+    return f"{bar.of} - {points_as_written(bar.within)}{number}"
 
 
 def usd(amount: Decimal) -> str:
@@ -55,9 +61,15 @@ def _tenths(share: float) -> str:
 
 
 def spread(interval: tuple[float, float]) -> str:
-    """An interval of shares: `88.1-96.0%` with an en dash."""
+    """An interval of shares, wherever one is shown: `88.1-96.0%` with an en dash."""
     low, high = interval
     return f"{_tenths(low)}\u2013{_tenths(high)}%"
+
+
+def ends(interval: tuple[float, float]) -> str:
+    """The same interval in a sentence: `88.1% to 96.0%`."""
+    low, high = interval
+    return f"{percent(low)} to {percent(high)}"
 
 
 def odds(probability: float) -> str:
@@ -75,6 +87,12 @@ def risk_words(risk: float) -> str:
 def as_written(share: float) -> str:
     """A share that a person chose (bar, risk), with all its digits: `90%`, `99.95%`."""
     return f"{share * 100:.10g}%"
+
+
+def points_as_written(difference: float) -> str:
+    """A difference of shares that a person chose, with all its digits: `2 points`, `0.5 points`."""
+    number = f"{difference * 100:.10g}"
+    return f"{number} point{'' if number == '1' else 's'}"
 
 
 def points(difference: float) -> str:

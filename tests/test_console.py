@@ -7,7 +7,8 @@ from routerctl.console import print_routes, say_worth, worth_line
 from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
 from routerctl.selection import risk_of
-from routerctl.words import risk_words, usd
+from routerctl.types import Verdict
+from routerctl.words import bar_words, risk_words, usd
 from routerctl.worth import evaluation_usd, weigh
 
 MARKED = {
@@ -24,7 +25,7 @@ def test_every_bar_is_written_alike(capsys):
     table, _ = sample()
     route = next(iter(table.routes.values()))
     print_routes(replace(table, routes={"a": route, "b": replace(route, task_class="b", evidence=())}))
-    rows = [line for line in capsys.readouterr().out.splitlines() if f"{route.bar:g}" in line.split()]
+    rows = [line for line in capsys.readouterr().out.splitlines() if bar_words(route.bar) in line.split()]
     assert len(rows) == 2
 
 
@@ -102,6 +103,31 @@ def test_a_plain_table_has_no_marks(capsys):
     assert last.startswith("extract")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "interval", "said"),
+    [
+        (Verdict.PROVEN, (0.7, 0.99), "may reach below a bar that is proven"),
+        (Verdict.PROVEN, (0.85, 0.99), ""),
+        (Verdict.BELOW, (0.3, 0.84), "may reach above a bar that is missed"),
+        (Verdict.NOT_REACHED, (0.3, 0.84), "may reach above a bar that is missed"),
+        (Verdict.NOT_REACHED, (0.3, 0.79), ""),
+        (Verdict.PROVISIONAL, (0.7, 0.9), ""),
+    ],
+)
+def test_an_interval_across_a_bar_is_explained(capsys, verdict, interval, said):
+    """Where the verdict and the interval beside it seem to differ, in either direction, one note says why."""
+    table, _ = sample()
+    route = table.routes["extract"]
+    shown = tuple(
+        replace(one, judgement=replace(one.judgement, verdict=verdict, interval=interval, bar=0.8))
+        for one in route.evidence
+    )
+    print_routes(replace(table, routes={"extract": replace(route, bar=0.8, level=verdict.level, evidence=shown)}))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("wider than the test" in printed) is bool(said)
+    assert said in printed
+
+
 def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
     """Proven, provisional with its risk, best available with a flag; 80 columns hold them, and a line explains each."""
     table, _ = sample()
@@ -114,7 +140,11 @@ def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
         assert f" {route.level}" in rows[name]
         assert (" ! " in rows[name]) is (route.level == "best available")
         risk = risk_of(route)
-        assert (f"provisional, {risk_words(risk)} " in rows[name]) if risk else ("%" not in rows[name])
+        assert (
+            (f"provisional, {risk_words(risk)} " in rows[name])
+            if risk
+            else ("%" not in rows[name].split(route.level)[1].split()[0])
+        )
     said = " ".join(lines[-3:])
-    assert "%: the risk, how often a candidate exactly at the bar would do as well by luck" in said
+    assert "% after provisional: how often one exactly at the bar would do as well by luck" in said
     assert "may reach below a bar that is proven" in said

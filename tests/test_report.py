@@ -376,7 +376,8 @@ POINTS = st.lists(
 @settings(deadline=None, max_examples=60)
 def test_every_picture_is_xml_that_names_each_candidate(points, bar):
     """Any points, costs of zero and equal ones too, give well-formed SVG, a mark or a dot each, all within it."""
-    drawn = ElementTree.fromstring(f'<x xmlns:xlink="l">{picture.scatter(points, bar=bar, title="t<&")}</x>')  # noqa: S314 - our own
+    svg = picture.scatter(points, bar=bar, bar_text="b<&", title="t<&")
+    drawn = ElementTree.fromstring(f'<x xmlns:xlink="l">{svg}</x>')  # noqa: S314 - our own
     marks = list(drawn.iter("use"))
     numbered = [str(point.number) for point in points if point.number]
     assert len(marks) == len(numbered)

@@ -253,7 +253,7 @@ def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
     _, found = weighed(run_of(pays()), stakes={"easy": Stakes(quality_critical=True)})
     (reason,) = [one for one in found.reasons if one.kind == "quality critical"]
     assert (reason.decides, reason.numbers["strongest"]) == (False, "top")
-    assert "the strongest is top (score 98.0%, $10.00 per 1,000): use that." in reason.text
+    assert "the strongest is top (score 98.0%, $10.00 per 1,000 requests): use that." in reason.text
 
 
 # --- what was not run -------------------------------------------------------------------------------------------------

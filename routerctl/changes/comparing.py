@@ -243,7 +243,6 @@ _ASPECTS: tuple[_Aspect, ...] = (
 _FIGURES: tuple[_Aspect, ...] = (
     ("risk", "", lambda side: risk_shown(side.route)),
     ("score", "", lambda side: score_words(side.chosen)),
-    ("per 1,000 accepted", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_accepted_usd, THOUSAND))),
     ("per 1,000 requests", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_case_usd, THOUSAND))),
     ("per month", "", _per_month),
     ("latency, median", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p50_s))),

@@ -51,14 +51,14 @@ def moved(before: str, after: str) -> str:
 
 
 def _money(old: Evidence | None, new: Evidence | None) -> str:
-    costs = [None if one is None else one.cost_per_accepted_usd for one in (old, new)]
+    costs = [None if one is None else one.cost_per_case_usd for one in (old, new)]
     if costs == [None, None]:
         return ""
     if None not in costs:
         said = moved(*(usd_words(cost, THOUSAND) for cost in costs))
-        return f"{said} per 1,000 accepted{_bracketed(share_words(*costs))}"
+        return f"{said} per 1,000 requests{_bracketed(share_words(*costs))}"
     return moved(
-        *("nothing accepted" if cost is None else f"{usd_words(cost, THOUSAND)} per 1,000 accepted" for cost in costs)
+        *("not measured" if cost is None else f"{usd_words(cost, THOUSAND)} per 1,000 requests" for cost in costs)
     )
 
 

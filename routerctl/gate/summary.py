@@ -22,7 +22,7 @@ LIMIT = 1024 * 1024 - 1024  # bytes; GitHub's limit for one step is 1 MiB
 _NAMED = 50  # newly broken cases of a class
 _WIDTH = 120  # characters of a name
 _MARKUP = re.compile("[^A-Za-z0-9 -]")
-_COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000")
+_COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000 requests")
 _TEXTS = ("class", "choice", "candidate", "verdict")
 _NOTICED = "noticed from"
 _COMPARED = ("before", "now", "change", "p", _NOTICED)
@@ -36,7 +36,7 @@ def step_summary(
     baseline_days: float | None = None,
     present: Table | None = None,
 ) -> str:
-    """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is per 1,000 accepted answers."""
+    """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is USD per 1,000 requests."""
     checks = checks_of(table, regression, strict=strict, present=present)
     wrong = any(check.outcome in (Outcome.FAILED, Outcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
@@ -90,7 +90,7 @@ def _route_cells(route: Route | None) -> list[str]:
     head = [_text(bar_words(route.bar)), _code(route.chosen)]
     if one is None:
         return [*head, "not run", "", "", ""]
-    judgement, cost = one.judgement, one.cost_per_accepted_usd
+    judgement, cost = one.judgement, one.cost_per_case_usd
     return [
         *head,
         level_words(route) if route.passing else f"**{level_words(route)}**",

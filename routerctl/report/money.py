@@ -18,7 +18,7 @@ from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth
 
 
 def cost(table: Table, worth: Worth) -> str:
-    """Give the table's three numbers, and those of the best single candidate on the classes it was run on."""
+    """Give what the table costs and gets wrong, and the best single candidate on the classes it was run on."""
     ours = worth.figures
     if ours is None:
         return "What the table costs cannot be said: no choice has a measured cost."
@@ -27,16 +27,13 @@ def cost(table: Table, worth: Worth) -> str:
     if left_out:
         over = f"the {plural(len(ours.classes), 'class', 'classes')} measured ({', '.join(left_out)} left out)"
     spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread as the cases are"
-    head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_right(ours)}."
+    head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_wrong(ours)}."
     return f"{head} {best_constant(worth.constants[0])}" if worth.constants else head
 
 
-def _right(figures: Figures) -> str:
-    """The other two of the three numbers."""
-    price, wrong = figures.per_correct_usd, figures.wrong_per_thousand
-    found = [] if price is None else [f"{usd(price * THOUSAND)} per 1,000 correct answers"]
-    found += [] if wrong is None else [f"{count(round(wrong))} wrong ones delivered"]
-    return f" ({', '.join(found)})" if found else ""
+def _wrong(figures: Figures) -> str:
+    wrong = figures.wrong_per_thousand
+    return "" if wrong is None else f" ({plural(round(wrong), 'wrong answer')} delivered)"
 
 
 def best_constant(best: Constant) -> str:
@@ -45,7 +42,7 @@ def best_constant(best: Constant) -> str:
     passes = f"passes {best.passes} of {best.covered}"
     if theirs is None or ours is None:
         return f"The most accurate single candidate is {best.candidate}, which {passes}; its costs are not known."
-    price = f"{usd(theirs.cost_usd * THOUSAND)}{_right(theirs)}"
+    price = f"{usd(theirs.cost_usd * THOUSAND)}{_wrong(theirs)}"
     more = compared(ours.cost_usd, theirs.cost_usd)
     if best.covered == best.of:
         return f"The most accurate single candidate, {best.candidate}, would cost {price}, {more}, and {passes}."

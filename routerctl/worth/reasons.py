@@ -324,7 +324,7 @@ def _strongest(route: Route, table: Table) -> tuple[str, dict[str, Number]]:
 
 
 def _scored(one: Evidence) -> str:
-    cost = "" if one.cost_per_case_usd is None else f", {usd(one.cost_per_case_usd * THOUSAND)} per 1,000"
+    cost = "" if one.cost_per_case_usd is None else f", {usd(one.cost_per_case_usd * THOUSAND)} per 1,000 requests"
     return f"score {percent(one.judgement.score or 0.0)}{cost}"
 
 
