@@ -239,24 +239,16 @@ def _route_row(route: Route) -> list[str]:
 
 
 def worth_line(worth: Worth) -> str:
-    """Say in one line what the best single candidate for all costs and passes, and whether the table is worth it."""
-    return f"{_best_words(worth)}{worth.answer}: {worth.text}{f' {worth.procedure}' if worth.procedure else ''}"
+    """Say in one line whether the table is worth it, and why: what it does beside today's model and the best constant.
 
+    Then what would settle it, how the choice does on other cases, and by what the classes weigh.
+    """
+    from routerctl.worth import weighed_by
 
-def _best_words(worth: Worth) -> str:
-    """The most accurate single candidate beside the table; nothing where none was run."""
-    from routerctl.words import usd
-    from routerctl.worth import THOUSAND
-
-    best = next(iter(worth.constants), None)
-    if best is None:
-        return ""
-    where = "" if best.covered == best.of else f" (run on {best.covered} of {best.of})"
-    head = f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}"
-    if best.figures is None or best.table is None:
-        return f"{head}; costs are not known: "
-    theirs, ours = (usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table))
-    return f"{head}, {theirs} per 1,000 requests; the table there: {ours}: "
+    weighs = (
+        f"Classes weigh by {weighed_by(worth.weighting)}." if worth.constants and len(worth.weighting.cases) > 1 else ""
+    )
+    return f"{worth.answer}: {' '.join(part for part in (worth.told, worth.procedure, weighs) if part)}"
 
 
 def say_worth(worth: Worth) -> None:

@@ -43,9 +43,26 @@ def usd(amount: Decimal) -> str:
         return f"\u2212{usd(-amount)}"
     if amount == 0:
         return "$0"
-    places = 2 if amount >= 1 else 2 - amount.adjusted()
-    digits, _, decimals = f"{amount:,.{places}f}".partition(".")
+    digits, _, decimals = f"{amount:,.{_places(amount)}f}".partition(".")
     return f"${digits}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def usd_between(one: Decimal, other: Decimal) -> str:
+    """By how much two amounts differ: as the amounts that `usd` shows do, unless rounding them moves that by over 1 %.
+
+    So $3.02 and $1.00 differ by $2.02 wherever both are shown.
+    """
+    exact, shown = abs(one - other), abs(_as_shown(one) - _as_shown(other))
+    return usd(shown if abs(shown - exact) <= exact / 100 else exact)
+
+
+def _as_shown(amount: Decimal) -> Decimal:
+    return round(amount, _places(amount)) if amount else amount
+
+
+def _places(amount: Decimal) -> int:
+    """Decimal places that are shown of an amount that is not 0."""
+    return 2 if abs(amount) >= 1 else 2 - amount.adjusted()
 
 
 def percent(share: float) -> str:

@@ -70,7 +70,7 @@ def test_the_working_copy_is_compared_with_the_last_commit(versioned: Project, r
     assert "unchanged: mail" in lines
     assert "  risk: 1% -> 5%" in lines
     assert lines[-1] == (
-        "1,000 requests spread by volume over 2 classes: $6.75 -> $1.10 (-83.7%); "
+        "1,000 requests over 2 classes, weighed by their requests a month: $6.75 -> $1.10 (-83.7%); "
         "a month of 4,000 requests: $27.00 -> $4.40"
     )
 

@@ -8,7 +8,7 @@ from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
 from routerctl.selection import risk_of
 from routerctl.types import Verdict
-from routerctl.words import bar_words, risk_words, usd
+from routerctl.words import bar_words, risk_words
 from routerctl.worth import evaluation_usd, weigh
 
 MARKED = {
@@ -35,25 +35,30 @@ def worth_of(table, runs):
 
 
 def test_a_line_on_worth():
-    """The most accurate constant, what it costs beside the table, and the answer stand in one line."""
+    """The answer and why come first, then the comparisons, then what would settle it and what classes weigh by."""
     found = worth_of(*sample(full=True))
-    said, best = worth_line(found), found.constants[0]
-    assert said.startswith(f"best constant: {best.candidate}, passes {best.passes} of 6, ")
-    assert f"{usd(1000 * best.figures.cost_usd)} per 1,000 requests; the table there: " in said
-    assert f": {found.answer}: {found.text}" in said
+    said = worth_line(found)
+    assert said.startswith(f"{found.answer}: {found.text}")
+    places = [said.index(part) for part in (found.text, *found.beside, found.settle, found.procedure) if part]
+    assert places == sorted(places)
+    assert said.endswith(" Classes weigh by their cases.")
     assert "\n" not in said
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_worth_fits_80_columns(capsys, full):
-    """It is wrapped on stderr, and says of a constant that was not run everywhere where it was."""
+    """It is wrapped on stderr, in few lines, and says of a constant that was not run everywhere where it was."""
     found = worth_of(*sample(full=full))
     say_worth(found)
     out, err = capsys.readouterr()
     assert out == ""
     assert max(map(len, err.splitlines())) < 80
-    covered = found.constants[0].covered
-    assert (f"(run on {covered} of 6)" in " ".join(err.split())) is (covered < 6)
+    assert len(err.splitlines()) <= 10
+    said = " ".join(err.split())
+    for one in found.constants:
+        where = f" (on the {6 - len(one.gaps)} of 6 classes where both were run)" if one.gaps else ""
+        told = any(part.startswith(f"Against always {one.candidate}{mark}") for part in found.beside for mark in ", ")
+        assert (f"Against always {one.candidate}{where}, the table " in said) is told
 
 
 def test_worth_of_nothing(capsys):

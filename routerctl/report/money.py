@@ -12,7 +12,7 @@ from decimal import Decimal
 from routerctl.report.answers import Replay, Spend
 from routerctl.types import RunHeader, Table
 from routerctl.words import count, percent, plural, usd
-from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth
+from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth, weighed_by
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
@@ -28,7 +28,8 @@ def cost(table: Table, worth: Worth) -> str:
         over = f"the {plural(len(ours.classes), 'class', 'classes')} measured ({', '.join(left_out)} left out)"
     spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread as the cases are"
     head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_wrong(ours)}."
-    return f"{head} {best_constant(worth.constants[0])}" if worth.constants else head
+    compares = worth.constants and len(table.routes) > 1  # of one class the choice is the constant
+    return f"{head} {best_constant(worth.constants[0])}" if compares else head
 
 
 def _wrong(figures: Figures) -> str:
@@ -48,7 +49,7 @@ def best_constant(best: Constant) -> str:
         return f"The most accurate single candidate, {best.candidate}, would cost {price}, {more}, and {passes}."
     return (
         f"The most accurate single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
-        f"it costs {price}, {more}, and {passes} (the table there: {usd(ours.cost_usd * THOUSAND)})."
+        f"it costs {price}, {more}, and {passes} (the table on these {best.covered}: {usd(ours.cost_usd * THOUSAND)})."
     )
 
 
@@ -66,15 +67,14 @@ def compared(ours: Decimal, theirs: Decimal) -> str:
 
 def weighed(of: Weighting) -> str:
     """Say how the classes weigh in a figure of several."""
+    by = f"The classes weigh by {weighed_by(of)}"
     if not of.by_volume:
         given = f" {plural(len(of.requests), 'class has', 'classes have')} a known volume." if of.requests else ""
-        return f"The classes weigh by the number of their cases: not every class says how often it is asked.{given}"
+        return f"{by}: not every class says how often it is asked.{given}"
     if not of.measured:
-        return "The classes weigh by their requests per month, as the eval sets state them."
-    if len(of.measured) == len(of.requests):
-        return "The classes weigh by their requests per month, as the decision log counts them."
-    names = ", ".join(name for name in of.requests if name in of.measured)
-    return f"The classes weigh by their requests per month, stated in the eval sets; the decision log counts {names}."
+        return f"{by}, as the eval sets state them."
+    stated = ", ".join(name for name in of.requests if name not in of.measured)
+    return f"{by}{f'; the eval sets state those of {stated}' if stated else ''}."
 
 
 # --- what the evaluation took -----------------------------------------------------------------------------------------
