@@ -496,7 +496,7 @@ def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     partial = next(one for one in worth.constants if one.covered < one.of)
     said = money.best_constant(partial)
     assert f"was run on {partial.covered} of {partial.of} classes; there it costs" in said
-    assert "(the table there: " in said
+    assert "(the table on these 5: " in said
 
 
 def _stops(evidence):
@@ -879,7 +879,7 @@ def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole
 def test_volumes_weigh_the_classes(whole):
     """Measured volumes weigh the classes and give a price per month; without them the page says that cases do."""
     table, runs = whole
-    assert "The classes weigh by the number of their cases" in Page(render_report(table, runs)).words
+    assert "The classes weigh by their cases" in Page(render_report(table, runs)).words
     worth = weigh(table, runs, None, dict.fromkeys(table.routes, 500.0))
     page = Page(render_report(table, runs, worth=worth)).words
     assert "as the decision log counts them" in page
