@@ -82,3 +82,52 @@ def test_nobody_to_compare_with_is_refused(today: str | None, said: str, served:
     done = served.run("eval", "--compare-today")
     assert done.code == 2
     assert said in done.last
+
+
+def _tabled(served: Project) -> Project:
+    served.run("eval", "--compare-today")
+    assert served.run("build-table").code == 0
+    return served
+
+
+def _against_today(served: Project, *options: str) -> dict[str, object] | None:
+    done = served.run("eval", "--baseline", "routes.yaml", *options, "--json")
+    found: dict[str, object] | None = json.loads(done.out)["against_today"]
+    return found
+
+
+def test_a_comparison_with_the_table_tells_money_and_risk_against_today(served: Project) -> None:
+    """Who serves is asked again and is right as before: as cheap, and fewer wrong than today's model."""
+    done = _tabled(served).run("eval", "--baseline", "routes.yaml")
+    assert done.code == 0, done.err
+    assert "Against today's large, the table saves" in done.out
+    found = _against_today(served)
+    assert found is not None
+    assert (found["candidate"], found["today"]) == ("large", True)
+    assert float(str(found["more_wrong_per_1000"])) < 0
+
+
+def test_a_model_that_fell_is_told_as_it_answers_now(served: Project) -> None:
+    """The recorded replies of who serves were right; by the newer ones it is far more often wrong than today's."""
+    _tabled(served).replies({"model-small": 0.3, "model-large": 0.9})
+    found = _against_today(served, "--max-age", "0")
+    assert found is not None
+    assert float(str(found["more_wrong_per_1000"])) > 300
+
+
+@pytest.mark.parametrize("today", ["small", None])
+def test_nothing_is_said_where_today_serves_or_is_not_known(today: str | None, served: Project) -> None:
+    """Against itself, or nobody, there is nothing to tell."""
+    del served.config["today"]
+    served.config.update({"today": today} if today else {})
+    served.save()
+    served.run("eval", "--full")
+    assert served.run("build-table").code == 0
+    assert _against_today(served) is None
+
+
+def test_a_model_that_was_never_asked_is_not_compared_with(served: Project) -> None:
+    """Without `--compare-today` the table rests on no reply of it."""
+    assert served.run("eval").code == 0
+    assert served.run("build-table").code == 0
+    assert _against_today(served) is None

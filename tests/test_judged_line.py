@@ -8,6 +8,7 @@ import re
 import pytest
 
 from routerctl.table import load_table
+from routerctl.types import Verdict
 from tests.conftest import PRICE, SECRET, Far, Project, right_answer
 from tests.emulator import Body
 
@@ -131,3 +132,22 @@ def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
     assert all(float(row["judge_usd"]) > 0 for row in rows)
     estimate = json.loads(judged.run("eval", "--dry-run", "--json", "--no-cache").out)
     assert estimate[0]["at_most"]["calls"] == 120
+
+
+def test_labels_on_all_that_the_judge_let_be_asked_prove_less(judged: Project) -> None:
+    """It is said before the first label; afterwards a number of labels is told that does prove it."""
+    told = judged.run("label", "sums", "--export", "first.jsonl")
+    assert "labels on all of these prove less: `routerctl eval --full --only sums`" in told.err
+    _labelled(judged, passed=True)
+    judged.run("build-table")
+    (one,) = load_table(judged.root / "routes.yaml").routes["sums"].evidence
+    assert one.judgement.verdict is Verdict.PROVISIONAL
+    assert one.judgement.needed_cases == one.judgement.labels + 1
+    assert judged.run("eval", "--full", "--only", "sums", env=ENV).code == 0
+    judged.run("label", "sums", "--candidate", "small", "-n", str(one.judgement.needed_cases), "--export", "last.jsonl")
+    (row,) = (judged.root / "last.jsonl").read_text().splitlines()
+    judged.write("last.jsonl", json.dumps(json.loads(row) | {"passed": True}) + "\n")
+    assert judged.run("label", "sums", "--candidate", "small", "--import", "last.jsonl").code == 0
+    judged.run("build-table")
+    evidence = load_table(judged.root / "routes.yaml").routes["sums"].evidence
+    assert [each.judgement.verdict for each in evidence if each.judgement.labels] == [Verdict.PROVEN]

@@ -66,8 +66,12 @@ def test_what_is_missing_is_named_first() -> None:
     assert enough is not None
     early = need_words(replace(JUDGED, cases=50, passes=48), 50, "sums")
     assert early.endswith(
-        "The judge's test ended after 50 replies: `routerctl eval --full --only sums` asks for the others first"
+        "The judge's test ended after 50 replies; labels on all of these prove less: "
+        "`routerctl eval --full --only sums` asks for the others first"
     )
+    whole = need_words(replace(JUDGED, cases=200, passes=192), 200, "sums", asked=200)
+    assert "labels on all of these prove less" in whole
+    assert "prove less" not in need_words(replace(JUDGED, cases=200, passes=192), 200, "sums", asked=199)
     small = replace(JUDGED, n=enough - 1)
     assert need_words(small, enough - 1, "sums").endswith(f"The set has {enough - 1} cases: it takes more of them")
 

@@ -11,6 +11,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from inspect import cleandoc
 from pathlib import Path
 from typing import Annotated
 
@@ -66,9 +67,18 @@ def made_app(arguments: list[str]) -> typer.Typer:
         made = getattr(import_module(f"routerctl.cli.{module}"), what)
         if isinstance(made, typer.Typer):
             app.add_typer(made, name=name)
+            _let_flow(made)
         else:
             app.command(name)(made)
+    _let_flow(app)
     return app
+
+
+def _let_flow(app: typer.Typer) -> None:
+    """Let the paragraphs of each command's help fill the terminal's width, whatever the width of their source."""
+    for command in app.registered_commands:
+        paragraphs = cleandoc((command.callback and command.callback.__doc__) or "").split("\n\n")
+        command.help = "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
 
 
 def _show_version(wanted: bool) -> None:

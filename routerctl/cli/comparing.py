@@ -13,12 +13,14 @@ from routerctl.cli.evaluating import Work, ask, now
 from routerctl.cli.publishing import check_outputs, end_gate, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
+from routerctl.console_json import told_json
 from routerctl.gate import Strict, to_json
 from routerctl.regression import Regression, regression_words
 from routerctl.results import read_run
 from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
 from routerctl.served import ADVICE
+from routerctl.worth import told_words
 
 
 def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
@@ -63,7 +65,7 @@ def compare(
     if regression is None:
         raise KeyboardInterrupt
     days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
-    _print(finished, regression, days, as_json=as_json)
+    _print(finished, found[0], regression, days, as_json=as_json)
     publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
     end_gate(None, regression, strict=strict)
 
@@ -77,13 +79,19 @@ def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
     return planned, baseline
 
 
-def _print(finished: Finished, regression: Regression, days: float, *, as_json: bool) -> None:
+def _print(finished: Finished, found: Comparison, regression: Regression, days: float, *, as_json: bool) -> None:
+    today = found.beside_today
     if as_json:
         answer = {"run_id": finished.header.run_id, **finished.paid, **to_json(regression)}
+        answer |= {"against_today": told_json(today) if today else None}
         typer.echo(json.dumps(answer, default=json_default))
     else:
         for sentence in regression_words(regression, baseline_days=days):
             typer.echo(clean(sentence))
+        if today:
+            typer.echo(
+                clean(f"{told_words(today)} (by these replies, and those of {today.candidate} in the baseline).")
+            )
     for one in regression.classes:
         for words in one.foreign:
             say(f"warning: {one.task_class}: {words}; {ADVICE}")

@@ -128,7 +128,8 @@ def introduce(sample: Sample, wanted: int) -> None:
         f"a random sample; replies of {sample.evidence.candidate} in run {sample.run.header.run_id}; "
         f"{len(sample.open)} to label"
     )
-    if cases < min(wanted, of_class.n):
+    counts = of_class.judge and not why_not(of_class)  # then `need_words` says what is missing
+    if cases < min(wanted, of_class.n) and not counts:
         more = f"`routerctl eval --full --only {of_class.task_class}` asks for the others"
         say(f"note: the run has no more replies than these, of {of_class.n} planned cases; {more}")
     if not of_class.judge:
@@ -139,7 +140,7 @@ def introduce(sample: Sample, wanted: int) -> None:
         say(f"note: labels cannot prove the bar of {of_class.task_class}: {problem}")
     else:
         replies = len(first_replies(sample.run.results, sample.evidence.candidate))
-        say(need_words(judgement, replies, of_class.task_class))
+        say(need_words(judgement, replies, of_class.task_class, asked=wanted))
         say("decide how many you will label before you start")
 
 

@@ -23,6 +23,8 @@ from routerctl.run.session import Planned, estimate_run
 from routerctl.served import foreign_results
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Judgement, Result, Run, RunHeader, Table
+from routerctl.worth.renewed import renewed_beside_today
+from routerctl.worth.told import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,13 @@ class Baseline:
     name: str  # a run id, or the table's file
     serving: Mapping[str, str]  # candidate by task class
     results: Mapping[str, tuple[Result, ...]]  # by task class
-    headers: Mapping[str, RunHeader]  # by task class: its run's
+    runs: Mapping[str, Run]  # by task class
+    table: Table | None  # that names who serves; None: the run was made to compare and chose nobody
+
+    @property
+    def headers(self) -> Mapping[str, RunHeader]:
+        """Give the header of each class's run."""
+        return {name: run.header for name, run in self.runs.items()}
 
     def epochs(self, task_class: str) -> int:
         """Count the replies that each case of a class has there, at most."""
@@ -52,21 +60,21 @@ def load_baseline(root: Path, wanted: str) -> Baseline:
     if wanted.endswith((".yaml", ".yml")):
         table = load_table(root / wanted)
         runs = {name: read_run(run_folder(root, route.run_id)) for name, route in table.routes.items()}
-        return _baseline(wanted, _serving(table), runs)
+        return _baseline(wanted, _serving(table), runs, table)
     run = read_run(run_folder(root, wanted))
     if run.header.baseline:  # made to compare: it asked nobody but who served
         serving = {one.task_class: one.candidate for one in run.results}
         return _baseline(wanted, serving, dict.fromkeys(serving, run))
     runs = dict.fromkeys(run.header.classes, run)
     table = build_table(runs, previous=None)
-    return _baseline(wanted, _serving(table), runs)
+    return _baseline(wanted, _serving(table), runs, table)
 
 
 def _serving(table: Table) -> dict[str, str]:
     return {name: route.chosen for name, route in table.routes.items()}
 
 
-def _baseline(name: str, serving: Mapping[str, str], runs: Mapping[str, Run]) -> Baseline:
+def _baseline(name: str, serving: Mapping[str, str], runs: Mapping[str, Run], table: Table | None = None) -> Baseline:
     results = {
         task_class: tuple(
             one for one in runs[task_class].results if (one.task_class, one.candidate) == (task_class, candidate)
@@ -77,7 +85,8 @@ def _baseline(name: str, serving: Mapping[str, str], runs: Mapping[str, Run]) ->
         name=name,
         serving=serving,
         results=results,
-        headers={task_class: run.header for task_class, run in runs.items() if task_class in results},
+        runs={task_class: run for task_class, run in runs.items() if task_class in results},
+        table=table,
     )
 
 
@@ -161,6 +170,7 @@ class Comparison:
         self._epochs, self._alpha, self._screened = epochs, alpha, screened
         self._after: dict[str, list[Result]] = {job.eval_set.name: [] for job in planned.jobs}
         self.regression: Regression | None = None  # None: stopped before it could be told
+        self.beside_today: Told | None = None  # by the newer replies; None: today's model is not known, or serves
 
     def result(self, result: Result) -> None:
         """See one result, and pass it on."""
@@ -190,6 +200,16 @@ class Comparison:
             )
             classes = tuple(replace(one, foreign=self._foreign(one.task_class)) for one in found.classes)
             self.regression = replace(found, classes=classes)
+            self.beside_today = self._beside_today()
+
+    def _beside_today(self) -> Told | None:
+        """Tell money and risk against the model that serves today as the project has it, else as the table has."""
+        table = self._baseline.table
+        if table is None:
+            return None
+        now = {name: one.today for name, one in self._planned.header.classes.items() if one.today}
+        routes = {name: replace(one, today=now.get(name, one.today)) for name, one in table.routes.items()}
+        return renewed_beside_today(replace(table, routes=routes), self._baseline.runs, self._after)
 
     def _foreign(self, task_class: str) -> tuple[str, ...]:
         """Say that another model than the pin answered now, or in the baseline."""

@@ -99,6 +99,9 @@ def calibrate(
     reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
     verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
     interval = anytime_interval(sum(said), len(said), alpha)
+    needed = None if proven else _needed_labels(said, alpha, bar, target, interval[1])
+    if needed is not None and cut:
+        needed = max(needed, len(said) + 1)  # so many are there without a proof: it takes the replies that are not
     return replace(
         found,
         trust="labels",
@@ -106,7 +109,7 @@ def calibrate(
         interval=interval,  # the labels', as the verdict is: not the judge's
         verdict=verdict,
         risk=_level(lower, target) if verdict is Verdict.PROVISIONAL else None,
-        needed_cases=None if proven else _needed_labels(said, alpha, bar, target, interval[1]),
+        needed_cases=needed,
     )
 
 

@@ -33,8 +33,8 @@ def label_need(judgement: Judgement) -> LabelNeed:
     return LabelNeed(least=least, enough=enough)
 
 
-def need_words(judgement: Judgement, replies: int, task_class: str) -> str:
-    """Say how many labels it takes, what fewer do, and where the run has too few `replies` for it."""
+def need_words(judgement: Judgement, replies: int, task_class: str, *, asked: int = 0) -> str:
+    """Say how many labels it takes, what fewer do, and where the run has too few `replies` for it or those `asked`."""
     need, bar = label_need(judgement), as_written(judgement.bar)
     fewer = "with fewer the class is provisional, for as long as the labels reach the bar, whatever the judge said"
     if need.least is None:
@@ -43,17 +43,17 @@ def need_words(judgement: Judgement, replies: int, task_class: str) -> str:
     if need.enough is not None:
         likely = f"{count(need.enough)} do 8 times in 10 if humans pass as many of them as the judge"
     said = f"labels can prove the bar of {bar} from {count(need.least)} on, if all of them pass; {likely}; {fewer}"
-    return said + _too_few(need.enough or need.least, judgement.n, replies, task_class)
+    return said + _too_few(need.enough or need.least, asked, judgement.n, replies, task_class)
 
 
-def _too_few(wanted: int, planned: int, replies: int, task_class: str) -> str:
-    """Say what to do first where there is not so much to label.
+def _too_few(needed: int, asked: int, planned: int, replies: int, task_class: str) -> str:
+    """Say what to do first where there is not so much to label, or all that is there is to be labelled.
 
     Labels on all replies of a test that the judge ended early are held to a stricter bound: it chose how many.
     """
-    if wanted > planned:
+    if needed > planned:
         return f". The set has {count(planned)} cases: it takes more of them"
-    if replies < planned and wanted >= replies:
+    if replies < planned and max(needed, asked) >= replies:
         others = f"`routerctl eval --full --only {task_class}` asks for the others first"
-        return f". The judge's test ended after {count(replies)} replies: {others}"
+        return f". The judge's test ended after {count(replies)} replies; labels on all of these prove less: {others}"
     return ""
