@@ -247,7 +247,7 @@ _FIGURES: tuple[_Aspect, ...] = (
     ("per month", "", _per_month),
     ("latency, median", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p50_s))),
     ("latency, 95%", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p95_s))),
-    ("wrong per 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
+    ("wrong in 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
     ("beside today's model", "", lambda side: beside_today(side.route)),
 )
 _OF_NEW_CLASS = (*_CHOICE, ("price", "", _price), *_ASPECTS, *_FIGURES)

@@ -44,25 +44,12 @@ def best_constant(best: Constant) -> str:
     if theirs is None or ours is None:
         return f"The most accurate single candidate is {best.candidate}, which {passes}; its costs are not known."
     price = f"{usd(theirs.cost_usd * THOUSAND)}{_wrong(theirs)}"
-    more = compared(ours.cost_usd, theirs.cost_usd)
     if best.covered == best.of:
-        return f"The most accurate single candidate, {best.candidate}, would cost {price}, {more}, and {passes}."
+        return f"The most accurate single candidate, {best.candidate}, would cost {price} and {passes}."
     return (
         f"The most accurate single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
-        f"it costs {price}, {more}, and {passes} (the table on these {best.covered}: {usd(ours.cost_usd * THOUSAND)})."
+        f"it costs {price} and {passes} (the table on these {best.covered}: {usd(ours.cost_usd * THOUSAND)})."
     )
-
-
-def compared(ours: Decimal, theirs: Decimal) -> str:
-    """Say how much dearer or cheaper theirs is than ours."""
-    if ours == theirs:
-        return "the same"
-    if not ours:
-        return "while the table costs nothing"
-    more = theirs / ours - 1
-    if more >= 1:
-        return f"{theirs / ours:.1f} times as much"
-    return f"{percent(abs(float(more)))} {'more' if more > 0 else 'less'}"
 
 
 def weighed(of: Weighting) -> str:
