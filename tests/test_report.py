@@ -28,6 +28,7 @@ from routerctl.types import (
     Price,
     PromptSpec,
     ProviderSpec,
+    RelativeBar,
     ReplySpec,
     Result,
     Route,
@@ -298,6 +299,12 @@ def test_percents(share, expected):
         (words.spread, (0.0, 0.99999), "0.0\u201399.9%"),
         (words.as_written, 0.9, "90%"),
         (words.as_written, 0.9995, "99.95%"),
+        (words.ends, (0.675, 0.9332), "67.5% to 93.3%"),
+        (words.points_as_written, 0.02, "2 points"),
+        (words.points_as_written, 0.01, "1 point"),
+        (words.points_as_written, 0.005, "0.5 points"),
+        (words.bar_words, 0.8, "80%"),
+        (words.bar_words, RelativeBar(within=0.02, of="opus"), "opus - 2 points"),
         (words.odds, 0.05 / 3, "1.67%"),
         (words.odds, 0.0125, "1.25%"),
         (words.seconds, 0.019, "0.019\u00a0s"),
@@ -317,6 +324,29 @@ def test_percents(share, expected):
 def test_other_figures(write, value, expected):
     """Intervals, chosen shares, odds, seconds, counts, dates and structures read as said."""
     assert write(value) == expected
+
+
+def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use():
+    """The number that it asks for on these cases stands behind it; a bar that is a number has no other."""
+    assert words.bar_words(RelativeBar(within=0.02, of="opus"), 0.933333) == "opus - 2 points (93.3%)"
+    assert words.bar_words(0.8, 0.8) == "80%"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("3.024", "0.999", "$2.02"),  # $3.02 - $0.999 = $2.021; the exact one is $2.025, which would be $2.03
+        ("0.0142", "0.00844", "$0.00576"),
+        ("14.204", "14.196", "$0.008"),  # what is shown does not differ at all
+        ("5", "5", "$0"),
+        ("0", "2.5", "$2.50"),
+    ],
+)
+def test_a_difference_is_that_of_the_amounts_shown(one, other, expected):
+    """Whoever subtracts finds the same, unless rounding would move the difference by more than one percent."""
+    assert (
+        words.usd_between(Decimal(one), Decimal(other)) == expected == words.usd_between(Decimal(other), Decimal(one))
+    )
 
 
 @pytest.mark.parametrize(
