@@ -169,8 +169,19 @@ def print_routes(table: Table) -> None:
     """
     rows = [_route_row(route) for route in table.routes.values()]
     columns = ["class", "choice", "verdict", "passed", "interval", "bar", PER_1000]
+    if bar := _shared_bar(table):
+        columns, rows = [*columns[:5], PER_1000], [[*row[:5], row[6]] for row in rows]
     print_table(columns, rows, right=["passed", "interval", PER_1000])
-    sys.stdout.writelines(f"{line}\n" for line in _legend(table))
+    sys.stdout.writelines(f"{line}\n" for line in (*([f"bar: {bar}"] if bar else []), *_legend(table)))
+
+
+def _shared_bar(table: Table) -> str:
+    """The bar of all classes where it is one against a model, which is too long for a column; else ""."""
+    from routerctl.types import RelativeBar
+    from routerctl.words import bar_words
+
+    bars = {route.bar for route in table.routes.values()}
+    return bar_words(bars.pop()) if len(bars) == 1 and all(isinstance(bar, RelativeBar) for bar in bars) else ""
 
 
 def _legend(table: Table) -> Iterator[str]:

@@ -7,7 +7,7 @@ from routerctl.console import print_routes, say_worth, worth_line
 from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
 from routerctl.selection import risk_of
-from routerctl.types import Verdict
+from routerctl.types import RelativeBar, Verdict
 from routerctl.words import bar_words, risk_words
 from routerctl.worth import evaluation_usd, weigh
 
@@ -27,6 +27,19 @@ def test_every_bar_is_written_alike(capsys):
     print_routes(replace(table, routes={"a": route, "b": replace(route, task_class="b", evidence=())}))
     rows = [line for line in capsys.readouterr().out.splitlines() if bar_words(route.bar) in line.split()]
     assert len(rows) == 2
+
+
+def test_a_bar_against_a_model_that_all_share_is_told_once(capsys):
+    """The name of a model is too long for a column; where classes have different bars, each has its own."""
+    table, _ = sample()
+    shared = {name: replace(one, bar=RelativeBar(within=0.02, of="opus")) for name, one in table.routes.items()}
+    print_routes(replace(table, routes=shared))
+    said = capsys.readouterr().out
+    assert said.count("opus - 2 points") == said.count("\nbar: opus - 2 points\n") == 1
+    print_routes(replace(table, routes=shared | {"extract": replace(shared["extract"], bar=0.8)}))
+    said = capsys.readouterr().out
+    assert "bar: " not in said
+    assert said.count("opus - 2 points") == len(shared) - 1
 
 
 def worth_of(table, runs):

@@ -14,9 +14,10 @@ from routerctl.gate.checks import Check, Outcome, Strict, checks_of, counts
 from routerctl.gate.ending import next_steps
 from routerctl.regression import ClassRegression, Regression, regression_words
 from routerctl.regression.sentences import p_words
-from routerctl.selection import level_words
+from routerctl.selection import interval_note, level_words
 from routerctl.types import Route, Table
 from routerctl.words import bar_words, count, one_line, percent, plural, spread, usd, visible
+from routerctl.worth import chosen_evidence
 
 LIMIT = 1024 * 1024 - 1024  # bytes; GitHub's limit for one step is 1 MiB
 _NAMED = 50  # newly broken cases of a class
@@ -41,6 +42,8 @@ def step_summary(
     wrong = any(check.outcome in (Outcome.FAILED, Outcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
     parts.append("\n" + _grid(table, regression))
+    chosen = [one.judgement for route in table.routes.values() if (one := chosen_evidence(route))] if table else []
+    parts += [f"\n{_text(note)}.\n" for note in (interval_note(chosen),) if note]
     if regression is not None:
         head, *rest = regression_words(regression, baseline_days=baseline_days)
         said = [head, *rest[len(regression.classes) :]]  # the classes have rows of their own
@@ -86,7 +89,7 @@ def _row(cells: Iterable[str]) -> str:
 def _route_cells(route: Route | None) -> list[str]:
     if route is None:
         return [""] * (len(_COLUMNS) - 1)
-    one = next((item for item in route.evidence if item.candidate == route.chosen), None)
+    one = chosen_evidence(route)
     head = [_text(bar_words(route.bar)), _code(route.chosen)]
     if one is None:
         return [*head, "not run", "", "", ""]
