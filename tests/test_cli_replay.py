@@ -350,6 +350,10 @@ def test_costs_that_a_file_does_not_have(project: Project, run: Run) -> None:
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
     assert done.code == 0
     assert "sums: the file does not say what small cost; taken from the table's evidence" in done.err
+    said = done.out.splitlines()
+    (place,) = [k for k, line in enumerate(said) if line.endswith("in brackets 95% intervals (those of")]
+    assert said[place + 1] == "a table hold whenever its test ends, so they are wider)"
+    assert max(map(len, said[place:])) < 80
     project.write("outcomes.csv", "\n".join(rows).replace("model-small", "tiny"))
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
     assert done.code == 2

@@ -17,7 +17,7 @@ import typer
 
 from routerctl.cli.lining import known_model, line_up, project_here, told
 from routerctl.codec import json_default
-from routerctl.console import print_table, say
+from routerctl.console import PER_1000, print_table, say
 from routerctl.costs import is_known
 from routerctl.errors import InputError, in_percent
 from routerctl.evalsets import EVALS_FOLDER
@@ -304,7 +304,7 @@ def _print(run: Run, *, as_json: bool) -> None:
     if len(by_both) > _MOST_LINES:
         say(f"a line a candidate; --json has the {len(by_both)} of each class and candidate")
     shown = by_both if len(by_both) <= _MOST_LINES else _grouped(run, lambda result: result.candidate)
-    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", "cost/1000")
+    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", PER_1000)
     print_table(columns, [_row(item, known=is_known(run.header.prices)) for item in shown], right=columns[2:])
 
 

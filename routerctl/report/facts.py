@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import get_args
 
 import pandas as pd
 
-from routerctl.types import Evidence, Route, Table, Verdict
+from routerctl.types import Evidence, Level, Route, Table, Verdict
 from routerctl.worth import chosen_evidence
 
 
 def level_counts(table: Table) -> list[tuple[str, int]]:
     """Count the levels of the classes, the surest first; last those whose candidate was not run."""
     found = Counter(route.level if chosen_evidence(route) else "not run" for route in table.routes.values())
-    return [(level, found[level]) for level in ("proven", "provisional", "best available", "not run") if found[level]]
+    return [(level, found[level]) for level in (*get_args(Level), "not run") if found[level]]
 
 
 def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:

@@ -199,7 +199,7 @@ def _scatter(route: Route, drawn: Sequence[Evidence], numbers: Mapping[str, int]
     points = [
         picture.Point(
             name=one.candidate,
-            cost_usd=one.cost_per_case_usd,
+            cost_usd=one.cost_per_case_usd * THOUSAND,
             score=one.judgement.score,
             interval=one.judgement.interval,
             verdict=one.judgement.verdict,
@@ -209,8 +209,12 @@ def _scatter(route: Route, drawn: Sequence[Evidence], numbers: Mapping[str, int]
         for one in drawn
         if one.cost_per_case_usd is not None and one.judgement.score is not None
     ]
-    title = f"{route.task_class}: score and cost per case"
-    return picture.scatter(points, bar=route.target, title=title) if points else None
+    title = f"{route.task_class}: score and cost"
+    return (
+        picture.scatter(points, bar=route.target, bar_text=words.bar_words(route.bar, route.target), title=title)
+        if points
+        else None
+    )
 
 
 def _case_list(route: Route, one: Evidence, run: Run | None, answers: answered.Answers, most: int) -> CaseList:
@@ -284,6 +288,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "told": told,
+        "bar_words": words.bar_words,
         "beside_words": beside_words,
         "OPEN_CASES": OPEN_CASES,
         "MOST_CASCADES": weighing.MOST_CASCADES,
@@ -293,6 +298,7 @@ def _environment() -> Environment:
         "THOUSAND": THOUSAND,
         "chosen_evidence": chosen_evidence,
         "dash": dash,
+        "interval_note": selection.interval_note,
         "money": money,
         "plural": words.plural,
         "sentences": sentences,

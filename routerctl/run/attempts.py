@@ -214,7 +214,7 @@ def _unused(one: Evidence) -> bool:
     if judged.against and judged.against.itself:  # the reference of a relative bar is not tested
         return False
     possible = judged.least_cases is not None and judged.least_cases <= judged.n
-    return possible and not judged.verdict.proven
+    return possible and not judged.verdict.settled
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
