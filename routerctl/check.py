@@ -10,34 +10,32 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from routerctl.build import build_table
-from routerctl.codec import encode, json_text
+from routerctl.changes.places import first_differences
 from routerctl.errors import GateError, InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set, load_eval_sets
 from routerctl.importers.imported import check_agree, supersedes
 from routerctl.labels import Label, read_labels
-from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_sets, places
+from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_prices, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
 from routerctl.project import PROJECT_FILE, Project, load_project
+from routerctl.providers.base import checked_options
+from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.lifecycle import retires_on
+from routerctl.repricing import at_present_prices
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.routing_policy import check_classes
 from routerctl.rules import rule_warnings
 from routerctl.run.plan import pin_warnings, pinned_candidate, prices_of
 from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
-from routerctl.scorers.base import shown
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
-from routerctl.types import POLICY_FIELDS, ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
+from routerctl.types import ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
 from routerctl.words import plain, plural
-
-_SHOWN_DIFFERENCES = 5
-_POLICY = ("rules", "default_class", "classifier", "routing", "retirements")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,8 @@ def assemble(
 ) -> tuple[Table, dict[str, Run]]:
     """Build the table from the runs `wanted`, else from each class's newest run; give it with its runs.
 
-    A class without an eval set rests on imported outcomes, as all do where there is neither project nor eval set.
+    What they cost is told at the prices that the project states now. A class without an eval set rests on imported
+    outcomes, as all do where there is neither project nor eval set.
     Raises: InputError where a class has no usable run or the runs do not fit together.
     """
     project, eval_sets = _project_and_sets(root)
@@ -61,7 +60,8 @@ def assemble(
     chosen = [run_folder(root, name) for name in wanted]
     # Without a project nothing says which classes there are: those of the runs that are asked for.
     others = run_folders(root) if project or not chosen else []
-    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=f" --ladder {ladder}" if ladder else "")
+    asked = f" --ladder {ladder}" if ladder else ""
+    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=asked, project=project)
     check_agree(runs)
     table = build_table(
         runs,
@@ -108,6 +108,7 @@ def _runs_for(
     ladder_name: str | None,
     *,
     asked: str,
+    project: Project | None,
 ) -> dict[str, Run]:
     """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
@@ -126,7 +127,7 @@ def _runs_for(
         for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
             if name not in found:
                 if folder not in read:
-                    read[folder] = read_run(folder)
+                    read[folder] = at_present_prices(read_run(folder), project)
                 found[name] = read[folder]
     _check_found(found, eval_sets, {header.ladder_name for header in later}, ladder_name, asked)
     return {name: found[name] for name in sorted(found)}
@@ -189,6 +190,7 @@ def check_project(root: Path, today: date) -> Checked:
     notes: list[str] = []
     imported = _imported_classes(root)
     if project:
+        _check_providers(project)
         scorers = {name: item.scorer.name for name, item in imported.items()}
         scorers |= {item.name: item.scorer.name for item in eval_sets}
         check_classes(scorers, uncompiled(project))
@@ -223,6 +225,24 @@ def check_project(root: Path, today: date) -> Checked:
 
 def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
     return plain(f"{plural(len(these), noun, nouns)}, {plural(cases, 'case')}")
+
+
+def _check_providers(project: Project) -> None:
+    """See that every provider could be made, those that no candidate uses too; none is, which may take a key.
+
+    Raises: InputError for a kind that nobody registered, or an option that it does not have.
+    """
+    for name, spec in project.providers.items():
+        try:
+            check_kind(spec.kind)
+        except InputError as error:
+            raise project.error(("providers", name, "kind"), error.problem) from None
+        try:  # only where it has options: a vendor's SDK takes long to import
+            known = getattr(kind_class(spec.kind), "OPTIONS", None) if spec.options else None
+            if known is not None:
+                checked_options(spec, known)
+        except InputError as error:
+            raise project.error(("providers", name, "options"), error.problem) from None
 
 
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:
@@ -269,7 +289,11 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
     if at.ladder not in (None, table.ladder_name):
         raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
     read: dict[str, Run] = {}  # classes may share a run
-    runs = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
+    if project:
+        _stop_at_first(other_prices(project, table, at))
+    behind = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
+    priced = {id(run): at_present_prices(run, project) for run in behind.values()}
+    runs = {name: priced[id(run)] for name, run in behind.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
     _stop_at_first(other_classes(table, eval_sets, imported, at))
     _stop_at_first(other_sets(table, eval_sets, imported, at))
@@ -319,7 +343,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
-        found = "; ".join(_differences(table, built))
+        found = "; ".join(first_differences(table, built))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
 
 
@@ -340,45 +364,3 @@ def _stop_at_first(found: Iterator[str]) -> None:
     """
     for problem in found:
         raise GateError(problem)
-
-
-def _differences(old: Table, new: Table) -> Iterator[str]:
-    """Name the first places at which two tables differ."""
-    found, asked = 0, {one.provider for table in (old, new) for one in table.candidates.values()}
-    for place, before, after in _walk(encode(old), encode(new), ""):
-        if place.split(".")[0] in ("table_version", "digest"):
-            continue
-        if found == _SHOWN_DIFFERENCES:
-            yield "and more"
-            return
-        found += 1
-        yield f"{place} is {_told(before)}, {_source(place, asked)} says {_told(after)}"
-
-
-def _source(place: str, asked: Collection[str]) -> str:
-    """Name what a part of the table comes from: routerctl.yaml, where it is policy, or the evidence.
-
-    `asked`: providers that made evidence; all of another one is policy.
-    """
-    top, *rest = place.split(".")
-    is_policy = top in _POLICY or (top == "prices" and "@" in place)
-    if top in ("providers", "candidates"):
-        is_policy = not POLICY_FIELDS.isdisjoint(rest) or (top == "providers" and rest[0] not in asked)
-    return PROJECT_FILE if is_policy else "the evidence"
-
-
-def _told(value: Any) -> str:
-    return shown(format(value, "f") if isinstance(value, Decimal) else value)
-
-
-def _walk(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        if old.keys() == new.keys() and list(old) != list(new):
-            yield f"the order of {path}", list(old), list(new)
-        for key in [*old, *(key for key in new if key not in old)]:
-            yield from _walk(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for place, (before, after) in enumerate(zip(old, new, strict=True)):
-            yield from _walk(before, after, f"{path}.{place}")
-    elif json_text(old) != json_text(new):  # unlike ==, it tells true from 1
-        yield path, old, new

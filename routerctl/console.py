@@ -148,10 +148,10 @@ class RunView:
         known = self._missing.get((task_class, candidate), ())
         looked_at = [status for index, status in known if index < judgement.cases]
         missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))
-        found = f"{verdict_words(judgement)} {f'Counted as not passed: {missing}. ' if missing else ''}"
-        spent_usd = self._spending.spent_usd
-        worth_usd = self._worth_usd.get((task_class, candidate), spent_usd * 0)  # without a reply, an exact nothing
-        found += f"Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
+        found = f"{verdict_words(judgement)}{f' Counted as not passed: {missing}.' if missing else ''}"
+        if worth_usd := self._worth_usd.get((task_class, candidate)):
+            spent_usd = self._spending.spent_usd
+            found += f" Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
         line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
         if self._progress:
             self._progress.console.print(line, markup=False)
@@ -273,6 +273,15 @@ def _lines(text: str, indent: str = "") -> list[str]:
     import textwrap
 
     return textwrap.wrap(clean(text), 79, subsequent_indent=indent)
+
+
+def say_lowered(table: Table) -> None:
+    """Say of each class that its bar was lowered after scores had been seen."""
+    from routerctl.words import lowered_words
+
+    for name, route in table.routes.items():
+        if route.lowered_from is not None:
+            say(f"warning: {name}: {lowered_words(route.lowered_from, route.bar)}")
 
 
 def say_unproven(table: Table) -> None:

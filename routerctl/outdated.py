@@ -13,11 +13,13 @@ from pathlib import Path
 
 from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
 from routerctl.labels import labels_digest, read_labels
+from routerctl.policy import objective_of
 from routerctl.project import PROJECT_FILE, Project, load_project
-from routerctl.run.plan import pinned_candidate, place_prices_of, prices_of
+from routerctl.repricing import is_restated, is_same, restated
+from routerctl.run.plan import place_prices_of
 from routerctl.scorers import IMPORTED
 from routerctl.table import TABLE_FILE
-from routerctl.types import Candidate, EvalSet, Price, Table, evidence_part
+from routerctl.types import Candidate, EvalSet, Table, evidence_part
 
 _JUDGE = "judge"  # the scorer whose verdicts human labels are held against
 
@@ -90,16 +92,17 @@ def other_labels(table: Table, judged: Collection[str], root: Path, at: Place) -
 
 
 def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: bool) -> Iterator[str]:
-    """Name the settings, ladder, providers, candidates and prices that are not what the evidence was made with.
+    """Name the settings, ladder, providers and candidates that are not what the evidence was made with.
 
     `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
-    Raises: InputError for a candidate that pins nothing or has no price.
+    Raises: InputError for a candidate that pins nothing.
     """
+    again = "import the outcomes again" if own_ladder else f"run `{at.eval}`"
     settings = {"mode": project.mode, "risk": project.risk_per_class(len(table.routes)), "margin": project.margin}
     for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
-            yield f"{name} is {now} now, {at.file} was built with {was}; run `{at.eval}`"
+            yield f"{name} is {now} now, {at.file} was built with {was}; {again}"
     stranger = own_ladder and table.ladder_name not in project.ladders
     if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
         yield f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`"
@@ -108,48 +111,52 @@ def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: boo
         spec = project.providers.get(name)
         if spec is None or evidence_part(spec) != evidence_part(table.providers[name]):
             yield f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`"
-    same = {name: one for name, one in own.items() if _is_same(project, name, one)}
-    for name in (one for one in own if one not in same):
+    for name in (name for name, one in own.items() if not is_same(project, name, one)):
         yield f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`"
-    for name in _repriced(project, same, table):
-        yield f"the price of {name!r} is not what {at.file} was built with; run `{at.eval}`"
 
 
 def _own_candidates(table: Table) -> dict[str, Candidate]:
     return {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
 
 
-def _is_same(project: Project, name: str, candidate: Candidate) -> bool:
-    return name in project.candidates and evidence_part(pinned_candidate(project, name)) == evidence_part(candidate)
+def other_prices(project: Project, table: Table, at: Place) -> Iterator[str]:
+    """Name the candidates and other places whose price the user states otherwise; a list's may move on.
+
+    Raises: InputError for a candidate that pins nothing or has no price.
+    """
+    own = _own_candidates(table)
+    same = {name: one for name, one in own.items() if is_same(project, name, one)}
+    for key in (*restated(project, own, table.prices), *_other_place_prices(project, same, table)):
+        yield _follow(f"price of {key}", at)
 
 
-def _repriced(project: Project, candidates: Mapping[str, Candidate], table: Table) -> Iterator[str]:
-    """Name the candidates whose price the user states otherwise; the list's may move on."""
-    for name, candidate in candidates.items():
-        was = table.prices[name]
-        now = prices_of(project, {name: evidence_part(candidate)}, date.fromisoformat(was.date))[name]
-        if _restated(was, now):
-            yield name
-
-
-def _restated(was: Price, now: Price) -> bool:
-    return now != was and any(one.source.startswith(PROJECT_FILE) for one in (now, was))
+def _follow(what: str, at: Place) -> str:
+    return f"{what}: changed since {at.file} was built; run `{at.build}`"
 
 
 def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: Place) -> Iterator[str]:
     """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
-    now = {"rules": project.rules, "default_class": project.default_class, "routing": project.routing}
-    changed = [name for name, value in now.items() if value != getattr(table, name)]
+    changed = [name for name in ("rules", "default_class", "routing") if getattr(project, name) != getattr(table, name)]
+    changed += ["objective"] if objective_of(project) != table.objective else []
+    changed += [f"today of {name}" for name in _other_today(project, table, eval_sets)]
     ours = [(item, table.routes[item.name]) for item in eval_sets if item.name in table.routes]
     changed += [f"stakes of {item.name}" for item, route in ours if route.stakes != item.stakes]
     unproven = [item.name for item, route in ours if route.when_unproven != project.unproven_of(item)]
     changed += [f"when_unproven of {name}" for name in unproven]
-    own = {name: one for name, one in _own_candidates(table).items() if _is_same(project, name, one)}
+    own = {name: one for name, one in _own_candidates(table).items() if is_same(project, name, one)}
     changed += [f"other places of {name}" for name, one in own.items() if project.candidates[name].also != one.also]
-    changed += [f"limits of provider {name}" for name in _other_limits(project, table)]
-    changed += [f"price of {key}" for key in _other_place_prices(project, own, table)]
-    for what in changed:
-        yield f"{what}: changed since {at.file} was built; run `{at.build}`"
+    changed += [f"settings of provider {name}" for name in _other_limits(project, table)]
+    yield from (_follow(what, at) for what in changed)
+    yield from other_prices(project, table, at)
+
+
+def _other_today(project: Project, table: Table, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Name the classes that another candidate serves now; where nobody is named, the run's word stays."""
+    own = {item.name: item.today for item in eval_sets}
+    for name, route in table.routes.items():
+        now = own.get(name) or project.today
+        if now and now != route.today:
+            yield name
 
 
 def _other_limits(project: Project, table: Table) -> Iterator[str]:
@@ -165,7 +172,7 @@ def _other_place_prices(project: Project, candidates: Mapping[str, Candidate], t
         for place in candidate.also:
             key, alone = f"{name}@{place.provider}", {name: candidate}
             was = table.prices[key]
-            if place.provider in project.providers and _restated(
+            if place.provider in project.providers and is_restated(
                 was, place_prices_of(project, alone, date.fromisoformat(was.date))[key]
             ):
                 yield key

@@ -26,6 +26,11 @@ _CONTROLS = re.findall(
 )
 
 
+def lowered_words(before: Bar, now: Bar) -> str:
+    """Say that a bar was lowered after scores had been seen that did not prove it."""
+    return f"the bar was {bar_words(before)} when it was tested and not proven, it is {bar_words(now)} now"
+
+
 def bar_words(bar: Bar, came_to: float | None = None) -> str:
     """Write a bar as it was asked for: `80%`; of one against a model `opus - 2 points`.
 

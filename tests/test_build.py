@@ -11,6 +11,7 @@ from scipy import stats
 from routerctl.build import build_table, evidence_of, planned_prefix
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
+from routerctl.selection import level_name, nobody_words, unproven_words
 from routerctl.statistics import anytime_interval
 from routerctl.table import table_text
 from routerctl.types import (
@@ -506,6 +507,24 @@ def test_where_nothing_but_proof_counts_the_top_rung_serves(where: str) -> None:
     assert "nothing but proof counts here, else the top rung serves" in route.rule
     proven = replace(run, results=(*perfect(), *scored(31, "large")))
     assert build_table({"sums": proven}, previous=None, **said).routes["sums"].chosen == "small"
+
+
+def test_of_a_run_that_was_cut_off_it_is_said_that_nothing_is_decided() -> None:
+    """The bar is neither reached nor missed: the level alone would read as a miss."""
+    route = table_of(*scored(12, "small", count=12)).routes["sums"]
+    assert (route.chosen, route.level, level_name(route)) == ("small", "best available", "best available, undecided")
+    assert nobody_words(route) == (
+        "No candidate has been shown to reach the bar of 80%; small serves as the best available, undecided: 12 of 40 "
+        "planned cases were run."
+    )
+    assert unproven_words(route).startswith(f"sums: {nobody_words(route)[:-1]}, 12/12; ")
+    whole = table_of(*scored(31, "small")).routes["sums"]
+    assert level_name(whole) == "best available"
+    assert "undecided" not in nobody_words(whole)
+    strict = table_of(*scored(12, "large", count=12), classes={"sums": of_class(when_unproven="top_rung")}).routes[
+        "sums"
+    ]
+    assert "undecided" not in level_name(strict) + nobody_words(strict)
 
 
 def test_the_skipped_top_rung_serves_where_nobody_is_at_the_bar() -> None:

@@ -418,7 +418,8 @@ PAIRS: list[tuple[Any, Any, tuple[str, str] | None]] = [
     (None, None, None),
     (1, True, ("1", "true")),
     (Decimal("1.0"), Decimal("1.00"), ('"1.0"', '"1.00"')),
-    (None, "none", ("null", '"none"')),
+    (None, "none", ("none", '"none"')),
+    ("", "eu", ("none", "eu")),
     (None, "", ("none", '""')),
     ("a b", "a  b", ("a b", '"a  b"')),
     ("a\nb", "a b", ('"a\\nb"', "a b")),
@@ -548,7 +549,10 @@ HEADLINES: list[tuple[Route | None, Route | None, str]] = [
     (
         route("extract", HAIKU),
         route("extract", POOR, bar=0.9),
-        ("extract: haiku, proven -> best available; $1.10 per 1,000 requests; score 96.0% -> 50.0%; other bar"),
+        (
+            "extract: haiku, proven -> best available, undecided; $1.10 per 1,000 requests; "
+            "score 96.0% -> 50.0%; other bar"
+        ),
     ),
     (
         route("extract", HAIKU),
@@ -585,6 +589,33 @@ def test_names_can_be_quoted() -> None:
     (change,) = changes(table(route("mail", OPUS)), table(route("mail", HAIKU)))
     mark: Callable[[str], str] = "<{}>".format
     assert headline(change, mark).startswith("<mail>: <opus> -> <haiku>, proven; $12.40")
+
+
+def test_another_level_is_no_other_choice() -> None:
+    """The same candidate, proven before and provisional now, is a decision of its own; a choice that moved is none."""
+    worse = evidence("haiku", 84, "0.0011", Verdict.PROVISIONAL, 0.192)
+    before, after = table(route("a", HAIKU), route("b", OPUS)), table(route("a", worse), route("b", worse))
+    found = compare(before, after)
+    assert [(one.chooses, one.levels) for one in found.classes] == [(False, True), (True, False)]
+    assert plain(counts_words(found)) == (
+        "2 of 2 classes differ; 1 with another choice; 1 with the same choice on another level"
+    )
+    (only,) = changes(table(route("a", HAIKU)), table(route("a", worse)))
+    assert plain(counts_words(replace(found, classes=(only,)))) == (
+        "1 of 1 class differs; no choice differs; 1 with the same choice on another level"
+    )
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [("", "opus", "none -> opus"), ("opus", "haiku", "opus -> haiku"), ("opus", "", "opus -> none")],
+)
+def test_todays_model_is_told_in_words(was: str, now: str, said: str) -> None:
+    """Who serves now is a decision of the class; nobody named is `none`, not a pair of quotes."""
+    before, after = (table(route("mail", HAIKU, today=name)) for name in (was, now))
+    (change,) = changes(before, after)
+    assert change.what == ("other model today",)
+    assert " -> ".join(rows(after, before)["today's model"]) == said
 
 
 def test_classes_are_counted() -> None:

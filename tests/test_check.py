@@ -19,7 +19,7 @@ from routerctl.providers.fake import FakeProvider
 from routerctl.run.caller import Spending
 from routerctl.run.session import EvalOptions, plan_run, run_eval
 from routerctl.table import load_table, table_text, with_digest
-from routerctl.types import Judgement, Request, Result, Routing, Strategy, Table, Verdict
+from routerctl.types import Judgement, Objective, Request, Result, Routing, Strategy, Table, Verdict
 
 TODAY = date(2026, 11, 23)
 KEY = "sk-0123456789-very-secret"
@@ -250,7 +250,7 @@ def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
         (lambda table: routed(table, chosen="large"), "routes.sums.chosen is large, the evidence says small"),
         (
             lambda table: routed(table, rungs=("small",)),
-            "routes.sums.rungs is ['small'], the evidence says ['small', 'l",
+            'routes.sums.rungs is ["small"], the evidence says ["small", "large"]',
         ),
         (lambda table: routed(table, bar=0.7), "routes.sums.bar is 0.7, the evidence says 0.8"),
         (
@@ -259,20 +259,25 @@ def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
         ),
         (
             lambda table: routed(table, when_unproven="top_rung"),
-            "routes.sums.when_unproven is top_rung, the evidence says ",
+            "routes.sums.when_unproven is top_rung, the project says provisional",
+        ),
+        (lambda table: routed(table, today="large"), "routes.sums.today is large, the project says none"),
+        (
+            lambda table: replace(table, objective=Objective(within=0.1, of="best")),
+            'objective is {"within": 0.1, "of": "best"}, routerctl.yaml says none',
         ),
         (lambda table: judged(table, stopped_at=5), "routes.sums.evidence.0.judgement.stopped_at is 5, the evidence "),
         (lambda table: judged(table, risk=0.01), "routes.sums.evidence.0.judgement.risk is 0.01, the evidence says "),
         (
             lambda table: routed(table, evidence=()),
-            "routes.sums.evidence is [], the evidence says [{'candidate': 'small'",
+            'routes.sums.evidence is [], the evidence says [{"candidate": "small"',
         ),
         (lambda table: replace(table, risk=0.2), "risk is 0.2, the evidence says 0.1"),
         (
             lambda table: replace(table, rules=()),
-            "rules is [], routerctl.yaml says [{'name': 'short', 'class': 'sums', ",
+            'rules is [], routerctl.yaml says [{"name": "short", "class": "sums", "max_chars": 9}',
         ),
-        (lambda table: replace(table, default_class=None), "default_class is None, routerctl.yaml says query"),
+        (lambda table: replace(table, default_class=None), "default_class is none, routerctl.yaml says query"),
         (lambda table: replace(table, ladder=("large", "small")), "ladder.0 is large, the evidence says small"),
         (
             lambda table: replace(
@@ -282,7 +287,7 @@ def routed(table: Table, name: str = "sums", **changes: Any) -> Table:
         ),
         (
             lambda table: replace(table, routes=dict(reversed(table.routes.items()))),
-            "the order of routes is ['sums', 'query'], the evidence says ['query', 'sums']",
+            'the order of routes is ["sums", "query"], the evidence says ["query", "sums"]',
         ),
     ],
 )
@@ -303,6 +308,19 @@ def test_many_edits_are_not_all_listed(root: Path) -> None:
     assert line.count("the evidence says") == 5
     assert "; and more; run" in line
     assert len(line) < 900
+
+
+def test_of_long_texts_the_part_that_differs_is_shown(root: Path) -> None:
+    """With a few words before it, whatever comes before that."""
+    table = load_table(root / "routes.yaml")
+    rule = table.routes["sums"].rule
+    rewrite(root, lambda made: routed(made, rule=f"{rule[:-9]}otherwise"))
+    line = refused(root)
+    kept = rule[:-9][-20:]
+    assert line.startswith("routes.yaml does not follow from its evidence: routes.sums.rule is \u2026")
+    assert f"{kept}otherwise, the evidence says \u2026" in line
+    assert f"{kept}{rule[-9:]}; run `routerctl build-table`" in line
+    assert len(line) < 300
 
 
 def test_only_the_version_is_free(root: Path) -> None:
@@ -431,7 +449,11 @@ def test_runs_that_do_not_agree(root: Path) -> None:
         ("main: [small, large]", "main: [large]", "ladder 'main' is not what"),
         ("ladder: main", "ladder: short", None),
         ("kind: fake,", "kind: fake, base_url: 'https://other.example',", "provider 'far' is not what"),
-        ("source: paper, input_mtok_usd: 1,", "source: paper, input_mtok_usd: 5,", "the price of 'small' is not what"),
+        (
+            "source: paper, input_mtok_usd: 1,",
+            "source: paper, input_mtok_usd: 5,",
+            "price of small: changed since routes.yaml was built",
+        ),
         ("max_chars: 9", "max_chars: 8", "routes.yaml does not follow from its evidence: rules.0.max_chars is 9, rou"),
         ("class: sums", "class: query", "routes.yaml does not follow from its evidence: rules.0.class is sums, rout"),
         ("rules:\n", "rules:\n  - {name: new, class: sums, is_json: true}\n", "routes.yaml does not follow from its"),
@@ -462,18 +484,30 @@ def cloudy(root: Path) -> None:
 
 
 POLICIES = {
-    "another place": (cloudy, "providers.cloud is None, routerctl.yaml says {"),
-    "its price": (("input_mtok_usd: 3", "input_mtok_usd: 1.5"), "prices.small@cloud.input_mtok_usd is 3, routerctl.ya"),
-    "its address": (("cloud: {kind: fake}", "cloud: {kind: fake, region: eu}"), "providers.cloud.region is None, rout"),
-    "its limits": (("cloud: {kind: fake}", "cloud: {kind: fake, concurrency: 9}"), "providers.cloud.concurrency is N"),
-    "its region": (("{provider: cloud}]", "{provider: cloud, region: us}]"), "candidates.small.also.0.region is None"),
+    "another place": (cloudy, 'providers.cloud is none, routerctl.yaml says {"kind": "fake", "concurrency": 8, '),
+    "its price": (
+        ("input_mtok_usd: 3", "input_mtok_usd: 1.5"),
+        "price of small@cloud: changed since routes.yaml was built",
+    ),
+    "its address": (
+        ("cloud: {kind: fake}", "cloud: {kind: fake, region: eu}"),
+        "providers.cloud.region is none, routerctl.yaml says eu",
+    ),
+    "its limits": (
+        ("cloud: {kind: fake}", "cloud: {kind: fake, concurrency: 9}"),
+        "providers.cloud.concurrency is 8, routerctl.yaml says 9",
+    ),
+    "its region": (
+        ("{provider: cloud}]", "{provider: cloud, region: us}]"),
+        "candidates.small.also.0.region is none, routerctl.yaml says us",
+    ),
     "no place": ((", also: [{provider: cloud}]", ""), "providers.cloud is {"),
     "concurrency": (
         ("kind: fake, a", "kind: fake, concurrency: 99, a"),
-        "providers.far.concurrency is None, routerctl",
+        "providers.far.concurrency is 8, routerctl",
     ),
-    "timeout": (("kind: fake, a", "kind: fake, timeout_s: 9, a"), "providers.far.timeout_s is None, routerctl.yaml"),
-    "attempts": (("kind: fake, a", "kind: fake, max_attempts: 1, a"), "providers.far.max_attempts is None, routerc"),
+    "timeout": (("kind: fake, a", "kind: fake, timeout_s: 9, a"), "providers.far.timeout_s is 60.0, routerctl.yaml"),
+    "attempts": (("kind: fake, a", "kind: fake, max_attempts: 1, a"), "providers.far.max_attempts is 4, routerc"),
     "key": (("FAR_KEY", "OTHER_KEY"), "providers.far.api_key_env is FAR_KEY, routerctl.yaml says OTHER_KEY"),
 }
 
@@ -490,7 +524,7 @@ def test_what_changes_no_answer_needs_no_new_run(root: Path, policy: str) -> Non
         edit(root / "routerctl.yaml", *change)
     before = load_table(root / "routes.yaml")
     line = refused(root)
-    assert line.startswith(f"routes.yaml does not follow from its evidence: {words}")
+    assert line.removeprefix("routes.yaml does not follow from its evidence: ").startswith(words)
     assert line.endswith("; run `routerctl build-table`")
     after = build(root, previous=before)
     assert after.table_version == before.table_version + 1
@@ -665,3 +699,25 @@ def test_the_project_is_read_first(root: Path) -> None:
     with pytest.raises(InputError, match="no ladder 'mian'; did you mean 'main'"):
         assemble(root, ladder="mian", wanted=(), previous=None)
     assert load_project(root).root == root
+
+
+@pytest.mark.parametrize(
+    ("provider", "line"),
+    [
+        ("{kind: faek}", "no provider kind 'faek'; did you mean 'fake'?"),
+        ("{kind: ollama}", "no provider kind 'ollama'"),
+        ("{kind: imported}", "its outcomes were imported, so nobody can be asked"),
+        ("{kind: fake, options: {reply: x.json}}", "provider 'spare': no option 'reply'; did you mean 'replies'?"),
+        ("{kind: fake, options: {latency_s: soon}}", "provider 'spare': option 'latency_s' is a float"),
+        ("{kind: openai, options: {logprob: true}}", "provider 'spare': no option 'logprob'; did you mean 'logprobs'?"),
+        ("{kind: anthropic, options: {prompt_cache: 1}}", "provider 'spare': option 'prompt_cache' is a bool"),
+        ("{kind: local, options: {thread: 2}}", "provider 'spare': no option 'thread'; did you mean 'threads'?"),
+    ],
+)
+def test_a_provider_that_nobody_uses_is_checked_too(root: Path, provider: str, line: str) -> None:
+    """Its kind and its options, with the place and the nearest right name."""
+    edit(root / "routerctl.yaml", "candidates:\n", f"  spare: {provider}\ncandidates:\n")
+    place = ".options" if "options" in provider else ".kind"
+    said = refused(root, InputError)
+    assert said.startswith("routerctl.yaml:")
+    assert f"providers.spare{place}: {line}" in said

@@ -49,6 +49,41 @@ def test_building_twice_changes_no_file(logged: bool, project: Project, run: Run
     assert files(project) == second
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "was"),
+    [
+        ("risk", 0.01, 0.05),
+        ("mode", "point", "proven"),
+        ("margin", 0.1, 0.03),
+        ("seed", 7, 0),
+        ("top_rung", "skip", "report"),
+    ],
+)
+def test_what_is_part_of_the_test_is_not_taken_afterwards(
+    name: str, value: object, was: object, project: Project, run: Run
+) -> None:
+    """The rule was fixed before the first answer: the table keeps it, says so, and names the command."""
+    assert run("eval").code == run("build-table").code == 0
+    before = (project.root / "routes.yaml").read_bytes()
+    project.config[name] = value
+    project.save()
+    done = run("build-table")
+    warned = f"warning: {name} is {value} now, routes.yaml was built with {was}; run `routerctl eval`"
+    assert (done.code, done.err.count(warned)) == (0, 1)
+    assert (project.root / "routes.yaml").read_bytes() == before
+    assert warned.removeprefix("warning: ") in run("check").last
+
+
+def test_a_table_just_built_is_warned_of_nothing(project: Project, run: Run) -> None:
+    """Whatever policy was changed since: `build-table` has taken it."""
+    project.config["today"] = "large"
+    project.save()
+    assert run("eval").code == 0
+    project.config.update({"today": "small", "objective": {"within": 0.1, "of": "best"}, "default_class": None})
+    project.save()
+    assert "warning" not in run("build-table").err
+
+
 def test_what_a_report_was_compared_with_may_be_gone(project: Project, run: Run) -> None:
     """It is said then: a later table is not called the first one."""
     assert run("eval").code == run("build-table").code == 0

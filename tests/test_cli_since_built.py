@@ -57,7 +57,7 @@ def test_settings_rules_and_new_classes_are_told_too(left: Project, run: Run) ->
         "routes.yaml and evals/ do not have the same classes: more; run `routerctl build-table`",
         "risk is 0.01 now, routes.yaml was built with 0.05; run `routerctl eval`",
         "rules: changed since routes.yaml was built; run `routerctl build-table`",
-        "limits of provider fake: changed since routes.yaml was built; run `routerctl build-table`",
+        "settings of provider fake: changed since routes.yaml was built; run `routerctl build-table`",
     ]
 
 

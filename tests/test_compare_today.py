@@ -131,3 +131,20 @@ def test_a_model_that_was_never_asked_is_not_compared_with(served: Project) -> N
     assert served.run("eval").code == 0
     assert served.run("build-table").code == 0
     assert _against_today(served) is None
+
+
+def test_both_sides_of_a_comparison_have_the_prices_of_now(served: Project) -> None:
+    """Today's replies were made at another price: they are told at the present one, or not at all with the reason."""
+    dear = _against_today(_tabled(served))
+    served.config["prices"][1] |= {"input_mtok_usd": 1, "output_mtok_usd": 2}
+    served.save()
+    level = _against_today(served)
+    assert dear is not None
+    assert level is not None
+    assert float(str(dear["saved_usd"])) > 0
+    assert abs(float(str(level["saved_usd"]))) < 0.1 * float(str(dear["saved_usd"]))
+    served.config["prices"][1] |= {"cache_read_mtok_usd": 0.5}
+    served.save()
+    done = served.run("eval", "--baseline", "routes.yaml", "--json")
+    assert (done.code, json.loads(done.out)["against_today"]) == (0, None)
+    assert "warning: today's model is left out: the price of 'large' has changed" in done.err

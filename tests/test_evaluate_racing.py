@@ -133,6 +133,24 @@ async def test_where_nothing_but_proof_counts_nobody_runs_on(three: Project) -> 
     assert max(asked.values()) < 26
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"epochs": 2, "measure": "mean_score"},
+        {"cases": [{"id": f"{k}", "input": f"1+{k}", "expected": f"{k + 1}", "cluster": f"{k % 4}"} for k in range(9)]},
+    ],
+    ids=["counts", "values", "clusters"],
+)
+async def test_a_set_that_proves_nothing_tells_the_top_rung_s_score(more: dict[str, Any], three: Project) -> None:
+    """Where nothing but proof counts it will serve: it is run on all cases, and nobody else is."""
+    three.eval_set("sums", 9, when_unproven="top_rung", **more)
+    seen, asked = await _raced(three, {"small": half, "mid": half, "large": half})
+    assert asked == {"large": 9 * more.get("epochs", 1)}
+    assert seen.verdicts["sums", "large"].cases == 9
+    assert seen.verdicts["sums", "small"].cases == 0
+
+
 async def test_before_an_untested_top_rung_nobody_runs_on(three: Project) -> None:
     """It serves where nobody reaches the bar, whatever the scores of the others."""
     three.config["top_rung"] = "skip"

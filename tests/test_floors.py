@@ -49,6 +49,7 @@ FLOORS = [
         "pinning",
         "build",
         "run",
+        "repricing",
         "policy",
         "policy_warnings",
         "router",

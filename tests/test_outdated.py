@@ -46,7 +46,7 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
         (
             "providers",
             {"fake": {"concurrency": 9}},
-            "limits of provider fake: changed since routes.yaml was built; run",
+            "settings of provider fake: changed since routes.yaml was built; run",
         ),
         ("candidates", {"small": {"effort": "low"}}, "candidate 'small' is not what routes.yaml was built with; run `"),
         ("providers", {"fake": {"region": "eu"}}, "provider 'fake' is not what routes.yaml was built with; run `route"),
@@ -62,6 +62,12 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
             None,
             {"when_unproven": "top_rung"},
             "when_unproven of sums: changed since routes.yaml was built; run `routerct",
+        ),
+        (None, {"today": "large"}, "today of sums: changed since routes.yaml was built; run `routerctl build-table`"),
+        (
+            None,
+            {"objective": {"within": 0.01, "of": "best"}},
+            "objective: changed since routes.yaml was built; run `routerctl build-table`",
         ),
         (None, {"seed": 9}, "seed is 9 now, routes.yaml was built with 0; run `routerctl eval`"),
         (
@@ -86,10 +92,17 @@ def test_each_change_is_told(part: str | None, change: dict[str, object], line: 
 
 
 def test_another_price_is_told(fresh: Project) -> None:
-    """Costs were counted with it: running the evaluation again is free, since the replies are paid for."""
+    """Costs are counted anew at no cost; who is priced by time is told once for the price and once for the provider."""
     fresh.config["prices"][0]["input_mtok_usd"] = 9
     fresh.save()
-    assert found(fresh) == ["the price of 'small' is not what routes.yaml was built with; run `routerctl eval`"]
+    assert found(fresh) == ["price of small: changed since routes.yaml was built; run `routerctl build-table`"]
+    fresh.config["prices"].pop(0)
+    fresh.config["providers"]["fake"]["usd_per_hour"] = 2
+    fresh.save()
+    assert found(fresh) == [
+        "settings of provider fake: changed since routes.yaml was built; run `routerctl build-table`",
+        "price of small: changed since routes.yaml was built; run `routerctl build-table`",
+    ]
 
 
 def test_eval_sets_and_labels_are_compared(fresh: Project) -> None:

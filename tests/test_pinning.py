@@ -73,7 +73,8 @@ def test_a_place_that_is_gone_takes_its_provider_and_price_along(header: RunHead
 
 
 @pytest.mark.parametrize(
-    "setting", [{"concurrency": 99}, {"timeout_s": 1.5}, {"max_attempts": 9}, {"api_key_env": "K"}]
+    "setting",
+    [{"concurrency": 99}, {"timeout_s": 1.5}, {"max_attempts": 9}, {"api_key_env": "K"}, {"usd_per_hour": Decimal(2)}],
 )
 def test_limits_of_a_provider_are_policy(setting: dict[str, object], header: RunHeader) -> None:
     """They change no answer: taken as they are now, and runs that differ in nothing else agree."""

@@ -176,6 +176,35 @@ def test_the_words_name_the_reference_the_difference_and_what_would_prove_it() -
     assert "with at most 2.5% probability" in rule
 
 
+def test_a_weaker_candidate_needs_more_cases() -> None:
+    """Down to the margin itself, where a point more is hoped for, as with a bar that is a number."""
+    reference = [1] * 150 + [0] * 50
+    found = [
+        judge(paired([0] * lost + [1] * (150 - lost) + [0] * 50, reference), asked(reference)) for lost in range(4, 11)
+    ]
+    assert {one.verdict for one in found} == {Verdict.PROVISIONAL}
+    needed = [one.needed_cases or 0 for one in found]
+    assert needed == sorted(set(needed))
+    assert needed[0] > 200
+    assert [one.against and one.against.hoped for one in found][-3:] == [-0.04] * 3
+    assert "if the difference is what was seen, " in verdict_words(found[3])
+    assert "if the difference is -4.0 points, " in verdict_words(found[-1])
+
+
+def test_only_an_interval_below_the_margin_takes_all_hope() -> None:
+    """A candidate that missed it by little may still be proven, at the end of its interval; one far below may not."""
+    reference = [1] * 150 + [0] * 50
+    near, far = (
+        judge(paired([0] * lost + [1] * (150 - lost) + [0] * 50, reference), asked(reference)) for lost in (12, 60)
+    )
+    assert near.against is not None
+    assert (near.verdict, near.against.hoped) == (Verdict.NOT_REACHED, near.against.interval[1])
+    assert "if the difference is as high as -3." in verdict_words(near)
+    assert "the end of its interval, " in verdict_words(near)
+    assert far.needed_cases is None
+    assert "more cases would not prove it" in verdict_words(far)
+
+
 def test_what_pairs_can_prove_is_said_beforehand() -> None:
     """A hundred cases hardly prove two points, even for a model that is as good."""
     said = provable_words(asked([], n=100, within=0.02))

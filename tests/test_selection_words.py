@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from routerctl.selection import Outcome, Question, judge, two_sentences, verdict_words
+from routerctl.selection import Outcome, Question, judge, provable_words, two_sentences, verdict_words
 from routerctl.types import Verdict
 
 ASKED = {"n": 200, "bar": 0.9, "alpha": 0.05 / 3}
@@ -100,11 +100,11 @@ def test_a_test_that_stopped_is_decided(judgement):
     assert verdict_words(judgement).endswith(f" The test had ended after {judgement.stopped_at} cases.")
 
 
-def test_where_nothing_but_proof_counts_a_test_may_have_ended_before_the_first_case():
-    """What an import brings to a set too small to prove anything is shown, and that no case was asked for."""
+def test_of_a_set_too_small_to_prove_anything_no_test_is_said_to_have_ended():
+    """What was run to know its score, or came with an import, is shown with its risk and what would prove it."""
     said = verdict_words(_same(1.0, 20, n=20, when_unproven="top_rung"))
     assert said.startswith("Provisional: 20 of 20 cases passed (20 planned), so the score reaches 90%; not proven: ")
-    assert said.endswith(" The test had ended before the first case.")
+    assert said.endswith("39 cases in all would prove it (power 80%).")
 
 
 @pytest.mark.parametrize(
@@ -245,3 +245,28 @@ def test_two_sentences_of_each_method(judgement, mode, ladder, parts):
     said = two_sentences(judgement, mode=mode, risk=0.05, ladder_length=ladder)
     for part in parts:
         assert part in said
+
+
+@pytest.mark.parametrize(
+    ("clusters", "said"),
+    [
+        (
+            12,
+            "60 cases in 12 clusters, which count as 12 where those of one are alike, cannot prove 80%",
+        ),
+        (
+            40,
+            "60 cases in 40 clusters, which count as 40 where those of one are alike, can prove 80%",
+        ),
+        (60, ""),
+    ],
+)
+def test_what_so_few_clusters_can_prove_is_said_beforehand(clusters, said):
+    """A cluster counts as one case at least and perhaps as no more; a perfect score on 12 proves nothing."""
+    question = Question(n=60, bar=0.8, alpha=0.025, method="clusters", clusters=clusters)
+    words = provable_words(question)
+    assert words.startswith(said)
+    assert ("55 clusters, or fewer where their cases differ" in words) == bool(said) == bool(words)
+    perfect = [Outcome(value=1.0, cluster=str(k % clusters)) for k in range(60)]
+    perfect.sort(key=lambda one: one.cluster)
+    assert judge(perfect, question).verdict is (Verdict.PROVISIONAL if "cannot" in said else Verdict.PROVEN)

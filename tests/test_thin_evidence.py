@@ -157,3 +157,40 @@ def test_where_nobody_reaches_the_bar_the_dearest_is_not_chosen_for_its_price(de
     route = load_table(desk.project.root / "routes.yaml").routes["ticket"]
     assert (route.chosen, route.level) == ("haiku", "best available")
     assert {one.judgement.passes for one in route.evidence} == {18}
+
+
+def test_a_set_that_can_prove_nothing_says_so_before_the_run_and_truly_after(project: Project) -> None:
+    """Quality is critical and 9 cases prove nothing: the top rung alone is run, in the estimate too."""
+    project.eval_set("sums", 9, stakes={"quality_critical": True})
+    project.replies({"model-small": 1.0, "model-large": 0.9})
+    head = "sums: 9 cases cannot prove 80%, not even with a perfect score; for one that is right 95% of the time it "
+    then = "Nothing but proof counts here, so the top rung serves, and it alone is run."
+    for command in (("check",), ("eval", "--dry-run")):
+        told = project.run(*command).err
+        assert head in told
+        assert then in told
+    (small, large) = json.loads(project.run("eval", "--dry-run", "--json").out)
+    assert (small["chance"], large["chance"], large["likely"]["calls"]) == (0, 1, 9)
+    done = project.run("eval")
+    assert "sums: large is provisional, 8/9; " in done.err
+    assert "cases in all would prove large if its accuracy is what was seen" in done.err
+    for false in (
+        "would prove no candidate",
+        "before the first case",
+        "$0; the run has spent",
+        "after a test had ended",
+    ):
+        assert false not in done.err
+    assert project.run("build-table").code == project.run("check").code == 0
+    route = load_table(project.root / "routes.yaml").routes["sums"]
+    assert (route.chosen, route.level, [one.candidate for one in route.evidence]) == ("large", "provisional", ["large"])
+    assert route.rule.endswith("so the top rung serves, unproven; it is run so that its score is known.")
+
+
+def test_where_the_top_rung_too_misses_the_bar_it_is_the_best_available(project: Project) -> None:
+    """Of a set that can prove nothing, likewise with its score."""
+    project.eval_set("sums", 9, when_unproven="top_rung")
+    project.replies({"model-small": 1.0, "model-large": 0.5})
+    done = project.run("eval")
+    assert "No candidate is proven to reach the bar of 80%; the top rung, large, serves, 4/9; " in done.err
+    assert "before the first case" not in done.err

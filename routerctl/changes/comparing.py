@@ -46,10 +46,15 @@ class Change:
 
     @property
     def chooses(self) -> bool:
-        """Whether another candidate serves, or the one that serves is shown on another level than before."""
-        if self.before is None or self.after is None:
-            return True
-        return (self.before.chosen, self.before.level) != (self.after.chosen, self.after.level)
+        """Whether another candidate serves."""
+        return self.before is None or self.after is None or self.before.chosen != self.after.chosen
+
+    @property
+    def levels(self) -> bool:
+        """Whether the same candidate serves and is shown on another level than before."""
+        if self.before is None or self.after is None or self.chooses:
+            return False
+        return self.before.level != self.after.level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +157,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
 
 _SHOWN = {
     *("task_class", "description", "bar", "chosen", "level", "verdict", "rule", "rungs", "evidence"),
-    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "when_unproven", "lowered_from"),
+    *("run_id", "eval_set_digest", "prompt", "reply", "scorer", "stakes", "when_unproven", "lowered_from", "today"),
 }
 
 
@@ -239,6 +244,7 @@ _ASPECTS: tuple[_Aspect, ...] = (
     ("bar", "other bar", _bar),
     ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
+    ("today's model", "other model today", lambda side: side.route.today or NONE),
 )
 _FIGURES: tuple[_Aspect, ...] = (
     ("risk", "", lambda side: risk_shown(side.route)),

@@ -88,12 +88,13 @@ def counts_words(found: TableChanges) -> str:
     if not found.differs:
         return "the tables are the same"
     differing = [one for one in found.classes if one.what]
-    choosing = [one for one in differing if one.chooses]
+    choosing, levels = ([one for one in differing if getattr(one, name)] for name in ("chooses", "levels"))
     again = [one for one in found.classes if not one.what and one.differences]
     classes = plural(len(found.classes), "class", "classes")
     said = [
         f"{len(differing)} of {classes} {'differs' if len(differing) == 1 else 'differ'}",
         f"{len(choosing)} with another choice" if choosing else "no choice differs",
+        f"{len(levels)} with the same choice on another level" if levels else "",
         f"{len(again)} measured again" if again else "",
     ]
     return "; ".join(part for part in said if part)

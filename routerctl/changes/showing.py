@@ -34,8 +34,8 @@ def leaf_pair(old: Any, new: Any) -> tuple[str, str] | None:
     if json_text(old) == json_text(new):
         return None
     before, after = _leaf(old), _leaf(new)
-    if before == after:  # a text "none" and no text
-        before, after = json_text(old), json_text(new)
+    if before == after:  # a text "none", an empty one and no text
+        before, after = (NONE if one is None else json_text(one) for one in (old, new))
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
     start = max(0, sum(1 for _ in same) - _CONTEXT)
     if max(len(before), len(after)) <= _WIDTH:
@@ -44,8 +44,8 @@ def leaf_pair(old: Any, new: Any) -> tuple[str, str] | None:
 
 
 def _leaf(value: Any) -> str:
-    """Show a text as it is where that shows all of it, else as JSON, in which line breaks are visible."""
-    if value is None:
+    """Show a text as it is where that shows all of it, else as JSON, in which line breaks are visible; "" as `none`."""
+    if value is None or value == "":
         return NONE
     plain = isinstance(value, str) and value and value == " ".join(value.split())
     return str(value) if plain else json_text(value)

@@ -15,10 +15,11 @@ from routerctl.changes.labels import label_words
 from routerctl.check import assemble
 from routerctl.cli.log_places import asked_of
 from routerctl.cli.publishing import end_gate, warn_of_models
-from routerctl.console import print_routes, say, say_unproven, say_worth
+from routerctl.console import print_routes, say, say_lowered, say_unproven, say_worth
 from routerctl.console_json import evidence_json, worth_json
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
+from routerctl.outdated import since_built
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
@@ -57,10 +58,14 @@ def build(
     else:
         print_routes(table)
         say_unproven(table)
+        say_lowered(table)
         say_worth(worth)
     for words in label_words(previous, table, runs):
         say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
+    # Mode, risk, margin and seed are part of the test, which is fixed before the first answer: a table keeps its run's.
+    for words in since_built(root, table, file):
+        say(f"warning: {words}")
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:

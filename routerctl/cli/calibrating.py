@@ -17,6 +17,8 @@ from routerctl.console import PER_1000, clean, print_table, say
 from routerctl.errors import InputError, RouterctlError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set
 from routerctl.labels import read_labels
+from routerctl.project import PROJECT_FILE, load_project
+from routerctl.repricing import at_present_prices
 from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.types import Run, RunHeader
 from routerctl.words import as_written, plain, plural, usd
@@ -30,10 +32,12 @@ def calibrate(*, classes: tuple[str, ...], run_id: str | None, risk: float | Non
     Raises: InputError.
     """
     root = Path.cwd()
+    project = load_project(root) if (root / PROJECT_FILE).exists() else None
     found = []
     for name, run in runs_of(root, classes, run_id).items():
-        finding = calibrate_class(run, name, read_labels(root, name), risk=risk)
-        found.append((finding, run.header))
+        priced = at_present_prices(run, project)
+        finding = calibrate_class(priced, name, read_labels(root, name), risk=risk)
+        found.append((finding, priced.header))
     if as_json:
         told = [class_json(finding, header) for finding, header in found]
         typer.echo(json.dumps({"classes": told}, default=json_default, ensure_ascii=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from routerctl.cli.publishing import check_outputs, end_gate, publish
 from routerctl.codec import json_default
 from routerctl.console import RunView, clean, say
 from routerctl.console_json import told_json
+from routerctl.errors import InputError
 from routerctl.gate import Strict, to_json
+from routerctl.project import Project
 from routerctl.regression import Regression, regression_words
+from routerctl.repricing import at_present_prices
 from routerctl.results import read_run
 from routerctl.run.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.run.session import EvalOptions, Finished, Planned, plan_run
@@ -76,7 +80,17 @@ def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:
     planned, left_out = against(plan_run(root, options, now), baseline, every_case=options.full)
     if left_out:
         say(f"left out, not measured on both sides: {', '.join(left_out)}")
-    return planned, baseline
+    return planned, _at_present_prices(baseline, planned.project)
+
+
+def _at_present_prices(baseline: Baseline, project: Project) -> Baseline:
+    """Count what the earlier replies cost at the prices that the newer ones have; else no money is told of them."""
+    try:
+        runs = {name: at_present_prices(run, project) for name, run in baseline.runs.items()}
+    except InputError as error:
+        say(f"warning: today's model is left out: {error}")
+        return replace(baseline, table=None)
+    return replace(baseline, runs=runs)
 
 
 def _print(finished: Finished, found: Comparison, regression: Regression, days: float, *, as_json: bool) -> None:

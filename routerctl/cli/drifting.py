@@ -86,7 +86,7 @@ def _report(wish: Wish, table: Table, now: datetime) -> _Report:
         before, current, left_out = counted(decisions, since)
     if not current:
         raise InputError(f"no decision since {stamp(since.isoformat())}", file=shown_place(where.place))
-    evidences = Evidences(root)
+    evidences = Evidences(root, table)
     sides = sides_of(table, before, current, evidences, Shadows(root, table, since, evidences))
     found = look(sides.baselines, sides.windows, alpha=wish.alpha)
     unasked = tuple(one for one in found.not_looked_at if one.partition(":")[0] in table.routes)

@@ -12,24 +12,25 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.replay import CostEvidence
+from routerctl.repricing import at_prices_of
 from routerctl.results import read_run, run_folder
 from routerctl.types import Result, Run, Status, Table
 
 
 class Evidences:
-    """Runs, each read once and only when it is asked for."""
+    """Runs, each read once and only when it is asked for; costs are told at the table's prices."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, table: Table) -> None:
         """`root`: the folder of the table."""
-        self._root = root
+        self._root, self._table = root, table
         self._runs: dict[str, Run | None] = {}
 
     def results(self, run_id: str, task_class: str, candidate: str) -> tuple[Result, ...]:
         """Give the results of a candidate on a class's cases in a run; none where the run is not here."""
         if run_id not in self._runs:
             try:
-                self._runs[run_id] = read_run(run_folder(self._root, run_id))
-            except InputError:  # not here, or damaged: the table's own figures have to do
+                self._runs[run_id] = at_prices_of(read_run(run_folder(self._root, run_id)), self._table)
+            except InputError:  # not here, damaged, or made at other prices: the table's own figures have to do
                 self._runs[run_id] = None
         run = self._runs[run_id]
         wanted = (task_class, candidate)

@@ -19,6 +19,7 @@ from routerctl.importers import AUTO, read_outcomes
 from routerctl.importers.arranging import arrange
 from routerctl.importers.base import Columns, Record
 from routerctl.replay import Cell
+from routerctl.repricing import at_prices_of
 from routerctl.results import REPORTS_FOLDER, is_run, read_run, run_folder
 from routerctl.types import Status, Table, Usage
 from routerctl.words import percent, plural, usd
@@ -47,12 +48,12 @@ def outcomes_of(
     for path in files:
         if not path.exists():
             raise InputError(f"neither a file nor a run in {REPORTS_FOLDER}/", file=str(path))
-    found = [outcome for run_id in runs for outcome in _of_run(root, run_id)]
+    found = [outcome for run_id in runs for outcome in _of_run(root, run_id, table)]
     return (*found, *(_of_files(files, same, table, say) if files else ()))
 
 
-def _of_run(root: Path, run_id: str) -> Iterator[Outcome]:
-    run = read_run(run_folder(root, run_id))
+def _of_run(root: Path, run_id: str, table: Table) -> Iterator[Outcome]:
+    run = at_prices_of(read_run(run_folder(root, run_id)), table)
     by_case: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     for one in run.results:
         mean = run.header.classes[one.task_class].measure == "mean_score"

@@ -58,7 +58,7 @@ def replay(wish: Wish, *, as_json: bool) -> None:
     _check(wish)
     table = load_table(wish.table)
     choices = {name: route.chosen for name, route in table.routes.items()}
-    evidence = Evidences(wish.table.absolute().parent)
+    evidence = Evidences(wish.table.absolute().parent, table)
     replayed = _of_outcomes(wish, table) if wish.outcomes else _of_log(wish, table)
     if not replayed.cells:
         raise InputError("no decision there that could be replayed", file=replayed.source)

@@ -80,8 +80,8 @@ def _titled(name: str, table: Table) -> str:
 
 
 def _by_weight(found: TableChanges) -> list[Change]:
-    """List the classes with another decision, those with another choice first."""
-    return sorted((one for one in found.classes if one.what), key=lambda one: not one.chooses)
+    """List the classes with another decision, those with another choice first, then those on another level."""
+    return sorted((one for one in found.classes if one.what), key=lambda one: (not one.chooses, not one.levels))
 
 
 def _unchanged(found: TableChanges) -> list[str]:
@@ -227,6 +227,7 @@ def _class(change: Change, found: TableChanges) -> dict[str, Any]:
     return {
         "what": list(change.what),
         "other_choice": bool(change.what) and change.chooses,
+        "other_level": bool(change.what) and change.levels,
         "words": headline(change).replace(NBSP, " "),
         "differences": [_difference(row) for row in change.differences],
         "before": _route(change.before, found.before),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from routerctl import errors
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from routerctl.providers.base import Outside, Provider
     from routerctl.types import ProviderSpec
 
@@ -31,12 +33,24 @@ def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
     Raises:
         InputError: nobody registered this kind.
     """
+    plugins = check_kind(kind)
+    if kind not in KINDS:
+        return plugins[kind].load()  # type: ignore[no-any-return]  # a plug-in promises the same shape
+    module, _, name = KINDS[kind].partition(":")
+    found: Any = getattr(importlib.import_module(module), name)
+    return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
+
+
+def check_kind(kind: str) -> Mapping[str, EntryPoint]:
+    """See that a kind of provider is known, without importing it; give the plug-ins, where it is none of ours.
+
+    Raises:
+        InputError: nobody registered this kind.
+    """
     from importlib.metadata import entry_points
 
     if kind in KINDS:
-        module, _, name = KINDS[kind].partition(":")
-        found: Any = getattr(importlib.import_module(module), name)
-        return found  # type: ignore[no-any-return]  # the registry holds classes of this shape
+        return {}
     if kind == "imported":
         raise errors.InputError(
             "its outcomes were imported, so nobody can be asked: name the model in routerctl.yaml (a provider and a "
@@ -45,4 +59,4 @@ def kind_class(kind: str) -> Callable[[ProviderSpec, Outside], Provider]:
     plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
     if kind not in plugins:
         raise errors.InputError(f"no provider kind '{kind}'{errors.nearest(kind, [*KINDS, *plugins])}")
-    return plugins[kind].load()  # type: ignore[no-any-return]  # a plug-in promises the same shape
+    return plugins

@@ -189,7 +189,7 @@ _FIELDS = (
     "judge_calls",
     "input_tokens",
     "output_tokens",
-    "cost_usd",
+    "made_usd",
     "judge_usd",
     "calls_made",
     "spent_usd",
@@ -202,7 +202,7 @@ def _other_mean(judged: Judgement, mean: float) -> bool:
 
 
 def _money(frame: pd.DataFrame) -> Decimal:
-    return sum(frame["cost_usd"], Decimal(0)) + sum(frame["judge_usd"], Decimal(0))
+    return sum(frame["made_usd"], Decimal(0)) + sum(frame["judge_usd"], Decimal(0))
 
 
 def _sum(frame: pd.DataFrame, grid: int) -> Spend:

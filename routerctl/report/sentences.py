@@ -15,7 +15,7 @@ from routerctl.scorers import IMPORTED
 from routerctl.selection import hope_words, level_words, nobody_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import bar_words, count, plural
+from routerctl.words import count, lowered_words, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -62,11 +62,10 @@ def _lowered(route: Route) -> list[Flag]:
     """A bar that was lowered once it had been tested and missed: whoever reviews the table has to agree to that."""
     if route.lowered_from is None:
         return []
-    text = (
-        f"The bar was {bar_words(route.lowered_from)} when it was tested and not proven; it is "
-        f"{bar_words(route.bar)} now, which counts as another attempt."
-    )
-    return [Flag(what=f"{route.task_class}: lowered bar", text=text, task_class=route.task_class)]
+    text = lowered_words(route.lowered_from, route.bar)
+    return [
+        Flag(what=f"{route.task_class}: lowered bar", text=f"{text[0].upper()}{text[1:]}.", task_class=route.task_class)
+    ]
 
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:

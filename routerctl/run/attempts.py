@@ -42,7 +42,7 @@ from routerctl.types import (
     Table,
     evidence_part,
 )
-from routerctl.words import bar_words
+from routerctl.words import lowered_words
 
 _SETTINGS = ("n", "bar", "pass_at", "measure", "epochs", "clusters", "max_weight", "total_weight")
 
@@ -52,7 +52,7 @@ class Attempts:
     """What is known of earlier tests of a class."""
 
     by_candidate: Mapping[str, int]  # candidate of the ladder -> number of the coming attempt, from 1
-    lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_from: Bar | None = None  # the highest bar that scores were seen at and did not prove; None: none was higher
     runs: tuple[str, ...] = ()  # ids of the earlier runs that count
 
 
@@ -110,18 +110,19 @@ class Past:
         if route is None or table.mode == "point":
             return Attempts(by_candidate={})
         names = _renamed(table.candidates, candidates)
-        same = (route.task_class, route.eval_set_digest) == (present.task_class, present.digest)
+        same = route.eval_set_digest == present.digest  # under whatever name: neither digest nor planned order know it
         known = [one for one in route.evidence if one.candidate in names]
         counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
-        missed = [route.bar] if any(map(_unused, known)) else []
+        missed = [route.bar] if any(map(_missed, known)) else []
         return Attempts(by_candidate=counted, lowered_from=_highest([*missed, route.lowered_from], present.bar))
 
     def _route(self, table: Table, present: ClassHeader) -> Route | None:
-        """Find the class in a table, or one that is gone from evals/ and said the same of itself."""
+        """Find the class in a table, or one that is gone from evals/ and had the same cases or described itself so."""
         found = table.routes.get(present.task_class)
         if found is None:
             gone = [one for name, one in table.routes.items() if name not in self._classes]
-            found = next((one for one in gone if one.description == present.description), None)
+            alike = (one for one in gone if one.eval_set_digest == present.digest)
+            found = next(alike, next((one for one in gone if one.description == present.description), None))
         return found if found and _same_question(found, present) else None
 
 
@@ -175,12 +176,11 @@ def _counted(
     missed, runs = [recorded.lowered_from], list[str]()
     for run, earlier, evidence in tests:
         names = _renamed(run.header.candidates, candidates)
-        unused = [names[one.candidate] for one in evidence if one.candidate in names and _unused(one)]
-        for name in unused:
-            chances[name].add(earlier.digest)
-        if unused:
-            missed.append(earlier.bar)
-            runs.append(run.header.run_id)
+        known = [one for one in evidence if one.candidate in names]
+        for one in filter(_unused, known):
+            chances[names[one.candidate]].add(earlier.digest)
+        missed += [earlier.bar] if any(map(_missed, known)) else []
+        runs += [run.header.run_id] if any(map(_unused, known)) else []
     return Attempts(
         by_candidate={name: max(1 + len(seen), recorded.by_candidate.get(name, 1)) for name, seen in chances.items()},
         lowered_from=_highest(missed, present.bar),
@@ -204,17 +204,19 @@ def attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
             why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
             yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
     if of_class.lowered_from is not None:
-        before, now = bar_words(of_class.lowered_from), bar_words(of_class.bar)
-        yield f"{of_class.task_class}: the bar was {before} when it was tested and not proven, it is {now} now"
+        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar)}"
 
 
 def _unused(one: Evidence) -> bool:
     """Whether a test was a chance that did not end in a proof; where even a perfect score proves nothing it is none."""
     judged = one.judgement
-    if judged.against and judged.against.itself:  # the reference of a relative bar is not tested
-        return False
     possible = judged.least_cases is not None and judged.least_cases <= judged.n
     return possible and not judged.verdict.settled
+
+
+def _missed(one: Evidence) -> bool:
+    """Whether a score was seen that did not prove the bar: to lower that now is to choose it by the score."""
+    return one.judgement.cases > 0 and not one.judgement.verdict.settled
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:

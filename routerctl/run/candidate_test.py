@@ -78,10 +78,10 @@ class CandidateTest:
 
 
 def unfinished_contenders(tests: Sequence[CandidateTest]) -> list[CandidateTest]:
-    """Give those with cases left that may be the best."""
+    """Give those with cases left that are to be run on all of them."""
     if not tests or any(test.serves(test.judgement()) for test in tests):
         return []
-    shown = {test.name: test.shown() for test in tests if test.outcomes}
+    shown = {test.name: test.shown() for test in tests}
     names = contenders(shown, tests[0].when_unproven)
     return [test for test in tests if test.name in names and not test.complete]
 

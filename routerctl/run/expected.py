@@ -103,7 +103,7 @@ class _Climb:
         self, asked: dict[str, int], shown: dict[str, Shown], outcomes: dict[str, list[Outcome]]
     ) -> dict[str, int]:
         """Run those that may be the best on all cases, cheapest first, as a run does."""
-        seen = {name: one for name, one in shown.items() if one.outcomes}
+        seen = dict(shown)
         while True:
             racing = contenders(seen, self._common.when_unproven)
             unfinished = next((name for name in racing if asked[name] < len(self._cases)), None)

@@ -74,14 +74,18 @@ def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
 
 
 def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:
-    """Name those that may be the best where none qualifies: those as good as the best score so far.
+    """Name those to run on all cases where none qualifies: those as good as the best score so far, if they are several.
 
-    None where there is but one; where nothing but proof counts, since the top rung serves then, whatever the scores;
-    or where no case at all was passed: prompt or scorer fail then rather than candidates that are to be told apart.
+    None where no case at all was passed: prompt or scorer fail then rather than candidates that are to be told apart.
+    Where nothing but proof counts, the top rung serves, whatever the scores: that one, if its test ended before the
+    first case, as nothing would be known of it. `shown`: of all that were tested, in ladder order.
     """
-    if when_unproven == "top_rung" or not any(one.value for each in shown.values() for one in each.outcomes.values()):
+    run = [name for name, one in shown.items() if one.outcomes]
+    if when_unproven == "top_rung":
+        return tuple(name for name in list(shown)[-1:] if name not in run)
+    if not any(one.value for name in run for one in shown[name].outcomes.values()):
         return ()
-    _, alike = best_available(list(shown), shown)
+    _, alike = best_available(run, shown)
     return alike if len(alike) > 1 else ()
 
 

@@ -64,7 +64,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         good_enough=_good_enough(question),
         least_cases=_least(question),
         needed_cases=None,
-        stopped_at=None if ended == seen.cases else ended,
+        stopped_at=None if ended in (0, seen.cases) else ended,  # 0: no score would have proven anything
         risk=_risk(used, seen, question) if verdict is Verdict.PROVISIONAL else None,
         margin=question.margin if question.mode == "margin" else 0.0,
         method=question.method,

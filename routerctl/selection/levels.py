@@ -26,7 +26,7 @@ def level_name(route: Route) -> str:
     if one is None:
         return "not run"
     within = one.judgement.verdict is Verdict.WITHIN_MARGIN and route.level == "proven"
-    return one.judgement.verdict.value if within else route.level
+    return one.judgement.verdict.value if within else f"{route.level}, undecided" if _cut_off(route) else route.level
 
 
 def risk_of(route: Route) -> float | None:
@@ -41,6 +41,8 @@ def nobody_words(route: Route) -> str:
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
     as_what = " as the best available" if _chosen(route) else ", which was not run"
+    if one := _cut_off(route):
+        as_what += f", undecided: {one.judgement.cases} of {one.judgement.n} planned cases were run"
     is_open = any(one.judgement.verdict is Verdict.NOT_PROVEN for one in route.evidence)
     reaches = "has been shown to reach" if is_open else "reaches"  # as planned cases are missing
     return f"No candidate {reaches} the bar of {bar}; {route.chosen} serves{as_what}."
@@ -65,12 +67,25 @@ def _would_prove(route: Route) -> str:
     if one is not None and one.judgement.risk is not None and one.judgement.risk <= one.judgement.alpha:
         few = one.judgement.method == "clusters"
         return "; so few clusters prove nothing" if few else "; no proof was asked for on these cases"
+    if not route.evidence:
+        return "; no case was run"
     hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
     if not hopes:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
     one = min(hopes, key=lambda each: (each.candidate != route.chosen, each.judgement.needed_cases or 0))
     hope = hope_words(one.judgement)
     return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {hope}"
+
+
+def _cut_off(route: Route) -> Evidence | None:
+    """Give the evidence of who serves where the bar is neither reached nor missed, as planned cases are missing.
+
+    Where nothing but proof counts, a test may have ended like that: its proof was out of reach.
+    """
+    one = _chosen(route)
+    if one is None or route.when_unproven == "top_rung" or one.judgement.verdict is not Verdict.NOT_PROVEN:
+        return None
+    return one if one.judgement.cases < one.judgement.n else None
 
 
 def _chosen(route: Route) -> Evidence | None:

@@ -155,8 +155,8 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
         interval=_interval([one for one, _ in pairs], question),
         good_enough=None,
         least_cases=least_pairs(question.within, question.alpha),
-        needed_cases=None if verdict.settled else _needed(against, question),
-        stopped_at=None if ended == seen.cases else ended,
+        needed_cases=None if verdict.settled else _needed(against, question, verdict),
+        stopped_at=None if ended in (0, seen.cases) else ended,
         risk=paired_p(pairs, question) if verdict is Verdict.PROVISIONAL else None,
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
@@ -213,17 +213,17 @@ def _interval(outcomes: Sequence[Outcome], question: Question) -> tuple[float, f
     return betting_interval(values, weights, question.alpha, question.n, question.greatest_weight)
 
 
-def _needed(against: Against, question: Question) -> int | None:
-    """Enough pairs for 80 % power if the difference is what was seen; else, where that misses, the most it may be."""
-    if not against.pairs or question.is_reference:  # of a reference that was cut off, too, there is nothing to prove
+def _needed(against: Against, question: Question, verdict: Verdict) -> int | None:
+    """Enough pairs for 80 % power if the difference is what there is hope for; None: there is none."""
+    difference = against.hoped
+    if not against.pairs or question.is_reference or difference is None:
         return None
-    seen = against.difference >= -against.within + 0.005
-    difference = against.difference if seen else against.interval[1]
     # One discordant pair more than was seen: few pairs that agreed do not show that all will.
     discordance = min(1.0, max((against.lost + against.gained + 1) / (against.pairs + 1), abs(difference)))
-    if difference <= -against.within:
-        return None
-    return cases_for_noninferiority(discordance, difference, against.within, question.alpha)
+    needed = cases_for_noninferiority(discordance, difference, against.within, question.alpha)
+    if needed is None or verdict is Verdict.NOT_PROVEN:
+        return needed
+    return max(needed, against.pairs + 1)  # so many were run without a proof: it takes more
 
 
 @lru_cache(maxsize=256)

@@ -53,6 +53,9 @@ def settle_words(judgement: Judgement, against: Against) -> str:
     """Say how many pairs would prove the margin, if the difference is what there is hope for."""
     if judgement.needed_cases is None:
         return f"more cases would not prove it, unless it comes nearer to {against.reference}"
-    seen = against.difference >= -against.within + 0.005
-    hope = "what was seen" if seen else points(against.interval[1])
-    return f"if the difference is {hope}, {judgement.needed_cases} cases in all would prove it (power 80%)"
+    hope, seen = against.hoped or 0.0, against.difference
+    if seen < -against.within - 1e-9:
+        said = f"as high as {points(hope)}, the end of its interval"
+    else:
+        said = "what was seen" if abs(hope - seen) < 1e-9 else points(hope)
+    return f"if the difference is {said}, {judgement.needed_cases} cases in all would prove it (power 80%)"

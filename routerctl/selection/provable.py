@@ -1,12 +1,13 @@
 """Turns a question into what its set can prove, before the first answer costs anything.
 
-Place: beside `question`, and before any rule; the run's head, the estimate and `check` say it. The arithmetic is the
+Place: above the rules, before any outcome; the run's head, the estimate and `check` say it. The arithmetic is the
 test's own: what `needed_cases` says after a run is said here for a model as good as one may hope for.
 """
 
 from __future__ import annotations
 
 from routerctl.selection.question import Question
+from routerctl.selection.rules import rule_of
 from routerctl.statistics import betting_needed_cases, needed_cases, provable_accuracy
 from routerctl.statistics.noninferiority_power import cases_for_noninferiority, noninferiority_power
 from routerctl.words import as_written, percent, points_as_written
@@ -26,22 +27,35 @@ def provable_words(question: Question) -> str:
         return ""
     hope = question.proof_bar + HOPE * (1 - question.proof_bar)
     mostly, often = (_enough(question, hope, power) for power in (_MOSTLY, _OFTEN))
-    if mostly <= question.n:
+    if mostly <= _surely(question):
         return ""
-    can = _can(question)
-    rest = "" if question.when_unproven == "top_rung" else " Below that it can still be provisional."
-    more = " or more, as the cases come in clusters" if question.method == "clusters" else ""
+    what = " clusters, or fewer where their cases differ" if question.method == "clusters" else ""
     return (
-        f"{can}; for one that is right {as_written(hope)} of the time it takes {often}{more} ({mostly} to prove it 8 "
-        f"times in 10 instead of 9).{rest}"
+        f"{_can(question)}; for one that is right {as_written(hope)} of the time it takes {often}{what} ({mostly} to "
+        f"prove it 8 times in 10 instead of 9).{_unproven(question)}"
     )
 
 
+def _surely(question: Question) -> int:
+    """The independent cases that a set surely counts as: of a cluster whose cases are all alike one."""
+    return question.all_clusters if question.method == "clusters" else question.n
+
+
+def _unproven(question: Question) -> str:
+    """What becomes of a class whose candidates are not proven; a test that has ended before a case proves nothing."""
+    if question.when_unproven != "top_rung":
+        return " Below that it can still be provisional."
+    ended = rule_of(question).stopped_at == 0
+    return " Nothing but proof counts here, so the top rung serves, and it alone is run." if ended else ""
+
+
 def _can(question: Question) -> str:
-    n, bar = f"{question.n} cases", as_written(question.proof_bar)
-    if question.method != "exact":
+    n, few, bar = f"{question.n} cases", _surely(question), as_written(question.proof_bar)
+    if question.method == "betting":
         return f"{n} are few to prove {bar}"
-    best = provable_accuracy(question.n, question.proof_bar, question.alpha, _OFTEN)
+    if question.method == "clusters":
+        n += f" in {few} clusters, which count as {few} where those of one are alike,"
+    best = provable_accuracy(few, question.proof_bar, question.alpha, _OFTEN)
     if best is None:
         return f"{n} cannot prove {bar}, not even with a perfect score"
     return f"{n} can prove {bar} only for a model that is right {percent(best)} of the time"
@@ -66,5 +80,5 @@ def _beside(question: Question) -> str:
     return (
         f"{question.n} cases prove that a model as good as {question.of} is at most {points_as_written(within)} worse "
         f"{percent(power)} of the time, if they differ on {as_written(DISCORDANCE)} of the cases; to prove it 8 times "
-        f"in 10 takes {enough}. Below that it can still be provisional."
+        f"in 10 takes {enough}.{_unproven(question)}"
     )

@@ -31,7 +31,7 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
     if mode == "point":
         return _scored(judgement, mode)
     if _too_small(judgement):
-        return f"{_undecidable(judgement)} {_top_rung_serves(judgement) if top_rung else _scored(judgement, mode)}"
+        return f"{_undecidable(judgement)} {_TOP_RUNG_SERVES if top_rung else _scored(judgement, mode)}"
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
         case "exact":
@@ -68,10 +68,9 @@ def _scored(judgement: Judgement, mode: Mode) -> str:
     )
 
 
-def _top_rung_serves(judgement: Judgement) -> str:
-    """What becomes of a class where nothing but proof counts and nothing can be proven."""
-    then = "What was run is shown, but" if judgement.cases else "No case is run and"
-    return f"{then} the top rung serves, unproven."
+_TOP_RUNG_SERVES = (
+    "Nothing but proof counts here, so the top rung serves, unproven; it is run so that its score is known."
+)
 
 
 def _given_up(judgement: Judgement, mode: Mode) -> str:
@@ -234,7 +233,7 @@ def _stopped(judgement: Judgement) -> str:
     at = judgement.stopped_at
     if at is None or judgement.trust == "labels":
         return ""
-    return f" The test had ended after {at} cases." if at else " The test had ended before the first case."
+    return f" The test had ended after {at} cases."
 
 
 def _word(judgement: Judgement) -> str:

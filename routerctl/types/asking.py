@@ -11,7 +11,7 @@ from typing import Any, Literal
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 StrategyName = Literal["single_shot", "self_consistency", "reflexion"]
 Json = Any  # what json.loads gives
-POLICY: Mapping[str, Any] = {"policy": True}  # marks a setting that changes neither a reply nor what it costs
+POLICY: Mapping[str, Any] = {"policy": True}  # marks a setting that changes no reply
 
 
 class StopReason(StrEnum):
@@ -135,7 +135,7 @@ class ProviderSpec:
     concurrency: int = field(default=8, metadata=POLICY)  # calls in flight at once
     timeout_s: float = field(default=60.0, metadata=POLICY)  # for one attempt
     max_attempts: int = field(default=4, metadata=POLICY)  # 1 = no retry
-    usd_per_hour: Decimal | None = None  # self-hosted: priced by time instead of tokens
+    usd_per_hour: Decimal | None = field(default=None, metadata=POLICY)  # self-hosted: priced by time, not by tokens
     options: Mapping[str, Json] = field(default_factory=dict)  # kind-specific, checked by the provider
 
 

@@ -169,7 +169,7 @@ class Result:
     calls: int
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal  # what the calls cost when they were made
+    cost_usd: Decimal  # what the calls cost at the run's prices
     latency_s: float | None = None  # of the whole strategy; None when FAILED
     cached: bool = False  # True: no call of the candidate was made in this run
     error: str = ""
@@ -187,6 +187,12 @@ class Result:
     paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
     paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
     judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+    recorded_usd: Decimal | None = field(default=None, metadata={"file": False})  # `cost_usd` in the file; None: this
+
+    @property
+    def made_usd(self) -> Decimal:
+        """What its calls cost in their run, whatever the price has become since."""
+        return self.cost_usd if self.recorded_usd is None else self.recorded_usd
 
     @property
     def calls_made(self) -> int:
@@ -197,7 +203,7 @@ class Result:
     @property
     def spent_usd(self) -> Decimal:
         """What this run paid for it, judging included; the rest of what it cost had been paid before."""
-        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.cost_usd, self.judge_usd)
+        reply_usd, judge_usd = (Decimal(0), Decimal(0)) if self.cached else (self.made_usd, self.judge_usd)
         reply_usd = reply_usd if self.paid_usd is None else self.paid_usd
         return reply_usd + (judge_usd if self.judge_paid_usd is None else self.judge_paid_usd)
 
@@ -284,6 +290,13 @@ class Against:
     difference: float  # (weighted) mean of candidate - reference
     interval: tuple[float, float]  # of it, level 1 - alpha
 
+    @property
+    def hoped(self) -> float | None:
+        """The difference at which `needed_cases` would prove it, as `Judgement.hoped`; None: nothing gives hope."""
+        if self.difference >= -self.within - 1e-9:
+            return max(self.difference, 0.01 - self.within)
+        return self.interval[1] if self.interval[1] > -self.within else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
@@ -299,7 +312,7 @@ class Judgement:
     good_enough: float | None  # true accuracy that is proven 9 times in 10; None: the set is too small
     least_cases: int | None  # a perfect score proves the bar from here on; None: bar 1 cannot be proven
     needed_cases: int | None  # enough to prove it with 80 % power at `hoped`; None: proven, or no set size will
-    stopped_at: int | None = None  # cases after which the test had ended; None: not before the last that is counted
+    stopped_at: int | None = None  # cases after which the test had ended; None: not before the last, or none was held
     risk: float | None = None  # of a provisional one: P(a candidate at the bar does as well), the level that proves it
     margin: float = 0.0  # mode margin: bar - margin is what is to be proven; 0 in the other modes
     method: Method = "exact"

@@ -190,4 +190,4 @@ def evaluation_usd(table: Table, runs: Sequence[Run]) -> Decimal | None:
     by_id = {run.header.run_id: run for run in runs if not run.header.imported}
     kept = [one for run_id, run in by_id.items() for one in run.results if (run_id, one.task_class) in wanted]
     known = any(route.run_id in by_id for route in table.routes.values())
-    return sum((one.cost_usd + one.judge_usd for one in kept), Decimal(0)) if known else None
+    return sum((one.made_usd + one.judge_usd for one in kept), Decimal(0)) if known else None
