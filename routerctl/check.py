@@ -7,15 +7,17 @@ compared with exactly what would be built.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Any
 
 from routerctl.build import build_table
 from routerctl.changes.places import first_differences
-from routerctl.errors import GateError, InputError
-from routerctl.evalsets import EVALS_FOLDER, load_eval_sets
+from routerctl.errors import GateError, InputError, nearest
+from routerctl.evalsets import EVALS_FOLDER, load_eval_set, load_eval_sets
+from routerctl.importers.imported import check_agree, supersedes
 from routerctl.labels import Label, read_labels
 from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_prices, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
@@ -33,6 +35,7 @@ from routerctl.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.served import ADVICE, foreign_in
 from routerctl.table import load_table, same_content
 from routerctl.types import ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
+from routerctl.words import plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +62,7 @@ def assemble(
     others = run_folders(root) if project or not chosen else []
     asked = f" --ladder {ladder}" if ladder else ""
     runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=asked, project=project)
-    _check_imports_agree(runs)
+    check_agree(runs)
     table = build_table(
         runs,
         policy=compile_policy(project, root, runs) if project else Policy(),
@@ -109,27 +112,57 @@ def _runs_for(
 ) -> dict[str, Run]:
     """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
-    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, and
-    outcomes imported for a class that has an eval set, are evidence only where they are asked for by name.
+    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, outcomes
+    imported for a class that has an eval set, and those imported again later, count only where asked for by name.
     """
     sets = {item.name: item for item in eval_sets}
     read: dict[Path, Run] = {}
     found: dict[str, Run] = {}
+    later: list[RunHeader] = []
     for folder in dict.fromkeys([*wanted, *newest_first]):
         header = read_header(folder)
+        if folder not in wanted and any(supersedes(one, header) for one in later):
+            continue
+        later.append(header)
         for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
             if name not in found:
                 if folder not in read:
                     read[folder] = at_present_prices(read_run(folder), project)
                 found[name] = read[folder]
+    _check_found(found, eval_sets, {header.ladder_name for header in later}, ladder_name, asked)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _check_found(
+    found: Collection[str], eval_sets: Sequence[EvalSet], ladders: Collection[str], ladder_name: str | None, asked: str
+) -> None:
+    """See that each eval set has a run, and that there is one of the ladder; `ladders`: those of all runs.
+
+    Raises: InputError saying what would help.
+    """
     for item in eval_sets:
         if item.name not in found:
             raise InputError(
                 f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
-                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)",
+                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)"
+                f"{_example(item.digest) if found else ''}",
                 file=item.file,
             )
-    return {name: found[name] for name in sorted(found)}
+    if ladder_name and ladders and not found and ladder_name not in ladders:
+        raise InputError(
+            f"no run is of ladder {ladder_name!r}{nearest(ladder_name, ladders)} (--run takes one of any ladder)",
+            file=f"{REPORTS_FOLDER}/",
+        )
+
+
+def _example(digest: str) -> str:
+    """What to do without the eval set that `init` writes; "" for any other."""
+    scaffold = Path(__file__).parent / "scaffold"
+    if digest != load_eval_set(scaffold / EVALS_FOLDER / "ticket.yaml", scaffold).digest:
+        return ""
+    return (
+        f"; it is the example that `init` wrote: if it is not wanted, remove it, and default_class from {PROJECT_FILE}"
+    )
 
 
 def _usable(
@@ -147,33 +180,12 @@ def _usable(
             yield name
 
 
-def _check_imports_agree(runs: Mapping[str, Run]) -> None:
-    """Refuse imported outcomes that stand on another ladder than the rest of the table.
-
-    Raises: InputError naming two such runs and what to do; `build_table` does so for all that was run here.
-    """
-    headers = {run.header.run_id: run.header for run in runs.values()}
-    if not any(header.imported for header in headers.values()):
-        return
-    newest = headers[max(headers)]
-    for header in headers.values():
-        for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
-            if getattr(header, name) != getattr(newest, name):
-                classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
-                raise InputError(
-                    f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
-                    "cannot be in one table; import all files in one command, name one run with --run, or remove the "
-                    f"other's folder from {REPORTS_FOLDER}/"
-                )
-
-
 def check_project(root: Path, today: date) -> Checked:
     """Check everything that can be checked without a call.
 
     Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
     """
     project, eval_sets = _project_and_sets(root)
-    cases = sum(len(item.cases) for item in eval_sets)
     warnings: list[str] = []
     notes: list[str] = []
     imported = _imported_classes(root)
@@ -189,13 +201,14 @@ def check_project(root: Path, today: date) -> Checked:
         if eval_sets:
             planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
             warnings += [*warnings_of(planned), *provable(planned)]
-        notes.append(f"{len(project.candidates)} candidates on {len(project.ladders)} ladders, pinned and priced")
+        both = plural(len(project.candidates), "candidate"), plural(len(project.ladders), "ladder")
+        notes.append(plain(f"{' on '.join(both)}, pinned and priced"))
         notes += limit_notes(project, eval_sets)
     if eval_sets:
-        notes.append(f"{len(eval_sets)} eval sets, {cases} cases")
+        notes.append(_counted(eval_sets, "eval set", "eval sets", sum(len(item.cases) for item in eval_sets)))
     if imported:
-        count = sum(item.n for item in imported.values())
-        notes.append(f"{len(imported)} classes with imported outcomes, {count} cases")
+        cases = sum(item.n for item in imported.values())
+        notes.append(_counted(imported, "class with imported outcomes", "classes with imported outcomes", cases))
     for at in places(project):
         if not (root / at.file).exists():
             warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
@@ -208,6 +221,10 @@ def check_project(root: Path, today: date) -> Checked:
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
+    return plain(f"{plural(len(these), noun, nouns)}, {plural(cases, 'case')}")
 
 
 def _check_providers(project: Project) -> None:
@@ -231,10 +248,13 @@ def _check_providers(project: Project) -> None:
 def _imported_classes(root: Path) -> dict[str, ClassHeader]:
     """Each class that was imported, as its newest run has it."""
     found: dict[str, ClassHeader] = {}
-    for folder in reversed(run_folders(root)):
+    later: list[RunHeader] = []
+    for folder in run_folders(root):
         with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
             header = read_header(folder)
-            found.update(header.classes if header.imported else {})
+            if header.imported and not any(supersedes(one, header) for one in later):
+                found = {**header.classes, **found}
+                later.append(header)
     return found
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from routerctl.worth import Worth
 
 _SAID = 10  # classes that are not proven and get a line of their own
+PER_1000 = "per 1,000\nrequests"  # a head of two lines: a row has to fit into 80 characters
 _MARK = {True: "+", False: "-"}
 
 
@@ -162,34 +163,44 @@ class RunView:
 
 
 def print_routes(table: Table) -> None:
-    """Print the choices of a table, a row a class; money is USD per 1,000 accepted answers.
+    """Print the choices of a table, a row a class; money is USD per 1,000 requests.
 
     What is not a program's count of passed cases carries a mark; lines below the table explain what is in it.
     """
     rows = [_route_row(route) for route in table.routes.values()]
-    columns = ["class", "choice", "verdict", "passed", "interval", "bar", "per 1,000"]
-    print_table(columns, rows, right=columns[3:])
-    sys.stdout.writelines(f"{line}\n" for line in _legend(table))
+    columns = ["class", "choice", "verdict", "passed", "interval", "bar", PER_1000]
+    if bar := _shared_bar(table):
+        columns, rows = [*columns[:5], PER_1000], [[*row[:5], row[6]] for row in rows]
+    print_table(columns, rows, right=["passed", "interval", PER_1000])
+    sys.stdout.writelines(f"{line}\n" for line in (*([f"bar: {bar}"] if bar else []), *_legend(table)))
+
+
+def _shared_bar(table: Table) -> str:
+    """The bar of all classes where it is one against a model, which is too long for a column; else ""."""
+    from routerctl.types import RelativeBar
+    from routerctl.words import bar_words
+
+    bars = {route.bar for route in table.routes.values()}
+    return bar_words(bars.pop()) if len(bars) == 1 and all(isinstance(bar, RelativeBar) for bar in bars) else ""
 
 
 def _legend(table: Table) -> Iterator[str]:
     """Explain what this table's rows hold."""
-    from routerctl.selection import risk_of
-    from routerctl.words import as_written
+    from routerctl.selection import interval_note, risk_of
+    from routerctl.words import points_as_written
 
     routes = list(table.routes.values())
     if table.objective:
-        aim = f"at most {as_written(table.objective.within)} below {table.objective.of}"
+        aim = f"at most {points_as_written(table.objective.within)} below {table.objective.of}"
         yield f"objective: {aim} over all classes; the bars hold as floors"
     used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
     if used:
         yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
     if any(risk_of(route) is not None for route in routes):
-        yield "%: the risk, how often a candidate exactly at the bar would do as well by luck"
-    proven = [(route, one) for route in routes if route.level == "proven" and (one := _chosen(route))]
-    if any(one.judgement.interval[0] < route.target for route, one in proven):
-        yield "an interval holds whenever the test ends, so it is wider than the test, and may"
-        yield "reach below a bar that is proven"
+        yield "% after provisional: how often one exactly at the bar would do as well by luck"
+    if any(route.level == "reference" for route in routes):
+        yield "reference: the model that the bar is set by; it is compared with, not tested"
+    yield from _lines(interval_note(one.judgement for route in routes if (one := _chosen(route))))
 
 
 _MARKS = {
@@ -219,58 +230,49 @@ def _chosen(route: Route) -> Evidence | None:
 
 def _route_row(route: Route) -> list[str]:
     from routerctl.selection import level_name, risk_of
-    from routerctl.words import risk_words, usd
+    from routerctl.words import bar_words, risk_words, spread, usd
 
     evidence, risk = _chosen(route), risk_of(route)
     flag = "" if route.passing else "! "
     if evidence is None:
-        return [route.task_class, flag + route.chosen, "not run", "", "", _bar(route), ""]
+        return [route.task_class, flag + route.chosen, "not run", "", "", bar_words(route.bar), ""]
     judgement = evidence.judgement
-    low, high = judgement.interval
     passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
     return [
         route.task_class,
         flag + route.chosen,
         f"{level_name(route)}{'' if risk is None else f', {risk_words(risk)}'} {_marks(judgement)}".rstrip(),
         passed,
-        f"{low:.2f}-{high:.2f}",
-        _bar(route),
-        "" if evidence.cost_per_accepted_usd is None else usd(1000 * evidence.cost_per_accepted_usd),
+        spread(judgement.interval),
+        bar_words(route.bar),
+        "" if evidence.cost_per_case_usd is None else usd(1000 * evidence.cost_per_case_usd),
     ]
 
 
-def _bar(route: Route) -> str:
-    """The bar in few letters: `0.8`, `opus-0.02`."""
-    return f"{route.bar:g}" if isinstance(route.bar, float) else f"{route.bar.of}-{route.bar.within:g}"
-
-
 def worth_line(worth: Worth) -> str:
-    """Say in one line what the best single candidate for all costs and passes, and whether the table is worth it."""
-    return f"{_best_words(worth)}{worth.answer}: {worth.text}{f' {worth.procedure}' if worth.procedure else ''}"
+    """Say in one line whether the table is worth it, and why: what it does beside today's model and the best constant.
 
+    Then what would settle it, how the choice does on other cases, and by what the classes weigh.
+    """
+    from routerctl.worth import weighed_by
 
-def _best_words(worth: Worth) -> str:
-    """The most accurate single candidate beside the table; nothing where none was run."""
-    from routerctl.words import usd
-    from routerctl.worth import THOUSAND
-
-    best = next(iter(worth.constants), None)
-    if best is None:
-        return ""
-    where = "" if best.covered == best.of else f" (run on {best.covered} of {best.of})"
-    head = f"best constant: {best.candidate}, passes {best.passes} of {best.covered}{where}"
-    if best.figures is None or best.table is None:
-        return f"{head}; costs are not known: "
-    theirs, ours = (usd(figures.cost_usd * THOUSAND) for figures in (best.figures, best.table))
-    return f"{head}, {theirs} per 1,000 requests; the table there: {ours}: "
+    weighs = (
+        f"Classes weigh by {weighed_by(worth.weighting)}." if worth.constants and len(worth.weighting.cases) > 1 else ""
+    )
+    return f"{worth.answer}: {' '.join(part for part in (worth.told, worth.procedure, weighs) if part)}"
 
 
 def say_worth(worth: Worth) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
+    for line in _lines(worth_line(worth), "  "):
+        say(line)
+
+
+def _lines(text: str, indent: str = "") -> list[str]:
+    """Fold a sentence into lines of less than 80 characters, the second and further ones indented."""
     import textwrap
 
-    for line in textwrap.wrap(clean(worth_line(worth)), 79, subsequent_indent="  "):
-        say(line)
+    return textwrap.wrap(clean(text), 79, subsequent_indent=indent)
 
 
 def say_lowered(table: Table) -> None:
@@ -286,7 +288,7 @@ def say_unproven(table: Table) -> None:
     """Say of each class that is not proven what serves and what would help; of many, name only the rest."""
     from routerctl.selection import unproven_words
 
-    missing = [route for route in table.routes.values() if route.level != "proven"]
+    missing = [route for route in table.routes.values() if not route.settled]
     missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:
         say(unproven_words(route))

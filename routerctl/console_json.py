@@ -43,12 +43,13 @@ def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
 
 def worth_json(worth: Worth) -> Mapping[str, Any]:
     """Give what `worth_line` says, and the reasons behind it, as JSON has them."""
-    from routerctl.worth import told
+    from routerctl.worth import told, weighed_by
 
     return {
         "answer": worth.answer,
         "advice": worth.advice,
-        "text": worth.text,
+        "text": worth.told,
+        "weighed_by": weighed_by(worth.weighting),
         "procedure": worth.procedure,
         "against": told_json(told(worth.against, worth.weighting, today=worth.against is worth.today))
         if worth.against

@@ -216,12 +216,28 @@ class BrokenReply(ProviderError):
     may_be_billed = True
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """End an error about an unknown name: the nearest right one, else all of them."""
+def close_to(word: str, words: Iterable[str], least: float = 0.6) -> str | None:
+    """Give the word that a misspelt one is most like, at a ratio of at least `least`; None where it is like none."""
     import difflib  # only an error needs it
 
+    return next(iter(difflib.get_close_matches(word, sorted(words), n=1, cutoff=least)), None)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """End an error about an unknown name: the nearest right one, else all of them."""
     known = sorted(words)
-    close = difflib.get_close_matches(word, known, n=1)
+    close = close_to(word, known)
     if close:
-        return f"; did you mean {close[0]!r}?"
+        return f"; did you mean {close!r}?"
     return f"; expected one of: {', '.join(known)}" if known else ""
+
+
+def in_percent(got: float | str) -> str:
+    """End an error about a share that is none: what it would be if it was given in percent; "" where it was not."""
+    text = str(got).strip()
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        return ""
+    least = 0 if text.endswith("%") else 2  # 1.5 is no percentage that anybody would mean
+    return f"; did you mean {percent / 100:.10g}?" if least <= percent < 100 and percent else ""

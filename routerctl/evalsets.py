@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.codec import check_schema_version, decode, encode, require
-from routerctl.errors import InputError, nearest
+from routerctl.errors import InputError, in_percent, nearest
 from routerctl.prompts import check_template, render_input, render_prompt
 from routerctl.scorers import get_scorer
 from routerctl.strict_yaml import (
@@ -159,7 +159,12 @@ def _with_shape(file: _File) -> _File:
 def _check_header(file: _File, name: str, at: Document) -> None:
     require(bool(_CLASS_NAME.match(name)), at, (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
     _check_bar(file.bar, at)
-    require(0 < file.pass_at <= 1, at, ("pass_at",), f"expected a score above 0 and up to 1, got {file.pass_at:g}")
+    require(
+        0 < file.pass_at <= 1,
+        at,
+        ("pass_at",),
+        f"expected a score above 0 and up to 1, got {file.pass_at:g}{in_percent(file.pass_at)}",
+    )
     require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
     within = file.max_cases is None or 1 <= file.max_cases <= _MOST_CASES
     require(within, at, ("max_cases",), f"expected a whole number from 1 to {_MOST_CASES:,}")
@@ -175,9 +180,9 @@ def _check_header(file: _File, name: str, at: Document) -> None:
 def _check_bar(bar: Bar, at: Document) -> None:
     if isinstance(bar, RelativeBar):
         expected = "expected a share above 0 and below 1, such as 0.02 for two points"
-        require(0 < bar.within < 1, at, ("bar", "within"), f"{expected}, got {bar.within:g}")
+        require(0 < bar.within < 1, at, ("bar", "within"), f"{expected}, got {bar.within:g}{in_percent(bar.within)}")
     else:
-        require(0 < bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {bar:g}")
+        require(0 < bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {bar:g}{in_percent(bar)}")
 
 
 def _check_stakes(stakes: Stakes, at: Document) -> None:

@@ -13,7 +13,7 @@ from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE
 from routerctl.selection import Shown, chosen_words, served_by
 from routerctl.types import Objective, Route, Run, Table
-from routerctl.words import as_written
+from routerctl.words import points_as_written
 from routerctl.worth import Grid, floor_of, grid_of, weighting
 
 
@@ -74,7 +74,7 @@ def _served_by(chosen: str, route: Route, ladder: Sequence[str], objective: Obje
         return route
     shown = {one.candidate: Shown(verdict=one.judgement.verdict, outcomes={}, costs=None) for one in route.evidence}
     choice = served_by(chosen, ladder, shown)
-    aim = f"at most {as_written(objective.within)} below {objective.of} over all classes"
+    aim = f"at most {points_as_written(objective.within)} below {objective.of} over all classes"
     words = f"{chosen_words(chosen, route.evidence)} Serves for the objective, {aim}, in place of {route.chosen}."
     return replace(route, chosen=chosen, level=choice.level, rungs=choice.rungs, verdict=words)
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from routerctl.codec import check_schema_version, decode, require
-from routerctl.errors import InputError, nearest
+from routerctl.errors import InputError, in_percent, nearest
 from routerctl.limits import check_limits
 from routerctl.routing_policy import check_serving
 from routerctl.rules.problems import condition_problems
@@ -144,12 +144,10 @@ def _with_defaults(project: Project, document: Document) -> Project:
 
 
 def _check_policy(project: Project, document: Document) -> None:
-    require(0 < project.risk < 1, document, ("risk",), f"expected a number between 0 and 1, got {project.risk}")
-    require(0 < project.margin < 1, document, ("margin",), f"expected a number between 0 and 1, got {project.margin}")
     family = project.family_risk
-    require(
-        family is None or 0 < family < 1, document, ("family_risk",), f"expected a number between 0 and 1, got {family}"
-    )
+    for name, share in (("risk", project.risk), ("margin", project.margin), ("family_risk", family)):
+        expected = f"expected a number between 0 and 1, got {share}{in_percent(share or 0)}"
+        require(share is None or 0 < share < 1, document, (name,), expected)
     require(
         family is None or ("risk",) not in document.lines,
         document,
@@ -172,7 +170,8 @@ def _check_objective(project: Project, document: Document) -> None:
     if aim is None:
         return
     path = ("objective",)
-    require(0 <= aim.within < 1, document, (*path, "within"), f"expected a share from 0 to below 1, got {aim.within}")
+    expected = f"expected a share from 0 to below 1, got {aim.within}{in_percent(aim.within)}"
+    require(0 <= aim.within < 1, document, (*path, "within"), expected)
     known = ["best", "today", *project.candidates]
     require(aim.of in known, document, (*path, "of"), f"no candidate {aim.of!r}{nearest(aim.of, known)}")
     told = aim.of != "today" or project.today is not None

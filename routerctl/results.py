@@ -209,13 +209,24 @@ def _folders(reports: Path) -> Iterator[Path]:
     return (path.parent for path in reports.glob("*/run.json"))
 
 
-def run_folder(root: Path, run_id: str) -> Path:
-    """Find a run's folder.
+def run_folder(root: Path, run: str) -> Path:
+    """Find the folder of a run: of its id, or of the path that a shell makes of it.
 
     Raises: InputError with the nearest right id.
     """
-    folder = root / REPORTS_FOLDER / run_id
+    folder = _named_folder(root, run)
     if not (folder / "run.json").exists():
         known = [path.name for path in run_folders(root)]
-        raise InputError(f"no run {run_id!r}{nearest(run_id, known)}", file=f"{REPORTS_FOLDER}/")
+        raise InputError(f"no run {run!r}{nearest(folder.name, known)}", file=f"{REPORTS_FOLDER}/")
     return folder
+
+
+def is_run(root: Path, run: str) -> bool:
+    """Tell whether there is such a run, as `run_folder` finds it."""
+    return (_named_folder(root, run) / "run.json").exists()
+
+
+def _named_folder(root: Path, run: str) -> Path:
+    reports = root / REPORTS_FOLDER
+    below = (root / run).resolve().parent == reports.resolve()
+    return reports / (Path(run).name if below else run)

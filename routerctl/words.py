@@ -31,9 +31,15 @@ def lowered_words(before: Bar, now: Bar) -> str:
     return f"the bar was {bar_words(before)} when it was tested and not proven, it is {bar_words(now)} now"
 
 
-def bar_words(bar: Bar) -> str:
-    """Write a bar as it was asked for: `80%`; of one against a model `opus - 2%`."""
-    return f"{bar.of} - {as_written(bar.within)}" if isinstance(bar, RelativeBar) else as_written(bar)
+def bar_words(bar: Bar, came_to: float | None = None) -> str:
+    """Write a bar as it was asked for: `80%`; of one against a model `opus - 2 points`.
+
+    `came_to`: the score that the latter asks for on the cases at hand, where that is of use: `opus - 2 points (93.3%)`.
+    """
+    if not isinstance(bar, RelativeBar):
+        return as_written(bar)
+    number = "" if came_to is None else f" ({percent(came_to)})"
+    return f"{bar.of} - {points_as_written(bar.within)}{number}"
 
 
 def usd(amount: Decimal) -> str:
@@ -42,9 +48,26 @@ def usd(amount: Decimal) -> str:
         return f"\u2212{usd(-amount)}"
     if amount == 0:
         return "$0"
-    places = 2 if amount >= 1 else 2 - amount.adjusted()
-    digits, _, decimals = f"{amount:,.{places}f}".partition(".")
+    digits, _, decimals = f"{amount:,.{_places(amount)}f}".partition(".")
     return f"${digits}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def usd_between(one: Decimal, other: Decimal) -> str:
+    """By how much two amounts differ: as the amounts that `usd` shows do, unless rounding them moves that by over 1 %.
+
+    So $3.02 and $1.00 differ by $2.02 wherever both are shown.
+    """
+    exact, shown = abs(one - other), abs(_as_shown(one) - _as_shown(other))
+    return usd(shown if abs(shown - exact) <= exact / 100 else exact)
+
+
+def _as_shown(amount: Decimal) -> Decimal:
+    return round(amount, _places(amount)) if amount else amount
+
+
+def _places(amount: Decimal) -> int:
+    """Decimal places that are shown of an amount that is not 0."""
+    return 2 if abs(amount) >= 1 else 2 - amount.adjusted()
 
 
 def percent(share: float) -> str:
@@ -60,9 +83,15 @@ def _tenths(share: float) -> str:
 
 
 def spread(interval: tuple[float, float]) -> str:
-    """An interval of shares: `88.1-96.0%` with an en dash."""
+    """An interval of shares, wherever one is shown: `88.1-96.0%` with an en dash."""
     low, high = interval
     return f"{_tenths(low)}\u2013{_tenths(high)}%"
+
+
+def ends(interval: tuple[float, float]) -> str:
+    """The same interval in a sentence: `88.1% to 96.0%`."""
+    low, high = interval
+    return f"{percent(low)} to {percent(high)}"
 
 
 def odds(probability: float) -> str:
@@ -80,6 +109,12 @@ def risk_words(risk: float) -> str:
 def as_written(share: float) -> str:
     """A share that a person chose (bar, risk), with all its digits: `90%`, `99.95%`."""
     return f"{share * 100:.10g}%"
+
+
+def points_as_written(difference: float) -> str:
+    """A difference of shares that a person chose, with all its digits: `2 points`, `0.5 points`."""
+    number = f"{difference * 100:.10g}"
+    return f"{number} point{'' if number == '1' else 's'}"
 
 
 def points(difference: float) -> str:

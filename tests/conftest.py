@@ -135,10 +135,12 @@ def sum_is_right(k: int, share: float) -> bool:
     return int((k + 1) * share) > int(k * share)
 
 
+UNWANTED = ("CI", "NO_COLOR", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "COLUMNS")
+
+
 def clean_env(more: Mapping[str, str] | None) -> dict[str, str]:
     """The environment without what would change what a command does or prints."""
-    unwanted = ("CI", "NO_COLOR", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "COLUMNS")
-    return {name: value for name, value in os.environ.items() if name not in unwanted} | dict(more or {})
+    return {name: value for name, value in os.environ.items() if name not in UNWANTED} | dict(more or {})
 
 
 @pytest.fixture
@@ -171,7 +173,10 @@ def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
             file.buffer.write(stdin if isinstance(stdin, bytes) else stdin.encode())
             file.seek(0)
             own.chdir(self.root)
-            own.setattr("os.environ", clean_env(env))
+            for name in UNWANTED:
+                own.delenv(name, raising=False)
+            for name, value in (env or {}).items():
+                own.setenv(name, value)
             own.setattr("sys.stdin", file)
             code = run_command(list(arguments))
         out, err = capsys.readouterr()

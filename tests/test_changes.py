@@ -236,7 +236,6 @@ NAMED = [
         (),
         {
             "score": ("96.0% (80.0-99.0%, 96 of 100 cases)", "90.0% (80.0-99.0%, 90 of 100 cases)"),
-            "per 1,000 accepted": ("$1.15", "$1.22"),
         },
     ),
     (
@@ -328,8 +327,7 @@ def test_a_risk_that_was_measured_again_is_no_other_verdict() -> None:
     assert (change.what, change.chooses) == ((), False)
     assert rows(after, before)["risk"] == ("19%", "8%")
     assert plain(headline(change)) == (
-        "mail: haiku, provisional, risk 19% -> provisional, risk 8%; $1.31 -> $1.28 per 1,000 accepted (-2.3%); "
-        "score 84.0% -> 86.0%"
+        "mail: haiku, provisional, risk 19% -> provisional, risk 8%; $1.10 per 1,000 requests; score 84.0% -> 86.0%"
     )
 
 
@@ -456,30 +454,30 @@ BILLS: list[tuple[tuple[Route, ...], tuple[Route, ...], str]] = [
     (
         (monthly("a", OPUS, None), monthly("b", OPUS, None)),
         (monthly("a", HAIKU, None), monthly("b", OPUS, None)),
-        "1,000 requests spread evenly over 2 classes: $12.40 -> $6.75 (-45.6%)",
+        "1,000 requests over 2 classes, weighed by their cases: $12.40 -> $6.75 (-45.6%)",
     ),
     (
         (monthly("a", OPUS, 10.0), monthly("b", OPUS, 10.0)),  # the newer volumes count for both sides
         (monthly("a", HAIKU, 3000.0), monthly("b", OPUS, 1000.0)),
         (
-            "1,000 requests spread by volume over 2 classes: $12.40 -> $3.92 (-68.3%); "
+            "1,000 requests over 2 classes, weighed by their requests a month: $12.40 -> $3.92 (-68.3%); "
             "a month of 4,000 requests: $49.60 -> $15.70"
         ),
     ),
     (
         (monthly("a", OPUS, 100.0), monthly("gone", OPUS, None)),
         (monthly("a", OPUS, None), monthly("new", HAIKU, None)),
-        "1,000 requests spread by volume over 1 class (new, gone left out): $12.40; a month of 100 requests: $1.24",
+        "1,000 requests over 1 class (new, gone left out): $12.40; a month of 100 requests: $1.24",
     ),
     (
         (monthly("a", HAIKU, None),),
         (monthly("a", OPUS, None),),
-        "1,000 requests spread evenly over 1 class: $1.10 -> $12.40 (11.3 times as much)",
+        "1,000 requests over 1 class: $1.10 -> $12.40 (11.3 times as much)",
     ),
     (
         (monthly("a", HAIKU, 0.0),),
         (monthly("a", HAIKU, 0.0),),
-        "1,000 requests spread evenly over 1 class: $1.10",
+        "1,000 requests over 1 class: $1.10",
     ),
     (
         (monthly("a", OPUS, None),),
@@ -546,31 +544,31 @@ HEADLINES: list[tuple[Route | None, Route | None, str]] = [
     (
         route("extract", OPUS),
         route("extract", HAIKU),
-        "extract: opus -> haiku, proven; $12.40 -> $1.15 per 1,000 accepted (-90.8%); score 100.0% -> 96.0%",
+        "extract: opus -> haiku, proven; $12.40 -> $1.10 per 1,000 requests (-91.1%); score 100.0% -> 96.0%",
     ),
     (
         route("extract", HAIKU),
         route("extract", POOR, bar=0.9),
         (
-            "extract: haiku, proven -> best available, undecided; $1.15 -> $2.20 per 1,000 accepted (+92.0%); "
+            "extract: haiku, proven -> best available, undecided; $1.10 per 1,000 requests; "
             "score 96.0% -> 50.0%; other bar"
         ),
     ),
     (
         route("extract", HAIKU),
         route("extract", JUDGED),
-        "extract: haiku, proven -> proven (judge); $1.15 per 1,000 accepted; score 96.0%",
+        "extract: haiku, proven -> proven (judge); $1.10 per 1,000 requests; score 96.0%",
     ),
     (
         route("extract", evidence("haiku", 0, "0.0011", Verdict.BELOW)),
         route("extract", OPUS),
         (
-            "extract: haiku -> opus, best available -> proven; nothing accepted -> $12.40 per 1,000 accepted; "
-            "score 0.0% -> 100.0%"
+            "extract: haiku -> opus, best available -> proven; $1.10 -> $12.40 per 1,000 requests (11.3 times as "
+            "much); score 0.0% -> 100.0%"
         ),
     ),
-    (None, route("extract", HAIKU), "extract: new class: haiku, proven; $1.15 per 1,000 accepted; score 96.0%"),
-    (route("extract", OPUS), None, "extract: removed: was opus, proven; $12.40 per 1,000 accepted; score 100.0%"),
+    (None, route("extract", HAIKU), "extract: new class: haiku, proven; $1.10 per 1,000 requests; score 96.0%"),
+    (route("extract", OPUS), None, "extract: removed: was opus, proven; $12.40 per 1,000 requests; score 100.0%"),
     (
         route("extract", HAIKU, evidence=()),
         route("extract", HAIKU, evidence=(), bar=0.5),

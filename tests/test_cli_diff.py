@@ -26,7 +26,7 @@ from tests.test_changes import BASE, HAIKU, MAIL, OPUS, plain, route, table
 Run = Callable[..., Done]
 BEFORE = table(route("extract", OPUS), route("mail", HAIKU))
 AFTER = with_digest(replace(table(route("extract", HAIKU), route("mail", HAIKU)), table_version=4))
-HEADLINE = "extract: opus -> haiku, proven; $12.40 -> $1.15 per 1,000 accepted (-90.8%); score 100.0% -> 96.0%"
+HEADLINE = "extract: opus -> haiku, proven; $12.40 -> $1.10 per 1,000 requests (-91.1%); score 100.0% -> 96.0%"
 HOSTILE = (
     "\x1b]0;owned\x07\x1b[2J @team/everyone `` ` ![x](https://evil/pixel.png) <img src=x onerror=alert(1)> "
     "</details><script>alert(1)</script> https://evil.example | \u202eabc #1 [a](javascript:alert(1))"
@@ -70,7 +70,7 @@ def test_the_working_copy_is_compared_with_the_last_commit(versioned: Project, r
     assert "unchanged: mail" in lines
     assert "  risk: 1% -> 5%" in lines
     assert lines[-1] == (
-        "1,000 requests spread by volume over 2 classes: $6.75 -> $1.10 (-83.7%); "
+        "1,000 requests over 2 classes, weighed by their requests a month: $6.75 -> $1.10 (-83.7%); "
         "a month of 4,000 requests: $27.00 -> $4.40"
     )
 
@@ -229,7 +229,7 @@ def test_markdown_is_a_comment(versioned: Project, run: Run) -> None:
     """The sentences first, every difference folded away below; names stand in code spans."""
     out = plain(run("diff", "--format", "markdown").out)
     assert out.startswith("### `HEAD:routes.yaml` (version 3) -> `routes.yaml` (version 4)\n\n1 of 2 classes differs")
-    assert "\n- `extract`: `opus` -> `haiku`, proven; $12.40 -> $1.15 per 1,000 accepted (-90.8%); " in out
+    assert "\n- `extract`: `opus` -> `haiku`, proven; $12.40 -> $1.10 per 1,000 requests (-91.1%); " in out
     assert "\nUnchanged: `mail`\n" in out
     assert "<details><summary>All differences</summary>\n\n#### `extract`\n\n- `candidate`: `opus (claude-opus" in out
     assert out.endswith("</details>\n")

@@ -58,8 +58,8 @@ def test_a_cheaper_candidate_is_proposed_and_nothing_else_happens(team: Project,
     done = run("build-table", "--propose", "mid", "--max-cost-usd", "1")
     assert done.code == 0
     out, err = plain(done.out), plain(done.err)
-    assert "sums: large -> mid, proven; $0.045 -> $0.01 per 1,000 accepted (-77.8%); score 100.0%\n" in out
-    assert "1,000 requests spread evenly over 2 classes: $0.045 -> $0.01 (-77.8%)" in out
+    assert "sums: large -> mid, proven; $0.045 -> $0.01 per 1,000 requests (-77.8%); score 100.0%\n" in out
+    assert "1,000 requests over 2 classes, weighed by their cases: $0.045 -> $0.01 (-77.8%)" in out
     assert out.endswith("\nWith mid on the ladder 2 of 2 classes would choose otherwise: more, sums.\n")
     assert "before large: the same tokens cost $0.00001 with mid, $0.000045 with large\n" in err
     assert "error probability 1.67% each, 2.5% today (the risk of 5% per class is divided by 3 candidates)" in err

@@ -315,6 +315,22 @@ def test_a_run_is_recorded_outcomes_too(project: Project, run: Run) -> None:
     assert of(found, "sums")["score"]["value"] == pytest.approx(12 / 60)
 
 
+def test_a_run_may_be_named_by_its_path(project: Project, run: Run) -> None:
+    """As a shell completes it."""
+    change(project, {"sums": "small"})
+    run_id = load_table(project.root / "routes.yaml").routes["sums"].run_id
+    by_path, by_id = (replayed(run, "--outcomes", name) for name in (f"reports/{run_id}/", run_id))
+    assert by_path == by_id | {"source": f"reports/{run_id}/"}
+
+
+def test_a_column_of_a_file_that_is_not_used_is_said(project: Project, run: Run) -> None:
+    """As `import` says it."""
+    change(project, {"sums": "small"})
+    project.write("outcomes.csv", CSV.replace("cost_usd", "costs"))
+    done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
+    assert "columns not used: costs (did you mean cost?)" in done.err
+
+
 def test_a_choice_without_outcomes_is_not_known(project: Project, run: Run) -> None:
     """Where nobody recorded the table's choice, its quality is unknown, and the models that are nobody are named."""
     change(project, {"sums": "small", "dates": "large"})
@@ -334,6 +350,10 @@ def test_costs_that_a_file_does_not_have(project: Project, run: Run) -> None:
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
     assert done.code == 0
     assert "sums: the file does not say what small cost; taken from the table's evidence" in done.err
+    said = done.out.splitlines()
+    (place,) = [k for k, line in enumerate(said) if line.endswith("in brackets 95% intervals (those of")]
+    assert said[place + 1] == "a table hold whenever its test ends, so they are wider)"
+    assert max(map(len, said[place:])) < 80
     project.write("outcomes.csv", "\n".join(rows).replace("model-small", "tiny"))
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
     assert done.code == 2

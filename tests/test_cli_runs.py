@@ -94,10 +94,53 @@ def test_only_what_is_older_goes(project: Project, run: Run) -> None:
     assert other in folders(project)
 
 
-@pytest.mark.parametrize("options", [[], ["--all", "--older-than", "3"]])
+@pytest.mark.parametrize("options", [[], ["--all", "--older-than", "3"], ["some-run", "--all"]])
 def test_which_runs_has_to_be_said(options: list[str], run: Run) -> None:
     """Nothing is removed by default."""
-    assert run("runs", "prune", *options).last.endswith("say which runs: either --older-than DAYS or --all")
+    assert run("runs", "prune", *options).last.endswith("say which runs: their ids, --older-than DAYS or --all")
+
+
+def test_runs_go_by_their_names(project: Project, run: Run) -> None:
+    """Or by their paths; one that must be kept stops it before any goes, and a wrong id gives the nearest."""
+    old, older, table = (evaluate(project, run) for _ in range(3))
+    assert run("build-table", "--run", table).code == 0
+    newest_one = evaluate(project, run)
+    for kept, why in ((table, "routes.yaml rests on it"), (newest_one, "newest of sums")):
+        done = run("runs", "prune", old, kept)
+        assert (done.code, done.last) == (2, f"routerctl: reports/{kept}/: is kept: {why}")
+    assert "no run 'reports/2026'; expected one of: " in run("runs", "prune", old, "reports/2026").last
+    assert folders(project) == {old, older, table, newest_one}
+    assert run("runs", "prune", f"reports/{old}/", older, "--dry-run").out == f"{older}\n{old}\n"
+    assert run("runs", "prune", f"reports/{old}/", older).out == f"{older}\n{old}\n"
+    assert folders(project) == {table, newest_one}
+
+
+OUTCOMES = "id,model,score\n" + "".join(f"{case},m,1\n" for case in range(60))
+
+
+def test_a_wrong_import_goes_by_its_name(project: Project, run: Run) -> None:
+    """Though it is the newest of its class: no attempt is counted from it. One that a table rests on stays."""
+    evaluate(project, run)
+    project.write("o.csv", OUTCOMES.replace(",m,", ",model-large,"))
+    assert run("import", "o.csv", "--class", "wrong").code == 0
+    wrong = newest(project)
+    assert listed(run)[wrong]["kept_for"] == ["newest of wrong"]
+    assert run("build-table").code == 0
+    assert (
+        run("runs", "prune", wrong).last
+        == f"routerctl: reports/{wrong}/: is kept: routes.yaml rests on it, newest of wrong"
+    )
+    (project.root / "routes.yaml").unlink()
+    assert run("runs", "prune", wrong).out == f"{wrong}\n"
+    assert list(json.loads(run("build-table", "--json").out)["routes"]) == ["sums"]
+
+
+def test_an_import_that_was_done_again_is_kept_for_nothing(project: Project, run: Run) -> None:
+    """The same outcomes under another class name take its place."""
+    project.write("o.csv", OUTCOMES)
+    for name in ("wrong", "right"):
+        assert run("import", "o.csv", "--class", name).code == 0
+    assert [one["kept_for"] for one in listed(run).values()] == [["newest of right"], []]
 
 
 def test_attempts_are_not_forgotten(project: Project, run: Run) -> None:

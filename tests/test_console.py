@@ -7,7 +7,8 @@ from routerctl.console import print_routes, say_worth, worth_line
 from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
 from routerctl.selection import risk_of
-from routerctl.words import risk_words, usd
+from routerctl.types import RelativeBar, Verdict
+from routerctl.words import bar_words, risk_words
 from routerctl.worth import evaluation_usd, weigh
 
 MARKED = {
@@ -24,8 +25,21 @@ def test_every_bar_is_written_alike(capsys):
     table, _ = sample()
     route = next(iter(table.routes.values()))
     print_routes(replace(table, routes={"a": route, "b": replace(route, task_class="b", evidence=())}))
-    rows = [line for line in capsys.readouterr().out.splitlines() if f"{route.bar:g}" in line.split()]
+    rows = [line for line in capsys.readouterr().out.splitlines() if bar_words(route.bar) in line.split()]
     assert len(rows) == 2
+
+
+def test_a_bar_against_a_model_that_all_share_is_told_once(capsys):
+    """The name of a model is too long for a column; where classes have different bars, each has its own."""
+    table, _ = sample()
+    shared = {name: replace(one, bar=RelativeBar(within=0.02, of="opus")) for name, one in table.routes.items()}
+    print_routes(replace(table, routes=shared))
+    said = capsys.readouterr().out
+    assert said.count("opus - 2 points") == said.count("\nbar: opus - 2 points\n") == 1
+    print_routes(replace(table, routes=shared | {"extract": replace(shared["extract"], bar=0.8)}))
+    said = capsys.readouterr().out
+    assert "bar: " not in said
+    assert said.count("opus - 2 points") == len(shared) - 1
 
 
 def worth_of(table, runs):
@@ -34,25 +48,30 @@ def worth_of(table, runs):
 
 
 def test_a_line_on_worth():
-    """The most accurate constant, what it costs beside the table, and the answer stand in one line."""
+    """The answer and why come first, then the comparisons, then what would settle it and what classes weigh by."""
     found = worth_of(*sample(full=True))
-    said, best = worth_line(found), found.constants[0]
-    assert said.startswith(f"best constant: {best.candidate}, passes {best.passes} of 6, ")
-    assert f"{usd(1000 * best.figures.cost_usd)} per 1,000 requests; the table there: " in said
-    assert f": {found.answer}: {found.text}" in said
+    said = worth_line(found)
+    assert said.startswith(f"{found.answer}: {found.text}")
+    places = [said.index(part) for part in (found.text, *found.beside, found.settle, found.procedure) if part]
+    assert places == sorted(places)
+    assert said.endswith(" Classes weigh by their cases.")
     assert "\n" not in said
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_worth_fits_80_columns(capsys, full):
-    """It is wrapped on stderr, and says of a constant that was not run everywhere where it was."""
+    """It is wrapped on stderr, in few lines, and says of a constant that was not run everywhere where it was."""
     found = worth_of(*sample(full=full))
     say_worth(found)
     out, err = capsys.readouterr()
     assert out == ""
     assert max(map(len, err.splitlines())) < 80
-    covered = found.constants[0].covered
-    assert (f"(run on {covered} of 6)" in " ".join(err.split())) is (covered < 6)
+    assert len(err.splitlines()) <= 10
+    said = " ".join(err.split())
+    for one in found.constants:
+        where = f" (on the {6 - len(one.gaps)} of 6 classes where both were run)" if one.gaps else ""
+        told = any(part.startswith(f"Against always {one.candidate}{mark}") for part in found.beside for mark in ", ")
+        assert (f"Against always {one.candidate}{where}, the table " in said) is told
 
 
 def test_worth_of_nothing(capsys):
@@ -102,6 +121,31 @@ def test_a_plain_table_has_no_marks(capsys):
     assert last.startswith("extract")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "interval", "said"),
+    [
+        (Verdict.PROVEN, (0.7, 0.99), "may reach below a bar that is proven"),
+        (Verdict.PROVEN, (0.85, 0.99), ""),
+        (Verdict.BELOW, (0.3, 0.84), "may reach above a bar that is missed"),
+        (Verdict.NOT_REACHED, (0.3, 0.84), "may reach above a bar that is missed"),
+        (Verdict.NOT_REACHED, (0.3, 0.79), ""),
+        (Verdict.PROVISIONAL, (0.7, 0.9), ""),
+    ],
+)
+def test_an_interval_across_a_bar_is_explained(capsys, verdict, interval, said):
+    """Where the verdict and the interval beside it seem to differ, in either direction, one note says why."""
+    table, _ = sample()
+    route = table.routes["extract"]
+    shown = tuple(
+        replace(one, judgement=replace(one.judgement, verdict=verdict, interval=interval, bar=0.8))
+        for one in route.evidence
+    )
+    print_routes(replace(table, routes={"extract": replace(route, bar=0.8, level=verdict.level, evidence=shown)}))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("wider than the test" in printed) is bool(said)
+    assert said in printed
+
+
 def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
     """Proven, provisional with its risk, best available with a flag; 80 columns hold them, and a line explains each."""
     table, _ = sample()
@@ -114,7 +158,11 @@ def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
         assert f" {route.level}" in rows[name]
         assert (" ! " in rows[name]) is (route.level == "best available")
         risk = risk_of(route)
-        assert (f"provisional, {risk_words(risk)} " in rows[name]) if risk else ("%" not in rows[name])
+        assert (
+            (f"provisional, {risk_words(risk)} " in rows[name])
+            if risk
+            else ("%" not in rows[name].split(route.level)[1].split()[0])
+        )
     said = " ".join(lines[-3:])
-    assert "%: the risk, how often a candidate exactly at the bar would do as well by luck" in said
+    assert "% after provisional: how often one exactly at the bar would do as well by luck" in said
     assert "may reach below a bar that is proven" in said

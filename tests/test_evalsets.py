@@ -77,7 +77,7 @@ def test_a_good_set(load: Load) -> None:
         ("bar: 0.9\n", "", "1: 'bar' is missing"),
         ("bar: 0.9", "bar: 0", "4: bar: expected a pass rate above 0 and up to 1, got 0"),
         ("bar: 0.9", "bar: 1.01", "4: bar: expected a pass rate above 0 and up to 1, got 1.01"),
-        ("bar: 0.9", "bar: 90", "4: bar: expected a pass rate above 0 and up to 1, got 90"),
+        ("bar: 0.9", "bar: 90", "4: bar: expected a pass rate above 0 and up to 1, got 90; did you mean 0.9?"),
         ("bar: 0.9", "bar: -0.5", "4: bar: expected a pass rate above 0 and up to 1, got -0.5"),
         ("bar: 0.9", "bar: 90%", "4: bar: expected a number, got '90%'"),
         ("bar: 0.9", "bar: 0.9\npass_at: 0", "5: pass_at: expected a score above 0 and up to 1, got 0"),

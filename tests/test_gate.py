@@ -449,6 +449,7 @@ def test_summary():
     assert "52/60" in text
     assert "-19.0, 20 newly broken" in text
     assert "$0.10" in text
+    assert "it may reach above a bar that is missed." in text
     assert "sums: 20\u00a0newly broken cases" in text
     assert "case-000" in text
     assert "The baseline is 200 days old" in text

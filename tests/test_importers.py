@@ -340,6 +340,30 @@ def test_what_is_broken_is_named(
     assert problem in str(found.value)
 
 
+FIELDS = [
+    ("inspect/addition_mini.eval", {"cluster": "pagee"}, "no field 'pagee'; did you mean 'page'?"),
+    ("inspect/second.json.gz", {"case": "idd"}, "no field 'idd'; did you mean 'id'?"),
+    ("promptfoo/results.json.gz", {"task_class": "kin"}, "no field 'kin'; did you mean 'kind'?"),
+    ("promptfoo/results.json.gz", {"score": "scores"}, "no score 'scores'; did you mean 'score'?"),
+    ("lm-eval/small", {"cluster": "documents"}, "no field 'documents'; expected one of: "),
+    ("openai-evals/small.jsonl", {"task_class": "kind"}, "small.jsonl: no field 'kind'"),
+    (
+        "promptfoo/results.json.gz",
+        {"cost": "cost"},
+        "--cost-column is for tables; this file says its cost in its own way",
+    ),
+    ("inspect/addition_mini.eval", {"model": "model"}, "--model-column is for tables"),
+]
+
+
+@pytest.mark.parametrize(("file", "columns", "problem"), FIELDS, ids=lambda value: str(value)[:40])
+def test_a_field_that_a_file_does_not_have_is_named(file: str, columns: dict[str, str], problem: str) -> None:
+    """A class or a cluster that is not found would pass for none, a cluster's cases for independent ones."""
+    with pytest.raises(InputError) as found:
+        read(MADE / file, **columns)
+    assert problem in str(found.value)
+
+
 def test_an_unknown_format_is_named() -> None:
     """With the nearest right one."""
     with pytest.raises(InputError, match="did you mean 'promptfoo'"):

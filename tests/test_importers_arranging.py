@@ -73,7 +73,7 @@ def test_an_id_that_repeats_is_a_case_asked_again() -> None:
     """The number of replies that every case has in common are the epochs; what is over is left out and counted."""
     found = arranged(*(record(case=case) for case in "aabbb"), *(record("n", case) for case in "aabb"))
     assert (found.epochs, [case.id for case in found.cases]) == (2, ["a", "b"])
-    assert found.notes == ("t: 1 replies left out: every case counts with 2 of each model",)
+    assert found.notes == ("t: 1 reply left out: every case counts with 2 of each model",)
 
 
 def test_an_input_that_repeats_everywhere_is_a_case_asked_again() -> None:

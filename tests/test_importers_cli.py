@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 
 import pytest
 
 from routerctl.results import read_run, run_folders
-from routerctl.types import Run, Status
+from routerctl.types import RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 
@@ -124,6 +125,16 @@ def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) ->
     assert not any(result.passed for result in failed)
 
 
+def test_a_column_that_is_not_used_is_said(bare: Project, run: Command) -> None:
+    """One line on stderr; a column that would pass for a model is refused before anything is written."""
+    bare.write("o.csv", outcomes({"small": 1.0}).replace("cost_usd", "costs").replace("task", "kind"))
+    assert "  columns not used: costs (did you mean cost?), kind\n" in fine(run("import", "o.csv")).err
+    shutil.rmtree(bare.root / "reports")
+    bare.write("o.csv", outcomes({"small": 1.0}).replace("score", "pased"))
+    refused(run("import", "o.csv"), "o.csv:1", "column model", "--score-column (pased?)")
+    assert not run_folders(bare.root)
+
+
 def test_prices_by_token_order_the_ladder(bare: Project, run: Command) -> None:
     """Tokens times the given price is each reply's cost; the cheapest stands first whatever the file's order."""
     price = ["--price", "openai:chat:small=20,80", "--price", "openai:chat:large=2,8"]
@@ -203,6 +214,20 @@ def test_an_imported_candidate_cannot_be_called(column: str, bare: Project, run:
     refused(run("route", "--class", "talk", stdin="hello"), "imported")
 
 
+def test_nobody_here_paid_for_imported_outcomes(bare: Project, run: Command) -> None:
+    """Nothing is told of the evaluation's price or of what pays it back, nor that eval would run them."""
+    rows = (
+        outcomes({"small": 0.95, "large": 1.0}) + outcomes({"small": 0.5, "large": 1.0}, name="hard").partition("\n")[2]
+    )
+    bare.write("o.csv", rows)
+    fine(run("import", "o.csv", "--order", "small,large"))
+    done = fine(run("build-table"))
+    assert "worth it" in done.err
+    assert "evaluation" not in said(done)
+    assert "`routerctl eval" not in said(done)
+    assert "paid" not in (run_folders(bare.root)[0] / "report.html").read_text()
+
+
 def test_runs_on_different_ladders_are_not_mixed(bare: Project, run: Command) -> None:
     """Two imports with different models: one line that says what to do; naming one run builds its table."""
     bare.write("a.csv", outcomes({"small": 1.0}, name="one"))
@@ -225,6 +250,85 @@ def test_the_newest_import_of_a_class_counts(bare: Project, run: Command) -> Non
     fine(run("import", "a.csv"))
     assert json.loads(fine(run("build-table", "--json")).out)["routes"]["talk"]["chosen"] == "small"
     assert json.loads(fine(run("build-table", "--run", first, "--json")).out)["routes"]["talk"]["chosen"] == "large"
+
+
+def classes(run: Command, *options: str) -> list[str]:
+    """The classes of the table that is built."""
+    return list(json.loads(fine(run("build-table", "--json", *options)).out)["routes"])
+
+
+def test_outcomes_that_are_imported_again_take_their_own_place(bare: Project, run: Command) -> None:
+    """Under other class names too, and whatever is known of costs; the earlier run counts where it is asked for."""
+    bare.write("a.csv", outcomes({"small": 1.0, "large": 1.0}).replace("task,", "kind,"))
+    fine(run("import", "a.csv"))
+    first = newest(bare).header.run_id
+    done = fine(run("import", "a.csv", "--class-column", "kind", "--cost", "small=0.1", "--cost", "large=0.2"))
+    assert f"the same outcomes as in run {first}, which no longer counts" in done.err
+    assert "attempt" not in done.err
+    assert classes(run) == ["talk"]
+    assert "1 class with imported outcomes, 120 cases" in fine(run("check")).out
+    assert classes(run, "--run", first) == ["a"]
+    bare.write("b.csv", outcomes({"small": 1.0, "large": 1.0}, name="more"))
+    assert "no longer counts" not in fine(run("import", "b.csv")).err
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ("--class", "b", "--score-column", "other"),
+        ("--class", "b", "grown.csv"),
+        ("--class", "b", "--ladder", "second"),
+    ],
+    ids=["other scores", "another file", "another ladder"],
+)
+def test_other_outcomes_stand_beside(again: tuple[str, ...], project: Project, run: Command) -> None:
+    """Another scorer's, another file's, and those for another ladder."""
+    project.config["ladders"]["second"] = ["small", "large"]
+    project.save()
+    rows = "".join(f"{case},{name},1,1\n" for case in range(60) for name in ("model-small", "model-large"))
+    project.write("a.csv", f"id,model,score,other\n{rows}")
+    project.write("grown.csv", f"id,model,score,other\n{rows}60,model-small,1,1\n60,model-large,1,1\n")
+    fine(run("import", "a.csv", "--class", "a"))
+    file = () if "grown.csv" in again else ("a.csv",)
+    assert "no longer counts" not in fine(run("import", *file, *again)).err
+    fine(run("eval", "--only", "sums"))
+    assert "a" in classes(run)
+
+
+def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(bare: Project, run: Command) -> None:
+    """Of those not proven at the higher one; the same bar, other prices and a raised bar are none."""
+    bare.write("a.csv", outcomes({"small": 0.7, "large": 1.0}))
+
+    def attempts(*options: str) -> tuple[int, dict[str, int], object]:
+        fine(run("import", "a.csv", *options))
+        (found,) = newest(bare).header.classes.values()
+        return found.attempt, dict(found.attempts), found.lowered_from
+
+    assert attempts("--bar", "0.9") == (1, {}, None)
+    assert attempts("--bar", "0.9", "--cost", "small=0.1", "--cost", "large=0.2") == (1, {}, None)
+    lowered = (2, {"small": 2, "large": 1}, 0.9)
+    assert attempts("--bar", "0.6") == lowered
+    assert attempts("--bar", "0.6") == lowered
+    assert attempts("--bar", "0.95") == (1, {}, None)
+    fine(run("runs", "prune", "--all"))
+    assert len(run_folders(bare.root)) == 3  # one a bar: what was tried is not forgotten
+    done = fine(run("import", "a.csv", "--bar", "0.6"))
+    assert "talk: the bar was 95% when it was tested and not proven, it is 60% now" in done.err
+    assert newest(bare).header.classes["talk"].attempts == {"small": 3, "large": 1}
+    fine(run("import", "a.csv", "--bar", "0.5", "--class", "chat"))
+    assert newest(bare).header.classes["chat"].attempts == {"small": 4, "large": 1}  # .9, .95 and .6 missed
+    assert "a: not the first attempt" in fine(run("build-table")).out
+
+
+def test_many_lowered_bars_are_told_in_few_lines(bare: Project, run: Command) -> None:
+    """Ten lines of all, and how many more there are."""
+    head, *_ = outcomes({}).splitlines()
+    rows = [outcomes({"small": 0.7}, 60, f"t{number}").partition("\n")[2] for number in range(8)]
+    bare.write("a.csv", f"{head}\n{''.join(rows)}")
+    fine(run("import", "a.csv", "--bar", "0.9"))
+    done = fine(run("import", "a.csv", "--bar", "0.6"))
+    assert done.err.count(": the bar was 90%") == done.err.count(": attempt 2 ") == 5
+    assert "and 6 more such lines, as the report has them" in done.err
 
 
 def test_check_sees_edited_evidence(bare: Project, run: Command) -> None:
@@ -297,15 +401,45 @@ def test_a_model_can_be_told_to_be_a_candidate(project: Project, run: Command) -
     refused(run("import", "a.csv"), "may be the candidate large or twin", "--as model-large=CANDIDATE")
 
 
+def test_the_example_of_init_is_told_from_other_sets(bare: Project, run: Command) -> None:
+    """Without a run of it no table is built: it may be evaluated or go, and goes as the line says."""
+    fine(run("init"))
+    bare.write("a.csv", outcomes({"tiny": 0.95, "big": 1.0}))
+    fine(run("import", "a.csv", "--as", "tiny=haiku", "--as", "big=sonnet"))
+    refused(run("build-table"), "evals/ticket.yaml", "`routerctl eval --only ticket`", "the example that `init` wrote")
+    example = bare.root / "evals/ticket.yaml"
+    own = example.read_text()
+    example.write_text(own.replace("bar: 0.8 ", "bar: 0.85 "))
+    done = run("build-table")
+    assert done.code == 2
+    assert "the example" not in done.err
+    example.unlink()
+    config = bare.root / "routerctl.yaml"
+    config.write_text(config.read_text().replace("default_class: ticket", ""))
+    assert classes(run) == ["talk"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("foo", "expected one of: imported"), ("importd", "did you mean 'imported'?")]
+)
+def test_a_ladder_that_no_run_is_of_is_named(name: str, hint: str, bare: Project, run: Command) -> None:
+    """With those there are; nothing is to be evaluated for that."""
+    bare.write("a.csv", outcomes({"small": 1.0}))
+    fine(run("import", "a.csv"))
+    refused(run("build-table", "--ladder", name), f"reports/: no run is of ladder {name!r}; {hint}")
+
+
 # --- what is typed wrongly --------------------------------------------------------------------------------------------
 
 TYPED: list[tuple[list[str], list[str]]] = [
     (["none.csv"], ["none.csv", "no such file"]),
     (["w.csv", "--format", "tabel"], ["no format 'tabel'", "did you mean 'table'?"]),
-    (["w.csv", "--bar", "0"], ["--bar", "above 0 and up to 1"]),
-    (["w.csv", "--bar", "80"], ["--bar", "got 80"]),
+    (["w.csv", "--bar", "0"], ["--bar", "above 0 and below 1"]),
+    (["w.csv", "--bar", "80"], ["--bar", "got 80; did you mean 0.8?"]),
+    (["w.csv", "--bar", "82.5%"], ["--bar", "got 82.5%; did you mean 0.825?"]),
+    (["w.csv", "--bar", "1.2"], ["--bar", "got 1.2"]),
     (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
-    (["w.csv", "--pass-at", "2"], ["--pass-at"]),
+    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
     (["w.csv", "--cost", "small"], ["--cost", "expected MODEL=VALUE"]),
@@ -338,6 +472,16 @@ def test_a_bar_of_one_is_for_modes_that_prove_nothing(project: Project, run: Com
     project.config["mode"] = "point"
     project.save()
     fine(run("import", "a.csv", "--bar", "1"))
+    refused(run("import", "a.csv", "--bar", "90"), "above 0 and up to 1", "did you mean 0.9?")
+
+
+def test_blanks_around_a_model_do_not_matter(bare: Project, run: Command) -> None:
+    """In every option that names one."""
+    bare.write("w.csv", "id,small,big\n" + "".join(f"{n},1,1\n" for n in range(20)))
+    cost = ["--cost", "small = 0.1", "--cost", " big= 0.2"]
+    fine(run("import", "w.csv", "--bar", "within = 0.05: big", "--today", "big ", "--order", "small, big", *cost))
+    (of_class,) = newest(bare).header.classes.values()
+    assert (of_class.bar, of_class.today) == (RelativeBar(within=0.05, of="big"), "big")
 
 
 def test_a_project_that_is_broken_is_named(project: Project, run: Command) -> None:

@@ -111,7 +111,7 @@ def test_a_wide_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) 
     ]
     assert found.records[-2].status is Status.UNSCORED
     assert found.notes == (
-        "columns without scores from 0 to 1, left out: difficulty",
+        "columns that hold no model's scores from 0 to 1, left out: difficulty",
         "cells without a score: small 1 (a case that was not asked is better left out, row and all)",
     )
 
@@ -176,6 +176,61 @@ def test_words_for_right_and_wrong_are_scores(tmp_path: Path) -> None:
     assert [record.score for record in read(path).records] == [1.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("rows", "note"),
+    [
+        ([{"costs": 0.1, "mood": "fine"}] * 2, "columns not used: costs (did you mean cost?), mood"),
+        ([{"latency": 0.1}] * 2, "columns not used: latency (did you mean latency_s?)"),
+        ([{"tasks": "a"}] * 2, "columns not used: tasks (did you mean task?)"),
+        ([{"passed": True}] * 2, "columns not used: passed"),
+        ([dict.fromkeys("abcdefgh", 1)] * 2, "columns not used: a, b, c, d, e, f and 2 more"),
+        ([{"topic": topic} for topic in "aabb"], "columns not used: topic (--class-column topic would make 2 classes)"),
+        ([{"topic": topic} for topic in "abcd"], "columns not used: topic"),
+        ([{"vendor": "x", "model": "m"}, {"vendor": "y", "model": "n", "id": "0"}], "columns not used: vendor"),
+    ],
+    ids=str,
+)
+def test_a_column_that_is_not_used_is_named(kind: str, rows: list[dict[str, Any]], note: str, tmp_path: Path) -> None:
+    """With the name that it nearly has, or the classes that it would make: else a cost or a class is lost unseen."""
+    full = [{"id": str(place), "model": "m", "score": 1} | row for place, row in enumerate(rows)]
+    assert read(write(tmp_path, kind, full)).notes == (note,)
+
+
+def test_a_wide_table_says_so_too(tmp_path: Path) -> None:
+    """What a long table has a reply is no model here, whatever its numbers."""
+    path = tmp_path / "a.csv"
+    path.write_text("topic,id,m,cost,error\n" + "".join(f"{t},{t}{n},1,0.1,0\n" for t in "ab" for n in range(3)))
+    found = read(path)
+    assert {one.model for one in found.records} == {"m"}
+    (note,) = found.notes
+    assert note.startswith("columns that hold no model's scores from 0 to 1, left out: topic (--class-column topic")
+    assert note.endswith("would make 2 classes), cost, error")
+
+
+def test_columns_are_known_in_any_case(tmp_path: Path) -> None:
+    """As spreadsheets head them."""
+    path = tmp_path / "a.csv"
+    path.write_text("Task,Case ID,Model,Score,Cost-USD\nt,1,m,1,0.5\n")
+    found = read(path)
+    assert [told(one) for one in found.records] == [("t", "1", "m", Status.SCORED, 1.0, Decimal("0.5"), None)]
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["id,prompt_v1,response1\n1,1,0\n", "id,model,other\n1,1,0\n", "id,m,n\n1,0.5,1\n2,1,1\n", "id,m\n1,1\n1,0\n"],
+    ids=["names like a question's", "called model", "some whole", "asked twice"],
+)
+def test_a_wide_table_stays_one(text: str, tmp_path: Path) -> None:
+    """Columns of outcomes are models whatever texts they are called after."""
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    found = read(path)
+    assert list(dict.fromkeys(one.model for one in found.records)) == text.splitlines()[0].split(",")[1:]
+    assert found.notes == ()
+
+
 def test_a_prompt_may_be_long_and_have_lines(tmp_path: Path) -> None:
     """More than the csv module's 128 KiB in one cell, and line breaks; the error after it names the right line."""
     path = tmp_path / "a.csv"
@@ -184,6 +239,7 @@ def test_a_prompt_may_be_long_and_have_lines(tmp_path: Path) -> None:
         read(path)
 
 
+TWICE = "1,a,1\n1,b,0\n2,a,1\n2,b,0\n"  # two cases of two models
 PROBLEMS = [
     ("two columns", "id,m,m\n1,1,1\n", {}, "a.csv:1: two columns are named 'm'"),
     ("only a header", "id,m\n", {}, "no row in it"),
@@ -198,6 +254,9 @@ PROBLEMS = [
     ("a negative score", "id,model,score\n1,m,-1\n", {}, "a.csv:2"),
     ("no model", "id,model,score\n1,,1\n", {}, "a.csv:2: column model: expected a model's name"),
     ("no case", "model,score\nm,1\n", {}, "name it with --case-column"),
+    ("no case, which", "model,score,qid,day\nm,1,a,x\nm,0,b,x\n", {}, "name it with --case-column (qid?)"),
+    ("no case, misspelt", "model,score,n,case_ids\nm,1,1,7\nm,0,2,8\n", {}, "--case-column (case_ids?)"),
+    ("no model and no case", f"qid,llm,score\n{TWICE}", {}, "name it with --model-column (llm?)"),
     ("no such column", "id,model,score\n1,m,1\n", {"case": "idd"}, "a.csv:1: no column 'idd'; did you mean 'id'?"),
     ("model without score", "id,who,text\n1,m,x\n", {"model": "who"}, "name it with --score-column"),
     ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
@@ -205,6 +264,30 @@ PROBLEMS = [
     ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"'),
     ("a negative cost", "id,model,score,cost\n1,m,1,-1\n", {}, "a.csv:2: column cost: expected an amount of USD"),
     ("a cost of words", "id,model,score,cost\n1,m,1,cheap\n", {}, 'like 0.0247, got "cheap"'),
+    ("scores misspelt", "id,model,pased,n\n1,m,1,9\n", {}, "column model names the model; which one holds the score?"),
+    ("scores misspelt, which", "id,model,pased,x\n1,m,1,0\n", {}, "name it with --score-column (pased?)"),
+    ("scores called otherwise", "id,model,result,cost\n1,m,1,0.1\n", {}, "--score-column (result?)"),
+    ("models misspelt", "id,modle,score\n1,m,1\n", {}, "column score holds the score; which one names the model?"),
+    ("models misspelt, which", "id,modle,score\n1,m,1\n", {}, "name it with --model-column (modle?)"),
+    ("models called otherwise", f"id,llm,score\n{TWICE}", {}, "name it with --model-column (llm?)"),
+    ("one model's scores", "id,passed\n1,1\n", {}, "the scores of one model alone stand below its name"),
+    ("models and scores misspelt", "id,modle,pased\n1,m,1\n", {}, "column modle: expected a model's scores or a kn"),
+    ("a long table of other names", f"id,llm,grade\n{TWICE}", {}, "(--model-column llm --score-column grade)"),
+    (
+        "ids of two classes",
+        "topic,id,m,n\na,1,1,0\na,2,1,1\nb,1,0,1\nb,2,1,1\n",
+        {},
+        "the class (--class-column topic)?",
+    ),
+    (
+        "costs in a wide table",
+        "id,m,costs\n1,1,0.1\n2,0,0.1\n",
+        {},
+        "column costs: expected a model's scores or a known",
+    ),
+    ("costs in a wide table, which", "id,m,costs\n1,1,0.1\n", {}, "did you mean 'cost'? else rename it"),
+    ("a difficulty", "id,m,n\n1,1,0.3\n2,0,0.7\n", {}, "a.csv:2: column n: expected 0 or 1 (or true, false) as in the"),
+    ("a cost column of a wide table", "id,m,usd\n1,1,2\n", {"cost": "usd"}, "here, give --cost MODEL=..."),
     ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
     ("not Parquet", "PAR1 and so on", {}, "not Parquet that can be read"),
 ]

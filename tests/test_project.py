@@ -146,6 +146,11 @@ def test_the_good_project(tmp_path: Path) -> None:
         ("ladder: main", "ladder: mian", "2: ladder: no ladder 'mian'; did you mean 'main'?"),
         ("ladder: main", "ladder: main\nrisk: 0", "3: risk: expected a number between 0 and 1, got 0.0"),
         ("ladder: main", "ladder: main\nrisk: 1", "3: risk: expected a number between 0 and 1, got 1.0"),
+        (
+            "ladder: main",
+            "ladder: main\nrisk: 5",
+            "3: risk: expected a number between 0 and 1, got 5.0; did you mean 0.05?",
+        ),
         ("ladder: main", "ladder: main\nmargin: 0", "3: margin: expected a number between 0 and 1, got 0.0"),
         (
             "ladder: main",

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from routerctl.results import read_run, run_folders
 from routerctl.selection import Outcome, Question, judge, provable_words, rule_of, two_sentences, verdict_words
 from routerctl.statistics.noninferiority import noninferiority_p
+from routerctl.table import load_table
 from routerctl.types import Verdict
+from routerctl.words import ends, spread
 from tests.conftest import Project
 
 WITHIN = {"within": 0.05, "of": "large"}
@@ -102,18 +104,24 @@ def test_what_is_worse_by_the_margin_is_rarely_proven() -> None:
     assert proven <= 400 * 0.025 + 3 * (400 * 0.025 * 0.975) ** 0.5
 
 
-def test_the_reference_runs_on_all_cases_and_is_itself_proven() -> None:
-    """It is what the others are compared with: nothing ends its test before the last case."""
+def test_the_reference_runs_on_all_cases_and_nothing_is_proven_of_it() -> None:
+    """It is what the others are compared with: no test of it, its own interval, and none against itself."""
     reference = [1.0] * 10 + [0.0] * 30
     rule = rule_of(asked(reference, is_reference=True))
     for value in reference:
         assert rule.verdict is None
         assert rule.surely_needed() == 40 - rule.cases
         rule.feed(Outcome(value=value, reference=value))
-    assert rule.verdict is Verdict.PROVEN
-    assert verdict_words(judge(paired(reference, reference), asked(reference, is_reference=True))).startswith(
-        "Reference: 10 of 40 cases passed"
-    )
+    assert rule.verdict is Verdict.REFERENCE
+    found = judge(paired(reference, reference), asked(reference, is_reference=True))
+    assert found.against is not None
+    assert (found.against.difference, found.against.interval) == (0.0, (0.0, 0.0))
+    low, high = found.interval
+    assert low < 0.25 < high
+    said = verdict_words(found)
+    assert said.startswith("Reference: 10 of 40 cases passed (40 planned), true accuracy ")
+    assert f"{ends(found.interval)} at error probability" in said
+    assert "roven" not in said
 
 
 @pytest.mark.parametrize("method", ["exact", "betting", "clusters"])
@@ -164,7 +172,7 @@ def test_the_words_name_the_reference_the_difference_and_what_would_prove_it() -
     assert "0 gained, 8 lost" in said
     assert f"{found.needed_cases} cases in all would prove it" in said
     rule = two_sentences(found, mode="proven", risk=0.05, ladder_length=3)
-    assert "at most 5% worse than large" in rule
+    assert "at most 5 points worse than large" in rule
     assert "with at most 2.5% probability" in rule
 
 
@@ -200,7 +208,7 @@ def test_only_an_interval_below_the_margin_takes_all_hope() -> None:
 def test_what_pairs_can_prove_is_said_beforehand() -> None:
     """A hundred cases hardly prove two points, even for a model that is as good."""
     said = provable_words(asked([], n=100, within=0.02))
-    assert said.startswith("100 cases prove that a model as good as large is at most 2% worse 8")
+    assert said.startswith("100 cases prove that a model as good as large is at most 2 points worse 8")
     assert "provisional" in said
     assert provable_words(asked([], n=5000, within=0.05)) == ""
 
@@ -228,7 +236,7 @@ def test_eval_runs_the_reference_first_and_the_cheapest_within_the_margin_serves
     assert [one.candidate for one in results[:60]] == ["large"] * 60
     found = chosen(project)
     assert (found["chosen"], found["level"]) == ("small", "provisional")
-    assert "large-0.05" in done.out
+    assert "large - 5 points" in done.out
     assert "a model as good as large" in done.err
 
 
@@ -239,7 +247,42 @@ def test_where_nobody_comes_near_the_reference_serves(project: Project) -> None:
     assert project.run("eval").code == 0
     results = read_run(run_folders(project.root)[0]).results
     assert sum(one.candidate == "small" for one in results) < 60
-    assert chosen(project)["chosen"] == "large"
+    found = chosen(project)
+    assert (found["chosen"], found["level"]) == ("large", "reference")
+
+
+def test_a_reference_that_serves_is_shown_as_what_it_is(project: Project) -> None:
+    """It needs no proof, so that a strict gate passes; nowhere is it called proven, and its interval is its own."""
+    project.eval_set("sums", 60, bar=WITHIN)
+    project.replies({"model-small": 0.5, "model-large": 0.9})
+    assert project.run("eval").code == 0
+    strict = project.run("build-table", "--strict")
+    assert strict.code == 0, strict.err
+    row = next(line for line in strict.out.splitlines() if line.startswith("sums"))
+    assert "reference" in row
+    assert "reference: the model that the bar is set by" in strict.out
+    explained = project.run("route", "--explain", "--class", "sums", stdin=b"1+1")
+    assert "large (model-large), reference: " in explained.out
+    assert "bar large - 5 points (" in explained.out
+    page = next((project.root / "reports").glob("*/report.html")).read_text(encoding="utf-8")
+    assert "Reference: " in page
+    for said in (row, strict.err, explained.out):
+        assert "proven" not in said
+    route = load_table(project.root / "routes.yaml").routes["sums"]
+    large = next(one.judgement for one in route.evidence if one.candidate == "large")
+    assert (route.level, large.verdict, route.passing, route.settled) == ("reference", Verdict.REFERENCE, True, True)
+    assert row.split()[4] == spread(large.interval)
+    assert project.run("check").code == 0
+
+
+@pytest.mark.parametrize("policy", ["provisional", "top_rung"])
+def test_a_reference_serves_also_where_nothing_but_proof_counts(policy: str, project: Project) -> None:
+    """Its own bar is what it is at: the top rung has no need to stand in for it."""
+    project.eval_set("sums", 60, bar={"within": 0.05, "of": "small"}, when_unproven=policy)
+    project.replies({"model-small": 0.8, "model-large": 1.0})
+    assert project.run("eval").code == 0
+    found = chosen(project)
+    assert (found["chosen"], found["level"]) == ("small", "reference")
 
 
 @pytest.mark.parametrize(
@@ -289,10 +332,11 @@ def test_import_takes_a_bar_against_a_model_and_todays(project: Project) -> None
     ("arguments", "said"),
     [
         (("--bar", "within=0.05:larg"), "--bar: no model 'larg' in the files; did you mean 'large'?"),
-        (("--bar", "within=2:large"), "share above 0 and below 1"),
+        (("--bar", "within=2:large"), "share above 0 and below 1, got 'within=2:large'; did you mean 0.02?"),
+        (("--bar", "within = 2%: large"), "did you mean 0.02?"),
         (("--bar", "within=:large"), "share above 0 and below 1"),
-        (("--bar", "high"), "--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL"),
-        (("--bar", "nan"), "--bar: expected a number above 0 and up to 1"),
+        (("--bar", "high"), "--bar: expected a number above 0 and below 1, or within=SHARE:MODEL, got high"),
+        (("--bar", "nan"), "--bar: expected a number above 0 and below 1"),
         (("--today", "larg"), "--today: no model 'larg' in the files; did you mean 'large'?"),
     ],
 )

@@ -281,3 +281,15 @@ def test_runs_are_found(tmp_path: Path) -> None:
     wrong = r"^reports/: no run '20261123-000000-aaaaab'; did you mean '20261123-000000-aaaaaa'\?$"
     with pytest.raises(InputError, match=wrong):
         run_folder(tmp_path, "20261123-000000-aaaaab")
+
+
+@pytest.mark.parametrize(
+    "written", ["reports/{}", "reports/{}/", "./reports/{}", "{root}/reports/{}", "other/../reports/{}"]
+)
+def test_a_run_is_found_by_its_path(written: str, tmp_path: Path) -> None:
+    """As a shell completes it; the folder is the one of the id. A path that is none is refused, whatever it ends in."""
+    run_id = HEADER.run_id
+    RunWriter(tmp_path / "reports", HEADER).__exit__(None, None, None)
+    assert run_folder(tmp_path, written.format(run_id, root=tmp_path)) == run_folder(tmp_path, run_id)
+    with pytest.raises(InputError, match=r"^reports/: no run"):
+        run_folder(tmp_path, written.replace("reports", "others").format(run_id, root=tmp_path))

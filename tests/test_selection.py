@@ -436,19 +436,17 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         (
             _judged([True] * 62),
             """Proven: 62 of 62 cases passed (200 planned); true accuracy is at least 90% at error probability 1.67%
-            (the interval 87.6% to 100% holds at any stopping time, so it is wider than the test).""",
+            (interval 87.6% to 100.0%, which holds at any stopping time, so it is wider than the test).""",
         ),
         (
             _judged([True] * 200),
             """Proven: 200 of 200 cases passed (200 planned); true accuracy is at least 90% at error probability 1.67%
-            (the interval 95.4% to 100% holds at any stopping time, so it is wider than the test). The test had ended
-            after 62 cases.""",
+            (interval 95.4% to 100.0%). The test had ended after 62 cases.""",
         ),
         (
             _judged([True] * 180, mode="margin", margin=0.03),
             """Within the margin: 180 of 180 cases passed (200 planned), so the score reaches 90%; true accuracy is at
-            least 87% at error probability 1.67% (the interval 95% to 100% holds at any stopping time, so it is wider
-            than the test).""",
+            least 87% at error probability 1.67% (interval 95.0% to 100.0%).""",
         ),
         (
             _judged([False] * 20 + [True] * 180, mode="margin", margin=0.03),
@@ -470,25 +468,25 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         ),
         (
             _judged([False] * 10, n=20, mode="point"),
-            """Bar of 90% not reached: 0 of 10 cases passed (20 planned); true accuracy 0% to 47.8% at error probability
-            1.67%; its accuracy would have to change: no number of cases proves the bar otherwise. The test had ended
-            after 3 cases.""",
+            """Bar of 90% not reached: 0 of 10 cases passed (20 planned); true accuracy 0.0% to 47.8% at error
+            probability 1.67%; its accuracy would have to change: no number of cases proves the bar otherwise. The test
+            had ended after 3 cases.""",
         ),
         (
             _judged([False] * 10),
-            """Below the bar: 0 of 10 cases passed (200 planned); true accuracy is below 90%, 0% to 47.8% at error
+            """Below the bar: 0 of 10 cases passed (200 planned); true accuracy is below 90%, 0.0% to 47.8% at error
             probability 1.67%.""",
         ),
         (
             _judged([True] * 19 + [False]),
-            """Not decided: 19 of 20 cases passed (200 planned); true accuracy 61.7% to 99.996% at error probability
+            """Not decided: 19 of 20 cases passed (200 planned); true accuracy 61.7% to 99.9% at error probability
             1.67%; if its accuracy is what was seen, 276 cases in all would prove it (power 80%).""",
         ),
         (
             _judged(MIXED[:105]),
-            """Bar of 90% not reached: 84 of 105 cases passed (200 planned); true accuracy 64% to 91.3% at error
-            probability 1.67%; if its accuracy is as high as 91.3%, the end of its interval, 4866 cases in all would
-            prove it (power 80%).""",
+            """Bar of 90% not reached: 84 of 105 cases passed (200 planned); the score misses it, the true accuracy
+            may not: 64.0% to 91.3% at error probability 1.67%; if its accuracy is as high as 91.3%, the end of its
+            interval, 4866 cases in all would prove it (power 80%).""",
         ),
         (
             _judged([True] * 8 + [False] * 2, mode="margin", margin=0.03),
@@ -606,4 +604,4 @@ def test_words_never_round_to_certainty():
     """99.99 % is not called 100 %."""
     said = verdict_words(_judge([True] * 9999 + [False], n=10_000, bar=0.9995, alpha=0.05, mode="point"))
     assert "99.95%" in said
-    assert " 100%" in verdict_words(_judged([True] * 200))
+    assert " 100.0%)" in verdict_words(_judged([True] * 200))

@@ -123,10 +123,10 @@ def test_choose_invariants(seen: dict[str, tuple[Verdict, int, list[float]]], to
     choice = choose("abcde", found, when_unproven="top_rung" if top_rung else "provisional")
     assert choice.rungs[0] == choice.chosen
     assert len(set(choice.rungs)) == len(choice.rungs)
-    able = [name for name, (verdict, *_) in seen.items() if (verdict.proven if top_rung else verdict.passes)]
+    able = [name for name, (verdict, *_) in seen.items() if (verdict.settled if top_rung else verdict.passes)]
     if able:
         assert choice.chosen in able
-        assert choice.level == ("proven" if seen[choice.chosen][0].proven else "provisional")
+        assert choice.level == seen[choice.chosen][0].level
         assert not any(seen[rung][0] in (B, X) for rung in choice.rungs if rung in seen)
     elif top_rung or not seen:
         assert choice.rungs == ("e",)

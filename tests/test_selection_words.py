@@ -58,7 +58,10 @@ TWELFTHS = set(range(0, 200, 12))
         ),
         (
             _grouped(set(range(0, 200, 8))),
-            "Bar of 90% not reached: mean 87.5% over 200 cases in 40 clusters (200 planned); true mean 74.5% to 92.9% ",
+            (
+                "Bar of 90% not reached: mean 87.5% over 200 cases in 40 clusters (200 planned); the score misses it, "
+                "the true mean may not: 74.5% to 92.9% at error probability "
+            ),
         ),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.statistics.best import best_available, reaching, shown_at, within
+from routerctl.statistics.best import best_available, cheapest, reaching, shown_at, within
 from routerctl.statistics.frontier import descent, hull, mixed
 from routerctl.statistics.outcomes import Outcomes, contrast, folds, outcomes_of, spliced
 from routerctl.statistics.pooling import Span, differences, pooled, shrunken
@@ -157,6 +157,14 @@ def test_without_a_cost_the_first_of_those_alike_serves():
     """Rows stand cheapest first, so their order decides where costs do not."""
     rows = made([[1, 0], [1, 0]], costs=[[NAN, NAN], [1, 1]])
     assert best_available(rows)[0] == 0
+
+
+@pytest.mark.parametrize("cost", [0.0, 1.0])
+def test_of_equally_cheap_ones_the_better_serves(cost):
+    """Free models have a price of nothing in common, which says nothing of who is right."""
+    right = [[1.0] * 98 + [0.0] * 2, [1.0] * 99 + [0.0]]
+    assert best_available(made(right, costs=[[cost] * 100] * 2)) == (1, [0, 1])
+    assert cheapest(np.array([cost, cost, cost]), [0, 1, 2], np.array([0.5, 0.7, 0.7])) == 1
 
 
 # --- several tasks ----------------------------------------------------------------------------------------------------

@@ -202,8 +202,14 @@ def test_an_advantage_within_the_noise_settles_nothing() -> None:
     table, found = weighed(run_of(cells))
     assert [route.chosen for route in table.routes.values()] == ["small", "mid"]
     assert (found.answer, found.advice) == ("not settled", "")
-    assert found.text.startswith("Always small is not shown to be dearer or worse than the table. Against always small")
-    assert found.text.endswith("More cases would tell.")
+    assert found.text == "Always small costs less than the table, and is not shown to be worse."
+    (compared,) = found.beside
+    assert compared.startswith(
+        "Against always small, the table costs $0.90 more per 1,000 requests, at 5.5 times its cost; "
+    )
+    assert "fewer wrong in 1,000 (" in compared
+    assert compared.endswith(" small is at its bar in 1 of 2 classes.")
+    assert found.settle == "More cases would tell."
 
 
 def test_a_constant_that_is_better_on_a_class_is_better() -> None:
@@ -253,7 +259,7 @@ def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
     _, found = weighed(run_of(pays()), stakes={"easy": Stakes(quality_critical=True)})
     (reason,) = [one for one in found.reasons if one.kind == "quality critical"]
     assert (reason.decides, reason.numbers["strongest"]) == (False, "top")
-    assert "the strongest is top (score 98.0%, $10.00 per 1,000): use that." in reason.text
+    assert "the strongest is top (score 98.0%, $10.00 per 1,000 requests): use that." in reason.text
 
 
 # --- what was not run -------------------------------------------------------------------------------------------------
@@ -273,7 +279,10 @@ def test_what_was_not_run_is_an_interval_and_has_a_price() -> None:
     paired = (195 - 130) / 400
     assert one.right.mean == pytest.approx(paired)
     assert one.right.low < paired - 0.0125 < one.right.high
-    assert "cannot be estimated: mid on easy, top on easy was not run on every case" in found.procedure
+    assert found.procedure == "`routerctl eval --full` would also estimate how the choice does on other cases."
+    assert worth.told_words(worth.told(one, found.weighting)).startswith(
+        "Against always mid (on the 1 of 2 classes where both were run), the table "
+    )
     assert found.answer == "worth it"  # top is dearer whatever it does, mid cannot make up for hard
 
 
@@ -327,6 +336,72 @@ def test_nothing_measured_invents_nothing() -> None:
     table = build_table({"easy": run_of(pays()), "hard": run_of(pays())}, previous=None)
     found = worth.weigh(table)
     assert (found.answer, found.constants, found.against) == ("not settled", (), None)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def told(**changes: Any) -> worth.Told:
+    """A comparison of $1.00 with $3.024 and three more wrong answers."""
+    plain = worth.Told(
+        candidate="top",
+        today=False,
+        saved_usd=Decimal("2.0249"),
+        cost_usd=Decimal("0.9995"),
+        per="per 1,000 requests",
+        counted=False,
+        cost_share=0.33,
+        more_wrong=3.0,
+        more_wrong_interval=(1.0, 5.0),
+        measured=True,
+        classes=(2, 2),
+    )
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (told(), "saves $2.02 per 1,000 requests, at 33.0% of its cost; 3 more wrong in 1,000 (1 to 5 more)"),
+        (
+            told(cost_share=50.5, saved_usd=Decimal("-0.98")),
+            "costs $0.98 more per 1,000 requests, at 50.5 times its cost; 3 more wrong in 1,000 (1 to 5 more)",
+        ),
+        (
+            told(cost_share=2.0, more_wrong_interval=(-2.0, 8.0)),
+            "at 200.0% of its cost; 3 more wrong in 1,000 (2 fewer to",
+        ),
+        (told(more_wrong=-3.0, more_wrong_interval=(-5.0, 0.0)), "; 3 fewer wrong in 1,000 (0 to 5 fewer)"),
+        (
+            told(measured=False),
+            "saves about $2.02 per 1,000 requests, at 33.0% of its cost; how many answers are wrong was not measured",
+        ),
+        (told(measured=False, saved_usd=None), "how many answers are wrong was not measured on the same cases"),
+        (told(more_wrong=0.0, more_wrong_interval=(0.0, 0.0)), "at 33.0% of its cost; the same answers"),
+    ],
+)
+def test_a_comparison_is_said_so_that_it_adds_up(found: worth.Told, said: str) -> None:
+    """Large shares are times, ends on one side share a word, and nothing is called equal that nobody measured."""
+    assert said in worth.beside_words(found)
+
+
+def test_of_one_class_nothing_is_compared() -> None:
+    """The choice is the constant: no other way of choosing, and no dearer constant, is told beside it."""
+    cells = {"easy": {"small": share(190, 200), "mid": share(196, 200), "top": share(199, 200)}}
+    _, found = weighed(run_of(cells))
+    assert (found.answer, found.advice) == ("not worth it", "always small")
+    assert (found.beside, found.settle, found.procedure) == ((), "", "")
+
+
+def test_todays_model_is_told_before_the_best_constant() -> None:
+    """The answer comes first, then what serves now, then who may do as well, then what would settle it."""
+    cells = {
+        "easy": {"small": share(48, 50), "mid": share(48, 50), "top": share(48, 50)},
+        "hard": {"small": share(43, 50), "mid": share(45, 50), "top": share(46, 50)},
+    }
+    _, found = weighed(run_of(cells), today="top")
+    assert [said.split(",")[0] for said in found.beside] == ["Against today's top", "Against always small"]
+    assert found.told == " ".join((found.text, *found.beside, found.settle))
 
 
 # --- properties -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from routerctl.codec import encode
 from routerctl.scorers import IMPORTED
 from routerctl.strict_yaml import dump_yaml
 from routerctl.types import RunHeader
-from routerctl.words import as_written, percent, plain, plural, usd
+from routerctl.words import as_written, ends, percent, plain, plural, usd
 
 THOUSAND = 1000
 _TRUST = {
@@ -96,10 +96,9 @@ def _against_second(pair: PairFinding, best: Point) -> str:
     """The three numbers of a cascade beside those of the second alone, and where its right answers come from."""
     told = f"It sends {percent(best.escalated)} on"
     if best.q is not None and best.q_interval is not None:
-        low, high = best.q_interval
-        told += f", of which {pair.second} gets {percent(best.q)} right ({percent(low)} to {percent(high)})"
+        told += f", of which {pair.second} gets {percent(best.q)} right ({ends(best.q_interval)})"
     if best.cost_usd is not None and pair.second_usd is not None:
-        told += f"; {usd(best.cost_usd * THOUSAND)} per 1,000 instead of {usd(pair.second_usd * THOUSAND)}"
+        told += f"; {usd(best.cost_usd * THOUSAND)} per 1,000 requests instead of {usd(pair.second_usd * THOUSAND)}"
     if best.cost_per_correct_usd is not None:
         told += f", {usd(best.cost_per_correct_usd * THOUSAND)} per 1,000 right ones"
     return f"{told}, {best.wrong * THOUSAND:.0f} wrong ones of 1,000 delivered."

@@ -7,11 +7,12 @@ Place: beside the build, where the evaluation line ends; pure, it knows tables a
 
 from routerctl.changes.comparing import Change, TableChanges, changes, compare
 from routerctl.changes.differences import Difference
-from routerctl.changes.money import Bill, bill
+from routerctl.changes.money import NOBODY, Bill, bill
 from routerctl.changes.sentences import bill_words, counts_words, headline
 from routerctl.changes.showing import pin_words, verdict_words
 
 __all__ = [
+    "NOBODY",
     "Bill",
     "Change",
     "Difference",

@@ -250,12 +250,11 @@ _ASPECTS: tuple[_Aspect, ...] = (
 _FIGURES: tuple[_Aspect, ...] = (
     ("risk", "", lambda side: risk_shown(side.route)),
     ("score", "", lambda side: score_words(side.chosen)),
-    ("per 1,000 accepted", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_accepted_usd, THOUSAND))),
     ("per 1,000 requests", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_case_usd, THOUSAND))),
     ("per month", "", _per_month),
     ("latency, median", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p50_s))),
     ("latency, 95%", "", lambda side: _of(side, lambda one: seconds_words(one.latency_p95_s))),
-    ("wrong per 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
+    ("wrong in 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
     ("beside today's model", "", lambda side: beside_today(side.route)),
 )
 _OF_NEW_CLASS = (*_CHOICE, ("price", "", _price), *_ASPECTS, *_FIGURES)

@@ -6,11 +6,15 @@ out of both sums and named: a sum over different classes would compare nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from types import MappingProxyType
 
 from routerctl.types import Route, Table
-from routerctl.worth import chosen_evidence
+from routerctl.worth import Volumes, Weighting, chosen_evidence, exact, weighting
+
+NOBODY: Volumes = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +25,19 @@ class Bill:
     left_out: tuple[str, ...]
     before_usd: Decimal  # per request
     after_usd: Decimal
-    requests_per_month: float | None  # of these classes; None: not known of all, so each class weighs the same
+    of: Weighting  # how these classes weigh, as everywhere else
+
+    @property
+    def requests_per_month(self) -> float | None:
+        """Of these classes; None: not known of all."""
+        return sum(self.of.requests[name] for name in self.classes) if self.of.by_volume else None
 
 
-def bill(previous: Table, table: Table) -> Bill | None:
+def bill(previous: Table, table: Table, asked: Volumes = NOBODY) -> Bill | None:
     """Compare the costs of two tables; None where no class has a measured cost in both.
 
-    Classes are weighed by the requests a month that the newer table states, the older one where it does not.
+    Classes are weighed by the requests a month that the newer table states, the older one where it does not, else those
+    that were counted (`asked`); by their cases, where one of them has none of these.
     """
     names = dict.fromkeys([*table.routes, *previous.routes])
     costs: dict[str, tuple[Decimal, Decimal]] = {}
@@ -37,26 +47,26 @@ def bill(previous: Table, table: Table) -> Bill | None:
             costs[name] = before, after
     if not costs:
         return None
-    volumes = {name: _volume(name, previous, table) for name in costs}
-    known = {name: volume for name, volume in volumes.items() if volume is not None}
-    by_volume = len(known) == len(costs) and sum(known.values()) > 0
-    weights = {name: Decimal(repr(known[name])) if by_volume else Decimal(1) for name in costs}
+    of = _weighting(previous, table, costs, asked)
+    weights = {name: exact(of.share(name)) for name in costs}
     whole = sum(weights.values(), Decimal(0))
     return Bill(
         classes=tuple(costs),
         left_out=tuple(name for name in names if name not in costs),
         before_usd=sum((costs[name][0] * weights[name] for name in costs), Decimal(0)) / whole,
         after_usd=sum((costs[name][1] * weights[name] for name in costs), Decimal(0)) / whole,
-        requests_per_month=sum(known.values()) if by_volume else None,
+        of=of,
     )
+
+
+def _weighting(previous: Table, table: Table, names: Iterable[str], asked: Volumes) -> Weighting:
+    before = {name: one.stakes.requests_per_month for name, one in previous.routes.items()}
+    stated = {name: number for name, number in before.items() if number is not None}
+    of = weighting(replace(table, routes={name: table.routes[name] for name in names}), {**asked, **stated})
+    return replace(of, measured=of.measured - stated.keys())
 
 
 def cost_of_request(route: Route | None) -> Decimal | None:
     """Give the measured cost of one request to the chosen candidate; None where there is none."""
     one = None if route is None else chosen_evidence(route)
     return None if one is None else one.cost_per_case_usd
-
-
-def _volume(name: str, previous: Table, table: Table) -> float | None:
-    stated = [one.routes[name].stakes.requests_per_month for one in (table, previous)]
-    return next((volume for volume in stated if volume is not None), None)

@@ -14,7 +14,7 @@ from routerctl.changes.money import Bill
 from routerctl.changes.showing import usd_words, verdict_words
 from routerctl.types import Evidence, Route
 from routerctl.words import percent, plural, usd
-from routerctl.worth import THOUSAND, chosen_evidence
+from routerctl.worth import THOUSAND, chosen_evidence, weighed_by
 
 Name = Callable[[str], str]
 _IN_HEADLINE = ("other candidate", "other verdict")
@@ -51,14 +51,14 @@ def moved(before: str, after: str) -> str:
 
 
 def _money(old: Evidence | None, new: Evidence | None) -> str:
-    costs = [None if one is None else one.cost_per_accepted_usd for one in (old, new)]
+    costs = [None if one is None else one.cost_per_case_usd for one in (old, new)]
     if costs == [None, None]:
         return ""
     if None not in costs:
         said = moved(*(usd_words(cost, THOUSAND) for cost in costs))
-        return f"{said} per 1,000 accepted{_bracketed(share_words(*costs))}"
+        return f"{said} per 1,000 requests{_bracketed(share_words(*costs))}"
     return moved(
-        *("nothing accepted" if cost is None else f"{usd_words(cost, THOUSAND)} per 1,000 accepted" for cost in costs)
+        *("not measured" if cost is None else f"{usd_words(cost, THOUSAND)} per 1,000 requests" for cost in costs)
     )
 
 
@@ -105,12 +105,12 @@ def bill_words(found: Bill | None, name: Name = str) -> str:
     if found is None:
         return "What the tables cost cannot be compared: no class has a measured cost in both"
     volume = found.requests_per_month
-    spread = "evenly" if volume is None else "by volume"
     over = plural(len(found.classes), "class", "classes")
+    weighs = f", weighed by {weighed_by(found.of)}" if len(found.classes) > 1 else ""
     left = f" ({', '.join(name(one) for one in found.left_out)} left out)" if found.left_out else ""
     both = [found.before_usd, found.after_usd]
     costs = moved(*(usd_words(cost, THOUSAND) for cost in both)) + _bracketed(share_words(*both))
-    said = f"1,000 requests spread {spread} over {over}{left}: {costs}"
+    said = f"1,000 requests over {over}{left}{weighs}: {costs}"
     if volume is None:
         return said
     months = moved(*(usd(cost * Decimal(repr(volume))) for cost in both))

@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ import typer
 
 from routerctl.changes.labels import label_words
 from routerctl.check import assemble
+from routerctl.cli.log_places import asked_of
 from routerctl.cli.publishing import end_gate, warn_of_models
 from routerctl.console import print_routes, say, say_lowered, say_unproven, say_worth
 from routerctl.console_json import evidence_json, worth_json
-from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
 from routerctl.outdated import since_built
@@ -50,8 +49,7 @@ def build(
     newest = max(route.run_id for route in table.routes.values())
     report = root / REPORTS_FOLDER / newest / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
-    asked = volumes(root / DECISIONS_FILE, now=_end_of_today())
-    worth = weigh(table, evidence, evaluation_usd(table, evidence), asked)
+    worth = weigh(table, evidence, evaluation_usd(table, evidence), asked_of(root))
     compared = _compared(report.with_name(f"{Path(file).stem}.before.yaml"), previous, table)
     write_atomically(report, render_report(table, evidence, compared, worth=worth))
     write_atomically(root / file, table_text(table))
@@ -72,11 +70,6 @@ def build(
     warn_of_models(table)
     if strict:
         end_gate(table, strict=strict)
-
-
-def _end_of_today() -> datetime:
-    """A moment that stays the same for a day, so that a rate up to it does: building twice gives the same report."""
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def _compared(kept: Path, previous: Table | None, table: Table) -> Table | None:

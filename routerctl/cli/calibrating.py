@@ -13,7 +13,7 @@ import typer
 from routerctl.calibration import ClassFinding, PairFinding, SignalFinding, calibrate_class, sentences_of, yaml_of
 from routerctl.calibration.advising import THOUSAND, cascade_name, is_callable, needed_words
 from routerctl.codec import encode, json_default
-from routerctl.console import clean, print_table, say
+from routerctl.console import PER_1000, clean, print_table, say
 from routerctl.errors import InputError, RouterctlError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set
 from routerctl.labels import read_labels
@@ -23,7 +23,7 @@ from routerctl.results import REPORTS_FOLDER, read_header, read_run, run_folder,
 from routerctl.types import Run, RunHeader
 from routerctl.words import as_written, plain, plural, usd
 
-_COLUMNS = ("signal", "below", "right", "wrong", "sent on", "score", "least", "per 1,000", "verdict")
+_COLUMNS = ("signal", "below", "right", "wrong", "sent on", "score", "least", PER_1000, "verdict")
 
 
 def calibrate(*, classes: tuple[str, ...], run_id: str | None, risk: float | None, as_json: bool) -> None:
@@ -144,7 +144,7 @@ def _headline(found: ClassFinding, pair: PairFinding) -> str:
 
 
 def _price(cost_usd: Any) -> str:
-    return "" if cost_usd is None else f" at {usd(cost_usd * THOUSAND)} per 1,000"
+    return "" if cost_usd is None else f" at {usd(cost_usd * THOUSAND)} per 1,000 requests"
 
 
 def _row(one: SignalFinding) -> list[str]:

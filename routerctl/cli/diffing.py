@@ -16,6 +16,7 @@ import typer
 
 from routerctl.changes import compare
 from routerctl.cli import showing
+from routerctl.cli.log_places import asked_of
 from routerctl.console import say
 from routerctl.errors import GateError, InputError, nearest
 from routerctl.outdated import since_built
@@ -50,7 +51,9 @@ def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> No
                 f"warning: {one.name}: the content does not match the digest: edited by hand or damaged; compared as is"
             )
     found, since = compare(old.table, new.table), _since_built(root, new)
-    typer.echo(showing.WRITERS[form](found, (old.name, new.name), (old.edited, new.edited), since))
+    typer.echo(
+        showing.WRITERS[form](found, (old.name, new.name), (old.edited, new.edited), since, asked=asked_of(root))
+    )
     if exit_code and found.differs:
         raise GateError(f"{old.name} and {new.name} differ")
     if exit_code and since:

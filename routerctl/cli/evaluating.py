@@ -15,10 +15,10 @@ import typer
 
 from routerctl.build import build_table
 from routerctl.cli.estimates import head_line, show_estimates
+from routerctl.cli.log_places import asked_of
 from routerctl.cli.publishing import check_outputs, end_gate, publish, warn_of_models
 from routerctl.console import RunView, print_routes, say, say_unproven, say_worth
 from routerctl.console_json import evidence_json, worth_json
-from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.errors import RouterctlError
 from routerctl.gate import Strict, changed_choices
 from routerctl.labels import read_labels
@@ -74,8 +74,7 @@ def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_j
     objective = objective_of(planned.project) if whole else None
     table = _proposal(evidence, Policy(objective=objective))
     if table:
-        asked = volumes(Path.cwd() / DECISIONS_FILE, now=now())
-        worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked)
+        worth = weigh(table, [evidence], evaluation_usd(table, [evidence]), asked_of(Path.cwd()))
         report = render_report(table, [evidence], _previous(Path.cwd()), worth=worth)
         write_atomically(finished.folder / "report.html", report)
         beyond = _beyond(evidence, table)
@@ -105,10 +104,8 @@ def ask(planned: Planned, estimates: Sequence[Estimate], work: Callable[[RunView
     `work`: what to ask instead of climbing the ladders.
     """
     header = planned.header
-    say(
-        f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), "
-        f"{len(header.classes)} classes, {sum(len(job.cases) for job in planned.jobs)} cases"
-    )
+    of = plural(len(header.classes), "class", "classes"), plural(sum(len(job.cases) for job in planned.jobs), "case")
+    say(f"run {header.run_id}: ladder {header.ladder_name} ({', '.join(planned.rungs)}), {plain(', '.join(of))}")
     say(head_line(estimates, planned.options.max_cost_usd))
     try:
         return asyncio.run(_run(planned, work))

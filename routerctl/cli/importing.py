@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -16,20 +17,21 @@ import typer
 
 from routerctl.cli.lining import known_model, line_up, project_here, told
 from routerctl.codec import json_default
-from routerctl.console import print_table, say
+from routerctl.console import PER_1000, print_table, say
 from routerctl.costs import is_known
-from routerctl.errors import InputError
+from routerctl.errors import InputError, in_percent
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.importers import read_outcomes
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Columns, Reading
 from routerctl.importers.costing import Costed, cost
-from routerctl.importers.imported import Lineup, Policy, make_run, write_run
+from routerctl.importers.imported import Lineup, Policy, make_run, supersedes, write_run
 from routerctl.project import Project
-from routerctl.results import REPORTS_FOLDER
+from routerctl.results import REPORTS_FOLDER, read_header, run_folders
+from routerctl.run.attempts import attempt_words, of_imports, with_attempts
 from routerctl.scorers import IMPORTED
 from routerctl.served import foreign_results
-from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, Status, StopReason
+from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
 from routerctl.words import percent, plural, usd
 
 
@@ -84,8 +86,11 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     policy = _policy(options, project, root, classes, lineup)
     _check_reference(policy.bar, classes, lineup)
     run = make_run(classes, readings, lineup, policy, moment, costed=costed)
+    before = list(_before(root, run.header))
+    run = _with_attempts(run, before)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
+    _say_what_it_is(run, before)
     _print(run, as_json=as_json)
 
 
@@ -98,16 +103,18 @@ def _bar(text: str, mode: Mode, names: Mapping[str, str]) -> Bar:
 
     Raises: InputError with what was expected, or the nearest right name.
     """
-    relative = re.fullmatch(r"within=([^:]*):(.+)", text)
-    share = _share(relative[1] if relative else text)
+    relative = re.fullmatch(r"\s*within\s*=([^:]*):(.+)", text)
+    written = relative[1] if relative else text
+    share, hint = _share(written), in_percent(written)
     if relative:
         if not 0 < share < 1:
-            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}")
+            raise InputError(f"--bar: expected within=SHARE:MODEL with a share above 0 and below 1, got {text!r}{hint}")
         return RelativeBar(within=share, of=names[known_model(relative[2], names, "--bar")])
-    if not 0 < share <= 1:
-        raise InputError(f"--bar: expected a number above 0 and up to 1, or within=SHARE:MODEL, got {text}")
     if share == 1 and mode == "proven":
         raise InputError("--bar: expected a number below 1, got 1: no number of cases proves a model always right")
+    if not 0 < share <= 1:
+        most = "below 1" if mode == "proven" else "up to 1"
+        raise InputError(f"--bar: expected a number above 0 and {most}, or within=SHARE:MODEL, got {text}{hint}")
     return share
 
 
@@ -136,7 +143,8 @@ def _share(text: str) -> float:
 
 def _check(options: ImportOptions) -> None:
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
-        raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}")
+        hint = in_percent(options.pass_at)
+        raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}{hint}")
     if options.task_class and options.columns.task_class:
         raise InputError("--class and --class-column exclude each other")
 
@@ -149,7 +157,7 @@ def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(record.model for reading in readings for record in reading.records))
     if order is None:
         return found
-    asked = tuple(known_model(name.strip(), found, "--order") for name in order.split(","))
+    asked = tuple(known_model(name, found, "--order") for name in order.split(","))
     if len(set(asked)) < len(asked):
         raise InputError("--order: a model is named twice")
     left = [name for name in found if name not in asked]
@@ -179,6 +187,23 @@ def _policy(
         when_unproven=project.when_unproven if project else "provisional",
         today=lineup.names[known_model(options.today, lineup.names, "--today")] if options.today else "",
     )
+
+
+def _before(root: Path, header: RunHeader) -> Iterator[Path]:
+    """Find the earlier imports of the same outcomes, newest first."""
+    for folder in run_folders(root):
+        with contextlib.suppress(InputError):  # a damaged run is no evidence
+            if supersedes(header, read_header(folder)):
+                yield folder
+
+
+def _with_attempts(run: Run, before: Sequence[Path]) -> Run:
+    """Count how often each candidate was tested on the same outcomes, at a higher bar; `before`: those imports."""
+    header = run.header
+    if header.mode == "point" or not before:
+        return run
+    classes = {name: with_attempts(one, of_imports(before, one, header)) for name, one in header.classes.items()}
+    return replace(run, header=replace(header, classes=classes))
 
 
 # --- on stderr --------------------------------------------------------------------------------------------------------
@@ -221,7 +246,22 @@ def _say_what_was_made(
     for name, results in by_class.items():
         for words in foreign_results(run.header, results, name):
             say(f"warning: {name}: {words}")
-    say(f"run {run.header.run_id}: {REPORTS_FOLDER}/{run.header.run_id}; `routerctl build-table` makes the table")
+
+
+_MOST_SAID = 10  # lines about attempts
+
+
+def _say_what_it_is(run: Run, before: Sequence[Path]) -> None:
+    header = run.header
+    rungs = header.rungs or header.ladder
+    attempts = [words for of_class in header.classes.values() for words in attempt_words(of_class, rungs)]
+    for words in attempts[:_MOST_SAID]:
+        say(words)
+    if len(attempts) > _MOST_SAID:
+        say(f"and {len(attempts) - _MOST_SAID} more such lines, as the report has them")
+    if before:
+        say(f"the same outcomes as in run {before[0].name}, which no longer counts")
+    say(f"run {header.run_id}: {REPORTS_FOLDER}/{header.run_id}; `routerctl build-table` makes the table")
 
 
 def _missing(costed: Costed) -> Iterator[str]:
@@ -264,7 +304,7 @@ def _print(run: Run, *, as_json: bool) -> None:
     if len(by_both) > _MOST_LINES:
         say(f"a line a candidate; --json has the {len(by_both)} of each class and candidate")
     shown = by_both if len(by_both) <= _MOST_LINES else _grouped(run, lambda result: result.candidate)
-    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", "cost/1000")
+    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", PER_1000)
     print_table(columns, [_row(item, known=is_known(run.header.prices)) for item in shown], right=columns[2:])
 
 

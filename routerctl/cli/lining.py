@@ -38,13 +38,14 @@ def project_here(root: Path) -> Project | None:
 
 
 def known_model(name: str, models: Collection[str], flag: str) -> str:
-    """Give the name back.
+    """Give the model of a name, blanks around it or not.
 
     Raises: InputError with the nearest right one where no file has it.
     """
-    if name not in models:
-        raise InputError(f"{flag}: no model {name!r} in the files{nearest(name, models)}")
-    return name
+    found = name if name in models else name.strip()
+    if found not in models:
+        raise InputError(f"{flag}: no model {found!r} in the files{nearest(found, models)}")
+    return found
 
 
 # --- what the user says -----------------------------------------------------------------------------------------------
@@ -86,9 +87,10 @@ def _pairs(texts: Sequence[str], models: Collection[str], flag: str) -> dict[str
         name, equals, value = text.rpartition("=")
         if not equals or not name:
             raise InputError(f"{flag}: expected MODEL=VALUE, got {text!r}")
-        if name in found:
-            raise InputError(f"{flag}: {name!r} is named twice")
-        found[known_model(name, models, flag)] = value
+        model = known_model(name, models, flag)
+        if model in found:
+            raise InputError(f"{flag}: {model!r} is named twice")
+        found[model] = value.strip()
     return found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from routerctl.cli.log_showing import since_moment
 from routerctl.cli.tenancy import folder_of, known_tenant
-from routerctl.decisions import DECISIONS_FILE
+from routerctl.decisions import DECISIONS_FILE, volumes
 from routerctl.table import TABLE_FILE, load_table
+from routerctl.worth import Volumes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +40,12 @@ def moment_of(text: str, now: datetime) -> datetime:
     Raises: InputError.
     """
     return datetime.fromisoformat(since_moment(text, now))
+
+
+def asked_of(root: Path) -> Volumes:
+    """Give how often each class of a project is asked in a month, as its own decision log counts it.
+
+    Until midnight it is one moment that counts, so that building twice gives the same report.
+    """
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return volumes(root / DECISIONS_FILE, now=midnight)

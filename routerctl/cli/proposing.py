@@ -22,6 +22,7 @@ from routerctl.changes import TableChanges, compare
 from routerctl.cli import showing
 from routerctl.cli.estimates import show_estimates
 from routerctl.cli.evaluating import ask, now
+from routerctl.cli.log_places import asked_of
 from routerctl.cli.placing import Place, place
 from routerctl.cli.publishing import warn_of_models
 from routerctl.codec import json_default
@@ -146,12 +147,12 @@ def _without_missed(route: Route, present: Route) -> Route:
 def _print(found: TableChanges, placed: Place, finished: Finished, *, as_json: bool) -> None:
     folder = finished.folder.relative_to(Path.cwd())
     names, edited = (TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), (False, False)
-    notes = [*_notes(found, placed), _next_step(found, placed)]
+    notes, asked = [*_notes(found, placed), _next_step(found, placed)], asked_of(Path.cwd())
     if as_json:
         proposal = {"proposal": _values(found, placed, finished, notes)}
-        typer.echo(json.dumps(proposal | showing.values(found, names, edited), default=json_default))
+        typer.echo(json.dumps(proposal | showing.values(found, names, edited, asked=asked), default=json_default))
     else:
-        typer.echo(showing.text(found, names, edited))
+        typer.echo(showing.text(found, names, edited, asked=asked))
         typer.echo(f"\n{clean(_verdict(found, placed))}")
         for note in notes:
             say(note)

@@ -20,7 +20,7 @@ from routerctl.importers.arranging import arrange
 from routerctl.importers.base import Columns, Record
 from routerctl.replay import Cell
 from routerctl.repricing import at_prices_of
-from routerctl.results import REPORTS_FOLDER, read_run, run_folder
+from routerctl.results import REPORTS_FOLDER, is_run, read_run, run_folder
 from routerctl.types import Status, Table, Usage
 from routerctl.words import percent, plural, usd
 
@@ -43,11 +43,11 @@ def outcomes_of(
 
     Raises: InputError for a file that is not there, a model or candidate of `--as` that is not, a cost nobody knows.
     """
-    files = [Path(place) for place in places if Path(place).exists()]
-    runs = [place for place in places if not Path(place).exists()]
-    for place in runs:
-        if not (root / REPORTS_FOLDER / place / "run.json").exists():
-            raise InputError("neither a file nor a run in reports/", file=place)
+    runs = [place for place in places if is_run(root, place)]
+    files = [Path(place) for place in places if place not in runs]
+    for path in files:
+        if not path.exists():
+            raise InputError(f"neither a file nor a run in {REPORTS_FOLDER}/", file=str(path))
     found = [outcome for run_id in runs for outcome in _of_run(root, run_id, table)]
     return (*found, *(_of_files(files, same, table, say) if files else ()))
 
@@ -79,11 +79,13 @@ def _averaged(key: tuple[str, str, str], values: Sequence[tuple[float, float]]) 
 def _of_files(
     files: Sequence[Path], same: Sequence[str], table: Table, say: Callable[[str], None]
 ) -> Iterator[Outcome]:
-    classes = arrange(read_outcomes(files, AUTO, Columns()), None)
+    readings = read_outcomes(files, AUTO, Columns())
+    classes = arrange(readings, None)
     models = list(dict.fromkeys(model for item in classes for model in item.models))
     names = _names(models, same, table)
-    for note in (note for item in classes for note in item.notes):
-        say(note)
+    for notes in [*(one.notes for one in readings), *(one.notes for one in classes)]:
+        for note in notes:
+            say(note)
     unknown = [model for model in models if names[model] not in table.candidates]
     if unknown:
         say(f"no candidate of the table: {', '.join(unknown)} (--as MODEL=CANDIDATE says which one a model is)")

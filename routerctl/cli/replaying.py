@@ -47,6 +47,7 @@ class Replayed:
     cells: tuple[Cell, ...]
     notes: tuple[str, ...]
     source: str  # where they are from
+    intervals: str = "the 95% intervals"  # which ones are shown
 
 
 def replay(wish: Wish, *, as_json: bool) -> None:
@@ -102,7 +103,12 @@ def _of_outcomes(wish: Wish, table: Table) -> Replayed:
             raise InputError(f"no task class {wish.task_class!r} in the outcomes{nearest(wish.task_class, known)}")
         outcomes = tuple(one for one in outcomes if one.task_class == wish.task_class)
     notes = ("The class mix is that of the recorded cases.", *constant_words(outcomes))
-    return Replayed(cells=cells_of_outcomes(outcomes, table), notes=notes, source=", ".join(wish.outcomes))
+    return Replayed(
+        cells=cells_of_outcomes(outcomes, table),
+        notes=notes,
+        source=", ".join(wish.outcomes),
+        intervals="95% intervals (those of\na table hold whenever its test ends, so they are wider)",
+    )
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -112,7 +118,7 @@ _COLUMNS = ("class", "choice", "asked", "logged", "would cost", "quality", "cost
 
 def _print(found: Replay, replayed: Replayed) -> None:
     print_table(_COLUMNS, [_row(one) for one in found.classes], right=_COLUMNS[2:6])
-    typer.echo("logged, would cost: USD per 1,000 requests; in brackets the 95% intervals")
+    typer.echo(f"logged, would cost: USD per 1,000 requests; in brackets {replayed.intervals}")
     for sentence in (*replay_words(found), *replayed.notes):
         typer.echo("\n".join(textwrap.wrap(clean(plain(sentence)), 79, subsequent_indent="  ")))
 
@@ -126,8 +132,8 @@ def _row(one: ClassReplay) -> list[str]:
         _per_1000(one.logged_usd),
         "unknown"
         if cost is None
-        else f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}-{_per_1000(cost.high)[1:]})",
-        "unknown" if score is None else f"{percent(score.value)} ({_whole(score.low)}-{_whole(score.high)})",
+        else f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}\u2013{_per_1000(cost.high)[1:]})",
+        "unknown" if score is None else f"{percent(score.value)} ({_whole(score.low)}\u2013{_whole(score.high)}%)",
         _kind(one.cost_basis),
     ]
 

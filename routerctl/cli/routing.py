@@ -117,13 +117,13 @@ def _reason(table: Table, routed: Routed) -> str:
 
 
 def _shown(route: Route, name: str) -> str:
-    """How well the one that served is shown where it is not proven: the class's level, of another rung its verdict."""
+    """How well the one that served is shown where proof is missing: the class's level, of another rung its verdict."""
     one = next((each for each in route.evidence if each.candidate == name), None)
     if name == route.chosen and one is not None:
-        return "" if route.level == "proven" else route.level
+        return "" if route.settled else route.level
     if one is None:
         return "not run"
-    return "" if one.judgement.verdict.proven else one.judgement.verdict.value
+    return "" if one.judgement.verdict.settled else one.judgement.verdict.value
 
 
 def _fate(hop: Hop) -> str:

@@ -12,8 +12,8 @@ import typer
 
 from routerctl.console import print_table, say
 from routerctl.errors import InputError
-from routerctl.results import REPORTS_FOLDER
-from routerctl.run.keeping import Kept, kept_runs, remove
+from routerctl.results import REPORTS_FOLDER, run_folder
+from routerctl.run.keeping import Kept, check_removable, kept_runs, remove
 from routerctl.words import count, plain, plural
 
 _MB = 1_000_000
@@ -31,17 +31,21 @@ def print_runs(*, as_json: bool) -> None:
     say(f"{_all(runs)}; {_all(free)} that nothing rests on (`routerctl runs prune --all`)")
 
 
-def prune(older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool) -> None:
-    """Remove the runs that nothing rests on, all of them or those that are older.
+def prune(named: Sequence[str], older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove the runs that nothing rests on, all of them or those that are older, or those that are named.
 
-    Raises: InputError where it is not said which, or what rests on a run cannot be told.
+    Raises: InputError where it is not said which, one that is named must be kept, or what rests on a run is not known.
     """
-    if everything == (older_than is not None):
-        raise InputError("say which runs: either --older-than DAYS or --all")
-    now = datetime.now(UTC)
-    before = now if older_than is None else now - timedelta(days=older_than)
-    runs = [one for one in kept_runs(Path.cwd(), now) if one.made_at <= before]
-    gone = [one for one in runs if not one.reasons]
+    if [bool(named), everything, older_than is not None].count(True) != 1:
+        raise InputError("say which runs: their ids, --older-than DAYS or --all")
+    root, now = Path.cwd(), datetime.now(UTC)
+    runs = kept_runs(root, now)
+    if named:
+        gone = _named(runs, named, root)
+    else:
+        before = now if older_than is None else now - timedelta(days=older_than)
+        runs = tuple(one for one in runs if one.made_at <= before)
+        gone = [one for one in runs if not one.reasons]
     for one in gone if not dry_run else ():
         remove(one)
     if as_json:
@@ -51,6 +55,18 @@ def prune(older_than: float | None, *, everything: bool, dry_run: bool, as_json:
         typer.echo(one.run_id)
     would = "would be removed" if dry_run else "removed"
     say(f"{REPORTS_FOLDER}/: {_all(gone)} {would}; {plain(plural(len(runs) - len(gone), 'run'))} kept")
+
+
+def _named(runs: Sequence[Kept], named: Sequence[str], root: Path) -> list[Kept]:
+    """Find the runs of these ids, before any of them goes.
+
+    Raises: InputError where there is none, or it must be kept.
+    """
+    wanted = {run_folder(root, name).name for name in named}
+    gone = [one for one in runs if one.run_id in wanted]
+    for one in gone:
+        check_removable(one)
+    return gone
 
 
 def _all(runs: Sequence[Kept]) -> str:

@@ -28,6 +28,10 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command("prune")
 def prune(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Remove these, an import also where it is the newest."),
+    ] = None,
     older_than: Annotated[
         float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove what is older.")
     ] = None,
@@ -38,9 +42,12 @@ def prune(
     """Remove runs that nothing rests on.
 
     Kept, however old: the runs of routes.yaml and of any other table beside it, the newest finished run of each class
-    and ladder, and those that count as attempts, since what was tried must not be forgotten.
+    and ladder, and those that count as attempts, since what was tried must not be forgotten. A wrong import that no
+    table rests on goes by its id; the same files imported again take its place anyhow.
 
     [bold]Examples[/bold]
+
+        routerctl runs prune 20261123-033100-048213
 
         routerctl runs prune --older-than 30
 
@@ -48,4 +55,4 @@ def prune(
     """
     from routerctl.cli import run_keeping
 
-    run_keeping.prune(older_than, everything=everything, dry_run=dry_run, as_json=as_json)
+    run_keeping.prune(tuple(runs or ()), older_than, everything=everything, dry_run=dry_run, as_json=as_json)

@@ -11,10 +11,11 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from routerctl.changes import (
+    NOBODY,
     Bill,
     Change,
     Difference,
@@ -31,7 +32,7 @@ from routerctl.console import clean
 from routerctl.selection import risk_of
 from routerctl.types import Route, Table
 from routerctl.words import NBSP, visible
-from routerctl.worth import THOUSAND, chosen_evidence
+from routerctl.worth import THOUSAND, Volumes, chosen_evidence
 
 Pair = tuple[str, str]  # before, after
 _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
@@ -40,10 +41,17 @@ _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
+def text(
+    found: TableChanges,
+    names: Pair,
+    _edited: tuple[bool, bool],
+    since: Sequence[str] = (),
+    *,
+    asked: Volumes = NOBODY,
+) -> str:
     """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money.
 
-    `since`: what has changed in the project since its table was built.
+    `since`: what has changed in the project since its table was built; `asked`: requests a month that were counted.
     """
     lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {_counts(found, since)}"]
     for change in _by_weight(found):
@@ -56,7 +64,7 @@ def text(found: TableChanges, names: Pair, _edited: tuple[bool, bool], since: Se
         lines += ["", "the table:", *_rows(found.general)]
     if since:
         lines += ["", _SINCE, *(f"  {one}" for one in since)]
-    lines += ["", bill_words(bill(found.before, found.after))]
+    lines += ["", bill_words(bill(found.before, found.after, asked))]
     return "\n".join(_wrapped(clean(visible(line))) for line in lines)
 
 
@@ -107,12 +115,20 @@ def _wrapped(line: str) -> str:
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
+def markdown(
+    found: TableChanges,
+    names: Pair,
+    edited: tuple[bool, bool],
+    since: Sequence[str] = (),
+    *,
+    asked: Volumes = NOBODY,
+) -> str:
     """Write the differences as a comment on a pull request: the sentences, and every row folded away."""
     title = " -> ".join(
         _titled(code(name), table) for name, table in zip(names, (found.before, found.after), strict=True)
     )
-    lines = [f"### {title}", "", f"{_counts(found, since)}. {bill_words(bill(found.before, found.after), code)}."]
+    money = bill_words(bill(found.before, found.after, asked), code)
+    lines = [f"### {title}", "", f"{_counts(found, since)}. {money}."]
     lines += [
         f"\n> **Warning:** {code(name)} does not match its digest: edited by hand or damaged."
         for name, wrong in zip(names, edited, strict=True)
@@ -167,12 +183,26 @@ def code(foreign: str) -> str:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def as_json(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> str:
+def as_json(
+    found: TableChanges,
+    names: Pair,
+    edited: tuple[bool, bool],
+    since: Sequence[str] = (),
+    *,
+    asked: Volumes = NOBODY,
+) -> str:
     """Write the differences as one line of JSON."""
-    return json.dumps(values(found, names, edited, since), default=json_default)
+    return json.dumps(values(found, names, edited, since, asked=asked), default=json_default)
 
 
-def values(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: Sequence[str] = ()) -> dict[str, Any]:
+def values(
+    found: TableChanges,
+    names: Pair,
+    edited: tuple[bool, bool],
+    since: Sequence[str] = (),
+    *,
+    asked: Volumes = NOBODY,
+) -> dict[str, Any]:
     """Give the differences as JSON has them; money is exact text, in USD."""
     sides = zip(("before", "after"), names, (found.before, found.after), edited, strict=True)
     return {
@@ -180,7 +210,7 @@ def values(found: TableChanges, names: Pair, edited: tuple[bool, bool], since: S
         "differs": found.differs,
         "table": [_difference(row) for row in found.general],
         "classes": {one.task_class: _class(one, found) for one in found.classes},
-        "cost": _cost(bill(found.before, found.after)),
+        "cost": _cost(bill(found.before, found.after, asked)),
         "since_built": list(since),
     }
 
@@ -234,15 +264,27 @@ def _cost(found: Bill | None) -> Mapping[str, Any] | None:
     return {
         "classes": list(found.classes),
         "left_out": list(found.left_out),
-        "spread": "evenly" if found.requests_per_month is None else "by volume",
+        "spread": "by volume" if found.of.by_volume else "by cases",
         "before_per_1000_usd": THOUSAND * found.before_usd,
         "after_per_1000_usd": THOUSAND * found.after_usd,
         "requests_per_month": found.requests_per_month,
     }
 
 
-WRITERS: Mapping[str, Callable[[TableChanges, Pair, tuple[bool, bool], Sequence[str]], str]] = {
-    "text": text,
-    "markdown": markdown,
-    "json": as_json,
-}
+class Writer(Protocol):
+    """What writes a comparison down."""
+
+    def __call__(
+        self,
+        found: TableChanges,
+        names: Pair,
+        edited: tuple[bool, bool],
+        /,
+        since: Sequence[str],
+        *,
+        asked: Volumes,
+    ) -> str:
+        """Write it; see `text`."""
+
+
+WRITERS: Mapping[str, Writer] = {"text": text, "markdown": markdown, "json": as_json}

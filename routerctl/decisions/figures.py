@@ -34,7 +34,7 @@ class ClassFigures:
     decisions: int
     sources: Mapping[str, int]  # caller, rule, classifier, default -> decisions
     served: Mapping[str, int]  # candidate -> decisions, the most frequent first
-    levels: Mapping[str, int]  # proven, provisional, best available -> decisions; those of older logs are in none
+    levels: Mapping[str, int]  # proven, provisional, ... -> decisions; those of older logs are in none
     escalated: int
     fell_back: int
     failed: int  # nobody served

@@ -67,7 +67,7 @@ COLUMNS = {  # of a decision, in their order: what is counted, JSON, what came w
     "rungs": "TEXT NOT NULL",  # JSON list: who could have served
     "scores": "TEXT NOT NULL",  # JSON object: the classifier's probability of each class
     "hops": "TEXT NOT NULL",  # JSON list of hops, as types.Hop
-    "level": "TEXT",  # of the class in that table: proven, provisional, best available; NULL = not known
+    "level": "TEXT",  # of the class in that table: proven, reference, provisional, best available; NULL = not known
 }
 _TABLES = f"""
 CREATE TABLE decisions ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});

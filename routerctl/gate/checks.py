@@ -137,7 +137,7 @@ def _bar_outcome(route: Route, *, strict: Strict | None) -> tuple[Outcome, str, 
     chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
     said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
-        if strict == "proven" and route.level != "proven":
+        if strict == "proven" and not route.settled:
             return Outcome.FAILED, route.level, f"Not proven, as --strict asks (--strict=provisional does not). {said}"
         return Outcome.PASSED, route.level, said
     nobody = nobody_words(route)

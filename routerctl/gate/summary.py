@@ -14,15 +14,16 @@ from routerctl.gate.checks import Check, Outcome, Strict, checks_of, counts
 from routerctl.gate.ending import next_steps
 from routerctl.regression import ClassRegression, Regression, regression_words
 from routerctl.regression.sentences import p_words
-from routerctl.selection import level_words
+from routerctl.selection import interval_note, level_words
 from routerctl.types import Route, Table
 from routerctl.words import bar_words, count, one_line, percent, plural, spread, usd, visible
+from routerctl.worth import chosen_evidence
 
 LIMIT = 1024 * 1024 - 1024  # bytes; GitHub's limit for one step is 1 MiB
 _NAMED = 50  # newly broken cases of a class
 _WIDTH = 120  # characters of a name
 _MARKUP = re.compile("[^A-Za-z0-9 -]")
-_COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000")
+_COLUMNS = ("class", "bar", "choice", "verdict", "passed", "interval", "per 1,000 requests")
 _TEXTS = ("class", "choice", "candidate", "verdict")
 _NOTICED = "noticed from"
 _COMPARED = ("before", "now", "change", "p", _NOTICED)
@@ -36,11 +37,13 @@ def step_summary(
     baseline_days: float | None = None,
     present: Table | None = None,
 ) -> str:
-    """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is per 1,000 accepted answers."""
+    """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is USD per 1,000 requests."""
     checks = checks_of(table, regression, strict=strict, present=present)
     wrong = any(check.outcome in (Outcome.FAILED, Outcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
     parts.append("\n" + _grid(table, regression))
+    chosen = [one.judgement for route in table.routes.values() if (one := chosen_evidence(route))] if table else []
+    parts += [f"\n{_text(note)}.\n" for note in (interval_note(chosen),) if note]
     if regression is not None:
         head, *rest = regression_words(regression, baseline_days=baseline_days)
         said = [head, *rest[len(regression.classes) :]]  # the classes have rows of their own
@@ -86,11 +89,11 @@ def _row(cells: Iterable[str]) -> str:
 def _route_cells(route: Route | None) -> list[str]:
     if route is None:
         return [""] * (len(_COLUMNS) - 1)
-    one = next((item for item in route.evidence if item.candidate == route.chosen), None)
+    one = chosen_evidence(route)
     head = [_text(bar_words(route.bar)), _code(route.chosen)]
     if one is None:
         return [*head, "not run", "", "", ""]
-    judgement, cost = one.judgement, one.cost_per_accepted_usd
+    judgement, cost = one.judgement, one.cost_per_case_usd
     return [
         *head,
         level_words(route) if route.passing else f"**{level_words(route)}**",

@@ -18,6 +18,7 @@ from pathlib import PurePath
 from routerctl.errors import InputError
 from routerctl.importers.base import Reading, Record, plain_text
 from routerctl.types import Case, Json
+from routerctl.words import plain, plural
 
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 200
@@ -97,7 +98,8 @@ def _arranged(name: str, by_model: Mapping[str, Sequence[Record]], readings: Seq
         raise InputError(f"class {name}: no case was answered by each of {', '.join(answers)}")
     epochs, replies, left = _epochs(answers, common)
     if left:
-        notes.append(f"{name}: {left} replies left out: every case counts with {epochs} of each model")
+        replies_left = plain(plural(left, "reply", "replies"))
+        notes.append(f"{name}: {replies_left} left out: every case counts with {epochs} of each model")
     cases = [_case(identity, [replies[model, identity] for model in answers]) for identity in _identities(replies)]
     return Arranged(
         task_class=name,

@@ -14,7 +14,7 @@ import math
 import re
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import Decimal
@@ -22,7 +22,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from routerctl.errors import InputError
+from routerctl.errors import InputError, nearest
 from routerctl.types import Json, Status, StopReason
 
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
@@ -45,6 +45,25 @@ class Columns:
     cost: str | None = None  # USD
     latency: str | None = None  # seconds; milliseconds where its name ends in _ms
     cluster: str | None = None
+
+
+_FIELDS = ("task_class", "case", "cluster")  # what a runner's file may be told to take from another field
+_OF_TABLES = ("model", "cost", "latency")
+
+
+def check_fields(columns: Columns, known: Iterable[str], source: Source) -> None:
+    """See that a runner's file has the fields that the user names; `known`: those it has.
+
+    Raises: InputError with the nearest right name: a class or a cluster that is not found must not pass for none.
+    """
+    fields = {name for name in known if isinstance(name, str)}
+    for role in _FIELDS:
+        given = getattr(columns, role)
+        if given is not None and given not in fields:
+            raise source.error(f"no field {given!r}{nearest(given, fields)}")
+    for role in _OF_TABLES:
+        if getattr(columns, role) is not None:
+            raise source.error(f"--{role}-column is for tables; this file says its {role} in its own way")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

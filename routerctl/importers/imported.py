@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 
 from routerctl import __version__
 from routerctl.codec import encode
+from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
 from routerctl.importers.costing import Costed
@@ -45,6 +46,7 @@ from routerctl.types import (
 )
 
 _EXPLANATION_CHARS = 500
+_FILE = "imported "  # before each file's name in `software`, with its digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def make_run(
     """Make the run that these outcomes are."""
     readings = [reading for reading in readings if reading.records]
     files = tuple(_recorded_name(reading.file) for reading in readings)
-    digests = {f"imported {name}": reading.digest for name, reading in zip(files, readings, strict=True)}
+    digests = {f"{_FILE}{name}": reading.digest for name, reading in zip(files, readings, strict=True)}
     header = RunHeader(
         run_id=new_run_id(moment),
         created_at=utc_text(moment),
@@ -121,6 +123,47 @@ def write_run(run: Run, reports: Path) -> None:
     with RunWriter(reports, replace(run.header, finished=False)) as writer:
         writer.extend(run.results)
         writer.write_header(run.header)
+
+
+def supersedes(later: RunHeader, earlier: RunHeader) -> bool:
+    """Tell whether a run has the outcomes of an earlier import again, with other options: it takes the earlier's place.
+
+    Other scores of the same files, and the same ones on another ladder of the project, stand beside the earlier.
+    """
+    scorers = [one.scorer for one in later.classes.values()]
+    return (
+        bool(earlier.imported)
+        and later.finished
+        and later.run_id > earlier.run_id
+        and earlier.ladder_name in (later.ladder_name, IMPORTED)
+        and _digests(earlier) <= _digests(later)
+        and all(one.scorer in scorers for one in earlier.classes.values())
+    )
+
+
+def check_agree(runs: Mapping[str, Run]) -> None:
+    """Refuse imported outcomes that stand on another ladder than the rest of the table.
+
+    Raises: InputError naming two such runs and what to do; `build_table` does so for all that was run here.
+    """
+    headers = {run.header.run_id: run.header for run in runs.values()}
+    if not any(header.imported for header in headers.values()):
+        return
+    newest = headers[max(headers)]
+    for header in headers.values():
+        for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
+            if getattr(header, name) != getattr(newest, name):
+                classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
+                other = (header if header.imported else newest).run_id
+                raise InputError(
+                    f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
+                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
+                    f"`routerctl runs prune {other}`"
+                )
+
+
+def _digests(header: RunHeader) -> set[str]:
+    return {digest for name, digest in header.software.items() if name.startswith(_FILE)}
 
 
 def _recorded_name(file: str) -> str:

@@ -29,6 +29,7 @@ from routerctl.importers.base import (
     as_number,
     as_score,
     as_text,
+    check_fields,
     failed_or,
     inner,
 )
@@ -64,6 +65,8 @@ def read(source: Source, columns: Columns) -> Reading:
     scorer = _scorer(header, samples, source, columns.score)
     task_id = as_text(inner(header, "eval", "task_id"))
     rows = [(place, row) for place, row in enumerate(samples, 1) if isinstance(row, dict)]
+    given = [one for _, row in rows for one in (row, row.get("metadata")) if isinstance(one, dict)]
+    check_fields(columns, (name for one in given for name in one), source)
     return Reading(
         file=source.shown,
         format="inspect",

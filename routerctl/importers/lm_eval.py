@@ -15,7 +15,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from routerctl.errors import InputError, nearest
-from routerctl.importers.base import Columns, Reading, Record, Source, as_score, as_text, failed_or, inner, open_source
+from routerctl.importers.base import (
+    Columns,
+    Reading,
+    Record,
+    Source,
+    as_score,
+    as_text,
+    check_fields,
+    failed_or,
+    inner,
+    open_source,
+)
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?\Z")
 Row = Mapping[str, Any]
@@ -34,6 +45,8 @@ def read(source: Source, columns: Columns) -> Reading:
     if "doc_id" not in source.keys:
         raise source.error("has no outcomes of cases; name the samples_*.jsonl beside it (made by --log_samples)")
     rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
+    docs = [row["doc"] for _, row in rows if isinstance(row.get("doc"), dict)]
+    check_fields(columns, (name for doc in docs for name in doc), source)
     filters = list(dict.fromkeys(as_text(row.get("filter")) for _, row in rows))
     named = [row["metrics"] for _, row in rows if isinstance(row.get("metrics"), list)]
     metrics = list(dict.fromkeys(str(name) for names in named for name in names))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from routerctl.errors import nearest
-from routerctl.importers.base import Columns, Reading, Record, Source, as_score, as_text, failed_or, inner
+from routerctl.importers.base import Columns, Reading, Record, Source, as_score, as_text, check_fields, failed_or, inner
 from routerctl.types import Json, Status
 
 Row = Mapping[str, Any]
@@ -33,6 +33,7 @@ def read(source: Source, columns: Columns) -> Reading:
 
     Raises: InputError where the specification is missing or a line is no event.
     """
+    check_fields(columns, (), source)
     rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
     spec = next((row["spec"] for _, row in rows if "spec" in row), None)
     model = as_text(inner(spec, "completion_fns", 0) or inner(spec, "model_name"))

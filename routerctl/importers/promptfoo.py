@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from routerctl.errors import nearest
 from routerctl.importers.base import (
     Columns,
     Reading,
@@ -26,6 +27,7 @@ from routerctl.importers.base import (
     as_number,
     as_score,
     as_text,
+    check_fields,
     failed_or,
     inner,
 )
@@ -57,6 +59,9 @@ def read(source: Source, columns: Columns) -> Reading:
     Raises: InputError where it is not promptfoo's or its scores are not between 0 and 1.
     """
     rows = _rows(source)
+    given = [inner(row, *path) for _, row in rows for path in (("vars",), ("testCase", "metadata"))]
+    check_fields(columns, (name for one in given if isinstance(one, dict) for name in one), source)
+    _check_score(columns.score, [row for _, row in rows], source)
     names = _names([row for _, row in rows])
     alike = _asked_alike([row for _, row in rows], columns)
     records = tuple(_record(row, line, names, source, columns, alike=alike) for line, row in rows)
@@ -82,6 +87,13 @@ def _rows(source: Source) -> list[tuple[int | None, Row]]:
         if not isinstance(row, dict) or not isinstance(row.get("success"), bool):
             raise source.error("not a row of promptfoo's results: expected `success` true or false", line)
     return rows
+
+
+def _check_score(wanted: str | None, rows: Sequence[Row], source: Source) -> None:
+    named = [row["namedScores"] for row in rows if isinstance(row.get("namedScores"), dict)]
+    known = {"score", *(name for scores in named for name in scores)}
+    if wanted is not None and wanted not in known:
+        raise source.error(f"no score {wanted!r}{nearest(wanted, known)}")
 
 
 def _names(rows: Sequence[Row]) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 A wide table has a column a model, with a score from 0 to 1 in each cell; an empty cell is a reply without a score, for
 leaving the case out would choose among the cases. A long one has a column that names the model and one with the score.
-Columns are found by the usual names below, and the user's flags go before them. Place: one format of
+Columns are found by the usual names in `columns`, and the user's flags go before them. Place: one format of
 `routerctl.importers`; it knows no runner.
 """
 
@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from routerctl.errors import nearest
 from routerctl.importers.base import (
     Columns,
     Reading,
@@ -30,31 +28,11 @@ from routerctl.importers.base import (
     failed_or,
     is_missing,
     plain,
-    shown,
 )
+from routerctl.importers.columns import Cells, Rows, cell, is_long, models_of, roles_of, unused
 
 _PARQUET = b"PAR1"
-_COMMA = re.compile(r"[01],\d+")  # a score as much of the world writes it
-_SLIPS = 0.1  # of the cells of a column: so few that are no scores are mistakes
 _AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
-_NAMES = {  # what a column of each role is usually called; the first that is there counts
-    "task_class": ("task_class", "class", "task", "subject", "category"),
-    "case": ("case_id", "id", "case", "sample_id", "question_id", "prompt_id", "doc_id"),
-    "model": ("model", "candidate", "model_id", "model_name"),
-    "score": ("score", "correct", "passed", "pass", "is_correct", "outcome"),
-    "cost": ("cost_usd", "cost"),
-    "latency": ("latency_s", "latency_ms"),
-    "cluster": ("cluster", "cluster_id"),
-    "input": ("input", "prompt", "question"),
-    "expected": ("expected", "target"),
-    "reply": ("reply", "output", "response", "completion"),
-    "error": ("error",),
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
-}
-_ONLY_LONG = ("model", "score", "cost", "latency", "reply", "error", "input_tokens", "output_tokens")
-Cells = Mapping[str, Any]
-Rows = list[tuple[int | None, Cells]]
 
 
 def recognises(source: Source) -> bool:  # noqa: ARG001 - asked last, it takes what no runner claims
@@ -68,16 +46,16 @@ def read(source: Source, columns: Columns) -> Reading:
     Raises: InputError naming the file, the line and the column.
     """
     rows = _rows(source)
-    header = list(dict.fromkeys(name for _, row in rows for name in row))
     if not rows:
         raise source.error("no row in it: expected a header and at least one row")
-    roles = _roles(header, columns, source)
-    notes: list[str] = []
-    long = "model" in roles and "score" in roles
+    header = list(dict.fromkeys(name for _, row in rows for name in row))
+    roles = roles_of(header, columns, source)
+    long = is_long(rows, header, roles, columns, source)
     if long:
         records = tuple(_long(rows, roles, source))
+        notes = unused(rows, [name for name in header if name not in roles.values()], roles)
     else:
-        models, notes = _models(rows, header, roles, source)
+        models, notes = models_of(rows, header, roles, columns, source)
         records = tuple(_wide(rows, models, roles, source))
         notes += _empty_cells(records)
     return Reading(
@@ -146,80 +124,19 @@ def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
         csv.field_size_limit(limit)
 
 
-# --- columns -> roles -------------------------------------------------------------------------------------------------
-
-
-def _roles(header: Sequence[str], columns: Columns, source: Source) -> dict[str, str]:
-    """Name the column of each role that has one.
-
-    Raises: InputError for a column that the user names and the table does not have, or a long table without a score.
-    """
-    roles = {}
-    for role, usual in _NAMES.items():
-        given = getattr(columns, role, None)
-        if given is not None and given not in header:
-            raise source.error(f"no column {given!r}{nearest(given, header)}", 1)
-        found = given or next((name for name in usual if name in header), None)
-        if found is not None:
-            roles[role] = found
-    if columns.model and "score" not in roles:
-        raise source.error("which column holds the score? name it with --score-column", 1)
-    if columns.score and "model" not in roles:
-        raise source.error("which column names the model? name it with --model-column", 1)
-    return roles
-
-
-def _models(rows: Rows, header: Sequence[str], roles: Mapping[str, str], source: Source) -> tuple[list[str], list[str]]:
-    """Name the columns of a wide table that hold scores, and say which columns are not used."""
-    taken = {name for role, name in roles.items() if role not in _ONLY_LONG}
-    free = [name for name in header if name not in taken]
-    models = [name for name in free if name and _holds_scores(name, rows, source)]
-    if not models:
-        raise source.error(
-            "no column holds scores from 0 to 1 alone: expected one a model, or a column `model` and a column `score` "
-            "(--model-column, --score-column)",
-            1,
-        )
-    left = [name for name in free if name and name not in models]
-    return models, [f"columns without scores from 0 to 1, left out: {', '.join(left)}"] if left else []
-
-
-def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
-    """Tell whether every cell that says something is a score.
-
-    Raises: InputError at the first that is none where nearly all are: the model must not go for one slip of the pen.
-    """
-    cells = [(line, row.get(name)) for line, row in rows if not is_missing(row.get(name))]
-    others = [(line, cell) for line, cell in cells if not _is_score(cell)]
-    if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(cell)) for _, cell in others)):
-        line, cell = others[0]
-        raise source.error(
-            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got {shown(cell)}; "
-            "if it is no model, take the column out",
-            line,
-        )
-    return bool(cells) and not others
-
-
-def _is_score(cell: Any) -> bool:
-    number = as_number(cell)
-    word = isinstance(cell, str) and cell.strip().lower() in ("true", "false")
-    return word or (number is not None and 0 <= number <= 1)
-
-
 # --- rows -> records --------------------------------------------------------------------------------------------------
 
 
 def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: Source) -> Iterator[Record]:
     asked = {
-        (as_text(_cell(row, roles, "task_class")), model)
+        (as_text(cell(row, roles, "task_class")), model)
         for _, row in rows
         for model in models
         if not is_missing(row.get(model))
     }
     for place, (line, row) in enumerate(rows, 1):
-        task, case, cluster = (as_text(_cell(row, roles, role)) for role in ("task_class", "case", "cluster"))
-        value, expected = _cell(row, roles, "input"), _cell(row, roles, "expected")
+        task, case, cluster = (as_text(cell(row, roles, role)) for role in ("task_class", "case", "cluster"))
+        value, expected = cell(row, roles, "input"), cell(row, roles, "expected")
         if not case and value is None:
             case = f"row-{place}"
         for model in models:
@@ -248,42 +165,33 @@ def _empty_cells(records: Sequence[Record]) -> list[str]:
 
 
 def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Record]:
-    if "case" not in roles and "input" not in roles:
-        raise source.error("which column names the case? name it with --case-column", 1)
     for line, row in rows:
-        model = as_text(_cell(row, roles, "model"))
+        model = as_text(cell(row, roles, "model"))
         if not model:
             raise source.error(f"column {roles['model']}: expected a model's name, got nothing", line)
-        error = as_text(_cell(row, roles, "error"))
-        score = None if error else as_score(_cell(row, roles, "score"), source, f"column {roles['score']}", line)
+        error = as_text(cell(row, roles, "error"))
+        score = None if error else as_score(cell(row, roles, "score"), source, f"column {roles['score']}", line)
         yield Record(
-            task=as_text(_cell(row, roles, "task_class")),
+            task=as_text(cell(row, roles, "task_class")),
             model=model,
-            case=as_text(_cell(row, roles, "case")),
+            case=as_text(cell(row, roles, "case")),
             status=failed_or(score, error),
             score=score,
-            input=_cell(row, roles, "input"),
-            expected=_cell(row, roles, "expected"),
-            reply=as_text(_cell(row, roles, "reply")),
+            input=cell(row, roles, "input"),
+            expected=cell(row, roles, "expected"),
+            reply=as_text(cell(row, roles, "reply")),
             error=error,
-            input_tokens=as_count(_cell(row, roles, "input_tokens")),
-            output_tokens=as_count(_cell(row, roles, "output_tokens")),
-            cost_usd=as_cost(_cell(row, roles, "cost"), source, f"column {roles.get('cost')}", line),
+            input_tokens=as_count(cell(row, roles, "input_tokens")),
+            output_tokens=as_count(cell(row, roles, "output_tokens")),
+            cost_usd=as_cost(cell(row, roles, "cost"), source, f"column {roles.get('cost')}", line),
             latency_s=None if error else _seconds(row, roles),
-            cluster=as_text(_cell(row, roles, "cluster")) or None,
+            cluster=as_text(cell(row, roles, "cluster")) or None,
             line=line,
         )
 
 
-def _cell(row: Cells, roles: Mapping[str, str], role: str) -> Any:
-    """A row's value in a role; an empty text is none."""
-    name = roles.get(role)
-    value = row.get(name) if name is not None else None
-    return None if value == "" else value
-
-
 def _seconds(row: Cells, roles: Mapping[str, str]) -> float | None:
-    number = as_number(_cell(row, roles, "latency"))
+    number = as_number(cell(row, roles, "latency"))
     if number is None or number < 0:
         return None
     return number / 1000 if roles["latency"].endswith("_ms") else number

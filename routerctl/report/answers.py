@@ -13,6 +13,7 @@ from operator import attrgetter
 
 import pandas as pd
 
+from routerctl.selection import qualifies
 from routerctl.types import ClassHeader, Evidence, Judgement, Measure, Result, Run, Table
 
 _ROUNDED = 1e-6  # a mean in the table is rounded; what differs by more is another mean
@@ -112,8 +113,7 @@ class Answers:
         pick = route.chosen  # where nobody serves by a verdict
         for one in sorted(route.evidence, key=lambda each: self._table.ladder.index(each.candidate)):
             climbed.append(one.candidate)
-            verdict = one.judgement.verdict
-            if verdict.proven if route.when_unproven == "top_rung" else verdict.passes:
+            if qualifies(one.judgement.verdict, route.when_unproven):
                 pick = one.candidate
                 break
         frame = self._of_class(task_class)

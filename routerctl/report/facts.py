@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import get_args
 
 import pandas as pd
 
-from routerctl.types import Evidence, Route, Table, Verdict
+from routerctl.types import Evidence, Level, Route, Table, Verdict
 from routerctl.worth import chosen_evidence
 
 
 def level_counts(table: Table) -> list[tuple[str, int]]:
     """Count the levels of the classes, the surest first; last those whose candidate was not run."""
     found = Counter(route.level if chosen_evidence(route) else "not run" for route in table.routes.values())
-    return [(level, found[level]) for level in ("proven", "provisional", "best available", "not run") if found[level]]
+    return [(level, found[level]) for level in (*get_args(Level), "not run") if found[level]]
 
 
 def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
@@ -31,6 +32,11 @@ def matrix(table: Table) -> list[tuple[Route, list[Evidence | None]]]:
     grid = grid.reindex(index=list(table.routes), columns=list(table.ladder))
     cells = [[cell if isinstance(cell, Evidence) else None for cell in row] for row in grid.to_numpy().tolist()]
     return list(zip(table.routes.values(), cells, strict=True))
+
+
+def timed(table: Table) -> bool:
+    """Tell whether any latency is known."""
+    return any(one.latency_p50_s is not None for route in table.routes.values() for one in route.evidence)
 
 
 def leading(route: Route, most: int) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def _mark(kind: str, at: _Point, name: str, point: _Point) -> Markup:
         round(at[0], 1),
         round(at[1], 1),
         6 if kind == "table" else 4,
-        f"{visible(name)}: {percent(point[1])} right at {_price(point[0])} per 1,000",
+        f"{visible(name)}: {percent(point[1])} right at {_price(point[0])} per 1,000 requests",
     )
 
 

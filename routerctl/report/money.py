@@ -12,13 +12,13 @@ from decimal import Decimal
 from routerctl.report.answers import Replay, Spend
 from routerctl.types import RunHeader, Table
 from routerctl.words import count, percent, plural, usd
-from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth
+from routerctl.worth import THOUSAND, Constant, Figures, Weighting, Worth, weighed_by
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
 def cost(table: Table, worth: Worth) -> str:
-    """Give the table's three numbers, and those of the best single candidate on the classes it was run on."""
+    """Give what the table costs and gets wrong, and the best single candidate on the classes it was run on."""
     ours = worth.figures
     if ours is None:
         return "What the table costs cannot be said: no choice has a measured cost."
@@ -27,16 +27,14 @@ def cost(table: Table, worth: Worth) -> str:
     if left_out:
         over = f"the {plural(len(ours.classes), 'class', 'classes')} measured ({', '.join(left_out)} left out)"
     spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread as the cases are"
-    head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_right(ours)}."
-    return f"{head} {best_constant(worth.constants[0])}" if worth.constants else head
+    head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_wrong(ours)}."
+    compares = worth.constants and len(table.routes) > 1  # of one class the choice is the constant
+    return f"{head} {best_constant(worth.constants[0])}" if compares else head
 
 
-def _right(figures: Figures) -> str:
-    """The other two of the three numbers."""
-    price, wrong = figures.per_correct_usd, figures.wrong_per_thousand
-    found = [] if price is None else [f"{usd(price * THOUSAND)} per 1,000 correct answers"]
-    found += [] if wrong is None else [f"{count(round(wrong))} wrong ones delivered"]
-    return f" ({', '.join(found)})" if found else ""
+def _wrong(figures: Figures) -> str:
+    wrong = figures.wrong_per_thousand
+    return "" if wrong is None else f" ({plural(round(wrong), 'wrong answer')} delivered)"
 
 
 def best_constant(best: Constant) -> str:
@@ -45,52 +43,41 @@ def best_constant(best: Constant) -> str:
     passes = f"passes {best.passes} of {best.covered}"
     if theirs is None or ours is None:
         return f"The most accurate single candidate is {best.candidate}, which {passes}; its costs are not known."
-    price = f"{usd(theirs.cost_usd * THOUSAND)}{_right(theirs)}"
-    more = compared(ours.cost_usd, theirs.cost_usd)
+    price = f"{usd(theirs.cost_usd * THOUSAND)}{_wrong(theirs)}"
     if best.covered == best.of:
-        return f"The most accurate single candidate, {best.candidate}, would cost {price}, {more}, and {passes}."
+        return f"The most accurate single candidate, {best.candidate}, would cost {price} and {passes}."
     return (
         f"The most accurate single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
-        f"it costs {price}, {more}, and {passes} (the table there: {usd(ours.cost_usd * THOUSAND)})."
+        f"it costs {price} and {passes} (the table on these {best.covered}: {usd(ours.cost_usd * THOUSAND)})."
     )
-
-
-def compared(ours: Decimal, theirs: Decimal) -> str:
-    """Say how much dearer or cheaper theirs is than ours."""
-    if ours == theirs:
-        return "the same"
-    if not ours:
-        return "while the table costs nothing"
-    more = theirs / ours - 1
-    if more >= 1:
-        return f"{theirs / ours:.1f} times as much"
-    return f"{percent(abs(float(more)))} {'more' if more > 0 else 'less'}"
 
 
 def weighed(of: Weighting) -> str:
     """Say how the classes weigh in a figure of several."""
+    by = f"The classes weigh by {weighed_by(of)}"
     if not of.by_volume:
         given = f" {plural(len(of.requests), 'class has', 'classes have')} a known volume." if of.requests else ""
-        return f"The classes weigh by the number of their cases: not every class says how often it is asked.{given}"
+        return f"{by}: not every class says how often it is asked.{given}"
     if not of.measured:
-        return "The classes weigh by their requests per month, as the eval sets state them."
-    if len(of.measured) == len(of.requests):
-        return "The classes weigh by their requests per month, as the decision log counts them."
-    names = ", ".join(name for name in of.requests if name in of.measured)
-    return f"The classes weigh by their requests per month, stated in the eval sets; the decision log counts {names}."
+        return f"{by}, as the eval sets state them."
+    stated = ", ".join(name for name in of.requests if name not in of.measured)
+    return f"{by}{f'; the eval sets state those of {stated}' if stated else ''}."
 
 
 # --- what the evaluation took -----------------------------------------------------------------------------------------
 
 
+def imported_words(spend: Spend) -> str:
+    """Say of imported answers how many there are, and what they cost whoever had them made, where that is known."""
+    cost_usd = spend.paid_usd + spend.cached_usd
+    worth = f" When they were made they cost {usd(cost_usd)}, as far as that is known." if cost_usd else ""
+    return f"{plural(spend.results, 'answer was', 'answers were')} imported; no call was made for them.{worth}"
+
+
 def taken(spend: Spend, headers: Sequence[RunHeader]) -> str:
-    """Say what was asked for, of how much, and what it cost."""
-    imported = [file for header in headers for file in header.imported]
+    """Say what was asked for, of how much, and what it cost; `headers`: of the runs that asked."""
     share = f" ({percent(spend.results / spend.grid)})" if spend.grid else ""
     asked = f"{count(spend.results)} of the {count(spend.grid)} answers of the full grid{share}"
-    if imported and all(header.imported for header in headers):
-        worth = f" When they were made they cost {usd(spend.paid_usd + spend.cached_usd)}, as far as that is known."
-        return f"{asked} were imported; no call was made.{worth}"
     runs = "these runs" if len(headers) > 1 else "this run"
     judging = f", {usd(spend.judge_usd)} of both for judging" if spend.judge_calls else ""
     return (

@@ -52,6 +52,17 @@ class CaseView:
     result: Result
     why: str
     tested: bool  # False: the test had ended before it
+    imported: bool  # what is not there was never known
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is known of it but its id and its score."""
+        one = self.result
+        return (
+            one.input is None
+            and one.expected is None
+            and not (one.reply or one.extracted or one.explanation or one.error)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,11 @@ class CaseList:
     evidence: Evidence
     cases: tuple[CaseView, ...]
     more: int  # not shown
+
+    @property
+    def bare(self) -> bool:
+        """Whether nothing is known of any but its id and its score."""
+        return all(case.bare for case in self.cases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +93,9 @@ class ClassView:
     numbers: Mapping[str, int]  # of the candidates that the page speaks of one by one; the others are in a fold
     lists: tuple[CaseList, ...]  # the chosen candidate's first
     unlisted: int  # candidates whose cases are not shown
+    imported: bool
     spend: answered.Spend
-    replay: answered.Replay | None  # None: its run is not of the whole grid, or not at hand
+    replay: answered.Replay | None  # None: its run is not of the whole grid, was imported, or is not at hand
 
     @property
     def folded(self) -> list[Evidence]:
@@ -116,7 +133,9 @@ def render_report(
             classes=classes,
             anchors={view.route.task_class: view.anchor for view in classes},
             flags=sentences.flags(table, runs, answers),
-            spend=answered.total([view.spend for view in classes]),
+            spend=answered.total([view.spend for view in classes if not view.imported]),
+            imported=answered.total([view.spend for view in classes if view.imported]),
+            timed=facts.timed(table),
             replays=[view.replay for view in classes if view.replay],
             worth=worth,
             frontier=drawn(worth.frontier) if worth.frontier else None,
@@ -155,7 +174,8 @@ def _class_view(  # noqa: PLR0917 - a class among all that the page shows
     numbers = {name: place for place, name in enumerate(leading, 1)}
     listed = facts.nearest_to(route.chosen, leading, _LISTED)
     order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
-    lists = [_case_list(route, one, header, answers, most) for one in order if header and one.candidate in listed]
+    lists = [_case_list(route, one, run, answers, most) for one in order if header and one.candidate in listed]
+    imported = bool(run and run.header.imported)
     skips_top = bool(run and run.header.top_rung == "skip")
     return ClassView(
         anchor=f"class-{number}",
@@ -167,10 +187,11 @@ def _class_view(  # noqa: PLR0917 - a class among all that the page shows
         numbers=numbers,
         lists=tuple(one for one in lists if one.cases),
         unlisted=len(route.evidence) - len(listed),
+        imported=imported,
         spend=answers.spend(
             route.task_class, answered.grid_results(table, header, route.evidence, skips_top=skips_top)
         ),
-        replay=answers.replay(route.task_class) if header and run and run.header.full else None,
+        replay=answers.replay(route.task_class) if header and run and run.header.full and not imported else None,
     )
 
 
@@ -178,7 +199,7 @@ def _scatter(route: Route, drawn: Sequence[Evidence], numbers: Mapping[str, int]
     points = [
         picture.Point(
             name=one.candidate,
-            cost_usd=one.cost_per_case_usd,
+            cost_usd=one.cost_per_case_usd * THOUSAND,
             score=one.judgement.score,
             interval=one.judgement.interval,
             verdict=one.judgement.verdict,
@@ -188,19 +209,23 @@ def _scatter(route: Route, drawn: Sequence[Evidence], numbers: Mapping[str, int]
         for one in drawn
         if one.cost_per_case_usd is not None and one.judgement.score is not None
     ]
-    title = f"{route.task_class}: score and cost per case"
-    return picture.scatter(points, bar=route.target, title=title) if points else None
+    title = f"{route.task_class}: score and cost"
+    return (
+        picture.scatter(points, bar=route.target, bar_text=words.bar_words(route.bar, route.target), title=title)
+        if points
+        else None
+    )
 
 
-def _case_list(
-    route: Route, one: Evidence, header: ClassHeader | None, answers: answered.Answers, most: int
-) -> CaseList:
+def _case_list(route: Route, one: Evidence, run: Run | None, answers: answered.Answers, most: int) -> CaseList:
+    header = run.header.classes.get(route.task_class) if run else None
     found, pass_at = answers.not_passed(route.task_class, one.candidate), header.pass_at if header else None
     shown = tuple(
         CaseView(
             result=case,
             why=sentences.why(case, pass_at),
             tested=one.judgement.stopped_at is None or case.index < one.judgement.stopped_at,
+            imported=bool(run and run.header.imported),
         )
         for case in found[:most]
     )
@@ -263,6 +288,7 @@ def _environment() -> Environment:
     }
     environment.globals |= {
         "told": told,
+        "bar_words": words.bar_words,
         "beside_words": beside_words,
         "OPEN_CASES": OPEN_CASES,
         "MOST_CASCADES": weighing.MOST_CASCADES,
@@ -272,6 +298,7 @@ def _environment() -> Environment:
         "THOUSAND": THOUSAND,
         "chosen_evidence": chosen_evidence,
         "dash": dash,
+        "interval_note": selection.interval_note,
         "money": money,
         "plural": words.plural,
         "sentences": sentences,

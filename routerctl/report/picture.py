@@ -15,7 +15,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from routerctl.types import Verdict
-from routerctl.words import as_written, percent, spread, usd, visible
+from routerctl.words import percent, spread, usd, visible
 
 WIDTH, HEIGHT = 560.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 12.0, 280.0  # of the plotting area
@@ -30,7 +30,7 @@ class Point:
     """One candidate on one class."""
 
     name: str
-    cost_usd: Decimal  # per case
+    cost_usd: Decimal  # per 1,000 requests
     score: float
     interval: tuple[float, float]
     verdict: Verdict
@@ -59,8 +59,8 @@ def slug(verdict: Verdict) -> str:
     return verdict.name.lower().replace("_", "-")
 
 
-def scatter(points: Sequence[Point], *, bar: float, title: str) -> Markup:
-    """Draw score over cost per case, the bar as a line; `points` must not be empty.
+def scatter(points: Sequence[Point], *, bar: float, bar_text: str, title: str) -> Markup:
+    """Draw score over cost, the bar as a line with its words; `points` must not be empty.
 
     Those with a number have a mark, their interval and the number above it; the others are dots.
     """
@@ -68,7 +68,7 @@ def scatter(points: Sequence[Point], *, bar: float, title: str) -> Markup:
     marked, dots = [one for one in points if one.number is not None], [one for one in points if one.number is None]
     y_bar, placed = _y(bar, floor), list(zip(spread_out([_x(one, points) for one in marked]), marked, strict=True))
     columns = [Box(x - 9, _top(one, floor) - _LINE, x + 9, _y(one.interval[0], floor)) for x, one in placed]
-    bar_text = f"bar {as_written(bar)}"
+    bar_text = f"bar {bar_text}"
     bar_label = _place_bar(bar_text, y_bar, columns)
     parts = [
         *_axes(points, floor),
@@ -80,10 +80,12 @@ def scatter(points: Sequence[Point], *, bar: float, title: str) -> Markup:
         _tag('<text class="bar-label" x="{}" y="{}">{}</text>', bar_label.left + 2, bar_label.bottom - 4, bar_text),
     ]
     head = '<svg class="scatter" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>'
-    return _tag(head, WIDTH, HEIGHT, visible(title), _described(points, bar), Markup("").join(parts))
+    return _tag(head, WIDTH, HEIGHT, visible(title), _described(points, bar_text), Markup("").join(parts))
 
 
-def whisker(score: float, interval: tuple[float, float], *, bar: float, floor: float, verdict: Verdict) -> Markup:
+def whisker(
+    score: float, interval: tuple[float, float], *, bar: float, bar_text: str, floor: float, verdict: Verdict
+) -> Markup:
     """Draw one score with its interval and the bar on a scale from `floor` to 1, 132 x 18."""
 
     def place(share: float) -> float:
@@ -94,7 +96,7 @@ def whisker(score: float, interval: tuple[float, float], *, bar: float, floor: f
         '<line class="scale" x1="4" x2="128" y1="9" y2="9"/><line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>'
         '<line class="bar" x1="{}" x2="{}" y1="2" y2="16"/><circle cx="{}" cy="9" r="3.5"/></svg>',
         slug(verdict),
-        f"{percent(score)}, interval {spread(interval)}, bar {as_written(bar)}",
+        f"{percent(score)}, interval {spread(interval)}, bar {bar_text}",
         place(interval[0]),
         place(interval[1]),
         place(bar),
@@ -168,7 +170,7 @@ def _axes(points: Sequence[Point], floor: float) -> Iterator[Markup]:
         yield _tag('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', x, BOTTOM + 18, usd(cost))
     yield _tag('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, BOTTOM, BOTTOM)
     scale = "log scale" if _logarithmic(points) else "linear scale"
-    middle, caption = (LEFT + RIGHT) / 2, f"cost per case, {scale}"
+    middle, caption = (LEFT + RIGHT) / 2, f"USD per 1,000 requests, {scale}"
     yield _tag('<text class="caption" x="{}" y="{}" text-anchor="middle">{}</text>', middle, HEIGHT - 8, caption)
 
 
@@ -229,14 +231,14 @@ def _number(x: float, point: Point, floor: float) -> Markup:
 def _sentence(point: Point) -> str:
     chosen = ", chosen" if point.chosen else ""
     name, score = visible(point.name), f"{percent(point.score)} ({spread(point.interval)})"
-    return f"{name}: {score} at {usd(point.cost_usd)} per case, {point.verdict.value}{chosen}"
+    return f"{name}: {score} at {usd(point.cost_usd)} per 1,000 requests, {point.verdict.value}{chosen}"
 
 
-def _described(points: Sequence[Point], bar: float) -> str:
+def _described(points: Sequence[Point], bar_text: str) -> str:
     """Say what the marks show; the dots, each with a title of its own, are counted."""
     marked = [f"{one.number}: {_sentence(one)}" for one in points if one.number is not None]
     dots = len(points) - len(marked)
-    return "; ".join([f"the bar is {as_written(bar)}", *marked, *([f"{dots} more as dots"] if dots else [])])
+    return "; ".join([bar_text, *marked, *([f"{dots} more as dots"] if dots else [])])
 
 
 def _tag(template: str, *values: object) -> Markup:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
+from routerctl.scorers import IMPORTED
 from routerctl.selection import hope_words, level_words, nobody_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
@@ -165,7 +166,9 @@ def basis(judgement: Judgement) -> str:
 
 
 def settings(candidate: Candidate) -> str:
-    """What a candidate's pin leaves open: effort, strategy, region, whom it escalates to."""
+    """What a candidate's pin leaves open: effort, strategy, region, whom it escalates to; "" where nobody knows."""
+    if candidate.provider == IMPORTED:
+        return ""
     strategy = candidate.strategy.name.replace("_", " ")
     if candidate.strategy.samples > 1:
         strategy += f" \u00d7 {candidate.strategy.samples}"

@@ -7,7 +7,7 @@ from datetime import date
 from routerctl.router.steps import Step, allowed_regions, regions_words, spots_of, steps_of
 from routerctl.rules import failing_condition
 from routerctl.types import Candidate, Decision, Evidence, Inquiry, Route, Table
-from routerctl.words import risk_words
+from routerctl.words import bar_words, risk_words, spread
 
 _SHOWN_SCORES = 3
 
@@ -94,10 +94,9 @@ def rung_words(table: Table, route: Route, name: str) -> str:
         why = ": a cheaper one serves" if route.passing else ""
         return f"{name} ({pinned(candidate)}), not run for this class{why}"
     judgement = evidence.judgement
-    low, high = judgement.interval
     return (
         f"{name} ({pinned(candidate)}), {_verdict(route, evidence)}: {judgement.passes} of {judgement.cases} cases "
-        f"[{low:.1%} - {high:.1%}], bar {judgement.bar:.0%}"
+        f"({spread(judgement.interval)}), bar {bar_words(route.bar, judgement.bar)}"
     )
 
 

@@ -9,6 +9,7 @@ long as what a set becomes is decided before its new cases are asked. Each candi
 proven again and again must give no further chance at full alpha to a cheaper one that keeps failing beside it.
 
 A lowered bar is the same question asked more easily, and counts likewise; a raised one asks more than was looked at.
+Outcomes that are imported again are no new test unless the bar was lowered.
 Place: the evaluation line, beside the plan; it reads headers and results.
 """
 
@@ -33,7 +34,6 @@ from routerctl.types import (
     ClassHeader,
     Evidence,
     Json,
-    Judgement,
     RelativeBar,
     Result,
     Route,
@@ -42,6 +42,7 @@ from routerctl.types import (
     Table,
     evidence_part,
 )
+from routerctl.words import lowered_words
 
 _SETTINGS = ("n", "bar", "pass_at", "measure", "epochs", "clusters", "max_weight", "total_weight")
 
@@ -132,14 +133,50 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
     neither. A set whose growth was declared (`max_cases`) is one test.
     Raises: InputError where a declared set grew in the midst of its planned order.
     """
-    recorded = past.recorded(present, candidates)
+    tests = [
+        (run, earlier, past.evidence(run, earlier))
+        for run, earlier in past.tests_of(job, present)
+        if not _is_the_same_test(run, earlier, job, present)
+    ]
+    return _counted(tests, past.recorded(present, candidates), present, candidates)
+
+
+def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader) -> Attempts:
+    """Count likewise where the outcomes of an import were imported before, in the runs of these folders.
+
+    They come again as they were, so only a bar that was lowered after they had been seen is another chance. A class
+    that is gone and had as many cases is the same one under another name.
+    """
+    candidates = {name: header.candidates[name] for name in header.ladder}
+    alike = [
+        (folder, before, earlier)
+        for folder, before in [(folder, read_header(folder)) for folder in folders]
+        for name, earlier in before.classes.items()
+        if name == present.task_class or (name not in header.classes and earlier.n == present.n)
+        if _same_question(earlier, present)
+    ]
+    carried = dict.fromkeys(candidates, 1)
+    for _, before, earlier in alike:
+        for name, now in _renamed(before.candidates, candidates).items():
+            carried[now] = max(carried[now], earlier.attempts.get(name, earlier.attempt))
+    lowered = [(read_run(folder), earlier) for folder, _, earlier in alike if earlier.bar != present.bar]
+    tests = [(run, earlier, evidence_of(run, earlier.task_class)) for run, earlier in lowered]
+    missed = _highest([earlier.lowered_from for _, _, earlier in alike], present.bar)
+    return _counted(tests, Attempts(by_candidate=carried, lowered_from=missed), present, candidates)
+
+
+def _counted(
+    tests: Sequence[tuple[Run, ClassHeader, tuple[Evidence, ...]]],
+    recorded: Attempts,
+    present: ClassHeader,
+    candidates: Mapping[str, Candidate],
+) -> Attempts:
+    """Count the earlier tests that were chances, and no fewer than are recorded; `candidates`: of the ladder."""
     chances: dict[str, set[str]] = {name: set() for name in candidates}
     missed, runs = [recorded.lowered_from], list[str]()
-    for run, earlier in past.tests_of(job, present):
-        if _is_the_same_test(run, earlier, job, present):
-            continue
+    for run, earlier, evidence in tests:
         names = _renamed(run.header.candidates, candidates)
-        known = [one for one in past.evidence(run, earlier) if one.candidate in names]
+        known = [one for one in evidence if one.candidate in names]
         for one in filter(_unused, known):
             chances[names[one.candidate]].add(earlier.digest)
         missed += [earlier.bar] if any(map(_missed, known)) else []
@@ -151,20 +188,35 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
     )
 
 
+def with_attempts(of_class: ClassHeader, found: Attempts) -> ClassHeader:
+    """Give a class's header with what was counted."""
+    most = max(found.by_candidate.values())
+    by_candidate = found.by_candidate if len(set(found.by_candidate.values())) > 1 else {}
+    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
+
+
+def attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
+    """Say whose test is not the first, what that costs, and that the bar was higher then."""
+    numbers = {name: of_class.attempts.get(name, of_class.attempt) for name in rungs}
+    for attempt in sorted(set(numbers.values())):
+        who = "" if len(set(numbers.values())) == 1 else f" of {', '.join(n for n in rungs if numbers[n] == attempt)}"
+        if attempt > 1 or of_class.grows:
+            why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
+            yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
+    if of_class.lowered_from is not None:
+        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar)}"
+
+
 def _unused(one: Evidence) -> bool:
     """Whether a test was a chance that did not end in a proof; where even a perfect score proves nothing it is none."""
     judged = one.judgement
     possible = judged.least_cases is not None and judged.least_cases <= judged.n
-    return possible and _is_unproven(judged)
+    return possible and not judged.verdict.settled
 
 
 def _missed(one: Evidence) -> bool:
     """Whether a score was seen that did not prove the bar: to lower that now is to choose it by the score."""
-    return one.judgement.cases > 0 and _is_unproven(one.judgement)
-
-
-def _is_unproven(judged: Judgement) -> bool:
-    return not judged.verdict.proven and not (judged.against and judged.against.itself)  # a reference is not tested
+    return one.judgement.cases > 0 and not one.judgement.verdict.settled
 
 
 def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:

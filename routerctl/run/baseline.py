@@ -64,10 +64,10 @@ def load_baseline(root: Path, wanted: str) -> Baseline:
     run = read_run(run_folder(root, wanted))
     if run.header.baseline:  # made to compare: it asked nobody but who served
         serving = {one.task_class: one.candidate for one in run.results}
-        return _baseline(wanted, serving, dict.fromkeys(serving, run))
+        return _baseline(run.header.run_id, serving, dict.fromkeys(serving, run))
     runs = dict.fromkeys(run.header.classes, run)
     table = build_table(runs, previous=None)
-    return _baseline(wanted, _serving(table), runs, table)
+    return _baseline(run.header.run_id, _serving(table), runs, table)
 
 
 def _serving(table: Table) -> dict[str, str]:

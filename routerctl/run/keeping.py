@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Literal
 
 from routerctl.errors import InputError
 from routerctl.evalsets import EVALS_FOLDER
+from routerctl.importers.imported import supersedes
 from routerctl.project import PROJECT_FILE
 from routerctl.results import REPORTS_FOLDER, read_header
 from routerctl.run.session import counted_runs
@@ -39,6 +40,7 @@ class Kept:
     replies: int
     size_bytes: int
     reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
+    by_name: bool  # it may go where it is asked for: nothing rests on it, or only a table that is yet to be built does
 
 
 def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
@@ -48,8 +50,8 @@ def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
     """
     folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
     headers = {folder.name: _header(folder) for folder in folders}
-    reasons = _reasons(root, headers)
-    return tuple(_kept(folder, headers[folder.name], reasons[folder.name], now) for folder in folders)
+    held, newest = _held(root, headers), _newest(headers)
+    return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
 
 
 def remove(run: Kept) -> None:
@@ -57,9 +59,17 @@ def remove(run: Kept) -> None:
 
     Raises: InputError where something rests on it.
     """
-    if run.reasons:
-        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
+    check_removable(run)
     shutil.rmtree(run.folder)
+
+
+def check_removable(run: Kept) -> None:
+    """See that a run may go where it is asked for by name.
+
+    Raises: InputError where something rests on it.
+    """
+    if not run.by_name:
+        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
 
 
 def _is_run(folder: Path) -> bool:
@@ -73,20 +83,44 @@ def _header(folder: Path) -> RunHeader | None:
         return None
 
 
-def _reasons(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+    """Say what runs must be kept for whatever is asked: tables that rest on them, attempts."""
     found: dict[str, list[str]] = defaultdict(list)
     for file, run_id in _tables(root):
         found[run_id].append(f"{file} rests on it")
-    newest: set[tuple[str, bool, str]] = set()
-    for run_id, header in headers.items():  # newest first
-        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes} if header else set()
-        if header and header.finished and (fresh := known - newest):
-            found[run_id].append(f"newest of {_listed(sorted(name for *_, name in fresh))}")
-            newest |= fresh
+    for run_id, header in headers.items():
+        if header and (tried := _tried_at_other_bars(header, _later(header, headers))):
+            found[run_id].append(f"an attempt at {_listed(tried)}")
     if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
         for run_id, names in counted_runs(root).items():
             found[run_id].append(f"an attempt at {_listed(names)}")
     return found
+
+
+def _newest(headers: Mapping[str, RunHeader | None]) -> Mapping[str, str]:
+    """Say which runs the next table would rest on, and for which classes."""
+    found: dict[str, str] = {}
+    newest: set[tuple[str, bool, str]] = set()
+    for run_id, header in headers.items():  # newest first
+        if not header or not header.finished or _later(header, headers):
+            continue
+        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes}
+        if fresh := known - newest:
+            found[run_id] = f"newest of {_listed(sorted(name for *_, name in fresh))}"
+            newest |= fresh
+    return found
+
+
+def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[RunHeader]:
+    """The imports that have taken the place of one."""
+    return [one for one in headers.values() if one and supersedes(one, header)]
+
+
+def _tried_at_other_bars(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
+    """Name the classes that later imports of the same outcomes have, under whatever name, and at no such bar."""
+    bars = {(one.n, one.bar) for other in later for one in other.classes.values()}
+    sizes = {n for n, _ in bars}
+    return [name for name, one in header.classes.items() if one.n in sizes and (one.n, one.bar) not in bars]
 
 
 def _tables(root: Path) -> Iterator[tuple[str, str]]:
@@ -101,10 +135,11 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datetime) -> Kept:
+def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> Kept:
     files = [path for path in folder.rglob("*") if path.is_file()]
     written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
-    going_on = header is not None and not header.finished and now - written < _GOING_ON
+    if header is not None and not header.finished and now - written < _GOING_ON:
+        held = [*held, "it may be going on"]
     lines = folder / "results.jsonl"
     return Kept(
         run_id=folder.name,
@@ -114,7 +149,8 @@ def _kept(folder: Path, header: RunHeader | None, reasons: list[str], now: datet
         classes=tuple(header.classes) if header else (),
         replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
         size_bytes=sum(path.stat().st_size for path in files),
-        reasons=(*reasons, "it may be going on") if going_on else tuple(reasons),
+        reasons=(*held, newest) if newest else tuple(held),
+        by_name=not held and (not newest or bool(header and header.imported)),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from routerctl.project import PROJECT_FILE, Project, load_project
 from routerctl.providers.base import Outside, Provider, Wire
 from routerctl.results import REPORTS_FOLDER, RunWriter
 from routerctl.run.asking import Job
-from routerctl.run.attempts import Past, attempts_of
+from routerctl.run.attempts import Past, attempt_words, attempts_of, with_attempts
 from routerctl.run.caller import Caller, Spending
 from routerctl.run.candidate_test import untested_rung
 from routerctl.run.estimate import Estimate, Estimator, ceiling_of
@@ -33,7 +33,7 @@ from routerctl.run.measured import measure
 from routerctl.run.plan import judge_of, make_header, pin_warnings, pinned_candidate
 from routerctl.selection import provable_words, question_of
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
-from routerctl.words import lowered_words, usd
+from routerctl.words import usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -149,20 +149,8 @@ def warnings_of(planned: Planned) -> list[str]:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
             found.append(f"{job.eval_set.name}: {', '.join(selves)} would be judged by the same model")
-        found += _attempt_words(planned.header.classes[job.eval_set.name], planned.rungs)
+        found += attempt_words(planned.header.classes[job.eval_set.name], planned.rungs)
     return found
-
-
-def _attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
-    """Say whose test is not the first, what that costs, and that the bar was higher then."""
-    numbers = {name: of_class.attempts.get(name, of_class.attempt) for name in rungs}
-    for attempt in sorted(set(numbers.values())):
-        who = "" if len(set(numbers.values())) == 1 else f" of {', '.join(n for n in rungs if numbers[n] == attempt)}"
-        if attempt > 1 or of_class.grows:
-            why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
-            yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
-    if of_class.lowered_from is not None:
-        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar)}"
 
 
 def provable(planned: Planned) -> list[str]:
@@ -190,14 +178,8 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
     past = Past(root, eval_set_files(root))
     ladder = {name: header.candidates[name] for name in header.ladder}
-    return {job.eval_set.name: _with_attempt(past, job, header.classes[job.eval_set.name], ladder) for job in jobs}
-
-
-def _with_attempt(past: Past, job: Job, of_class: ClassHeader, ladder: Mapping[str, Candidate]) -> ClassHeader:
-    found = attempts_of(past, job, of_class, ladder)
-    most = max(found.by_candidate.values())
-    by_candidate = found.by_candidate if len(set(found.by_candidate.values())) > 1 else {}
-    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
+    classes = [(job, header.classes[job.eval_set.name]) for job in jobs]
+    return {one.task_class: with_attempts(one, attempts_of(past, job, one, ladder)) for job, one in classes}
 
 
 def estimate_run(planned: Planned, now: Callable[[], datetime], rungs: Sequence[str] | None = None) -> list[Estimate]:

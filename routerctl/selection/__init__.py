@@ -34,7 +34,7 @@ from routerctl.selection.question import (
 )
 from routerctl.selection.rounding import rounded
 from routerctl.selection.rules import Reorder, StoppingRule, rule_of
-from routerctl.selection.sentences import hope_words, two_sentences, verdict_words
+from routerctl.selection.sentences import hope_words, interval_note, two_sentences, verdict_words
 
 __all__ = [
     "Choice",
@@ -50,6 +50,7 @@ __all__ = [
     "chosen_words",
     "contenders",
     "hope_words",
+    "interval_note",
     "judge",
     "level_name",
     "level_words",

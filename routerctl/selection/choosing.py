@@ -43,10 +43,11 @@ def choose(
 ) -> Choice:
     """Choose the candidate that serves a class and those behind it; `shown`: those that were run.
 
-    Chosen is the cheapest candidate that is proven or provisional (proven only, where `when_unproven` is top_rung), by
-    its cost per accepted answer on the cases that all of them have; where a cost is not known or no case is common,
-    ladder order decides. The fallbacks follow in ladder order: every other one that passed, wherever it stands, and
-    those above the chosen that were not run or are merely open. A candidate that missed the bar serves nobody.
+    Chosen is the cheapest candidate that is proven, provisional (but where `when_unproven` is top_rung) or the
+    reference that the bar is set by; by its cost per accepted answer on the cases that all of them have; where a cost
+    is not known or no case is common, ladder order decides. The fallbacks follow in ladder order: every other one that
+    passed, wherever it stands, and those above the chosen that were not run or are merely open. A candidate that missed
+    the bar serves nobody.
 
     Where none qualifies, the best available serves (see `best_available`), and behind it those as good; the top rung,
     where nothing but proof counts, where it was left `untested`, or where nothing was run.
@@ -69,7 +70,7 @@ def choose(
 
 def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
     """Tell whether a candidate with this verdict serves, so that no dearer one need be asked."""
-    return verdict.proven if when_unproven == "top_rung" else verdict.passes
+    return verdict.settled if when_unproven == "top_rung" else verdict.passes
 
 
 def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _MOST_PAIRS = 100_000  # no set that anybody will make is larger
 
 
 class PairedRule:
-    """The stopping rule of one candidate beside a reference; of the reference itself: all cases, and it is proven."""
+    """The stopping rule of one candidate beside a reference; of the reference itself: all cases."""
 
     __slots__ = ("_pairs", "_question", "_rest", "lost", "seen", "stopped_at")
 
@@ -62,7 +62,7 @@ class PairedRule:
         """See `StoppingRule`."""
         complete = self.seen.cases >= self._question.there
         if self._question.is_reference:
-            return Verdict.PROVEN if complete else Verdict.NOT_PROVEN
+            return Verdict.REFERENCE if complete else Verdict.NOT_PROVEN
         if self._slack < -TOLERANCE:
             return Verdict.NOT_REACHED
         if not complete:
@@ -155,7 +155,7 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
         interval=_interval([one for one, _ in pairs], question),
         good_enough=None,
         least_cases=least_pairs(question.within, question.alpha),
-        needed_cases=None if verdict.proven else _needed(against, question, verdict),
+        needed_cases=None if verdict.settled else _needed(against, question, verdict),
         stopped_at=None if ended in (0, seen.cases) else ended,
         risk=paired_p(pairs, question) if verdict is Verdict.PROVISIONAL else None,
         method=question.method,
@@ -187,6 +187,8 @@ def _difference_interval(
     differences: Sequence[float], pairs: Sequence[tuple[Outcome, float]], question: Question
 ) -> tuple[float, float]:
     """Tango's for independent 0/1 pairs, else a normal one by the spread of cases or clusters, each of 95 %."""
+    if question.is_reference:
+        return 0.0, 0.0
     if not pairs:
         return -1.0, 1.0
     if question.method == "exact":

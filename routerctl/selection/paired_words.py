@@ -6,12 +6,12 @@ Place: beside `sentences`, which asks here where a bar is relative. It computes 
 from __future__ import annotations
 
 from routerctl.types import Against, Judgement, Mode, Verdict
-from routerctl.words import as_written, percent, points
+from routerctl.words import percent, points, points_as_written
 
 
 def test_words(judgement: Judgement, against: Against, share: str, mode: Mode) -> str:
     """Say in a few sentences what the verdicts mean; `share`: the error probability and where it comes from."""
-    margin, of = as_written(against.within), against.reference
+    margin, of = points_as_written(against.within), against.reference
     proven = (
         f"A candidate is PROVEN when, after all {judgement.n} cases, the test of the pairs shows that it is at most "
         f"{margin} worse than {of}, which one that is worse than that reaches with at most {share}. "
@@ -25,11 +25,11 @@ def test_words(judgement: Judgement, against: Against, share: str, mode: Mode) -
     )
 
 
-def found_words(judgement: Judgement, against: Against, counts: str) -> str:
-    """Say what was found beside the reference; `counts`: what the candidate passed, in words."""
-    margin, of = as_written(against.within), against.reference
+def found_words(judgement: Judgement, against: Against, counts: str, interval: str) -> str:
+    """Say what was found beside the reference; `counts`: what the candidate passed, in words, `interval`: likewise."""
+    margin, of = points_as_written(against.within), against.reference
     if against.itself:
-        return f"Reference: {counts}; the others are compared with it."
+        return f"Reference: {counts}, {interval}; the others are compared with it, it is not tested."
     beside = (
         f"{counts}, {points(against.difference)} against {of} ({points(against.interval[0])} to "
         f"{points(against.interval[1])}; {against.gained:g} gained, {against.lost:g} lost)"

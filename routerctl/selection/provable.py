@@ -10,7 +10,7 @@ from routerctl.selection.question import Question
 from routerctl.selection.rules import rule_of
 from routerctl.statistics import betting_needed_cases, needed_cases, provable_accuracy
 from routerctl.statistics.noninferiority_power import cases_for_noninferiority, noninferiority_power
-from routerctl.words import as_written, percent
+from routerctl.words import as_written, percent, points_as_written
 
 HOPE = 0.75  # of the way from the bar to perfection: a good model for the class
 DISCORDANCE = 0.1  # share of cases on which exactly one of two models is right, where no pair has been seen
@@ -78,7 +78,7 @@ def _beside(question: Question) -> str:
         return ""
     power = noninferiority_power(question.n, DISCORDANCE, 0.0, within, alpha)
     return (
-        f"{question.n} cases prove that a model as good as {question.of} is at most {as_written(within)} worse "
+        f"{question.n} cases prove that a model as good as {question.of} is at most {points_as_written(within)} worse "
         f"{percent(power)} of the time, if they differ on {as_written(DISCORDANCE)} of the cases; to prove it 8 times "
         f"in 10 takes {enough}.{_unproven(question)}"
     )

@@ -5,10 +5,13 @@ Place: the end of selection. It computes nothing that decides: what passed has p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from routerctl.selection.calibrating import LEAST_FOR_CORRECTION
 from routerctl.selection.paired_words import found_words, test_words
 from routerctl.statistics import FUTILITY, POWER, least_cases
 from routerctl.types import Judgement, Method, Mode, Trust, Verdict
+from routerctl.words import ends
 
 FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5 %
 
@@ -161,7 +164,9 @@ def verdict_words(judgement: Judgement) -> str:
 
 def _found(judgement: Judgement) -> str:
     if judgement.against:
-        return found_words(judgement, judgement.against, _counts(judgement))
+        return found_words(
+            judgement, judgement.against, _counts(judgement), f"{_truth(judgement)} {_interval(judgement)}"
+        )
     bar, counts, word = _exact(judgement.bar), _counts(judgement), _word(judgement)
     match judgement.verdict:
         case Verdict.PROVEN:
@@ -171,11 +176,35 @@ def _found(judgement: Judgement) -> str:
         case Verdict.PROVISIONAL:
             return f"Provisional{word}: {counts}, so the score reaches {bar}; {_risk(judgement)}."
         case Verdict.BELOW:
-            return f"Below the bar{word}: {counts}; {_truth(judgement)} is below {bar}, {_interval(judgement)}."
+            wider = f" (an interval that {_WIDER})" if judgement.interval[1] > judgement.bar else ""
+            return f"Below the bar{word}: {counts}; {_truth(judgement)} is below {bar}, {_interval(judgement)}{wider}."
         case Verdict.NOT_REACHED:
-            return f"Bar of {bar} not reached{word}: {counts}; {_open(judgement)}."
-        case Verdict.NOT_PROVEN:
+            return f"Bar of {bar} not reached{word}: {counts}; {_missed(judgement)}."
+        case Verdict.NOT_PROVEN | Verdict.REFERENCE:  # only of a relative bar there is a reference
             return f"Not decided{word}: {counts}; {_open(judgement)}."
+
+
+_WIDER = "holds at any stopping time, so it is wider than the test"
+
+
+def _missed(judgement: Judgement) -> str:
+    """What a score that misses the bar leaves open of the truth, and what would settle it."""
+    if judgement.interval[1] < judgement.bar:
+        return _open(judgement)
+    truth = f"the score misses it, the {_truth(judgement)} may not: {_interval(judgement)}"
+    return f"{truth}; {_what_would_settle(judgement)}"
+
+
+def interval_note(judgements: Iterable[Judgement]) -> str:
+    """Say why intervals reach across a bar that is proven, or that a score misses; "" where none of these does."""
+    judged = [one for one in judgements if one.cases]
+    below = any(one.verdict.proven and one.interval[0] < one.bar for one in judged)
+    above = any(one.verdict.missed and one.interval[1] > one.bar for one in judged)
+    found = ["below a bar that is proven"] if below else []
+    found += ["above one that is missed" if below else "above a bar that is missed"] if above else []
+    if not found:
+        return ""
+    return f"an interval holds whenever the test ends, so it is wider than the test: it may reach {' or '.join(found)}"
 
 
 def _risk(judgement: Judgement) -> str:
@@ -249,13 +278,12 @@ def _corrected(judgement: Judgement) -> str:
 
 
 def _proof(judgement: Judgement) -> str:
-    target = _exact(judgement.bar - judgement.margin)
-    proven = f"{_truth(judgement)} is at least {target} at error probability {_percent(judgement.alpha)}"
+    target = judgement.bar - judgement.margin
+    proven = f"{_truth(judgement)} is at least {_exact(target)} at error probability {_percent(judgement.alpha)}"
     if judgement.trust == "labels":
         return proven
-    low, high = (_percent(end) for end in judgement.interval)
-    # The interval must hold at every look and on both sides: it may reach below a bar that is proven.
-    return f"{proven} (the interval {low} to {high} holds at any stopping time, so it is wider than the test)"
+    wider = f", which {_WIDER}" if judgement.interval[0] < target else ""
+    return f"{proven} (interval {ends(judgement.interval)}{wider})"
 
 
 def _all_passed(judgement: Judgement) -> str:
@@ -271,8 +299,7 @@ def _all_passed(judgement: Judgement) -> str:
 
 
 def _interval(judgement: Judgement) -> str:
-    low, high = judgement.interval
-    return f"{_percent(low)} to {_percent(high)} at error probability {_percent(judgement.alpha)}"
+    return f"{ends(judgement.interval)} at error probability {_percent(judgement.alpha)}"
 
 
 def hope_words(judgement: Judgement) -> str:
@@ -297,7 +324,7 @@ def _what_would_settle(judgement: Judgement) -> str:
 
 
 def _attempts(judgement: Judgement) -> str:
-    if judgement.total_alpha is None or judgement.verdict.missed:
+    if judgement.total_alpha is None or judgement.verdict.missed or judgement.verdict is Verdict.REFERENCE:
         return ""
     most = f"a candidate below the bar is proven with at most {_percent(judgement.total_alpha)}"
     if judgement.attempt == 1:

@@ -49,7 +49,7 @@ def best_available(outcomes: Outcomes, scores: Vector | None = None) -> tuple[in
     The best has the highest mean over its own cases, or of `scores`, where these are known (one a row: paired and
     shrunken differences to one of them; NaN: not to be taken). As good is a row that is at most two points less, on the
     cases that both have, or by `scores`. Of them the cheapest is taken, by mean cost on the cases that all of them
-    have; where a cost is not known, the first.
+    have, of equally cheap ones that with the better score; where a cost is not known, the first.
 
     Raises: ValueError where no row has a score.
     """
@@ -60,13 +60,18 @@ def best_available(outcomes: Outcomes, scores: Vector | None = None) -> tuple[in
     else:
         to_best = scores - scores[best]
     rows = [row for row in range(len(ranked)) if row == best or to_best[row] >= -NEAR - 1e-9]
-    return cheapest(outcomes.common(rows).mean_costs(), rows), rows
+    return cheapest(outcomes.common(rows).mean_costs(), rows, ranked), rows
 
 
-def cheapest(costs: Vector, rows: Iterable[int]) -> int:
-    """Give the cheapest of some rows, the first of equals; where one of their costs is not known, the first row."""
+def cheapest(costs: Vector, rows: Iterable[int], scores: Vector) -> int:
+    """Give the cheapest of some rows, of equals the one with the best score, then the first.
+
+    Where one of their costs is not known it is the first row.
+    """
     among = list(rows)
-    return among[0] if np.isnan(costs[among]).any() else min(among, key=lambda row: float(costs[row]))
+    if np.isnan(costs[among]).any():
+        return among[0]
+    return min(among, key=lambda row: (float(costs[row]), -float(scores[row])))
 
 
 def per_right(outcomes: Outcomes) -> Vector:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
+_ROUNDING = 1e-13  # of the largest of some terms: what is left of them may be rounding
 _NO_VARIANCE = 1e-60  # in squared dollars: rounding, and below it powers underflow
 
 
@@ -51,7 +52,7 @@ class Units:
         """The sum of (total - mean x n)^3; 0 where cubes are not known."""
         if not self.total_3:
             return 0.0
-        return self.total_3 - 3 * mean * self.total_2_n + 3 * mean**2 * self.total_n_2 - self.n_3 * mean**3
+        return _left(self.total_3, -3 * mean * self.total_2_n, 3 * mean**2 * self.total_n_2, -self.n_3 * mean**3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,7 @@ def weighted(seen: Sequence[Sums]) -> Weighted:
     units = sum(one.units for one in of_units)
     within = [max(one.squares - 2 * mean * one.total + one.n * mean**2, 0.0) for one in seen]
     moments = [
-        one.cubes - 3 * mean * one.squares + 3 * mean**2 * one.total - one.n * mean**3 if one.cubes else 0.0
+        _left(one.cubes, -3 * mean * one.squares, 3 * mean**2 * one.total, -one.n * mean**3) if one.cubes else 0.0
         for one in seen
     ]
     second, third = [one.squares_around(mean) for one in of_units], [one.cubes_around(mean) for one in of_units]
@@ -149,6 +150,12 @@ def weighted(seen: Sequence[Sums]) -> Weighted:
         moment=_dot(weights, moments) / whole,
         skewness=_dot(weights, third) / sizes / cube if cube > 0 else 0.0,
     )
+
+
+def _left(*terms: float) -> float:
+    """Sum terms that nearly cancel; 0 where no more is left than rounding may leave."""
+    left = math.fsum(terms)
+    return left if abs(left) > _ROUNDING * max(map(abs, terms)) else 0.0
 
 
 def _small(n: int) -> float:
@@ -192,7 +199,7 @@ def amount_interval(seen: Weighted, *, future: float, level: float) -> tuple[flo
     if seen.units < seen.n and seen.mean > 0:  # a third moment of few units is worth little; on the log scale they are
         times = math.exp(student * spread / seen.mean)  # nearly symmetrical
         return seen.mean / times, seen.mean * times
-    most = 2 * student  # a correction as large as the interval says that too little was seen, not how much to correct
+    most = student  # beyond it the mean would be outside: so large a correction says that too little was seen
     shift = max(-most, min(most, shift))
     return max(0.0, seen.mean - spread * (student + shift)), seen.mean + spread * (student - shift)
 

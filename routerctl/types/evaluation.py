@@ -16,7 +16,8 @@ Method = Literal["exact", "betting", "clusters"]  # 0/1 cases; values in [0, 1] 
 Trust = Literal["scorer", "judge", "labels"]  # whose word a verdict is: a program's, a model's, a human sample's
 TopRung = Literal["report", "skip"]  # whether the last rung is tested too
 WhenUnproven = Literal["provisional", "top_rung"]  # who serves where nothing is proven
-Level = Literal["proven", "provisional", "best available"]  # how well the candidate that serves a class is shown
+# How well the candidate that serves a class is shown; the reference of a relative bar is at it by definition.
+Level = Literal["proven", "reference", "provisional", "best available"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Verdict(StrEnum):
     """What the rule says of one candidate on one class.
 
     PROVEN: the test passed; WITHIN_MARGIN, in mode `margin`: the score reaches the bar, and bar - margin is proven.
+    REFERENCE: a relative bar is set by this very candidate, which is not worse than itself: nothing was tested.
     PROVISIONAL: not proven, but every planned case was run and the score on them reaches the bar. NOT_REACHED: on the
     planned cases the score does not reach the bar, or cannot any more; BELOW: there is evidence that the true accuracy
     does not either. NOT_PROVEN: open, as cases are missing. Mode `point` asks for no proof: PROVISIONAL or NOT_REACHED.
@@ -57,6 +59,7 @@ class Verdict(StrEnum):
 
     PROVEN = "proven"
     WITHIN_MARGIN = "within margin"
+    REFERENCE = "reference"
     PROVISIONAL = "provisional"
     BELOW = "below"
     NOT_PROVEN = "not proven"
@@ -68,9 +71,14 @@ class Verdict(StrEnum):
         return self in (Verdict.PROVEN, Verdict.WITHIN_MARGIN)
 
     @property
+    def settled(self) -> bool:
+        """Whether no proof is missing: there is one, or the bar is the candidate's own."""
+        return self.proven or self is Verdict.REFERENCE
+
+    @property
     def passes(self) -> bool:
         """Whether a candidate with this verdict may be chosen for its cost."""
-        return self.proven or self is Verdict.PROVISIONAL
+        return self.settled or self is Verdict.PROVISIONAL
 
     @property
     def missed(self) -> bool:
@@ -80,6 +88,8 @@ class Verdict(StrEnum):
     @property
     def level(self) -> Level:
         """The level of a class that a candidate with this verdict serves."""
+        if self is Verdict.REFERENCE:
+            return "reference"
         return "proven" if self.proven else "provisional" if self.passes else "best available"
 
 

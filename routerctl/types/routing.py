@@ -158,8 +158,13 @@ class Route:
 
     @property
     def passing(self) -> bool:
-        """Whether the chosen candidate is proven or provisional."""
+        """Whether the chosen candidate is at its bar: proven, its reference, or provisional."""
         return self.level != "best available"
+
+    @property
+    def settled(self) -> bool:
+        """Whether no proof is missing: there is one, or the chosen candidate is the reference of its own bar."""
+        return self.level in ("proven", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,15 @@
 
 `figures`: price, price per correct answer and wrong answers delivered, of a class and of the table; `grid`: results as
 matrices; `choosers`, `objective`: how candidates are chosen on them; `crossfit`: what that does on other cases; `gaps`,
-`against`: the table beside each candidate serving every class; `told`: money and risk in words; `reasons`: whether it
-is worth it; `frontier`: the picture's points; `cascades`: a cheap candidate whose doubtful answers the next one gives.
+`against`: the table beside each candidate serving every class; `told`: money and risk in words; `answering`, `reasons`:
+whether it is worth it; `frontier`: the picture's points; `cascades`: a cheap candidate whose doubtful answers the next
+one gives.
 Place: arithmetic, above the report and the terminal, which print it. Pure: it knows no file, no network and no clock.
 What needs numpy is imported when it is asked for: most commands want the figures only.
 """
 
 from routerctl.worth.against import Constant
+from routerctl.worth.answering import Reason
 from routerctl.worth.cascades import (
     Accept,
     Cascade,
@@ -41,8 +43,8 @@ from routerctl.worth.figures import (
     wrong_per_thousand,
 )
 from routerctl.worth.grid import Grid, grid_of
-from routerctl.worth.reasons import Reason, Worth, weigh
-from routerctl.worth.told import Told, beside_words, told, told_words
+from routerctl.worth.reasons import Worth, weigh
+from routerctl.worth.told import Told, beside_words, told, told_words, weighed_by
 
 __all__ = [
     "THOUSAND",
@@ -80,6 +82,7 @@ __all__ = [
     "told_words",
     "usable",
     "weigh",
+    "weighed_by",
     "weighting",
     "wrong_per_thousand",
 ]

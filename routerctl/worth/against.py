@@ -6,6 +6,7 @@ none, `gaps` says what may be. Place: the folder's seventh file, above `crossfit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,7 +33,8 @@ class Constant:
     right: Span  # how much more often the table is right, a share of requests
     saved: Span  # USD per request that the table's calls save; NaN: not known
     saved_in_all: Span  # the same with the price of wrong answers, where classes state one
-    cost_share: float | None  # of the table's calls in its; None: not known
+    cost_usd: float | None  # of the table's calls, per request; None: not known
+    cases: int  # that were compared, of the classes where another candidate serves
     procedure: Lead | None  # of the rule that made the table, by cross-fitting; None: the run does not allow it
     gaps: tuple[Gap, ...]
     figures: Figures | None  # its own, over the classes where its cost is measured
@@ -40,6 +42,12 @@ class Constant:
     passes: int  # classes whose bar it passed
     covered: int  # classes it was run on
     of: int  # classes of the table
+
+    @property
+    def cost_share(self) -> float | None:
+        """The share of the table's calls in its, by cost; None where that is not known, or nothing."""
+        theirs = math.nan if self.cost_usd is None else self.cost_usd + self.saved.mean
+        return self.cost_usd / theirs if self.cost_usd is not None and theirs > 0 else None
 
     @property
     def priced(self) -> bool:
@@ -55,9 +63,17 @@ class Constant:
     @property
     def ruled_out(self) -> bool:
         """Whether it is shown to be dearer or worse than the table, also on cases that the table was not chosen on."""
-        shown = [(self.saved_in_all, self.right)]
-        shown += [(self.procedure.saved, self.procedure.right)] if self.procedure else []
-        return not self.same and all(saved.low > _NOTHING or right.low > _NOTHING for saved, right in shown)
+        elsewhere = self.procedure is None or _is_behind(self.procedure.saved, self.procedure.right)
+        return not self.same and self.behind and elsewhere
+
+    @property
+    def behind(self) -> bool:
+        """Whether it is shown to be dearer or worse on the cases that the table was chosen on."""
+        return _is_behind(self.saved_in_all, self.right)
+
+
+def _is_behind(saved: Span, right: Span) -> bool:
+    return saved.low > _NOTHING or right.low > _NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +135,8 @@ def _constant(beside: Beside, name: str, rows: tuple[Rows, Rows], leads: tuple[L
         same=chosen == theirs,
         right=_with_gaps(calls.right, [(one.right, one.share) for one in gaps]),
         saved=saved,
-        cost_share=_share(grid, chosen, saved.mean),
+        cost_usd=_cost(grid, chosen),
+        cases=calls.cases,
         saved_in_all=_with_gaps(in_all.saved, [(one.saved, one.share) for one in gaps]),
         procedure=None if tested is None or tested.apart else tested,
         gaps=tuple(gaps),
@@ -131,11 +148,11 @@ def _constant(beside: Beside, name: str, rows: tuple[Rows, Rows], leads: tuple[L
     )
 
 
-def _share(grid: Grid, chosen: Sequence[int], saved_usd: float) -> float | None:
-    """What the table costs as a share of what it would with so much more; None where that is not known, or nothing."""
+def _cost(grid: Grid, chosen: Sequence[int]) -> float | None:
+    """What a request to the table costs; None where that is not known of a class."""
     places = range(len(grid.classes))
     ours = sum(grid.shares[place] * float(grid.outcomes[place].mean_costs()[chosen[place]]) for place in places)
-    return ours / (ours + saved_usd) if ours + saved_usd > 0 else None
+    return None if math.isnan(ours) else ours
 
 
 def _with_gaps(span: Span, gaps: Sequence[tuple[Span, float]]) -> Span:

@@ -65,7 +65,7 @@ def _at_bar(outcomes: Outcomes, floor: Floor, scores: Vector) -> int:
     from routerctl.statistics.best import cheapest, per_right
 
     prices = per_right(outcomes) if floor.met(outcomes).any() else outcomes.mean_costs()
-    return cheapest(prices, allowed(outcomes, floor, scores))
+    return cheapest(prices, allowed(outcomes, floor, scores), outcomes.means())
 
 
 def allowed(outcomes: Outcomes, floor: Floor, scores: Vector) -> list[int]:

@@ -181,12 +181,13 @@ def exact(number: float) -> Decimal:
 
 
 def evaluation_usd(table: Table, runs: Sequence[Run]) -> Decimal | None:
-    """Sum what the results that the table rests on cost when they were made, judging included; None: no run at hand.
+    """Sum what the results that the table rests on cost when they were made, judging included; None: none were here.
 
-    Cached replies count with their price: without the cache they would have to be paid again.
+    Cached replies count with their price: without the cache they would have to be paid again. Imported ones do not:
+    whoever evaluated them, it was not for this table.
     """
     wanted = {(route.run_id, route.task_class) for route in table.routes.values()}
-    by_id = {run.header.run_id: run for run in runs}
+    by_id = {run.header.run_id: run for run in runs if not run.header.imported}
     kept = [one for run_id, run in by_id.items() for one in run.results if (run_id, one.task_class) in wanted]
     known = any(route.run_id in by_id for route in table.routes.values())
     return sum((one.made_usd + one.judge_usd for one in kept), Decimal(0)) if known else None

@@ -6,14 +6,15 @@ report print what it says. It judges no candidate.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
-from typing import TYPE_CHECKING, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
 from routerctl.worth.against import Beside, Constant, constants, today_of
+from routerctl.worth.answering import NO_TABLE, Answer, Number, Reason, Scene, answer_of, beside_others, break_even
 from routerctl.worth.choosers import by_bars, floor_of
 from routerctl.worth.crossfit import Served, cross_fitted
 from routerctl.worth.figures import (
@@ -30,27 +31,20 @@ from routerctl.worth.figures import (
 )
 from routerctl.worth.gaps import Gap
 from routerctl.worth.grid import Grid, grid_of
-from routerctl.worth.told import Told, gap_words, procedure_words, settling, told, told_words, wrong_words
+from routerctl.worth.told import (
+    Told,
+    gap_words,
+    procedure_words,
+    saved_words,
+    settling,
+    told,
+    wrong_words,
+)
 
 if TYPE_CHECKING:
     from routerctl.worth.frontier import Frontier
 
-Kind = Literal["one class", "one choice", "dominated", "volume", "eval cost", "quality critical"]
-Answer = Literal["worth it", "dominated", "not worth it", "not settled"]
-Number = Decimal | float | str
-
 LITTLE_USD = Decimal(1)  # a month: a saving below this is not worth a thought
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why routing, or saving on one class, may not be worth it."""
-
-    kind: Kind
-    text: str
-    numbers: Mapping[str, Number]
-    decides: bool  # True: by itself enough against the table
-    task_class: str | None = None  # None: it speaks of the whole table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +53,8 @@ class Worth:
 
     answer: Answer
     text: str  # why, in a sentence or two
+    beside: tuple[str, ...]  # the table beside today's model and the best constant, where `text` does not tell
+    settle: str  # what would settle it; "" where it is settled
     advice: str  # what to use: "the table" or "always <candidate>"; "" where nothing is settled
     reasons: tuple[Reason, ...]
     weighting: Weighting
@@ -71,6 +67,11 @@ class Worth:
     )
     gaps: tuple[Gap, ...]  # what to run to settle it
     frontier: Frontier | None  # the picture's points; None: nothing to draw
+
+    @property
+    def told(self) -> str:
+        """Why, the comparisons, and what would settle it: one paragraph."""
+        return " ".join(part for part in (self.text, *self.beside, self.settle) if part)
 
 
 def weigh(
@@ -85,15 +86,19 @@ def weigh(
     month.
     """
     of = weighting(table, volumes)
-    beside, missing = _beside(table, runs, of)
+    beside, lacking = _beside(table, runs, of)
     ranked = tuple(constants(beside)) if beside.grid.classes else ()
     today = today_of(beside)
-    scene = _Scene(table=table, of=of, ranked=ranked, against=_against(ranked, today), today=today, spend_usd=spend_usd)
+    scene = Scene(table=table, of=of, ranked=ranked, against=_against(ranked, today), today=today, spend_usd=spend_usd)
     reasons = _reasons(scene)
-    answer, advice, text = _answer(scene, reasons)
+    deciding = next((one for one in reasons if one.decides), None)
+    answer, advice, text = answer_of(scene, deciding)
+    gaps = settling(scene.open) if answer == "not settled" else ()
     return Worth(
         answer=answer,
         text=text,
+        beside=beside_others(scene, answer, deciding),
+        settle=gap_words(gaps) or "More cases would tell." if scene.rival and answer == "not settled" else "",
         advice=advice,
         reasons=tuple(reasons),
         weighting=of,
@@ -101,34 +106,19 @@ def weigh(
         constants=ranked,
         against=scene.against,
         today=today,
-        procedure=_procedure(scene.against, missing),
-        gaps=settling(scene.open) if answer == "not settled" else (),
+        procedure=""
+        if deciding and deciding.kind in NO_TABLE
+        else _procedure(scene.against, lacking=lacking, imported=any(run.header.imported for run in runs)),
+        gaps=gaps,
         frontier=_frontier(beside),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scene:
-    """What reasons and the answer are found in."""
-
-    table: Table
-    of: Weighting
-    ranked: tuple[Constant, ...]
-    against: Constant | None
-    today: Constant | None
-    spend_usd: Decimal | None
-
-    @property
-    def open(self) -> list[Constant]:
-        """The constants that may do as well as the table."""
-        return [one for one in self.ranked if not one.ruled_out and not one.same]
 
 
 # --- what is compared -------------------------------------------------------------------------------------------------
 
 
-def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, str]:
-    """Lay the table out beside its results; and say what is missing for cross-fitting, "" = nothing."""
+def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, bool]:
+    """Lay the table out beside its results; and whether outcomes are lacking for cross-fitting."""
     by_id = {run.header.run_id: run for run in runs}
     own = {name: by_id[route.run_id] for name, route in table.routes.items() if route.run_id in by_id}
     others = [name for route in table.routes.values() for name in (route.chosen, route.today) if name]
@@ -137,9 +127,9 @@ def _beside(table: Table, runs: Sequence[Run], of: Weighting) -> tuple[Beside, s
     grid = grid_of(own, names, weights)
     prices = {name: usd_ for name, route in table.routes.items() if (usd_ := route.stakes.wrong_answer_usd)}
     in_all = grid_of(own, names, weights, prices) if prices else None
-    missing = _missing(table, grid)
-    procedure = _cross_fitted(table, in_all or grid) if not missing and len(grid.classes) > 1 else None
-    return Beside(table=table, of=of, runs=own, grid=grid, in_all=in_all, procedure=procedure), missing
+    lacking = _lacks(table, grid)
+    procedure = _cross_fitted(table, in_all or grid) if not lacking and len(grid.classes) > 1 else None
+    return Beside(table=table, of=of, runs=own, grid=grid, in_all=in_all, procedure=procedure), lacking
 
 
 def _frontier(beside: Beside) -> Frontier | None:
@@ -153,19 +143,15 @@ def _frontier(beside: Beside) -> Frontier | None:
     return frontier(beside.grid, chosen, beside.grid.rows(now) if all(now.values()) else None)
 
 
-def _missing(table: Table, grid: Grid) -> str:
-    """Name what the rule might choose but was not run on every case."""
-    found = []
+def _lacks(table: Table, grid: Grid) -> bool:
+    """Tell whether there is anything that the rule might choose and that was not run on every case."""
     for name, outcomes in zip(grid.classes, grid.outcomes, strict=True):
         seen = {one.candidate for one in table.routes[name].evidence if one.judgement.verdict.missed}
         whole = {row for row, good in enumerate(outcomes.complete()) if good}
-        found += [
-            f"{candidate} on {name}"
-            for row, candidate in enumerate(grid.candidates)
-            if candidate in table.ladder and candidate not in seen and row not in whole
-        ]
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    return ", ".join(found[:3]) + more
+        open_ = [row for row, one in enumerate(grid.candidates) if one in table.ladder and one not in seen]
+        if not whole.issuperset(open_):
+            return True
+    return False
 
 
 def _cross_fitted(table: Table, grid: Grid) -> Served:
@@ -179,12 +165,11 @@ def _cross_fitted(table: Table, grid: Grid) -> Served:
     return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
 
 
-def _procedure(against: Constant | None, missing: str) -> str:
-    if missing:
-        return (
-            f"How this way of choosing does on cases that it did not choose on cannot be estimated: {missing} was not "
-            "run on every case (`routerctl eval --full` would)."
-        )
+def _procedure(against: Constant | None, *, lacking: bool, imported: bool) -> str:
+    if lacking and imported:
+        return "How the choice does on other cases cannot be estimated: not every candidate has every case."
+    if lacking:
+        return "`routerctl eval --full` would also estimate how the choice does on other cases."
     return procedure_words(against) if against else ""
 
 
@@ -201,7 +186,7 @@ def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | N
 # --- reasons ----------------------------------------------------------------------------------------------------------
 
 
-def _reasons(scene: _Scene) -> list[Reason]:
+def _reasons(scene: Scene) -> list[Reason]:
     """List the reasons against the table, the deciding ones first."""
     found = [
         *_one_class(scene.table),
@@ -230,7 +215,7 @@ def _one_choice(table: Table) -> Iterator[Reason]:
         yield Reason(kind="one choice", text=text, numbers={"classes": len(table.routes)}, decides=True)
 
 
-def _dominated(scene: _Scene) -> Iterator[Reason]:
+def _dominated(scene: Scene) -> Iterator[Reason]:
     """The most accurate of those that cost no more and are no worse on what was measured."""
     for one in [one for one in scene.ranked if one.dominates and not one.gaps][:1]:
         found = told(one, scene.of)
@@ -248,10 +233,10 @@ def _no_dearer(found: Told) -> str:
     if found.saved_usd is None:
         return ""
     counted = ", its wrong answers counted," if found.counted else ""
-    return f" costs {usd(-found.saved_usd)} less {found.per}{counted} and" if found.saved_usd else " costs the same and"
+    return f" costs {saved_words(found)} less {found.per}{counted} and" if found.saved_usd else " costs the same and"
 
 
-def _too_little(scene: _Scene) -> Iterator[Reason]:
+def _too_little(scene: Scene) -> Iterator[Reason]:
     """A saving per month that is next to nothing, or less than a monthly eval would cost; it must be all there is."""
     of, against, spend_usd = scene.of, scene.against, scene.spend_usd
     if against is None or not of.by_volume or against.right.mean > 0 or against.dominates:
@@ -261,13 +246,13 @@ def _too_little(scene: _Scene) -> Iterator[Reason]:
         return
     numbers: dict[str, Number] = {"saved_usd_per_month": found.saved_usd, "requests_per_month": requests}
     head = (
-        f"At {count(round(requests))} requests a month the table saves {usd(found.saved_usd)} a month against always "
+        f"At {count(round(requests))} requests a month the table saves {saved_words(found)} a month against always "
         f"{against.candidate}"
     )
     if found.saved_usd < LITTLE_USD:
         yield Reason(kind="volume", text=f"{head}: less than {usd(LITTLE_USD)}.", numbers=numbers, decides=True)
     elif spend_usd is not None and found.saved_usd < spend_usd:
-        needed = _break_even(spend_usd, exact(against.saved_in_all.mean))
+        needed = break_even(spend_usd, exact(against.saved_in_all.mean))
         text = (
             f"{head}, less than the evaluation costs ({usd(spend_usd)}): run once a month, it pays from "
             f"{plural(needed, 'request')} a month."
@@ -275,7 +260,7 @@ def _too_little(scene: _Scene) -> Iterator[Reason]:
         yield Reason(kind="eval cost", text=text, numbers=numbers | {"break_even_requests": needed}, decides=True)
 
 
-def _small_classes(scene: _Scene) -> Iterator[Reason]:
+def _small_classes(scene: Scene) -> Iterator[Reason]:
     """Classes whose own saving is next to nothing, against the constant or else the top rung where it was run."""
     of, classes = scene.of, len(scene.table.routes)
     small = [(name, saved) for name, saved in _class_savings(scene) if 0 <= saved < LITTLE_USD]
@@ -287,7 +272,7 @@ def _small_classes(scene: _Scene) -> Iterator[Reason]:
     yield Reason(kind="volume", text=f"{text}{said}.", numbers=dict(small), decides=False)
 
 
-def _class_savings(scene: _Scene) -> Iterator[tuple[str, Decimal]]:
+def _class_savings(scene: Scene) -> Iterator[tuple[str, Decimal]]:
     other = scene.against.candidate if scene.against else scene.table.ladder[-1]
     for route in priced(scene.table):
         theirs, ours = evidence_for(route, other), chosen_evidence(route)
@@ -324,57 +309,5 @@ def _strongest(route: Route, table: Table) -> tuple[str, dict[str, Number]]:
 
 
 def _scored(one: Evidence) -> str:
-    cost = "" if one.cost_per_case_usd is None else f", {usd(one.cost_per_case_usd * THOUSAND)} per 1,000"
+    cost = "" if one.cost_per_case_usd is None else f", {usd(one.cost_per_case_usd * THOUSAND)} per 1,000 requests"
     return f"score {percent(one.judgement.score or 0.0)}{cost}"
-
-
-def _break_even(spend_usd: Decimal, saved_usd: Decimal) -> int:
-    return int((spend_usd / saved_usd).to_integral_value(ROUND_CEILING))
-
-
-# --- the answer -------------------------------------------------------------------------------------------------------
-
-
-def _answer(scene: _Scene, reasons: Sequence[Reason]) -> tuple[Answer, str, str]:
-    """Give the answer, the advice and why; whatever it is, what the table does beside today's model is told first."""
-    answer, advice, text = _settled(scene, reasons)
-    if scene.today is None or scene.today.same or answer == "worth it":  # which tells it anyhow
-        return answer, advice, text
-    return answer, advice, f"{told_words(told(scene.today, scene.of, today=True))}. {text}"
-
-
-def _settled(scene: _Scene, reasons: Sequence[Reason]) -> tuple[Answer, str, str]:
-    deciding = next((one for one in reasons if one.decides), None)
-    if deciding:
-        answer: Answer = "dominated" if deciding.kind == "dominated" else "not worth it"
-        return answer, _advice(scene, deciding), deciding.text
-    if scene.against is None:
-        return "not settled", "", "No result is at hand on which the table could be compared."
-    if scene.open:
-        return "not settled", "", _open(scene)
-    return "worth it", "the table", _brings(scene.against, scene)
-
-
-def _advice(scene: _Scene, deciding: Reason) -> str:
-    if deciding.kind == "dominated":
-        return f"always {deciding.numbers['candidate']}"
-    if deciding.kind in ("one class", "one choice"):
-        return f"always {next(iter(scene.table.routes.values())).chosen}"
-    return f"always {scene.against.candidate}" if scene.against and deciding.kind in ("volume", "eval cost") else ""
-
-
-def _brings(against: Constant, scene: _Scene) -> str:
-    """What the table brings, and after how many requests the evaluation is paid back."""
-    said, spend_usd = [f"{told_words(told(against, scene.of, today=against is scene.today))}."], scene.spend_usd
-    if spend_usd is not None and against.priced and against.saved_in_all.mean > 0:
-        needed = plural(_break_even(spend_usd, exact(against.saved_in_all.mean)), "request")
-        said.append(f"The evaluation, {usd(spend_usd)} without its cache, is paid back after {needed}.")
-    return " ".join([*said, *([gap_words(settling([against]))] if against.gaps else [])])
-
-
-def _open(scene: _Scene) -> str:
-    """Name who may do as well: the cheapest of those that are not shown to be dearer or worse."""
-    one = min(scene.open, key=lambda each: each.saved_in_all.mean if each.priced else -each.right.mean)
-    head = f"Always {one.candidate} is not shown to be dearer or worse than the table."
-    rest = gap_words(settling(scene.open)) or "More cases would tell."
-    return f"{head} {told_words(told(one, scene.of))}. {rest}"
