@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -319,16 +320,37 @@ def unpriced(run: Run) -> Run:
     return replace(run, header=replace(run.header, prices=dict.fromkeys(COSTS, price)))
 
 
-def test_without_costs_accuracy_alone_is_compared() -> None:
-    """No money is invented: who is no less accurate dominates, who is shown to be worse is ruled out."""
-    _, found = weighed(unpriced(run_of(pays())))
-    assert (found.figures, of(found, "top").priced) == (None, False)
-    assert (found.answer, found.advice) == ("dominated", "always top")
-    assert "$" not in found.text
-    cells = {name: dict(rows) for name, rows in pays().items()}
-    cells["easy"]["top"] = share(120, 200)
+@pytest.mark.parametrize("right", [196, 120], ids=["top is as accurate", "each model is shown to be worse"])
+def test_without_costs_accuracy_alone_is_compared(right: int) -> None:
+    """No money is invented: nothing is dominated, nothing is worth it, and wrong answers are compared all the same."""
+    cells = {**pays(), "easy": {**pays()["easy"], "top": share(right, 200)}}
     _, found = weighed(unpriced(run_of(cells)))
-    assert (found.answer, found.advice) == ("worth it", "the table")
+    assert (found.figures, of(found, "top").priced, of(found, "top").dominates) == (None, False, False)
+    assert (found.answer, found.advice, found.reasons, found.settle) == ("not settled", "", (), "")
+    assert found.text == (
+        "What models cost is not known, so whether the table pays cannot be said (`import --cost MODEL=USD`)."
+    )
+    assert re.match(r"Against always (top|mid), the table has [\d.]+ (more|fewer) wrong in 1,000 \(", found.beside[0])
+    assert "$" not in found.told
+
+
+def test_one_cost_that_is_not_known_settles_nothing() -> None:
+    """Today's model was never run and nothing tells its price; the others' costs do not tell whether the table pays."""
+    cells = {name: {one: values for one, values in rows.items() if one != "top"} for name, rows in pays().items()}
+    run = run_of(cells, bars=dict.fromkeys(cells, 0.6))
+    hourly = Price(date="2026-11-30", source="x", usd_per_hour=Decimal(1))
+    run = replace(run, header=replace(run.header, prices=dict.fromkeys(COSTS, hourly)))
+    table, found = weighed(run, today="top")
+    assert [route.chosen for route in table.routes.values()] == ["small", "mid"]
+    assert (of(found, "mid").priced, of(found, "top").priced) == (True, False)
+    assert (found.answer, found.advice) == ("not settled", "")
+    assert found.text == "What top costs is not known, so whether the table pays cannot be said."
+
+
+def test_without_costs_one_choice_needs_no_table() -> None:
+    """Reasons that need no money decide without it."""
+    _, found = weighed(unpriced(run_of(ISSUE)))
+    assert (found.answer, found.advice) == ("not worth it", "always mid")
 
 
 def test_nothing_measured_invents_nothing() -> None:

@@ -56,8 +56,8 @@ class Constant:
 
     @property
     def dominates(self) -> bool:
-        """Whether it is no dearer and no worse than the table, by the estimates; the table itself is not meant."""
-        cheap = not self.priced or self.saved_in_all.mean <= _NOTHING
+        """Whether it is known to be no dearer, and no worse than the table, by the estimates; not the table itself."""
+        cheap = self.saved_in_all.mean <= _NOTHING  # never of what is not known
         return not self.same and cheap and self.right.mean <= _NOTHING
 
     @property

@@ -98,7 +98,7 @@ def weigh(
         answer=answer,
         text=text,
         beside=beside_others(scene, answer, deciding),
-        settle=gap_words(gaps) or "More cases would tell." if scene.rival and answer == "not settled" else "",
+        settle=_settle(scene, gaps) if answer == "not settled" else "",
         advice=advice,
         reasons=tuple(reasons),
         weighting=of,
@@ -181,6 +181,11 @@ def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | N
     as_good = [one for one in others if one.right.mean <= 0 and one.priced]
     cheapest = min(as_good, key=lambda one: one.saved_in_all.mean, default=None)
     return cheapest or next(iter(others), None)
+
+
+def _settle(scene: Scene, gaps: Sequence[Gap]) -> str:
+    more = "More cases would tell." if scene.rival and not scene.unpriced else ""
+    return gap_words(gaps) or more
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------
