@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
+from routerctl.costs import NOT_KNOWN
+from routerctl.project import PROJECT_FILE
+from routerctl.repricing import is_restated
 from routerctl.results import read_run, run_folders
-from routerctl.types import RelativeBar, Run, Status
+from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 
@@ -123,6 +128,32 @@ def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) ->
     failed = [result for result in newest(bare).results if result.status is Status.FAILED]
     assert len(failed) == 2
     assert not any(result.passed for result in failed)
+
+
+def test_an_empty_cost_cell_reverses_no_verdict(bare: Project, run: Command) -> None:
+    """One of many counts at the mean of the others, and it is said; the choice is the one of the whole file."""
+    whole = outcomes({"large": 1.0, "small": 0.95})
+    bare.write("o.csv", whole.replace("c7,large,1,0.02,", "c7,large,1,,"))
+    done = fine(run("import", "o.csv"))
+    assert "the cost of 1 of 120 replies of large is not in the file: counted at the mean of the others\n" in done.err
+    assert newest(bare).header.ladder == ("small", "large")
+    assert {str(one.cost_usd) for one in newest(bare).results if one.candidate == "large"} == {"0.02"}
+
+
+def test_costs_of_some_models_order_these(bare: Project, run: Command) -> None:
+    """Those among themselves, the others where the file has them; loudly, since the order then decides."""
+    rows = outcomes({"large": 1.0, "other": 1.0, "small": 1.0})
+    bare.write("o.csv", re.sub(r"(c\d*[0-4],other,\d),[\d.]+,", r"\1,,", rows))
+    done = fine(run("import", "o.csv"))
+    assert "the cost of 60 of 120 replies of other is not in the file (first o.csv:122): too many" in done.err
+    assert "the cost of other is not known: --cost other=USD (a case)\n" in done.err
+    assert "warning: until every model's cost is known none is counted, and the order of the ladder alone" in done.err
+    assert (
+        "ladder, as the files name them, those of known cost cheapest first: small, other, large (--order" in done.err
+    )
+    assert newest(bare).header.ladder == ("small", "other", "large")
+    assert {one.cost_usd for one in newest(bare).results} == {0}
+    assert "not known" in done.out
 
 
 def test_a_column_that_is_not_used_is_said(bare: Project, run: Command) -> None:
@@ -357,6 +388,18 @@ def test_imported_classes_stand_beside_the_projects_own(project: Project, run: C
     built = json.loads(fine(run("build-table", "--json")).out)["routes"]
     assert {name: route["chosen"] for name, route in built.items()} == {"sums": "large", "talk": "large"}
     assert "follows from its evidence" in said(fine(run("check")))
+
+
+def test_a_candidates_price_says_nothing_of_replies_without_tokens(project: Project, run: Command) -> None:
+    """On a ladder of its own a candidate does not pass for free, nor once its price is stated."""
+    project.write("a.csv", outcomes({"model-small": 1.0, "other": 1.0}).replace("cost_usd", "unknown"))
+    assert "$" not in fine(run("import", "a.csv")).out
+    made = newest(project)
+    assert {one.source for one in made.header.prices.values()} == {NOT_KNOWN}
+    stated = Price(
+        date="2026-11-30", source=f"{PROJECT_FILE}: me", input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1)
+    )
+    assert not is_restated(made.header.prices["small"], stated)
 
 
 def test_own_runs_go_before_imported_ones(project: Project, run: Command) -> None:

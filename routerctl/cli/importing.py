@@ -32,7 +32,7 @@ from routerctl.run.attempts import attempt_words, of_imports, with_attempts
 from routerctl.scorers import IMPORTED
 from routerctl.served import foreign_results
 from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
-from routerctl.words import percent, plural, usd
+from routerctl.words import count, percent, plural, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +238,8 @@ def _say_what_was_made(
     for line in _missing(costed):
         say(line)
     if lineup.ladder_name == IMPORTED:
-        order = "as --order says" if options.order else "as the files name them" if costed.missing else "cheapest first"
-        say(f"ladder, {order}: {', '.join(lineup.ladder)}{'' if options.order else ' (--order says otherwise)'}")
+        otherwise = "" if options.order else " (--order says otherwise)"
+        say(f"ladder, {_order_words(costed, options)}: {', '.join(lineup.ladder)}{otherwise}")
     by_class: dict[str, list[Result]] = defaultdict(list)
     for result in run.results:
         by_class[result.task_class].append(result)
@@ -265,14 +265,33 @@ def _say_what_it_is(run: Run, before: Sequence[Path]) -> None:
 
 
 def _missing(costed: Costed) -> Iterator[str]:
-    """Say whose cost is not known and which flag gives it."""
+    """Say which replies' cost is not known, whose cost therefore is not, and which flag gives it."""
+    for model, lacking in costed.lacking.items():
+        what = f"the {lacking.what} of {count(lacking.replies)} of {plural(lacking.of, 'reply', 'replies')} of {model}"
+        said = f"{what} {'is' if lacking.what == 'cost' else 'are'} not in the file"
+        if model not in costed.missing:
+            yield f"{said}: counted at the mean of the others"
+        elif lacking.replies < lacking.of:
+            yield f"{said} (first {lacking.first}): too many for a mean of the others"
     for model in costed.missing:
         flag = f"--cost {model}=USD (a case)"
         if model in costed.tokens:
             flag += f" or --price {model}=INPUT,OUTPUT (USD per million tokens)"
         yield f"the cost of {model} is not known: {flag}"
     if costed.missing:
-        yield "until every model's cost is known, all are left out and the ladder's order says what is cheapest"
+        yield (
+            "warning: until every model's cost is known none is counted, and the order of the ladder alone decides who "
+            "is called cheapest"
+        )
+
+
+def _order_words(costed: Costed, options: ImportOptions) -> str:
+    if options.order:
+        return "as --order says"
+    if not costed.missing:
+        return "cheapest first"
+    known = ", those of known cost cheapest first" if len(costed.mean_usd) > 1 else ""
+    return f"as the files name them{known}"
 
 
 # --- on stdout --------------------------------------------------------------------------------------------------------

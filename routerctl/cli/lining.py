@@ -236,18 +236,27 @@ def _own_ladder(
     ordered: bool,
 ) -> Lineup:
     candidates = {model: known.get(model) or Candidate(name=model, provider=IMPORTED, model=model) for model in models}
-    usual = list(models) if ordered or costed.missing else sorted(models, key=costed.mean_usd.__getitem__)
+    usual = models if ordered else _cheapest_first(models, costed.mean_usd)
     specs = {IMPORTED: ProviderSpec(name=IMPORTED, kind=IMPORTED), **providers}
     names = {model: item.name for model, item in candidates.items()}
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two models are called {twice!r}: say --as MODEL=CANDIDATE, or name one with --order")
+    # A project's price says nothing of replies without tokens: these must not pass for free.
+    priced = {names[model]: price for model, price in costed.prices.items()} | dict(prices)
+    unknown = {names[model]: costed.prices[model] for model in costed.missing}
     return Lineup(
         ladder_name=IMPORTED,
         ladder=tuple(names[model] for model in usual),
         rungs=(),
         providers={item.provider: specs[item.provider] for item in candidates.values()},
         candidates={item.name: item for item in candidates.values()},
-        prices={name: prices.get(name) or costed.prices[model] for model, name in names.items()},
+        prices=priced | unknown,
         names=names,
     )
+
+
+def _cheapest_first(models: Sequence[str], mean_usd: Mapping[str, Decimal]) -> list[str]:
+    """Order the models of known cost among themselves; the others stay where they are."""
+    known = iter(sorted((name for name in models if name in mean_usd), key=mean_usd.__getitem__))
+    return [next(known) if name in mean_usd else name for name in models]
