@@ -190,8 +190,27 @@ def test_a_month_is_told_where_volumes_are_known() -> None:
     _, found = weighed(run_of(pays()), stakes=stakes, today="top")
     assert found.text.startswith("Against today's top, the table saves $882.00 a month, at 11.8% of its cost; 4.5 more")
     assert found.weighting.by_volume
+    assert re.search(r"against today's top, such a table saves \$[\d.]+( \(.*?\))? a month; ", found.procedure)
     _, measured = weighed(run_of(pays()), volumes=volumes, today="top")
     assert measured.text == found.text
+
+
+def test_a_saving_has_its_interval() -> None:
+    """By the cases that both have, where calls differ in cost; where each of a candidate costs the same, it is exact."""
+    run = run_of(pays())
+    _, flat = weighed(run)
+    varied = tuple(replace(one, cost_usd=one.cost_usd * (1 + one.index % 3)) for one in run.results)
+    _, found = weighed(replace(run, results=varied))
+    for each in (flat, found):
+        told_ = worth.told(of(each, "top"), each.weighting)
+        assert told_.saved_usd is not None
+        assert told_.saved_interval_usd is not None
+        low, high = told_.saved_interval_usd
+        assert low <= told_.saved_usd <= high
+        assert (high - low > Decimal("0.1")) is (each is found)
+    assert re.match(
+        r"Against always top, the table saves \$9\.\d\d \(\$\d\.\d\d to \$\d+\.\d\d\) per 1,000", found.text
+    )
 
 
 def test_an_advantage_within_the_noise_settles_nothing() -> None:
@@ -253,6 +272,9 @@ def test_the_price_of_wrong_answers_counts() -> None:
     assert one.saved_in_all.mean == pytest.approx(0.0049 - 0.5 * 5 / 200 * 2)
     assert (found.answer, found.advice) == ("dominated", "always top")
     assert "its wrong answers counted" in found.text
+    said = worth.told_words(worth.told(one, found.weighting))
+    assert ", its wrong answers counted (its calls alone: 51.0% of those of always top); " in said
+    assert ", its wrong answers counted; " in found.procedure
 
 
 def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
@@ -369,6 +391,7 @@ def told(**changes: Any) -> worth.Told:
         candidate="top",
         today=False,
         saved_usd=Decimal("2.0249"),
+        saved_interval_usd=(Decimal("2.0249"), Decimal("2.0249")),
         cost_usd=Decimal("0.9995"),
         per="per 1,000 requests",
         counted=False,
@@ -399,6 +422,26 @@ def told(**changes: Any) -> worth.Told:
             "saves about $2.02 per 1,000 requests, at 33.0% of its cost; how many answers are wrong was not measured",
         ),
         (told(measured=False, saved_usd=None), "how many answers are wrong was not measured on the same cases"),
+        (
+            told(saved_interval_usd=(Decimal("1.95"), Decimal("2.1"))),
+            "saves $2.02 ($1.95 to $2.10) per 1,000 requests, at 33.0% of its cost; ",
+        ),
+        (
+            told(saved_interval_usd=(Decimal("-0.1"), Decimal("4.15"))),
+            "saves $2.02 ($0.10 more to $4.15 less) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-0.98"), saved_interval_usd=(Decimal("-1.2"), Decimal("-0.76"))),
+            "costs $0.98 more ($0.76 to $1.20) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-0.98"), saved_interval_usd=(Decimal("-2.2"), Decimal("0.24"))),
+            "costs $0.98 more ($0.24 less to $2.20 more) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-47.66"), cost_share=0.241, counted=True, per="a month", saved_interval_usd=None),
+            "costs $47.66 more a month, its wrong answers counted (its calls alone: 24.1% of those of always top)",
+        ),
         (told(more_wrong=0.0, more_wrong_interval=(0.0, 0.0)), "at 33.0% of its cost; the same answers"),
     ],
 )

@@ -108,7 +108,7 @@ def weigh(
         today=today,
         procedure=""
         if deciding and deciding.kind in NO_TABLE
-        else _procedure(scene.against, lacking=lacking, imported=any(run.header.imported for run in runs)),
+        else _procedure(scene, lacking=lacking, imported=any(run.header.imported for run in runs)),
         gaps=gaps,
         frontier=_frontier(beside),
     )
@@ -165,12 +165,13 @@ def _cross_fitted(table: Table, grid: Grid) -> Served:
     return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
 
 
-def _procedure(against: Constant | None, *, lacking: bool, imported: bool) -> str:
+def _procedure(scene: Scene, *, lacking: bool, imported: bool) -> str:
     if lacking and imported:
         return "How the choice does on other cases cannot be estimated: not every candidate has every case."
     if lacking:
         return "`routerctl eval --full` would also estimate how the choice does on other cases."
-    return procedure_words(against) if against else ""
+    against = scene.against
+    return procedure_words(against, scene.of, today=against is scene.today) if against else ""
 
 
 def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | None:
