@@ -84,6 +84,7 @@ def told_json(found: Told) -> Mapping[str, Any]:
         "per": found.per,
         "wrong_answers_counted": found.counted,
         "calls_cost_share": found.cost_share,
+        "estimated": bool(found.estimated_on),
         "more_wrong_per_1000": found.more_wrong,
         "more_wrong_interval": list(found.more_wrong_interval),
     }

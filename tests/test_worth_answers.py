@@ -196,7 +196,7 @@ def test_a_month_is_told_where_volumes_are_known() -> None:
 
 
 def test_a_saving_has_its_interval() -> None:
-    """By the cases that both have, where calls differ in cost; where each of a candidate costs the same, it is exact."""
+    """By the cases that both have, where calls differ in cost; where a candidate's all cost the same, it is exact."""
     run = run_of(pays())
     _, flat = weighed(run)
     varied = tuple(replace(one, cost_usd=one.cost_usd * (1 + one.index % 3)) for one in run.results)
@@ -303,10 +303,34 @@ def test_what_was_not_run_is_an_interval_and_has_a_price() -> None:
     assert one.right.mean == pytest.approx(paired)
     assert one.right.low < paired - 0.0125 < one.right.high
     assert found.procedure == "`routerctl eval --full` would also estimate how the choice does on other cases."
-    assert worth.told_words(worth.told(one, found.weighting)).startswith(
-        "Against always mid (on the 1 of 2 classes where both were run), the table "
+    said = worth.told_words(worth.told(one, found.weighting))
+    assert said.startswith(
+        "Against always mid, estimated on the 1 of 2 classes where it was not run, the table costs about $"
+    )
+    assert worth.told_words(worth.told(of(found, "small"), found.weighting)).startswith(
+        "Against always small, the table costs $"
     )
     assert found.answer == "worth it"  # top is dearer whatever it does, mid cannot make up for hard
+
+
+def test_what_is_estimated_is_said_to_be() -> None:
+    """The figure is over all classes, so those without a case in common are named; "about" stands nowhere else."""
+    cells = {
+        "easy": {"small": share(195, 200), "top": share(196, 200)},
+        "hard": {"small": share(90, 200), "mid": share(130, 200), "top": share(195, 200)},
+        "odd": {"small": share(20, 200), "mid": share(20, 200), "top": share(190, 200)},
+    }
+    stakes = {name: Stakes(requests_per_month=500.0) for name in cells}
+    _, found = weighed(run_of({**cells, "easy": {"small": cells["easy"]["small"]}}), stakes=stakes)
+    for one in found.constants:
+        said = worth.told_words(worth.told(one, found.weighting))
+        assert ("estimated on the 1 of 3 classes where it was not run, the table " in said) is bool(one.gaps)
+        assert (" about $" in said) is bool(one.gaps)
+    skipped = run_of({**cells, "hard": {"small": cells["hard"]["small"]}}, top_rung="skip")
+    table, found = weighed(skipped, stakes=stakes)
+    assert table.routes["hard"].chosen == "top"
+    said = worth.told_words(worth.told(of(found, "small"), found.weighting))
+    assert said.startswith("Against always small, estimated on the 1 of 3 classes where not both were run, the table ")
 
 
 def test_the_cells_that_would_settle_it() -> None:
@@ -399,7 +423,7 @@ def told(**changes: Any) -> worth.Told:
         more_wrong=3.0,
         more_wrong_interval=(1.0, 5.0),
         measured=True,
-        classes=(2, 2),
+        estimated_on="",
     )
     return replace(plain, **changes)
 
@@ -418,7 +442,7 @@ def told(**changes: Any) -> worth.Told:
         ),
         (told(more_wrong=-3.0, more_wrong_interval=(-5.0, 0.0)), "; 3 fewer wrong in 1,000 (0 to 5 fewer)"),
         (
-            told(measured=False),
+            told(measured=False, estimated_on="on the 2 of 2 classes where it was not run"),
             "saves about $2.02 per 1,000 requests, at 33.0% of its cost; how many answers are wrong was not measured",
         ),
         (told(measured=False, saved_usd=None), "how many answers are wrong was not measured on the same cases"),

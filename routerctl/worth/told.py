@@ -32,7 +32,7 @@ class Told:
     more_wrong: float  # in 1,000 requests: not passed, for whatever reason
     more_wrong_interval: tuple[float, float]  # 95 %
     measured: bool  # False: no case of a class that another candidate serves was run with both
-    classes: tuple[int, int]  # compared on common cases, and of the table
+    estimated_on: str  # the classes where it is estimated, having no case in common, in words; "" = none
 
 
 def told(one: Constant, of: Weighting, *, today: bool = False) -> Told:
@@ -51,8 +51,16 @@ def told(one: Constant, of: Weighting, *, today: bool = False) -> Told:
         more_wrong=wrong.mean,
         more_wrong_interval=(wrong.low, wrong.high),
         measured=one.cases > 0 or not one.gaps,
-        classes=(one.of - len(one.gaps), one.of),
+        estimated_on=_estimated_on(one),
     )
+
+
+def _estimated_on(one: Constant) -> str:
+    if not one.gaps:
+        return ""
+    theirs = {gap.candidate for gap in one.gaps} == {one.candidate}
+    where = "it was not run" if theirs else "not both were run"
+    return f"on the {len(one.gaps)} of {one.of} classes where {where}"
 
 
 def _unit(of: Weighting) -> tuple[Decimal, str]:
@@ -64,39 +72,34 @@ def _unit(of: Weighting) -> tuple[Decimal, str]:
 
 def told_words(found: Told) -> str:
     """Say it: "Against always top, the table saves $4.50 ($4.20 to $4.80) per 1,000 requests, at ..."."""
-    return f"Against {_who(found)}{_where(found)}, the table {beside_words(found)}"
+    where = f", estimated {found.estimated_on}" if found.estimated_on else ""
+    return f"Against {_who(found)}{where}, the table {beside_words(found)}"
 
 
 def _who(found: Told) -> str:
     return f"today's {found.candidate}" if found.today else f"always {found.candidate}"
 
 
-def _where(found: Told) -> str:
-    """On how many classes the two were compared, where that is not all."""
-    compared, of = found.classes
-    if compared == of or not compared:
-        return ""
-    return f" (on the {compared} of {of} classes where both were run)"
-
-
 def beside_words(found: Told) -> str:
     """Say what the table does beside a candidate, without naming the two."""
     if not found.measured:
-        return f"{_money(found, ' about')}how many answers are wrong was not measured on the same cases"
+        return f"{_money(found)}how many answers are wrong was not measured on the same cases"
     return f"{_money(found)}{wrong_words(found.more_wrong, found.more_wrong_interval)}"
 
 
-def _money(found: Told, about: str = "") -> str:
+def _money(found: Told) -> str:
     if found.saved_usd is None:
         return "has " if found.measured else ""
     saves, more = ("saves", "") if found.saved_usd >= 0 else ("costs", " more")
     counted = ", its wrong answers counted" if found.counted else ""
-    return f"{saves}{about} {saved_words(found)}{more}{_between(found)} {found.per}{counted}{_share(found)}; "
+    return f"{saves} {saved_words(found)}{more}{_between(found)} {found.per}{counted}{_share(found)}; "
 
 
 def saved_words(found: Told) -> str:
     """Give the money between the two, without its sign: as what both cost is shown, where that is exact."""
     saved_usd = found.saved_usd or Decimal(0)
+    if found.estimated_on:
+        return f"about {usd(abs(saved_usd))}"
     if found.cost_usd is None or found.counted or _between(found):
         return usd(abs(saved_usd))
     return usd_between(found.cost_usd, found.cost_usd + saved_usd)
