@@ -285,6 +285,17 @@ def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
     assert "the strongest is top (score 98.0%, $10.00 per 1,000 requests): use that." in reason.text
 
 
+def test_of_equally_accurate_models_the_cheaper_is_the_best() -> None:
+    """Both have 79 of 210 right; that sums of shares differ by rounding does not put the dearer one first."""
+    counts = {"a": (30, 17, 13), "b": (70, 21, 28), "c": (110, 41, 38)}  # cases, right of mid, right of top
+    cells = {
+        name: {"small": share(5, n), "mid": share(mid, n, 1), "top": share(top, n, 2)}
+        for name, (n, mid, top) in counts.items()
+    }
+    _, found = weighed(run_of(cells))
+    assert [one.candidate for one in found.constants] == ["mid", "top", "small"]
+
+
 # --- what was not run -------------------------------------------------------------------------------------------------
 
 
