@@ -266,10 +266,42 @@ def test_runs_on_different_ladders_are_not_mixed(bare: Project, run: Command) ->
     fine(run("import", "a.csv"))
     first = newest(bare).header.run_id
     fine(run("import", "b.csv"))
-    refused(run("build-table"), first, "cannot be in one table", "import all files in one command", "--run")
+    refused(run("build-table"), first, "cannot be in one table", "import all files in one command, name one", "--run")
     built = json.loads(fine(run("build-table", "--run", first, "--json")).out)
     assert list(built["routes"]) == ["one"]
     fine(run("check"))
+
+
+@pytest.mark.parametrize("more", [{}, {"large": 1.0}], ids=["the same models", "one more"])
+def test_files_whose_models_stand_in_another_order_fit_by_order(
+    more: dict[str, float], bare: Project, run: Command
+) -> None:
+    """The refusal names the order of the other run, and with it both are in one table."""
+    bare.write("a.csv", outcomes({"b small": 1.0, "a": 1.0}, name="one").replace("cost_usd", "unknown"))
+    bare.write("b.csv", outcomes({"a": 1.0, "b small": 1.0, **more}, name="two").replace("cost_usd", "unknown"))
+    fine(run("import", "b.csv"))
+    fine(run("import", "a.csv"))
+    refused(run("build-table"), "have different ladder", "import b.csv again with `--order 'b small,a'`, name one run")
+    fine(run("import", "b.csv", "--order", "b small,a"))
+    assert classes(run) == ["one", "two"]
+
+
+def test_costs_that_replace_those_of_the_file_are_said(bare: Project, run: Command) -> None:
+    """In one line, of the models that the file has costs of."""
+    bare.write("o.csv", re.sub(r"(,other,\d),[\d.]+,", r"\1,,", outcomes({"small": 1.0, "large": 1.0, "other": 1.0})))
+    done = fine(run("import", "o.csv", "--cost", "small=1", "--cost", "other=2"))
+    assert "--cost or --price replaces the costs that the files have of small\n" in done.err
+    assert "replaces" not in fine(run("import", "o.csv")).err
+
+
+def test_a_file_that_names_no_class_is_said_to_be_one(bare: Project, run: Command) -> None:
+    """With the name that it gets, beside the column that may have been meant; not where a class is given or named."""
+    bare.write("my.csv", outcomes({"small": 1.0}).replace("task,", "clas,"))
+    done = fine(run("import", "my.csv"))
+    assert "columns not used: clas (did you mean class?)\n" in done.err
+    assert "nothing names the class, so everything is one class, my (--class-column, --class)\n" in done.err
+    for options in (("--class", "talk"), ("--class-column", "clas")):
+        assert "names the class" not in fine(run("import", "my.csv", *options)).err
 
 
 def test_the_newest_import_of_a_class_counts(bare: Project, run: Command) -> None:
@@ -482,7 +514,7 @@ TYPED: list[tuple[list[str], list[str]]] = [
     (["w.csv", "--bar", "82.5%"], ["--bar", "got 82.5%; did you mean 0.825?"]),
     (["w.csv", "--bar", "1.2"], ["--bar", "got 1.2"]),
     (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
-    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?"]),
+    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?", "divide those in percent by 100"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
     (["w.csv", "--cost", "small"], ["--cost", "expected MODEL=VALUE"]),

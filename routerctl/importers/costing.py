@@ -56,6 +56,7 @@ class Costed:
     mean_usd: Mapping[str, Decimal]  # a reply, by model whose cost is known
     missing: tuple[str, ...]  # models whose cost is not known
     lacking: Mapping[str, Lacking]  # by model, where some replies are not told of
+    replaced: tuple[str, ...]  # models of which the files have costs that are not used, the user giving others
     tokens: frozenset[str]  # models whose tokens are known
     prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
 
@@ -95,6 +96,7 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
         mean_usd={name: _mean(by_model[name], way) for name, way in ways.items() if way},
         missing=missing,
         lacking={name: _lacking(one, readings) for name, one in found.items() if one.lacking},
+        replaced=tuple(name for name in by_model if _is_given(told.get(name)) and any(map(_says_cost, by_model[name]))),
         tokens=tokens,
         prices={
             name: Price(
@@ -106,6 +108,10 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
             for name, one in found.items()
         },
     )
+
+
+def _is_given(told: Told | None) -> bool:
+    return told is not None and (told.cost_usd is not None or told.input_mtok_usd is not None)
 
 
 def _mean(records: Sequence[Record], way: Way) -> Decimal:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -157,9 +158,19 @@ def check_agree(runs: Mapping[str, Run]) -> None:
                 other = (header if header.imported else newest).run_id
                 raise InputError(
                     f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
-                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
-                    f"`routerctl runs prune {other}`"
+                    f"cannot be in one table; import all files in one command, {_reordered(header, newest)}name one "
+                    f"run with --run, or remove one: `routerctl runs prune {other}`"
                 )
+
+
+def _reordered(one: RunHeader, other: RunHeader) -> str:
+    """Offer, in an error, the order of models in which one run's files fit beside the other run."""
+    for again, kept in ((one, other), (other, one)):
+        strangers = {name for name, item in again.candidates.items() if item.provider == IMPORTED}
+        if again.imported and again.ladder != kept.ladder and strangers.issuperset(kept.ladder):
+            files = ", ".join(again.imported)
+            return f"import {files} again with `--order {shlex.quote(','.join(kept.ladder))}`, "
+    return ""
 
 
 def _digests(header: RunHeader) -> set[str]:
