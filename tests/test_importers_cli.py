@@ -14,6 +14,7 @@ from routerctl.costs import NOT_KNOWN
 from routerctl.project import PROJECT_FILE
 from routerctl.repricing import is_restated
 from routerctl.results import read_run, run_folders
+from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
@@ -432,6 +433,24 @@ def test_a_candidates_price_says_nothing_of_replies_without_tokens(project: Proj
         date="2026-11-30", source=f"{PROJECT_FILE}: me", input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1)
     )
     assert not is_restated(made.header.prices["small"], stated)
+
+
+def test_on_the_projects_ladder_too_what_is_not_known_is_not_free(project: Project, run: Command) -> None:
+    """Outcomes without costs stand beside the project's own, without money; a stated price changes nothing."""
+    project.write("a.csv", outcomes(BESIDE).replace("cost_usd", "unknown"))
+    fine(run("eval"))
+    assert "$" not in fine(run("import", "a.csv", "--bar", "0.9")).out
+    assert newest(project).header.prices["small"].source == NOT_KNOWN
+    fine(run("import", "a.csv", "--bar", "0.9", "--class", "chat"))
+    project.config["prices"] = [{**one, "input_mtok_usd": 9} for one in project.config["prices"]]
+    project.save()
+    built = json.loads(fine(run("build-table", "--json")).out)["routes"]
+    costs = {name: [one["cost_per_accepted_usd"] for one in route["candidates"]] for name, route in built.items()}
+    assert costs["chat"] == [None, None]
+    assert all(costs["sums"])
+    table = load_table(project.root / "routes.yaml")
+    assert NOT_KNOWN not in {price.source for price in table.prices.values()}  # what it serves has a price
+    assert "follows from its evidence" in said(fine(run("check")))
 
 
 def test_own_runs_go_before_imported_ones(project: Project, run: Command) -> None:

@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePath
+from typing import Any
 
 from routerctl import __version__
 from routerctl.codec import encode
+from routerctl.costs import known_prices
 from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
@@ -153,7 +155,7 @@ def check_agree(runs: Mapping[str, Run]) -> None:
     newest = headers[max(headers)]
     for header in headers.values():
         for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
-            if getattr(header, name) != getattr(newest, name):
+            if not _agree(getattr(header, name), getattr(newest, name), name):
                 classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
                 other = (header if header.imported else newest).run_id
                 raise InputError(
@@ -161,6 +163,14 @@ def check_agree(runs: Mapping[str, Run]) -> None:
                     f"cannot be in one table; import all files in one command, {_reordered(header, newest)}name one "
                     f"run with --run, or remove one: `routerctl runs prune {other}`"
                 )
+
+
+def _agree(one: Any, other: Any, name: str) -> bool:
+    """Tell whether two runs say the same; a price that one of them does not know is no other one."""
+    if name == "prices":
+        one, other = known_prices(one), known_prices(other)
+        return all(one[key] == other[key] for key in one.keys() & other.keys())
+    return bool(one == other)
 
 
 def _reordered(one: RunHeader, other: RunHeader) -> str:
