@@ -529,3 +529,53 @@ def test_the_comparison_is_that_of_the_counts(rows: list[tuple[list[bool], ...]]
         assert one.saved.mean == pytest.approx(float(COSTS[one.candidate]) - our_usd / total)
         if not one.same and theirs >= ours and float(COSTS[one.candidate]) <= our_usd / total + 1e-12:
             assert found.answer in ("dominated", "not worth it")
+
+
+# --- one number, whatever kind of cases it is of ----------------------------------------------------------------------
+
+
+def _designed(design: str) -> Run:
+    """Two classes of 40 cases, all run by two candidates that cost differently from case to case."""
+    drawn = random.Random(design)  # noqa: S311 - sample data
+    cells = {
+        name: {who: [float(drawn.random() < right) for _ in range(40)] for who, right in (("small", 0.9), ("top", 0.8))}
+        for name in ("easy", "hard")
+    }
+    run = run_of(cells, bars={"easy": 0.6, "hard": 0.6})
+    made = [
+        replace(
+            one, cost_usd=one.cost_usd * drawn.randint(1, 9), score=drawn.random() if "score" in design else one.score
+        )
+        for one in run.results
+    ]
+    classes = run.header.classes
+    if "score" in design:
+        classes = {name: replace(one, measure="mean_score", bar=0.3) for name, one in classes.items()}
+    if "epochs" in design:  # of one class only
+        made += [replace(one, epoch=1, cost_usd=2 * one.cost_usd) for one in made if one.task_class == "hard"]
+        classes = {**classes, "hard": replace(classes["hard"], epochs=2)}
+    if "weights" in design:
+        made = [replace(one, weight=(1.0, 2.5)[one.index % 2]) for one in made]
+        classes = {name: replace(one, max_weight=2.5, total_weight=70.0) for name, one in classes.items()}
+    return replace(run, header=replace(run.header, classes=classes, full=True), results=tuple(made))
+
+
+@pytest.mark.parametrize("design", ["plain", "epochs", "weights", "score", "epochs, weights", "epochs, weights, score"])
+def test_money_and_wrong_answers_are_the_same_in_the_table_and_beside_a_constant(design: str) -> None:
+    """Where all is run, what a comparison says is the difference of the two sides' own figures, by single replies."""
+    run = _designed(design)
+    table = build_table(dict.fromkeys(run.header.classes, run), previous=None)
+    found = worth.weigh(table, [run])
+    top = next(one for one in found.constants if one.candidate == "top")
+    assert {route.chosen for route in table.routes.values()} == {"small"}
+    assert top.figures is not None
+    assert top.table is not None
+    assert top.saved.mean == pytest.approx(float(top.figures.cost_usd - top.table.cost_usd), rel=1e-6)
+    assert top.figures.wrong_per_thousand is not None
+    assert top.table.wrong_per_thousand is not None
+    fewer = top.figures.wrong_per_thousand - top.table.wrong_per_thousand
+    assert 1000 * top.right.mean == pytest.approx(fewer, abs=0.11)  # told to a tenth
+    for route in table.routes.values():
+        (one,) = [each for each in route.evidence if each.candidate == "top"]
+        assert one.judgement.score is not None
+        assert one.wrong_per_thousand == pytest.approx(1000 * (1 - one.judgement.score), abs=0.06)
