@@ -74,7 +74,8 @@ def worth_json(worth: Worth) -> Mapping[str, Any]:
 def told_json(found: Told) -> Mapping[str, Any]:
     """Give money and risk against one candidate for all; money is USD a month, or per 1,000 requests (`per`).
 
-    The price of wrong answers is in what is saved where classes state one, and never in `calls_cost_share`.
+    The price of wrong answers is in what is saved where classes state one, and never in `calls_cost_share`. Wrong
+    answers are None where no case was run with both.
     """
     return {
         "candidate": found.candidate,
@@ -85,8 +86,8 @@ def told_json(found: Told) -> Mapping[str, Any]:
         "wrong_answers_counted": found.counted,
         "calls_cost_share": found.cost_share,
         "estimated": bool(found.estimated_on),
-        "more_wrong_per_1000": found.more_wrong,
-        "more_wrong_interval": list(found.more_wrong_interval),
+        "more_wrong_per_1000": found.more_wrong if found.measured else None,
+        "more_wrong_interval": list(found.more_wrong_interval) if found.measured else None,
     }
 
 

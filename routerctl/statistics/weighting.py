@@ -199,7 +199,7 @@ def amount_interval(seen: Weighted, *, future: float, level: float) -> tuple[flo
     if seen.units < seen.n and seen.mean > 0:  # a third moment of few units is worth little; on the log scale they are
         times = math.exp(student * spread / seen.mean)  # nearly symmetrical
         return seen.mean / times, seen.mean * times
-    most = student  # beyond it the mean would be outside: so large a correction says that too little was seen
+    most = student / 2  # at student the mean is an end: so large a correction says that too little was seen
     shift = max(-most, min(most, shift))
     return max(0.0, seen.mean - spread * (student + shift)), seen.mean + spread * (student - shift)
 
