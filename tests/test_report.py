@@ -827,7 +827,10 @@ def test_a_cell_that_was_not_run_says_why(early):
     table, runs = early
     skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
     assert skipped > 0
-    assert render_report(table, runs).count("not run: a cheaper one serves") == skipped
+    page = render_report(table, runs)
+    assert page.count("not run: an earlier rung serves") == skipped
+    assert "cheapest first" not in page  # nobody knows whether the ladder is
+    assert "</span> (in the order they are tried)</dd>" in page
 
 
 def test_what_changed(early):
