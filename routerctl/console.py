@@ -291,7 +291,7 @@ def say_unproven(table: Table) -> None:
     missing = [route for route in table.routes.values() if not route.settled]
     missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:
-        say(unproven_words(route))
+        say(unproven_words(route, table))
     if len(missing) > _SAID:
         names = ", ".join(route.task_class for route in missing[_SAID:])
         say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")

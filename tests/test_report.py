@@ -727,7 +727,7 @@ def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected
     """The remedy is another bar, so many cases, or a better candidate, as the judgements say."""
     route = early[0].routes["arithmetic"]
     evidence = (replace(route.evidence[-1], judgement=replace(route.evidence[-1].judgement, **judged)),)
-    assert expected in sentences.remedy(replace(route, bar=bar, evidence=evidence))
+    assert expected in sentences.remedy(replace(route, bar=bar, evidence=evidence), early[0])
 
 
 @pytest.mark.parametrize(
@@ -820,6 +820,34 @@ def test_cases_are_capped_with_the_count_of_the_rest(whole):
     for number in missed.values():
         if number > 21:
             assert f"{number - 20}\u00a0further cases that did not pass" in html
+
+
+@pytest.mark.parametrize(
+    ("policies", "top", "expected"),
+    [
+        (("provisional",), "report", "no candidate reaches the bar, and this one scores best, or costs less and "),
+        (("top_rung",), "report", "no candidate is proven to reach the bar, and the top rung serves (when_unproven: "),
+        (("top_rung",), "skip", "no candidate is proven to reach the bar, and the top rung serves (when_unproven: "),
+        (("provisional",), "skip", "no candidate reaches the bar, and the top rung serves, which is not tested ("),
+        (("top_rung", "provisional"), "report", "two points less, or no candidate is proven to reach the bar, and the"),
+    ],
+)
+def test_the_legend_says_why_the_best_available_serves(early, policies, top, expected):
+    """By its score only where scores decide: by what the classes say that are served so, else by what all say."""
+    table, runs = early
+    names = list(table.routes)
+    routes = {
+        name: replace(route, level="best available", when_unproven=policies[at % len(policies)])
+        for at, (name, route) in enumerate(table.routes.items())
+    }
+    changed = with_digest(replace(table, routes=routes, top_rung=top))
+    said = sentences.best_available(changed)
+    assert (expected in said, "scores best" in said) == (True, "provisional" in policies and top == "report")
+    page = render_report(changed, runs)
+    assert page.count(said) == 2 or page.count(said[1:]) == 2  # under the choices, and where the method is explained
+    proven = replace(routes[names[0]], level="proven", when_unproven="top_rung")
+    if policies == ("provisional",):
+        assert sentences.best_available(replace(changed, routes=routes | {names[0]: proven})) == said
 
 
 def test_a_cell_that_was_not_run_says_why(early):

@@ -17,6 +17,7 @@ from routerctl.selection.levels import (
     level_name,
     level_words,
     nobody_words,
+    not_asked_words,
     risk_of,
     unproven_words,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "level_words",
     "method_of",
     "nobody_words",
+    "not_asked_words",
     "outcome_of",
     "planned_order",
     "provable_words",

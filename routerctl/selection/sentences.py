@@ -30,7 +30,7 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
         return said + _WHOSE_WORD[judgement.trust]
     if mode == "point":
         return _scored(judgement, mode)
-    if _too_small(judgement):
+    if too_small(judgement):
         return f"{_undecidable(judgement)} {_TOP_RUNG_SERVES if top_rung else _scored(judgement, mode)}"
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
@@ -336,8 +336,8 @@ def _attempts(judgement: Judgement) -> str:
 # --- sets that cannot decide ------------------------------------------------------------------------------------------
 
 
-def _too_small(judgement: Judgement) -> bool:
-    """Whether even a perfect score on all cases planned would not be a proof."""
+def too_small(judgement: Judgement) -> bool:
+    """Tell whether even a perfect score on all cases planned would not be a proof."""
     if judgement.against:
         return False
     if judgement.method == "exact":
@@ -346,7 +346,7 @@ def _too_small(judgement: Judgement) -> bool:
 
 
 def _without_a_case(judgement: Judgement) -> str:
-    if _too_small(judgement):
+    if too_small(judgement):
         return _undecidable(judgement)
     return f"{judgement.verdict.capitalize()}: no case has been looked at."
 
