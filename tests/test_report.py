@@ -333,6 +333,26 @@ def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use():
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "scores", "expected"),
+    [
+        (0.9, 0.8, (None, None), "lowered"),
+        (0.8, 0.9, (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="opus"), (0.9, 0.95), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="max"), (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="max"), (0.9, 0.8), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (0.93, None), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (0.9, None), "changed"),
+        (0.9, RelativeBar(within=0.02, of="opus"), (None, 0.89), "lowered"),
+        (0.9, RelativeBar(within=0.02, of="opus"), (None, None), "changed"),
+    ],
+)
+def test_a_bar_is_called_lowered_only_where_that_is_known(before, now, scores, expected):
+    """Of two kinds, or beside two models, by what they come to; nobody knows beforehand."""
+    assert words.bar_change(before, now, *scores) == expected
+
+
+@pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
         ("3.024", "0.999", "$2.02"),  # $3.02 - $0.999 = $2.021; the exact one is $2.025, which would be $2.03

@@ -28,6 +28,7 @@ from routerctl.changes.showing import (
     verdict_words,
 )
 from routerctl.codec import encode, json_text
+from routerctl.selection import bar_change_words
 from routerctl.table import same_content
 from routerctl.types import Candidate, Evidence, Price, Route, Table
 from routerctl.words import bar_words
@@ -150,7 +151,8 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
     yield from parts("when_unproven", *policies, "other when_unproven")
     yield from parts("description", old.route.description, new.route.description, "other description")
     for field in fields(Route):
-        if field.name not in _SHOWN:  # a field that this file does not know yet is compared all the same
+        told = field.name == "lowered_score" and old.route.lowered_from != new.route.lowered_from  # with that bar
+        if field.name not in _SHOWN and not told:  # a field that this file does not know yet is compared all the same
             yield from parts(field.name, getattr(old.route, field.name), getattr(new.route, field.name), "other route")
     yield from _measured(old, new)
 
@@ -230,9 +232,11 @@ def _fallbacks(side: _Side) -> str:
 
 
 def _bar(side: _Side) -> str:
-    before = side.route.lowered_from
-    lowered = "" if before is None else f" (lowered from {bar_words(before)}, at which it was not proven)"
-    return bar_words(side.route.bar) + lowered
+    before, (change, _) = side.route.lowered_from, bar_change_words(side.route)
+    if before is None:
+        return bar_words(side.route.bar)
+    was = bar_words(before, side.route.lowered_score)
+    return f"{bar_words(side.route.bar)} ({change} from {was}, at which it was not proven)"
 
 
 def _level(side: _Side) -> str:

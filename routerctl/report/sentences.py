@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
 from routerctl.scorers import IMPORTED
-from routerctl.selection import hope_words, level_words, nobody_words, not_asked_words, unproven_words
+from routerctl.selection import bar_change_words, hope_words, level_words, nobody_words, not_asked_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import count, lowered_words, plural
+from routerctl.words import count, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -59,13 +59,12 @@ def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
 
 
 def _lowered(route: Route) -> list[Flag]:
-    """A bar that was lowered once it had been tested and missed: whoever reviews the table has to agree to that."""
-    if route.lowered_from is None:
+    """A bar that is another one since it was tested and missed: whoever reviews the table has to agree to that."""
+    change, text = bar_change_words(route)
+    if not text:
         return []
-    text = lowered_words(route.lowered_from, route.bar)
-    return [
-        Flag(what=f"{route.task_class}: lowered bar", text=f"{text[0].upper()}{text[1:]}.", task_class=route.task_class)
-    ]
+    what = f"{route.task_class}: {change} bar"
+    return [Flag(what=what, text=f"{text[0].upper()}{text[1:]}.", task_class=route.task_class)]
 
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:

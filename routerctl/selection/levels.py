@@ -12,7 +12,7 @@ from routerctl.scorers import IMPORTED
 from routerctl.selection.paired_words import settle_words
 from routerctl.selection.sentences import hope_words, too_small, verdict_words
 from routerctl.types import Evidence, Route, Table, Verdict
-from routerctl.words import bar_words, missing_words, plain, plural, risk_words
+from routerctl.words import bar_change, bar_words, lowered_words, missing_words, plain, plural, risk_words
 
 
 def level_words(route: Route) -> str:
@@ -34,6 +34,16 @@ def risk_of(route: Route) -> float | None:
     """Give the risk of a class that is provisional; None for the other levels."""
     one = _chosen(route)
     return one.judgement.risk if one and route.level == "provisional" else None
+
+
+def bar_change_words(route: Route) -> tuple[str, str]:
+    """Call what became of a bar that scores were seen at, and say it; "" where it stayed or was raised."""
+    if route.lowered_from is None:
+        return "", ""
+    bars = route.lowered_from, route.bar
+    comes_to = route.target if any(one.judgement.cases for one in route.evidence) else None
+    scores = route.lowered_score, comes_to
+    return bar_change(*bars, *scores), lowered_words(*bars, *scores)
 
 
 def nobody_words(route: Route) -> str:

@@ -229,6 +229,7 @@ class ClassHeader:
     attempt: int = 1  # the greatest of `attempts`
     attempts: Mapping[str, int] = field(default_factory=dict)  # by candidate, this one included; () = the same for all
     lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_score: float | None = None  # what that one came to on its cases, where it was against a model
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
     stakes: Stakes = Stakes()
