@@ -304,11 +304,12 @@ def _interval(judgement: Judgement) -> str:
 
 def hope_words(judgement: Judgement) -> str:
     """Say at which accuracy `needed_cases` would prove the bar: as seen, a point above it, or the most there is."""
-    hoped, score = judgement.hoped, judgement.score
-    if judgement.trust == "labels" or hoped is None or score is None or abs(hoped - score) < 1e-9:
+    hoped, seen = judgement.hoped, judgement.seen
+    if hoped is None or seen is None or abs(hoped - seen) < 1e-9:
         return "what was seen"
-    below = score < judgement.bar - 1e-9
-    return f"as high as {_percent(hoped)}, the end of its interval" if below else _percent(hoped)
+    if seen < judgement.bar - 1e-9:
+        return f"as high as {_percent(hoped)}, the end of its interval"
+    return f"{_percent(hoped)}, a point above the bar" if hoped < 1 else _percent(hoped)
 
 
 def _what_would_settle(judgement: Judgement) -> str:
