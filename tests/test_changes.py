@@ -163,6 +163,16 @@ def rows(after: Table, before: Table = BASE) -> dict[str, tuple[str, str]]:
     return {row.what: (plain(row.before), plain(row.after)) for row in listed}
 
 
+def test_rows_stand_in_the_order_of_cause():
+    """Settings, then what follows from them, then figures; a sentence is compared only where nothing else differs."""
+    words = {"rule": "Nothing but proof counts here.", "verdict": "Not run."}
+    found = with_route(when_unproven="top_rung", level="best available", rungs=("haiku", "opus"), bar=0.9, **words)
+    (change,) = [one for one in compare(BASE, found).classes if one.task_class == "mail"]
+    assert [row.what for row in change.differences] == ["bar", "when_unproven", "verdict", "fallbacks"]
+    (change,) = [one for one in compare(BASE, with_route(**words)).classes if one.task_class == "mail"]
+    assert [row.what for row in change.differences] == ["words: verdict", "words: rule"]
+
+
 # --- what is named ----------------------------------------------------------------------------------------------------
 
 PRICES = {**BASE.prices, "haiku": replace(BASE.prices["haiku"], input_mtok_usd=Decimal(2))}
