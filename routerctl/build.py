@@ -97,7 +97,8 @@ def _evidence(
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
     judgement = rounded(judgement)
-    cost_usd = sum((result.cost_usd for result in used), Decimal(0))
+    cost_usd = sum((result.cost_usd * _weight(result, of_class) for result in used), Decimal(0))
+    whole = sum((_weight(result, of_class) for result in used), Decimal(0))
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
@@ -110,14 +111,14 @@ def _evidence(
         truncated=sum(result.stop_reason is StopReason.MAX_TOKENS for result in used),
         served_models=tuple(sorted({result.served_model for result in used if result.served_model})),
         judge_served=tuple(sorted({result.judge_served for result in used if result.judge_served})),
-        cost_per_case_usd=_share(cost_usd, Decimal(len(used) if known else 0)),
+        cost_per_case_usd=_share(cost_usd, whole if known else Decimal(0)),
         cost_per_accepted_usd=_share(cost_usd, _accepted(used, of_class) if known else Decimal(0)),
         latency_p50_s=_quantile(latencies_s, 0.5),
         latency_p95_s=_quantile(latencies_s, 0.95),
         output_tokens_p99=round(_quantile(sorted(result.output_tokens for result in used), 0.99) or 0) or None,
         retries=sum(result.retries for result in used),
         escalated=sum(bool(result.served_by) for result in used),
-        wrong_per_thousand=_wrong_per_thousand(used),
+        wrong_per_thousand=_wrong_per_thousand(used, of_class),
     )
 
 
@@ -152,23 +153,29 @@ def _held_to(
     return calibrate(judgement, judged, known, judgement.alpha, judgement.bar, mode=header.mode)
 
 
-def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
-    """Count the replies that were worth their money: those that passed, or their scores' sum where these are the bar's.
+def _weight(result: Result, of_class: ClassHeader) -> Decimal:
+    """How much a reply counts, in money as in the score; Decimal takes a number by its shortest decimal digits."""
+    return Decimal(repr(result.weight)) if of_class.weighted else Decimal(1)
 
-    Decimal takes a score by its shortest decimal digits, so that the sum does not depend on floats.
-    """
+
+def _right(result: Result, of_class: ClassHeader) -> Decimal:
+    """How right a reply is, by what the bar of its class is on: 0 or 1, or its score."""
     if of_class.measure == "mean_score":
-        return sum((Decimal(repr(result.score)) for result in used if result.score is not None), Decimal(0))
-    return Decimal(sum(result.passed for result in used))
+        return Decimal(repr(result.score or 0.0))
+    return Decimal(result.passed)
 
 
-def _wrong_per_thousand(used: Sequence[Result]) -> float | None:
+def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
+    """Count the replies that were worth their money: those that passed, or their scores where these are compared."""
+    return sum((_weight(one, of_class) * _right(one, of_class) for one in used), Decimal(0))
+
+
+def _wrong_per_thousand(used: Sequence[Result], of_class: ClassHeader) -> float | None:
     """Count the replies that would have been delivered though they are wrong, per 1,000; None without a reply."""
-    wrong = sum(
-        not result.passed and result.status is not Status.FAILED and result.stop_reason is not StopReason.REFUSAL
-        for result in used
-    )
-    return round(1000 * wrong / len(used), 1) if used else None
+    whole = sum((_weight(one, of_class) for one in used), Decimal(0))
+    delivered = [one for one in used if one.status is not Status.FAILED and one.stop_reason is not StopReason.REFUSAL]
+    wrong = sum((_weight(one, of_class) * (1 - _right(one, of_class)) for one in delivered), Decimal(0))
+    return round(float(1000 * wrong / whole), 1) if used else None
 
 
 def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:

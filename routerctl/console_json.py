@@ -72,13 +72,19 @@ def worth_json(worth: Worth) -> Mapping[str, Any]:
 
 
 def told_json(found: Told) -> Mapping[str, Any]:
-    """Give money and risk against one candidate for all; money is USD a month, or per 1,000 requests (`per`)."""
+    """Give money and risk against one candidate for all; money is USD a month, or per 1,000 requests (`per`).
+
+    The price of wrong answers is in what is saved where classes state one, and never in `calls_cost_share`.
+    """
     return {
         "candidate": found.candidate,
         "today": found.today,
         "saved_usd": None if found.saved_usd is None else str(found.saved_usd),
+        "saved_interval_usd": [str(end) for end in found.saved_interval_usd] if found.saved_interval_usd else None,
         "per": found.per,
-        "cost_share": found.cost_share,
+        "wrong_answers_counted": found.counted,
+        "calls_cost_share": found.cost_share,
+        "estimated": bool(found.estimated_on),
         "more_wrong_per_1000": found.more_wrong,
         "more_wrong_interval": list(found.more_wrong_interval),
     }

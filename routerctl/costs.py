@@ -31,7 +31,12 @@ PICODOLLAR = Decimal("1e-12")  # a price by time is rounded here: 1/3600 has no 
 
 def is_known(prices: Mapping[str, Price]) -> bool:
     """Tell whether costs at these prices are known; where one model's is not, none of them can be compared."""
-    return all(price.source != NOT_KNOWN for price in prices.values())
+    return len(known_prices(prices)) == len(prices)
+
+
+def known_prices(prices: Mapping[str, Price]) -> dict[str, Price]:
+    """Give the prices that somebody knows."""
+    return {name: price for name, price in prices.items() if price.source != NOT_KNOWN}
 
 
 def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Price], on: date) -> Price:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from routerctl.costs import known_prices
 from routerctl.errors import InputError
 from routerctl.types import Candidate, Policy, Price, ProviderSpec, RunHeader, evidence_part, with_policy_of
 
@@ -60,8 +61,9 @@ def _prices(
 ) -> dict[str, Price]:
     """Give the prices that costs were counted with, and those of other places."""
     recorded = {key: price for header in headers for key, price in header.prices.items()}
-    own = _merged(headers, "prices", lambda one: one.prices, lambda one: one, made.keys())
-    known = {**policy.prices, **own}  # of imported outcomes perhaps none
+    own = _merged(headers, "prices", lambda one: known_prices(one.prices), lambda one: one, made.keys())
+    unknown = {key: recorded[key] for key in made if key in recorded}  # of imported outcomes
+    known = {**unknown, **policy.prices, **own}
     prices = {name: known[name] for name in candidates if name in known}
     for name, one in candidates.items():
         now = policy.candidates.get(name)

@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from routerctl.costs import LIST, Pricer, pricer_of
+from routerctl.costs import LIST, NOT_KNOWN, Pricer, pricer_of
 from routerctl.errors import InputError
 from routerctl.project import PROJECT_FILE, Project
 from routerctl.run.plan import pinned_candidate, prices_of
@@ -66,8 +66,12 @@ def is_same(project: Project, name: str, candidate: Candidate) -> bool:
 
 
 def is_restated(was: Price, now: Price) -> bool:
-    """Tell whether a price is another one because the user says so, not because a list is of another day."""
-    return now != was and any(one.source.startswith(PROJECT_FILE) for one in (now, was))
+    """Tell whether a price is another one because the user says so, not because a list is of another day.
+
+    What imported replies cost that nobody knows the cost of, no price can say.
+    """
+    sources = (now.source, was.source)
+    return now != was and NOT_KNOWN not in sources and any(one.startswith(PROJECT_FILE) for one in sources)
 
 
 def _is_candidate(one: Candidate | None, other: Candidate) -> bool:

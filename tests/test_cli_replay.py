@@ -315,6 +315,26 @@ def test_a_run_is_recorded_outcomes_too(project: Project, run: Run) -> None:
     assert of(found, "sums")["score"]["value"] == pytest.approx(12 / 60)
 
 
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_run_of_weighted_cases_is_replayed_as_the_table_has_it(epochs: int, project: Project, run: Run) -> None:
+    """Heavy cases count more, in the score and in money, as in the table that rests on the run."""
+    cases = [
+        {"id": f"case-{k}", "input": f"sums: 1+{k}", "expected": str(k + 1), "weight": 9 if k % 3 else 1}
+        for k in range(60)
+    ]
+    project.eval_set("sums", 60, cases=cases, epochs=epochs)
+    assert run("eval", "--full").code == run("build-table").code == 0
+    route = load_table(project.root / "routes.yaml").routes["sums"]
+    (one,) = [each for each in route.evidence if each.candidate == route.chosen]
+    project.write("new.yaml", (project.root / "routes.yaml").read_text())
+    told = of(replayed(run, "--outcomes", route.run_id, "--class", "sums"), "sums")
+    assert one.cost_per_case_usd is not None
+    assert told["score"]["value"] == pytest.approx(one.judgement.score, abs=1e-6)
+    assert float(told["cost_usd"]["value"]) == pytest.approx(float(one.cost_per_case_usd), rel=1e-6)
+    low, high = told["score"]["low"], told["score"]["high"]
+    assert low < told["score"]["value"] < high or told["score"]["value"] == 1
+
+
 def test_a_run_may_be_named_by_its_path(project: Project, run: Run) -> None:
     """As a shell completes it."""
     change(project, {"sums": "small"})

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from test_report import sample
@@ -69,8 +70,8 @@ def test_worth_fits_80_columns(capsys, full):
     assert len(err.splitlines()) <= 10
     said = " ".join(err.split())
     for one in found.constants:
-        where = f" (on the {6 - len(one.gaps)} of 6 classes where both were run)" if one.gaps else ""
-        told = any(part.startswith(f"Against always {one.candidate}{mark}") for part in found.beside for mark in ", ")
+        where = f", estimated on the {len(one.gaps)} of 6 classes where it was not run" if one.gaps else ""
+        told = any(part.startswith(f"Against always {one.candidate},") for part in found.beside)
         assert (f"Against always {one.candidate}{where}, the table " in said) is told
 
 
@@ -88,8 +89,11 @@ def test_the_json_of_worth():
     table, runs = sample(full=True)
     said = worth_json(worth_of(table, runs))
     assert said["against"].keys() == {
-        "candidate", "today", "saved_usd", "per", "cost_share", "more_wrong_per_1000", "more_wrong_interval",
+        "candidate", "today", "saved_usd", "saved_interval_usd", "per", "wrong_answers_counted", "calls_cost_share",
+        "estimated", "more_wrong_per_1000", "more_wrong_interval",
     }  # fmt: skip
+    least, most = map(Decimal, said["against"]["saved_interval_usd"])
+    assert least <= Decimal(said["against"]["saved_usd"]) <= most
     low, high = said["against"]["more_wrong_interval"]
     assert low <= said["against"]["more_wrong_per_1000"] <= high
     assert said["answer"] in ("worth it", "dominated", "not worth it", "not settled")

@@ -616,29 +616,42 @@ def test_requests_per_month(tmp_path: Path) -> None:
     """Each class's requests of the window are scaled to a month; older ones are not counted."""
     day = timedelta(days=1)
     log = asked(tmp_path, ("a", 40 * day), ("a", 9 * day), ("a", day), ("b", 2 * day), ("c", 30 * day))
-    found = volumes(log, 10, now=NOW)
+    found = volumes(log, 10, now=NOW, least=1)
     assert found == {"a": 2 * DAYS_PER_MONTH / 10, "b": DAYS_PER_MONTH / 10}
-    assert volumes(log, 10, now=NOW.astimezone(timezone(timedelta(hours=9)))) == found
+    assert volumes(log, 10, now=NOW.astimezone(timezone(timedelta(hours=9))), least=1) == found
 
 
 @pytest.mark.parametrize(("hours", "seen_days"), [(120, 5.0), (1, 1.0)])
 def test_a_young_log_is_scaled_from_its_age(tmp_path: Path, hours: int, seen_days: float) -> None:
     """Five days count as five; an hour counts as a day, so that a trial is not taken for traffic."""
     log = asked(tmp_path, *[("a", timedelta(hours=hours))] * 10)
-    assert volumes(log, now=NOW)["a"] == pytest.approx(10 * DAYS_PER_MONTH / seen_days)
+    assert volumes(log, now=NOW, least=1)["a"] == pytest.approx(10 * DAYS_PER_MONTH / seen_days)
+
+
+def test_a_few_trials_are_no_traffic(tmp_path: Path) -> None:
+    """Of fewer than a hundred requests neither a month nor the mix of classes can be told."""
+    day, folders = timedelta(days=1), [tmp_path / "few", tmp_path / "enough"]
+    for folder in folders:
+        folder.mkdir()
+    few, enough = (
+        asked(folder, *[("a", 3 * day)] * 60, *[("b", 2 * day)] * number)
+        for folder, number in zip(folders, (39, 40), strict=True)
+    )
+    assert volumes(few, now=NOW) == {}
+    assert volumes(enough, now=NOW)["a"] == pytest.approx(20 * DAYS_PER_MONTH)
 
 
 def test_no_log_no_volumes(tmp_path: Path) -> None:
     """Without a log nothing is known and nothing is made; an empty log says nothing either."""
-    assert volumes(tmp_path / "none.sqlite", now=NOW) == {}
+    assert volumes(tmp_path / "none.sqlite", now=NOW, least=1) == {}
     assert list(tmp_path.iterdir()) == []
-    assert volumes(asked(tmp_path), now=NOW) == {}
+    assert volumes(asked(tmp_path), now=NOW, least=1) == {}
 
 
 def test_volumes_of_an_older_log(tmp_path: Path) -> None:
     """They are read without changing the file."""
     path = older(tmp_path / "log.sqlite", "[]")
-    assert volumes(path, 10, now=NOW)["sums"] == pytest.approx(DAYS_PER_MONTH / 7.5)
+    assert volumes(path, 10, now=NOW, least=1)["sums"] == pytest.approx(DAYS_PER_MONTH / 7.5)
     assert len(rows(path)[0]) == 14
 
 
@@ -647,16 +660,16 @@ def test_a_log_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "log.sqlite"
     path.write_bytes(b"my notes" * 100)
     with pytest.raises(InputError, match=r"log\.sqlite: cannot be read as a decision log"):
-        volumes(path, now=NOW)
+        volumes(path, now=NOW, least=1)
     path.unlink()
     sqlite3.connect(path).execute("CREATE TABLE other (x)").connection.close()
     with pytest.raises(InputError, match="no such table"):
-        volumes(path, now=NOW)
+        volumes(path, now=NOW, least=1)
 
 
 def test_the_log_may_be_open_while_it_is_read(path: Path) -> None:
     """A server that is writing does not keep the volumes from being read."""
     log = DecisionLog(path)
     log.append(DECISION, INQUIRY, decision_id="5", at="2026-11-30T11:00:00")
-    assert volumes(path, 8, now=NOW)["sums"] == pytest.approx(3 * DAYS_PER_MONTH / 7.5)
+    assert volumes(path, 8, now=NOW, least=1)["sums"] == pytest.approx(3 * DAYS_PER_MONTH / 7.5)
     log.close()

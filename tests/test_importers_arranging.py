@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged, arrange
 from routerctl.importers.base import Reading, Record
-from routerctl.importers.costing import Told, cost
+from routerctl.importers.costing import Lacking, Told, cost
 from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
 from routerctl.results import read_header
 from routerctl.types import Candidate, ProviderSpec, Run, Status
@@ -181,8 +181,31 @@ def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     records = [record("m", cost_usd=Decimal(1)), record("n")]
     found = cost([reading(*records)], {}, DAY)
     assert {found.cost_usd(one) for one in records} == {None}
-    assert (found.missing, found.mean_usd) == (("n",), {})
+    assert (found.missing, found.mean_usd) == (("n",), {"m": 1})
     assert found.prices["n"].source == "not known"
+
+
+@pytest.mark.parametrize("by_tokens", [False, True], ids=["costs", "tokens"])
+def test_a_few_replies_that_the_file_does_not_tell_of_count_as_the_others(by_tokens: bool) -> None:
+    """Up to one in ten at the mean of the others; of more, the model's cost is not known. Each time it is said."""
+    told = {"m": Told(input_mtok_usd=Decimal(1_000_000), output_mtok_usd=Decimal(0))} if by_tokens else {}
+    says = [record(**({"input_tokens": k} if by_tokens else {"cost_usd": Decimal(k)})) for k in range(1, 10)]
+    silent = [record(line=line) for line in (17, 18)]
+    found = cost([reading(record("n", cost_usd=Decimal(1))), reading(*says, silent[0])], told, DAY)
+    assert (found.missing, found.cost_usd(silent[0]), found.mean_usd["m"]) == ((), 5, 5)
+    assert found.cost_usd(says[0]) == 1
+    what = "tokens" if by_tokens else "cost"
+    assert found.lacking == {"m": Lacking(replies=1, of=10, what=what, first="file.csv:17")}
+    more = cost([reading(*says, *silent)], told, DAY)
+    assert (more.missing, more.prices["m"].source, more.cost_usd(says[0])) == (("m",), "not known", None)
+    assert more.lacking == {"m": Lacking(replies=2, of=11, what=what, first="file.csv:17")}
+
+
+def test_replies_that_failed_or_were_cached_are_not_lacking() -> None:
+    """Nobody pays for a failed call; of a cache it is known that it says no cost, however many replies come from it."""
+    failed = record(score=None, status=Status.FAILED)
+    found = cost([reading(record(cost_usd=Decimal(2)), *[record(cached=True), failed] * 9)], {}, DAY)
+    assert (found.missing, found.lacking, found.mean_usd) == ((), {}, {"m": Decimal(20) / 19})
 
 
 def test_a_failed_call_costs_nothing() -> None:

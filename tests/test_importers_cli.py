@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
+from routerctl.costs import NOT_KNOWN
+from routerctl.project import PROJECT_FILE
+from routerctl.repricing import is_restated
 from routerctl.results import read_run, run_folders
-from routerctl.types import RelativeBar, Run, Status
+from routerctl.table import load_table
+from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 
@@ -125,6 +131,32 @@ def test_failed_calls_and_missing_costs_are_said(bare: Project, run: Command) ->
     assert not any(result.passed for result in failed)
 
 
+def test_an_empty_cost_cell_reverses_no_verdict(bare: Project, run: Command) -> None:
+    """One of many counts at the mean of the others, and it is said; the choice is the one of the whole file."""
+    whole = outcomes({"large": 1.0, "small": 0.95})
+    bare.write("o.csv", whole.replace("c7,large,1,0.02,", "c7,large,1,,"))
+    done = fine(run("import", "o.csv"))
+    assert "the cost of 1 of 120 replies of large is not in the file: counted at the mean of the others\n" in done.err
+    assert newest(bare).header.ladder == ("small", "large")
+    assert {str(one.cost_usd) for one in newest(bare).results if one.candidate == "large"} == {"0.02"}
+
+
+def test_costs_of_some_models_order_these(bare: Project, run: Command) -> None:
+    """Those among themselves, the others where the file has them; loudly, since the order then decides."""
+    rows = outcomes({"large": 1.0, "other": 1.0, "small": 1.0})
+    bare.write("o.csv", re.sub(r"(c\d*[0-4],other,\d),[\d.]+,", r"\1,,", rows))
+    done = fine(run("import", "o.csv"))
+    assert "the cost of 60 of 120 replies of other is not in the file (first o.csv:122): too many" in done.err
+    assert "the cost of other is not known: --cost other=USD (a case)\n" in done.err
+    assert "warning: until every model's cost is known none is counted, and the order of the ladder alone" in done.err
+    assert (
+        "ladder, as the files name them, those of known cost cheapest first: small, other, large (--order" in done.err
+    )
+    assert newest(bare).header.ladder == ("small", "other", "large")
+    assert {one.cost_usd for one in newest(bare).results} == {0}
+    assert "not known" in done.out
+
+
 def test_a_column_that_is_not_used_is_said(bare: Project, run: Command) -> None:
     """One line on stderr; a column that would pass for a model is refused before anything is written."""
     bare.write("o.csv", outcomes({"small": 1.0}).replace("cost_usd", "costs").replace("task", "kind"))
@@ -235,10 +267,42 @@ def test_runs_on_different_ladders_are_not_mixed(bare: Project, run: Command) ->
     fine(run("import", "a.csv"))
     first = newest(bare).header.run_id
     fine(run("import", "b.csv"))
-    refused(run("build-table"), first, "cannot be in one table", "import all files in one command", "--run")
+    refused(run("build-table"), first, "cannot be in one table", "import all files in one command, name one", "--run")
     built = json.loads(fine(run("build-table", "--run", first, "--json")).out)
     assert list(built["routes"]) == ["one"]
     fine(run("check"))
+
+
+@pytest.mark.parametrize("more", [{}, {"large": 1.0}], ids=["the same models", "one more"])
+def test_files_whose_models_stand_in_another_order_fit_by_order(
+    more: dict[str, float], bare: Project, run: Command
+) -> None:
+    """The refusal names the order of the other run, and with it both are in one table."""
+    bare.write("a.csv", outcomes({"b small": 1.0, "a": 1.0}, name="one").replace("cost_usd", "unknown"))
+    bare.write("b.csv", outcomes({"a": 1.0, "b small": 1.0, **more}, name="two").replace("cost_usd", "unknown"))
+    fine(run("import", "b.csv"))
+    fine(run("import", "a.csv"))
+    refused(run("build-table"), "have different ladder", "import b.csv again with `--order 'b small,a'`, name one run")
+    fine(run("import", "b.csv", "--order", "b small,a"))
+    assert classes(run) == ["one", "two"]
+
+
+def test_costs_that_replace_those_of_the_file_are_said(bare: Project, run: Command) -> None:
+    """In one line, of the models that the file has costs of."""
+    bare.write("o.csv", re.sub(r"(,other,\d),[\d.]+,", r"\1,,", outcomes({"small": 1.0, "large": 1.0, "other": 1.0})))
+    done = fine(run("import", "o.csv", "--cost", "small=1", "--cost", "other=2"))
+    assert "--cost or --price replaces the costs that the files have of small\n" in done.err
+    assert "replaces" not in fine(run("import", "o.csv")).err
+
+
+def test_a_file_that_names_no_class_is_said_to_be_one(bare: Project, run: Command) -> None:
+    """With the name that it gets, beside the column that may have been meant; not where a class is given or named."""
+    bare.write("my.csv", outcomes({"small": 1.0}).replace("task,", "clas,"))
+    done = fine(run("import", "my.csv"))
+    assert "columns not used: clas (did you mean class?)\n" in done.err
+    assert "nothing names the class, so everything is one class, my (--class-column, --class)\n" in done.err
+    for options in (("--class", "talk"), ("--class-column", "clas")):
+        assert "names the class" not in fine(run("import", "my.csv", *options)).err
 
 
 def test_the_newest_import_of_a_class_counts(bare: Project, run: Command) -> None:
@@ -359,6 +423,36 @@ def test_imported_classes_stand_beside_the_projects_own(project: Project, run: C
     assert "follows from its evidence" in said(fine(run("check")))
 
 
+def test_a_candidates_price_says_nothing_of_replies_without_tokens(project: Project, run: Command) -> None:
+    """On a ladder of its own a candidate does not pass for free, nor once its price is stated."""
+    project.write("a.csv", outcomes({"model-small": 1.0, "other": 1.0}).replace("cost_usd", "unknown"))
+    assert "$" not in fine(run("import", "a.csv")).out
+    made = newest(project)
+    assert {one.source for one in made.header.prices.values()} == {NOT_KNOWN}
+    stated = Price(
+        date="2026-11-30", source=f"{PROJECT_FILE}: me", input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1)
+    )
+    assert not is_restated(made.header.prices["small"], stated)
+
+
+def test_on_the_projects_ladder_too_what_is_not_known_is_not_free(project: Project, run: Command) -> None:
+    """Outcomes without costs stand beside the project's own, without money; a stated price changes nothing."""
+    project.write("a.csv", outcomes(BESIDE).replace("cost_usd", "unknown"))
+    fine(run("eval"))
+    assert "$" not in fine(run("import", "a.csv", "--bar", "0.9")).out
+    assert newest(project).header.prices["small"].source == NOT_KNOWN
+    fine(run("import", "a.csv", "--bar", "0.9", "--class", "chat"))
+    project.config["prices"] = [{**one, "input_mtok_usd": 9} for one in project.config["prices"]]
+    project.save()
+    built = json.loads(fine(run("build-table", "--json")).out)["routes"]
+    costs = {name: [one["cost_per_accepted_usd"] for one in route["candidates"]] for name, route in built.items()}
+    assert costs["chat"] == [None, None]
+    assert all(costs["sums"])
+    table = load_table(project.root / "routes.yaml")
+    assert NOT_KNOWN not in {price.source for price in table.prices.values()}  # what it serves has a price
+    assert "follows from its evidence" in said(fine(run("check")))
+
+
 def test_own_runs_go_before_imported_ones(project: Project, run: Command) -> None:
     """A class with an eval set rests on its own run unless --run names the imported one."""
     project.write("a.csv", outcomes({"model-small": 1.0, "model-large": 1.0}, name="sums"))
@@ -439,7 +533,7 @@ TYPED: list[tuple[list[str], list[str]]] = [
     (["w.csv", "--bar", "82.5%"], ["--bar", "got 82.5%; did you mean 0.825?"]),
     (["w.csv", "--bar", "1.2"], ["--bar", "got 1.2"]),
     (["w.csv", "--bar", "1"], ["--bar", "below 1", "no number of cases proves"]),
-    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?"]),
+    (["w.csv", "--pass-at", "50"], ["--pass-at", "did you mean 0.5?", "divide those in percent by 100"]),
     (["w.csv", "--class", "a", "--class-column", "id"], ["exclude each other"]),
     (["w.csv", "--cost", "smal=1"], ["--cost", "no model 'smal'", "did you mean 'small'?"]),
     (["w.csv", "--cost", "small"], ["--cost", "expected MODEL=VALUE"]),

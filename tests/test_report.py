@@ -522,6 +522,10 @@ def test_the_cost_is_compared_with_the_most_accurate_constant(whole):
     spread = f"1,000 requests spread as the cases are over the classes cost {words.usd(1000 * worth.figures.cost_usd)} "
     assert said.startswith(spread)
     assert f"The most accurate single candidate, {best.candidate}, would cost " in said
+    fewer = [best, *(replace(one, covered=one.covered - 1) for one in worth.constants[1:])]
+    among = "The most accurate single candidate of those run on every class, "
+    assert money.best_constant(fewer).startswith(f"{among}{best.candidate}, would cost ")
+    assert f"most accurate{money.among(worth.constants)}</span>" in render_report(table, runs)
     assert said.endswith(f" and passes {best.passes} of 6.")
 
 
@@ -529,7 +533,7 @@ def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     """Figures of a candidate that a cheaper one made needless cover the classes it was run on, and say so."""
     worth = weigh(*early)
     partial = next(one for one in worth.constants if one.covered < one.of)
-    said = money.best_constant(partial)
+    said = money.best_constant([partial])
     assert f"was run on {partial.covered} of {partial.of} classes; there it costs" in said
     assert "(the table on these 5: " in said
 

@@ -204,6 +204,17 @@ def test_a_full_run_with_49_of_50_says_49_of_50() -> None:
     assert got.interval == anytime_interval(49, 50, 0.05)
 
 
+@pytest.mark.parametrize("changes", [{}, {"method": "betting", "measure": "mean_score"}])
+def test_a_proof_that_all_outcomes_contradict_is_none(changes: dict[str, Any]) -> None:
+    """Right 45 times, then never again, as when a provider breaks down: the first of the cases prove nothing."""
+    question = Question(n=100, bar=0.8, alpha=0.05, **changes)
+    first = judge([Outcome(value=1.0)] * 45, question)
+    whole = judge([Outcome(value=float(k < 45)) for k in range(100)], question)
+    beyond = judge([Outcome(value=1.0)] * 45, question, [Outcome(value=0.0)] * 55)
+    assert (first.verdict, whole.verdict, beyond.verdict) == (Verdict.PROVEN, Verdict.BELOW, Verdict.BELOW)
+    assert (whole.cases, whole.score) == (100, 0.45)
+
+
 def test_a_proof_that_comes_after_the_end_is_one() -> None:
     """Given up early, then right all the time: the line is crossed later, which no futility binds."""
     run = [False] * 10 + [True] * 90

@@ -68,7 +68,7 @@ def test_replies_become_a_matrix():
     found = outcomes_of(entries, (2, 3, 2), [1.0, 1.0, 2.0], ["a", "b", "a"])
     assert found.cases == 2
     np.testing.assert_equal(found.values, [[0.5, 0.5], [NAN, NAN]])
-    np.testing.assert_equal(found.costs, [[5.0, 5.0], [NAN, NAN]])
+    np.testing.assert_equal(found.costs, [[2.5, 2.5], [NAN, NAN]])
     assert (found.weights.tolist(), found.clusters.tolist()) == ([1.0, 2.0], [0, 0])
     assert found.counts().tolist() == [2, 0]
     assert found.complete().tolist() == [True, False]

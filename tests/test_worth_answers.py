@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -189,8 +190,27 @@ def test_a_month_is_told_where_volumes_are_known() -> None:
     _, found = weighed(run_of(pays()), stakes=stakes, today="top")
     assert found.text.startswith("Against today's top, the table saves $882.00 a month, at 11.8% of its cost; 4.5 more")
     assert found.weighting.by_volume
+    assert re.search(r"against today's top, such a table saves \$[\d.]+( \(.*?\))? a month; ", found.procedure)
     _, measured = weighed(run_of(pays()), volumes=volumes, today="top")
     assert measured.text == found.text
+
+
+def test_a_saving_has_its_interval() -> None:
+    """By the cases that both have, where calls differ in cost; where a candidate's all cost the same, it is exact."""
+    run = run_of(pays())
+    _, flat = weighed(run)
+    varied = tuple(replace(one, cost_usd=one.cost_usd * (1 + one.index % 3)) for one in run.results)
+    _, found = weighed(replace(run, results=varied))
+    for each in (flat, found):
+        told_ = worth.told(of(each, "top"), each.weighting)
+        assert told_.saved_usd is not None
+        assert told_.saved_interval_usd is not None
+        low, high = told_.saved_interval_usd
+        assert low <= told_.saved_usd <= high
+        assert (high - low > Decimal("0.1")) is (each is found)
+    assert re.match(
+        r"Against always top, the table saves \$9\.\d\d \(\$\d\.\d\d to \$\d+\.\d\d\) per 1,000", found.text
+    )
 
 
 def test_an_advantage_within_the_noise_settles_nothing() -> None:
@@ -252,6 +272,9 @@ def test_the_price_of_wrong_answers_counts() -> None:
     assert one.saved_in_all.mean == pytest.approx(0.0049 - 0.5 * 5 / 200 * 2)
     assert (found.answer, found.advice) == ("dominated", "always top")
     assert "its wrong answers counted" in found.text
+    said = worth.told_words(worth.told(one, found.weighting))
+    assert ", its wrong answers counted (its calls alone: 51.0% of those of always top); " in said
+    assert ", its wrong answers counted; " in found.procedure
 
 
 def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
@@ -260,6 +283,17 @@ def test_quality_critical_classes_are_not_to_be_saved_on() -> None:
     (reason,) = [one for one in found.reasons if one.kind == "quality critical"]
     assert (reason.decides, reason.numbers["strongest"]) == (False, "top")
     assert "the strongest is top (score 98.0%, $10.00 per 1,000 requests): use that." in reason.text
+
+
+def test_of_equally_accurate_models_the_cheaper_is_the_best() -> None:
+    """Both have 79 of 210 right; that sums of shares differ by rounding does not put the dearer one first."""
+    counts = {"a": (30, 17, 13), "b": (70, 21, 28), "c": (110, 41, 38)}  # cases, right of mid, right of top
+    cells = {
+        name: {"small": share(5, n), "mid": share(mid, n, 1), "top": share(top, n, 2)}
+        for name, (n, mid, top) in counts.items()
+    }
+    _, found = weighed(run_of(cells))
+    assert [one.candidate for one in found.constants] == ["mid", "top", "small"]
 
 
 # --- what was not run -------------------------------------------------------------------------------------------------
@@ -280,10 +314,34 @@ def test_what_was_not_run_is_an_interval_and_has_a_price() -> None:
     assert one.right.mean == pytest.approx(paired)
     assert one.right.low < paired - 0.0125 < one.right.high
     assert found.procedure == "`routerctl eval --full` would also estimate how the choice does on other cases."
-    assert worth.told_words(worth.told(one, found.weighting)).startswith(
-        "Against always mid (on the 1 of 2 classes where both were run), the table "
+    said = worth.told_words(worth.told(one, found.weighting))
+    assert said.startswith(
+        "Against always mid, estimated on the 1 of 2 classes where it was not run, the table costs about $"
+    )
+    assert worth.told_words(worth.told(of(found, "small"), found.weighting)).startswith(
+        "Against always small, the table costs $"
     )
     assert found.answer == "worth it"  # top is dearer whatever it does, mid cannot make up for hard
+
+
+def test_what_is_estimated_is_said_to_be() -> None:
+    """The figure is over all classes, so those without a case in common are named; "about" stands nowhere else."""
+    cells = {
+        "easy": {"small": share(195, 200), "top": share(196, 200)},
+        "hard": {"small": share(90, 200), "mid": share(130, 200), "top": share(195, 200)},
+        "odd": {"small": share(20, 200), "mid": share(20, 200), "top": share(190, 200)},
+    }
+    stakes = {name: Stakes(requests_per_month=500.0) for name in cells}
+    _, found = weighed(run_of({**cells, "easy": {"small": cells["easy"]["small"]}}), stakes=stakes)
+    for one in found.constants:
+        said = worth.told_words(worth.told(one, found.weighting))
+        assert ("estimated on the 1 of 3 classes where it was not run, the table " in said) is bool(one.gaps)
+        assert (" about $" in said) is bool(one.gaps)
+    skipped = run_of({**cells, "hard": {"small": cells["hard"]["small"]}}, top_rung="skip")
+    table, found = weighed(skipped, stakes=stakes)
+    assert table.routes["hard"].chosen == "top"
+    said = worth.told_words(worth.told(of(found, "small"), found.weighting))
+    assert said.startswith("Against always small, estimated on the 1 of 3 classes where not both were run, the table ")
 
 
 def test_the_cells_that_would_settle_it() -> None:
@@ -319,16 +377,37 @@ def unpriced(run: Run) -> Run:
     return replace(run, header=replace(run.header, prices=dict.fromkeys(COSTS, price)))
 
 
-def test_without_costs_accuracy_alone_is_compared() -> None:
-    """No money is invented: who is no less accurate dominates, who is shown to be worse is ruled out."""
-    _, found = weighed(unpriced(run_of(pays())))
-    assert (found.figures, of(found, "top").priced) == (None, False)
-    assert (found.answer, found.advice) == ("dominated", "always top")
-    assert "$" not in found.text
-    cells = {name: dict(rows) for name, rows in pays().items()}
-    cells["easy"]["top"] = share(120, 200)
+@pytest.mark.parametrize("right", [196, 120], ids=["top is as accurate", "each model is shown to be worse"])
+def test_without_costs_accuracy_alone_is_compared(right: int) -> None:
+    """No money is invented: nothing is dominated, nothing is worth it, and wrong answers are compared all the same."""
+    cells = {**pays(), "easy": {**pays()["easy"], "top": share(right, 200)}}
     _, found = weighed(unpriced(run_of(cells)))
-    assert (found.answer, found.advice) == ("worth it", "the table")
+    assert (found.figures, of(found, "top").priced, of(found, "top").dominates) == (None, False, False)
+    assert (found.answer, found.advice, found.reasons, found.settle) == ("not settled", "", (), "")
+    assert found.text == (
+        "What models cost is not known, so whether the table pays cannot be said (`import --cost MODEL=USD`)."
+    )
+    assert re.match(r"Against always (top|mid), the table has [\d.]+ (more|fewer) wrong in 1,000 \(", found.beside[0])
+    assert "$" not in found.told
+
+
+def test_one_cost_that_is_not_known_settles_nothing() -> None:
+    """Today's model was never run and nothing tells its price; the others' costs do not tell whether the table pays."""
+    cells = {name: {one: values for one, values in rows.items() if one != "top"} for name, rows in pays().items()}
+    run = run_of(cells, bars=dict.fromkeys(cells, 0.6))
+    hourly = Price(date="2026-11-30", source="x", usd_per_hour=Decimal(1))
+    run = replace(run, header=replace(run.header, prices=dict.fromkeys(COSTS, hourly)))
+    table, found = weighed(run, today="top")
+    assert [route.chosen for route in table.routes.values()] == ["small", "mid"]
+    assert (of(found, "mid").priced, of(found, "top").priced) == (True, False)
+    assert (found.answer, found.advice) == ("not settled", "")
+    assert found.text == "What top costs is not known, so whether the table pays cannot be said."
+
+
+def test_without_costs_one_choice_needs_no_table() -> None:
+    """Reasons that need no money decide without it."""
+    _, found = weighed(unpriced(run_of(ISSUE)))
+    assert (found.answer, found.advice) == ("not worth it", "always mid")
 
 
 def test_nothing_measured_invents_nothing() -> None:
@@ -347,6 +426,7 @@ def told(**changes: Any) -> worth.Told:
         candidate="top",
         today=False,
         saved_usd=Decimal("2.0249"),
+        saved_interval_usd=(Decimal("2.0249"), Decimal("2.0249")),
         cost_usd=Decimal("0.9995"),
         per="per 1,000 requests",
         counted=False,
@@ -354,7 +434,7 @@ def told(**changes: Any) -> worth.Told:
         more_wrong=3.0,
         more_wrong_interval=(1.0, 5.0),
         measured=True,
-        classes=(2, 2),
+        estimated_on="",
     )
     return replace(plain, **changes)
 
@@ -373,10 +453,30 @@ def told(**changes: Any) -> worth.Told:
         ),
         (told(more_wrong=-3.0, more_wrong_interval=(-5.0, 0.0)), "; 3 fewer wrong in 1,000 (0 to 5 fewer)"),
         (
-            told(measured=False),
+            told(measured=False, estimated_on="on the 2 of 2 classes where it was not run"),
             "saves about $2.02 per 1,000 requests, at 33.0% of its cost; how many answers are wrong was not measured",
         ),
         (told(measured=False, saved_usd=None), "how many answers are wrong was not measured on the same cases"),
+        (
+            told(saved_interval_usd=(Decimal("1.95"), Decimal("2.1"))),
+            "saves $2.02 ($1.95 to $2.10) per 1,000 requests, at 33.0% of its cost; ",
+        ),
+        (
+            told(saved_interval_usd=(Decimal("-0.1"), Decimal("4.15"))),
+            "saves $2.02 ($0.10 more to $4.15 less) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-0.98"), saved_interval_usd=(Decimal("-1.2"), Decimal("-0.76"))),
+            "costs $0.98 more ($0.76 to $1.20) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-0.98"), saved_interval_usd=(Decimal("-2.2"), Decimal("0.24"))),
+            "costs $0.98 more ($0.24 less to $2.20 more) per 1,000 requests, at",
+        ),
+        (
+            told(saved_usd=Decimal("-47.66"), cost_share=0.241, counted=True, per="a month", saved_interval_usd=None),
+            "costs $47.66 more a month, its wrong answers counted (its calls alone: 24.1% of those of always top)",
+        ),
         (told(more_wrong=0.0, more_wrong_interval=(0.0, 0.0)), "at 33.0% of its cost; the same answers"),
     ],
 )
@@ -429,3 +529,53 @@ def test_the_comparison_is_that_of_the_counts(rows: list[tuple[list[bool], ...]]
         assert one.saved.mean == pytest.approx(float(COSTS[one.candidate]) - our_usd / total)
         if not one.same and theirs >= ours and float(COSTS[one.candidate]) <= our_usd / total + 1e-12:
             assert found.answer in ("dominated", "not worth it")
+
+
+# --- one number, whatever kind of cases it is of ----------------------------------------------------------------------
+
+
+def _designed(design: str) -> Run:
+    """Two classes of 40 cases, all run by two candidates that cost differently from case to case."""
+    drawn = random.Random(design)  # noqa: S311 - sample data
+    cells = {
+        name: {who: [float(drawn.random() < right) for _ in range(40)] for who, right in (("small", 0.9), ("top", 0.8))}
+        for name in ("easy", "hard")
+    }
+    run = run_of(cells, bars={"easy": 0.6, "hard": 0.6})
+    made = [
+        replace(
+            one, cost_usd=one.cost_usd * drawn.randint(1, 9), score=drawn.random() if "score" in design else one.score
+        )
+        for one in run.results
+    ]
+    classes = run.header.classes
+    if "score" in design:
+        classes = {name: replace(one, measure="mean_score", bar=0.3) for name, one in classes.items()}
+    if "epochs" in design:  # of one class only
+        made += [replace(one, epoch=1, cost_usd=2 * one.cost_usd) for one in made if one.task_class == "hard"]
+        classes = {**classes, "hard": replace(classes["hard"], epochs=2)}
+    if "weights" in design:
+        made = [replace(one, weight=(1.0, 2.5)[one.index % 2]) for one in made]
+        classes = {name: replace(one, max_weight=2.5, total_weight=70.0) for name, one in classes.items()}
+    return replace(run, header=replace(run.header, classes=classes, full=True), results=tuple(made))
+
+
+@pytest.mark.parametrize("design", ["plain", "epochs", "weights", "score", "epochs, weights", "epochs, weights, score"])
+def test_money_and_wrong_answers_are_the_same_in_the_table_and_beside_a_constant(design: str) -> None:
+    """Where all is run, what a comparison says is the difference of the two sides' own figures, by single replies."""
+    run = _designed(design)
+    table = build_table(dict.fromkeys(run.header.classes, run), previous=None)
+    found = worth.weigh(table, [run])
+    top = next(one for one in found.constants if one.candidate == "top")
+    assert {route.chosen for route in table.routes.values()} == {"small"}
+    assert top.figures is not None
+    assert top.table is not None
+    assert top.saved.mean == pytest.approx(float(top.figures.cost_usd - top.table.cost_usd), rel=1e-6)
+    assert top.figures.wrong_per_thousand is not None
+    assert top.table.wrong_per_thousand is not None
+    fewer = top.figures.wrong_per_thousand - top.table.wrong_per_thousand
+    assert 1000 * top.right.mean == pytest.approx(fewer, abs=0.11)  # told to a tenth
+    for route in table.routes.values():
+        (one,) = [each for each in route.evidence if each.candidate == "top"]
+        assert one.judgement.score is not None
+        assert one.wrong_per_thousand == pytest.approx(1000 * (1 - one.judgement.score), abs=0.06)

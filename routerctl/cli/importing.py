@@ -32,7 +32,7 @@ from routerctl.run.attempts import attempt_words, of_imports, with_attempts
 from routerctl.scorers import IMPORTED
 from routerctl.served import foreign_results
 from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
-from routerctl.words import percent, plural, usd
+from routerctl.words import count, percent, plural, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +144,7 @@ def _share(text: str) -> float:
 def _check(options: ImportOptions) -> None:
     if options.pass_at is not None and not 0 < options.pass_at <= 1:
         hint = in_percent(options.pass_at)
+        hint += " The scores of a file are from 0 to 1, too: divide those in percent by 100" if hint else ""
         raise InputError(f"--pass-at: expected a number above 0 and up to 1, got {options.pass_at:g}{hint}")
     if options.task_class and options.columns.task_class:
         raise InputError("--class and --class-column exclude each other")
@@ -232,20 +233,26 @@ def _say_what_was_made(
     for item in classes:
         for note in item.notes:
             say(note)
+    if len(classes) == 1 and not (options.task_class or _names_tasks(classes[0])):
+        say(f"nothing names the class, so everything is one class, {classes[0].task_class} (--class-column, --class)")
     between = sum(result.score is not None and 0 < result.score < 1 for result in run.results)
     if between and options.pass_at is None and not options.mean_score:
         say(f"{plural(between, 'score')} between 0 and 1 count as not passed; --pass-at or --mean-score changes that")
-    for line in _missing(costed):
+    for line in _cost_words(costed):
         say(line)
     if lineup.ladder_name == IMPORTED:
-        order = "as --order says" if options.order else "as the files name them" if costed.missing else "cheapest first"
-        say(f"ladder, {order}: {', '.join(lineup.ladder)}{'' if options.order else ' (--order says otherwise)'}")
+        otherwise = "" if options.order else " (--order says otherwise)"
+        say(f"ladder, {_order_words(costed, options)}: {', '.join(lineup.ladder)}{otherwise}")
     by_class: dict[str, list[Result]] = defaultdict(list)
     for result in run.results:
         by_class[result.task_class].append(result)
     for name, results in by_class.items():
         for words in foreign_results(run.header, results, name):
             say(f"warning: {name}: {words}")
+
+
+def _names_tasks(item: Arranged) -> bool:
+    return any(record.task for several in item.replies.values() for record in several)
 
 
 _MOST_SAID = 10  # lines about attempts
@@ -264,15 +271,36 @@ def _say_what_it_is(run: Run, before: Sequence[Path]) -> None:
     say(f"run {header.run_id}: {REPORTS_FOLDER}/{header.run_id}; `routerctl build-table` makes the table")
 
 
-def _missing(costed: Costed) -> Iterator[str]:
-    """Say whose cost is not known and which flag gives it."""
+def _cost_words(costed: Costed) -> Iterator[str]:
+    """Say which costs of the files do not count, which are not known, and which flag gives them."""
+    if costed.replaced:
+        yield f"--cost or --price replaces the costs that the files have of {', '.join(costed.replaced)}"
+    for model, lacking in costed.lacking.items():
+        what = f"the {lacking.what} of {count(lacking.replies)} of {plural(lacking.of, 'reply', 'replies')} of {model}"
+        said = f"{what} {'is' if lacking.what == 'cost' else 'are'} not in the file"
+        if model not in costed.missing:
+            yield f"{said}: counted at the mean of the others"
+        elif lacking.replies < lacking.of:
+            yield f"{said} (first {lacking.first}): too many for a mean of the others"
     for model in costed.missing:
         flag = f"--cost {model}=USD (a case)"
         if model in costed.tokens:
             flag += f" or --price {model}=INPUT,OUTPUT (USD per million tokens)"
         yield f"the cost of {model} is not known: {flag}"
     if costed.missing:
-        yield "until every model's cost is known, all are left out and the ladder's order says what is cheapest"
+        yield (
+            "warning: until every model's cost is known none is counted, and the order of the ladder alone decides who "
+            "is called cheapest"
+        )
+
+
+def _order_words(costed: Costed, options: ImportOptions) -> str:
+    if options.order:
+        return "as --order says"
+    if not costed.missing:
+        return "cheapest first"
+    known = ", those of known cost cheapest first" if len(costed.mean_usd) > 1 else ""
+    return f"as the files name them{known}"
 
 
 # --- on stdout --------------------------------------------------------------------------------------------------------

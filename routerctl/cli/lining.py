@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from routerctl.console import say
-from routerctl.costs import Pricer, pricer_of
+from routerctl.costs import Pricer, known_prices, pricer_of
 from routerctl.errors import InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER
 from routerctl.importers.base import as_number, as_usd
@@ -184,13 +184,19 @@ def line_up(
     names = [found.get(model) for model in models]
     places = [rungs.index(name) for name in names if name in rungs]
     if len(places) == len(models) and (not ordered or places == sorted(places)):
-        return _on_ladder(project, root, ladder_name, rungs, found, on)
+        made = _on_ladder(project, root, ladder_name, rungs, found, on)
+        return replace(made, prices={**made.prices, **_unknown(costed, found)})
     strangers = [model for model, name in zip(models, names, strict=True) if name not in rungs]
     why = f"not on ladder {ladder_name!r}: {', '.join(strangers)}" if strangers else "--order is not the ladder's"
     say(f"{why}; so these outcomes stand on a ladder of their own and cannot be in one table with other runs")
     candidates = {model: pinned_candidate(project, name) for model, name in found.items()}
     prices = prices_of(project, {item.name: item for item in candidates.values()}, on)
     return _own_ladder(models, costed, candidates, project.providers, prices, ordered)
+
+
+def _unknown(costed: Costed, names: Mapping[str, str]) -> dict[str, Price]:
+    """Give, by candidate, that a cost is not known: a project's price says nothing of replies without tokens."""
+    return {names[model]: costed.prices[model] for model in costed.missing}
 
 
 def _on_ladder(
@@ -212,10 +218,11 @@ def _on_ladder(
     newest = next((header for header in map(read_header, run_folders(root)) if _same_ladder(header, made)), None)
     if newest is None:
         return made
-    earlier = date.fromisoformat(next(iter(newest.prices.values())).date)
-    if prices_of(project, candidates, earlier) != newest.prices:
+    known = known_prices(newest.prices)
+    if not known:
         return made
-    return replace(made, prices=newest.prices)
+    earlier = prices_of(project, candidates, date.fromisoformat(next(iter(known.values())).date))
+    return replace(made, prices=earlier) if earlier == {**earlier, **known} else made
 
 
 def _same_ladder(header: RunHeader, made: Lineup) -> bool:
@@ -236,18 +243,25 @@ def _own_ladder(
     ordered: bool,
 ) -> Lineup:
     candidates = {model: known.get(model) or Candidate(name=model, provider=IMPORTED, model=model) for model in models}
-    usual = list(models) if ordered or costed.missing else sorted(models, key=costed.mean_usd.__getitem__)
+    usual = models if ordered else _cheapest_first(models, costed.mean_usd)
     specs = {IMPORTED: ProviderSpec(name=IMPORTED, kind=IMPORTED), **providers}
     names = {model: item.name for model, item in candidates.items()}
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
         raise InputError(f"two models are called {twice!r}: say --as MODEL=CANDIDATE, or name one with --order")
+    priced = {names[model]: price for model, price in costed.prices.items()} | dict(prices)
     return Lineup(
         ladder_name=IMPORTED,
         ladder=tuple(names[model] for model in usual),
         rungs=(),
         providers={item.provider: specs[item.provider] for item in candidates.values()},
         candidates={item.name: item for item in candidates.values()},
-        prices={name: prices.get(name) or costed.prices[model] for model, name in names.items()},
+        prices=priced | _unknown(costed, names),
         names=names,
     )
+
+
+def _cheapest_first(models: Sequence[str], mean_usd: Mapping[str, Decimal]) -> list[str]:
+    """Order the models of known cost among themselves; the others stay where they are."""
+    known = iter(sorted((name for name in models if name in mean_usd), key=mean_usd.__getitem__))
+    return [next(known) if name in mean_usd else name for name in models]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from routerctl.importers.base import Columns, Record
 from routerctl.replay import Cell
 from routerctl.repricing import at_prices_of
 from routerctl.results import REPORTS_FOLDER, is_run, read_run, run_folder
+from routerctl.statistics.weighting import Units
 from routerctl.types import Status, Table, Usage
 from routerctl.words import percent, plural, usd
 
@@ -34,6 +35,7 @@ class Outcome:
     case_id: str
     cost_usd: float
     score: float  # in [0, 1]
+    weight: float = 1.0  # the case's
 
 
 def outcomes_of(
@@ -55,11 +57,13 @@ def outcomes_of(
 def _of_run(root: Path, run_id: str, table: Table) -> Iterator[Outcome]:
     run = at_prices_of(read_run(run_folder(root, run_id)), table)
     by_case: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    weights: dict[tuple[str, str], float] = {}
     for one in run.results:
-        mean = run.header.classes[one.task_class].measure == "mean_score"
-        score = (one.score or 0.0) if mean else float(one.passed)
+        of_class = run.header.classes[one.task_class]
+        score = (one.score or 0.0) if of_class.measure == "mean_score" else float(one.passed)
         by_case[one.task_class, one.candidate, one.case_id].append((float(one.cost_usd), score))
-    return (_averaged(key, values) for key, values in by_case.items())
+        weights[one.task_class, one.case_id] = one.weight if of_class.weighted else 1.0
+    return (replace(_averaged(key, values), weight=weights[key[0], key[2]]) for key, values in by_case.items())
 
 
 def _averaged(key: tuple[str, str, str], values: Sequence[tuple[float, float]]) -> Outcome:
@@ -166,19 +170,43 @@ def cells_of_outcomes(outcomes: Sequence[Outcome], table: Table) -> tuple[Cell, 
 
 
 def _cell(outcomes: Sequence[Outcome]) -> Cell:
-    costs, scores = [one.cost_usd for one in outcomes], [one.score for one in outcomes]
+    """Count the outcomes of a class; where cases have weights each is a unit of as many requests, on average one."""
+    mean = math.fsum(one.weight for one in outcomes) / len(outcomes)
+    weights = [one.weight / mean for one in outcomes]
+    costs, scores = ([getattr(one, name) for one in outcomes] for name in ("cost_usd", "score"))
+    alike = len(set(weights)) == 1
+
+    def summed(values: Sequence[float], power: int) -> float:
+        return math.fsum(weight * value**power for weight, value in zip(weights, values, strict=True))
+
     return Cell(
         task_class=outcomes[0].task_class,
         policy="recorded outcomes",
         candidate=outcomes[0].candidate,
         propensity=1.0,
         requests=len(outcomes),
-        cost_usd=math.fsum(costs),
-        cost_usd_2=math.fsum(cost**2 for cost in costs),
-        cost_usd_3=math.fsum(cost**3 for cost in costs),
+        cost_usd=summed(costs, 1),
+        cost_usd_2=summed(costs, 2),
+        cost_usd_3=summed(costs, 3),
         scored=len(outcomes),
-        score=math.fsum(scores),
-        score_2=math.fsum(score**2 for score in scores),
+        score=summed(scores, 1),
+        score_2=summed(scores, 2),
+        cost_units=None if alike else _units(weights, costs),
+        score_units=None if alike else _units(weights, scores),
+    )
+
+
+def _units(weights: Sequence[float], values: Sequence[float]) -> Units:
+    pairs = [(weight, weight * value) for weight, value in zip(weights, values, strict=True)]
+    return Units(
+        units=len(pairs),
+        n_2=math.fsum(n**2 for n, _ in pairs),
+        n_3=math.fsum(n**3 for n, _ in pairs),
+        total_n=math.fsum(total * n for n, total in pairs),
+        total_n_2=math.fsum(total * n**2 for n, total in pairs),
+        total_2=math.fsum(total**2 for _, total in pairs),
+        total_2_n=math.fsum(total**2 * n for n, total in pairs),
+        total_3=math.fsum(total**3 for _, total in pairs),
     )
 
 
@@ -188,6 +216,7 @@ def constant_words(outcomes: Iterable[Outcome]) -> Iterator[str]:
     for one in outcomes:
         by_candidate[one.candidate].append(one)
     for name, found in sorted(by_candidate.items()):
-        cost = Decimal(repr(math.fsum(one.cost_usd for one in found)))
-        score = math.fsum(one.score for one in found) / len(found)
+        whole = math.fsum(one.weight for one in found)
+        cost = Decimal(repr(math.fsum(one.weight * one.cost_usd for one in found) * len(found) / whole))
+        score = math.fsum(one.weight * one.score for one in found) / whole
         yield f"Always {name}: {usd(cost)}, quality {percent(score)} on {plural(len(found), 'recorded case')}."

@@ -14,10 +14,11 @@ from routerctl.decisions.schema import open_to_read
 from routerctl.errors import InputError
 
 DAYS_PER_MONTH = 365.25 / 12
+LEAST = 100  # requests: of fewer, a trial's, no month can be told, nor the mix of classes
 
 
-def volumes(path: Path, days: float = 30.0, *, now: datetime) -> Mapping[str, float]:
-    """Count each class's requests per month in the last `days` of the log; empty where there is no log.
+def volumes(path: Path, days: float = 30.0, *, now: datetime, least: int = LEAST) -> Mapping[str, float]:
+    """Count each class's requests per month in the last `days` of the log; empty below `least` in all.
 
     A log that is younger than that is scaled from its age, but from a day at least: an hour of trial is no month.
     Nothing is written: the file is opened read-only.
@@ -31,6 +32,8 @@ def volumes(path: Path, days: float = 30.0, *, now: datetime) -> Mapping[str, fl
         first, rows = _counted(path, since.strftime("%Y-%m-%dT%H:%M:%S"))
     except sqlite3.DatabaseError as error:
         raise InputError(f"cannot be read as a decision log: {error}", file=str(path)) from None
+    if sum(number for _, number in rows) < least:
+        return {}
     seen_days = min(days, max(1.0, (now - first).total_seconds() / 86400)) if first else days
     return {name: number * DAYS_PER_MONTH / seen_days for name, number in rows}
 

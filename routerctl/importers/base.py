@@ -272,7 +272,24 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
 
 
 def _no_score(value: Any, source: Source, what: str, line: int | None) -> NoReturn:
-    raise source.error(f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}", line)
+    raise source.error(
+        f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}{score_hint(value)}", line
+    )
+
+
+def score_hint(value: Any) -> str:
+    """End an error about a value that is no score with what to do; "" where nothing is known to help."""
+    if is_percent(value):
+        return "; divide scores in percent by 100"
+    word = isinstance(value, str) and value.strip()[:1].isalpha()
+    return "; leave the score empty for a failed call" if word else ""
+
+
+def is_percent(value: Any) -> bool:
+    """Tell a value that may be a score in percent: `90%`, or a number above 1 and up to 100."""
+    text = value.strip() if isinstance(value, str) else ""
+    number = as_number(text.removesuffix("%") if text else value)
+    return number is not None and (0 <= number <= 100 if text.endswith("%") else 1 < number <= 100)
 
 
 def shown(value: Any) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from routerctl.errors import close_to, nearest
-from routerctl.importers.base import Columns, Source, as_number, as_text, is_missing, shown
+from routerctl.importers.base import Columns, Source, as_number, as_text, is_missing, is_percent, score_hint, shown
 
 Cells = Mapping[str, Any]
 Rows = Sequence[tuple[int | None, Cells]]
@@ -166,9 +166,11 @@ def models_of(
             )
     models = [name for name in free if _holds_scores(name, rows, source)]
     if not models:
+        percents = [name for name in free if _all_percents(rows, name)]
+        hint = f"; divide scores in percent by 100 (column {percents[0]}?)" if percents else ""
         raise source.error(
             "no column holds scores from 0 to 1 alone: expected one a model, or a column `model` and a column `score` "
-            "(--model-column, --score-column)",
+            f"(--model-column, --score-column){hint}",
             1,
         )
     _check_one_row(rows, [name for name in free if name not in models], models, roles, source)
@@ -224,8 +226,8 @@ def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
     if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(value)) for _, value in others)):
         line, value = others[0]
         raise source.error(
-            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got {shown(value)}; "
-            "if it is no model, take the column out",
+            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got "
+            f"{shown(value)}{score_hint(value)}; if it is no model, take the column out",
             line,
         )
     return bool(cells) and not others
@@ -234,6 +236,11 @@ def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
 def _all_scores(rows: Rows, name: str) -> bool:
     cells = [value for _, row in rows if not is_missing(value := row.get(name))]
     return bool(cells) and all(map(_is_score, cells))
+
+
+def _all_percents(rows: Rows, name: str) -> bool:
+    cells = [value for _, row in rows if not is_missing(value := row.get(name))]
+    return any(map(is_percent, cells)) and all(is_percent(value) or _is_score(value) for value in cells)
 
 
 def _is_score(value: Any) -> bool:

@@ -2,9 +2,9 @@
 
 What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
 cost, the project's price times the tokens. A reply from the runner's cache without tokens or cost counts with the mean
-of the model's others: what it would have cost. Costs are compared to choose the cheapest, so they are kept only where
-every model has one: a model whose cost nobody knows must not pass for free. Place: the files floor; knows no class, no
-bar.
+of the model's others: what it would have cost; so do a few others that the file does not tell of. Costs are compared to
+choose the cheapest, so they are kept only where every model has one: a model whose cost nobody knows must not pass for
+free. Place: the files floor; knows no class, no bar.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 from routerctl.costs import MTOK, NOT_KNOWN, Pricer
 from routerctl.errors import InputError
@@ -33,6 +34,17 @@ class Told:
 
 
 Way = Callable[[Record], Decimal]
+_MOST_LACKING = 0.1  # of a model's replies: so few without a cost, or tokens, are counted at the mean of the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """Replies of a model of which the files do not say what they cost, or of how many tokens they are."""
+
+    replies: int
+    of: int  # answered replies of the model
+    what: Literal["cost", "tokens"]
+    first: str  # file and line of the first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +53,10 @@ class Costed:
 
     ways: Mapping[str, Way | None]  # by model; None: its cost is not known
     latencies_s: Mapping[str, float]  # by model, where the user says one
-    mean_usd: Mapping[str, Decimal]  # a reply, by model; {} where a model's cost is not known
+    mean_usd: Mapping[str, Decimal]  # a reply, by model whose cost is known
     missing: tuple[str, ...]  # models whose cost is not known
+    lacking: Mapping[str, Lacking]  # by model, where some replies are not told of
+    replaced: tuple[str, ...]  # models of which the files have costs that are not used, the user giving others
     tokens: frozenset[str]  # models whose tokens are known
     prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
 
@@ -74,24 +88,30 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
         if item.input_mtok_usd is not None and name not in tokens:
             raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
     found = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
-    ways = {name: way for name, (_, way) in found.items()}
+    ways = {name: one.way for name, one in found.items()}
     missing = tuple(name for name, way in ways.items() if way is None)
     return Costed(
         ways=ways,
         latencies_s={name: item.latency_s for name, item in told.items() if item.latency_s is not None},
-        mean_usd={} if missing else {name: _mean(by_model[name], way) for name, way in ways.items() if way},
+        mean_usd={name: _mean(by_model[name], way) for name, way in ways.items() if way},
         missing=missing,
+        lacking={name: _lacking(one, readings) for name, one in found.items() if one.lacking},
+        replaced=tuple(name for name in by_model if _is_given(told.get(name)) and any(map(_says_cost, by_model[name]))),
         tokens=tokens,
         prices={
             name: Price(
                 date=on.isoformat(),
-                source=source,
+                source=one.source,
                 input_mtok_usd=told[name].input_mtok_usd if name in told else None,
                 output_mtok_usd=told[name].output_mtok_usd if name in told else None,
             )
-            for name, (source, _) in found.items()
+            for name, one in found.items()
         },
     )
+
+
+def _is_given(told: Told | None) -> bool:
+    return told is not None and (told.cost_usd is not None or told.input_mtok_usd is not None)
 
 
 def _mean(records: Sequence[Record], way: Way) -> Decimal:
@@ -106,31 +126,55 @@ def _has_tokens(records: Sequence[Record]) -> bool:
     return any(_says_tokens(record) for record in records if record.status is not Status.FAILED)
 
 
-def _way(records: Sequence[Record], told: Told, tokens: bool) -> tuple[str, Way | None]:
-    """Name the source of a model's costs and how a reply's cost follows; None: it is not known."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    source: str
+    way: Way | None  # None: it is not known
+    lacking: tuple[Record, ...] = ()  # answered, not from a cache, and not told of
+    of: int = 0  # replies that were answered, and not from a cache where the file does not tell of them
+    what: Literal["cost", "tokens"] = "cost"
+
+
+def _way(records: Sequence[Record], told: Told, tokens: bool) -> _Found:
+    """Find the source of a model's costs and how a reply's cost follows."""
     flat, project = told.cost_usd, told.project
     answered = [record for record in records if record.status is not Status.FAILED]
     if flat is not None:
-        return f"given at import: {flat:f} USD a case", lambda _record: flat
+        return _Found(source=f"given at import: {flat:f} USD a case", way=lambda _record: flat)
     if told.input_mtok_usd is not None and tokens:
         prices = (told.input_mtok_usd, told.output_mtok_usd or Decimal(0))
-        return "given at import: --price", _mean_where_cached(
-            answered, _says_tokens, lambda record: _by_tokens(record, *prices)
-        )
-    paid = [record for record in answered if _says_cost(record) or not record.cached]
-    if paid and all(map(_says_cost, paid)):
-        return "each reply's cost as the file has it", _mean_where_cached(
-            answered, _says_cost, lambda record: record.cost_usd or Decimal(0)
-        )
-    if project is not None and tokens:
-        return "the candidate's price", _mean_where_cached(
-            answered,
-            _says_tokens,
-            lambda record: project(
-                Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
-            ),
-        )
-    return NOT_KNOWN, None
+        return _by_most("given at import: --price", answered, "tokens", lambda record: _by_tokens(record, *prices))
+    own = _by_most(
+        "each reply's cost as the file has it", answered, "cost", lambda record: record.cost_usd or Decimal(0)
+    )
+    if own.way or project is None or not tokens:
+        return own
+    return _by_most(
+        "the candidate's price",
+        answered,
+        "tokens",
+        lambda record: project(
+            Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
+        ),
+    )
+
+
+def _by_most(source: str, answered: Sequence[Record], what: Literal["cost", "tokens"], way: Way) -> _Found:
+    """Count replies of which the file does not say what they take at the mean of the others, where these are enough."""
+    says = _says_cost if what == "cost" else _says_tokens
+    said = [record for record in answered if says(record)]
+    lacking = tuple(record for record in answered if not (says(record) or record.cached))
+    of = len(said) + len(lacking)
+    if not said or len(lacking) > _MOST_LACKING * of:
+        return _Found(source=NOT_KNOWN, way=None, lacking=lacking, of=of, what=what)
+    mean_usd = sum(map(way, said), Decimal(0)) / len(said)
+    return _Found(
+        source=source,
+        way=lambda record: way(record) if says(record) else mean_usd,
+        lacking=lacking,
+        of=of,
+        what=what,
+    )
 
 
 def _says_tokens(record: Record) -> bool:
@@ -141,13 +185,15 @@ def _says_cost(record: Record) -> bool:
     return record.cost_usd is not None
 
 
-def _mean_where_cached(answered: Sequence[Record], says: Callable[[Record], bool], way: Way) -> Way:
-    """Count a reply from a cache of which the file does not say what it takes with the mean of the others."""
-    paid = [record for record in answered if says(record) or not record.cached]
-    if not paid or len(paid) == len(answered):
-        return way
-    mean_usd = sum(map(way, paid), Decimal(0)) / len(paid)
-    return lambda record: way(record) if says(record) or not record.cached else mean_usd
+def _lacking(found: _Found, readings: Sequence[Reading]) -> Lacking:
+    first = found.lacking[0]
+    file = next(one.file for one in readings if any(record is first for record in one.records))
+    return Lacking(
+        replies=len(found.lacking),
+        of=found.of,
+        what=found.what,
+        first=file if first.line is None else f"{file}:{first.line}",
+    )
 
 
 def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path, PurePath
+from typing import Any
 
 from routerctl import __version__
 from routerctl.codec import encode
+from routerctl.costs import known_prices
 from routerctl.errors import InputError
 from routerctl.importers.arranging import Arranged
 from routerctl.importers.base import Reading, Record
@@ -152,14 +155,32 @@ def check_agree(runs: Mapping[str, Run]) -> None:
     newest = headers[max(headers)]
     for header in headers.values():
         for name in ("ladder", "providers", "candidates", "prices", "mode", "risk", "margin", "seed"):
-            if getattr(header, name) != getattr(newest, name):
+            if not _agree(getattr(header, name), getattr(newest, name), name):
                 classes = ", ".join(sorted(key for key, run in runs.items() if run.header.run_id == header.run_id)[:3])
                 other = (header if header.imported else newest).run_id
                 raise InputError(
                     f"runs {header.run_id} (the evidence of {classes}) and {newest.run_id} have different {name} and "
-                    "cannot be in one table; import all files in one command, name one run with --run, or remove one: "
-                    f"`routerctl runs prune {other}`"
+                    f"cannot be in one table; import all files in one command, {_reordered(header, newest)}name one "
+                    f"run with --run, or remove one: `routerctl runs prune {other}`"
                 )
+
+
+def _agree(one: Any, other: Any, name: str) -> bool:
+    """Tell whether two runs say the same; a price that one of them does not know is no other one."""
+    if name == "prices":
+        one, other = known_prices(one), known_prices(other)
+        return all(one[key] == other[key] for key in one.keys() & other.keys())
+    return bool(one == other)
+
+
+def _reordered(one: RunHeader, other: RunHeader) -> str:
+    """Offer, in an error, the order of models in which one run's files fit beside the other run."""
+    for again, kept in ((one, other), (other, one)):
+        strangers = {name for name, item in again.candidates.items() if item.provider == IMPORTED}
+        if again.imported and again.ladder != kept.ladder and strangers.issuperset(kept.ladder):
+            files = ", ".join(again.imported)
+            return f"import {files} again with `--order {shlex.quote(','.join(kept.ladder))}`, "
+    return ""
 
 
 def _digests(header: RunHeader) -> set[str]:

@@ -29,7 +29,7 @@ def cost(table: Table, worth: Worth) -> str:
     spread = "spread as the classes are asked" if worth.weighting.by_volume else "spread as the cases are"
     head = f"1,000 requests {spread} over {over} cost {usd(ours.cost_usd * THOUSAND)} with this table{_wrong(ours)}."
     compares = worth.constants and len(table.routes) > 1  # of one class the choice is the constant
-    return f"{head} {best_constant(worth.constants[0])}" if compares else head
+    return f"{head} {best_constant(worth.constants)}" if compares else head
 
 
 def _wrong(figures: Figures) -> str:
@@ -37,19 +37,29 @@ def _wrong(figures: Figures) -> str:
     return "" if wrong is None else f" ({plural(round(wrong), 'wrong answer')} delivered)"
 
 
-def best_constant(best: Constant) -> str:
-    """Compare the most accurate single candidate with the table, on the classes on which it was measured."""
+def best_constant(constants: Sequence[Constant]) -> str:
+    """Compare the most accurate single candidate, the first, with the table on the classes where it was measured."""
+    best = constants[0]
+    who = f"The most accurate single candidate{among(constants)}"
     theirs, ours = best.figures, best.table
     passes = f"passes {best.passes} of {best.covered}"
     if theirs is None or ours is None:
-        return f"The most accurate single candidate is {best.candidate}, which {passes}; its costs are not known."
+        return f"{who} is {best.candidate}, which {passes}; its costs are not known."
     price = f"{usd(theirs.cost_usd * THOUSAND)}{_wrong(theirs)}"
     if best.covered == best.of:
-        return f"The most accurate single candidate, {best.candidate}, would cost {price} and {passes}."
+        return f"{who}, {best.candidate}, would cost {price} and {passes}."
     return (
-        f"The most accurate single candidate, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
+        f"{who}, {best.candidate}, was run on {best.covered} of {best.of} classes; there "
         f"it costs {price} and {passes} (the table on these {best.covered}: {usd(ours.cost_usd * THOUSAND)})."
     )
+
+
+def among(constants: Sequence[Constant]) -> str:
+    """Say of which candidates the first is the most accurate, where some were run on fewer classes than it."""
+    best = constants[0]
+    if all(one.covered == best.covered for one in constants):
+        return ""
+    return f" of those run on {'every class' if best.covered == best.of else 'most classes'}"
 
 
 def weighed(of: Weighting) -> str:

@@ -129,7 +129,8 @@ def common_cases(names: Sequence[str], shown: Mapping[str, Shown]) -> list[int]:
 
 
 def _accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> Decimal:
-    return sum((Decimal(repr(shown[name].outcomes[index].value)) for index in cases), Decimal(0))
+    found = [shown[name].outcomes[index] for index in cases]
+    return sum((Decimal(repr(one.weight)) * Decimal(repr(one.value)) for one in found), Decimal(0))
 
 
 def _per_accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -> Decimal | None:
@@ -138,7 +139,8 @@ def _per_accepted(name: str, shown: Mapping[str, Shown], cases: Sequence[int]) -
     if one.costs is None or not cases:
         return None
     accepted = _accepted(name, shown, cases)
-    return sum((one.costs[index] for index in cases), Decimal(0)) / accepted if accepted else None
+    cost_usd = sum((one.costs[index] * Decimal(repr(one.outcomes[index].weight)) for index in cases), Decimal(0))
+    return cost_usd / accepted if accepted else None
 
 
 # --- nobody at the bar ------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     The verdict is the rule's, fed with the whole prefix; the end of a live test hides no outcome. So a full run, an
     import and one that stopped early agree on what the test saw, and a full run cannot shop for the better of two
     verdicts: a proof found after the end is one, as the line to cross allows for every look. Counts and interval are
-    of all outcomes.
+    of all outcomes; where these show that the bar is missed, a proof on the first of them is none.
 
     Raises: ValueError where more outcomes than planned cases are given, or as `rule_of` does.
     """
@@ -53,6 +53,9 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     for outcome in beyond:
         seen.take(outcome)
     used, again = [*outcomes, *beyond], question.total_alpha is not None
+    interval = _interval(used, seen, question)
+    if verdict.proven and _contradicts(interval, seen.mean or 0.0, question.proof_bar):
+        verdict = Verdict.BELOW  # as after an outage; this takes proofs back and gives none
     judgement = Judgement(
         verdict=verdict,
         cases=seen.cases,
@@ -60,7 +63,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         n=question.n,
         bar=question.bar,
         alpha=question.alpha,
-        interval=_interval(used, seen, question),
+        interval=interval,
         good_enough=_good_enough(question),
         least_cases=_least(question),
         needed_cases=None,
@@ -84,6 +87,11 @@ def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:
     for outcome in outcomes:
         rule.feed(outcome)
     return rule
+
+
+def _contradicts(interval: tuple[float, float], mean: float, bar: float) -> bool:
+    """Whether an interval is below the bar; bets won on both sides leave nothing, their interval is around that."""
+    return interval[1] < bar or mean < interval[0] < bar
 
 
 def _risk(used: Sequence[Outcome], seen: Tally, question: Question) -> float:

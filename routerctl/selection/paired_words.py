@@ -44,7 +44,8 @@ def found_words(judgement: Judgement, against: Against, counts: str, interval: s
                 f"{settle_words(judgement, against)}."
             )
         case Verdict.NOT_REACHED:
-            return f"More than {margin} below {of}: {beside}; {settle_words(judgement, against)}."
+            missed = f"Not reached, more than {margin} below {of} on these cases"
+            return f"{missed}: {beside}; {settle_words(judgement, against)}."
         case _:
             return f"Not decided: {beside}; {settle_words(judgement, against)}."
 

@@ -73,7 +73,7 @@ def outcomes_of(
 ) -> Outcomes:
     """Put single replies together; `shape`: rows, columns, epochs.
 
-    A case counts for a row when all its epochs are there, with their mean value and summed cost; of several entries of
+    A case counts for a row when all its epochs are there, with their mean value and mean cost; of several entries of
     one epoch the last counts. Columns that no row has are left out. `weights`, `clusters`: of the columns.
     """
     values, costs = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -83,7 +83,7 @@ def outcomes_of(
     there = ~np.isnan(means).all(axis=0)
     whole = Outcomes(
         values=means,
-        costs=np.where(np.isnan(means), np.nan, costs.sum(axis=2)),
+        costs=np.where(np.isnan(means), np.nan, costs.mean(axis=2)),
         weights=np.asarray(weights, dtype=float),
         clusters=None if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1],
     )

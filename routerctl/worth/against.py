@@ -21,7 +21,8 @@ from routerctl.worth.grid import Grid
 if TYPE_CHECKING:
     from routerctl.statistics.pooling import Span
 
-_NOTHING = 1e-12  # a difference this small is rounding
+_DIGITS = 12
+_NOTHING = 10.0**-_DIGITS  # a difference this small is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,8 @@ class Constant:
 
     @property
     def dominates(self) -> bool:
-        """Whether it is no dearer and no worse than the table, by the estimates; the table itself is not meant."""
-        cheap = not self.priced or self.saved_in_all.mean <= _NOTHING
+        """Whether it is known to be no dearer, and no worse than the table, by the estimates; not the table itself."""
+        cheap = self.saved_in_all.mean <= _NOTHING  # never of what is not known
         return not self.same and cheap and self.right.mean <= _NOTHING
 
     @property
@@ -92,11 +93,16 @@ def constants(beside: Beside) -> list[Constant]:
     """List every candidate that was run, or is on the ladder, as the one choice for all.
 
     First those that were run on most classes, of them the one that the table leads least in accuracy, by estimate; of
-    equals the cheapest.
+    equals, rounding apart, the cheapest.
     """
     rows = [(row,) * len(beside.grid.classes) for row in range(len(beside.grid.candidates))]
     found = _compared(beside, dict(zip(beside.grid.candidates, rows, strict=True)))
-    return sorted(found, key=lambda one: (-one.covered, one.right.mean, one.saved.mean if one.priced else 0.0))
+    return sorted(found, key=_rank)
+
+
+def _rank(one: Constant) -> tuple[int, float, bool, float]:
+    cost = round(one.saved.mean, _DIGITS) if one.priced else 0.0
+    return -one.covered, round(one.right.mean, _DIGITS), not one.priced, cost
 
 
 def today_of(beside: Beside) -> Constant | None:

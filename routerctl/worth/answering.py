@@ -53,10 +53,17 @@ class Scene:
 
     @property
     def rival(self) -> Constant | None:
-        """The cheapest of these; without costs the most accurate."""
+        """The cheapest of these; where no cost is known the most accurate."""
         return min(
-            self.open, key=lambda each: each.saved_in_all.mean if each.priced else -each.right.mean, default=None
+            self.open,
+            key=lambda each: (not each.priced, each.saved_in_all.mean if each.priced else each.right.mean),
+            default=None,
         )
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether money cannot be told, since what the table is told against has no known cost, or the table none."""
+        return self.against is not None and not self.against.priced
 
 
 def answer_of(scene: Scene, deciding: Reason | None) -> tuple[Answer, str, str]:
@@ -66,6 +73,8 @@ def answer_of(scene: Scene, deciding: Reason | None) -> tuple[Answer, str, str]:
         return answer, _advice(scene, deciding), deciding.text
     if scene.against is None:
         return "not settled", "", "No result is at hand on which the table could be compared."
+    if scene.unpriced:
+        return "not settled", "", _no_money(scene.against, scene)
     if scene.rival:
         return "not settled", "", _open(scene.rival)
     return "worth it", "the table", _brings(scene.against, scene)
@@ -86,6 +95,12 @@ def _brings(against: Constant, scene: Scene) -> str:
         needed = plural(break_even(spend_usd, exact(against.saved_in_all.mean)), "request")
         said.append(f"The evaluation, {usd(spend_usd)} without its cache, is paid back after {needed}.")
     return " ".join([*said, *([gap_words(settling([against]))] if against.gaps else [])])
+
+
+def _no_money(against: Constant, scene: Scene) -> str:
+    known = any(one.priced for one in scene.ranked)
+    whose, flag = (f"{against.candidate} costs", "") if known else ("models cost", " (`import --cost MODEL=USD`)")
+    return f"What {whose} is not known, so whether the table pays cannot be said{flag}."
 
 
 def _open(rival: Constant) -> str:

@@ -46,11 +46,12 @@ def gap(grid: Grid, place: int, row: int, chosen: int, run: Run | None) -> Gap:
     cost = usual_cost(grid, place, row, run)
     name, candidate = grid.classes[place], grid.candidates[row]
     cases = run.header.classes[name].n if run else grid.outcomes[place].cases
+    calls = cases * (max(run.header.classes[name].epochs, 1) if run else 1)
     return Gap(
         task_class=name,
         candidate=candidate if known else grid.candidates[chosen],
         cases=cases,
-        price_usd=None if cost is None else exact(cost if known else serving or 0.0) * cases,
+        price_usd=None if cost is None else exact(cost if known else serving or 0.0) * calls,
         share=grid.shares[place],
         right=Span(mean=0.0, low=ours - 1 if known else -1.0, high=ours if known else 1.0),
         saved=_saved(cost, serving, measured=known),

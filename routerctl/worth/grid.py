@@ -99,8 +99,8 @@ def _entries(
     for one in results:
         value = (one.score or 0.0) if by_score else float(one.passed)
         cost = float(one.cost_usd) if priced else float("nan")
-        if wrong_usd and not one.passed and delivered(one):
-            cost += wrong_usd
+        if wrong_usd and delivered(one):
+            cost += wrong_usd * (1 - value)
         yield rows[one.candidate], one.index, one.epoch, value, cost
 
 

@@ -98,7 +98,7 @@ def weigh(
         answer=answer,
         text=text,
         beside=beside_others(scene, answer, deciding),
-        settle=gap_words(gaps) or "More cases would tell." if scene.rival and answer == "not settled" else "",
+        settle=_settle(scene, gaps) if answer == "not settled" else "",
         advice=advice,
         reasons=tuple(reasons),
         weighting=of,
@@ -108,7 +108,7 @@ def weigh(
         today=today,
         procedure=""
         if deciding and deciding.kind in NO_TABLE
-        else _procedure(scene.against, lacking=lacking, imported=any(run.header.imported for run in runs)),
+        else _procedure(scene, lacking=lacking, imported=any(run.header.imported for run in runs)),
         gaps=gaps,
         frontier=_frontier(beside),
     )
@@ -165,12 +165,13 @@ def _cross_fitted(table: Table, grid: Grid) -> Served:
     return cross_fitted(grid, by_objective(table.objective.within, reference, floors))
 
 
-def _procedure(against: Constant | None, *, lacking: bool, imported: bool) -> str:
+def _procedure(scene: Scene, *, lacking: bool, imported: bool) -> str:
     if lacking and imported:
         return "How the choice does on other cases cannot be estimated: not every candidate has every case."
     if lacking:
         return "`routerctl eval --full` would also estimate how the choice does on other cases."
-    return procedure_words(against) if against else ""
+    against = scene.against
+    return procedure_words(against, scene.of, today=against is scene.today) if against else ""
 
 
 def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | None:
@@ -181,6 +182,11 @@ def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | N
     as_good = [one for one in others if one.right.mean <= 0 and one.priced]
     cheapest = min(as_good, key=lambda one: one.saved_in_all.mean, default=None)
     return cheapest or next(iter(others), None)
+
+
+def _settle(scene: Scene, gaps: Sequence[Gap]) -> str:
+    more = "More cases would tell." if scene.rival and not scene.unpriced else ""
+    return gap_words(gaps) or more
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Terminal, JSON, report and diff take money and risk from here. Place: the folder
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.words import percent, plural, usd, usd_between
@@ -24,76 +24,105 @@ class Told:
     candidate: str
     today: bool  # it serves now
     saved_usd: Decimal | None  # by the table, in all; negative: it costs more; None: not known
+    saved_interval_usd: tuple[Decimal, Decimal] | None  # 95 %
     cost_usd: Decimal | None  # of the table's calls, for as many requests; None: not known
     per: str  # what that is counted in: "a month" or "per 1,000 requests"
     counted: bool  # the price of wrong answers is in it
-    cost_share: float | None  # of the table's calls in the candidate's; None: not known
+    cost_share: float | None  # of the table's calls in the candidate's, wrong answers apart; None: not known
     more_wrong: float  # in 1,000 requests: not passed, for whatever reason
     more_wrong_interval: tuple[float, float]  # 95 %
     measured: bool  # False: no case of a class that another candidate serves was run with both
-    classes: tuple[int, int]  # compared on common cases, and of the table
+    estimated_on: str  # the classes where it is estimated, having no case in common, in words; "" = none
 
 
 def told(one: Constant, of: Weighting, *, today: bool = False) -> Told:
     """Give the numbers: a month's where every class has a volume, else those of 1,000 requests."""
-    month = sum(of.requests.values()) if of.by_volume else None
-    scale = exact(THOUSAND if month is None else month)
-    wrong = (-one.right).times(THOUSAND)
+    scale, per = _unit(of)
+    wrong, saved = (-one.right).times(THOUSAND), one.saved_in_all
     return Told(
         candidate=one.candidate,
         today=today,
-        saved_usd=exact(one.saved_in_all.mean) * scale if one.priced else None,
+        saved_usd=exact(saved.mean) * scale if one.priced else None,
+        saved_interval_usd=(exact(saved.low) * scale, exact(saved.high) * scale) if one.priced else None,
         cost_usd=exact(one.cost_usd) * scale if one.cost_usd is not None else None,
-        per="per 1,000 requests" if month is None else "a month",
-        counted=one.priced and one.saved_in_all.mean != one.saved.mean,
+        per=per,
+        counted=one.priced and saved.mean != one.saved.mean,
         cost_share=one.cost_share,
         more_wrong=wrong.mean,
         more_wrong_interval=(wrong.low, wrong.high),
         measured=one.cases > 0 or not one.gaps,
-        classes=(one.of - len(one.gaps), one.of),
+        estimated_on=_estimated_on(one),
     )
 
 
-def told_words(found: Told) -> str:
-    """Say it: "Against always top, the table saves $4.50 per 1,000 requests, at 45.0% of its cost; ..."."""
-    who = f"today's {found.candidate}" if found.today else f"always {found.candidate}"
-    return f"Against {who}{_where(found)}, the table {beside_words(found)}"
-
-
-def _where(found: Told) -> str:
-    """On how many classes the two were compared, where that is not all."""
-    compared, of = found.classes
-    if compared == of or not compared:
+def _estimated_on(one: Constant) -> str:
+    if not one.gaps:
         return ""
-    return f" (on the {compared} of {of} classes where both were run)"
+    theirs = {gap.candidate for gap in one.gaps} == {one.candidate}
+    where = "it was not run" if theirs else "not both were run"
+    return f"on the {len(one.gaps)} of {one.of} classes where {where}"
+
+
+def _unit(of: Weighting) -> tuple[Decimal, str]:
+    """How many requests money is told of, and how that is said."""
+    if not of.by_volume:
+        return Decimal(THOUSAND), "per 1,000 requests"
+    return exact(sum(of.requests.values())), "a month"
+
+
+def told_words(found: Told) -> str:
+    """Say it: "Against always top, the table saves $4.50 ($4.20 to $4.80) per 1,000 requests, at ..."."""
+    where = f", estimated {found.estimated_on}" if found.estimated_on else ""
+    return f"Against {_who(found)}{where}, the table {beside_words(found)}"
+
+
+def _who(found: Told) -> str:
+    return f"today's {found.candidate}" if found.today else f"always {found.candidate}"
 
 
 def beside_words(found: Told) -> str:
     """Say what the table does beside a candidate, without naming the two."""
     if not found.measured:
-        return f"{_money(found, ' about')}how many answers are wrong was not measured on the same cases"
+        return f"{_money(found)}how many answers are wrong was not measured on the same cases"
     return f"{_money(found)}{wrong_words(found.more_wrong, found.more_wrong_interval)}"
 
 
-def _money(found: Told, about: str = "") -> str:
+def _money(found: Told) -> str:
     if found.saved_usd is None:
         return "has " if found.measured else ""
     saves, more = ("saves", "") if found.saved_usd >= 0 else ("costs", " more")
     counted = ", its wrong answers counted" if found.counted else ""
-    share = "" if found.cost_share is None else f", at {_share(found.cost_share)} its cost"
-    return f"{saves}{about} {saved_words(found)}{more} {found.per}{counted}{share}; "
+    return f"{saves} {saved_words(found)}{more}{_between(found)} {found.per}{counted}{_share(found)}; "
 
 
 def saved_words(found: Told) -> str:
-    """Give the money between the two, without its sign: as what both cost is shown, where it is that of calls alone."""
+    """Give the money between the two, without its sign: as what both cost is shown, where that is exact."""
     saved_usd = found.saved_usd or Decimal(0)
-    if found.cost_usd is None or found.counted:
+    if found.estimated_on:
+        return f"about {usd(abs(saved_usd))}"
+    if found.cost_usd is None or found.counted or _between(found):
         return usd(abs(saved_usd))
     return usd_between(found.cost_usd, found.cost_usd + saved_usd)
 
 
-def _share(share: float) -> str:
-    return f"{percent(share)} of" if share <= _TIMES else f"{share:.1f} times"
+def _between(found: Told) -> str:
+    """Give the interval of the money, as more and less where it has 0 in it; nothing where it shows as one amount."""
+    low, high = found.saved_interval_usd or (Decimal(0), Decimal(0))
+    if usd(low) == usd(high):
+        return ""
+    near, far = sorted((abs(low), abs(high)))
+    if low < 0 < high:
+        ends = (f"{usd(high)} less", f"{usd(-low)} more")
+        return f" ({' to '.join(ends if (found.saved_usd or 0) < 0 else reversed(ends))})"
+    return f" ({usd(near)} to {usd(far)})"
+
+
+def _share(found: Told) -> str:
+    """What share of the candidate's cost the table's calls are; said apart where the money is not of calls alone."""
+    if found.cost_share is None:
+        return ""
+    share = f"{percent(found.cost_share)} of" if found.cost_share <= _TIMES else f"{found.cost_share:.1f} times"
+    return f" (its calls alone: {share} those of {_who(found)})" if found.counted else f", at {share} its cost"
 
 
 def wrong_words(more_wrong: float, interval: tuple[float, float]) -> str:
@@ -132,20 +161,16 @@ def constant_words(one: Constant, of: Weighting) -> str:
     return f"{told_words(told(one, of))}. {one.candidate} is at its bar in {one.passes} of {one.covered} classes."
 
 
-def procedure_words(one: Constant) -> str:
+def procedure_words(one: Constant, of: Weighting, *, today: bool = False) -> str:
     """Say how the table's rule does on cases that it did not choose on; "" where that is not known."""
     if one.procedure is None:
         return ""
-    wrong = (-one.procedure.right).times(THOUSAND)
-    saved = one.procedure.saved
-    money = ""
-    if saved.mean == saved.mean:
-        per = exact(saved.mean) * THOUSAND
-        money = f"{'saves' if per >= 0 else 'costs'} {usd(abs(per))}{'' if per >= 0 else ' more'} per 1,000 requests; "
-    risk = wrong_words(wrong.mean, (wrong.low, wrong.high))
+    right, saved = one.procedure.right, one.procedure.saved
+    tested = replace(one, right=right, saved=saved, saved_in_all=saved, cost_usd=None, gaps=())
+    found = replace(told(tested, of, today=today), counted=told(one, of).counted)
     return (
-        "Choosing on four fifths of the cases and looking at the rest, five times over: against always "
-        f"{one.candidate}, such a table {money or 'has '}{risk}. This is an estimate of how the choice is made, not a "
+        "Choosing on four fifths of the cases and looking at the rest, five times over: against "
+        f"{_who(found)}, such a table {beside_words(found)}. This is an estimate of how the choice is made, not a "
         "proof of this table."
     )
 
