@@ -218,7 +218,9 @@ def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
 
 def _decode_tuple(arguments: tuple[Any, ...], data: Any, at: Document, path: PathParts) -> tuple[Any, ...]:
     if not isinstance(data, list):
-        raise at.error(path, f"expected a list{_entry(arguments[0])}, got {_shown(data)}")
+        keys = _plan(cast(type, arguments[0])).required if dataclasses.is_dataclass(arguments[0]) else ()
+        entry = f" of - {{{', '.join(f'{key}: ...' for key in keys)}}}" if keys else ""
+        raise at.error(path, f"expected a list{entry}, got {_shown(data)}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         kinds = [arguments[0]] * len(data)
     elif len(arguments) == len(data):
@@ -227,13 +229,6 @@ def _decode_tuple(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
         raise at.error(path, f"expected {len(arguments)} values, got {len(data)}")
     pairs = enumerate(zip(kinds, data, strict=True))
     return tuple(_decode(kind, item, at, (*path, place)) for place, (kind, item) in pairs)
-
-
-def _entry(kind: Any) -> str:
-    """Show the form of a list's entry, where that is a mapping: ` of - {name: ..., model: ...}`."""
-    if not dataclasses.is_dataclass(kind) or not isinstance(kind, type):
-        return ""
-    return f" of - {{{', '.join(f'{key}: ...' for key in _plan(kind).required)}}}"
 
 
 def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict[str, Any]:
