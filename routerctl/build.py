@@ -294,6 +294,7 @@ def _route(task_class: str, run: Run, stakes: Stakes, labels: Sequence[Label], u
         stakes=stakes,
         labels_digest=labels_digest(labels) if header.judge else "",
         lowered_from=header.lowered_from,
+        lowered_score=header.lowered_score,
         when_unproven=when_unproven,
     )
 

@@ -19,6 +19,7 @@ from routerctl.errors import GateError, InputError, nearest
 from routerctl.evalsets import EVALS_FOLDER, load_eval_set, load_eval_sets
 from routerctl.importers.imported import check_agree, supersedes
 from routerctl.labels import Label, read_labels
+from routerctl.ladders import costs_behind, order_warning
 from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_prices, other_sets, places
 from routerctl.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
 from routerctl.policy_warnings import limit_notes, limit_warnings, policy_warnings
@@ -196,6 +197,7 @@ def check_project(root: Path, today: date) -> Checked:
         check_classes(scorers, uncompiled(project))
         warnings += classifier_warnings(project.classifier, root, scorers)
         warnings += _candidate_warnings(project, today)
+        warnings += _order_warnings(project, today)
         warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
         warnings += rule_warnings(project.rules)
         if eval_sets:
@@ -268,6 +270,14 @@ def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
             yield f"candidates.{name}: {candidate.model} was retired on {end.isoformat()}"
         elif end:
             yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
+
+
+def _order_warnings(project: Project, today: date) -> list[str]:
+    pinned = {name: pinned_candidate(project, name) for name in project.candidates}
+    prices, costs = prices_of(project, pinned, today), costs_behind(project.root, project, pinned)
+    ladders = project.ladders.items()
+    found = [order_warning(name, ladder, pinned, prices, costs) for name, ladder in ladders]
+    return [words for words in found if words]
 
 
 def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]:

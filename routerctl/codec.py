@@ -218,7 +218,9 @@ def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
 
 def _decode_tuple(arguments: tuple[Any, ...], data: Any, at: Document, path: PathParts) -> tuple[Any, ...]:
     if not isinstance(data, list):
-        raise at.error(path, f"expected a list, got {_shown(data)}")
+        keys = _plan(cast(type, arguments[0])).required if dataclasses.is_dataclass(arguments[0]) else ()
+        entry = f" of - {{{', '.join(f'{key}: ...' for key in keys)}}}" if keys else ""
+        raise at.error(path, f"expected a list{entry}, got {_shown(data)}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         kinds = [arguments[0]] * len(data)
     elif len(arguments) == len(data):

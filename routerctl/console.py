@@ -276,12 +276,13 @@ def _lines(text: str, indent: str = "") -> list[str]:
 
 
 def say_lowered(table: Table) -> None:
-    """Say of each class that its bar was lowered after scores had been seen."""
-    from routerctl.words import lowered_words
+    """Say of each class that its bar was lowered, or changed for one of another kind, after scores had been seen."""
+    from routerctl.selection import bar_change_words
 
     for name, route in table.routes.items():
-        if route.lowered_from is not None:
-            say(f"warning: {name}: {lowered_words(route.lowered_from, route.bar)}")
+        _, words = bar_change_words(route)
+        if words:
+            say(f"warning: {name}: {words}")
 
 
 def say_unproven(table: Table) -> None:
@@ -291,7 +292,7 @@ def say_unproven(table: Table) -> None:
     missing = [route for route in table.routes.values() if not route.settled]
     missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:
-        say(unproven_words(route))
+        say(unproven_words(route, table))
     if len(missing) > _SAID:
         names = ", ".join(route.task_class for route in missing[_SAID:])
         say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")

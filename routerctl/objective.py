@@ -73,7 +73,7 @@ def _served_by(chosen: str, route: Route, ladder: Sequence[str], objective: Obje
     if chosen == route.chosen:
         return route
     shown = {one.candidate: Shown(verdict=one.judgement.verdict, outcomes={}, costs=None) for one in route.evidence}
-    choice = served_by(chosen, ladder, shown)
+    choice = served_by(chosen, ladder, shown, route.when_unproven)
     aim = f"at most {points_as_written(objective.within)} below {objective.of} over all classes"
     words = f"{chosen_words(chosen, route.evidence)} Serves for the objective, {aim}, in place of {route.chosen}."
     return replace(route, chosen=chosen, level=choice.level, rungs=choice.rungs, verdict=words)

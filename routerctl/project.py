@@ -48,10 +48,10 @@ class PriceOverride:
 
     provider: str  # a name from `providers`
     model: str
-    date: str  # ISO day
-    source: str  # where the user has it from
     input_mtok_usd: Decimal
     output_mtok_usd: Decimal
+    date: str  # ISO day
+    source: str  # where the user has it from
     cache_read_mtok_usd: Decimal | None = None
     cache_write_mtok_usd: Decimal | None = None
 

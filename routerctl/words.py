@@ -26,9 +26,22 @@ _CONTROLS = re.findall(
 )
 
 
-def lowered_words(before: Bar, now: Bar) -> str:
-    """Say that a bar was lowered after scores had been seen that did not prove it."""
-    return f"the bar was {bar_words(before)} when it was tested and not proven, it is {bar_words(now)} now"
+def lowered_words(before: Bar, now: Bar, was: float | None = None, comes_to: float | None = None) -> str:
+    """Say that a bar is another one after scores had been seen that did not prove it; the scores as `bar_change`."""
+    return (
+        f"the bar was {bar_words(before, was)} when it was tested and not proven, it is {bar_words(now, comes_to)} now"
+    )
+
+
+def bar_change(before: Bar, now: Bar, was: float | None = None, comes_to: float | None = None) -> str:
+    """Call a bar that took another's place `lowered` where that is known, else `changed`.
+
+    `was`, `comes_to`: the scores that bars against a model ask for on their cases; None: not known.
+    """
+    if isinstance(before, RelativeBar) and isinstance(now, RelativeBar) and before.of == now.of:
+        return "lowered" if now.within > before.within else "changed"
+    one, other = (score if isinstance(bar, RelativeBar) else bar for bar, score in ((before, was), (now, comes_to)))
+    return "lowered" if one is not None and other is not None and other < one - 1e-9 else "changed"
 
 
 def bar_words(bar: Bar, came_to: float | None = None) -> str:

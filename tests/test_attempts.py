@@ -304,6 +304,37 @@ async def test_a_bar_against_a_model_is_lowered_by_allowing_more(project: Projec
         assert (numbers(found), found.lowered_from) == (expected, lowered)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "change", "was", "now"),
+    [
+        ({"within": 0.05, "of": "large"}, 0.9, "lowered", "large - 5 points (95.0%)", "90%"),
+        ({"within": 0.05, "of": "large"}, 0.96, "changed", "large - 5 points (95.0%)", "96%"),
+        (0.98, {"within": 0.05, "of": "large"}, "lowered", "98%", "large - 5 points"),
+        (0.9, {"within": 0.05, "of": "large"}, "changed", "90%", "large - 5 points"),
+    ],
+)
+async def test_a_bar_of_another_kind_is_lowered_only_where_the_scores_say_so(  # noqa: PLR0917
+    first: Any, then: Any, change: str, was: str, now: str, project: Project
+) -> None:
+    """It is an attempt and told either way: in diff, report and terminal by the score that a model's bar came to."""
+    project.eval_set("sums", 200, bar=first)
+    await run(project, {SMALL: 5, LARGE: 0})
+    build(project)
+    before = load_table(project.root / "routes.yaml")
+    for runs in ("at hand", "gone"):  # the table remembers what the bar came to
+        project.eval_set("sums", 200, bar=then)
+        words = warnings_of(plan_run(project.root, EvalOptions(), clock))
+        assert f"sums: the bar was {was} when it was tested and not proven, it is {now} now" in words, runs
+        shutil.rmtree(project.root / "reports", ignore_errors=True)
+    assert (await run(project, {SMALL: 5, LARGE: 0})).attempts["small"] == 2
+    build(project)
+    after = load_table(project.root / "routes.yaml")
+    (row,) = [row for row in compare(before, after).classes[0].differences if row.what == "bar"]
+    assert row.after == f"{now} ({change} from {was}, at which it was not proven)"
+    (flag,) = [one for one in _flags(project) if one.what == f"sums: {change} bar"]
+    assert flag.text.startswith(f"The bar was {was} when it was tested and not proven, it is {now}")
+
+
 async def test_a_lowered_bar_shows_in_a_comparison_of_tables(project: Project) -> None:
     """Beside what the bar was in the other table, which may have been built long before."""
     project.eval_set("sums", 60, bar=0.9)

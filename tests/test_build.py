@@ -11,7 +11,7 @@ from scipy import stats
 from routerctl.build import build_table, evidence_of, planned_prefix
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
-from routerctl.selection import level_name, nobody_words, unproven_words
+from routerctl.selection import level_name, nobody_words, not_asked_words, unproven_words
 from routerctl.statistics import anytime_interval
 from routerctl.table import table_text
 from routerctl.types import (
@@ -509,6 +509,41 @@ def test_where_nothing_but_proof_counts_the_top_rung_serves(where: str) -> None:
     assert build_table({"sums": proven}, previous=None, **said).routes["sums"].chosen == "small"
 
 
+THREE = ("small", "mid", "large")
+
+
+@pytest.mark.parametrize(
+    ("ran", "changes", "expected"),
+    [
+        (("small",), {}, "`routerctl eval` runs those that were not: mid, large"),
+        (("small", "mid"), {}, "`routerctl eval` runs those that were not: large"),
+        (("small",), {"top_rung": "skip"}, "`routerctl eval` runs those that were not: mid"),
+        (("small", "mid"), {"top_rung": "skip"}, ""),
+        (("small", "large"), {}, ""),  # the top rung serves and was run: its own evidence counts
+        ((), {}, ""),
+        (("small",), {"n": 10}, "`routerctl eval` runs those that were not: large"),  # 10 cases prove nothing
+        (("small",), {"scorer": "imported"}, "no outcomes were imported of mid, large"),
+    ],
+)
+def test_who_was_not_asked_is_told_before_more_cases(
+    ran: tuple[str, ...], changes: dict[str, Any], expected: str
+) -> None:
+    """One provisional candidate ended the climb; now that nothing but proof counts, the others may be proven."""
+    n = changes.pop("n", 40)
+    class_ = of_class(n=n, scorer=ScorerSpec(name=changes.pop("scorer", "exact")))
+    pinned = {name: Candidate(name=name, provider="far", model=name) for name in THREE}
+    prices = {name: Price(date="2026-11-23", source="x", usd_per_hour=Decimal(1)) for name in THREE}
+    made = header(class_, ladder=THREE, candidates=pinned, prices=prices, **changes)
+    run = Run(header=made, results=tuple(one for name in ran for one in scored(n * 9 // 10, name, count=n)))
+    table = build_table({"sums": run}, previous=None, unproven={"sums": "top_rung"})
+    route = table.routes["sums"]
+    assert (route.chosen, route.rungs) == ("large", ("large",))
+    assert not_asked_words(route, table) == expected
+    said = unproven_words(route, table)
+    assert ("runs those" in said or "were imported" in said, said.endswith(expected)) == (bool(expected), True)
+    assert not_asked_words(build_table({"sums": run}, previous=None).routes["sums"], table) == ""
+
+
 def test_of_a_run_that_was_cut_off_it_is_said_that_nothing_is_decided() -> None:
     """The bar is neither reached nor missed: the level alone would read as a miss."""
     route = table_of(*scored(12, "small", count=12)).routes["sums"]
@@ -517,7 +552,9 @@ def test_of_a_run_that_was_cut_off_it_is_said_that_nothing_is_decided() -> None:
         "No candidate has been shown to reach the bar of 80%; small serves as the best available, undecided: 12 of 40 "
         "planned cases were run."
     )
-    assert unproven_words(route).startswith(f"sums: {nobody_words(route)[:-1]}, 12/12; ")
+    assert unproven_words(route, table_of(*scored(12, "small", count=12))).startswith(
+        f"sums: {nobody_words(route)[:-1]}, 12/12; "
+    )
     whole = table_of(*scored(31, "small")).routes["sums"]
     assert level_name(whole) == "best available"
     assert "undecided" not in nobody_words(whole)

@@ -198,6 +198,7 @@ def test_what_would_settle_it() -> None:
     found = calibrate(judgement(), [1.0] * 150, labels(47, 3), ALPHA, BAR)
     assert found.verdict is Verdict.PROVISIONAL
     assert found.needed_cases == needed_cases(BAR, 0.94, ALPHA) > 50
+    assert (found.labels_passed, found.hoped) == (47, 0.94)  # the labels', whatever the judge's score is
     below = calibrate(judgement(), [1.0] * 150, labels(44, 6), ALPHA, BAR)
     assert below.needed_cases == needed_cases(BAR, below.interval[1], ALPHA)
     assert calibrate(judgement(), [1.0] * 150, labels(30, 20), ALPHA, BAR).needed_cases is None

@@ -163,6 +163,16 @@ def rows(after: Table, before: Table = BASE) -> dict[str, tuple[str, str]]:
     return {row.what: (plain(row.before), plain(row.after)) for row in listed}
 
 
+def test_rows_stand_in_the_order_of_cause():
+    """Settings, then what follows from them, then figures; a sentence is compared only where nothing else differs."""
+    words = {"rule": "Nothing but proof counts here.", "verdict": "Not run."}
+    found = with_route(when_unproven="top_rung", level="best available", rungs=("haiku", "opus"), bar=0.9, **words)
+    (change,) = [one for one in compare(BASE, found).classes if one.task_class == "mail"]
+    assert [row.what for row in change.differences] == ["bar", "when_unproven", "verdict", "fallbacks"]
+    (change,) = [one for one in compare(BASE, with_route(**words)).classes if one.task_class == "mail"]
+    assert [row.what for row in change.differences] == ["words: verdict", "words: rule"]
+
+
 # --- what is named ----------------------------------------------------------------------------------------------------
 
 PRICES = {**BASE.prices, "haiku": replace(BASE.prices["haiku"], input_mtok_usd=Decimal(2))}
@@ -450,34 +460,45 @@ def monthly(name: str, chosen: Evidence, requests: float | None) -> Route:
     return route(name, chosen, stakes=Stakes(requests_per_month=requests))
 
 
+UNTOLD = replace(HAIKU, wrong_per_thousand=None, judgement=replace(HAIKU.judgement, method="betting"))
 BILLS: list[tuple[tuple[Route, ...], tuple[Route, ...], str]] = [
     (
         (monthly("a", OPUS, None), monthly("b", OPUS, None)),
         (monthly("a", HAIKU, None), monthly("b", OPUS, None)),
-        "1,000 requests over 2 classes, weighed by their cases: $12.40 -> $6.75 (-45.6%)",
+        "1,000 requests over 2 classes, weighed by their cases: $12.40 -> $6.75 (-45.6%), wrong in 1,000: 0 -> 20",
     ),
     (
         (monthly("a", OPUS, 10.0), monthly("b", OPUS, 10.0)),  # the newer volumes count for both sides
         (monthly("a", HAIKU, 3000.0), monthly("b", OPUS, 1000.0)),
         (
-            "1,000 requests over 2 classes, weighed by their requests a month: $12.40 -> $3.92 (-68.3%); "
-            "a month of 4,000 requests: $49.60 -> $15.70"
+            "1,000 requests over 2 classes, weighed by their requests a month: $12.40 -> $3.92 (-68.3%), "
+            "wrong in 1,000: 0 -> 30; a month of 4,000 requests: $49.60 -> $15.70"
         ),
     ),
     (
         (monthly("a", OPUS, 100.0), monthly("gone", OPUS, None)),
         (monthly("a", OPUS, None), monthly("new", HAIKU, None)),
-        "1,000 requests over 1 class (new, gone left out): $12.40; a month of 100 requests: $1.24",
+        "1,000 requests over 1 class (new, gone left out): $12.40, wrong in 1,000: 0; a month of 100 requests: $1.24",
     ),
     (
         (monthly("a", HAIKU, None),),
         (monthly("a", OPUS, None),),
-        "1,000 requests over 1 class: $1.10 -> $12.40 (11.3 times as much)",
+        "1,000 requests over 1 class: $1.10 -> $12.40 (11.3 times as much), wrong in 1,000: 40 -> 0",
     ),
     (
         (monthly("a", HAIKU, 0.0),),
         (monthly("a", HAIKU, 0.0),),
-        "1,000 requests over 1 class: $1.10",
+        "1,000 requests over 1 class: $1.10, wrong in 1,000: 40",
+    ),
+    (
+        (monthly("a", OPUS, None), monthly("b", OPUS, None)),
+        (monthly("a", HAIKU, None), monthly("b", UNTOLD, None)),  # of one choice nobody knows
+        "1,000 requests over 2 classes, weighed by their cases: $12.40 -> $1.10 (-91.1%)",
+    ),
+    (
+        (monthly("a", replace(HAIKU, wrong_per_thousand=73.333), None),),
+        (monthly("a", replace(HAIKU, wrong_per_thousand=999.96), None),),
+        "1,000 requests over 1 class: $1.10, wrong in 1,000: 73.3 -> 1,000",
     ),
     (
         (monthly("a", OPUS, None),),

@@ -310,6 +310,31 @@ def test_many_edits_are_not_all_listed(root: Path) -> None:
     assert len(line) < 900
 
 
+def test_the_setting_comes_before_what_follows_from_it(root: Path) -> None:
+    """Then choices and numbers; sentences are named only where nothing else of their class, or of all, differs."""
+
+    def edit(table: Table) -> Table:
+        changed = routed(
+            table, when_unproven="top_rung", rule="Other.", verdict="Other.", level="provisional", rungs=()
+        )
+        return routed(judged(changed, passes=1), "query", verdict="Other.")
+
+    rewrite(root, edit)
+    assert re.findall(r"(?:evidence:|;) (routes\S+) is ", refused(root)) == [
+        "routes.sums.when_unproven",
+        "routes.sums.level",
+        "routes.sums.rungs",
+        "routes.sums.evidence.0.judgement.passes",
+        "routes.query.verdict",
+    ]
+
+
+def test_a_setting_of_all_classes_explains_every_sentence(root: Path) -> None:
+    """Another risk is in the rule of each class: only the risk is named."""
+    rewrite(root, lambda table: replace(routed(table, rule="Other."), risk=0.2))
+    assert refused(root).endswith("evidence: risk is 0.2, the evidence says 0.1; run `routerctl build-table`")
+
+
 def test_of_long_texts_the_part_that_differs_is_shown(root: Path) -> None:
     """With a few words before it, whatever comes before that."""
     table = load_table(root / "routes.yaml")

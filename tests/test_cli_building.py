@@ -77,6 +77,7 @@ def test_what_is_part_of_the_test_is_not_taken_afterwards(
 def test_a_table_just_built_is_warned_of_nothing(project: Project, run: Run) -> None:
     """Whatever policy was changed since: `build-table` has taken it."""
     project.config["today"] = "large"
+    project.config["prices"][1] |= {"input_mtok_usd": 10, "output_mtok_usd": 20}  # the top rung is the dearer one
     project.save()
     assert run("eval").code == 0
     project.config.update({"today": "small", "objective": {"within": 0.1, "of": "best"}, "default_class": None})

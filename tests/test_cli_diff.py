@@ -70,8 +70,8 @@ def test_the_working_copy_is_compared_with_the_last_commit(versioned: Project, r
     assert "unchanged: mail" in lines
     assert "  risk: 1% -> 5%" in lines
     assert lines[-1] == (
-        "1,000 requests over 2 classes, weighed by their requests a month: $6.75 -> $1.10 (-83.7%); "
-        "a month of 4,000 requests: $27.00 -> $4.40"
+        "1,000 requests over 2 classes, weighed by their requests a month: $6.75 -> $1.10 (-83.7%), "
+        "wrong in 1,000: 20 -> 40; a month of 4,000 requests: $27.00 -> $4.40"
     )
 
 
@@ -223,6 +223,7 @@ def test_json_has_the_figures_and_the_words(versioned: Project, run: Run) -> Non
     assert (mail["what"], mail["other_choice"], mail["differences"]) == ([], False, [])
     assert float(found["cost"]["after_per_1000_usd"]) == 1.1
     assert found["cost"]["spread"] == "by volume"
+    assert [found["cost"][f"{side}_wrong_per_1000"] for side in ("before", "after")] == [20, 40]
 
 
 def test_markdown_is_a_comment(versioned: Project, run: Run) -> None:

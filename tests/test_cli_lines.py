@@ -331,7 +331,9 @@ def test_explain_calls_nobody_and_needs_no_key(
     done = run("route", "--explain", stdin="What is 1+1?")
     assert done.out.splitlines()[:2] == ["rule plus: yes", "class: sums (by rule plus)"]
     assert done.out.splitlines()[2].startswith("rung 1: small (model-small), proven: ")
-    assert done.out.splitlines()[3].startswith("rung 2: large (model-large), not run for this class: a cheaper one")
+    assert done.out.splitlines()[3].startswith(
+        "rung 2: large (model-large), not run for this class: an earlier rung serves"
+    )
     assert json.loads(run("route", "--explain", "--json", stdin="x").out)["hops"] == []
     assert far.emulator.posts == 0
     assert not (ladder.root / ".routerctl/decisions.sqlite").exists()

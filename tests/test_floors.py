@@ -50,6 +50,7 @@ FLOORS = [
         "build",
         "run",
         "repricing",
+        "ladders",
         "policy",
         "policy_warnings",
         "router",

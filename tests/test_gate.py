@@ -17,6 +17,7 @@ from routerctl.gate import (
     gate_error,
     junit_xml,
     latencies_of,
+    next_steps,
     step_summary,
     to_json,
     undecided,
@@ -175,6 +176,21 @@ def test_outcome_of_a_bar(given_route, strict, outcome, what):
     (check,) = checks_of(table(given_route), None, strict=strict)
     assert (check.outcome, check.what, check.kind) == (outcome, what, "bar")
     assert check.reason
+
+
+@pytest.mark.parametrize(("strict", "outcome"), [(None, Outcome.SKIPPED), ("provisional", Outcome.ERROR)])
+def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict, outcome):
+    """Nothing but proof counts since the run: the top rung serves, and who might be proven was not run."""
+    close = evidence("small", Verdict.PROVISIONAL, passes=52, risk=0.128)
+    served = replace(route("sums", close), chosen="top", level="best available", when_unproven="top_rung")
+    made = replace(table(served), ladder=("small", "mid", "top"))
+    (check,) = checks_of(made, None, strict=strict)
+    assert (check.outcome, check.what) == (outcome, "not run")
+    assert "serves. `routerctl eval` runs those that were not: mid, top. top was not run." in check.reason
+    assert "cases to decide" not in check.reason
+    if strict:
+        assert str(gate_error(made, strict=strict)) == "not all candidates were run for sums"
+        assert next_steps([check]) == ["`routerctl eval` runs the candidates that were not asked"]
 
 
 @pytest.mark.parametrize(("given_route", "expected"), [(BELOW, False), (FEW, True), (NOT_RUN, True), (CLOSE, True)])

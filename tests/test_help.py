@@ -43,3 +43,11 @@ def test_paragraphs_fill_the_line(
     lines = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
     prose = [one for one in written(words).split("\n\n") if not one.startswith((" ", "[bold]"))]
     assert {render(" ".join(one.split())).plain for one in prose} <= lines
+
+
+def test_eval_says_what_strict_minds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class below its level, and a choice that another table has: both end it with 3."""
+    monkeypatch.setenv("COLUMNS", "600")
+    assert run(["eval", "--help"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "Exit 3" in line]
+    assert "neither proven nor provisional) or the choice would change, 5 if failed calls" in " ".join(line.split())

@@ -77,6 +77,35 @@ def test_the_good_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("section", "form"),
+    [
+        (
+            "prices:\n  large: {input_mtok_usd: 1}",
+            "{provider: ..., model: ..., input_mtok_usd: ..., output_mtok_usd: ..., date: ..., source: ...}, got a map",
+        ),
+        ("rules: plus", "rules: expected a list of - {name: ..., class: ...}, got 'plus'"),
+        ("ladders:\n  main: {small: 1}", "ladders.main: expected a list, got a mapping"),
+    ],
+)
+def test_a_list_of_entries_shows_the_form_of_one(section: str, form: str, tmp_path: Path) -> None:
+    """With every key that an entry needs, whatever was written in its place."""
+    (tmp_path / "routerctl.yaml").write_text(f"schema_version: 1\n{section}\n", "utf-8")
+    with pytest.raises(InputError) as caught:
+        load_project(tmp_path)
+    assert form in str(caught.value)
+
+
+def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
+    """Without its comment sign the example is read."""
+    text = (Path(__file__).parents[1] / "routerctl/scaffold/routerctl.yaml").read_text("utf-8")
+    example = text.replace("# prices:\n#   -", "prices:\n  -")
+    assert example != text
+    (tmp_path / "routerctl.yaml").write_text(example, "utf-8")
+    (price,) = load_project(tmp_path).prices
+    assert (price.model, str(price.output_mtok_usd)) == ("my-model", "0.40")
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("ladder: main\n", "", "'ladder' is missing"),

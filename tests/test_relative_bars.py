@@ -188,7 +188,7 @@ def test_a_weaker_candidate_needs_more_cases() -> None:
     assert needed[0] > 200
     assert [one.against and one.against.hoped for one in found][-3:] == [-0.04] * 3
     assert "if the difference is what was seen, " in verdict_words(found[3])
-    assert "if the difference is -4.0 points, " in verdict_words(found[-1])
+    assert "if the difference is -4.0 points, a point above the margin, " in verdict_words(found[-1])
 
 
 def test_only_an_interval_below_the_margin_takes_all_hope() -> None:

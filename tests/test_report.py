@@ -333,6 +333,26 @@ def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use():
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "scores", "expected"),
+    [
+        (0.9, 0.8, (None, None), "lowered"),
+        (0.8, 0.9, (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="opus"), (0.9, 0.95), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="max"), (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), RelativeBar(within=0.05, of="max"), (0.9, 0.8), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (None, None), "changed"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (0.93, None), "lowered"),
+        (RelativeBar(within=0.02, of="opus"), 0.9, (0.9, None), "changed"),
+        (0.9, RelativeBar(within=0.02, of="opus"), (None, 0.89), "lowered"),
+        (0.9, RelativeBar(within=0.02, of="opus"), (None, None), "changed"),
+    ],
+)
+def test_a_bar_is_called_lowered_only_where_that_is_known(before, now, scores, expected):
+    """Of two kinds, or beside two models, by what they come to; nobody knows beforehand."""
+    assert words.bar_change(before, now, *scores) == expected
+
+
+@pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
         ("3.024", "0.999", "$2.02"),  # $3.02 - $0.999 = $2.021; the exact one is $2.025, which would be $2.03
@@ -731,7 +751,7 @@ def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected
     """The remedy is another bar, so many cases, or a better candidate, as the judgements say."""
     route = early[0].routes["arithmetic"]
     evidence = (replace(route.evidence[-1], judgement=replace(route.evidence[-1].judgement, **judged)),)
-    assert expected in sentences.remedy(replace(route, bar=bar, evidence=evidence))
+    assert expected in sentences.remedy(replace(route, bar=bar, evidence=evidence), early[0])
 
 
 @pytest.mark.parametrize(
@@ -826,12 +846,43 @@ def test_cases_are_capped_with_the_count_of_the_rest(whole):
             assert f"{number - 20}\u00a0further cases that did not pass" in html
 
 
+@pytest.mark.parametrize(
+    ("policies", "top", "expected"),
+    [
+        (("provisional",), "report", "no candidate reaches the bar, and this one scores best, or costs less and "),
+        (("top_rung",), "report", "no candidate is proven to reach the bar, and the top rung serves (when_unproven: "),
+        (("top_rung",), "skip", "no candidate is proven to reach the bar, and the top rung serves (when_unproven: "),
+        (("provisional",), "skip", "no candidate reaches the bar, and the top rung serves, which is not tested ("),
+        (("top_rung", "provisional"), "report", "two points less, or no candidate is proven to reach the bar, and the"),
+    ],
+)
+def test_the_legend_says_why_the_best_available_serves(early, policies, top, expected):
+    """By its score only where scores decide: by what the classes say that are served so, else by what all say."""
+    table, runs = early
+    names = list(table.routes)
+    routes = {
+        name: replace(route, level="best available", when_unproven=policies[at % len(policies)])
+        for at, (name, route) in enumerate(table.routes.items())
+    }
+    changed = with_digest(replace(table, routes=routes, top_rung=top))
+    said = sentences.best_available(changed)
+    assert (expected in said, "scores best" in said) == (True, "provisional" in policies and top == "report")
+    page = render_report(changed, runs)
+    assert page.count(said) == 2 or page.count(said[1:]) == 2  # under the choices, and where the method is explained
+    proven = replace(routes[names[0]], level="proven", when_unproven="top_rung")
+    if policies == ("provisional",):
+        assert sentences.best_available(replace(changed, routes=routes | {names[0]: proven})) == said
+
+
 def test_a_cell_that_was_not_run_says_why(early):
     """After a candidate that passed the cells say so; a class without a passing one has none."""
     table, runs = early
     skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
     assert skipped > 0
-    assert render_report(table, runs).count("not run: a cheaper one serves") == skipped
+    page = render_report(table, runs)
+    assert page.count("not run: an earlier rung serves") == skipped
+    assert "cheapest first" not in page  # nobody knows whether the ladder is
+    assert "</span> (in the order they are tried)</dd>" in page
 
 
 def test_what_changed(early):

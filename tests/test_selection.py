@@ -451,8 +451,8 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         (
             _judged([False] * 20 + [True] * 180, mode="margin", margin=0.03),
             """Provisional: 180 of 200 cases passed (200 planned), so the score reaches 90%; not proven: a candidate at
-            87% would do as well with 12.2% probability, and proof takes 1.67% or less; if its accuracy is 91%, 777
-            cases in all would prove it (power 80%).""",
+            87% would do as well with 12.2% probability, and proof takes 1.67% or less; if its accuracy is 91%, a
+            point above the bar, 777 cases in all would prove it (power 80%).""",
         ),
         (
             _judged(([True] * 11 + [False]) * 16 + [True] * 8),

@@ -14,6 +14,7 @@ from routerctl.types import Verdict
 
 P, W, V = Verdict.PROVEN, Verdict.WITHIN_MARGIN, Verdict.PROVISIONAL
 B, N, X = Verdict.BELOW, Verdict.NOT_PROVEN, Verdict.NOT_REACHED
+R = Verdict.REFERENCE
 
 
 def shown(
@@ -128,6 +129,8 @@ def test_choose_invariants(seen: dict[str, tuple[Verdict, int, list[float]]], to
         assert choice.chosen in able
         assert choice.level == seen[choice.chosen][0].level
         assert not any(seen[rung][0] in (B, X) for rung in choice.rungs if rung in seen)
+        before = [rung for rung in choice.rungs if rung < choice.chosen]
+        assert not top_rung or all(seen[rung][0].settled for rung in before)
     elif top_rung or not seen:
         assert choice.rungs == ("e",)
     else:
@@ -150,7 +153,9 @@ def test_the_chosen_costs_least(seen: dict[str, tuple[Verdict, int]]) -> None:
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        pytest.param({"a": V, "b": P}, ("b", "proven", "bac"), id="provisional is not enough, but falls back"),
+        pytest.param({"a": V, "b": P}, ("b", "proven", "bc"), id="provisional is not enough, nor to fall back to"),
+        pytest.param({"a": P, "b": V, "c": N}, ("a", "proven", "abc"), id="but above the chosen it is, and open"),
+        pytest.param({"a": V, "b": R, "c": X}, ("b", "reference", "b"), id="who sets the bar needs no proof"),
         pytest.param({"a": V, "b": X, "c": B}, ("c", "best available", "c"), id="nothing proven: the top rung"),
         pytest.param({"a": V, "b": V, "c": V}, ("c", "provisional", "c"), id="which may be provisional itself"),
         pytest.param({"a": X}, ("c", "best available", "c"), id="or was not run"),

@@ -160,9 +160,14 @@ def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted():
 
 def test_what_labels_would_settle():
     """The need is counted in labels, the judge's cases settle nothing."""
-    judgement = replace(OPEN, trust="labels", labels=80, needed_cases=300)
+    judgement = replace(OPEN, trust="labels", bar=0.9, labels=80, labels_passed=76, needed_cases=300)
     said = verdict_words(judgement)
     assert said.endswith("if its accuracy is what was seen, 300 labels in all would prove it (power 80%).")
+    for passed, hope in ((65, "81.2%"), (64, "81%, a point above the bar"), (60, "as high as")):
+        said = verdict_words(replace(judgement, bar=0.8, labels_passed=passed))
+        assert (f"if its accuracy is {hope}" in said) == (passed < 65), (
+            said
+        )  # not what the judge saw: what the labels did
     few = replace(judgement, needed_cases=90)
     assert "90 labels in all would prove it" in verdict_words(few)
     assert "still to be run" not in verdict_words(few)

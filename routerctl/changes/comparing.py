@@ -28,6 +28,7 @@ from routerctl.changes.showing import (
     verdict_words,
 )
 from routerctl.codec import encode, json_text
+from routerctl.selection import bar_change_words
 from routerctl.table import same_content
 from routerctl.types import Candidate, Evidence, Price, Route, Table
 from routerctl.words import bar_words
@@ -123,7 +124,7 @@ def _change(name: str, previous: Table, table: Table) -> Change:
         what = ("new class",) if new else ("class removed",)
         rows = tuple(_rows(_OF_NEW_CLASS, old, new))
         return Change(task_class=name, before=before, after=after, what=what, differences=rows)
-    rows = tuple(_class_rows(old, new))
+    rows = tuple(_class_rows(old, new)) or tuple(_words(old, new))
     kinds = dict.fromkeys(row.kind for row in rows if row.kind)
     if old.route.chosen != new.route.chosen:  # another candidate has its own: saying so adds nothing
         kinds = dict.fromkeys(words for words in kinds if words not in _OF_CANDIDATE)
@@ -141,7 +142,7 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
         yield from _row("price", old, new, _price, "other price" if amounts[0] != amounts[1] else "")
     else:
         yield from _rows((("candidate", "other candidate", _pinned), ("price", "other price", _price)), old, new)
-    yield from _rows(_ASPECTS, old, new)
+    yield from _rows(_SETTINGS, old, new)
     yield from parts("prompt", old.route.prompt, new.route.prompt, "other prompt")
     yield from parts("reply", old.route.reply, new.route.reply, "other reply shape")
     yield from parts("scorer", old.route.scorer, new.route.scorer, "other scorer")
@@ -150,8 +151,10 @@ def _class_rows(old: _Side, new: _Side) -> Iterator[Difference]:
     yield from parts("when_unproven", *policies, "other when_unproven")
     yield from parts("description", old.route.description, new.route.description, "other description")
     for field in fields(Route):
-        if field.name not in _SHOWN:  # a field that this file does not know yet is compared all the same
+        told = field.name == "lowered_score" and old.route.lowered_from != new.route.lowered_from  # with that bar
+        if field.name not in _SHOWN and not told:  # a field that this file does not know yet is compared all the same
             yield from parts(field.name, getattr(old.route, field.name), getattr(new.route, field.name), "other route")
+    yield from _rows(_FOLLOWING, old, new)
     yield from _measured(old, new)
 
 
@@ -183,9 +186,14 @@ def _measured(old: _Side, new: _Side) -> Iterator[Difference]:
         yield from rows
         yield from _row("run", old, new, lambda side: side.route.run_id)
         return
-    for name in ("verdict", "rule"):  # words about what else is compared: they differ alone only where somebody edited
-        yield from parts(f"words: {name}", getattr(old.route, name), getattr(new.route, name), "other words")
     yield from rows or parts("evidence", _by_candidate(old.route), _by_candidate(new.route), "")
+
+
+def _words(old: _Side, new: _Side) -> Iterator[Difference]:
+    """Compare the words about what else is compared: of one run they differ alone only where somebody edited."""
+    if old.route.run_id == new.route.run_id:
+        for name in ("verdict", "rule"):
+            yield from parts(f"words: {name}", getattr(old.route, name), getattr(new.route, name), "other words")
 
 
 def _others(old: _Side, new: _Side) -> Iterator[Difference]:
@@ -230,9 +238,11 @@ def _fallbacks(side: _Side) -> str:
 
 
 def _bar(side: _Side) -> str:
-    before = side.route.lowered_from
-    lowered = "" if before is None else f" (lowered from {bar_words(before)}, at which it was not proven)"
-    return bar_words(side.route.bar) + lowered
+    before, (change, _) = side.route.lowered_from, bar_change_words(side.route)
+    if before is None:
+        return bar_words(side.route.bar)
+    was = bar_words(before, side.route.lowered_score)
+    return f"{bar_words(side.route.bar)} ({change} from {was}, at which it was not proven)"
 
 
 def _level(side: _Side) -> str:
@@ -240,12 +250,14 @@ def _level(side: _Side) -> str:
 
 
 _CHOICE: tuple[_Aspect, ...] = (("candidate", "other candidate", _pinned),)
-_ASPECTS: tuple[_Aspect, ...] = (
-    ("verdict", "other verdict", _level),
+_SETTINGS: tuple[_Aspect, ...] = (
     ("bar", "other bar", _bar),
-    ("fallbacks", "other fallbacks", _fallbacks),
     ("eval set", "other eval set", lambda side: side.route.eval_set_digest),
     ("today's model", "other model today", lambda side: side.route.today or NONE),
+)
+_FOLLOWING: tuple[_Aspect, ...] = (
+    ("verdict", "other verdict", _level),
+    ("fallbacks", "other fallbacks", _fallbacks),
 )
 _FIGURES: tuple[_Aspect, ...] = (
     ("risk", "", lambda side: risk_shown(side.route)),
@@ -257,7 +269,7 @@ _FIGURES: tuple[_Aspect, ...] = (
     ("wrong in 1,000", "", lambda side: _of(side, lambda one: number_words(one.wrong_per_thousand))),
     ("beside today's model", "", lambda side: beside_today(side.route)),
 )
-_OF_NEW_CLASS = (*_CHOICE, ("price", "", _price), *_ASPECTS, *_FIGURES)
+_OF_NEW_CLASS = (*_CHOICE, ("price", "", _price), *_SETTINGS, *_FOLLOWING, *_FIGURES)
 
 
 def _of(side: _Side, words: Callable[[Evidence], str]) -> str:

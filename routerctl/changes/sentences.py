@@ -101,7 +101,10 @@ def counts_words(found: TableChanges) -> str:
 
 
 def bill_words(found: Bill | None, name: Name = str) -> str:
-    """Say what 1,000 requests cost under both tables, spread how and over which classes, and the month's sum."""
+    """Say what 1,000 requests cost under both tables, spread how and over which classes, with the wrong answers.
+
+    Then the month's sum.
+    """
     if found is None:
         return "What the tables cost cannot be compared: no class has a measured cost in both"
     volume = found.requests_per_month
@@ -110,8 +113,14 @@ def bill_words(found: Bill | None, name: Name = str) -> str:
     left = f" ({', '.join(name(one) for one in found.left_out)} left out)" if found.left_out else ""
     both = [found.before_usd, found.after_usd]
     costs = moved(*(usd_words(cost, THOUSAND) for cost in both)) + _bracketed(share_words(*both))
-    said = f"1,000 requests over {over}{left}{weighs}: {costs}"
+    said = f"1,000 requests over {over}{left}{weighs}: {costs}{_wrong(found)}"
     if volume is None:
         return said
     months = moved(*(usd(cost * Decimal(repr(volume))) for cost in both))
     return f"{said}; a month of {volume:,.0f} requests: {months}"
+
+
+def _wrong(found: Bill) -> str:
+    if found.wrong is None:
+        return ""
+    return f", wrong in 1,000: {moved(*('1,000' if wrong >= 999.5 else f'{wrong:.3g}' for wrong in found.wrong))}"

@@ -19,6 +19,7 @@ from routerctl.console import print_routes, say, say_lowered, say_unproven, say_
 from routerctl.console_json import evidence_json, worth_json
 from routerctl.errors import InputError, nearest
 from routerctl.gate import Strict
+from routerctl.ladders import measured_costs, order_warning
 from routerctl.outdated import since_built
 from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
@@ -66,6 +67,10 @@ def build(
     # Mode, risk, margin and seed are part of the test, which is fixed before the first answer: a table keeps its run's.
     for words in since_built(root, table, file):
         say(f"warning: {words}")
+    costs = measured_costs(runs, table.candidates)
+    order = order_warning(table.ladder_name, table.ladder, table.candidates, table.prices, costs)
+    if order:
+        say(f"warning: {order}")
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:

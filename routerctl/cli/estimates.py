@@ -51,7 +51,7 @@ def legend(estimates: Sequence[Estimate], calls: str = _EVERY_CASE) -> list[str]
     """Say what the figures of `print_estimates` are."""
     kept = plain(plural(sum(one.cached_calls for one in estimates), "call"))
     return [
-        f"likely / at most ({calls}); asked: the chance that a candidate is, the cheaper ones coming first",
+        f"likely / at most ({calls}); asked: the chance that a candidate is, those before it coming first",
         f"likely figures are known from what was measured, where it was; {kept} in the cache: they cost nothing",
     ]
 

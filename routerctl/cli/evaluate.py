@@ -113,8 +113,9 @@ def evaluate(
         typer.Option(
             parser=strict_level,
             metavar="[=LEVEL]",
-            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
-            "calls decided that, 7 if it is undecided; with --baseline also 7 if a class could not be compared.",
+            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional) or the "
+            "choice would change, 5 if failed calls decided that, 7 if it is undecided; "
+            "with --baseline also 7 if a class could not be compared.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,

@@ -22,6 +22,7 @@ from routerctl.console_json import evidence_json, worth_json
 from routerctl.errors import RouterctlError
 from routerctl.gate import Strict, changed_choices
 from routerctl.labels import read_labels
+from routerctl.ladders import costs_behind, order_warning
 from routerctl.policy import objective_of
 from routerctl.providers.base import Outside
 from routerctl.report import render_report
@@ -55,6 +56,7 @@ def now() -> datetime:
 def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     """Print the estimate of a run."""
     planned = plan_run(Path.cwd(), options, now)
+    _warn_of_order(planned)
     for line in provable(planned):
         say(line)
     show_estimates(estimate_run(planned, now), as_json=as_json)
@@ -117,6 +119,8 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
     spending = Spending(limit_usd=planned.options.max_cost_usd)
     for warning in warnings_of(planned):
         say(f"warning: {warning}")
+    if work is None:
+        _warn_of_order(planned)
     for line in provable(planned):
         say(line)
     with RunView(planned.header, spending) as view:
@@ -136,6 +140,14 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
         lost = plain(plural(spending.lost_calls, "call was", "calls were"))
         say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
     return finished
+
+
+def _warn_of_order(planned: Planned) -> None:
+    header, project = planned.header, planned.project
+    costs = costs_behind(project.root, project, header.candidates)
+    words = order_warning(header.ladder_name, planned.rungs, header.candidates, header.prices, costs)
+    if words:
+        say(f"warning: {words}")
 
 
 def _proposal(evidence: Run, policy: Policy) -> Table | None:

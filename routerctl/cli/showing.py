@@ -267,6 +267,8 @@ def _cost(found: Bill | None) -> Mapping[str, Any] | None:
         "spread": "by volume" if found.of.by_volume else "by cases",
         "before_per_1000_usd": THOUSAND * found.before_usd,
         "after_per_1000_usd": THOUSAND * found.after_usd,
+        "before_wrong_per_1000": None if found.wrong is None else found.wrong[0],
+        "after_wrong_per_1000": None if found.wrong is None else found.wrong[1],
         "requests_per_month": found.requests_per_month,
     }
 

@@ -4,7 +4,8 @@ And one for each class in which another model than the pin answered, or that ano
 
 Four outcomes, kept apart because each asks somebody else to act: PASSED; FAILED, the quality is not there, or is not
 proven where a gate asks for that; ERROR, the far side did not answer, a scorer could not decide, or nothing at all
-could be compared; SKIPPED, too few cases to tell (an ERROR where strict), or what only a strict gate minds.
+could be compared; SKIPPED, too few cases to tell or candidates that were not asked (an ERROR where strict), or what
+only a strict gate minds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
 from routerctl.regression import ClassRegression, Regression, class_words
 from routerctl.regression.sentences import verdict_words as regression_verdict
-from routerctl.selection import nobody_words, verdict_words
+from routerctl.selection import nobody_words, not_asked_words, verdict_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Evidence, Result, Route, Table, Verdict
 from routerctl.words import count, missing_words
@@ -26,6 +27,7 @@ Strict = Literal["proven", "provisional"]  # the least level that a gate accepts
 FAR_SIDE = "far side"
 UNSCORED = "unscored"
 TOO_FEW = "too few cases"
+NOT_ASKED = "not run"
 NOTHING = "nothing to compare"
 OTHER_MODEL = "another model"
 
@@ -83,7 +85,7 @@ def checks_of(
     table that serves now, to whose choices those of `table` are compared.
     """
     times = latencies_s or {}
-    found = [] if table is None else [_bar(route, times, strict=strict) for route in table.routes.values()]
+    found = [] if table is None else [_bar(route, table, times, strict=strict) for route in table.routes.values()]
     minded = Outcome.FAILED if strict else Outcome.SKIPPED
     if table is not None:
         found += _models({name: foreign_evidence(table, one) for name, one in table.routes.items()}, table, minded)
@@ -120,8 +122,8 @@ def undecided(route: Route) -> bool:
 # --- one check --------------------------------------------------------------------------------------------------------
 
 
-def _bar(route: Route, times: Latencies, *, strict: Strict | None) -> Check:
-    outcome, what, reason = _bar_outcome(route, strict=strict)
+def _bar(route: Route, table: Table, times: Latencies, *, strict: Strict | None) -> Check:
+    outcome, what, reason = _bar_outcome(route, table, strict=strict)
     return Check(
         task_class=route.task_class,
         candidate=route.chosen,
@@ -133,7 +135,7 @@ def _bar(route: Route, times: Latencies, *, strict: Strict | None) -> Check:
     )
 
 
-def _bar_outcome(route: Route, *, strict: Strict | None) -> tuple[Outcome, str, str]:
+def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[Outcome, str, str]:
     chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
     said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
@@ -146,9 +148,15 @@ def _bar_outcome(route: Route, *, strict: Strict | None) -> tuple[Outcome, str, 
         what, whose = (FAR_SIDE, "the provider") if down.failed >= down.unscored else (UNSCORED, "the scorer")
         missing = f"{down.candidate}: {missing_words(down.failed, down.unscored)}"
         return Outcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
+    if missing := not_asked_words(route, table):
+        return (Outcome.ERROR if strict else Outcome.SKIPPED), NOT_ASKED, f"{nobody} {_sentence(missing)} {said}"
     if undecided(route):
         return (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW, f"Too few cases to decide. {nobody} {said}"
-    return Outcome.FAILED, "not run" if chosen is None else route.level, f"{nobody} {said}"
+    return Outcome.FAILED, NOT_ASKED if chosen is None else route.level, f"{nobody} {said}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _said(one: Evidence) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
-from routerctl.gate.checks import FAR_SIDE, NOTHING, TOO_FEW, UNSCORED, Check, Strict, checks_of
+from routerctl.gate.checks import FAR_SIDE, NOT_ASKED, NOTHING, TOO_FEW, UNSCORED, Check, Strict, checks_of
 from routerctl.regression import Regression
 from routerctl.served import ADVICE
 from routerctl.types import Table
@@ -24,6 +24,7 @@ _NEXT = {
     "choice": "`routerctl build-table` takes the new choice: commit routes.yaml and the run in reports/ with it",
     "bar": "the report says what each class lacks: cases, a better prompt, a stronger candidate, or a lower bar",
     TOO_FEW: "add cases: the report says how many are enough",
+    NOT_ASKED: "`routerctl eval` runs the candidates that were not asked",
     FAR_SIDE: "run again once the provider answers: what was paid for is in the cache",
     UNSCORED: "mend the scorer: the report shows the replies that it could not score",
     NOTHING: "`routerctl eval` and `routerctl build-table` make evidence that can be compared with",
@@ -32,6 +33,7 @@ _UNDECIDED = {
     FAR_SIDE: "the calls failed for",
     UNSCORED: "the replies could not be scored for",
     TOO_FEW: "too few cases to decide for",
+    NOT_ASKED: "not all candidates were run for",
     NOTHING: "nothing to compare for",
 }
 

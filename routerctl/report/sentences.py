@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from routerctl.report.answers import Answers
 from routerctl.report.facts import level_counts
 from routerctl.scorers import IMPORTED
-from routerctl.selection import hope_words, level_words, nobody_words, unproven_words
+from routerctl.selection import bar_change_words, hope_words, level_words, nobody_words, not_asked_words, unproven_words
 from routerctl.served import foreign_evidence
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import count, lowered_words, plural
+from routerctl.words import count, plural
 from routerctl.worth import chosen_evidence
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -44,7 +44,7 @@ def summary(table: Table) -> str:
 
 def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
     """List what a reviewer must know first: classes that do not pass, foreign models, evidence that does not fit."""
-    found = _not_passing([route for route in table.routes.values() if not route.passing])
+    found = _not_passing(table)
     found += [flag for route in table.routes.values() for flag in _lowered(route)]
     found += [flag for route in table.routes.values() for flag in _foreign(route, table)]
     found += [flag for route in table.routes.values() for flag in _loose(route, runs)]
@@ -59,13 +59,12 @@ def flags(table: Table, runs: Sequence[Run], answers: Answers) -> list[Flag]:
 
 
 def _lowered(route: Route) -> list[Flag]:
-    """A bar that was lowered once it had been tested and missed: whoever reviews the table has to agree to that."""
-    if route.lowered_from is None:
+    """A bar that is another one since it was tested and missed: whoever reviews the table has to agree to that."""
+    change, text = bar_change_words(route)
+    if not text:
         return []
-    text = lowered_words(route.lowered_from, route.bar)
-    return [
-        Flag(what=f"{route.task_class}: lowered bar", text=f"{text[0].upper()}{text[1:]}.", task_class=route.task_class)
-    ]
+    what = f"{route.task_class}: {change} bar"
+    return [Flag(what=what, text=f"{text[0].upper()}{text[1:]}.", task_class=route.task_class)]
 
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
@@ -83,11 +82,12 @@ def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
     return [Flag(what="According to a judge", text=text)]
 
 
-def _not_passing(routes: Sequence[Route]) -> list[Flag]:
+def _not_passing(table: Table) -> list[Flag]:
     """Flag each class that does not pass; many of which the same is to be said share one flag."""
     alike: dict[str, list[Route]] = {}
-    for route in routes:
-        alike.setdefault(f"{nobody_words(route)} {remedy(route)}", []).append(route)
+    for route in table.routes.values():
+        if not route.passing:
+            alike.setdefault(f"{nobody_words(route)} {remedy(route, table)}", []).append(route)
     found = []
     for text, group in alike.items():
         if len(group) < _ALIKE:
@@ -98,13 +98,15 @@ def _not_passing(routes: Sequence[Route]) -> list[Flag]:
     return found
 
 
-def remedy(route: Route) -> str:
+def remedy(route: Route, table: Table) -> str:
     """Say what would prove a candidate of a class: more cases, how many, or something other than cases."""
     judged = [(one.candidate, one.judgement) for one in route.evidence]
     if not judged:
         return "Nothing was run: evaluate this class."
+    if missing := not_asked_words(route, table):
+        return f"{missing[0].upper()}{missing[1:]}."
     if any(one.against for _, one in judged):
-        return unproven_words(route).partition("; ")[2].capitalize() + "."
+        return unproven_words(route, table).partition("; ")[2].capitalize() + "."
     if route.target >= 1:
         return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
@@ -120,6 +122,22 @@ def remedy(route: Route) -> str:
         "More cases will prove none of these candidates: improve the prompt, add a stronger candidate, or lower the "
         "bar."
     )
+
+
+def best_available(table: Table) -> str:
+    """Say who serves where no candidate qualifies, in each way that classes of this table have."""
+    routes = [route for route in table.routes.values() if not route.passing] or table.routes.values()
+    proof_only = {route.when_unproven == "top_rung" for route in routes} or {False}
+    said = []
+    if False in proof_only and table.top_rung == "skip":
+        said.append("no candidate reaches the bar, and the top rung serves, which is not tested (top_rung: skip)")
+    elif False in proof_only:
+        said.append(
+            "no candidate reaches the bar, and this one scores best, or costs less and scores at most two points less"
+        )
+    if True in proof_only:
+        said.append("no candidate is proven to reach the bar, and the top rung serves (when_unproven: top_rung)")
+    return ", or ".join(said)
 
 
 def _foreign(route: Route, table: Table) -> list[Flag]:

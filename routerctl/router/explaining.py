@@ -91,7 +91,7 @@ def rung_words(table: Table, route: Route, name: str) -> str:
     candidate = table.candidates[name]
     evidence = next((item for item in route.evidence if item.candidate == name), None)
     if evidence is None:
-        why = ": a cheaper one serves" if route.passing else ""
+        why = ": an earlier rung serves" if route.passing else ""
         return f"{name} ({pinned(candidate)}), not run for this class{why}"
     judgement = evidence.judgement
     return (

@@ -48,11 +48,31 @@ _SETTINGS = ("n", "bar", "pass_at", "measure", "epochs", "clusters", "max_weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Tested:
+    """A bar that scores were seen at and did not prove."""
+
+    bar: Bar
+    score: float | None  # what it came to on its cases, where it is against a model
+
+    @classmethod
+    def of(cls, bar: Bar | None, score: float | None) -> _Tested | None:
+        """Put the two together; None where there is no bar."""
+        return None if bar is None else cls(bar=bar, score=score)
+
+    @property
+    def height(self) -> float:
+        """By which bars of both kinds are put in order: a score, as far as it is known."""
+        if not isinstance(self.bar, RelativeBar):
+            return self.bar
+        return 1 - self.bar.within if self.score is None else self.score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
     """What is known of earlier tests of a class."""
 
     by_candidate: Mapping[str, int]  # candidate of the ladder -> number of the coming attempt, from 1
-    lowered_from: Bar | None = None  # the highest bar that scores were seen at and did not prove; None: none was higher
+    missed: _Tested | None = None  # the highest bar that scores were seen at and did not prove; None: none was higher
     runs: tuple[str, ...] = ()  # ids of the earlier runs that count
 
 
@@ -113,8 +133,8 @@ class Past:
         same = route.eval_set_digest == present.digest  # under whatever name: neither digest nor planned order know it
         known = [one for one in route.evidence if one.candidate in names]
         counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
-        missed = [route.bar] if any(map(_missed, known)) else []
-        return Attempts(by_candidate=counted, lowered_from=_highest([*missed, route.lowered_from], present.bar))
+        missed = [_of_evidence(route.bar, known), _Tested.of(route.lowered_from, route.lowered_score)]
+        return Attempts(by_candidate=counted, missed=_highest(missed, present.bar))
 
     def _route(self, table: Table, present: ClassHeader) -> Route | None:
         """Find the class in a table, or one that is gone from evals/ and had the same cases or described itself so."""
@@ -161,8 +181,8 @@ def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader)
             carried[now] = max(carried[now], earlier.attempts.get(name, earlier.attempt))
     lowered = [(read_run(folder), earlier) for folder, _, earlier in alike if earlier.bar != present.bar]
     tests = [(run, earlier, evidence_of(run, earlier.task_class)) for run, earlier in lowered]
-    missed = _highest([earlier.lowered_from for _, _, earlier in alike], present.bar)
-    return _counted(tests, Attempts(by_candidate=carried, lowered_from=missed), present, candidates)
+    missed = [_Tested.of(earlier.lowered_from, earlier.lowered_score) for _, _, earlier in alike]
+    return _counted(tests, Attempts(by_candidate=carried, missed=_highest(missed, present.bar)), present, candidates)
 
 
 def _counted(
@@ -173,17 +193,17 @@ def _counted(
 ) -> Attempts:
     """Count the earlier tests that were chances, and no fewer than are recorded; `candidates`: of the ladder."""
     chances: dict[str, set[str]] = {name: set() for name in candidates}
-    missed, runs = [recorded.lowered_from], list[str]()
+    missed, runs = [recorded.missed], list[str]()
     for run, earlier, evidence in tests:
         names = _renamed(run.header.candidates, candidates)
         known = [one for one in evidence if one.candidate in names]
         for one in filter(_unused, known):
             chances[names[one.candidate]].add(earlier.digest)
-        missed += [earlier.bar] if any(map(_missed, known)) else []
+        missed.append(_of_evidence(earlier.bar, known))
         runs += [run.header.run_id] if any(map(_unused, known)) else []
     return Attempts(
         by_candidate={name: max(1 + len(seen), recorded.by_candidate.get(name, 1)) for name, seen in chances.items()},
-        lowered_from=_highest(missed, present.bar),
+        missed=_highest(missed, present.bar),
         runs=tuple(runs),
     )
 
@@ -192,7 +212,8 @@ def with_attempts(of_class: ClassHeader, found: Attempts) -> ClassHeader:
     """Give a class's header with what was counted."""
     most = max(found.by_candidate.values())
     by_candidate = found.by_candidate if len(set(found.by_candidate.values())) > 1 else {}
-    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=found.lowered_from)
+    bar, score = (found.missed.bar, found.missed.score) if found.missed else (None, None)
+    return replace(of_class, attempt=most, attempts=by_candidate, lowered_from=bar, lowered_score=score)
 
 
 def attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
@@ -204,7 +225,7 @@ def attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
             why = "on a set that grows" if attempt == 1 else "after tests that did not prove it"
             yield f"{of_class.task_class}: attempt {attempt}{who} {why}: alpha is divided by {2**attempt}"
     if of_class.lowered_from is not None:
-        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar)}"
+        yield f"{of_class.task_class}: {lowered_words(of_class.lowered_from, of_class.bar, of_class.lowered_score)}"
 
 
 def _unused(one: Evidence) -> bool:
@@ -232,10 +253,15 @@ def _is_above(one: Bar, other: Bar) -> bool:
     return not isinstance(one, RelativeBar) and not isinstance(other, RelativeBar) and one > other
 
 
-def _highest(missed: Sequence[Bar | None], present: Bar) -> Bar | None:
+def _of_evidence(bar: Bar, known: Sequence[Evidence]) -> _Tested | None:
+    """Give a bar that scores were seen at and did not prove, with what it came to there; None: there were none."""
+    missed = next((one.judgement for one in known if _missed(one)), None)
+    return None if missed is None else _Tested(bar=bar, score=missed.bar if isinstance(bar, RelativeBar) else None)
+
+
+def _highest(missed: Sequence[_Tested | None], present: Bar) -> _Tested | None:
     """Give the bar that was lowered: of those missed the highest that is another one than the present."""
-    others = [bar for bar in missed if bar is not None and bar != present]
-    return max(others, key=lambda bar: 1 - bar.within if isinstance(bar, RelativeBar) else bar, default=None)
+    return max((one for one in missed if one and one.bar != present), key=lambda one: one.height, default=None)
 
 
 def _renamed(earlier: Mapping[str, Candidate], present: Mapping[str, Candidate]) -> dict[str, str]:

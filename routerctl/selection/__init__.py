@@ -13,10 +13,12 @@ fed in order of arrival, a test would first see too many right ones.
 from routerctl.selection.choosing import Choice, Shown, best_available, choose, contenders, qualifies, served_by
 from routerctl.selection.judging import judge
 from routerctl.selection.levels import (
+    bar_change_words,
     chosen_words,
     level_name,
     level_words,
     nobody_words,
+    not_asked_words,
     risk_of,
     unproven_words,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "StoppingRule",
     "alpha_of_attempt",
     "alpha_per_candidate",
+    "bar_change_words",
     "best_available",
     "choose",
     "chosen_words",
@@ -56,6 +59,7 @@ __all__ = [
     "level_words",
     "method_of",
     "nobody_words",
+    "not_asked_words",
     "outcome_of",
     "planned_order",
     "provable_words",

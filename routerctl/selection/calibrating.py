@@ -99,14 +99,13 @@ def calibrate(
     reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
     verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
     interval = anytime_interval(sum(said), len(said), alpha)
-    needed = None if proven else _needed_labels(said, alpha, bar, target, interval[1])
+    # The interval is the labels', as the verdict is: not the judge's.
+    found = replace(found, trust="labels", labels=len(said), labels_passed=sum(said), interval=interval)
+    needed = None if proven else _needed_labels(found.hoped, alpha, bar, target)
     if needed is not None and cut:
         needed = max(needed, len(said) + 1)  # so many are there without a proof: it takes the replies that are not
     return replace(
         found,
-        trust="labels",
-        labels=len(said),
-        interval=interval,  # the labels', as the verdict is: not the judge's
         verdict=verdict,
         risk=_level(lower, target) if verdict is Verdict.PROVISIONAL else None,
         needed_cases=needed,
@@ -165,14 +164,9 @@ def _verdict(judgement: Judgement, *, proven: bool, missed: bool, reached: bool)
     return Verdict.PROVISIONAL if reached else Verdict.NOT_REACHED
 
 
-def _needed_labels(said: Sequence[bool], alpha: float, bar: float, target: float, most: float) -> int | None:
-    """Give enough labels for 80 % power if the truth is what there is hope for; None: no number of them will do.
-
-    There is hope for what the labels show, where that reaches the bar, else for the most that they allow.
-    """
-    reached = sum(said) >= bar * len(said) - 1e-9
-    hoped = min(max(sum(said) / len(said), bar + 0.01), 1.0) if reached else most
-    if target == 1 or hoped <= bar:
+def _needed_labels(hoped: float | None, alpha: float, bar: float, target: float) -> int | None:
+    """Give enough labels for 80 % power if the truth is what there is hope for; None: no number of them will do."""
+    if target == 1 or hoped is None or hoped <= bar:
         return None
     return max(needed_cases(target, hoped, alpha), needed_cases(bar, hoped, 0.5) if bar < 1 else 1)
 

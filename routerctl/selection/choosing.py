@@ -46,8 +46,8 @@ def choose(
     Chosen is the cheapest candidate that is proven, provisional (but where `when_unproven` is top_rung) or the
     reference that the bar is set by; by its cost per accepted answer on the cases that all of them have; where a cost
     is not known or no case is common, ladder order decides. The fallbacks follow in ladder order: every other one that
-    passed, wherever it stands, and those above the chosen that were not run or are merely open. A candidate that missed
-    the bar serves nobody.
+    qualifies likewise, wherever it stands, and those above the chosen that were not run or did not miss
+    the bar. A candidate that missed it serves nobody.
 
     Where none qualifies, the best available serves (see `best_available`), and behind it those as good; the top rung,
     where nothing but proof counts, where it was left `untested`, or where nothing was run.
@@ -60,7 +60,7 @@ def choose(
     proof_only = when_unproven == "top_rung"
     able = [name for name in run if qualifies(shown[name].verdict, when_unproven)]
     if able:
-        return served_by(cheapest(able, shown), ladder, shown)
+        return served_by(cheapest(able, shown), ladder, shown, when_unproven)
     if proof_only or not run or ladder[-1] in untested:
         return Choice(chosen=ladder[-1], level=_level(ladder[-1], shown), rungs=(ladder[-1],))
     chosen, alike = best_available(run, shown)
@@ -93,12 +93,12 @@ def _level(name: str, shown: Mapping[str, Shown]) -> Level:
     return shown[name].verdict.level if name in shown else "best available"
 
 
-def served_by(chosen: str, ladder: Sequence[str], shown: Mapping[str, Shown]) -> Choice:
-    """Put behind a chosen candidate those that passed and, above it, those that are open or were not run."""
+def served_by(chosen: str, ladder: Sequence[str], shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> Choice:
+    """Put behind a chosen candidate those that qualify and, above it, those that did not miss the bar."""
 
     def falls_back(name: str) -> bool:
         known = shown.get(name)
-        if known is not None and known.verdict.passes:
+        if known is not None and qualifies(known.verdict, when_unproven):
             return True
         above = ladder.index(name) > ladder.index(chosen)
         return above and (known is None or not known.verdict.missed)

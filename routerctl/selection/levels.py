@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from routerctl.scorers import IMPORTED
 from routerctl.selection.paired_words import settle_words
-from routerctl.selection.sentences import hope_words, verdict_words
-from routerctl.types import Evidence, Route, Verdict
-from routerctl.words import bar_words, missing_words, plain, plural, risk_words
+from routerctl.selection.sentences import hope_words, too_small, verdict_words
+from routerctl.types import Evidence, Route, Table, Verdict
+from routerctl.words import bar_change, bar_words, lowered_words, missing_words, plain, plural, risk_words
 
 
 def level_words(route: Route) -> str:
@@ -35,6 +36,16 @@ def risk_of(route: Route) -> float | None:
     return one.judgement.risk if one and route.level == "provisional" else None
 
 
+def bar_change_words(route: Route) -> tuple[str, str]:
+    """Call what became of a bar that scores were seen at, and say it; "" where it stayed or was raised."""
+    if route.lowered_from is None:
+        return "", ""
+    bars = route.lowered_from, route.bar
+    comes_to = route.target if any(one.judgement.cases for one in route.evidence) else None
+    scores = route.lowered_score, comes_to
+    return bar_change(*bars, *scores), lowered_words(*bars, *scores)
+
+
 def nobody_words(route: Route) -> str:
     """Say of a class where no candidate qualifies what that means and who serves."""
     bar = bar_words(route.bar)
@@ -48,10 +59,36 @@ def nobody_words(route: Route) -> str:
     return f"No candidate {reaches} the bar of {bar}; {route.chosen} serves{as_what}."
 
 
-def unproven_words(route: Route) -> str:
+def not_asked(route: Route, table: Table) -> tuple[str, ...]:
+    """Name those that a run would ask now and did not: a provisional one served then, and does so no longer.
+
+    Where the set proves nothing, only the top rung is run, as it serves.
+    """
+    asked = {one.candidate for one in route.evidence}
+    if route.when_unproven != "top_rung" or route.chosen in asked or not asked:
+        return ()
+    tested = table.ladder[:-1] if table.top_rung == "skip" else table.ladder
+    if any(too_small(one.judgement) for one in route.evidence):
+        tested = tuple(name for name in tested if name == table.ladder[-1])
+    return tuple(name for name in tested if name not in asked)
+
+
+def not_asked_words(route: Route, table: Table) -> str:
+    """Say what would tell more of those that were not asked; "" where all were."""
+    names = ", ".join(not_asked(route, table))
+    if not names:
+        return ""
+    if route.scorer.name == IMPORTED:
+        return f"no outcomes were imported of {names}"
+    return f"`routerctl eval` runs those that were not: {names}"
+
+
+def unproven_words(route: Route, table: Table) -> str:
     """Say of a class that is not proven what serves, on what counts, and what would prove it."""
     one = _chosen(route)
     head = f"{route.chosen} is provisional" if route.passing else nobody_words(route)[:-1]
+    if missing := not_asked_words(route, table):
+        return f"{route.task_class}: {head}; {missing}"
     if one is None:
         return f"{route.task_class}: {head}{_would_prove(route)}"
     judgement, missing = one.judgement, plain(missing_words(one.failed, one.unscored))

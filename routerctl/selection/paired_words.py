@@ -58,5 +58,5 @@ def settle_words(judgement: Judgement, against: Against) -> str:
     if seen < -against.within - 1e-9:
         said = f"as high as {points(hope)}, the end of its interval"
     else:
-        said = "what was seen" if abs(hope - seen) < 1e-9 else points(hope)
+        said = "what was seen" if abs(hope - seen) < 1e-9 else f"{points(hope)}, a point above the margin"
     return f"if the difference is {said}, {judgement.needed_cases} cases in all would prove it (power 80%)"

@@ -30,7 +30,7 @@ def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_lengt
         return said + _WHOSE_WORD[judgement.trust]
     if mode == "point":
         return _scored(judgement, mode)
-    if _too_small(judgement):
+    if too_small(judgement):
         return f"{_undecidable(judgement)} {_TOP_RUNG_SERVES if top_rung else _scored(judgement, mode)}"
     share = _share(judgement, risk, ladder_length)
     match judgement.method:
@@ -304,11 +304,12 @@ def _interval(judgement: Judgement) -> str:
 
 def hope_words(judgement: Judgement) -> str:
     """Say at which accuracy `needed_cases` would prove the bar: as seen, a point above it, or the most there is."""
-    hoped, score = judgement.hoped, judgement.score
-    if judgement.trust == "labels" or hoped is None or score is None or abs(hoped - score) < 1e-9:
+    hoped, seen = judgement.hoped, judgement.seen
+    if hoped is None or seen is None or abs(hoped - seen) < 1e-9:
         return "what was seen"
-    below = score < judgement.bar - 1e-9
-    return f"as high as {_percent(hoped)}, the end of its interval" if below else _percent(hoped)
+    if seen < judgement.bar - 1e-9:
+        return f"as high as {_percent(hoped)}, the end of its interval"
+    return f"{_percent(hoped)}, a point above the bar" if hoped < 1 else _percent(hoped)
 
 
 def _what_would_settle(judgement: Judgement) -> str:
@@ -336,8 +337,8 @@ def _attempts(judgement: Judgement) -> str:
 # --- sets that cannot decide ------------------------------------------------------------------------------------------
 
 
-def _too_small(judgement: Judgement) -> bool:
-    """Whether even a perfect score on all cases planned would not be a proof."""
+def too_small(judgement: Judgement) -> bool:
+    """Tell whether even a perfect score on all cases planned would not be a proof."""
     if judgement.against:
         return False
     if judgement.method == "exact":
@@ -346,7 +347,7 @@ def _too_small(judgement: Judgement) -> bool:
 
 
 def _without_a_case(judgement: Judgement) -> str:
-    if _too_small(judgement):
+    if too_small(judgement):
         return _undecidable(judgement)
     return f"{judgement.verdict.capitalize()}: no case has been looked at."
 

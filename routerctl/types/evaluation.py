@@ -229,6 +229,7 @@ class ClassHeader:
     attempt: int = 1  # the greatest of `attempts`
     attempts: Mapping[str, int] = field(default_factory=dict)  # by candidate, this one included; () = the same for all
     lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_score: float | None = None  # what that one came to on its cases, where it was against a model
     grows: bool = False
     judge: str = ""  # the candidate that judges, where the scorer is one
     stakes: Stakes = Stakes()
@@ -322,6 +323,7 @@ class Judgement:
     total_alpha: float | None = None  # error over all attempts, where there was more than one
     trust: Trust = "scorer"
     labels: int = 0  # trust labels: human labels that the verdict rests on
+    labels_passed: int = 0  # of these
     corrected: float | None = None  # the judge's score corrected by the labels (PPI)
     corrected_low: float | None = None  # its lower bound at level 1 - alpha
     against: Against | None = None  # where the bar is relative
@@ -334,16 +336,21 @@ class Judgement:
         return self.passes / self.cases if self.cases else None
 
     @property
+    def seen(self) -> float | None:
+        """What hope rests on: the share of labels that passed, where these decide, else the score."""
+        return self.labels_passed / self.labels if self.trust == "labels" and self.labels else self.score
+
+    @property
     def hoped(self) -> float | None:
         """The accuracy at which `needed_cases` would prove it; None where nothing was seen or nothing gives hope.
 
         What was seen, where that reaches the bar (at least a point above it: at the bar itself no number of cases would
         do), else the most that the interval allows.
         """
-        if self.score is None:
+        if self.seen is None:
             return None
-        if self.score >= self.bar - 1e-9:
-            return min(max(self.score, self.bar + 0.01), 1.0)
+        if self.seen >= self.bar - 1e-9:
+            return min(max(self.seen, self.bar + 0.01), 1.0)
         return self.interval[1] if self.interval[1] > self.bar else None
 
 

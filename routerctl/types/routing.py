@@ -146,6 +146,7 @@ class Route:
     labels_digest: str = ""  # of the human labels that the judge's verdicts were held to
     when_unproven: WhenUnproven = "provisional"
     lowered_from: Bar | None = None  # the highest bar that was tested before and not proven; None: none was higher
+    lowered_score: float | None = None  # what that one came to on its cases, where it was against a model
     today: str = ""  # the candidate that serves the class now, against which money and risk are told; "": not known
 
     @property
