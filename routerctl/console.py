@@ -186,7 +186,7 @@ def _shared_bar(table: Table) -> str:
 
 def _legend(table: Table) -> Iterator[str]:
     """Explain what this table's rows hold."""
-    from routerctl.selection import interval_note, risk_of
+    from routerctl.selection import interval_note, risk_shown
     from routerctl.words import points_as_written
 
     routes = list(table.routes.values())
@@ -196,8 +196,10 @@ def _legend(table: Table) -> Iterator[str]:
     used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
     if used:
         yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
-    if any(risk_of(route) is not None for route in routes):
-        yield "% after provisional: how often one exactly at the bar would do as well by luck"
+    risks = [risk for route in routes if (risk := risk_shown(route))]
+    if risks:
+        bound = ", ≤ at most" if any(risk.startswith("≤") for risk in risks) else ""
+        yield f"% after provisional{bound}: how often one exactly at the bar would do as well by luck"
     if any(route.level == "reference" for route in routes):
         yield "reference: the model that the bar is set by; it is compared with, not tested"
     yield from _lines(interval_note(one.judgement for route in routes if (one := _chosen(route))))
@@ -229,10 +231,10 @@ def _chosen(route: Route) -> Evidence | None:
 
 
 def _route_row(route: Route) -> list[str]:
-    from routerctl.selection import level_name, risk_of
-    from routerctl.words import bar_words, risk_words, spread, usd
+    from routerctl.selection import level_name, risk_shown
+    from routerctl.words import bar_words, spread, usd
 
-    evidence, risk = _chosen(route), risk_of(route)
+    evidence, risk = _chosen(route), risk_shown(route)
     flag = "" if route.passing else "! "
     if evidence is None:
         return [route.task_class, flag + route.chosen, "not run", "", "", bar_words(route.bar), ""]
@@ -241,7 +243,7 @@ def _route_row(route: Route) -> list[str]:
     return [
         route.task_class,
         flag + route.chosen,
-        f"{level_name(route)}{'' if risk is None else f', {risk_words(risk)}'} {_marks(judgement)}".rstrip(),
+        f"{level_name(route)}{f', {risk}' if risk else ''} {_marks(judgement)}".rstrip(),
         passed,
         spread(judgement.interval),
         bar_words(route.bar),

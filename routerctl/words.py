@@ -112,8 +112,10 @@ def odds(probability: float) -> str:
     return f"{probability * 100:.3g}%"
 
 
-def risk_words(risk: float) -> str:
-    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it."""
+def risk_words(risk: float, *, at_most: bool = False) -> str:
+    """Write a probability with two digits: 3.3%, 25%; never nothing or all of it; a bound of it as ≤28%."""
+    if at_most:
+        return f"≤{min(100.0, max(0.1, 100 * risk)):.2g}%" if risk < 0.995 else "≤100%"
     if risk < 0.0005:
         return "<0.1%"
     return ">99%" if risk > 0.99 else f"{100 * risk:.2g}%"

@@ -7,7 +7,7 @@ from test_report import sample
 from routerctl.console import print_routes, say_worth, worth_line
 from routerctl.console_json import worth_json
 from routerctl.report.answers import Answers
-from routerctl.selection import risk_of
+from routerctl.selection import level_words, risk_of
 from routerctl.types import RelativeBar, Verdict
 from routerctl.words import bar_words, risk_words
 from routerctl.worth import evaluation_usd, weigh
@@ -170,3 +170,15 @@ def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
     said = " ".join(lines[-3:])
     assert "% after provisional: how often one exactly at the bar would do as well by luck" in said
     assert "may reach below a bar that is proven" in said
+
+
+@pytest.mark.parametrize(("risk", "shown"), [(0.28, "≤28%"), (0.999, "≤100%"), (0.0001, "≤0.1%"), (0.0333, "≤3.3%")])
+def test_a_risk_that_is_only_bounded_says_so(risk, shown):
+    """Bets give no probability but a bound of it, so that two of them are not compared as if they were one."""
+    assert risk_words(risk, at_most=True) == shown
+    table, _ = sample()
+    route = next(one for one in table.routes.values() if one.level == "provisional")
+    evidence = tuple(
+        replace(one, judgement=replace(one.judgement, method="betting", mean=0.8, risk=risk)) for one in route.evidence
+    )
+    assert level_words(replace(route, evidence=evidence)) == f"provisional, risk {shown}"

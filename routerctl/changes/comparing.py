@@ -21,7 +21,7 @@ from routerctl.changes.showing import (
     number_words,
     pin_words,
     price_words,
-    risk_shown,
+    risk_or_none,
     score_words,
     seconds_words,
     usd_words,
@@ -260,7 +260,7 @@ _FOLLOWING: tuple[_Aspect, ...] = (
     ("fallbacks", "other fallbacks", _fallbacks),
 )
 _FIGURES: tuple[_Aspect, ...] = (
-    ("risk", "", lambda side: risk_shown(side.route)),
+    ("risk", "", lambda side: risk_or_none(side.route)),
     ("score", "", lambda side: score_words(side.chosen)),
     ("per 1,000 requests", "", lambda side: _of(side, lambda one: usd_words(one.cost_per_case_usd, THOUSAND))),
     ("per month", "", _per_month),

@@ -12,9 +12,9 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.codec import encode, json_text
-from routerctl.selection import level_name, level_words, risk_of
+from routerctl.selection import level_name, level_words, risk_shown
 from routerctl.types import Candidate, Evidence, Price, Route
-from routerctl.words import percent, points, risk_words, seconds, spread, usd
+from routerctl.words import percent, points, seconds, spread, usd
 
 NONE = "none"
 _WIDTH = 72  # characters shown of a long text
@@ -106,10 +106,9 @@ def verdict_words(route: Route, chosen: Evidence | None, *, risk: bool = True) -
     return said if chosen is None or chosen.judgement.trust == "scorer" else f"{said} ({chosen.judgement.trust})"
 
 
-def risk_shown(route: Route) -> str:
+def risk_or_none(route: Route) -> str:
     """Give the risk of what is provisional; `none` for the other levels."""
-    risk = risk_of(route)
-    return NONE if risk is None else risk_words(risk)
+    return risk_shown(route) or NONE
 
 
 def score_words(one: Evidence | None) -> str:

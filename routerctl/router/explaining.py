@@ -105,7 +105,9 @@ def _verdict(route: Route, one: Evidence) -> str:
     verdict, risk = one.judgement.verdict.value, one.judgement.risk
     if one.candidate == route.chosen and not route.passing:
         return f"{route.level} ({verdict})"
-    return verdict if risk is None else f"{verdict}, risk {risk_words(risk)}"
+    if risk is None:
+        return verdict
+    return f"{verdict}, risk {risk_words(risk, at_most=one.judgement.method == 'betting')}"
 
 
 def pinned(candidate: Candidate) -> str:

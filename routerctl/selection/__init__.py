@@ -20,6 +20,7 @@ from routerctl.selection.levels import (
     nobody_words,
     not_asked_words,
     risk_of,
+    risk_shown,
     unproven_words,
 )
 from routerctl.selection.order import planned_order
@@ -66,6 +67,7 @@ __all__ = [
     "qualifies",
     "question_of",
     "risk_of",
+    "risk_shown",
     "rounded",
     "rule_of",
     "served_by",

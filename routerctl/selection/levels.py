@@ -17,8 +17,8 @@ from routerctl.words import bar_change, bar_words, lowered_words, missing_words,
 
 def level_words(route: Route) -> str:
     """Name the level of a class in a few words, with the risk of what is provisional: `provisional, risk 3.3%`."""
-    risk = risk_of(route)
-    return level_name(route) if risk is None else f"{level_name(route)}, risk {risk_words(risk)}"
+    risk = risk_shown(route)
+    return f"{level_name(route)}, risk {risk}" if risk else level_name(route)
 
 
 def level_name(route: Route) -> str:
@@ -44,6 +44,12 @@ def bar_change_words(route: Route) -> tuple[str, str]:
     comes_to = route.target if any(one.judgement.cases for one in route.evidence) else None
     scores = route.lowered_score, comes_to
     return bar_change(*bars, *scores), lowered_words(*bars, *scores)
+
+
+def risk_shown(route: Route) -> str:
+    """Write the risk of a class that is provisional; bets give only a bound of it; "" for the other levels."""
+    one, risk = _chosen(route), risk_of(route)
+    return "" if one is None or risk is None else risk_words(risk, at_most=one.judgement.method == "betting")
 
 
 def nobody_words(route: Route) -> str:
