@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -97,8 +97,8 @@ def _evidence(
     if of_class.judge and labels and not why_not(of_class):
         judgement = _held_to(labels, judgement, used, name, header)
     judgement = rounded(judgement)
-    cost_usd = sum((result.cost_usd * _weight(result, of_class) for result in used), Decimal(0))
-    whole = sum((_weight(result, of_class) for result in used), Decimal(0))
+    cost_usd = _weighed(used, of_class, lambda one: one.cost_usd)
+    whole = _weighed(used, of_class, lambda _: 1)
     # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
     known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
@@ -153,29 +153,32 @@ def _held_to(
     return calibrate(judgement, judged, known, judgement.alpha, judgement.bar, mode=header.mode)
 
 
-def _weight(result: Result, of_class: ClassHeader) -> Decimal:
-    """How much a reply counts, in money as in the score; Decimal takes a number by its shortest decimal digits."""
-    return Decimal(repr(result.weight)) if of_class.weighted else Decimal(1)
+def _weighed(used: Sequence[Result], of_class: ClassHeader, of: Callable[[Result], Decimal | int]) -> Decimal:
+    """Sum over replies, each by its case's weight; Decimal takes a number by its shortest decimal digits."""
+    if not of_class.weighted:
+        return Decimal(sum(map(of, used)))
+    return sum((Decimal(repr(one.weight)) * of(one) for one in used), Decimal(0))
 
 
-def _right(result: Result, of_class: ClassHeader) -> Decimal:
+def _right(result: Result, of_class: ClassHeader) -> Decimal | int:
     """How right a reply is, by what the bar of its class is on: 0 or 1, or its score."""
-    if of_class.measure == "mean_score":
-        return Decimal(repr(result.score or 0.0))
-    return Decimal(result.passed)
+    return Decimal(repr(result.score or 0.0)) if of_class.measure == "mean_score" else int(result.passed)
 
 
-def _accepted(used: Iterable[Result], of_class: ClassHeader) -> Decimal:
+def _accepted(used: Sequence[Result], of_class: ClassHeader) -> Decimal:
     """Count the replies that were worth their money: those that passed, or their scores where these are compared."""
-    return sum((_weight(one, of_class) * _right(one, of_class) for one in used), Decimal(0))
+    return _weighed(used, of_class, lambda one: _right(one, of_class))
 
 
 def _wrong_per_thousand(used: Sequence[Result], of_class: ClassHeader) -> float | None:
     """Count the replies that would have been delivered though they are wrong, per 1,000; None without a reply."""
-    whole = sum((_weight(one, of_class) for one in used), Decimal(0))
-    delivered = [one for one in used if one.status is not Status.FAILED and one.stop_reason is not StopReason.REFUSAL]
-    wrong = sum((_weight(one, of_class) * (1 - _right(one, of_class)) for one in delivered), Decimal(0))
-    return round(float(1000 * wrong / whole), 1) if used else None
+
+    def wrong(one: Result) -> Decimal | int:
+        nobody = one.status is Status.FAILED or one.stop_reason is StopReason.REFUSAL
+        return 0 if nobody else 1 - _right(one, of_class)
+
+    whole = _weighed(used, of_class, lambda _: 1)
+    return round(float(1000 * _weighed(used, of_class, wrong) / whole), 1) if whole else None
 
 
 def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
