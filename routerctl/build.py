@@ -331,7 +331,7 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
         return Shown(
             verdict=one.judgement.verdict,
             outcomes={index: outcome_of(case, measure) for index, case in own.items()},
-            costs={index: sum((reply.cost_usd for reply in case), Decimal(0)) for index, case in own.items()}
+            costs={index: sum((reply.cost_usd for reply in case[1:]), case[0].cost_usd) for index, case in own.items()}
             if known
             else None,
         )

@@ -177,9 +177,10 @@ def outcome_of(results: Sequence[Result], measure: Measure) -> Outcome:
     """
     if not results:
         raise ValueError("a case without a result has no outcome")
-    values = [_value(result, measure) for result in results]
-    first = results[0]
-    return Outcome(value=sum(values) / len(values), weight=first.weight, cluster=first.cluster)
+    first, value = results[0], _value(results[0], measure)
+    if len(results) > 1:
+        value = sum(_value(result, measure) for result in results) / len(results)
+    return Outcome(value=value, weight=first.weight, cluster=first.cluster)
 
 
 def _value(result: Result, measure: Measure) -> float:
