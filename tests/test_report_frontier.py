@@ -1,9 +1,11 @@
 """The picture of cost against accuracy: what is drawn, named, and where names end."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from jinja2 import Template
 
 from routerctl.report.frontier import drawn
 from routerctl.worth.frontier import Frontier
@@ -56,3 +58,22 @@ def test_names_are_text(name: str) -> None:
     ElementTree.fromstring(picture)  # noqa: S314 - our own
     assert "<script" not in picture
     assert "\u202e" not in picture
+
+
+def test_no_name_stands_on_the_axis() -> None:
+    """The least accurate point lies on the line at the bottom; its name is lifted off it."""
+    points = {"dear": (0.01, 0.9)}
+    low = made(constants=points, line=((0.01, 0.9),), path=((0.01, 0.9),), table=(0.004, 0.6))
+    heights = {name: float(y) for _, y, _, name in NAMES.findall(str(drawn(low)))}
+    axis = float(re.findall(r'class="axis" d="M[\d.]+ [\d.]+V([\d.]+)H', str(drawn(low)))[0])
+    assert heights["the table"] <= axis - 8
+
+
+def test_the_caption_explains_only_what_is_drawn() -> None:
+    """A run that stops early leaves one model with every case: no line of mixes, and no word of a dashed one."""
+    page = (Path(__file__).parents[1] / "routerctl/report/worth.html.j2").read_text(encoding="utf-8")
+    caption = page.split("<figure>{{ frontier }}</figure>")[1].split("</p>")[0]
+    for length, dashed in ((1, False), (2, True)):
+        frontier = made(line=((0.001, 0.6), (0.01, 0.9))[:length], path=((0.01, 0.9),) * length)
+        said = Template(caption).render(worth={"frontier": frontier})
+        assert ("dashed" in said, "solid" in said, "no random mix" in said) == (dashed, dashed, not dashed)

@@ -96,7 +96,10 @@ def _labels(found: Frontier, scale: _Scale) -> Iterator[Markup]:
             # Towards the middle, so that no name ends outside the picture.
             side, anchor = (9, "start") if x < (_LEFT + _RIGHT) / 2 else (-9, "end")
             yield Markup('<text class="name" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                round(x + side, 1), round(y + 4, 1), anchor, visible(name)
+                round(x + side, 1),
+                round(min(y, _BOTTOM - 12) + 4, 1),
+                anchor,
+                visible(name),  # not on the axis
             )
 
 
