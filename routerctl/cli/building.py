@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from routerctl.project import PROJECT_FILE, load_project
 from routerctl.report import render_report
 from routerctl.results import REPORTS_FOLDER, write_atomically
 from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
-from routerctl.types import Table, Tier
+from routerctl.types import Run, Table, Tier
 from routerctl.worth import evaluation_usd, weigh
 
 
@@ -64,17 +64,22 @@ def build(
     for words in label_words(previous, table, runs):
         say(words)
     changed = "unchanged" if previous and previous.digest == table.digest else f"version {table.table_version}"
-    # Mode, risk, margin and seed are part of the test, which is fixed before the first answer: a table keeps its run's.
-    for words in since_built(root, table, file):
+    for words in _warnings(root, file, table, runs):
         say(f"warning: {words}")
-    costs = measured_costs(runs, table.candidates)
-    order = order_warning(table.ladder_name, table.ladder, table.candidates, table.prices, costs)
-    if order:
-        say(f"warning: {order}")
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:
         end_gate(table, strict=strict)
+
+
+def _warnings(root: Path, file: str, table: Table, runs: Mapping[str, Run]) -> Iterator[str]:
+    """Say what of the project the table does not follow, and where its ladder is not in order of price."""
+    # Mode, risk, margin and seed are part of the test, fixed before the first answer: a table keeps those of its run.
+    yield from since_built(root, table, file)
+    costs = measured_costs(runs, table.candidates)
+    order = order_warning(table.ladder_name, table.ladder, table.candidates, table.prices, costs)
+    if order:
+        yield order
 
 
 def _compared(kept: Path, previous: Table | None, table: Table) -> Table | None:
