@@ -5,8 +5,8 @@
 Three candidates at costs 1:3:5, every non-decreasing triple of accuracies from bar + {-.15, -.10, -.05, -.02, 0, +.02,
 +.04, +.06, +.08} (165, at most .995), bars .8, .9 and .95, sets of 24 to 500 cases, a risk of 5 % a class, independent
 cases; 400 runs a triple. The lines that tests walk along, and the best available, which says who runs on, come from
-`routerctl.selection`; the walk itself is done for all runs at once, and compared with the stopping rule's own. Three
-policies on the same outcomes:
+`routerctl.evaluation.selection`; the walk itself is done for all runs at once, and compared with the stopping rule's
+own. Three policies on the same outcomes:
 
 - proof, else the top rung: `when_unproven: top_rung`, the dearest serves where nothing is proven;
 - score only: the cheapest whose score reaches the bar, else the best score (`mode: point`);
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerctl.selection import Outcome, Question, Shown, best_available, judge, rule_of
+from routerctl.evaluation.selection import Outcome, Question, Shown, best_available, judge, rule_of
 from routerctl.statistics import hopeless, plan, point_plan
 from routerctl.types import Verdict, WhenUnproven
 

@@ -28,12 +28,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from routerctl.classifier import NgramClassifier, load_classifier
-from routerctl.classifier.embedding import missing
-from routerctl.classifier.features import features
-from routerctl.classifier.files import file_text
-from routerctl.cli.training import figures
-from routerctl.training import classifier_text, load_background, load_labelled, train
+from routerctl.classify.classifier import NgramClassifier, load_classifier
+from routerctl.classify.classifier.embedding import missing
+from routerctl.classify.classifier.features import features
+from routerctl.classify.classifier.files import file_text
+from routerctl.cli.output.classifier import figures
+from routerctl.tuning.classifier import classifier_text, load_background, load_labelled, train
 
 ROOT = Path(__file__).parents[1]
 OUT_OF_DOMAIN = ROOT / "tests/data/out_of_domain.txt"

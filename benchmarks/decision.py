@@ -105,7 +105,7 @@ def texts_of(count: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
 
     A prompt is inputs of one class that are not trained on, up to 200 words, one in twenty replaced by a new one.
     """
-    from routerctl.training import load_background, load_labelled
+    from routerctl.tuning.classifier import load_background, load_labelled
 
     rng = random.Random(7)  # noqa: S311 - texts, not secrets
     by: dict[str, list[str]] = {"other": list(load_background())}
@@ -134,8 +134,8 @@ def prompt(rng: random.Random, texts: Sequence[str]) -> str:
 
 def train_ours(folder: Path, training: Given, _prompts: Given) -> dict[str, Any]:
     """Write the classifier as `routerctl train` does."""
-    from routerctl.training import Labelled, classifier_text, train
-    from routerctl.training.texts import Material
+    from routerctl.tuning.classifier import Labelled, classifier_text, train
+    from routerctl.tuning.classifier.corpus import Material
 
     texts = tuple(
         Labelled(text=words, task_class=name, origin=f"text {at}") for at, (name, words) in enumerate(training)
@@ -147,8 +147,8 @@ def train_ours(folder: Path, training: Given, _prompts: Given) -> dict[str, Any]
 
 def decide_ours(folder: Path, training: Given, prompts: Given, *, language: bool = False) -> dict[str, Any]:
     """Decide each prompt; tells whether numpy came in, and how often a rule decided."""
-    from routerctl.classifier import load_classifier
-    from routerctl.router.deciding import decide
+    from routerctl.classify.classifier import load_classifier
+    from routerctl.classify.decide import decide
     from routerctl.types import Inquiry
 
     table, classifier = (

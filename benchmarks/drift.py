@@ -4,7 +4,7 @@
 
 Five classes, each with a baseline of 200 cases (score, latency, cost, refusals, who answered) and a mix of 20,000
 requests; a week is 4,000 requests a class at most and a shadow eval of 200 cases. Everything goes through
-`routerctl.drift.look`.
+`routerctl.monitoring.drift.look`.
 
 1. Undisturbed: for each of many baselines 100 weeks; the share of weeks with any alarm, and by quantity. Baselines: an
    eval run of its own; the very run that chose the candidates, for passing; a week of the log. Beside it what people
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.drift import ALPHA, Baseline, Drift, Spread, Tail, Window, limits, look
+from routerctl.monitoring.drift import ALPHA, Baseline, Drift, Spread, Tail, Window, limits, look
 from routerctl.statistics.sequential import plan
 
 SEED, CASES, WEEKS = 7, 200, 100

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerctl.selection import Outcome, Question, alpha_of_attempt, judge, rule_of
+from routerctl.evaluation.selection import Outcome, Question, alpha_of_attempt, judge, rule_of
 
 Values = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, float, int], Values]  # (random numbers, true mean, cases) -> a value per case

@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerctl.experiments import arm_of
-from routerctl.experiments.comparing import Comparison, Outcomes, Question, Standing, compare, planned_outcomes
-from routerctl.experiments.guarding import Guardrail, capped, guard
+from routerctl.routing.experiments import arm_of
+from routerctl.routing.experiments.compare import Comparison, Outcomes, Question, Standing, compare, planned_outcomes
+from routerctl.routing.experiments.guardrails import Guardrail, capped, guard
 
 SEED, ALPHA, Z = 7, 0.05, 1.959963984540054
 DAYS = 14  # into which the plan is divided

@@ -28,8 +28,9 @@ import numpy as np
 from holdout_sources import FILE, RISK, Matrix, Source, halves, load, world
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.build import build_table
-from routerctl.importers.arranging import Arranged
+from routerctl.evaluation.build import build_table
+from routerctl.evaluation.importers.cases import Arranged
+from routerctl.evaluation.worth import weigh
 from routerctl.statistics.frontier import mixed
 from routerctl.types import (
     Bar,
@@ -42,7 +43,6 @@ from routerctl.types import (
     Verdict,
 )
 from routerctl.types import Policy as Served
-from routerctl.worth import weigh
 
 RECORDED_BARS, WORLD_BARS, WITHIN = (0.5, 0.6, 0.7, 0.8), (0.7, 0.8, 0.9), (0.0, 0.01, 0.03)
 LEVEL, CHANCE = 0.05, 0.001

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.importers import read_outcomes
-from routerctl.importers.arranging import Arranged, arrange
-from routerctl.importers.base import Columns, Reading, Record
-from routerctl.importers.costing import Costed, Told, cost
-from routerctl.importers.imported import Lineup, Policy, make_run
+from routerctl.evaluation.importers import read_outcomes
+from routerctl.evaluation.importers.as_run import Lineup, Policy, make_run
+from routerctl.evaluation.importers.base import Columns, Reading, Record
+from routerctl.evaluation.importers.cases import Arranged, arrange
+from routerctl.evaluation.importers.prices import Costed, Told, cost
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Case, ProviderSpec, Run, Status
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.selection.calibrating import calibrate, uses_correction
+from routerctl.evaluation.selection.judge_correction import calibrate, uses_correction
 from routerctl.statistics import pass_probability, plan
 from routerctl.statistics.calibration import accuracy_lower, corrected_lower, corrected_mean
 from routerctl.types import Judgement, Verdict

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.regression import Pair, Pairing, Regression, judge_regression, screen
+from routerctl.evaluation.regression import Pair, Pairing, Regression, judge_regression, screen
 from routerctl.statistics.paired import holm, least_detectable_drop, mcnemar_midp, sign_flip
 from routerctl.statistics.sequential import plan
 

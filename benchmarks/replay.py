@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from routerctl.replay import Cell, CostEvidence, Replay, replay_log
+from routerctl.monitoring.replay import Cell, CostEvidence, Replay, replay_log
 
 SEED, REQUESTS, NOMINAL = 7, 20_000, 0.95
 Values = NDArray[np.float64]

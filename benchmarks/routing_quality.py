@@ -48,8 +48,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from routerctl.classifier.features import features
-from routerctl.training.families import LEAST_TEXTS, feature_rows, rarity
+from routerctl.classify.classifier.features import features
+from routerctl.tuning.classifier.families import LEAST_TEXTS, feature_rows, rarity
 
 FILE, LEFT_OUT = "mmlu_outcomes.csv.gz", "high_school_mathematics"
 WEAK, STRONG = "mixtral-8x7b-instruct-v0.1", "gpt-4-1106-preview"
@@ -146,7 +146,7 @@ def routers(outcomes: Outcomes, embedding: bool) -> dict[str, Router]:
         BOTH: lambda places: ridge(outcomes, places, rows_of(places.tobytes()), SHARES),
     }
     if embedding:
-        from routerctl.classifier.embedding import load_encoder
+        from routerctl.classify.classifier.embedding import load_encoder
 
         vectors = np.array([load_encoder().embed(text) for text in outcomes.texts])
         vectors -= vectors.mean(0)  # what all prompts share tells none from another; it uses no outcome

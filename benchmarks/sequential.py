@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.selection import Outcome, Question, alpha_per_candidate, rule_of
+from routerctl.evaluation.selection import Outcome, Question, alpha_per_candidate, rule_of
 from routerctl.statistics import pass_probability, plan, point_plan
 
 BARS = (0.8, 0.9, 0.95)

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.codec import check_schema_version, decode, encode, json_text
 from routerctl.errors import InputError, MergeConflict
-from routerctl.strict_yaml import conflict_of, dump_yaml, parse_yaml, read_text
+from routerctl.files.codec import check_schema_version, decode, encode, json_text
+from routerctl.files.yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
 TABLE_FILE = "routes.yaml"

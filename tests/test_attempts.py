@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from routerctl.changes import compare
-from routerctl.check import assemble
+from routerctl.evaluation.check import assemble
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.session import EvalOptions, plan_run, run_eval, warnings_of
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
-from routerctl.report.sentences import flags
-from routerctl.run.caller import Spending
-from routerctl.run.session import EvalOptions, plan_run, run_eval, warnings_of
+from routerctl.review.diff import compare
+from routerctl.review.report.wording import flags
 from routerctl.table import load_table, table_text
 from routerctl.types import ClassHeader, RelativeBar, Reply, Request
 from tests.conftest import Project
@@ -188,7 +188,7 @@ async def test_a_lowered_bar_is_another_chance_and_is_told(project: Project) -> 
 
 
 def _flags(project: Project) -> list[Any]:
-    from routerctl.report.answers import Answers
+    from routerctl.review.report.answers import Answers
 
     table, runs = assemble(project.root, ladder=None, wanted=(), previous=None)
     listed = list(runs.values())

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from routerctl.cli.desks import pricer_for, usual_tokens
 from routerctl.costs import most_usd
-from routerctl.prompts import render_prompt
-from routerctl.strategies import first_request
+from routerctl.routing.router import pricer_for, usual_tokens
+from routerctl.strategies.answer import first_request
+from routerctl.strategies.prompts import render_prompt
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Budget
 from tests.conftest import COMMAND, SECRET, Far, Project, clean_env

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.budgets import (
+from routerctl.routing.budgets import (
     Book,
     Purse,
     Room,

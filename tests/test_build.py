@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from routerctl.build import build_table, evidence_of, planned_prefix
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
-from routerctl.selection import level_name, nobody_words, not_asked_words, unproven_words
+from routerctl.evaluation.build import build_table, evidence_of, planned_prefix
+from routerctl.evaluation.selection import level_name, nobody_words, not_asked_words, unproven_words
 from routerctl.statistics import anytime_interval
 from routerctl.table import table_text
 from routerctl.types import (

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from routerctl.cache import ReplyCache, reply_key
 from routerctl.errors import InputError
+from routerctl.evaluation.cache import ReplyCache, reply_key
 from routerctl.types import (
     Message,
     Prompt,
@@ -120,7 +120,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from routerctl.cache import ReplyCache
+from routerctl.evaluation.cache import ReplyCache
 from routerctl.types import Reply, StopReason, Usage
 path, name = Path(sys.argv[1]), sys.argv[2]
 print("ready", flush=True)

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.calibration import Promise, calibrate_class, sentences_of, yaml_of
-from routerctl.calibration.pairs import Pair, pairs_of
-from routerctl.calibration.proving import lower_bound, mean_of, needed, proves
-from routerctl.calibration.walking import Walk, points_of, walks
 from routerctl.errors import InputError
-from routerctl.labels import label_of
-from routerctl.selection import Outcome, Question
-from routerctl.strict_yaml import parse_yaml
+from routerctl.evaluation.labels import label_of
+from routerctl.evaluation.selection import Outcome, Question
+from routerctl.files.yaml import parse_yaml
+from routerctl.tuning.thresholds import Promise, calibrate_class, sentences_of, yaml_of
+from routerctl.tuning.thresholds.bounds import lower_bound, mean_of, needed, proves
+from routerctl.tuning.thresholds.fixed_sequence import Walk, points_of, walks
+from routerctl.tuning.thresholds.pairs import Pair, pairs_of
 from routerctl.types import (
     Candidate,
     ClassHeader,

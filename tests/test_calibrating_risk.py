@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from routerctl.calibration.pairs import Pair
-from routerctl.calibration.proving import mean_of, proves
-from routerctl.calibration.walking import Walk, outcomes_of, walk_of
-from routerctl.selection import Outcome, Question
+from routerctl.evaluation.selection import Outcome, Question
+from routerctl.tuning.thresholds.bounds import mean_of, proves
+from routerctl.tuning.thresholds.fixed_sequence import Walk, outcomes_of, walk_of
+from routerctl.tuning.thresholds.pairs import Pair
 from tests.test_calibrating import answered
 
 BAR, RISK, CASES, TRIALS = 0.85, 0.1, 120, 200

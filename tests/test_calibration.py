@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from routerctl.selection import verdict_words
-from routerctl.selection.calibrating import calibrate, judge_quality, labelled_prefix, uses_correction, why_not
+from routerctl.evaluation.selection import verdict_words
+from routerctl.evaluation.selection.judge_correction import (
+    calibrate,
+    judge_quality,
+    labelled_prefix,
+    uses_correction,
+    why_not,
+)
 from routerctl.statistics import anytime_interval, needed_cases, pass_probability, plan
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.types import ClassHeader, Judgement, PromptSpec, ReplySpec, ScorerSpec, Verdict

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.table import load_table
 from tests.conftest import Project, sum_is_right
 

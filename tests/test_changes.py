@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.changes import bill, bill_words, changes, compare, counts_words, headline
-from routerctl.changes.sentences import share_words
-from routerctl.changes.showing import leaf_pair
-from routerctl.codec import decode, encode, json_text
 from routerctl.errors import InputError
-from routerctl.strict_yaml import Document
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.yaml import Document
+from routerctl.review.diff import bill, bill_words, changes, compare, counts_words, headline
+from routerctl.review.diff.values import leaf_pair
+from routerctl.review.diff.wording import share_words
 from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,

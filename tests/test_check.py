@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from routerctl.check import assemble, check_project
-from routerctl.classifier.files import file_text
+from routerctl.classify.classifier.files import file_text
 from routerctl.errors import GateError, InputError
-from routerctl.policy_warnings import policy_warnings
-from routerctl.project import load_project
+from routerctl.evaluation.check import assemble, check_project
+from routerctl.evaluation.policy_warnings import policy_warnings
+from routerctl.evaluation.project import load_project
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.session import EvalOptions, plan_run, run_eval
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider
-from routerctl.run.caller import Spending
-from routerctl.run.session import EvalOptions, plan_run, run_eval
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Judgement, Objective, Request, Result, Routing, Strategy, Table, Verdict
 

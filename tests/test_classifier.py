@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.classifier import NgramClassifier, digest_of, load_classifier
-from routerctl.classifier.deciding import Deciding
-from routerctl.classifier.features import _TOKEN, MAX_CHARS, features, read_chunk
-from routerctl.classifier.files import file_text
+from routerctl.classify.classifier import NgramClassifier, digest_of, load_classifier
+from routerctl.classify.classifier.calibrated import Deciding
+from routerctl.classify.classifier.features import _TOKEN, MAX_CHARS, features, read_chunk
+from routerctl.classify.classifier.files import file_text
 from routerctl.errors import InputError
 
 PRIORS = {"fruit": 0.75, "tools": 0.25}
@@ -243,7 +243,7 @@ def test_the_hot_path_is_the_standard_library(tmp_path: Path) -> None:
     """Loading and classifying imports no number cruncher, no YAML and no event loop."""
     made(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from routerctl.classifier import load_classifier\n"
+        "import sys; from pathlib import Path; from routerctl.classify.classifier import load_classifier\n"
         "print(load_classifier(Path(sys.argv[1])).classify('apple').task_class)\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
@@ -282,7 +282,7 @@ def test_letters_alone_are_one_token(text: str) -> None:
 
 def test_features_are_the_same_in_every_process() -> None:
     """They do not depend on Python's hash seed, so a file that was written on one machine serves on another."""
-    code = "from routerctl.classifier.features import features; print(sum(features('Ähm, the 2nd apple?')))"
+    code = "from routerctl.classify.classifier.features import features; print(sum(features('Ähm, the 2nd apple?')))"
     found = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True

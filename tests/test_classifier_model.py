@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from routerctl.classifier.model import UNKNOWN, ask_class, class_prompt
+from routerctl.classify.classifier.ask_model import UNKNOWN, ask_class, class_prompt
 from routerctl.errors import TimedOut
 from routerctl.types import Candidate, Reply, Request, StopReason, Strategy, Usage
 

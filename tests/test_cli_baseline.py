@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.run_files import read_run, run_folders
 from tests.conftest import SECRET, Far, Project, right_answer, text_of
 from tests.emulator import Body
 

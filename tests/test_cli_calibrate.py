@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from routerctl.results import read_run, run_folders
-from routerctl.strict_yaml import parse_yaml
+from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.files.yaml import parse_yaml
 from tests.conftest import Done, Project, sum_is_right
 from tests.test_importers import MADE
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from routerctl.cli.demonstrating import STEPS, Step, demonstrate
+from routerctl.cli.output.demo import STEPS, Step, demonstrate
 from tests.conftest import Done, Project
 
 DATA = files("routerctl").joinpath("scaffold", "demo")

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.changes import compare
-from routerctl.cli import showing
+from routerctl.review.diff import compare
+from routerctl.review.diff import render as showing
 from routerctl.table import table_text, with_digest
 from routerctl.types import PromptSpec, Table
 from tests.conftest import Done, Project

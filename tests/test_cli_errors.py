@@ -607,7 +607,7 @@ def test_ctrl_c_while_route_waits_for_stdin(served: Project) -> None:
 def test_a_fault_of_our_own_is_one_line_too(project: Project, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever nobody thought of: exit 1 and one line that names the kind."""
     project.write("evals/sums.yaml", SUMS % (0.8, f"[{CASE}]"))
-    monkeypatch.setattr("routerctl.check.check_project", lambda *_: 1 / 0)
+    monkeypatch.setattr("routerctl.evaluation.check.check_project", lambda *_: 1 / 0)
     one_line(run("check"), 1, "ZeroDivisionError")
 
 

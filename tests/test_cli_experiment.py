@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from routerctl.decisions import DecisionLog
-from routerctl.state import STATE_FILE
-from routerctl.state.sqlite import SqliteStore
+from routerctl.routing.decision_log import DecisionLog
+from routerctl.routing.state import STATE_FILE
+from routerctl.routing.state.sqlite import SqliteStore
 from routerctl.table import load_table, table_text, with_digest
 from tests.conftest import Project
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
-from routerctl.health import Health, PlaceKey
-from routerctl.health.probing import Probable, places_of, probe_every
 from routerctl.providers.abilities import Probed
-from routerctl.state import open_state
+from routerctl.routing.health import Health, PlaceKey
+from routerctl.routing.health.probes import Probable, places_of, probe_every
+from routerctl.routing.state import open_state
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Classifier, Escalation, Json, Place, ProviderSpec, Reply, Request, Table
 from tests.conftest import Done, Far, Project

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import typer
 
-from routerctl.cli import labelling
 from routerctl.cli.label import label
+from routerctl.cli.output import label as labelling
 from routerctl.errors import InputError
-from routerctl.evalsets import load_eval_set
-from routerctl.labels import label_of, labels_of, read_labels
-from routerctl.results import RunWriter, read_run
-from routerctl.selection import planned_order
+from routerctl.evaluation.eval_sets import load_eval_set
+from routerctl.evaluation.labels import label_of, labels_of, read_labels
+from routerctl.evaluation.run_files import RunWriter, read_run
+from routerctl.evaluation.selection import planned_order
 from routerctl.types import Case, ClassHeader, Result, Run, RunHeader, ScorerSpec, Status, StopReason
 from tests.conftest import Project, clean_env
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from routerctl.cli.noting import Log
-from routerctl.router.deciding import decide
+from routerctl.classify.decide import decide
+from routerctl.routing.decision_log.recorder import Log
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
 from tests import emulator
@@ -190,7 +190,7 @@ def test_every_json_output_is_one_object_alone_on_stdout(project: Project, run: 
 
 def test_the_end_of_a_model_is_past_or_to_come() -> None:
     """`models` says since when a model is retired, or when it will be; the day itself is past."""
-    from routerctl.cli.listing import _lifecycle
+    from routerctl.cli.output.models import _lifecycle
     from routerctl.providers import lifecycle
 
     model, end = max(lifecycle._days().items(), key=lambda pair: (pair[1], pair[0]))

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from routerctl.cli.log_showing import print_tail, since_moment
-from routerctl.cli.log_story import story
-from routerctl.decisions import DECISIONS_FILE, DecisionLog
-from routerctl.decisions.reading import READ_COLUMNS, LogReader, Wanted
+from routerctl.cli.output.log import print_tail, since_moment
+from routerctl.cli.output.log_story import story
 from routerctl.errors import InputError
-from routerctl.training.texts import read_decisions
+from routerctl.routing.decision_log import DECISIONS_FILE, DecisionLog
+from routerctl.routing.decision_log.reader import READ_COLUMNS, LogReader, Wanted
+from routerctl.tuning.classifier.corpus import read_decisions
 from routerctl.types import Inquiry, StopReason
 from tests.conftest import Done, Project
 from tests.test_decisions import BUSY, DECISION, FAILED, SERVED, UNSURE

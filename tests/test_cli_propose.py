@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.results import read_header, run_folders
+from routerctl.evaluation.run_files import read_header, run_folders
 from routerctl.table import load_table
 from tests.conftest import PRICE, Done, Project
 from tests.test_changes import plain

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from routerctl.cli.tenancy import TENANTS_FOLDER
-from routerctl.decisions import DECISIONS_FILE
-from routerctl.results import write_atomically
+from routerctl.evaluation.run_files import write_atomically
+from routerctl.routing.decision_log import DECISIONS_FILE
+from routerctl.routing.tenants import TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Classifier, Condition, Rule, Table, Tenant
 from tests.conftest import Done, Project

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.run_files import read_run, run_folders
 from tests.conftest import Project
 
 

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.confidence import (
+from routerctl.errors import InputError
+from routerctl.scorers import MAX_CHARS
+from routerctl.strategies.confidence import (
     SIGNALS,
     Delivered,
     delivered_of_answer,
@@ -19,9 +21,7 @@ from routerctl.confidence import (
     first_below,
     signal_values,
 )
-from routerctl.confidence.phrases import phrases
-from routerctl.errors import InputError
-from routerctl.scorers import MAX_CHARS
+from routerctl.strategies.confidence.phrases import phrases
 from routerctl.types import Answer, Reply, ReplySpec, Result, ScorerSpec, Status, StopReason, Usage
 
 TEXT = ScorerSpec(name="exact")

@@ -4,13 +4,13 @@ from decimal import Decimal
 import pytest
 from test_report import sample
 
-from routerctl.console import print_routes, say_worth, worth_line
-from routerctl.console_json import worth_json
-from routerctl.report.answers import Answers
-from routerctl.selection import level_words, risk_of
+from routerctl.cli.output.as_json import worth_json
+from routerctl.cli.output.terminal import print_routes, say_worth, worth_line
+from routerctl.evaluation.selection import level_words, risk_of
+from routerctl.evaluation.worth import evaluation_usd, weigh
+from routerctl.review.report.answers import Answers
 from routerctl.types import RelativeBar, Verdict
 from routerctl.words import bar_words, risk_words
-from routerctl.worth import evaluation_usd, weigh
 
 MARKED = {
     "j": {"trust": "judge"},

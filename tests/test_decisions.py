@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from routerctl.codec import decode, encode, json_text
-from routerctl.decisions import DAYS_PER_MONTH, DecisionLog, volumes
-from routerctl.decisions.figures import figures_of, quantile
-from routerctl.decisions.reading import OUTCOMES, LogReader, Wanted
-from routerctl.decisions.rows import nano_usd, stamp
 from routerctl.errors import InputError
-from routerctl.strict_yaml import Document
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.yaml import Document
+from routerctl.routing.decision_log import DAYS_PER_MONTH, DecisionLog, volumes
+from routerctl.routing.decision_log.reader import OUTCOMES, LogReader, Wanted
+from routerctl.routing.decision_log.rows import nano_usd, stamp
+from routerctl.routing.decision_log.stats import figures_of, quantile
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
 PROMPT = "my PIN is 4711 \ud83d"
@@ -284,7 +284,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.test_decisions import DECISION, INQUIRY, AT
-from routerctl.decisions import DecisionLog
+from routerctl.routing.decision_log import DecisionLog
 log = DecisionLog(Path(sys.argv[1]), keep_prompts=True)
 for number in range(int(sys.argv[3])):
     log.append(DECISION, INQUIRY, decision_id=f"{sys.argv[2]}-{number:06}", at=AT, reply="x" * 500)

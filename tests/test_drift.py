@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from routerctl.drift import ALPHA, Baseline, Floors, Spread, Tail, Window, drift_words, limits, look
-from routerctl.drift.sentences import alarm_words
+from routerctl.monitoring.drift import ALPHA, Baseline, Floors, Spread, Tail, Window, drift_words, limits, look
+from routerctl.monitoring.drift.wording import alarm_words
 from routerctl.statistics.paired import holm
 from routerctl.statistics.shifts import (
     exceeding,

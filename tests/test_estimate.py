@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from routerctl.errors import KeyRefused
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.estimate import Estimate, total
+from routerctl.evaluation.run.session import EvalOptions, Planned, estimate_run, plan_run, run_eval
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, Turn, reply_of
-from routerctl.run.caller import Spending
-from routerctl.run.estimate import Estimate, total
-from routerctl.run.session import EvalOptions, Planned, estimate_run, plan_run, run_eval
 from routerctl.types import Request, Usage
 from tests.conftest import Project
 from tests.test_evaluate import Seen

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from routerctl.run.session import EvalOptions, plan_run
+from routerctl.evaluation.run.session import EvalOptions, plan_run
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = [ROOT / "evals", *sorted(ROOT.glob("examples/*/evals"))]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.evalsets import load_eval_set, load_eval_sets, scorer_at
+from routerctl.evaluation.eval_sets import load_eval_set, load_eval_sets, scorer_at
 from routerctl.types import EvalSet
 
 HEAD = """\

@@ -14,13 +14,13 @@ import pytest
 
 from routerctl import errors
 from routerctl.costs import pricers_of
+from routerctl.evaluation.run.cached_call import Caller, Spending
+from routerctl.evaluation.run.climb import Evaluation
+from routerctl.evaluation.run.estimate import ceiling_of
+from routerctl.evaluation.run.session import EvalOptions, Planned, plan_run, run_eval
+from routerctl.evaluation.selection import Outcome, question_of, rule_of
 from routerctl.providers.base import Outside, Provider, Wire
 from routerctl.providers.fake import FakeProvider, reply_of
-from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import ceiling_of
-from routerctl.run.evaluate import Evaluation
-from routerctl.run.session import EvalOptions, Planned, plan_run, run_eval
-from routerctl.selection import Outcome, question_of, rule_of
 from routerctl.types import Json, Judgement, Reply, Request, Result, Status, Verdict
 from tests.conftest import Project
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from routerctl import errors
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.session import EvalOptions, Planned, estimate_run, plan_run, run_eval
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
-from routerctl.run.caller import Spending
-from routerctl.run.session import EvalOptions, Planned, estimate_run, plan_run, run_eval
 from routerctl.types import Judgement, Reply, Request, RunHeader, Verdict
 from tests.conftest import Project
 from tests.test_evaluate import Seen

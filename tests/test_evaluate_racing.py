@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from routerctl import errors
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.climb import Evaluation
+from routerctl.evaluation.run.session import Planned, run_eval
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
-from routerctl.run.caller import Spending
-from routerctl.run.evaluate import Evaluation
-from routerctl.run.session import Planned, run_eval
 from routerctl.table import load_table
 from routerctl.types import Reply, Request, Result, Verdict
 from tests.conftest import Project

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.experiments import arm_of, place_of
-from routerctl.experiments.comparing import (
+from routerctl.routing.experiments import arm_of, place_of
+from routerctl.routing.experiments.compare import (
     Outcome,
     Outcomes,
     Question,
@@ -17,8 +17,8 @@ from routerctl.experiments.comparing import (
     in_order,
     planned_outcomes,
 )
-from routerctl.experiments.guarding import Guardrail, capped, guard
-from routerctl.experiments.sentences import comparison_words, guard_words, points
+from routerctl.routing.experiments.guardrails import Guardrail, capped, guard
+from routerctl.routing.experiments.wording import comparison_words, guard_words, points
 from routerctl.statistics.two_arms import Gambles, block_sizes, blocks, planned_blocks
 from routerctl.words import plain
 
@@ -74,7 +74,7 @@ def test_a_key_has_the_same_place_in_every_process():
 
 def test_assignment_imports_no_numpy():
     """The request line assigns arms, and must start without numpy."""
-    code = "import sys, routerctl.experiments; sys.exit('numpy' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, routerctl.routing.experiments; sys.exit('numpy' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from routerctl.gate import (
+from routerctl.evaluation.regression import Pair, Pairing, judge_regression
+from routerctl.review.ci import (
     Outcome,
     annotation_lines,
     checks_of,
@@ -22,7 +23,6 @@ from routerctl.gate import (
     to_json,
     undecided,
 )
-from routerctl.regression import Pair, Pairing, judge_regression
 from routerctl.types import (
     Candidate,
     Evidence,

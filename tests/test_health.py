@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl import errors
-from routerctl.health import Health, PlaceKey
-from routerctl.health.breaker import (
+from routerctl.routing.health import Health, PlaceKey
+from routerctl.routing.health.breaker import (
     ALONE_S,
     CLOSING,
     FORGIVEN_S,
@@ -31,10 +31,10 @@ from routerctl.health.breaker import (
     Breaker,
     Event,
 )
-from routerctl.health.latencies import PERIOD_S, Sketch
-from routerctl.state import STATE_FILE, Change, Documents, StateStore, open_state
-from routerctl.state.base import T
-from routerctl.state.sqlite import SqliteStore
+from routerctl.routing.health.latency import PERIOD_S, Sketch
+from routerctl.routing.state import STATE_FILE, Change, Documents, StateStore, open_state
+from routerctl.routing.state.base import T
+from routerctl.routing.state.sqlite import SqliteStore
 from routerctl.types import Json
 from tests.redis_server import running_redis
 
@@ -500,8 +500,8 @@ def test_one_process_probes_a_place_in_a_while(where: tuple[Path | str, str], cl
 FLEET = """
 import random, sys
 from pathlib import Path
-from routerctl.health import Health, PlaceKey
-from routerctl.state import open_state
+from routerctl.routing.health import Health, PlaceKey
+from routerctl.routing.state import open_state
 where, project, now, seed = sys.argv[1:]
 place = PlaceKey("anthropic", "claude/small:1")
 store = open_state(where if where.startswith("redis") else Path(where), warn=sys.exit, project=project)

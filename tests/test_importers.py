@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.importers import FORMATS, read_outcomes
-from routerctl.importers.arranging import arrange
-from routerctl.importers.base import Columns, Reading, open_source
+from routerctl.evaluation.importers import FORMATS, read_outcomes
+from routerctl.evaluation.importers.base import Columns, Reading, open_source
+from routerctl.evaluation.importers.cases import arrange
 from routerctl.types import Status, StopReason
 
 MADE = Path(__file__).parent / "fixtures" / "import"
@@ -406,8 +406,8 @@ def test_a_small_archive_does_not_fill_the_memory(tmp_path: Path, monkeypatch: p
     with zipfile.ZipFile(log, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("header.json", json.dumps({"pad": "0" * 5_000_000}))
         archive.writestr("summaries.json", "[]")
-    monkeypatch.setattr("routerctl.importers.base.MAX_BYTES", 1_000_000)  # a bound of a gigabyte takes long to reach
-    monkeypatch.setattr("routerctl.importers.inspect_log.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("routerctl.evaluation.importers.base.MAX_BYTES", 1_000_000)  # a gigabyte takes long to reach
+    monkeypatch.setattr("routerctl.evaluation.importers.inspect_log.MAX_BYTES", 1_000_000)
     with pytest.raises(InputError, match="unpacks to more than"):
         open_source(bomb)
     with pytest.raises(InputError, match="unpacks to more than"):

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.importers.arranging import Arranged, arrange
-from routerctl.importers.base import Reading, Record
-from routerctl.importers.costing import Lacking, Told, cost
-from routerctl.importers.imported import IMPORTED, Lineup, Policy, make_run, write_run
-from routerctl.results import read_header
+from routerctl.evaluation.importers.as_run import IMPORTED, Lineup, Policy, make_run, write_run
+from routerctl.evaluation.importers.base import Reading, Record
+from routerctl.evaluation.importers.cases import Arranged, arrange
+from routerctl.evaluation.importers.prices import Lacking, Told, cost
+from routerctl.evaluation.run_files import read_header
 from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)

@@ -11,9 +11,9 @@ from decimal import Decimal
 import pytest
 
 from routerctl.costs import NOT_KNOWN
-from routerctl.project import PROJECT_FILE
-from routerctl.repricing import is_restated
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.project import PROJECT_FILE
+from routerctl.evaluation.repricing import is_restated
+from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project

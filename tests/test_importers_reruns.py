@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from routerctl.importers import read_outcomes
-from routerctl.importers.arranging import arrange
-from routerctl.importers.base import Columns, Reading
+from routerctl.evaluation.importers import read_outcomes
+from routerctl.evaluation.importers.base import Columns, Reading
+from routerctl.evaluation.importers.cases import arrange
 
 
 def log(folder: Path, name: str, answers: str, *, created: str, task_id: str = "t1", model: str = "m") -> Path:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.importers import read_outcomes
-from routerctl.importers.base import Columns, Reading, Record
+from routerctl.evaluation.importers import read_outcomes
+from routerctl.evaluation.importers.base import Columns, Reading, Record
 from routerctl.types import Status
 
 LONG = [

@@ -10,12 +10,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError, Overloaded
-from routerctl.evalsets import load_eval_set
-from routerctl.judge import judge_named, judge_reply, judge_request, read_verdict, self_judging, verdict_schema
+from routerctl.evaluation.eval_sets import load_eval_set
 from routerctl.providers.base import Outside, Wire
 from routerctl.providers.fake import FakeProvider, reply_of
 from routerctl.scorers import MAX_CHARS, Unscorable, extract, get_scorer, score_reply
 from routerctl.scorers.judge import JudgeSpec, judge_spec
+from routerctl.strategies.judge import (
+    judge_named,
+    judge_reply,
+    judge_request,
+    read_verdict,
+    self_judging,
+    verdict_schema,
+)
 from routerctl.types import (
     Candidate,
     ProviderSpec,

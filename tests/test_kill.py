@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from routerctl.build import evidence_of
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.build import evidence_of
+from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.types import Evidence
 from tests.conftest import SECRET, Far, Project
 from tests.emulator import Body, Received

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.labels import (
+from routerctl.evaluation.labels import (
     Label,
     add_labels,
     asked_digest,

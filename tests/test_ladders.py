@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.ladders import Costs, Spent, order_warning
+from routerctl.evaluation.ladder_order import Costs, Spent, order_warning
 from routerctl.types import Candidate, Escalation, Price, Strategy
 from tests.conftest import Done, Project
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from routerctl import errors, weights
-from routerctl.providers import base
+from routerctl import errors
+from routerctl.providers import base, weights
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason
 
 pytestmark = [

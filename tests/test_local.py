@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl import errors, weights
-from routerctl.providers import base, local
+from routerctl import errors
+from routerctl.providers import base, local, weights
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason
 
 MODEL = weights.pin_of("smollm2-135m")

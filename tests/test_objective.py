@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from test_worth_answers import Cells, pays, run_of, share, unpriced, weighed
 
-from routerctl.build import build_table
 from routerctl.errors import InputError
-from routerctl.policy import policy_of
+from routerctl.evaluation.build import build_table
+from routerctl.evaluation.policy import policy_of
+from routerctl.evaluation.worth import grid_of, weigh
+from routerctl.evaluation.worth.choosers import Floor
+from routerctl.evaluation.worth.crossfit import cross_fitted, leads_over
+from routerctl.evaluation.worth.frontier import frontier
+from routerctl.evaluation.worth.objective import best_constant, by_objective, plan_of
 from routerctl.table import parse_table, table_text
 from routerctl.types import Objective, Policy, Run, Stakes, Table
-from routerctl.worth import grid_of, weigh
-from routerctl.worth.choosers import Floor
-from routerctl.worth.crossfit import cross_fitted, leads_over
-from routerctl.worth.frontier import frontier
-from routerctl.worth.objective import best_constant, by_objective, plan_of
 
 
 def three() -> Cells:

@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from routerctl.evalsets import load_eval_sets
-from routerctl.outdated import Place, other_classes, other_evidence, other_labels, other_policy, other_sets, places
-from routerctl.project import load_project
+from routerctl.evaluation.eval_sets import load_eval_sets
+from routerctl.evaluation.outdated import (
+    Place,
+    other_classes,
+    other_evidence,
+    other_labels,
+    other_policy,
+    other_sets,
+    places,
+)
+from routerctl.evaluation.project import load_project
 from routerctl.table import load_table
 from routerctl.types import Stakes, Tier
 from tests.conftest import PRICE, Project

@@ -9,13 +9,13 @@ from decimal import Decimal
 import pytest
 
 from routerctl import errors
-from routerctl.build import build_table
+from routerctl.evaluation.build import build_table
+from routerctl.evaluation.run.cached_call import Spending
+from routerctl.evaluation.run.session import EvalOptions, Finished, plan_run, run_eval
+from routerctl.evaluation.run_files import read_run
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
-from routerctl.report.answers import Answers, total
-from routerctl.results import read_run
-from routerctl.run.caller import Spending
-from routerctl.run.session import EvalOptions, Finished, plan_run, run_eval
+from routerctl.review.report.answers import Answers, total
 from routerctl.types import Reply, Request, Result, Run
 from tests.conftest import Project
 from tests.test_evaluate import Seen

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from routerctl import errors
-from routerctl.budgets import held_usd, purses_of, spent_usd, with_hold
 from routerctl.providers.fake import reply_of
-from routerctl.router.asking import Line
-from routerctl.router.paying import Paying
-from routerctl.router.serving import NoBudgetLeft, Routed, route
-from routerctl.state import StateStore
-from routerctl.state.sqlite import SqliteStore
+from routerctl.routing.budget_gate import Paying
+from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
+from routerctl.routing.hops import Line
+from routerctl.routing.route import NoBudgetLeft, Routed, route
+from routerctl.routing.state import StateStore
+from routerctl.routing.state.sqlite import SqliteStore
 from routerctl.table import load_table
 from routerctl.types import Budget, Candidate, Inquiry, Prompt, Reply, ReplySpec, Request, StopReason, Table
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.pinning import pins_of
-from routerctl.results import read_header, run_folders
+from routerctl.evaluation.pinning import pins_of
+from routerctl.evaluation.run_files import read_header, run_folders
 from routerctl.types import Candidate, Place, Policy, Price, ProviderSpec, RunHeader, evidence_part, with_policy_of
 
 CLOUD = ProviderSpec(name="cloud", kind="fake")

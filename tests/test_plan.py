@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.cache import ReplyCache
 from routerctl.costs import pricers_of
 from routerctl.errors import BudgetSpent, InputError, Overloaded, TimedOut
-from routerctl.evalsets import load_eval_sets, scorer_at
-from routerctl.project import load_project
-from routerctl.prompts import render_prompt
+from routerctl.evaluation.cache import ReplyCache
+from routerctl.evaluation.eval_sets import load_eval_sets, scorer_at
+from routerctl.evaluation.project import load_project
+from routerctl.evaluation.run.cached_call import Caller, Spending
+from routerctl.evaluation.run.climb import Job, plan_jobs
+from routerctl.evaluation.run.estimate import Amount, Estimate, Estimator, ceiling_of
+from routerctl.evaluation.run.header import make_header, pinned_candidate, prices_of
+from routerctl.evaluation.run.measured import Measured
 from routerctl.providers.base import Outside, Wire
 from routerctl.providers.fake import FakeProvider, Turn, reply_of
 from routerctl.providers.lifecycle import retires_on
-from routerctl.run.caller import Caller, Spending
-from routerctl.run.estimate import Amount, Estimate, Estimator, ceiling_of
-from routerctl.run.evaluate import Job, plan_jobs
-from routerctl.run.measured import Measured
-from routerctl.run.plan import make_header, pinned_candidate, prices_of
-from routerctl.strategies import answer
+from routerctl.providers.weights import catalog
+from routerctl.strategies.answer import answer
+from routerctl.strategies.prompts import render_prompt
 from routerctl.types import Message, Prompt, Reply, ReplySpec, Request, RunHeader
-from routerctl.weights import catalog
 
 NOW = "2026-11-23T00:00:00Z"
 PROJECT = """\

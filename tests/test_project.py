@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.project import load_project
+from routerctl.evaluation.project import load_project
 from routerctl.types import Candidate, ProviderSpec, Sampling, Strategy
 
 GOOD = """\

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.prompts import check_template, render_input, render_prompt
+from routerctl.strategies.prompts import check_template, render_input, render_prompt
 from routerctl.types import Example, Message, Prompt, PromptSpec
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from routerctl.cli import run
-from routerctl.console import print_routes
-from routerctl.evalsets import load_eval_set
+from routerctl.cli.output.terminal import print_routes
+from routerctl.evaluation.eval_sets import load_eval_set
 from routerctl.table import load_table
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.regression import (
+from routerctl.evaluation.regression import (
     Pair,
     Pairing,
     class_words,

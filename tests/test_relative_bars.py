@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.results import read_run, run_folders
-from routerctl.selection import Outcome, Question, judge, provable_words, rule_of, two_sentences, verdict_words
+from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.evaluation.selection import (
+    Outcome,
+    Question,
+    judge,
+    provable_words,
+    rule_of,
+    two_sentences,
+    verdict_words,
+)
 from routerctl.statistics.noninferiority import noninferiority_p
 from routerctl.table import load_table
 from routerctl.types import Verdict

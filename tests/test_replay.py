@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from routerctl.replay import Cell, CostEvidence, replay_log, replay_words
-from routerctl.replay.sentences import class_words
+from routerctl.monitoring.replay import Cell, CostEvidence, replay_log, replay_words
+from routerctl.monitoring.replay.wording import class_words
 from routerctl.statistics.weighting import (
     Sums,
     Units,

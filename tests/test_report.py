@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl import words
-from routerctl.build import build_table
-from routerctl.report import answers as answered
-from routerctl.report import facts, money, picture, render_report, sentences
-from routerctl.report import page as page_module
-from routerctl.selection import Outcome, Question, alpha_per_candidate, judge
+from routerctl.evaluation.build import build_table
+from routerctl.evaluation.selection import Outcome, Question, alpha_per_candidate, judge
+from routerctl.evaluation.worth import chosen_evidence, evaluation_usd, weigh
+from routerctl.review.report import answers as answered
+from routerctl.review.report import facts, money, picture, render_report
+from routerctl.review.report import page as page_module
+from routerctl.review.report import wording as sentences
 from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
@@ -41,7 +43,6 @@ from routerctl.types import (
     Strategy,
     Verdict,
 )
-from routerctl.worth import chosen_evidence, evaluation_usd, weigh
 
 # --- a run as a team might have it ------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from test_report import sample
 
-from routerctl.report import render_report
+from routerctl.review.report import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 from jinja2 import Template
 
-from routerctl.report.frontier import drawn
-from routerctl.worth.frontier import Frontier
+from routerctl.evaluation.worth.frontier import Frontier
+from routerctl.review.report.frontier import drawn
 
 NAMES = re.compile(r'<text class="name" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">(.*?)</text>')
 
@@ -71,7 +71,7 @@ def test_no_name_stands_on_the_axis() -> None:
 
 def test_the_caption_explains_only_what_is_drawn() -> None:
     """A run that stops early leaves one model with every case: no line of mixes, and no word of a dashed one."""
-    page = (Path(__file__).parents[1] / "routerctl/report/worth.html.j2").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "routerctl/review/report/worth.html.j2").read_text(encoding="utf-8")
     caption = page.split("<figure>{{ frontier }}</figure>")[1].split("</p>")[0]
     for length, dashed in ((1, False), (2, True)):
         frontier = made(line=((0.001, 0.6), (0.01, 0.9))[:length], path=((0.01, 0.9),) * length)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from test_build import header, of_class, result
 
-from routerctl.build import build_table
-from routerctl.changes import compare
 from routerctl.errors import InputError
-from routerctl.repricing import at_present_prices, at_prices_of, is_restated
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.build import build_table
+from routerctl.evaluation.repricing import at_present_prices, at_prices_of, is_restated
+from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.review.diff import compare
 from routerctl.table import load_table
 from routerctl.types import Candidate, Escalation, Price, Result, Run, Status
 from routerctl.words import usd

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.results import (
+from routerctl.evaluation.run_files import (
     RunWriter,
     new_run_id,
     read_header,

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
-from routerctl.classifier import Classified
+from routerctl.classify.classifier import Classified
+from routerctl.classify.decide import decide
+from routerctl.classify.rules import inquiry_text
 from routerctl.providers.fake import reply_of
-from routerctl.router.asking import Line
-from routerctl.router.deciding import decide
-from routerctl.router.explaining import explain, pinned
-from routerctl.router.serving import AllRungsFailed, Routed, route
-from routerctl.rules import inquiry_text
+from routerctl.routing.explain import explain, pinned
+from routerctl.routing.hops import Line
+from routerctl.routing.route import AllRungsFailed, Routed, route
 from routerctl.table import load_table
 from routerctl.types import (
     Candidate,

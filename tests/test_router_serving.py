@@ -14,8 +14,8 @@ import pytest
 
 from routerctl import errors
 from routerctl.providers.fake import reply_of
-from routerctl.router.asking import Line
-from routerctl.router.serving import AllRungsFailed, NoPlaceAllowed, Routed, route
+from routerctl.routing.hops import Line
+from routerctl.routing.route import AllRungsFailed, NoPlaceAllowed, Routed, route
 from routerctl.table import load_table
 from routerctl.types import (
     Classifier,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from routerctl.router.deciding import decide
-from routerctl.router.explaining import explain
-from routerctl.router.steps import Step, allowed_regions, spots_of, steps_of
+from routerctl.classify.decide import decide
+from routerctl.routing.explain import explain
+from routerctl.routing.steps import Step, allowed_regions, spots_of, steps_of
 from routerctl.table import load_table
 from routerctl.types import (
     Classifier,

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
+from routerctl.classify.rules import failing_condition, holds
+from routerctl.classify.rules.languages import LANGUAGES, language_of
 from routerctl.errors import InputError
-from routerctl.rules import failing_condition, holds
-from routerctl.rules.languages import LANGUAGES, language_of
 from routerctl.types import Condition, Inquiry, Rule
 
 pycld2 = pytest.importorskip("pycld2")
@@ -67,7 +67,7 @@ def test_without_the_package_there_is_one_clear_error() -> None:
     """A rule that asks for the language says what to install; other rules do without it."""
     code = (
         "import sys; sys.modules['pycld2'] = None\n"
-        "from routerctl.rules import holds\n"
+        "from routerctl.classify.rules import holds\n"
         "from routerctl.types import Condition, Inquiry\n"
         "assert holds(Condition(min_chars=1), Inquiry(prompt='x'))\n"
         "holds(Condition(language=('de',)), Inquiry(prompt='x'))\n"
@@ -82,7 +82,7 @@ def test_rules_import_their_libraries_when_they_need_them() -> None:
     """Neither RE2 nor CLD2 is imported for a rule that asks for neither."""
     code = (
         "import sys\n"
-        "from routerctl.rules import holds, rule_warnings\n"
+        "from routerctl.classify.rules import holds, rule_warnings\n"
         "from routerctl.types import Condition, Inquiry, Rule\n"
         "one = Condition(min_words=1, keywords=('a',), is_json=False, has_code=False, features={'a': 1})\n"
         "holds(one, Inquiry(prompt='a', features={'a': 1}))\n"

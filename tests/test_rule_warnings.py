@@ -4,9 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from routerctl.rules import first_match, holds, rule_warnings
-from routerctl.rules.logic import can_hold, formula
-from routerctl.rules.texts import folded, has_keyword, least_length
+from routerctl.classify.rules import first_match, holds, rule_warnings
+from routerctl.classify.rules.satisfiable import can_hold, formula
+from routerctl.classify.rules.texts import folded, has_keyword, least_length
 from routerctl.types import Condition, Inquiry, Rule
 from tests.inquiries import CONDITIONS, INQUIRIES
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routerctl.classify.rules import failing_condition, first_match, holds, inquiry_text, rule_warnings
+from routerctl.classify.rules.matching import TESTS
+from routerctl.classify.rules.texts import count_words, folded, has_code, has_keyword, is_json
+from routerctl.classify.rules.wording import affirmed
 from routerctl.errors import InputError
-from routerctl.rules import failing_condition, first_match, holds, inquiry_text, rule_warnings
-from routerctl.rules.matching import TESTS
-from routerctl.rules.texts import count_words, folded, has_code, has_keyword, is_json
-from routerctl.rules.wording import affirmed
 from routerctl.types import Condition, Inquiry, Json, Rule
 from tests.inquiries import CONDITIONS, INQUIRIES
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from routerctl.results import read_run, run_folders
-from routerctl.selection import verdict_words
+from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.evaluation.selection import verdict_words
 from routerctl.table import load_table
 from routerctl.words import usd
 from tests.conftest import Project

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.scorers import Unscorable, extract, get_scorer, score_reply
-from routerctl.scorers.limited import Limits, run_limited
-from routerctl.scorers.task_sql import difference, has_order
+from routerctl.scorers.sandbox.run import Limits, run_limited
+from routerctl.scorers.sandbox.sql import difference, has_order
 from routerctl.types import Score, ScorerSpec
 
 SETUP = """
@@ -420,6 +420,6 @@ def test_a_schema_pattern_that_never_ends_is_unscorable() -> None:
 def test_a_fault_on_our_side_is_not_a_verdict() -> None:
     """A job that the task cannot read, or a task that is not there, is told apart from a reply's doing."""
     limits = Limits(cpu_s=5, wall_s=30, memory_mb=512)
-    ended = run_limited("task_regex", {"pattern": "a"}, limits)
+    ended = run_limited("regex", {"pattern": "a"}, limits)
     assert (ended.verdict, ended.cause, ended.why) == (None, "fault", "KeyError: 'text'")
     assert run_limited("task_nowhere", {}, limits).cause == "fault"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.selection import (
+from routerctl.evaluation.selection import (
     Outcome,
     Question,
     Reorder,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.selection import Choice, Outcome, Shown, best_available, choose
+from routerctl.evaluation.selection import Choice, Outcome, Shown, best_available, choose
 from routerctl.types import Verdict
 
 P, W, V = Verdict.PROVEN, Verdict.WITHIN_MARGIN, Verdict.PROVISIONAL

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from routerctl.selection.calibrating import calibrate
-from routerctl.selection.labelling import label_need, need_words
+from routerctl.evaluation.selection.judge_correction import calibrate
+from routerctl.evaluation.selection.labels_needed import label_need, need_words
 from routerctl.types import Judgement, Verdict
 
 JUDGED = Judgement(

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from routerctl.selection import Outcome, Question, Reorder, judge, rule_of
+from routerctl.evaluation.selection import Outcome, Question, Reorder, judge, rule_of
 from routerctl.statistics import anytime_interval, korn_graubard_lower, plan
 from routerctl.types import Judgement, Verdict
 

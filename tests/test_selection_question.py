@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.selection import (
+from routerctl.evaluation.selection import (
     Outcome,
     alpha_of_attempt,
     method_of,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.selection import Outcome, Question, Reorder, judge, rule_of
+from routerctl.evaluation.selection import Outcome, Question, Reorder, judge, rule_of
 from routerctl.statistics import betting_least_cases, korn_graubard_lower
 from routerctl.types import Verdict
 

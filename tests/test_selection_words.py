@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from routerctl.selection import Outcome, Question, judge, provable_words, two_sentences, verdict_words
+from routerctl.evaluation.selection import Outcome, Question, judge, provable_words, two_sentences, verdict_words
 from routerctl.types import Verdict
 
 ASKED = {"n": 200, "bar": 0.9, "alpha": 0.05 / 3}

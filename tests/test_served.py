@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from routerctl.results import read_run, run_folders
+from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.table import load_table
 from tests.conftest import Done, Far, Project
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from routerctl import weights
+from routerctl.providers import weights
 from tests.conftest import PRICE, Far, Project
 from tests.test_llamacpp_peer import KEY, MODEL
 

@@ -71,7 +71,7 @@ def test_a_routed_prompt_imports_no_number_cruncher(served: Project) -> None:
 
 def test_importing_any_module_does_nothing() -> None:
     """Importing the command line prints nothing and reads no argument."""
-    code = "import routerctl.cli, routerctl.console, routerctl.router, routerctl.run.session"
+    code = "import routerctl.cli, routerctl.cli.output.terminal, routerctl.routing, routerctl.evaluation.run.session"
     done = subprocess.run([sys.executable, "-c", code, "--nonsense"], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
 

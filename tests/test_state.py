@@ -13,9 +13,9 @@ import pytest
 import redis as client
 
 from routerctl.errors import InputError, StateDown
-from routerctl.state import STATE_FILE, Documents, StateStore, open_state
-from routerctl.state.redis import RedisStore
-from routerctl.state.sqlite import SqliteStore
+from routerctl.routing.state import STATE_FILE, Documents, StateStore, open_state
+from routerctl.routing.state.redis import RedisStore
+from routerctl.routing.state.sqlite import SqliteStore
 from routerctl.types import Json
 from tests.redis_server import free_port, running_redis
 
@@ -171,7 +171,7 @@ def test_threads_of_one_process_lose_no_change(store: StateStore) -> None:
 COUNTING = """
 import sys
 from pathlib import Path
-from routerctl.state import open_state
+from routerctl.routing.state import open_state
 place = sys.argv[1] if sys.argv[1].startswith("redis") else Path(sys.argv[1])
 store = open_state(place, warn=lambda words: sys.exit(words), project="test")
 print("ready", flush=True)

@@ -12,7 +12,7 @@ from routerctl.errors import BudgetSpent, Overloaded, ProviderError
 from routerctl.providers.base import Outside, Wire
 from routerctl.providers.fake import FakeProvider, reply_of
 from routerctl.scorers import extract
-from routerctl.strategies import answer, first_request, longest_requests
+from routerctl.strategies.answer import answer, first_request, longest_requests
 from routerctl.types import (
     Answer,
     Candidate,

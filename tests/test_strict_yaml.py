@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError, MergeConflict
-from routerctl.strict_yaml import conflict_of, dump_yaml, parse_json_lines, parse_yaml, resolve_plain
+from routerctl.files.yaml import conflict_of, dump_yaml, parse_json_lines, parse_yaml, resolve_plain
 
 ROOT = Path(__file__).parents[1]
 OURS = [path for end in ("yaml", "yml") for path in ROOT.rglob(f"*.{end}") if ".venv" not in path.parts]

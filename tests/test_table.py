@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.strict_yaml import dump_yaml, parse_yaml
+from routerctl.files.yaml import dump_yaml, parse_yaml
 from routerctl.table import load_table, same_content, table_text, with_digest
 from routerctl.types import (
     Candidate,

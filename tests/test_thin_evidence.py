@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 from scipy import stats
 
-from routerctl.evalsets import load_eval_sets
-from routerctl.selection import planned_order
+from routerctl.evaluation.eval_sets import load_eval_sets
+from routerctl.evaluation.selection import planned_order
 from routerctl.table import load_table
 from routerctl.types import Verdict
 from tests.conftest import SECRET, Done, Far, Project, text_of

@@ -3,7 +3,7 @@
 import pytest
 
 from routerctl.providers.thinking import reply_limit, thinks
-from routerctl.strategies import first_request
+from routerctl.strategies.answer import first_request
 from routerctl.types import Candidate, Effort, Message, Prompt, ReplySpec
 from tests.conftest import Project
 

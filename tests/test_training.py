@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.classifier import NgramClassifier, load_classifier
-from routerctl.classifier.features import features
+from routerctl.classify.classifier import NgramClassifier, load_classifier
+from routerctl.classify.classifier.features import features
 from routerctl.errors import InputError
-from routerctl.training import Labelled, Trained, classifier_text, load_background, load_labelled, train
-from routerctl.training.families import Family, feature_rows, fit_linear, sample_weights
-from routerctl.training.groups import ALIKE, group_for_folds, group_texts, pieces
-from routerctl.training.measures import score
-from routerctl.training.page import render_classifier
-from routerctl.training.reliability import fit_temperature, least_known, probabilities, reliability
-from routerctl.training.texts import Material, read_decisions
-from routerctl.training.validating import make_folds
+from routerctl.tuning.classifier import Labelled, Trained, classifier_text, load_background, load_labelled, train
+from routerctl.tuning.classifier.calibration import fit_temperature, least_known, probabilities, reliability
+from routerctl.tuning.classifier.corpus import Material, read_decisions
+from routerctl.tuning.classifier.cross_validation import make_folds
+from routerctl.tuning.classifier.families import Family, feature_rows, fit_linear, sample_weights
+from routerctl.tuning.classifier.groups import ALIKE, group_for_folds, group_texts, pieces
+from routerctl.tuning.classifier.metrics import score
+from routerctl.tuning.classifier.page import render_classifier
 from tests.conftest import Project
 
 FRUIT = ["apple", "pear", "plum", "cherry", "grape", "melon", "quince"]

@@ -19,15 +19,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerctl.decisions.exporting import write_parquet
-from routerctl.decisions.reading import LogReader, Wanted
-from routerctl.decisions.rows import Delivered, insertion, row_of
-from routerctl.decisions.schema import open_log
 from routerctl.errors import InputError
+from routerctl.monitoring.warehouse import Histogram, Served, Slice, counted, open_decisions, replay_cells, shown_place
+from routerctl.monitoring.warehouse.columns import KINDS
+from routerctl.monitoring.warehouse.histogram import bin_of, width
+from routerctl.routing.decision_log.export import write_parquet
+from routerctl.routing.decision_log.reader import LogReader, Wanted
+from routerctl.routing.decision_log.rows import Delivered, insertion, row_of
+from routerctl.routing.decision_log.schema import open_log
 from routerctl.types import Decision, Hop, Inquiry, StopReason
-from routerctl.warehouse import Histogram, Served, Slice, counted, open_decisions, replay_cells, shown_place
-from routerctl.warehouse.bins import bin_of, width
-from routerctl.warehouse.columns import KINDS
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis 12 knows DuckDB 1
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -417,7 +417,7 @@ def test_a_password_is_in_no_error(where: str) -> None:
 
 def test_columns_are_the_logs() -> None:
     """Every column that is read is one of the log, or its latest feedback."""
-    from routerctl.decisions.reading import READ_COLUMNS
+    from routerctl.routing.decision_log.reader import READ_COLUMNS
 
     assert set(KINDS) <= set(READ_COLUMNS)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from routerctl import weights
 from routerctl.errors import InputError
-from routerctl.weights.sources import without_secrets
+from routerctl.providers import weights
+from routerctl.providers.weights.sources import without_secrets
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from routerctl import weights
 from routerctl.errors import InputError, RouterctlError
-from routerctl.weights.sources import Part, SourceFailed, WheelParts, from_url
+from routerctl.providers import weights
+from routerctl.providers.weights.sources import Part, SourceFailed, WheelParts, from_url
 
 DATA = hashlib.shake_256(b"weights").digest(3 << 20)
 UNREACHABLE = "https://127.0.0.1:9/none.gguf"  # nothing listens there

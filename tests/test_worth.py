@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl import worth
+from routerctl.evaluation import worth
 from routerctl.types import (
     Candidate,
     Evidence,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl import worth
-from routerctl.build import build_table
 from routerctl.costs import NOT_KNOWN
+from routerctl.evaluation import worth
+from routerctl.evaluation.build import build_table
 from routerctl.types import (
     Candidate,
     ClassHeader,

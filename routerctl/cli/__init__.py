@@ -181,7 +181,7 @@ def _usage_words(error: typer.TyperException) -> str:
 
 
 def _fail(problem: str, code: int) -> int:
-    from routerctl.console import say
+    from routerctl.cli.output.terminal import say
 
     if problem:
         say(f"routerctl: {problem}")

@@ -24,6 +24,6 @@ def budget(
 
         routerctl budget --tenant acme --json
     """
-    from routerctl.cli import spending
+    from routerctl.cli.output import budget as spending
 
     spending.show(table, tenant=tenant, past=past, as_json=as_json)

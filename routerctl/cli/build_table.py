@@ -65,7 +65,7 @@ def build_table(
     from routerctl.errors import InputError
 
     if propose is not None:
-        from routerctl.cli import proposing
+        from routerctl.cli.output import proposal as proposing
 
         if run or ladder or tier or strict:
             raise InputError(
@@ -77,6 +77,6 @@ def build_table(
         raise InputError("--after and --max-cost-usd belong to --propose: without it nobody is asked anything")
     if tier and ladder:
         raise InputError("--tier has its ladder from routerctl.yaml: leave out --ladder")
-    from routerctl.cli import building
+    from routerctl.cli.output import table as building
 
     building.build(tier=tier, ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)

@@ -40,6 +40,6 @@ def calibrate(
 
         routerctl calibrate --run 20261123-033100-048213 --json
     """
-    from routerctl.cli import calibrating
+    from routerctl.cli.output import thresholds as calibrating
 
     calibrating.calibrate(classes=tuple(task_class or ()), run_id=run, risk=risk, as_json=as_json)

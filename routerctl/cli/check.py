@@ -17,8 +17,8 @@ def check() -> None:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from routerctl.check import check_project
-    from routerctl.console import say
+    from routerctl.cli.output.terminal import say
+    from routerctl.evaluation.check import check_project
 
     checked = check_project(Path.cwd(), datetime.now(UTC).date())
     for warning in checked.warnings:

@@ -24,6 +24,6 @@ def demo(
 
         routerctl demo recorded && routerctl -C recorded build-table --json
     """
-    from routerctl.cli.demonstrating import demonstrate
+    from routerctl.cli.output.demo import demonstrate
 
     demonstrate(folder)

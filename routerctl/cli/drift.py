@@ -51,7 +51,7 @@ def drift(
 
         routerctl drift --log 'archive/2026-1*.parquet' --since 2026-11-01
     """
-    from routerctl.cli import drifting
+    from routerctl.cli.output import drift as drifting
 
     wish = drifting.Wish(table=table, log=log, since=since, against=against, tenant=tenant, alpha=alpha)
     drifting.look_for_drift(wish, as_json=as_json)

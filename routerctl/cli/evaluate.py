@@ -134,8 +134,8 @@ def evaluate(
 
         routerctl eval --baseline routes.yaml --max-age 24h --junit gate.xml
     """
-    from routerctl.cli import evaluating
-    from routerctl.run.session import EvalOptions
+    from routerctl.cli.output import run as evaluating
+    from routerctl.evaluation.run.session import EvalOptions
 
     options = EvalOptions(
         ladder=ladder,
@@ -154,7 +154,7 @@ def evaluate(
         else:
             evaluating.run(options, strict=strict, junit=junit, as_json=as_json)
         return
-    from routerctl.cli import comparing
+    from routerctl.cli.output import comparison as comparing
 
     _refuse(
         {"--candidates": candidates, "--compare-today": compare_today or None},

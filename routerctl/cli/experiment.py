@@ -60,7 +60,7 @@ def start(
 
         routerctl experiment start eu --table routes.eu.yaml --key tenant --more-cost 0.1
     """
-    from routerctl.cli import experimenting
+    from routerctl.cli.output import experiment as experimenting
 
     experimenting.start(
         experimenting.Wish(
@@ -91,7 +91,7 @@ def status(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
         routerctl experiment status --json | jq .standing
     """
-    from routerctl.cli import experimenting
+    from routerctl.cli.output import experiment as experimenting
 
     experimenting.status(tenant, as_json=as_json)
 
@@ -109,7 +109,7 @@ def promote(
 
         routerctl experiment promote
     """
-    from routerctl.cli import experimenting
+    from routerctl.cli.output import experiment as experimenting
 
     experimenting.promote(tenant, force=force)
 
@@ -125,6 +125,6 @@ def abort(
 
         routerctl experiment abort --why "support complains"
     """
-    from routerctl.cli import experimenting
+    from routerctl.cli.output import experiment as experimenting
 
     experimenting.abort(tenant, why)

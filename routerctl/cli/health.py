@@ -32,7 +32,7 @@ def health(
 
         routerctl health --watch --interval 30
     """
-    from routerctl.cli import probing
+    from routerctl.cli.output import health as probing
 
     raise typer.Exit(
         probing.check_health(

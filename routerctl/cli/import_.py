@@ -71,8 +71,8 @@ def import_(
 
         routerctl import outcomes.csv.gz --bar within=0.02:large --today large
     """
-    from routerctl.cli import importing
-    from routerctl.importers.base import Columns
+    from routerctl.cli.output import imported as importing
+    from routerctl.evaluation.importers.base import Columns
 
     importing.import_files(
         importing.ImportOptions(

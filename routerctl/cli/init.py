@@ -28,7 +28,7 @@ def init() -> None:
     from importlib.resources import files
     from pathlib import Path
 
-    from routerctl.console import say
+    from routerctl.cli.output.terminal import say
     from routerctl.errors import InputError
 
     present = [name for name in FILES if Path(name).exists()]

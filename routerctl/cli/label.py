@@ -43,7 +43,7 @@ def label(
 
         routerctl label summary --import todo.csv --by ana
     """
-    from routerctl.cli import labelling
+    from routerctl.cli.output import label as labelling
 
     labelling.label(
         labelling.Wish(task_class=task_class, candidate=candidate, count=count, run_id=run, by=by),

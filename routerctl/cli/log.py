@@ -55,7 +55,7 @@ def list_(
 
         routerctl log list --json | jq .served
     """
-    from routerctl.cli import log_showing
+    from routerctl.cli.output import log as log_showing
 
     wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
     log_showing.print_list(wanted, limit=limit, as_json=as_json)
@@ -75,7 +75,7 @@ def show(
 
         routerctl log show 3f2a9c1b --json
     """
-    from routerctl.cli import log_showing
+    from routerctl.cli.output import log as log_showing
 
     log_showing.print_story(decision, tenant, as_json=as_json)
 
@@ -98,7 +98,7 @@ def tail(
 
         routerctl log tail -f --outcome failed --json
     """
-    from routerctl.cli import log_showing
+    from routerctl.cli.output import log as log_showing
 
     wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, None)
     log_showing.print_tail(wanted, limit=limit, follow=follow, as_json=as_json)
@@ -121,7 +121,8 @@ def stats(
 
         routerctl log stats --tenant acme --json
     """
-    from routerctl.cli import log_figures, log_showing
+    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output import log_stats as log_figures
 
     log_figures.print_stats(log_showing.wanted_of(task_class, tenant, candidate, outcome, since), as_json=as_json)
 
@@ -164,7 +165,8 @@ def export(
 
         routerctl log export --labelled -o labelled.jsonl && routerctl train --decisions labelled.jsonl
     """
-    from routerctl.cli import log_keeping, log_showing
+    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output import log_export as log_keeping
 
     wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
     log_keeping.export(wanted, format_ and format_.value, output, labelled=labelled, as_json=as_json)
@@ -197,7 +199,7 @@ def feedback(
 
         routerctl log feedback < ratings.jsonl
     """
-    from routerctl.cli import log_rating
+    from routerctl.cli.output import feedback as log_rating
 
     said = log_rating.Said(score=score, note=note, task_class=task_class)
     log_rating.rate(decision, said, tenant=tenant, as_json=as_json)
@@ -222,6 +224,6 @@ def prune(
 
         routerctl log prune --all
     """
-    from routerctl.cli import log_keeping
+    from routerctl.cli.output import log_export as log_keeping
 
     log_keeping.prune(older_than, everything=everything, tenant=tenant, as_json=as_json)

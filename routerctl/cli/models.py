@@ -23,7 +23,7 @@ def models(
         routerctl models pull smollm2-135m qwen2.5-coder-0.5b
     """
     if context.invoked_subcommand is None:
-        from routerctl.cli.listing import print_models
+        from routerctl.cli.output.models import print_models
 
         print_models(as_json=as_json)
 
@@ -46,7 +46,7 @@ def pull(
 
         routerctl models pull qwen2.5-coder-0.5b --from ~/Downloads/qwen.gguf
     """
-    from routerctl.cli import listing
+    from routerctl.cli.output import models as listing
     from routerctl.errors import InputError
 
     if not names:

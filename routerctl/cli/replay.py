@@ -52,7 +52,7 @@ def replay(
 
         routerctl replay --table routes.new.yaml --outcomes outcomes.csv.gz
     """
-    from routerctl.cli import replaying
+    from routerctl.cli.output import replay as replaying
 
     wish = replaying.Wish(
         table=table,

@@ -51,8 +51,8 @@ def route(
 
         routerctl route --jsonl --json < prompts.jsonl
     """
-    from routerctl.cli import routing
-    from routerctl.cli.inquiries import Given, read_inquiries
+    from routerctl.cli.output import route as routing
+    from routerctl.cli.stdin import Given, read_inquiries
 
     given = Given(task_class=task_class, tenant=tenant, user=user, step=step, features=tuple(feature or ()))
     inquiries = read_inquiries(given, lines=lines, jsonl=jsonl)

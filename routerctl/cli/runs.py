@@ -21,7 +21,7 @@ def list_(as_json: AsJson = False) -> None:
 
         routerctl runs list --json
     """
-    from routerctl.cli import run_keeping
+    from routerctl.cli.output import runs as run_keeping
 
     run_keeping.print_runs(as_json=as_json)
 
@@ -53,6 +53,6 @@ def prune(
 
         routerctl runs prune --all --dry-run
     """
-    from routerctl.cli import run_keeping
+    from routerctl.cli.output import runs as run_keeping
 
     run_keeping.prune(tuple(runs or ()), older_than, everything=everything, dry_run=dry_run, as_json=as_json)

@@ -48,7 +48,7 @@ def train(
 
         routerctl train --features embedding --json
     """
-    from routerctl.cli import training
+    from routerctl.cli.output import classifier as training
 
     training.run_training(
         features=features.value,

@@ -23,8 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from routerctl import errors, weights
-from routerctl.providers import base
+from routerctl import errors
+from routerctl.providers import base, weights
 from routerctl.providers.abilities import Probed
 from routerctl.providers.openai import RAISED, OpenAIProvider
 from routerctl.types import Json, Message, ProviderSpec, Reply, Request, Sampling

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 
-from routerctl.strict_yaml import parse_yaml
+from routerctl.files.yaml import parse_yaml
 from routerctl.types import Candidate, ReplySpec
 
 LITTLE_ROOM = 512  # tokens; with fewer a model that thinks first may give no text at all

@@ -98,7 +98,7 @@ def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
     """Score one reply; a reply without an answer scores 0. It blocks while it computes (sql and python: seconds).
 
     Raises: Unscorable where the scorer cannot decide; InputError for an unknown scorer, and for a judge: that takes a
-    call (`routerctl.judge`), and to count each case as unscored would hide that none was made.
+    call (`routerctl.strategies.judge`), and to count each case as unscored would hide that none was made.
     """
     if spec.name == "judge":
         raise InputError("scorer judge asks a model: it cannot score a reply by itself")

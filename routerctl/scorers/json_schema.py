@@ -11,9 +11,9 @@ from decimal import Decimal
 from routerctl.scorers.base import Params, Scorer, Unscorable, only, shown
 from routerctl.scorers.json_fields import same
 from routerctl.scorers.json_reply import canonical, read_json
-from routerctl.scorers.limited import Limits, run_limited
-from routerctl.scorers.task_schema import problem_with_schema
-from routerctl.scorers.task_schema import run as validate
+from routerctl.scorers.sandbox.run import Limits, run_limited
+from routerctl.scorers.sandbox.schema import problem_with_schema
+from routerctl.scorers.sandbox.schema import run as validate
 from routerctl.types import Json
 
 _LIMITS = Limits(cpu_s=5, wall_s=30, memory_mb=512)
@@ -48,7 +48,7 @@ def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
 def _problem(job: dict[str, Json]) -> str | None:
     if not _mentions_slow(job["schema"]):
         return validate(job)["problem"]
-    ended = run_limited("task_schema", job, _LIMITS, packages=True)
+    ended = run_limited("schema", job, _LIMITS, packages=True)
     if ended.verdict is None:
         raise Unscorable(f"json_schema: the check did not finish on this reply: {ended.why}")
     problem: str | None = ended.verdict["problem"]

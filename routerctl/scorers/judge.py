@@ -1,7 +1,7 @@
 """The parameters of a judge -> what is asked of it: who judges, by which rubric, on which scale.
 
 Place: one entry of `routerctl.scorers`, so that an eval set is checked as with any scorer. It cannot score: that takes
-a model, which `routerctl.judge` asks.
+a model, which `routerctl.strategies.judge` asks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A reply -> the Python code in it -> whether the expected test code runs through after it.
 
-Place: one scorer of `routerctl.scorers`; `task_python` runs the code, in a limited child. This is a limit on
+Place: one scorer of `routerctl.scorers`; `sandbox.python` runs the code, in a limited child. This is a limit on
 accidents, NOT a sandbox against malice: processor time, clock, memory, file size and open files are limited by the
 kernel; processes, network and writing outside a temporary folder are refused by an audit hook inside the same
 interpreter, which hostile code can get around. Who scores code from models that they do not trust runs the whole
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from routerctl.scorers.base import Params, Scorer, Unscorable, fenced, flag, only, positive
-from routerctl.scorers.limited import Limits, run_limited
+from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.types import Json
 
 
@@ -54,7 +54,7 @@ def _limits(params: Params) -> Limits:
 
 def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
     job = {"code": extracted, "tests": expected}
-    ended = run_limited("task_python", job, _limits(params), packages=flag(params, "packages"))
+    ended = run_limited("python", job, _limits(params), packages=flag(params, "packages"))
     if ended.cause == "fault":
         raise Unscorable(f"python: {ended.why}")
     problem = ended.why if ended.verdict is None else ended.verdict["problem"]

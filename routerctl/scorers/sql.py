@@ -1,6 +1,6 @@
 """A reply -> the query in it -> whether it gives the rows of the reference query.
 
-Place: one scorer of `routerctl.scorers`; `task_sql` runs the queries, in a limited child. SQLite's dialect. Column
+Place: one scorer of `routerctl.scorers`; `sandbox.sql` runs the queries, in a limited child. SQLite's dialect. Column
 names are ignored, their order is not. A query right on this database may be wrong on another: the setup script's rows
 must tell right from wrong. `date('now')` reads the clock and has no place in a reference.
 """
@@ -12,8 +12,8 @@ import sqlite3
 from pathlib import Path
 
 from routerctl.scorers.base import Params, Scorer, Unscorable, fenced, only
-from routerctl.scorers.limited import Limits, run_limited
-from routerctl.scorers.task_sql import FAULTS, has_order, open_database
+from routerctl.scorers.sandbox.run import Limits, run_limited
+from routerctl.scorers.sandbox.sql import FAULTS, has_order, open_database
 from routerctl.types import Json
 
 _LIMITS = Limits(cpu_s=10, wall_s=60, memory_mb=512)
@@ -103,7 +103,7 @@ def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
     wish = params.get("ordered", "auto")
     ordered = has_order(expected) if wish == "auto" else bool(wish)
     job = {"setup": _setup(params), "reference": expected, "query": extracted, "ordered": ordered}
-    ended = run_limited("task_sql", job, _LIMITS)
+    ended = run_limited("sql", job, _LIMITS)
     if ended.cause == "cpu":
         return 0.0, ended.why
     if ended.verdict is None:

@@ -11,7 +11,7 @@ from collections import Counter
 
 from routerctl.errors import nearest
 from routerctl.scorers.base import Params, Scorer, Unscorable, flag, normalised, only, shown, texts
-from routerctl.scorers.limited import Limits, run_limited
+from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.types import Json
 
 # A pattern on 100,000 characters needs milliseconds unless it backtracks without end.
@@ -66,7 +66,7 @@ def _search(pattern: str, text: str, params: Params) -> str | None:
     (about 25 ms). Not a linear-time engine: those lack look-around and back-references, which patterns in use have.
     """
     job = {"pattern": pattern, "text": text, "ignore_case": not flag(params, "case_sensitive")}
-    ended = run_limited("task_regex", job, _REGEX_LIMITS)
+    ended = run_limited("regex", job, _REGEX_LIMITS)
     if ended.verdict is None:
         raise Unscorable(f"regex: the pattern {shown(pattern)!r} did not finish on this reply: {ended.why}")
     found: str | None = ended.verdict["found"]

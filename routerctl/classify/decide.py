@@ -1,0 +1,134 @@
+"""An inquiry and the table -> its task class, who named it, and the rungs: a decision without a call.
+
+The order is fixed: the caller, the first rule that holds, the classifier, the default. Place: the request line, first
+part; on the hot path of every request, so only the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from routerctl.classify.rules import first_match, inquiry_text
+from routerctl.errors import InputError, nearest
+from routerctl.types import Decision, Inquiry, Table
+
+NOT_ASKED: Mapping[str, float] = {}
+
+
+class Guess(Protocol):
+    """What a classifier says of a text."""
+
+    @property
+    def task_class(self) -> str | None:
+        """The class; None = unknown."""
+
+    @property
+    def probabilities(self) -> Mapping[str, float]:
+        """The probability of each class."""
+
+    @property
+    def known(self) -> float:
+        """How sure it is of the likeliest class, with "none of them" among the choices."""
+
+    @property
+    def least_known(self) -> float:
+        """With less it is unknown."""
+
+
+class Guesser(Protocol):
+    """A classifier that needs no call."""
+
+    def classify(self, text: str, priors: Mapping[str, float]) -> Guess:
+        """Name the class of a text, or say that it is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A task class and who named it."""
+
+    task_class: str
+    decided_by: str
+    scores: Mapping[str, float] = field(default_factory=dict)  # the classifier's, also where it said "unknown"
+    known: float | None = None  # how sure it was, and had to be; None: it was not asked
+    least_known: float | None = None
+
+
+def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
+    """Name the class where the caller or a rule does.
+
+    Raises: InputError for a class that the table does not have.
+    """
+    if inquiry.task_class is not None:
+        if inquiry.task_class not in table.routes:
+            raise InputError(f"no task class {inquiry.task_class!r}{nearest(inquiry.task_class, table.routes)}")
+        return Named(task_class=inquiry.task_class, decided_by="caller")
+    rule = first_match(table.rules, inquiry)
+    return Named(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
+
+
+def named_by_guess(
+    table: Table,
+    task_class: str | None,
+    scores: Mapping[str, float],
+    sure: tuple[float | None, float | None] = (None, None),
+    *,
+    unasked: str = "",
+) -> Named:
+    """Name the class as the classifier did, else the default; `sure`: how sure it was, and had to be.
+
+    `unasked`: why the classifier was not asked.
+    Raises: InputError where nothing names one.
+    """
+    known, least_known = sure
+    if task_class is not None and task_class in table.routes:
+        return Named(
+            task_class=task_class, decided_by="classifier", scores=scores, known=known, least_known=least_known
+        )
+    if table.default_class:
+        return Named(
+            task_class=table.default_class, decided_by="default", scores=scores, known=known, least_known=least_known
+        )
+    knows_not = f"no rule matches the prompt, {unasked or 'the classifier does not know it'}"
+    who = knows_not if table.classifier else "no rule matches it"
+    raise InputError(f"{who} and there is no default_class; name the class with --class")
+
+
+def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named:
+    """Name the class of an inquiry without a call.
+
+    Raises: InputError for an unknown class, or where nothing names one.
+    """
+    named = named_at_once(table, inquiry)
+    if named:
+        return named
+    if guesser is None:
+        return named_by_guess(table, None, NOT_ASKED)
+    priors = table.classifier.priors if table.classifier else NOT_ASKED
+    guess = guesser.classify(inquiry_text(inquiry.prompt), priors)
+    return named_by_guess(table, guess.task_class, guess.probabilities, (guess.known, guess.least_known))
+
+
+def decide(table: Table, inquiry: Inquiry, guesser: Guesser | None = None) -> Decision:
+    """Decide without a call; a classifier that is a model is not asked.
+
+    Raises: InputError as `name_class`.
+    """
+    return decision_of(table, name_class(table, inquiry, guesser))
+
+
+def decision_of(table: Table, named: Named) -> Decision:
+    """Give the decision that follows from a named class."""
+    return Decision(
+        task_class=named.task_class,
+        decided_by=named.decided_by,
+        rungs=table.routes[named.task_class].rungs,
+        hops=(),
+        table_version=table.table_version,
+        table_digest=table.digest,
+        level=table.routes[named.task_class].level,
+        scores=named.scores,
+        known=named.known,
+        least_known=named.least_known,
+    )

@@ -1,0 +1,98 @@
+"""What `routerctl budget` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import typer
+
+from routerctl.cli.output.terminal import clean, print_table, say
+from routerctl.routing.budgets import Books, books_of
+from routerctl.routing.tenants import known_tenant, state_of
+from routerctl.table import load_table
+from routerctl.types import Budget, Json, Table
+from routerctl.words import usd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One purse of one budget."""
+
+    budget: Budget
+    books: Books
+
+
+def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
+    """Print every purse that something was paid from, and the budgets from which nothing was.
+
+    Raises: InputError; StateDown.
+    """
+    table = load_table(path)
+    known_tenant(table, tenant)
+    lines = list(_lines(table, path.resolve().parent, tenant, past=past, now=datetime.now(UTC)))
+    if as_json:
+        whole = json.dumps([_json(line) for line in lines], ensure_ascii=False)
+        typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
+    elif not table.routing.budgets:
+        say("routes.yaml has no budgets; routerctl.yaml states them under routing:")
+    else:
+        heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
+        print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
+        for one in dict.fromkeys(line.budget.name for line in lines if line.budget.over == "cheap"):
+            say(_beyond(table.routing.budgets, one))
+
+
+def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Line]:
+    budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
+    store = state_of(table, root, None)
+    try:
+        documents = store.scan("budget/")
+    finally:
+        store.close()
+    for one in budgets:
+        for books in books_of(one, documents, now, past=past):
+            if tenant is None or one.per != "tenant" or books.value == tenant:
+                yield Line(budget=one, books=books)
+
+
+def _beyond(budgets: Sequence[Budget], name: str) -> str:
+    """Say of a budget that its cap is none for the cheap candidates."""
+    cheap = next(one.cheap for one in budgets if one.name == name)
+    return clean(
+        f"{name}: over its cap {', '.join(cheap)} still serves, and is booked beyond the cap (over: refuse ends there)"
+    )
+
+
+def _is_own(budget: Budget, tenant: str) -> bool:
+    """Tell whether a budget says nothing of anybody else's spending."""
+    return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
+
+
+def _cells(line: Line) -> list[str]:
+    one, books = line.budget, line.books
+    whose = "all" if one.per is None else f"{one.per} {clean(books.value) or '(none)'}"
+    left = max(one.cap_usd - books.spent_usd - books.held_usd, Decimal(0))
+    amounts = [usd(amount) for amount in (books.spent_usd, books.held_usd, left, one.cap_usd)]
+    return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
+
+
+def _json(line: Line) -> dict[str, Json]:
+    one, books = line.budget, line.books
+    return {
+        "budget": one.name,
+        "per": one.per,
+        "value": books.value if one.per else None,
+        "period": one.period,
+        "begins": books.begins.isoformat(),
+        "until": books.until.isoformat(),
+        "spent_usd": f"{books.spent_usd:f}",
+        "held_usd": f"{books.held_usd:f}",
+        "cap_usd": f"{one.cap_usd:f}",
+        "over": one.over,
+        "beyond_the_cap": list(one.cheap) if one.over == "cheap" else [],
+    }

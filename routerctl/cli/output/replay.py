@@ -1,0 +1,158 @@
+"""What `routerctl replay` does once its options are read: cells of a log or of outcomes -> estimates -> words."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import typer
+
+from routerctl.cli.output.terminal import clean, print_table, say
+from routerctl.errors import InputError, nearest
+from routerctl.evaluation.evidence import Evidences, cost_evidence
+from routerctl.files.codec import json_default
+from routerctl.monitoring.replay import Basis, Cell, ClassReplay, Replay, replay_log, replay_words
+from routerctl.monitoring.replay.same_policy import own_cells
+from routerctl.routing.decision_log.places import log_place, moment_of
+from routerctl.table import load_table
+from routerctl.types import Table
+from routerctl.words import percent, plain, usd
+
+_THOUSAND = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line says."""
+
+    table: Path
+    log: str | None
+    outcomes: tuple[str, ...]
+    same: tuple[str, ...]  # --as
+    since: str | None
+    task_class: str | None
+    tenant: str | None
+    keep_classes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What is replayed: its cells, and what a reader has to know of them."""
+
+    cells: tuple[Cell, ...]
+    notes: tuple[str, ...]
+    source: str  # where they are from
+    intervals: str = "the 95% intervals"  # which ones are shown
+
+
+def replay(wish: Wish, *, as_json: bool) -> None:
+    """Replay and print.
+
+    Raises: InputError.
+    """
+    _check(wish)
+    table = load_table(wish.table)
+    choices = {name: route.chosen for name, route in table.routes.items()}
+    evidence = Evidences(wish.table.absolute().parent, table)
+    replayed = _of_outcomes(wish, table) if wish.outcomes else _of_log(wish, table)
+    if not replayed.cells:
+        raise InputError("no decision there that could be replayed", file=replayed.source)
+    found = replay_log(replayed.cells, choices, cost_evidence(table, evidence))
+    if as_json:
+        typer.echo(json.dumps(_json(found, replayed), default=json_default, ensure_ascii=False))
+    else:
+        _print(found, replayed)
+
+
+def _check(wish: Wish) -> None:
+    if wish.outcomes and (wish.log or wish.since or wish.tenant):
+        raise InputError("--outcomes stands in place of a log: --log, --since and --tenant do not go with it")
+    if wish.same and not wish.outcomes:
+        raise InputError("--as names a model of --outcomes")
+
+
+def _of_log(wish: Wish, table: Table) -> Replayed:
+    from routerctl.monitoring.replay.redecide import cells_of
+    from routerctl.monitoring.warehouse import Slice, open_decisions, shown_place
+
+    where = log_place(wish.log, wish.tenant, Path.cwd())
+    wanted = Slice(
+        task_class=wish.task_class,
+        tenant=where.tenant,
+        since=None if wish.since is None else moment_of(wish.since, datetime.now(UTC)),
+    )
+    folder = None if wish.keep_classes else wish.table.absolute().parent
+    with open_decisions(where.place, wanted, texts=not wish.keep_classes) as decisions:
+        cells, notes = cells_of(decisions, table, folder, say)
+    cells, others = own_cells(cells, table, Path.cwd())
+    return Replayed(cells=cells, notes=(*notes, *others), source=shown_place(where.place))
+
+
+def _of_outcomes(wish: Wish, table: Table) -> Replayed:
+    from routerctl.monitoring.replay.outcomes import cells_of_outcomes, constant_words, outcomes_of
+
+    outcomes = outcomes_of(wish.outcomes, wish.same, table, Path.cwd(), say)
+    if wish.task_class is not None:
+        known = {one.task_class for one in outcomes}
+        if wish.task_class not in known:
+            raise InputError(f"no task class {wish.task_class!r} in the outcomes{nearest(wish.task_class, known)}")
+        outcomes = tuple(one for one in outcomes if one.task_class == wish.task_class)
+    notes = ("The class mix is that of the recorded cases.", *constant_words(outcomes))
+    return Replayed(
+        cells=cells_of_outcomes(outcomes, table),
+        notes=notes,
+        source=", ".join(wish.outcomes),
+        intervals="95% intervals (those of\na table hold whenever its test ends, so they are wider)",
+    )
+
+
+# --- what is printed --------------------------------------------------------------------------------------------------
+
+_COLUMNS = ("class", "choice", "asked", "logged", "would cost", "quality", "cost is")
+
+
+def _print(found: Replay, replayed: Replayed) -> None:
+    print_table(_COLUMNS, [_row(one) for one in found.classes], right=_COLUMNS[2:6])
+    typer.echo(f"logged, would cost: USD per 1,000 requests; in brackets {replayed.intervals}")
+    for sentence in (*replay_words(found), *replayed.notes):
+        typer.echo("\n".join(textwrap.wrap(clean(plain(sentence)), 79, subsequent_indent="  ")))
+
+
+def _row(one: ClassReplay) -> list[str]:
+    cost, score = one.cost_usd, one.score
+    return [
+        one.task_class,
+        one.candidate or "no route",
+        f"{one.requests:,}",
+        _per_1000(one.logged_usd),
+        "unknown"
+        if cost is None
+        else f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}\u2013{_per_1000(cost.high)[1:]})",
+        "unknown" if score is None else f"{percent(score.value)} ({_whole(score.low)}\u2013{_whole(score.high)}%)",
+        _kind(one.cost_basis),
+    ]
+
+
+def _per_1000(amount: float) -> str:
+    return usd(Decimal(repr(amount)) * _THOUSAND)
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _kind(basis: Basis) -> str:
+    """Say in a word what the most part of a class's cost rests on."""
+    words = {"measured": basis.matched, "weighted": basis.weighted, "carried": basis.carried}
+    words |= {"modelled": basis.modelled, "unknown": basis.unknown}
+    return max(words, key=lambda word: words[word])
+
+
+def _json(found: Replay, replayed: Replayed) -> Mapping[str, object]:
+    words: Sequence[str] = [plain(sentence) for sentence in (*replay_words(found), *replayed.notes)]
+    return {"source": replayed.source, **asdict(found), "words": words}

@@ -1,0 +1,90 @@
+"""What `routerctl runs` does once its options are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from routerctl.cli.output.terminal import print_table, say
+from routerctl.errors import InputError
+from routerctl.evaluation.run.retention import Kept, check_removable, kept_runs, remove
+from routerctl.evaluation.run_files import REPORTS_FOLDER, run_folder
+from routerctl.words import count, plain, plural
+
+_MB = 1_000_000
+
+
+def print_runs(*, as_json: bool) -> None:
+    """Print all runs."""
+    runs = kept_runs(Path.cwd(), datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps([_values(one) for one in runs]))
+        return
+    columns = ["run", "state", "classes", "replies", "MB", "kept for"]
+    print_table(columns, [_row(one) for one in runs], right=columns[2:5])
+    free = [one for one in runs if not one.reasons]
+    say(f"{_all(runs)}; {_all(free)} that nothing rests on (`routerctl runs prune --all`)")
+
+
+def prune(named: Sequence[str], older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Remove the runs that nothing rests on, all of them or those that are older, or those that are named.
+
+    Raises: InputError where it is not said which, one that is named must be kept, or what rests on a run is not known.
+    """
+    if [bool(named), everything, older_than is not None].count(True) != 1:
+        raise InputError("say which runs: their ids, --older-than DAYS or --all")
+    root, now = Path.cwd(), datetime.now(UTC)
+    runs = kept_runs(root, now)
+    if named:
+        gone = _named(runs, named, root)
+    else:
+        before = now if older_than is None else now - timedelta(days=older_than)
+        runs = tuple(one for one in runs if one.made_at <= before)
+        gone = [one for one in runs if not one.reasons]
+    for one in gone if not dry_run else ():
+        remove(one)
+    if as_json:
+        typer.echo(json.dumps({"removed": [_values(one) for one in gone], "dry_run": dry_run}))
+        return
+    for one in gone:
+        typer.echo(one.run_id)
+    would = "would be removed" if dry_run else "removed"
+    say(f"{REPORTS_FOLDER}/: {_all(gone)} {would}; {plain(plural(len(runs) - len(gone), 'run'))} kept")
+
+
+def _named(runs: Sequence[Kept], named: Sequence[str], root: Path) -> list[Kept]:
+    """Find the runs of these ids, before any of them goes.
+
+    Raises: InputError where there is none, or it must be kept.
+    """
+    wanted = {run_folder(root, name).name for name in named}
+    gone = [one for one in runs if one.run_id in wanted]
+    for one in gone:
+        check_removable(one)
+    return gone
+
+
+def _all(runs: Sequence[Kept]) -> str:
+    return f"{plain(plural(len(runs), 'run'))} ({sum(one.size_bytes for one in runs) / _MB:,.1f} MB)"
+
+
+def _row(one: Kept) -> list[str]:
+    size = f"{one.size_bytes / _MB:,.1f}"
+    return [one.run_id, one.state, str(len(one.classes)), count(one.replies), size, "; ".join(one.reasons)]
+
+
+def _values(one: Kept) -> Mapping[str, Any]:
+    return {
+        "run_id": one.run_id,
+        "made_at": one.made_at.isoformat(),
+        "state": one.state,
+        "classes": list(one.classes),
+        "replies": one.replies,
+        "size_bytes": one.size_bytes,
+        "kept_for": list(one.reasons),
+    }

@@ -1,0 +1,147 @@
+"""stdin -> inquiries: all of it as one prompt, or one a line, each with the number of its line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from routerctl.classify.rules import inquiry_text
+from routerctl.errors import InputError
+from routerctl.files.codec import decode
+from routerctl.files.yaml import parse_json_lines
+from routerctl.types import Inquiry, Json
+
+Numbered = tuple[int | None, Inquiry]  # the line of stdin, from 1; None where all of it is one prompt
+
+_STDIN = "stdin"
+_DEEPEST = 100  # levels: whoever looks at a prompt later goes down into it, a few calls a level
+_ID_CHARS = 60  # of an id in a message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the command line says of every inquiry that does not say it itself; a class given here wins."""
+
+    task_class: str | None = None
+    tenant: str | None = None
+    user: str | None = None
+    step: str | None = None
+    features: tuple[str, ...] = ()  # NAME=VALUE
+
+
+def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
+    """Read the prompts of stdin: all of it as one, or line by line as they come.
+
+    Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
+    """
+    if lines and jsonl:
+        raise InputError("--lines and --jsonl exclude each other")
+    return _inquiries(given, _features(given.features), lines=lines, jsonl=jsonl)
+
+
+def where(line: int | None, inquiry: Inquiry) -> str:
+    """Begin a message about one prompt of several with its line and its id; about the only one, with nothing."""
+    named = f"{inquiry.id[:_ID_CHARS]}: " if inquiry.id else ""
+    return f"{_STDIN}:{line}: {named}" if line else ""
+
+
+def _features(given: tuple[str, ...]) -> dict[str, Json]:
+    """Read NAME=VALUE; a value that is JSON (a number, true) is taken as such, anything else as text."""
+    features: dict[str, Json] = {}
+    for pair in given:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise InputError(f"--feature: expected NAME=VALUE, got {pair!r}")
+        try:
+            features[name] = json.loads(text)
+        except ValueError:
+            features[name] = text
+        except RecursionError:
+            raise InputError(f"--feature {name}: nested too deeply") from None
+        if _is_deep(features[name], _DEEPEST):
+            raise InputError(f"--feature {name}: nested too deeply")
+    return features
+
+
+def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
+    plain = Inquiry(
+        prompt="", task_class=given.task_class, tenant=given.tenant, user=given.user, step=given.step, features=features
+    )
+    if not (lines or jsonl):
+        text = _text(b"".join(_stdin()), None)
+        if not text.strip():
+            raise InputError("expected a prompt, got nothing", file=_STDIN)
+        yield None, replace(plain, prompt=text.removesuffix("\n"))
+        return
+    for number, raw in enumerate(_lines(_stdin()), 1):
+        text = _text(raw, number).rstrip("\r")
+        if not text.strip():
+            continue
+        yield number, _of_json(text, number, plain) if jsonl else replace(plain, prompt=text)
+
+
+def _stdin() -> Iterator[bytes]:
+    """Read what is there as soon as it is there.
+
+    Without Python's buffer: a thread that waits in it holds its lock, and the interpreter could not end.
+    """
+    if sys.stdin is None:  # started with `<&-`
+        raise InputError("is closed; expected a prompt", file=_STDIN)
+    file = sys.stdin.fileno()
+    while chunk := os.read(file, 65536):
+        yield chunk
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    started: list[bytes] = []
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join(started) + line
+            started = []
+        started.append(rest)
+    if any(started):
+        yield b"".join(started)
+
+
+def _text(raw: bytes, line: int | None) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"not UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start})"
+        raise InputError(problem, file=_STDIN, line=line) from None
+
+
+def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
+    try:
+        (row,) = parse_json_lines(text, _STDIN)
+    except InputError as error:  # the line is the first of what it was given
+        raise InputError(error.problem, file=_STDIN, line=number) from None
+    document = type(row)(file=_STDIN, value=row.value, lines={(): number})
+    if _is_deep(row.value, _DEEPEST):
+        raise document.error((), "nested too deeply")
+    given = decode(Inquiry, document)
+    if not isinstance(given.prompt, str | dict) or not given.prompt:
+        raise document.error(("prompt",), "expected a text or an object with the template's fields")
+    try:
+        inquiry_text(given.prompt).encode()
+    except UnicodeEncodeError:
+        raise document.error(("prompt",), "holds half of a surrogate pair, which is no text") from None
+    return replace(
+        given,
+        task_class=plain.task_class or given.task_class,
+        tenant=given.tenant or plain.tenant,
+        user=given.user or plain.user,
+        step=given.step or plain.step,
+        features={**plain.features, **given.features},
+    )
+
+
+def _is_deep(value: Json, most: int) -> bool:
+    """Tell whether there are more than `most` levels in a value."""
+    if not isinstance(value, dict | list):
+        return False
+    return most == 0 or any(_is_deep(item, most - 1) for item in (value.values() if isinstance(value, dict) else value))

@@ -1,0 +1,1 @@
+"""Eval sets or imported outcomes -> runs -> selection -> the routing table, and what it is worth."""

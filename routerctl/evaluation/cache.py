@@ -1,0 +1,155 @@
+"""The response cache: what was once paid for is never paid for again.
+
+One SQLite file (WAL), content-addressed: the key is a digest over everything that can change a reply. A reply is
+committed before anybody sees it, so a killed process loses none that it had. What it loses is what was on its way: a
+call is noted before it is made, so that the next run can say how many may have been paid for without a reply. Place:
+the files floor; it stores, others call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from routerctl.errors import InputError
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.yaml import Document
+from routerctl.types import ProviderSpec, Reply, Request
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS asked (key TEXT NOT NULL, process INTEGER NOT NULL, at TEXT NOT NULL);
+"""
+_BUSY_S = 30.0  # how long another process may hold the file
+_KEY_VERSION = 2  # raise it when requests are sent differently for the same `Request`
+
+
+def reply_key(request: Request, provider: ProviderSpec) -> str:
+    """Digest what decides a reply: the request (its model id is a pin) and how the provider is reached and told to ask.
+
+    Keys keep their order: a model fills a JSON schema in the order of its properties. Where the prompt's shared part
+    ends decides what it costs, not what is replied.
+    """
+    asked = replace(request, prompt=replace(request.prompt, shared=0))
+    where = {"kind": provider.kind, "base_url": provider.base_url, "region": provider.region}
+    content = {"v": _KEY_VERSION, **where, "options": provider.options, "request": encode(asked)}
+    return hashlib.sha256(json_text(content).encode()).hexdigest()
+
+
+class ReplyCache:
+    """Replies by key, in a file that several processes may use at once."""
+
+    def __init__(self, path: Path, *, not_before: datetime | None = None) -> None:
+        """Open the file, making it and its folder where they are missing; a reply made earlier does not count.
+
+        Raises: InputError where the file is not a cache.
+        """
+        self._path, self._not_before = path, _moment(not_before) if not_before else ""
+        self._database = open_database(path, _SCHEMA)
+
+    def get(self, key: str) -> Reply | None:
+        """Give the reply kept under the key, or None; one made before `not_before` does not count."""
+        found = "SELECT reply FROM replies WHERE key = ? AND created_at >= ?"
+        row = self._database.execute(found, (key, self._not_before)).fetchone()
+        if row is None:
+            return None
+        try:
+            value = json.loads(row[0])
+        except ValueError:
+            raise InputError("a reply in it is damaged; move it away", file=str(self._path)) from None
+        return decode(Reply, Document(file=str(self._path), value=value, lines={}))
+
+    def put(self, key: str, reply: Reply, *, created_at: datetime) -> None:
+        """Keep a reply; it is on its way to the disk when this returns."""
+        row = (key, _moment(created_at), json_text(encode(reply)))
+        self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
+
+    def asking(self, key: str, *, at: datetime) -> int:
+        """Note that a call is about to be made, and give the number of the note."""
+        done = self._database.execute("INSERT INTO asked VALUES (?, ?, ?)", (key, os.getpid(), _moment(at)))
+        return int(done.lastrowid or 0)
+
+    def answered(self, note: int) -> None:
+        """Drop the note: the call gave a reply, which is kept by now, or it failed."""
+        self._database.execute("DELETE FROM asked WHERE rowid = ?", (note,))
+
+    def take_lost(self) -> int:
+        """Count the calls that processes which are gone never saw end, and forget them."""
+        rows = self._database.execute("SELECT rowid, process FROM asked").fetchall()
+        lost = [(rowid,) for rowid, process in rows if not _is_running(process)]
+        self._database.executemany("DELETE FROM asked WHERE rowid = ?", lost)
+        return len(lost)
+
+    def __enter__(self) -> ReplyCache:
+        """Give the open cache."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _moment(moment: datetime) -> str:
+    """Write a moment so that text sorts by time: to the microsecond, as two runs may share a second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether a process of this machine is there; this one's own notes are of calls in flight."""
+    if sys.platform == "win32":  # signal 0 is Ctrl-C there
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
+def open_database(path: Path, schema: str, *, patience_s: float = _BUSY_S) -> sqlite3.Connection:
+    """Open an SQLite file in WAL mode, each statement its own transaction, making it and its folder where missing.
+
+    `patience_s`: how long another process may hold the file.
+    NORMAL: a killed process loses nothing, a power cut may lose the last moments (https://sqlite.org/wal.html).
+    Raises: InputError where the file is not a database or cannot be opened.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise InputError(f"cannot be opened: {getattr(error, 'strerror', None) or error}", file=str(path)) from None
+    try:
+        _prepare(database, schema, patience_s)
+    except sqlite3.DatabaseError as error:
+        database.close()
+        damaged = error.sqlite_errorcode in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+        advice = "; move it away" if damaged else ""
+        raise InputError(f"cannot be used as a database: {error}{advice}", file=str(path)) from None
+    return database
+
+
+def _prepare(database: sqlite3.Connection, schema: str, patience_s: float) -> None:
+    """Set the mode and make the table; SQLite's own waiting does not cover the change to WAL, so it is done here."""
+    patience = time.monotonic() + patience_s
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = NORMAL")
+            for statement in filter(None, (part.strip() for part in schema.split(";"))):
+                database.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,291 @@
+"""A table's header and rows -> which column has which role, whether the table is long or wide, and what is not used.
+
+A column that is called otherwise than expected must not pass for a model, nor go unsaid: what is chosen rests on it.
+Place: under `tables`, on the files floor; it makes no records.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from routerctl.errors import close_to, nearest
+from routerctl.evaluation.importers.base import (
+    Columns,
+    Source,
+    as_number,
+    as_text,
+    is_missing,
+    is_percent,
+    score_hint,
+    shown,
+)
+
+Cells = Mapping[str, Any]
+Rows = Sequence[tuple[int | None, Cells]]
+
+_NAMES = {  # what a column of each role is usually called; the first that is there counts
+    "task_class": ("task_class", "class", "task", "subject", "category"),
+    "case": ("case_id", "id", "case", "sample_id", "question_id", "prompt_id", "doc_id"),
+    "model": ("model", "candidate", "model_id", "model_name"),
+    "score": ("score", "correct", "passed", "pass", "is_correct", "outcome"),
+    "cost": ("cost_usd", "cost"),
+    "latency": ("latency_s", "latency_ms"),
+    "cluster": ("cluster", "cluster_id"),
+    "input": ("input", "prompt", "question"),
+    "expected": ("expected", "target"),
+    "reply": ("reply", "output", "response", "completion"),
+    "error": ("error",),
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+}
+_NUMBERS = ("score", "cost", "latency", "input_tokens", "output_tokens")  # of a reply, so in a long table alone
+_ALIKE = 0.8  # of difflib's ratio: `modle`, `costs` and `pased` are, `base` and `tags` are not
+_COMMA = re.compile(r"[01],\d+")  # a score as much of the world writes it
+_SLIPS = 0.1  # of the cells of a column: so few that are no scores are mistakes
+_MOST_CLASSES = 50  # that a column is said to make
+_SHOWN = 6  # columns that are named
+
+
+def cell(row: Cells, roles: Mapping[str, str], role: str) -> Any:
+    """A row's value in a role; an empty text is none."""
+    name = roles.get(role)
+    value = row.get(name) if name is not None else None
+    return None if value == "" else value
+
+
+def roles_of(header: Sequence[str], columns: Columns, source: Source) -> dict[str, str]:
+    """Name the column of each role that has one, in whatever case its usual name is written.
+
+    Raises: InputError for a column that the user names and the table does not have.
+    """
+    known = {_usual(name): name for name in reversed(header)}
+    roles = {}
+    for role, usual in _NAMES.items():
+        given = getattr(columns, role, None)
+        if given is not None and given not in header:
+            raise source.error(f"no column {given!r}{nearest(given, header)}", 1)
+        found = given or next((known[name] for name in usual if name in known), None)
+        if found is not None:
+            roles[role] = found
+    return roles
+
+
+def _usual(name: str) -> str:
+    return name.strip().lower().replace(" ", "_").replace("-", "_")
+
+
+def _close(name: str, roles: Iterable[str]) -> str | None:
+    """The usual name of one of these roles that a column's name is nearly."""
+    return close_to(_usual(name), {usual for role in roles for usual in _NAMES[role]}, _ALIKE)
+
+
+# --- long or wide -----------------------------------------------------------------------------------------------------
+
+
+def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: Source) -> bool:
+    """Tell a long table from a wide one.
+
+    Raises: InputError for a part of a long one, whose other columns would else pass for models.
+    """
+    free = [name for name in header if name and name not in roles.values()]
+    if "model" in roles and "score" in roles:
+        if "case" not in roles and "input" not in roles:
+            hint = _either([name for name in free if _once(rows, name, roles["model"])], "case")
+            raise source.error(f"which column names the case? name it with --case-column{hint}", 1)
+        return True
+    if "model" in roles and (columns.model or not _all_scores(rows, roles["model"])):
+        hint = _either([name for name in free if _all_scores(rows, name)], "score")
+        raise source.error(
+            f"column {roles['model']} names the model; which one holds the score? name it with --score-column{hint}", 1
+        )
+    if "score" in roles:
+        told = [name for name in free if _close(name, ("model",))] or _telling(rows, free, roles)
+        hint = _either(told or [name for name in free if _is_text(rows, name) and _repeats(rows, name)], "model")
+        raise source.error(
+            f"column {roles['score']} holds the score; which one names the model? name it with --model-column{hint}; "
+            "the scores of one model alone stand below its name",
+            1,
+        )
+    return False
+
+
+def _either(names: Sequence[str], role: str) -> str:
+    """End an error with the columns that may be meant; where one is called nearly as usual, with that one."""
+    close = [name for name in names if _close(name, (role,))]
+    return f" ({' or '.join((close or names)[:3])}?)" if names else ""
+
+
+def _telling(rows: Rows, names: Sequence[str], roles: Mapping[str, str]) -> list[str]:
+    """Name the columns of texts that tell apart the rows of a case, where most cases have several."""
+    keys = [_key(row, roles) for _, row in rows]
+    if not all(keys) or 3 * len(set(keys)) > 2 * len(keys):
+        return []
+    return [name for name in names if _is_text(rows, name) and _tells(rows, name, keys)]
+
+
+def _once(rows: Rows, name: str, model: str) -> bool:
+    """Whether a column has each value once with each model, and so may tell the cases."""
+    values = [as_text(row.get(name)) for _, row in rows]
+    pairs = {(value, as_text(row.get(model))) for value, (_, row) in zip(values, rows, strict=True)}
+    return all(values) and len(pairs) == len(rows)
+
+
+def _repeats(rows: Rows, name: str) -> bool:
+    return 2 <= len({row[name] for _, row in rows}) <= len(rows) / 2
+
+
+def _tells(rows: Rows, name: str, keys: Sequence[str]) -> bool:
+    texts = [as_text(row.get(name)) for _, row in rows]
+    return 2 * len(set(texts)) <= len(rows) and len(set(zip(keys, texts, strict=True))) == len(rows)
+
+
+def _key(row: Cells, roles: Mapping[str, str]) -> str:
+    """What tells a row's case from others; "" where nothing does."""
+    case = as_text(cell(row, roles, "case")) or as_text(cell(row, roles, "input"))
+    return case and f"{as_text(cell(row, roles, 'task_class'))}\n{case}"
+
+
+def _is_text(rows: Rows, name: str) -> bool:
+    return all(isinstance(value := row.get(name), str) and as_number(value) is None for _, row in rows)
+
+
+# --- the models of a wide table ---------------------------------------------------------------------------------------
+
+
+def models_of(
+    rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: Source
+) -> tuple[list[str], list[str]]:
+    """Name the columns of a wide table that hold scores, and say which columns are not used.
+
+    Raises: InputError where a column is nearly called as one of a long table is, or rows of one case differ in another.
+    """
+    for role in ("cost", "latency"):
+        if getattr(columns, role):
+            raise source.error(f"--{role}-column is for a row a case and model; here, give --{role} MODEL=...", 1)
+    taken = {name for role, name in roles.items() if role != "model"}
+    free = [name for name in header if name and name not in taken]
+    for name in free:
+        meant = _close(name, ("model",)) if not _all_scores(rows, name) else _close(name, _NUMBERS)
+        if meant and name not in roles.values():
+            raise source.error(
+                f"column {name}: expected a model's scores or a known column; did you mean {meant!r}? else rename it", 1
+            )
+    models = [name for name in free if _holds_scores(name, rows, source)]
+    if not models:
+        percents = [name for name in free if _all_percents(rows, name)]
+        hint = f"; divide scores in percent by 100 (column {percents[0]}?)" if percents else ""
+        raise source.error(
+            "no column holds scores from 0 to 1 alone: expected one a model, or a column `model` and a column `score` "
+            f"(--model-column, --score-column){hint}",
+            1,
+        )
+    _check_one_row(rows, [name for name in free if name not in models], models, roles, source)
+    _check_alike(rows, models, source)
+    used = {*models, *(name for role, name in roles.items() if role not in (*_NUMBERS, "reply", "error"))}
+    left = [name for name in header if name not in used]
+    return models, unused(rows, left, roles, "columns that hold no model's scores from 0 to 1, left out")
+
+
+def _check_one_row(
+    rows: Rows, others: Sequence[str], models: Sequence[str], roles: Mapping[str, str], source: Source
+) -> None:
+    """Refuse rows of one case that another column tells apart: they are of several models, or of several cases.
+
+    Raises: InputError.
+    """
+    for name in _telling(rows, others, roles)[:1]:
+        raise source.error(
+            f"the rows of a case differ in column {name}: is it the model (--model-column {name} --score-column "
+            f"{models[0]}) or the class (--class-column {name})?",
+            1,
+        )
+
+
+def _check_alike(rows: Rows, models: Sequence[str], source: Source) -> None:
+    """Refuse a column that has no 0 and no 1 beside one that has nothing else: a cost or a difficulty, say.
+
+    Raises: InputError.
+    """
+    cells = {name: [(at, value) for at, row in rows if not is_missing(value := row.get(name))] for name in models}
+    whole = {name: [_is_whole(value) for _, value in found] for name, found in cells.items()}
+    if any(map(all, whole.values())):
+        for name in [name for name in models if not any(whole[name])][:1]:
+            line, value = cells[name][0]
+            raise source.error(
+                f"column {name}: expected 0 or 1 (or true, false) as in the other columns, got {shown(value)}; if it "
+                "is no model, take the column out, else give a long table: a row a case and model",
+                line,
+            )
+
+
+def _is_whole(value: Any) -> bool:
+    return as_number(value) in (None, 0, 1)
+
+
+def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
+    """Tell whether every cell that says something is a score.
+
+    Raises: InputError at the first that is none where nearly all are: the model must not go for one slip of the pen.
+    """
+    cells = [(line, row.get(name)) for line, row in rows if not is_missing(row.get(name))]
+    others = [(line, value) for line, value in cells if not _is_score(value)]
+    if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(value)) for _, value in others)):
+        line, value = others[0]
+        raise source.error(
+            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got "
+            f"{shown(value)}{score_hint(value)}; if it is no model, take the column out",
+            line,
+        )
+    return bool(cells) and not others
+
+
+def _all_scores(rows: Rows, name: str) -> bool:
+    cells = [value for _, row in rows if not is_missing(value := row.get(name))]
+    return bool(cells) and all(map(_is_score, cells))
+
+
+def _all_percents(rows: Rows, name: str) -> bool:
+    cells = [value for _, row in rows if not is_missing(value := row.get(name))]
+    return any(map(is_percent, cells)) and all(is_percent(value) or _is_score(value) for value in cells)
+
+
+def _is_score(value: Any) -> bool:
+    number = as_number(value)
+    word = isinstance(value, str) and value.strip().lower() in ("true", "false")
+    return word or (number is not None and 0 <= number <= 1)
+
+
+# --- what is not used -------------------------------------------------------------------------------------------------
+
+
+def unused(rows: Rows, names: Sequence[str], roles: Mapping[str, str], head: str = "columns not used") -> list[str]:
+    """Say in one line which columns are not used, first those with which something may be meant."""
+    hints = {name: _hint(rows, name, roles) for name in names if name}
+    if not hints:
+        return []
+    first = sorted(hints, key=lambda name: not hints[name])
+    more = f" and {len(first) - _SHOWN} more" if len(first) > _SHOWN else ""
+    return [f"{head}: {', '.join(name + hints[name] for name in first[:_SHOWN])}{more}"]
+
+
+def _hint(rows: Rows, name: str, roles: Mapping[str, str]) -> str:
+    meant = _close(name, [role for role in _NAMES if role not in roles])
+    if meant:
+        return f" (did you mean {meant}?)"
+    classes = 0 if "task_class" in roles else _classes(rows, name, roles)
+    return f" (--class-column {name} would make {classes} classes)" if classes else ""
+
+
+def _classes(rows: Rows, name: str, roles: Mapping[str, str]) -> int:
+    """How many classes a column of texts would make, each case being in one; 0 where it would not split the cases."""
+    if not _is_text(rows, name):
+        return 0
+    cases: dict[str, set[str]] = defaultdict(set)
+    for place, (_, row) in enumerate(rows):
+        cases[row[name]].add(_key(row, roles) or str(place))
+    different = set().union(*cases.values())
+    fits = 1 < len(cases) <= _MOST_CLASSES and 2 * len(cases) <= len(different)
+    return len(cases) if fits and sum(map(len, cases.values())) == len(different) else 0

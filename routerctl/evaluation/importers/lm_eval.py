@@ -1,0 +1,136 @@
+"""lm-evaluation-harness's samples (`--log_samples`: samples_<task>_<time>.jsonl) -> records: one a document.
+
+A document has a row a filter: the first filter counts, or the one that --score-column names as `metric,filter`. The
+model stands in results_<time>.json beside the samples, else the folder has its name; of one model's several times with
+a task the newest counts. There are neither costs nor tokens nor latencies, and a failed call ends a run, so no row is
+one. Place: one format of `evaluation.importers`. Checked against lm-eval 0.4.13.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from routerctl.errors import InputError, nearest
+from routerctl.evaluation.importers.base import (
+    Columns,
+    Reading,
+    Record,
+    Source,
+    as_score,
+    as_text,
+    check_fields,
+    failed_or,
+    inner,
+    open_source,
+)
+
+_NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?\Z")
+Row = Mapping[str, Any]
+
+
+def recognises(source: Source) -> bool:
+    """Tell the samples by their document's number and replies, the results by their configurations."""
+    return {"doc_id", "resps"} <= source.keys or {"results", "configs", "versions"} <= source.keys
+
+
+def read(source: Source, columns: Columns) -> Reading:
+    """Read the samples of one task and model.
+
+    Raises: InputError where they are not lm-eval's, or the metric is not between 0 and 1.
+    """
+    if "doc_id" not in source.keys:
+        raise source.error("has no outcomes of cases; name the samples_*.jsonl beside it (made by --log_samples)")
+    rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
+    docs = [row["doc"] for _, row in rows if isinstance(row.get("doc"), dict)]
+    check_fields(columns, (name for doc in docs for name in doc), source)
+    filters = list(dict.fromkeys(as_text(row.get("filter")) for _, row in rows))
+    named = [row["metrics"] for _, row in rows if isinstance(row.get("metrics"), list)]
+    metrics = list(dict.fromkeys(str(name) for names in named for name in names))
+    metric, kept = _chosen(columns.score, metrics, filters, source)
+    found = _NAME.search(source.path.name)
+    task = found["task"] if found else ""
+    made_at = found["time"] if found else ""
+    model = _model(source, made_at)
+    records = [
+        _record(row, line, task=task, model=model, metric=metric, source=source, columns=columns)
+        for line, row in rows
+        if as_text(row.get("filter")) == kept
+    ]
+    others = [f"{metric},{name}" for name in filters if name != kept] + [name for name in metrics if name != metric]
+    return Reading(
+        file=source.shown,
+        format="lm-eval",
+        digest=source.digest,
+        scorer=f"{metric},{kept}",
+        records=tuple(records),
+        notes=(f"scores are those of {metric},{kept}; left out: {', '.join(others)} (--score-column)",)
+        if others
+        else (),
+        made_at=made_at,
+    )
+
+
+def _chosen(wanted: str | None, metrics: list[str], filters: list[str], source: Source) -> tuple[str, str]:
+    if not metrics:
+        raise source.error("no row names its metrics; lm-eval from 0.4.3 on does")
+    name, _, kept = (wanted or "").partition(",")
+    if name and name not in metrics:
+        raise source.error(f"no metric {name!r}{nearest(name, metrics)}")
+    if kept and kept not in filters:
+        raise source.error(f"no filter {kept!r}{nearest(kept, filters)}")
+    return name or metrics[0], kept or filters[0]
+
+
+def _model(source: Source, time: str) -> str:
+    """The model as the results of the same run name it, else as the folder does."""
+    for ending in (".json", ".json.gz"):
+        beside = source.path.with_name(f"results_{time}{ending}")
+        if time and beside.exists():
+            try:
+                value = open_source(beside).value
+            except InputError:
+                continue
+            name = inner(value, "model_name")
+            if isinstance(name, str) and name:
+                return name
+    folder = source.path.resolve().parent.name
+    if not folder:
+        raise source.error(
+            "the model is not known: expected results_*.json beside the samples, or a folder of its name"
+        )
+    return folder.replace("__", "/")  # how lm-eval writes a model's name as a folder
+
+
+def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: Source, columns: Columns) -> Record:
+    score = as_score(row.get(metric), source, f"metric {metric}", line)
+    doc = row.get("doc")
+    named = {role: as_text(inner(doc, name)) for role, name in _fields(columns).items()}
+    return Record(
+        task=named.get("task", "") or task,
+        model=model,
+        case=named.get("case", "") or as_text(row.get("doc_id")),
+        status=failed_or(score, ""),
+        score=score,
+        input=doc,
+        expected=row.get("target"),
+        reply=_reply(row.get("resps")),
+        extracted=as_text(inner(row, "filtered_resps", 0)) or None,
+        cluster=named.get("cluster") or None,
+        line=line,
+        work=as_text([task, model]) if task else "",
+    )
+
+
+def _fields(columns: Columns) -> dict[str, str]:
+    """The fields of the document that the user names."""
+    roles = {"task": columns.task_class, "case": columns.case, "cluster": columns.cluster}
+    return {role: name for role, name in roles.items() if name}
+
+
+def _reply(replies: Any) -> str:
+    """The first reply; a multiple-choice row has log-likelihoods instead."""
+    first = inner(replies, 0, 0)
+    return first if isinstance(first, str) else json.dumps(replies)[:500] if replies else ""

@@ -1,0 +1,200 @@
+"""Records and what the user says of prices -> what each reply cost, such that costs compare, and whose is missing.
+
+What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
+cost, the project's price times the tokens. A reply from the runner's cache without tokens or cost counts with the mean
+of the model's others: what it would have cost; so do a few others that the file does not tell of. Costs are compared to
+choose the cheapest, so they are kept only where every model has one: a model whose cost nobody knows must not pass for
+free. Place: the files floor; knows no class, no bar.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from routerctl.costs import MTOK, NOT_KNOWN, Pricer
+from routerctl.errors import InputError
+from routerctl.evaluation.importers.base import Reading, Record
+from routerctl.types import Price, Status, Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the user says of one model, and what the project does."""
+
+    cost_usd: Decimal | None = None  # a case
+    input_mtok_usd: Decimal | None = None
+    output_mtok_usd: Decimal | None = None
+    latency_s: float | None = None
+    project: Pricer | None = None  # the price of the candidate that the model is in routerctl.yaml
+
+
+Way = Callable[[Record], Decimal]
+_MOST_LACKING = 0.1  # of a model's replies: so few without a cost, or tokens, are counted at the mean of the others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lacking:
+    """Replies of a model of which the files do not say what they cost, or of how many tokens they are."""
+
+    replies: int
+    of: int  # answered replies of the model
+    what: Literal["cost", "tokens"]
+    first: str  # file and line of the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costed:
+    """How each model's replies are costed; where `missing` names a model, nobody's are."""
+
+    ways: Mapping[str, Way | None]  # by model; None: its cost is not known
+    latencies_s: Mapping[str, float]  # by model, where the user says one
+    mean_usd: Mapping[str, Decimal]  # a reply, by model whose cost is known
+    missing: tuple[str, ...]  # models whose cost is not known
+    lacking: Mapping[str, Lacking]  # by model, where some replies are not told of
+    replaced: tuple[str, ...]  # models of which the files have costs that are not used, the user giving others
+    tokens: frozenset[str]  # models whose tokens are known
+    prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
+
+    def cost_usd(self, record: Record) -> Decimal | None:
+        """What a reply cost; a call that failed is not billed. None: not every model's cost is known."""
+        way = self.ways[record.model]
+        if self.missing or way is None:
+            return None
+        return _charged(record, way)
+
+    def latency_s(self, record: Record) -> float | None:
+        """What a reply took: as the user says, else as the file does; None: nobody does."""
+        if record.status is Status.FAILED:
+            return record.latency_s
+        return self.latencies_s.get(record.model, record.latency_s)
+
+
+def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Costed:
+    """Find how every model's replies are costed; `on` is the day of import, which the prices are dated by.
+
+    Raises: InputError where a price by token is given for a model without tokens.
+    """
+    by_model: dict[str, list[Record]] = defaultdict(list)
+    for reading in readings:
+        for record in reading.records:
+            by_model[record.model].append(record)
+    tokens = frozenset(name for name, records in by_model.items() if _has_tokens(records))
+    for name, item in told.items():
+        if item.input_mtok_usd is not None and name not in tokens:
+            raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
+    found = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
+    ways = {name: one.way for name, one in found.items()}
+    missing = tuple(name for name, way in ways.items() if way is None)
+    return Costed(
+        ways=ways,
+        latencies_s={name: item.latency_s for name, item in told.items() if item.latency_s is not None},
+        mean_usd={name: _mean(by_model[name], way) for name, way in ways.items() if way},
+        missing=missing,
+        lacking={name: _lacking(one, readings) for name, one in found.items() if one.lacking},
+        replaced=tuple(name for name in by_model if _is_given(told.get(name)) and any(map(_says_cost, by_model[name]))),
+        tokens=tokens,
+        prices={
+            name: Price(
+                date=on.isoformat(),
+                source=one.source,
+                input_mtok_usd=told[name].input_mtok_usd if name in told else None,
+                output_mtok_usd=told[name].output_mtok_usd if name in told else None,
+            )
+            for name, one in found.items()
+        },
+    )
+
+
+def _is_given(told: Told | None) -> bool:
+    return told is not None and (told.cost_usd is not None or told.input_mtok_usd is not None)
+
+
+def _mean(records: Sequence[Record], way: Way) -> Decimal:
+    return sum((_charged(record, way) for record in records), Decimal(0)) / len(records)
+
+
+def _charged(record: Record, way: Way) -> Decimal:
+    return Decimal(0) if record.status is Status.FAILED else way(record)
+
+
+def _has_tokens(records: Sequence[Record]) -> bool:
+    return any(_says_tokens(record) for record in records if record.status is not Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    source: str
+    way: Way | None  # None: it is not known
+    lacking: tuple[Record, ...] = ()  # answered, not from a cache, and not told of
+    of: int = 0  # replies that were answered, and not from a cache where the file does not tell of them
+    what: Literal["cost", "tokens"] = "cost"
+
+
+def _way(records: Sequence[Record], told: Told, tokens: bool) -> _Found:
+    """Find the source of a model's costs and how a reply's cost follows."""
+    flat, project = told.cost_usd, told.project
+    answered = [record for record in records if record.status is not Status.FAILED]
+    if flat is not None:
+        return _Found(source=f"given at import: {flat:f} USD a case", way=lambda _record: flat)
+    if told.input_mtok_usd is not None and tokens:
+        prices = (told.input_mtok_usd, told.output_mtok_usd or Decimal(0))
+        return _by_most("given at import: --price", answered, "tokens", lambda record: _by_tokens(record, *prices))
+    own = _by_most(
+        "each reply's cost as the file has it", answered, "cost", lambda record: record.cost_usd or Decimal(0)
+    )
+    if own.way or project is None or not tokens:
+        return own
+    return _by_most(
+        "the candidate's price",
+        answered,
+        "tokens",
+        lambda record: project(
+            Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
+        ),
+    )
+
+
+def _by_most(source: str, answered: Sequence[Record], what: Literal["cost", "tokens"], way: Way) -> _Found:
+    """Count replies of which the file does not say what they take at the mean of the others, where these are enough."""
+    says = _says_cost if what == "cost" else _says_tokens
+    said = [record for record in answered if says(record)]
+    lacking = tuple(record for record in answered if not (says(record) or record.cached))
+    of = len(said) + len(lacking)
+    if not said or len(lacking) > _MOST_LACKING * of:
+        return _Found(source=NOT_KNOWN, way=None, lacking=lacking, of=of, what=what)
+    mean_usd = sum(map(way, said), Decimal(0)) / len(said)
+    return _Found(
+        source=source,
+        way=lambda record: way(record) if says(record) else mean_usd,
+        lacking=lacking,
+        of=of,
+        what=what,
+    )
+
+
+def _says_tokens(record: Record) -> bool:
+    return bool(record.input_tokens or record.output_tokens)
+
+
+def _says_cost(record: Record) -> bool:
+    return record.cost_usd is not None
+
+
+def _lacking(found: _Found, readings: Sequence[Reading]) -> Lacking:
+    first = found.lacking[0]
+    file = next(one.file for one in readings if any(record is first for record in one.records))
+    return Lacking(
+        replies=len(found.lacking),
+        of=found.of,
+        what=found.what,
+        first=file if first.line is None else f"{file}:{first.line}",
+    )
+
+
+def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:
+    return (input_mtok_usd * record.input_tokens + output_mtok_usd * record.output_tokens) / MTOK

@@ -1,0 +1,197 @@
+"""A table (CSV, TSV, JSON lines, a JSON list, Parquet) -> records: long, a row a case and model, or wide, a row a case.
+
+A wide table has a column a model, with a score from 0 to 1 in each cell; an empty cell is a reply without a score, for
+leaving the case out would choose among the cases. A long one has a column that names the model and one with the score.
+Columns are found by the usual names in `columns`, and the user's flags go before them. Place: one format of
+`routerctl.evaluation.importers`; it knows no runner.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from routerctl.evaluation.importers.base import (
+    Columns,
+    Reading,
+    Record,
+    Source,
+    as_cost,
+    as_count,
+    as_number,
+    as_score,
+    as_text,
+    failed_or,
+    is_missing,
+    plain,
+)
+from routerctl.evaluation.importers.columns import Cells, Rows, cell, is_long, models_of, roles_of, unused
+
+_PARQUET = b"PAR1"
+_AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
+
+
+def recognises(source: Source) -> bool:  # noqa: ARG001 - asked last, it takes what no runner claims
+    """Tell that it is worth trying: reading says what is wrong."""
+    return True
+
+
+def read(source: Source, columns: Columns) -> Reading:
+    """Read one table.
+
+    Raises: InputError naming the file, the line and the column.
+    """
+    rows = _rows(source)
+    if not rows:
+        raise source.error("no row in it: expected a header and at least one row")
+    header = list(dict.fromkeys(name for _, row in rows for name in row))
+    roles = roles_of(header, columns, source)
+    long = is_long(rows, header, roles, columns, source)
+    if long:
+        records = tuple(_long(rows, roles, source))
+        notes = unused(rows, [name for name in header if name not in roles.values()], roles)
+    else:
+        models, notes = models_of(rows, header, roles, columns, source)
+        records = tuple(_wide(rows, models, roles, source))
+        notes += _empty_cells(records)
+    return Reading(
+        file=source.shown,
+        format="table",
+        digest=source.digest,
+        scorer=roles["score"] if long else "cell",
+        records=records,
+        notes=tuple(notes),
+    )
+
+
+# --- bytes -> rows ----------------------------------------------------------------------------------------------------
+
+
+def _rows(source: Source) -> Rows:
+    if source.content.startswith(_PARQUET):
+        return [(None, row) for row in _parquet(source)]
+    if source.text.lstrip().startswith("["):
+        return list(_objects(((None, row) for row in source.value), source))
+    if source.keys:
+        return list(_objects(source.lines(), source))
+    return list(_csv(source))
+
+
+def _objects(rows: Iterable[tuple[int | None, Any]], source: Source) -> Iterator[tuple[int | None, Cells]]:
+    for line, row in rows:
+        if not isinstance(row, dict):
+            raise source.error("expected a JSON object with a value a column", line)
+        yield line, row
+
+
+def _parquet(source: Source) -> list[dict[str, Any]]:
+    try:
+        import pyarrow  # type: ignore[import-untyped]  # ships no type information
+        from pyarrow import parquet
+    except ImportError:
+        raise source.error("a Parquet file: `pip install 'routerctl[import]'` reads it") from None
+    try:
+        found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(source.content)).to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last: a moment after 9999
+        raise source.error(f"not Parquet that can be read: {error}") from None
+    return [{name: cell if type(cell) in _AS_IS else plain(cell) for name, cell in row.items()} for row in found]
+
+
+def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
+    first = source.text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)  # of equals the first: a comma
+    limit = csv.field_size_limit(sys.maxsize)  # a prompt may be longer than the 128 KiB that csv expects
+    try:
+        reader = csv.reader(io.StringIO(source.text, newline=""), delimiter=delimiter, strict=True)
+        header = [name.strip() for name in next(reader)]
+        twice = next((name for place, name in enumerate(header) if name in header[:place]), None)
+        if twice is not None:
+            raise source.error(f"two columns are named {twice!r}", 1)
+        line = reader.line_num + 1  # where the next row starts: quoted values may run over several lines
+        for row in reader:
+            if row and len(row) != len(header):
+                raise source.error(f"expected {len(header)} values as in the header, got {len(row)}", line)
+            if row:
+                yield line, dict(zip(header, row, strict=True))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise source.error(f"not CSV: {error}", reader.line_num) from None
+    finally:
+        csv.field_size_limit(limit)
+
+
+# --- rows -> records --------------------------------------------------------------------------------------------------
+
+
+def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: Source) -> Iterator[Record]:
+    asked = {
+        (as_text(cell(row, roles, "task_class")), model)
+        for _, row in rows
+        for model in models
+        if not is_missing(row.get(model))
+    }
+    for place, (line, row) in enumerate(rows, 1):
+        task, case, cluster = (as_text(cell(row, roles, role)) for role in ("task_class", "case", "cluster"))
+        value, expected = cell(row, roles, "input"), cell(row, roles, "expected")
+        if not case and value is None:
+            case = f"row-{place}"
+        for model in models:
+            score = as_score(row.get(model), source, f"column {model}", line)
+            if (task, model) in asked:  # without any score in a class a model had no part in it
+                yield Record(
+                    task=task,
+                    model=model,
+                    case=case,
+                    status=failed_or(score, ""),
+                    score=score,
+                    input=value,
+                    expected=expected,
+                    cluster=cluster or None,
+                    line=line,
+                )
+
+
+def _empty_cells(records: Sequence[Record]) -> list[str]:
+    """Say which models have cells without a score."""
+    empty = Counter(record.model for record in records if record.score is None)
+    if not empty:
+        return []
+    each = ", ".join(f"{model} {count}" for model, count in empty.items())
+    return [f"cells without a score: {each} (a case that was not asked is better left out, row and all)"]
+
+
+def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Record]:
+    for line, row in rows:
+        model = as_text(cell(row, roles, "model"))
+        if not model:
+            raise source.error(f"column {roles['model']}: expected a model's name, got nothing", line)
+        error = as_text(cell(row, roles, "error"))
+        score = None if error else as_score(cell(row, roles, "score"), source, f"column {roles['score']}", line)
+        yield Record(
+            task=as_text(cell(row, roles, "task_class")),
+            model=model,
+            case=as_text(cell(row, roles, "case")),
+            status=failed_or(score, error),
+            score=score,
+            input=cell(row, roles, "input"),
+            expected=cell(row, roles, "expected"),
+            reply=as_text(cell(row, roles, "reply")),
+            error=error,
+            input_tokens=as_count(cell(row, roles, "input_tokens")),
+            output_tokens=as_count(cell(row, roles, "output_tokens")),
+            cost_usd=as_cost(cell(row, roles, "cost"), source, f"column {roles.get('cost')}", line),
+            latency_s=None if error else _seconds(row, roles),
+            cluster=as_text(cell(row, roles, "cluster")) or None,
+            line=line,
+        )
+
+
+def _seconds(row: Cells, roles: Mapping[str, str]) -> float | None:
+    number = as_number(cell(row, roles, "latency"))
+    if number is None or number < 0:
+        return None
+    return number / 1000 if roles["latency"].endswith("_ms") else number

@@ -1,0 +1,148 @@
+"""evals/<class>.labels.jsonl: what a human says of replies, read, matched with a run's results, and added to.
+
+A label speaks of one reply of one candidate to one case, and is good for nothing else: the digests in it say which.
+Place: the files floor. It knows no judge and no verdict; what labels prove is `selection`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from routerctl.evaluation.eval_sets import EVALS_FOLDER
+from routerctl.files.codec import decode, encode, json_text, require
+from routerctl.files.yaml import Document, parse_json_lines, read_text
+from routerctl.types import Json, Result, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One line of the file: a human's word on one reply."""
+
+    case: str  # its id
+    candidate: str
+    reply: str  # sha256:... of the reply's text
+    passed: bool
+    asked: str = ""  # sha256:... of the case's input and expected answer; "" = written by hand, fits any
+    by: str = ""  # who says so
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it speaks of. The candidate too: see `labels_of`."""
+        return (self.case, self.candidate, self.reply, self.asked)
+
+
+def labels_file(root: Path, task_class: str) -> Path:
+    """Say where the labels of a task class are kept."""
+    return root / EVALS_FOLDER / f"{task_class}.labels.jsonl"
+
+
+def read_labels(root: Path, task_class: str) -> tuple[Label, ...]:
+    """Read the labels of a task class; none where there is no file.
+
+    Raises: InputError for a line that is no label, and where two lines say opposite things of one reply.
+    """
+    path = labels_file(root, task_class)
+    if not path.exists():
+        return ()
+    shown = path.relative_to(root).as_posix()
+    found: dict[tuple[str, str, str, str], tuple[Label, int]] = {}
+    for row in parse_json_lines(read_text(path, shown), shown):
+        label = decode(Label, row)
+        check_label(label, row)
+        earlier, line = found.get(label.key, (label, 0))
+        problem = f"case {label.case!r}: line {line} says the opposite of the same reply; keep one of them"
+        require(earlier.passed == label.passed, row, (), problem)
+        found.setdefault(label.key, (label, row.line(()) or 0))
+    return tuple(label for label, _ in found.values())
+
+
+def check_label(label: Label, at: Document) -> None:
+    """Refuse a digest that is none.
+
+    Raises: InputError.
+    """
+    for name in ("reply", "asked"):
+        value = getattr(label, name)
+        is_digest = value.startswith("sha256:") and len(value) == 71
+        require(is_digest or (name == "asked" and not value), at, (name,), "expected sha256: and 64 hexadecimal digits")
+
+
+def add_labels(root: Path, task_class: str, labels: Sequence[Label]) -> None:
+    """Append labels in one write, each a line, and have them on the disk before returning."""
+    path = labels_file(root, task_class)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = "".join(json_text(encode(label)) + "\n" for label in labels)
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # an editor may leave the last line open
+                lines = "\n" + lines
+        file.write(lines.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def reply_digest(text: str) -> str:
+    """Digest a reply's text."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def asked_digest(given: Json, expected: Json) -> str:
+    """Digest what a reply was judged against, so that a label does not outlive a change of its case."""
+    return "sha256:" + hashlib.sha256(json_text([given, expected]).encode()).hexdigest()
+
+
+def label_of(result: Result, *, passed: bool, by: str = "") -> Label:
+    """Make the label of one result."""
+    return Label(
+        case=result.case_id,
+        candidate=result.candidate,
+        reply=reply_digest(result.reply),
+        asked=asked_digest(result.input, result.expected),
+        passed=passed,
+        by=by,
+    )
+
+
+def first_replies(results: Iterable[Result], candidate: str) -> list[Result]:
+    """Give one candidate's first reply to each case, in planned order up to the first gap."""
+    by_index = {item.index: item for item in results if item.candidate == candidate and item.epoch == 0}
+    found: list[Result] = []
+    while len(found) in by_index:
+        found.append(by_index[len(found)])
+    return found
+
+
+def labels_of(labels: Iterable[Label], results: Iterable[Result], candidate: str) -> dict[int, bool]:
+    """Match labels with one candidate's results of one class: place in the planned order -> whether a human passed it.
+
+    A failed call before the last labelled case needs no human: it has not passed. A label of another candidate does
+    not count, be the reply the same: the cases on which two candidates agree are no random sample of either's.
+    """
+    known = {label.key: label.passed for label in labels}
+    found: dict[int, bool] = {}
+    failed: list[int] = []
+    for result in first_replies(results, candidate):
+        passed = known_label(known, result)
+        if result.status is Status.FAILED:
+            failed.append(result.index)
+        elif passed is not None:
+            found |= dict.fromkeys(failed, False) | {result.index: passed}
+            failed = []
+    return found
+
+
+def known_label(known: Mapping[tuple[str, str, str, str], bool], result: Result) -> bool | None:
+    """Find the label of one result among `known`, which is by `Label.key`."""
+    exact = label_of(result, passed=False).key
+    return known.get(exact, known.get((*exact[:3], "")))
+
+
+def labels_digest(labels: Iterable[Label]) -> str:
+    """Digest what labels say, whoever said it and in whatever order; "" where there is none."""
+    said = sorted([*label.key, label.passed] for label in labels)
+    return "sha256:" + hashlib.sha256(json_text(said).encode()).hexdigest() if said else ""

@@ -1,0 +1,327 @@
+"""routerctl.yaml -> a `Project`: who can be asked, in which ladders, at what risk, and which rules name a task class.
+
+Place: the files floor. It checks that the file is whole and that its parts agree; whether a model id is pinned and
+has a price is the wire's knowledge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+from routerctl.classify.rules.problems import condition_problems
+from routerctl.errors import InputError, in_percent, nearest
+from routerctl.evaluation.limits import check_limits
+from routerctl.evaluation.project_routing import check_serving
+from routerctl.files.codec import check_schema_version, decode, require
+from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
+from routerctl.types import (
+    Candidate,
+    Classifier,
+    Condition,
+    EvalSet,
+    Mode,
+    Objective,
+    ProviderSpec,
+    Routing,
+    Rule,
+    Sampling,
+    TopRung,
+    WhenUnproven,
+)
+
+PROJECT_FILE = "routerctl.yaml"
+SCHEMA_VERSION = 1
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?\Z")
+_NO_SAMPLING = ("anthropic",)  # its API has no sampling parameters (SDK 2.x)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOverride:
+    """A price the user states; it wins over the price list's."""
+
+    provider: str  # a name from `providers`
+    model: str
+    input_mtok_usd: Decimal
+    output_mtok_usd: Decimal
+    date: str  # ISO day
+    source: str  # where the user has it from
+    cache_read_mtok_usd: Decimal | None = None
+    cache_write_mtok_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What routerctl.yaml says."""
+
+    schema_version: int
+    ladder: str  # the ladder used unless --ladder names another
+    ladders: Mapping[str, tuple[str, ...]]  # candidate names, cheapest first
+    providers: Mapping[str, ProviderSpec]
+    candidates: Mapping[str, Candidate]
+    mode: Mode = "proven"
+    risk: float = 0.05  # of choosing a candidate below the bar, per task class
+    family_risk: float | None = None  # of doing so in any of the classes; divided by them it takes the place of `risk`
+    margin: float = 0.03  # of mode `margin`
+    seed: int = 0  # of the cases' order
+    top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
+    when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
+    today: str | None = None  # the candidate that serves now, against which money and risk are told; likewise
+    objective: Objective | None = None  # what the table as a whole is to reach; the bars hold as floors
+    speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
+    prices: tuple[PriceOverride, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    default_class: str | None = None
+    classifier: Classifier | None = None  # asked where no rule holds
+    routing: Routing = Routing()  # how prompts are served
+    root: Path = field(default=Path(), metadata={"file": False})
+    lines: Mapping[PathParts, int] = field(default_factory=dict, metadata={"file": False}, compare=False, repr=False)
+
+    def ladder_named(self, name: str | None) -> tuple[str, tuple[str, ...]]:
+        """Give the name and the candidates of a ladder, the default one for None.
+
+        Raises: InputError with the nearest right name.
+        """
+        chosen = name or self.ladder
+        if chosen not in self.ladders:
+            raise InputError(f"no ladder {chosen!r}{nearest(chosen, self.ladders)}", file=PROJECT_FILE)
+        return chosen, self.ladders[chosen]
+
+    def risk_per_class(self, classes: int) -> float:
+        """Give the risk of each of so many task classes."""
+        return self.risk if self.family_risk is None else self.family_risk / classes
+
+    def unproven_of(self, eval_set: EvalSet) -> WhenUnproven:
+        """Say who serves a class where nothing is proven: its eval set says so, or that quality is critical."""
+        critical = "top_rung" if eval_set.stakes.quality_critical else self.when_unproven
+        return eval_set.when_unproven or critical
+
+    def error(self, path: PathParts, problem: str) -> InputError:
+        """Make the error that points at `path`."""
+        return Document(file=PROJECT_FILE, value=None, lines=self.lines).error(path, problem)
+
+
+def load_project(root: Path) -> Project:
+    """Read and check routerctl.yaml in `root`.
+
+    Raises: InputError with file, line and what was expected.
+    """
+    path = root / PROJECT_FILE
+    if not path.exists():
+        raise InputError("no such file here; `routerctl init` writes one", file=PROJECT_FILE)
+    document = parse_yaml(read_text(path, PROJECT_FILE), PROJECT_FILE)
+    check_schema_version(document, SCHEMA_VERSION)
+    project = _with_defaults(decode(Project, document), document)
+    _check_policy(project, document)
+    _check_today(project, document)
+    for name in project.providers:
+        _check_provider(project.providers[name], document)
+    for name in project.candidates:
+        _check_candidate(project.candidates[name], project, document)
+    _check_ladders(project, document)
+    _check_prices(project, document)
+    check_rules(project.rules, document)
+    check_serving(project.candidates, project.providers, project.routing, project.classifier, document)
+    check_limits(project.routing, project.ladders, project.candidates, project.providers, document)
+    return replace(project, root=root, lines=document.lines)
+
+
+def _with_defaults(project: Project, document: Document) -> Project:
+    """Let a local model answer one request at a time unless the user says otherwise: more would wait for the cores."""
+    providers = {
+        name: replace(item, concurrency=1)
+        if item.kind == "local" and ("providers", name, "concurrency") not in document.lines
+        else item
+        for name, item in project.providers.items()
+    }
+    return replace(project, providers=providers)
+
+
+def _check_policy(project: Project, document: Document) -> None:
+    family = project.family_risk
+    for name, share in (("risk", project.risk), ("margin", project.margin), ("family_risk", family)):
+        expected = f"expected a number between 0 and 1, got {share}{in_percent(share or 0)}"
+        require(share is None or 0 < share < 1, document, (name,), expected)
+    require(
+        family is None or ("risk",) not in document.lines,
+        document,
+        ("family_risk",),
+        "risk and family_risk exclude each other",
+    )
+    _check_objective(project, document)
+    few = project.speculation
+    require(few is None or few >= 0, document, ("speculation",), "expected a whole number from 0")
+    require(
+        project.ladder in project.ladders,
+        document,
+        ("ladder",),
+        f"no ladder {project.ladder!r}{nearest(project.ladder, project.ladders)}",
+    )
+
+
+def _check_objective(project: Project, document: Document) -> None:
+    aim = project.objective
+    if aim is None:
+        return
+    path = ("objective",)
+    expected = f"expected a share from 0 to below 1, got {aim.within}{in_percent(aim.within)}"
+    require(0 <= aim.within < 1, document, (*path, "within"), expected)
+    known = ["best", "today", *project.candidates]
+    require(aim.of in known, document, (*path, "of"), f"no candidate {aim.of!r}{nearest(aim.of, known)}")
+    told = aim.of != "today" or project.today is not None
+    require(told, document, (*path, "of"), "no candidate serves today: say `today: NAME` beside it")
+
+
+def _check_today(project: Project, document: Document) -> None:
+    known = project.today is None or project.today in project.candidates
+    problem = f"no candidate {project.today!r}{nearest(project.today or '', project.candidates)}"
+    require(known, document, ("today",), problem)
+
+
+def _check_provider(provider: ProviderSpec, document: Document) -> None:
+    path = ("providers", provider.name)
+    require(provider.concurrency >= 1, document, (*path, "concurrency"), "expected a whole number from 1")
+    require(provider.max_attempts >= 1, document, (*path, "max_attempts"), "expected a whole number from 1")
+    require(provider.timeout_s > 0, document, (*path, "timeout_s"), "expected a number of seconds above 0")
+    require(
+        provider.usd_per_hour is None or provider.usd_per_hour >= 0,
+        document,
+        (*path, "usd_per_hour"),
+        "expected a number from 0",
+    )
+    # Neither is shown: what stands there by mistake is a key or a password, and both fields go into routes.yaml.
+    variable, address = provider.api_key_env, provider.base_url
+    require(
+        variable is None or bool(_VARIABLE.match(variable)),
+        document,
+        (*path, "api_key_env"),
+        "expected the name of an environment variable, like MY_API_KEY; the key itself stands in no file",
+    )
+    require(
+        address is None or bool(_ADDRESS.match(address)),
+        document,
+        (*path, "base_url"),
+        "expected an address like https://host/v1, without user name or password",
+    )
+
+
+def _check_candidate(candidate: Candidate, project: Project, document: Document) -> None:
+    path = ("candidates", candidate.name)
+    known = project.providers
+    require(
+        candidate.provider in known,
+        document,
+        (*path, "provider"),
+        f"no provider {candidate.provider!r}{nearest(candidate.provider, known)}",
+    )
+    kind = known[candidate.provider].kind
+    samples, sampling = candidate.strategy.samples, candidate.sampling
+    consistency = candidate.strategy.name == "self_consistency"
+    require(
+        samples % 2 == 1 and samples >= 3 if consistency else samples == 1,
+        document,
+        (*path, "strategy", "samples"),
+        "self_consistency votes among an odd number of samples from 3; other strategies take none",
+    )
+    require(
+        kind not in _NO_SAMPLING or sampling == Sampling(),
+        document,
+        (*path, "sampling"),
+        "this provider's API has no sampling parameters; leave it out",
+    )
+    require(
+        not (consistency and kind == "local" and not sampling.temperature),
+        document,
+        (*path, "sampling"),
+        "self_consistency on a local model needs a temperature above 0, or all samples are the same",
+    )
+    _check_sampling(sampling, document, (*path, "sampling"))
+    require(
+        candidate.max_tokens is None or candidate.max_tokens >= 1,
+        document,
+        (*path, "max_tokens"),
+        "expected a whole number from 1",
+    )
+
+
+def _check_sampling(sampling: Sampling, document: Document, path: PathParts) -> None:
+    temperature, top_p = sampling.temperature, sampling.top_p
+    require(
+        temperature is None or 0 <= temperature <= 2,
+        document,
+        (*path, "temperature"),
+        f"expected a number from 0 to 2, got {temperature}",
+    )
+    require(
+        top_p is None or 0 < top_p <= 1,
+        document,
+        (*path, "top_p"),
+        f"expected a number above 0 and up to 1, got {top_p}",
+    )
+
+
+def _check_ladders(project: Project, document: Document) -> None:
+    for name, rungs in project.ladders.items():
+        path = ("ladders", name)
+        require(bool(rungs), document, path, "expected at least one candidate")
+        for place, rung in enumerate(rungs):
+            known = project.candidates
+            require(rung in known, document, (*path, place), f"no candidate {rung!r}{nearest(rung, known)}")
+            require(rung not in rungs[:place], document, (*path, place), f"{rung!r} stands on the ladder twice")
+
+
+def _check_prices(project: Project, document: Document) -> None:
+    for place, price in enumerate(project.prices):
+        path = ("prices", place)
+        known = project.providers
+        require(
+            price.provider in known,
+            document,
+            (*path, "provider"),
+            f"no provider {price.provider!r}{nearest(price.provider, known)}",
+        )
+        require(
+            _is_day(price.date),
+            document,
+            (*path, "date"),
+            f"expected a day like 2026-11-23, got {price.date!r}",
+        )
+        require(
+            all((price.provider, price.model) != (other.provider, other.model) for other in project.prices[:place]),
+            document,
+            path,
+            f"two prices of {price.model!r} of provider {price.provider!r}",
+        )
+        amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
+        require(all(amount is None or amount >= 0 for amount in amounts), document, path, "a price cannot be negative")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(_DAY.match(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
+    """Refuse a rule that has no condition, says what could not be meant, or repeats a name.
+
+    Raises: InputError.
+    """
+    for place, rule in enumerate(rules):
+        path = ("rules", place)
+        require(rule.when != Condition(), document, path, f"rule {rule.name!r} has no condition")
+        require(
+            all(other.name != rule.name for other in rules[:place]),
+            document,
+            path,
+            f"two rules are named {rule.name!r}",
+        )
+        for inside, problem in condition_problems(rule.when):
+            raise document.error((*path, *inside), problem)

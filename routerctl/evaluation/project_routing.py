@@ -1,0 +1,146 @@
+"""Checks what routerctl.yaml says of serving: places, cascades, thresholds, residency, successors, classifier.
+
+Place: the files floor, called by `project`. What a model id pins and costs is the wire's knowledge; which task classes
+exist is the evaluation line's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Mapping
+
+from routerctl.classify.rules.problems import condition_problems
+from routerctl.errors import InputError, nearest
+from routerctl.files.codec import require
+from routerctl.files.yaml import Document, PathParts
+from routerctl.strategies.confidence import SIGNALS
+from routerctl.types import Candidate, Classifier, Policy, ProviderSpec, Routing
+
+DEFAULT = "default"  # thresholds of every class that has none of its own
+
+
+def check_serving(
+    candidates: Mapping[str, Candidate],
+    providers: Mapping[str, ProviderSpec],
+    routing: Routing,
+    classifier: Classifier | None,
+    document: Document,
+) -> None:
+    """Refuse what names nobody, or could not be meant.
+
+    Raises: InputError with file, line and what was expected.
+    """
+    for candidate in candidates.values():
+        _check_places(candidate, providers, document)
+        _check_escalation(candidate, candidates, document)
+    _check_routing(routing, candidates, providers, document)
+    if classifier:
+        _check_classifier(classifier, candidates, document)
+
+
+def _known(name: str, known: Collection[str], kind: str, document: Document, path: PathParts) -> None:
+    require(name in known, document, path, f"no {kind} {name!r}{nearest(name, known)}")
+
+
+def _check_places(candidate: Candidate, providers: Mapping[str, ProviderSpec], document: Document) -> None:
+    taken = {candidate.provider}
+    for number, place in enumerate(candidate.also):
+        path = ("candidates", candidate.name, "also", number)
+        _known(place.provider, providers, "provider", document, (*path, "provider"))
+        require(place.provider not in taken, document, path, f"{place.provider!r} is named twice")
+        require(
+            providers[place.provider].kind != "local",
+            document,
+            path,
+            "a local model is pinned by its weights, which no other provider has",
+        )
+        taken.add(place.provider)
+
+
+def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate], document: Document) -> None:
+    escalation = candidate.escalation
+    if escalation is None:
+        return
+    path = ("candidates", candidate.name, "escalation")
+    _known(escalation.to, candidates, "candidate", document, (*path, "to"))
+    require(escalation.to != candidate.name, document, (*path, "to"), "a candidate cannot escalate to itself")
+    require(
+        candidates[escalation.to].escalation is None,
+        document,
+        (*path, "to"),
+        f"{escalation.to!r} escalates itself: a cascade has two candidates, longer ones are ladders",
+    )
+    require(bool(escalation.below), document, (*path, "below"), "expected at least one signal with its threshold")
+    _check_thresholds(escalation.below, document, (*path, "below"))
+
+
+def _check_thresholds(below: Mapping[str, float], document: Document, path: PathParts) -> None:
+    for signal, least in below.items():
+        require(signal in SIGNALS, document, (*path, signal), f"no signal {signal!r}{nearest(signal, SIGNALS)}")
+        require(0 < least <= 1, document, (*path, signal), f"expected a number above 0 and up to 1, got {least}")
+
+
+def _check_routing(
+    routing: Routing,
+    candidates: Mapping[str, Candidate],
+    providers: Mapping[str, ProviderSpec],
+    document: Document,
+) -> None:
+    deadline, days = routing.deadline_s, routing.log_days
+    require(
+        deadline is None or deadline > 0, document, ("routing", "deadline_s"), "expected a number of seconds above 0"
+    )
+    require(days is None or days >= 1, document, ("routing", "log_days"), "expected a whole number of days from 1")
+    for name, below in routing.thresholds.items():
+        _check_thresholds(below, document, ("routing", "thresholds", name))
+    for model, name in routing.successors.items():
+        path = ("routing", "successors", model)
+        _known(name, candidates, "candidate", document, path)
+        require(candidates[name].model != model, document, path, f"{name!r} is this very model")
+    places = {item.region for item in providers.values()} | {item.region for item in candidates.values()}
+    regions = {one for one in places if one} | {
+        place.region for item in candidates.values() for place in item.also if place.region
+    }
+    for number, rule in enumerate(routing.residency):
+        at = ("routing", "residency", number, "regions")
+        require(bool(rule.regions), document, at, "expected at least one region")
+        for inside, problem in condition_problems(rule.when):
+            raise document.error(("routing", "residency", number, *inside), problem)
+        for region in rule.regions:
+            require(
+                region in regions,
+                document,
+                at,
+                f"no provider or candidate is in region {region!r}{nearest(region, regions)}",
+            )
+
+
+def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
+    path: PathParts = ("classifier",)
+    require(
+        (classifier.file is None) != (classifier.candidate is None),
+        document,
+        path,
+        "expected either file (which `routerctl train` writes) or candidate (a model that is asked)",
+    )
+    if classifier.candidate:
+        _known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
+        require(not classifier.priors, document, (*path, "priors"), "a model that is asked takes no priors")
+    for name, share in classifier.priors.items():
+        require(share > 0, document, (*path, "priors", name), f"expected a number above 0, got {share}")
+    require(not classifier.digest, document, (*path, "digest"), "leave it out: build-table pins the file")
+
+
+def check_classes(classes: Container[str], policy: Policy) -> None:
+    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
+
+    Raises: InputError.
+    """
+    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
+    named += [("default_class", policy.default_class)] if policy.default_class else []
+    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
+    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
+    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
+    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
+    for who, task_class in named:
+        if task_class not in classes:
+            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")

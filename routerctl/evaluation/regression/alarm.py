@@ -1,0 +1,274 @@
+"""Turns pairs into p-values, and these into one alarm for the whole run.
+
+One class of 0/1 cases with one reply each is tested by McNemar's mid-p test, any other by sign flips per case (per
+cluster where cases resemble each other). The alarm has two halves, each with half of alpha: Holm's procedure over the
+classes, which finds one class that fell far, and one test of all pairs together, which finds a small drop everywhere.
+
+A class whose baseline run also chose its candidate is treated apart. It was chosen for passing, so its baseline is
+better than a rerun even when nothing changed: with 5 % rerun noise by about a point, whether its test stopped early or
+ran all cases. Ten such classes together would raise a false alarm in most runs, so they stay out of the second half;
+and each one's own p-value counts four times (`FLATTERED`). `benchmarks/regression.py` measures both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from routerctl.evaluation.regression.pairs import Pair, Pairing
+from routerctl.statistics.paired import (
+    holm,
+    least_detectable_drop,
+    least_detectable_shift,
+    mcnemar_midp,
+    sign_flip,
+    unit_sums,
+)
+from routerctl.words import plural
+
+TestMethod = Literal["mcnemar mid-p", "sign-flip"]
+
+# P(p <= x, given that the baseline passed) is at most x / P(it passes): four times p is a p-value for every candidate
+# that had at least one chance in four to pass.
+FLATTERED = 4
+SCREENED = 0.25  # the level at which a class deserves more epochs: where nothing got worse, about so many do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRegression:
+    """What the pairs of one class say."""
+
+    task_class: str
+    candidate: str
+    n: int  # pairs
+    broke: tuple[str, ...]  # ids of cases that passed in more than half of their epochs and no longer do, worst first
+    fixed: tuple[str, ...]  # the reverse
+    before: float  # mean over the pairs
+    after: float
+    method: TestMethod
+    p_value: float  # 1 where the screen found nothing
+    adjusted_p: float  # Holm's over the classes, after `FLATTERED` where the baseline run also chose the candidate
+    alarm: bool
+    least_detectable_drop: float | None  # with 80 % power at this class's share of alpha; None: not even a large one
+    screened: bool = False  # True: one epoch gave no reason for more, the class counts as unchanged
+    chosen_there: bool = False  # the baseline run also chose this candidate
+    changed: int = 0  # cases left out because their input or expected answer changed
+    failed: int = 0  # cases left out because their calls failed
+    foreign: tuple[str, ...] = ()  # sentences: another model than the pin answered, on one of the two sides
+    notes: tuple[str, ...] = ()
+
+    @property
+    def too_few(self) -> bool:
+        """Whether the pairs are too few for its test to notice any drop, so that its silence says nothing."""
+        return bool(self.n) and not self.alarm and self.least_detectable_drop is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regression:
+    """What two runs on the same cases say of one question: did it get worse."""
+
+    baseline: str  # what the new run was compared with
+    classes: tuple[ClassRegression, ...]
+    pooled_p: float | None  # all pairs together; None: one class only, or no class whose baseline is fit for it
+    pooled_alarm: bool
+    alarm: bool
+    alpha: float  # of the whole alarm
+    level: float  # what adjusted p-values, and the pooled one, are compared with
+    only_before: int = 0
+    only_after: int = 0
+
+
+# --- the tests --------------------------------------------------------------------------------------------------------
+
+
+def screen(pairings: Mapping[str, Pairing], level: float = SCREENED, *, seed: int = 0) -> set[str]:
+    """Return the classes that deserve more epochs: those at p <= level, or all where all pairs together are.
+
+    The first epoch and the further ones then go through `judge_regression` together. It can raise an alarm only where
+    it would have without a screen, so the screen costs a little power and no false alarm.
+    """
+    pooled, _ = _pooled(pairings, seed)
+    if pooled is not None and pooled <= level:
+        return set(pairings)
+    return {name for name, one in pairings.items() if _p_value(one.pairs, seed) <= level}
+
+
+def judge_regression(
+    pairings: Mapping[str, Pairing],
+    *,
+    baseline: str,
+    alpha: float = 0.05,
+    confirmed: Collection[str] | None = None,
+    candidates: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> Regression:
+    """Judge whether a run got worse than its baseline; `pairings` and `candidates` go by task class.
+
+    `confirmed`: the classes that `screen` named and that ran further epochs; None: there was no screen. The others
+    count as p = 1, and the test of all pairs counts only where every class was confirmed.
+
+    Raises: ValueError where alpha is not a probability.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha is a probability, not {alpha}")
+    kept = set(pairings) if confirmed is None else set(confirmed)
+    tested = [name for name, one in pairings.items() if one.pairs]
+    p_values = {name: _p_value(pairings[name].pairs, seed) if name in kept else 1.0 for name in tested}
+    counted = [min(p_values[name] * _times(pairings[name]), 1.0) for name in tested]
+    adjusted = dict(zip(tested, holm(counted), strict=True))
+    pooled, members = _pooled(pairings, seed)
+    if not members <= kept:
+        pooled = 1.0
+    # With one class the two halves would be the same test twice; it then has all of alpha.
+    alone = len(tested) == 1 and not pairings[tested[0]].chosen_there
+    level = alpha if alone else alpha / 2
+    classes = tuple(
+        _class(
+            name,
+            one,
+            candidate=(candidates or {}).get(name, ""),
+            p_value=p_values.get(name, 1.0),
+            adjusted_p=adjusted.get(name, 1.0),
+            levels=(level, level / max(len(tested), 1) / _times(one)),
+            screened=name not in kept,
+        )
+        for name, one in pairings.items()
+    )
+    pooled_alarm = pooled is not None and pooled <= level
+    return Regression(
+        baseline=baseline,
+        classes=classes,
+        pooled_p=pooled,
+        pooled_alarm=pooled_alarm,
+        alarm=pooled_alarm or any(one.alarm for one in classes),
+        alpha=alpha,
+        level=level,
+        only_before=sum(one.only_before for one in pairings.values()),
+        only_after=sum(one.only_after for one in pairings.values()),
+    )
+
+
+def _pooled(pairings: Mapping[str, Pairing], seed: int) -> tuple[float | None, set[str]]:
+    """The p-value of all pairs together, and the classes in it: none whose baseline run chose its candidate."""
+    members = {name for name, one in pairings.items() if one.pairs and not one.chosen_there}
+    if not members or sum(bool(one.pairs) for one in pairings.values()) < 2:
+        return None, set()
+    return _test([(name, pair) for name in pairings if name in members for pair in pairings[name].pairs], seed), members
+
+
+def _times(one: Pairing) -> int:
+    return FLATTERED if one.chosen_there else 1
+
+
+def _p_value(pairs: Sequence[Pair], seed: int) -> float:
+    return _test([("", pair) for pair in pairs], seed)
+
+
+def _test(pairs: Sequence[tuple[str, Pair]], seed: int) -> float:
+    """Test pairs that carry their class's name: a cluster's name means something within its class only."""
+    if _method([pair for _, pair in pairs]) == "mcnemar mid-p":
+        broke = sum(pair.before > pair.after for _, pair in pairs)
+        return mcnemar_midp(broke, sum(pair.before < pair.after for _, pair in pairs))
+    return sign_flip([pair.before - pair.after for _, pair in pairs], clusters=_clusters(pairs), seed=seed)
+
+
+def _method(pairs: Sequence[Pair]) -> TestMethod:
+    """One reply each side, passed or not, and no cluster: then counts say all there is."""
+    simple = all(
+        pair.before_epochs == pair.after_epochs == 1
+        and pair.cluster is None
+        and {pair.before, pair.after} <= {0.0, 1.0}
+        for pair in pairs
+    )
+    return "mcnemar mid-p" if simple else "sign-flip"
+
+
+def _clusters(pairs: Sequence[tuple[str, Pair]]) -> list[str] | None:
+    if all(pair.cluster is None for _, pair in pairs):
+        return None
+    return [repr((name, pair.cluster, "" if pair.cluster else pair.case_id)) for name, pair in pairs]
+
+
+# --- one class --------------------------------------------------------------------------------------------------------
+
+
+def _class(
+    name: str,
+    one: Pairing,
+    *,
+    candidate: str,
+    p_value: float,
+    adjusted_p: float,
+    levels: tuple[float, float],
+    screened: bool,
+) -> ClassRegression:
+    """Put one class's answer together; `levels`: what its adjusted p is compared with, and its first step of Holm."""
+    level, share = levels
+    return ClassRegression(
+        task_class=name,
+        candidate=candidate,
+        n=len(one.pairs),
+        broke=_moved(one.pairs, worse=True),
+        fixed=_moved(one.pairs, worse=False),
+        before=_mean([pair.before for pair in one.pairs]),
+        after=_mean([pair.after for pair in one.pairs]),
+        method=_method(one.pairs),
+        p_value=p_value,
+        adjusted_p=adjusted_p,
+        alarm=bool(one.pairs) and adjusted_p <= level,
+        least_detectable_drop=_least_drop(one.pairs, share),
+        screened=screened,
+        chosen_there=one.chosen_there,
+        changed=one.changed,
+        failed=one.failed,
+        notes=_notes(one),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _moved(pairs: Sequence[Pair], *, worse: bool) -> tuple[str, ...]:
+    moved = [pair for pair in pairs if (pair.before > 0.5) != (pair.after > 0.5) and (pair.before > 0.5) == worse]
+    return tuple(
+        pair.case_id for pair in sorted(moved, key=lambda pair: (-abs(pair.before - pair.after), pair.case_id))
+    )
+
+
+def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
+    """The drop this class would have shown 4 times in 5, from the rerun noise seen in it."""
+    if not pairs:
+        return None
+    if _method(pairs) == "sign-flip":
+        clusters = _clusters([("", pair) for pair in pairs])
+        units = unit_sums([pair.before - pair.after for pair in pairs], clusters)
+        return least_detectable_shift(units, unit_sums([1.0] * len(pairs), clusters), alpha)
+    broke = sum(pair.before > pair.after for pair in pairs)
+    fixed = sum(pair.before < pair.after for pair in pairs)
+    # Noise changes as many cases each way; what one way has more of is drop or gain. Half a case, so that a lucky
+    # rerun without any change does not count as a promise of none.
+    noise = min((2 * min(broke, fixed) + 1) / (len(pairs) + 1), 0.9)
+    return least_detectable_drop(len(pairs), noise, alpha)
+
+
+def _notes(one: Pairing) -> tuple[str, ...]:
+    found = []
+    if not (one.pairs or one.changed or one.failed):
+        found.append("no case is common to both runs")
+    if one.changed:
+        found.append(f"{plural(one.changed, 'case')} changed in input or expected answer and left out")
+    if one.failed:
+        found.append(f"{plural(one.failed, 'case')} left out because the calls failed, which is no regression")
+    if one.unscored:
+        found.append(f"{plural(one.unscored, 'case')} could not be scored now, which counts as not passed")
+    if one.spare_epochs:
+        found.append(f"{plural(one.spare_epochs, 'reply', 'replies')} left out: the baseline has fewer epochs")
+    if one.chosen_there and one.pairs:
+        found.append(
+            "the baseline run also chose this candidate, so a rerun looks a little worse even if nothing changed; "
+            f"its p counts {FLATTERED} times and it is left out of the test of all classes together; "
+            "a baseline from a run of its own would see smaller drops"
+        )
+    return tuple(found)

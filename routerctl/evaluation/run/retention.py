@@ -1,0 +1,162 @@
+"""The runs below reports/ -> what each is, and what it must be kept for.
+
+A table is worth what its evidence is: a run that a table rests on is never let go, nor one that the next table would
+rest on, nor one that counts as an attempt. Place: the evaluation line, beside the session; it reads, and removes only
+what it is told to.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from routerctl.errors import InputError
+from routerctl.evaluation.eval_sets import EVALS_FOLDER
+from routerctl.evaluation.importers.as_run import supersedes
+from routerctl.evaluation.project import PROJECT_FILE
+from routerctl.evaluation.run.session import counted_runs
+from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header
+from routerctl.files.yaml import read_text
+from routerctl.table import load_table
+from routerctl.types import RunHeader
+
+_GOING_ON = timedelta(hours=1)  # an unfinished run that was written to since may be another process's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One folder below reports/."""
+
+    run_id: str
+    folder: Path
+    made_at: datetime
+    state: Literal["finished", "unfinished", "imported", "damaged"]
+    classes: tuple[str, ...]
+    replies: int
+    size_bytes: int
+    reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
+    by_name: bool  # it may go where it is asked for: nothing rests on it, or only a table that is yet to be built does
+
+
+def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
+    """List all runs, newest first.
+
+    Raises: InputError where a table, or the project, cannot be read: what rests on a run is not known then.
+    """
+    folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
+    headers = {folder.name: _header(folder) for folder in folders}
+    held, newest = _held(root, headers), _newest(headers)
+    return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
+
+
+def remove(run: Kept) -> None:
+    """Remove a run's folder.
+
+    Raises: InputError where something rests on it.
+    """
+    check_removable(run)
+    shutil.rmtree(run.folder)
+
+
+def check_removable(run: Kept) -> None:
+    """See that a run may go where it is asked for by name.
+
+    Raises: InputError where something rests on it.
+    """
+    if not run.by_name:
+        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in ("run.json", "results.jsonl"))
+
+
+def _header(folder: Path) -> RunHeader | None:
+    try:
+        return read_header(folder)
+    except InputError:  # listed as damaged
+        return None
+
+
+def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+    """Say what runs must be kept for whatever is asked: tables that rest on them, attempts."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for file, run_id in _tables(root):
+        found[run_id].append(f"{file} rests on it")
+    for run_id, header in headers.items():
+        if header and (tried := _tried_at_other_bars(header, _later(header, headers))):
+            found[run_id].append(f"an attempt at {_listed(tried)}")
+    if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
+        for run_id, names in counted_runs(root).items():
+            found[run_id].append(f"an attempt at {_listed(names)}")
+    return found
+
+
+def _newest(headers: Mapping[str, RunHeader | None]) -> Mapping[str, str]:
+    """Say which runs the next table would rest on, and for which classes."""
+    found: dict[str, str] = {}
+    newest: set[tuple[str, bool, str]] = set()
+    for run_id, header in headers.items():  # newest first
+        if not header or not header.finished or _later(header, headers):
+            continue
+        known = {(header.ladder_name, bool(header.imported), name) for name in header.classes}
+        if fresh := known - newest:
+            found[run_id] = f"newest of {_listed(sorted(name for *_, name in fresh))}"
+            newest |= fresh
+    return found
+
+
+def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[RunHeader]:
+    """The imports that have taken the place of one."""
+    return [one for one in headers.values() if one and supersedes(one, header)]
+
+
+def _tried_at_other_bars(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
+    """Name the classes that later imports of the same outcomes have, under whatever name, and at no such bar."""
+    bars = {(one.n, one.bar) for other in later for one in other.classes.values()}
+    sizes = {n for n, _ in bars}
+    return [name for name, one in header.classes.items() if one.n in sizes and (one.n, one.bar) not in bars]
+
+
+def _tables(root: Path) -> Iterator[tuple[str, str]]:
+    """Give (file, run) for all tables in the folder: routes.yaml, those of tiers, those that are tried."""
+    for path in sorted(root.glob("*.yaml")):
+        if "\ntable_version:" in read_text(path, path.name):
+            runs = {route.run_id for route in load_table(path, verify=False).routes.values()}
+            yield from ((path.name, run_id) for run_id in sorted(runs))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> Kept:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
+    if header is not None and not header.finished and now - written < _GOING_ON:
+        held = [*held, "it may be going on"]
+    lines = folder / "results.jsonl"
+    return Kept(
+        run_id=folder.name,
+        folder=folder,
+        made_at=datetime.fromisoformat(header.created_at) if header else written,
+        state=_state(header),
+        classes=tuple(header.classes) if header else (),
+        replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
+        size_bytes=sum(path.stat().st_size for path in files),
+        reasons=(*held, newest) if newest else tuple(held),
+        by_name=not held and (not newest or bool(header and header.imported)),
+    )
+
+
+def _state(header: RunHeader | None) -> Literal["finished", "unfinished", "imported", "damaged"]:
+    if header is None:
+        return "damaged"
+    if header.imported:
+        return "imported"
+    return "finished" if header.finished else "unfinished"

@@ -1,0 +1,146 @@
+"""Turns a route into words on its level: how well the candidate that serves is shown, and what would show it better.
+
+Place: beside `sentences`, which speaks of one judgement; terminal, report, gate and diff take a class's level
+from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from routerctl.evaluation.selection.paired_wording import settle_words
+from routerctl.evaluation.selection.wording import hope_words, too_small, verdict_words
+from routerctl.scorers import IMPORTED
+from routerctl.types import Evidence, Route, Table, Verdict
+from routerctl.words import bar_change, bar_words, lowered_words, missing_words, plain, plural, risk_words
+
+
+def level_words(route: Route) -> str:
+    """Name the level of a class in a few words, with the risk of what is provisional: `provisional, risk 3.3%`."""
+    risk = risk_shown(route)
+    return f"{level_name(route)}, risk {risk}" if risk else level_name(route)
+
+
+def level_name(route: Route) -> str:
+    """Name the level of a class without its risk, which each measurement moves; a margin that proved it is named."""
+    one = _chosen(route)
+    if one is None:
+        return "not run"
+    within = one.judgement.verdict is Verdict.WITHIN_MARGIN and route.level == "proven"
+    return one.judgement.verdict.value if within else f"{route.level}, undecided" if _cut_off(route) else route.level
+
+
+def risk_of(route: Route) -> float | None:
+    """Give the risk of a class that is provisional; None for the other levels."""
+    one = _chosen(route)
+    return one.judgement.risk if one and route.level == "provisional" else None
+
+
+def bar_change_words(route: Route) -> tuple[str, str]:
+    """Call what became of a bar that scores were seen at, and say it; "" where it stayed or was raised."""
+    if route.lowered_from is None:
+        return "", ""
+    bars = route.lowered_from, route.bar
+    comes_to = route.target if any(one.judgement.cases for one in route.evidence) else None
+    scores = route.lowered_score, comes_to
+    return bar_change(*bars, *scores), lowered_words(*bars, *scores)
+
+
+def risk_shown(route: Route) -> str:
+    """Write the risk of a class that is provisional; bets give only a bound of it; "" for the other levels."""
+    one, risk = _chosen(route), risk_of(route)
+    return "" if one is None or risk is None else risk_words(risk, at_most=one.judgement.method == "betting")
+
+
+def nobody_words(route: Route) -> str:
+    """Say of a class where no candidate qualifies what that means and who serves."""
+    bar = bar_words(route.bar)
+    if route.when_unproven == "top_rung":
+        return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
+    as_what = " as the best available" if _chosen(route) else ", which was not run"
+    if one := _cut_off(route):
+        as_what += f", undecided: {one.judgement.cases} of {one.judgement.n} planned cases were run"
+    is_open = any(one.judgement.verdict is Verdict.NOT_PROVEN for one in route.evidence)
+    reaches = "has been shown to reach" if is_open else "reaches"  # as planned cases are missing
+    return f"No candidate {reaches} the bar of {bar}; {route.chosen} serves{as_what}."
+
+
+def not_asked(route: Route, table: Table) -> tuple[str, ...]:
+    """Name those that a run would ask now and did not: a provisional one served then, and does so no longer.
+
+    Where the set proves nothing, only the top rung is run, as it serves.
+    """
+    asked = {one.candidate for one in route.evidence}
+    if route.when_unproven != "top_rung" or route.chosen in asked or not asked:
+        return ()
+    tested = table.ladder[:-1] if table.top_rung == "skip" else table.ladder
+    if any(too_small(one.judgement) for one in route.evidence):
+        tested = tuple(name for name in tested if name == table.ladder[-1])
+    return tuple(name for name in tested if name not in asked)
+
+
+def not_asked_words(route: Route, table: Table) -> str:
+    """Say what would tell more of those that were not asked; "" where all were."""
+    names = ", ".join(not_asked(route, table))
+    if not names:
+        return ""
+    if route.scorer.name == IMPORTED:
+        return f"no outcomes were imported of {names}"
+    return f"`routerctl eval` runs those that were not: {names}"
+
+
+def unproven_words(route: Route, table: Table) -> str:
+    """Say of a class that is not proven what serves, on what counts, and what would prove it."""
+    one = _chosen(route)
+    head = f"{route.chosen} is provisional" if route.passing else nobody_words(route)[:-1]
+    if missing := not_asked_words(route, table):
+        return f"{route.task_class}: {head}; {missing}"
+    if one is None:
+        return f"{route.task_class}: {head}{_would_prove(route)}"
+    judgement, missing = one.judgement, plain(missing_words(one.failed, one.unscored))
+    counts = f"{judgement.passes}/{judgement.cases}{f' ({missing})' if missing else ''}"
+    return f"{route.task_class}: {head}, {counts}{_would_prove(route)}"
+
+
+def _would_prove(route: Route) -> str:
+    """The fewest cases that would prove the chosen candidate, else another, if it is as good as there is hope for."""
+    one = _chosen(route)
+    if one is not None and one.judgement.against:
+        return f"; {settle_words(one.judgement, one.judgement.against)}"
+    if one is not None and one.judgement.risk is not None and one.judgement.risk <= one.judgement.alpha:
+        few = one.judgement.method == "clusters"
+        return "; so few clusters prove nothing" if few else "; no proof was asked for on these cases"
+    if not route.evidence:
+        return "; no case was run"
+    hopes = [one for one in route.evidence if one.judgement.needed_cases and one.judgement.hoped]
+    if not hopes:
+        return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
+    one = min(hopes, key=lambda each: (each.candidate != route.chosen, each.judgement.needed_cases or 0))
+    hope = hope_words(one.judgement)
+    return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {hope}"
+
+
+def _cut_off(route: Route) -> Evidence | None:
+    """Give the evidence of who serves where the bar is neither reached nor missed, as planned cases are missing.
+
+    Where nothing but proof counts, a test may have ended like that: its proof was out of reach.
+    """
+    one = _chosen(route)
+    if one is None or route.when_unproven == "top_rung" or one.judgement.verdict is not Verdict.NOT_PROVEN:
+        return None
+    return one if one.judgement.cases < one.judgement.n else None
+
+
+def _chosen(route: Route) -> Evidence | None:
+    return next((one for one in route.evidence if one.candidate == route.chosen), None)
+
+
+def chosen_words(chosen: str, evidence: Sequence[Evidence]) -> str:
+    """Say what was found of the candidate that serves, with what went wrong among its cases."""
+    found = next((item for item in evidence if item.candidate == chosen), None)
+    if found is None:
+        return "Not run."
+    nothing = [plain(plural(found.failed, "call")) + " failed"] if found.failed else []
+    nothing += [f"{found.unscored} could not be scored"] if found.unscored else []
+    among = f" Among those that did not pass: {', '.join(nothing)}." if nothing else ""
+    return verdict_words(found.judgement) + among

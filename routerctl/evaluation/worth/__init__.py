@@ -1,0 +1,88 @@
+"""Turns measured evidence into what a routing table is worth: its cost per correct answer, and against one model.
+
+`figures`: price, price per correct answer and wrong answers delivered, of a class and of the table; `grid`: results as
+matrices; `choosers`, `objective`: how candidates are chosen on them; `crossfit`: what that does on other cases; `gaps`,
+`against`: the table beside each candidate serving every class; `told`: money and risk in words; `answering`, `reasons`:
+whether it is worth it; `frontier`: the picture's points; `cascades`: a cheap candidate whose doubtful answers the next
+one gives.
+Place: arithmetic, above the report and the terminal, which print it. Pure: it knows no file, no network and no clock.
+What needs numpy is imported when it is asked for: most commands want the figures only.
+"""
+
+from routerctl.evaluation.worth.against import Constant
+from routerctl.evaluation.worth.answering import Reason
+from routerctl.evaluation.worth.cascades import (
+    Accept,
+    Cascade,
+    Check,
+    Replies,
+    agreement_at_least,
+    cascade,
+    checks_for,
+    logprob_at_least,
+    replies_of,
+    share_interval,
+    usable,
+)
+from routerctl.evaluation.worth.choosers import floor_of
+from routerctl.evaluation.worth.figures import (
+    THOUSAND,
+    Figures,
+    Volumes,
+    Weighting,
+    chosen_evidence,
+    class_figures,
+    constant_figures,
+    evaluation_usd,
+    evidence_for,
+    exact,
+    priced,
+    table_cost,
+    table_figures,
+    weighting,
+    wrong_per_thousand,
+)
+from routerctl.evaluation.worth.grid import Grid, grid_of
+from routerctl.evaluation.worth.reasons import Worth, weigh
+from routerctl.evaluation.worth.told import Told, beside_words, told, told_words, weighed_by
+
+__all__ = [
+    "THOUSAND",
+    "Accept",
+    "Cascade",
+    "Check",
+    "Constant",
+    "Figures",
+    "Grid",
+    "Reason",
+    "Replies",
+    "Told",
+    "Volumes",
+    "Weighting",
+    "Worth",
+    "agreement_at_least",
+    "beside_words",
+    "cascade",
+    "checks_for",
+    "chosen_evidence",
+    "class_figures",
+    "constant_figures",
+    "evaluation_usd",
+    "evidence_for",
+    "exact",
+    "floor_of",
+    "grid_of",
+    "logprob_at_least",
+    "priced",
+    "replies_of",
+    "share_interval",
+    "table_cost",
+    "table_figures",
+    "told",
+    "told_words",
+    "usable",
+    "weigh",
+    "weighed_by",
+    "weighting",
+    "wrong_per_thousand",
+]

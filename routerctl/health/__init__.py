@@ -1,9 +1,0 @@
-"""Who is well: the health of every place (provider and model), as all processes of a project see it.
-
-Place: the floor above the wire; it keeps and shares, others call.
-"""
-
-from routerctl.health.latencies import Latency
-from routerctl.health.watching import Health, PlaceKey, Shown
-
-__all__ = ["Health", "Latency", "PlaceKey", "Shown"]

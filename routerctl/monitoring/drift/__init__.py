@@ -1,0 +1,25 @@
+"""Turns what was measured when a table was made, and a window of the log, into "it moved" or "nothing moved".
+
+`windows`: what is counted, small enough for a database to count ten million requests; `looking`: baseline and window ->
+one report with one false-alarm rate; `sentences`: what moved, from what to what, in plain words. Place: arithmetic,
+above `statistics` and `regression`. It knows no file, no log, no clock.
+"""
+
+from routerctl.monitoring.drift.detect import ALPHA, Alarm, Drift, look
+from routerctl.monitoring.drift.windows import Baseline, Floors, Limits, Spread, Tail, Window, limits
+from routerctl.monitoring.drift.wording import drift_words
+
+__all__ = [
+    "ALPHA",
+    "Alarm",
+    "Baseline",
+    "Drift",
+    "Floors",
+    "Limits",
+    "Spread",
+    "Tail",
+    "Window",
+    "drift_words",
+    "limits",
+    "look",
+]

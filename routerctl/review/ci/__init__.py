@@ -1,0 +1,30 @@
+"""Turns a table and a comparison with a baseline into what a CI system shows: JUnit XML, a summary, annotations, JSON.
+
+`checks`: the outcome of each check, once for all formats; `ending`: the error that they end a gate with; `junit`,
+`summary`, `annotations`, `values`: one format each.
+Place: beside the report, at the end of the evaluation line. It judges nothing, writes no file and knows no CI system's
+environment. Case ids, class and candidate names are hostile text: each format escapes them in its own way.
+"""
+
+from routerctl.review.ci.annotations import annotation_lines
+from routerctl.review.ci.checks import Check, Outcome, Strict, changed_choices, checks_of, latencies_of, undecided
+from routerctl.review.ci.ending import gate_error, next_steps
+from routerctl.review.ci.junit import junit_xml
+from routerctl.review.ci.summary import step_summary
+from routerctl.review.ci.values import to_json
+
+__all__ = [
+    "Check",
+    "Outcome",
+    "Strict",
+    "annotation_lines",
+    "changed_choices",
+    "checks_of",
+    "gate_error",
+    "junit_xml",
+    "latencies_of",
+    "next_steps",
+    "step_summary",
+    "to_json",
+    "undecided",
+]

@@ -1,0 +1,92 @@
+"""What CI sees of a table and a comparison: JUnit XML where it is asked for, and GitHub's summary and annotations."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from routerctl.cli.output.terminal import say
+from routerctl.evaluation.eval_sets import EVALS_FOLDER
+from routerctl.evaluation.regression import Regression
+from routerctl.evaluation.run_files import check_place, write_atomically
+from routerctl.evaluation.served import ADVICE, foreign_in
+from routerctl.review.ci import (
+    Strict,
+    annotation_lines,
+    checks_of,
+    gate_error,
+    junit_xml,
+    latencies_of,
+    next_steps,
+    step_summary,
+)
+from routerctl.types import Run, Table
+
+
+def check_outputs(junit: Path | None) -> None:
+    """See before anything is asked that what CI wants to see can be written.
+
+    Raises: InputError.
+    """
+    check_place(junit, makes_folders=True)
+    summary = Path(os.environ.get("GITHUB_STEP_SUMMARY") or os.devnull)
+    if summary.is_dir() or not summary.exists():  # it is added to, which a device allows
+        check_place(summary)
+
+
+def publish(
+    table: Table | None,
+    regression: Regression | None,
+    run: Run,
+    *,
+    junit: Path | None,
+    strict: Strict | None,
+    baseline_days: float | None = None,
+    present: Table | None = None,
+) -> None:
+    """Write JUnit XML to `junit`; under GitHub Actions also the step summary and an annotation per failed check."""
+    if junit is not None:
+        junit.parent.mkdir(parents=True, exist_ok=True)
+        text = junit_xml(
+            table,
+            regression,
+            strict=strict,
+            latencies_s=latencies_of(run.results),
+            created_at=run.header.created_at,
+            present=present,
+        )
+        write_atomically(junit, text)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(step_summary(table, regression, strict=strict, baseline_days=baseline_days, present=present))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in run.header.classes}
+        for line in annotation_lines(table, regression, files=files, strict=strict, present=present):
+            sys.stderr.write(line + "\n")  # stdout is the answer's; the runner reads both
+
+
+def end_gate(
+    table: Table | None,
+    regression: Regression | None = None,
+    *,
+    strict: Strict | None,
+    present: Table | None = None,
+) -> None:
+    """Say what to do about whatever stops the gate, and stop it.
+
+    Raises: GateError, ProviderError, Inconclusive.
+    """
+    problem = gate_error(table, regression, strict=strict, present=present)
+    if problem is None:
+        return
+    for step in next_steps(checks_of(table, regression, strict=strict, present=present)):
+        say(f"next: {step}")
+    raise problem
+
+
+def warn_of_models(table: Table) -> None:
+    """Say which evidence is of another model than the pin."""
+    for words in foreign_in(table):
+        say(f"warning: {words}; {ADVICE}")

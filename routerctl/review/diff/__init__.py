@@ -1,0 +1,28 @@
+"""Two routing tables -> what differs between them, class by class, in words and in money.
+
+`comparing` and `general` find the differences, `money` adds up what the same requests cost under both tables,
+`sentences` says it.
+Place: beside the build, where the evaluation line ends; pure, it knows tables and neither files nor git nor a terminal.
+"""
+
+from routerctl.review.diff.compare import Change, TableChanges, changes, compare
+from routerctl.review.diff.differences import Difference
+from routerctl.review.diff.money import NOBODY, Bill, bill
+from routerctl.review.diff.values import pin_words, verdict_words
+from routerctl.review.diff.wording import bill_words, counts_words, headline
+
+__all__ = [
+    "NOBODY",
+    "Bill",
+    "Change",
+    "Difference",
+    "TableChanges",
+    "bill",
+    "bill_words",
+    "changes",
+    "compare",
+    "counts_words",
+    "headline",
+    "pin_words",
+    "verdict_words",
+]

@@ -1,0 +1,200 @@
+"""The tables of the decision log, and a file of any earlier shape -> one of today's, in place.
+
+`PRAGMA user_version` is the schema's version; 0 is an empty file, or the first shape, which had no number. Place: under
+the log's writer and reader.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from routerctl.errors import InputError
+from routerctl.evaluation.cache import open_database
+
+VERSION = 3  # 2 had no `level`
+_WITHOUT_LEVEL = 2
+PATIENCE_S = 30.0  # how long another process may hold the file
+_NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
+COLUMNS = {  # of a decision, in their order: what is counted, JSON, what came with a later schema
+    "number": "INTEGER PRIMARY KEY",  # in the order of writing
+    "id": "TEXT NOT NULL UNIQUE",
+    "at": "TEXT NOT NULL",  # UTC to the millisecond, all of one width: sorts as text
+    "inquiry_id": "TEXT",  # the caller's own
+    "tenant": "TEXT",
+    "step": "TEXT",
+    "task_class": "TEXT NOT NULL",
+    "source": "TEXT NOT NULL",  # caller, rule, classifier or default
+    "decided_by": "TEXT NOT NULL",  # the same, with the rule's name
+    "top_score": "REAL",  # the classifier's highest probability; NULL = it was not asked
+    "propensity": "REAL NOT NULL",  # chance that this inquiry had of getting `chosen`
+    "arm": "TEXT NOT NULL",  # of the experiment; '' = none
+    "unit": "TEXT NOT NULL",  # digest of what the experiment splits by; '' = none
+    "table_version": "INTEGER NOT NULL",
+    "table_digest": "TEXT NOT NULL",
+    "chosen": "TEXT",  # the candidate that was to serve: the first rung
+    "served": "TEXT",  # the candidate that did; NULL = nobody
+    "served_provider": "TEXT",
+    "pinned_model": "TEXT",  # asked for where it was served
+    "served_model": "TEXT",  # what the provider says it served
+    "why": "TEXT",  # the serving hop's: first, fallback, escalation, hedge, spill, redirect
+    "stop_reason": "TEXT",  # of the delivered reply; NULL = none, or not known
+    "refused": "INTEGER NOT NULL",  # 0 or 1: the delivered reply is a refusal
+    "truncated": "INTEGER NOT NULL",  # 0 or 1: it was cut off
+    "hop_count": "INTEGER NOT NULL",
+    "attempts": "INTEGER NOT NULL",  # calls, retries included
+    "failed_hops": "INTEGER NOT NULL",  # ended in an error
+    "skipped_hops": "INTEGER NOT NULL",  # not called, since something was known against the place
+    "unsure_hops": "INTEGER NOT NULL",  # the reply was not confident
+    "fallbacks": "INTEGER NOT NULL",  # hops because the one before failed
+    "escalations": "INTEGER NOT NULL",  # hops because the reply before was not confident
+    "redirects": "INTEGER NOT NULL",
+    "hedges": "INTEGER NOT NULL",
+    "signal": "TEXT",  # the least confident one of the first reply that was measured
+    "confidence": "REAL",  # its value, in [0, 1]
+    "cost_usd": "TEXT NOT NULL",  # exact, all hops together
+    "cost_nano_usd": "INTEGER NOT NULL",  # the same in 1e-9 USD, rounded to even
+    "decision_s": "REAL",  # to decide, calls apart
+    "latency_s": "REAL",  # the serving hop's calls
+    "total_s": "REAL",  # from the inquiry to the answer
+    "input_tokens": "INTEGER",  # of the delivered answer's calls; NULL = not known
+    "output_tokens": "INTEGER",
+    "prompt_chars": "INTEGER NOT NULL",
+    "reply_chars": "INTEGER",  # NULL = no reply
+    "prompt_digest": "TEXT NOT NULL",  # keyed with the file's salt
+    "rungs": "TEXT NOT NULL",  # JSON list: who could have served
+    "scores": "TEXT NOT NULL",  # JSON object: the classifier's probability of each class
+    "hops": "TEXT NOT NULL",  # JSON list of hops, as types.Hop
+    "level": "TEXT",  # of the class in that table: proven, reference, provisional, best available; NULL = not known
+}
+_TABLES = f"""
+CREATE TABLE decisions ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
+CREATE INDEX decisions_at ON decisions (at);
+CREATE INDEX decisions_arm ON decisions (arm) WHERE arm <> '';
+CREATE TABLE texts (
+    decision TEXT PRIMARY KEY,
+    prompt TEXT NOT NULL,
+    reply TEXT,
+    features TEXT NOT NULL,
+    attachments TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE feedback (
+    number INTEGER PRIMARY KEY,
+    decision TEXT NOT NULL,
+    at TEXT NOT NULL,
+    score REAL NOT NULL,
+    task_class TEXT,
+    note TEXT NOT NULL
+);
+CREATE INDEX feedback_decision ON feedback (decision);
+CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+FIRST_SHAPE = (
+    *("id", "at", "tenant", "task_class", "decided_by", "table_version", "table_digest", "prompt_digest"),
+    *("prompt_chars", "rungs", "hops", "served", "cost_usd", "latency_s"),
+)
+
+
+def open_log(path: Path, *, patience_s: float = PATIENCE_S) -> sqlite3.Connection:
+    """Open a log for writing, making it where it is missing and bringing an older one up to date.
+
+    `patience_s`: how long another process may hold the file.
+    Raises: InputError where the file is no decision log, or one of a newer routerctl.
+    """
+    # What is pruned leaves no bytes behind.
+    database = open_database(path, "PRAGMA secure_delete = ON", patience_s=patience_s)
+    try:
+        if version_of(database, path) < VERSION:
+            _bring_up(database, path)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Open a log read-only, also where its folder cannot be written.
+
+    A reader of a write-ahead log makes a file of shared memory beside it. Where it may not, and nothing waits in the
+    write-ahead log, the file alone has everything and is read as one that nobody changes.
+    """
+    uri = path.absolute().as_uri()
+    database = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
+    try:
+        database.execute("PRAGMA user_version")
+    except sqlite3.DatabaseError as error:
+        database.close()
+        waiting = path.with_name(f"{path.name}-wal")
+        if error.sqlite_errorcode & 0xFF not in _NO_WRITING or (waiting.exists() and waiting.stat().st_size):
+            raise
+        return sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    return database
+
+
+def version_of(database: sqlite3.Connection, path: Path) -> int:
+    """Give the schema's version of a file.
+
+    Raises: InputError for one that this program does not know yet.
+    """
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise InputError(
+            f"written by a newer routerctl (schema {version}, this one knows {VERSION}); upgrade routerctl",
+            file=str(path),
+        )
+    return int(version)
+
+
+def salt_of(database: sqlite3.Connection) -> bytes:
+    """Give the salt of the file's digests."""
+    (salt,) = database.execute("SELECT value FROM about WHERE name = 'salt'").fetchone()
+    return bytes(salt)
+
+
+def _bring_up(database: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, of an older file with its rows, in one transaction: others see all of it or nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        version = version_of(database, path)
+        if version == _WITHOUT_LEVEL:
+            database.execute(f"ALTER TABLE decisions ADD COLUMN level {COLUMNS['level']}")
+            database.execute(f"PRAGMA user_version = {VERSION}")
+        elif version < VERSION:  # nobody else has done it meanwhile
+            _make(database, path)
+        database.execute("COMMIT")
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+
+
+def _make(database: sqlite3.Connection, path: Path) -> None:
+    older = _columns(database)
+    if older and older != FIRST_SHAPE:
+        raise InputError("has a table of decisions that is none of routerctl's; move it away", file=str(path))
+    if older:
+        database.execute("ALTER TABLE decisions RENAME TO older")
+    for statement in filter(None, (part.strip() for part in _TABLES.split(";"))):
+        database.execute(statement)
+    database.execute("INSERT INTO about VALUES ('salt', ?)", (secrets.token_bytes(32),))
+    if older:
+        from routerctl.routing.decision_log.rows import (  # only an older file needs it here
+            insertion,
+            row_of_first_shape,
+        )
+
+        salt = salt_of(database)
+        rows = (row_of_first_shape(row, salt, path) for row in _older(database))
+        database.executemany(insertion(), rows)
+        database.execute("DROP TABLE older")
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _older(database: sqlite3.Connection) -> Iterator[dict[str, object]]:
+    cursor = database.execute("SELECT * FROM older ORDER BY rowid")
+    return (dict(zip(FIRST_SHAPE, row, strict=True)) for row in cursor)
+
+
+def _columns(database: sqlite3.Connection) -> tuple[str, ...]:
+    return tuple(row[1] for row in database.execute("PRAGMA table_info(decisions)"))

@@ -1,0 +1,9 @@
+"""Who is well: the health of every place (provider and model), as all processes of a project see it.
+
+Place: the floor above the wire; it keeps and shares, others call.
+"""
+
+from routerctl.routing.health.latency import Latency
+from routerctl.routing.health.registry import Health, PlaceKey, Shown
+
+__all__ = ["Health", "Latency", "PlaceKey", "Shown"]

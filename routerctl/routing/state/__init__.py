@@ -1,0 +1,9 @@
+"""State that all processes of a project share: an SQLite file beside the table, or a Redis server.
+
+Place: the files floor.
+"""
+
+from routerctl.routing.state.base import Change, Documents, StateStore
+from routerctl.routing.state.opening import STATE_FILE, open_state
+
+__all__ = ["STATE_FILE", "Change", "Documents", "StateStore", "open_state"]

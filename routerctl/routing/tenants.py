@@ -1,0 +1,87 @@
+"""A tenant's name -> its folder and the table of its tier."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from routerctl.cli.output.terminal import say
+from routerctl.errors import InputError, nearest
+from routerctl.routing.state import STATE_FILE, StateStore, open_state
+from routerctl.table import load_table
+from routerctl.types import Budget, ProviderSpec, Table, Tenant
+
+TENANTS_FOLDER = ".routerctl/tenants"
+
+
+def tenant_of(table: Table, name: str | None) -> Tenant | None:
+    """Give the tenant of a name; None for whoever routerctl.yaml does not name."""
+    return table.routing.tenants.get(name) if name is not None else None
+
+
+def known_tenant(table: Table, name: str | None) -> Tenant | None:
+    """Give the tenant that a command names; None where it names none.
+
+    Raises: InputError for one that routerctl.yaml does not name.
+    """
+    if name is not None and name not in table.routing.tenants:
+        raise InputError(f"no tenant {name!r}{nearest(name, table.routing.tenants)}")
+    return tenant_of(table, name)
+
+
+def folder_of(root: Path, tenant: Tenant | None) -> Path:
+    """Give the folder below which a tenant's own files are; the project's for nobody in particular."""
+    return root if tenant is None else root / TENANTS_FOLDER / tenant.name
+
+
+def table_of(table: Table, root: Path, tenant: Tenant | None) -> Table:
+    """Give the table that serves a tenant: its tier's, else the project's own.
+
+    Raises: InputError for a tier's table that is not there.
+    """
+    if tenant is None or tenant.tier is None:
+        return table
+    return load_table(root / table.routing.tiers[tenant.tier].table)
+
+
+def budgets_at(table: Table, budgets: Sequence[Budget], tenant: Tenant | None) -> list[Budget]:
+    """Give the project's budgets as a tenant's table can keep them: it may be older than a change of `cheap`."""
+    whose = f"tenant {tenant.name}" if tenant else "an experiment"
+    again = f"--tier {tenant.tier}" if tenant and tenant.tier else "and start the experiment with it"
+    for one in budgets:
+        for name in sorted(set(one.cheap) - set(table.candidates)):
+            warn(
+                f"budget {one.name}: its cheap candidate {name} is not in the table of {whose}, where it cannot serve; "
+                f"build it again: routerctl build-table {again}"
+            )
+    return [replace(one, cheap=tuple(name for name in one.cheap if name in table.candidates)) for one in budgets]
+
+
+def with_own_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
+    """Give a provider as a tenant reaches it: by the tenant's own key, where it has one."""
+    own: Mapping[str, str] = tenant.keys if tenant else {}
+    return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
+
+
+def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:
+    """Give the state that all processes share which serve a tenant, or the project where `tenant` is None.
+
+    Raises: InputError where the variable that holds its address is not set, or is no address.
+    """
+    given = table.routing.state
+    if given is None:
+        return open_state(folder_of(root, tenant) / STATE_FILE, warn=warn)
+    if given.startswith("$"):
+        variable, given = given[1:], os.environ.get(given[1:], "")
+        if not given:
+            raise InputError(f"set the environment variable {variable} to the redis:// URL of the shared state")
+    url, _, project = given.partition("#")
+    parts = [project or "default", *([tenant.name] if tenant else [])]
+    return open_state(url, warn=warn, project="/".join(parts))
+
+
+def warn(words: str) -> None:
+    """Say what a person should hear, but need not stop for."""
+    say(f"warning: {words}")

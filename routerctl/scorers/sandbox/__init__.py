@@ -1,0 +1,1 @@
+"""What a model wrote -> what it does, found in a child process with limits."""

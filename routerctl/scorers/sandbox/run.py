@@ -1,0 +1,111 @@
+"""A task's name, a job (JSON) and limits -> a process that runs the task, and its verdict (JSON) or why there is none.
+
+Place: under the scorers that compute with what a model wrote (regex, json_schema, sql, python). What can hang or eat
+memory cannot be stopped inside our own process; a child can. It knows nothing of the tasks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from routerctl.scorers.sandbox.child import STARTED
+from routerctl.types import Json
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one child may use."""
+
+    cpu_s: int  # processor time, which a busy machine does not shorten
+    wall_s: float  # for a child that waits instead of computing
+    memory_mb: int  # address space, in units of 2**20 bytes
+    file_mb: int = 16  # each file it writes, the verdict included
+    open_files: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a child ended: with a verdict, or for a cause that `why` puts in words.
+
+    `cpu` and `clock`: a limit was reached (the clock may be a busy machine's doing); `died`: the task ended its own
+    process; `fault`: our side of it failed.
+    """
+
+    verdict: Json | None = None
+    cause: Literal["", "cpu", "clock", "died", "fault"] = ""
+    why: str = ""
+
+
+def run_limited(task: str, job: Json, limits: Limits, *, packages: bool = False) -> Ended:
+    """Run `run(job)` of `<task>.py` in a fresh process with an empty temporary folder and almost no environment.
+
+    Only the standard library can be imported there, unless `packages` asks for the installed ones too (slower).
+    """
+    with tempfile.TemporaryDirectory(prefix="routerctl-", ignore_cleanup_errors=True) as outer:
+        folder = Path(outer) / "work"
+        folder.mkdir()
+        (Path(outer) / "job.json").write_text(json.dumps({"task": task, "job": job, "limits": asdict(limits)}))
+        status = _run(Path(outer), folder, limits.wall_s, packages)
+        written = (Path(outer) / "verdict.json").read_bytes()
+    return _ended(written, status, limits)
+
+
+def _run(outer: Path, folder: Path, wall_s: float, packages: bool) -> int | None:
+    """Give the exit status, negative for a signal, None if time ran out."""
+    # -I would also drop PYTHONHASHSEED, without which the order of sets, and so a score, differs from run to run.
+    command = [sys.executable, "-P", "-s", "-B", "-X", "utf8", *([] if packages else ["-S"]), str(_HERE / "child.py")]
+    environment = {"PYTHONHASHSEED": "0", "TMPDIR": str(folder), "HOME": str(folder)}
+    if os.name == "nt":
+        environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")  # without it Windows starts no Python
+    with (outer / "job.json").open("rb") as job, (outer / "verdict.json").open("wb") as verdict:
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file, no shell
+            command,
+            stdin=job,
+            stdout=verdict,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(timeout=wall_s)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the child and whatever it started; also after an orderly end, and when we ourselves are interrupted."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left; macOS says it the second way
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def _ended(written: bytes, status: int | None, limits: Limits) -> Ended:
+    if not written.startswith(STARTED):
+        return Ended(cause="fault", why=f"the child process did not start (exit status {status})")
+    if outcome := written.removeprefix(STARTED):
+        answer = json.loads(outcome)
+        return Ended(verdict=answer["verdict"]) if "verdict" in answer else Ended(cause="fault", why=answer["fault"])
+    if status is None:
+        return Ended(cause="clock", why=f"it took longer than {limits.wall_s:g} s")
+    if status == -getattr(signal, "SIGXCPU", 0):
+        return Ended(cause="cpu", why=f"it used more than {limits.cpu_s} s of processor time")
+    if status < 0:
+        return Ended(cause="died", why=f"it was ended by {signal.Signals(-status).name}")
+    return Ended(cause="died", why=f"it ended early with exit status {status}")

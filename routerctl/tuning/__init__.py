@@ -1,0 +1,1 @@
+"""Evidence -> thresholds of confidence, and the trained classifier."""

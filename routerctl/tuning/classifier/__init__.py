@@ -1,0 +1,12 @@
+"""Eval sets and labelled past decisions -> a classifier's file, and the figures that say how good it is.
+
+`texts` reads, `groups` keeps near-duplicates together, `families` fits, `validating` scores on texts that were not
+fitted on, `measures` and `reliability` compute, `exporting` writes, `page` shows. Place: beside the two lines, on
+scikit-learn (extra `train`); `route` needs none of it.
+"""
+
+from routerctl.tuning.classifier.corpus import Labelled, load_background, load_labelled
+from routerctl.tuning.classifier.export import classifier_text
+from routerctl.tuning.classifier.train import Trained, train
+
+__all__ = ["Labelled", "Trained", "classifier_text", "load_background", "load_labelled", "train"]

@@ -1,0 +1,87 @@
+"""A family and groups -> logits of every text from a fit that saw neither it nor anything like it.
+
+Place: training, between `families` and the figures. Folds keep the classes' shares and never split a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from routerctl.tuning.classifier.calibration import (
+    Reliability,
+    fit_temperature,
+    least_known,
+    probabilities,
+    reliability,
+)
+from routerctl.tuning.classifier.families import Family, sample_weights
+from routerctl.tuning.classifier.metrics import Scores, score
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validated:
+    """What is known of a family from texts that it was not fitted on; the background is left out of every figure."""
+
+    family: str
+    scores: Scores
+    reliability: Reliability
+    temperature: float
+    least_known: float
+    abstained: float  # share of the classes' texts that are unknown
+    answered_right: float  # accuracy on the others
+    background_abstained: float | None  # share of the background that is unknown; None: the family cannot tell
+    shares: Any  # float64 (texts, classes): probabilities for the case that it is one of them
+    known: Any  # float64 (texts,)
+
+
+def make_folds(labels: Sequence[int], groups: Sequence[int], seed: int) -> list[tuple[list[int], list[int]]]:
+    """Split places into (fit on, score) pairs; every place is scored once."""
+    split = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels, groups)
+    return [([int(one) for one in fit], [int(one) for one in scored]) for fit, scored in split]
+
+
+def validate(
+    family: Family, labels: Sequence[int], groups: Sequence[int], *, classes: int, rate: float, seed: int
+) -> Validated:
+    """Cross-validate; `labels`: a class's number, or `classes` for a text of the background."""
+    logits = out_of_fold(family, labels, groups, classes=classes, seed=seed)
+    inside = [place for place, label in enumerate(labels) if label != classes]
+    truth = [labels[place] for place in inside]
+    used = list(range(len(labels))) if family.has_none else inside
+    weights = sample_weights([labels[place] for place in used], classes)
+    temperature = fit_temperature(logits[used], [labels[place] for place in used], weights)
+    joint = probabilities(logits, temperature)
+    known = joint[:, :classes].max(1)
+    shares = joint[inside, :classes] / np.maximum(joint[inside, :classes].sum(1, keepdims=True), 1e-300)
+    least = least_known([float(value) for value in known[inside]], rate) if family.has_none else 0.0
+    answered = known[inside] >= least
+    outside = np.asarray(labels) == classes
+    return Validated(
+        family=family.name,
+        scores=score(truth, shares.argmax(1), [groups[place] for place in inside], classes, seed),
+        reliability=reliability(shares, truth),
+        temperature=temperature,
+        least_known=least,
+        abstained=float(1 - answered.mean()),
+        answered_right=float((shares.argmax(1) == np.asarray(truth))[answered].mean()),
+        background_abstained=float((known[outside] < least).mean()) if family.has_none and outside.any() else None,
+        shares=shares,
+        known=known[inside],
+    )
+
+
+def out_of_fold(family: Family, labels: Sequence[int], groups: Sequence[int], *, classes: int, seed: int) -> Any:
+    """Give each text's logits, float64 (texts, classes + 1), from the fit of the other folds."""
+    logits = np.zeros((len(labels), classes + 1))
+    for fit, scored in make_folds(labels, groups, seed):
+        places = fit if family.has_none else [place for place in fit if labels[place] != classes]
+        fitted = family.fit(places, [labels[place] for place in places], classes)
+        logits[scored] = family.logits(fitted, scored)
+    return logits
