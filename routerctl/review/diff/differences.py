@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from routerctl.evaluation.differences import leaf_pair
 from routerctl.files.codec import encode
-from routerctl.review.diff.values import flat, leaf_pair
+from routerctl.review.diff.values import flat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
