@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.routing.health import Health
 from routerctl.routing.health.probes import Probable, places_of, probe_every
 from routerctl.routing.state import open_state

@@ -1,4 +1,4 @@
-"""The plan of the house: imports point only downwards, the two wings know nothing of each other, files stay readable."""
+"""The plan of the package: imports point only down, the two wings know nothing of each other, files stay readable."""
 
 from __future__ import annotations
 
