@@ -19,10 +19,10 @@ import pytest
 from routerctl.classify.decide import decide
 from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing import emulator
+from routerctl.testing.emulator import Body, Fault
 from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
-from tests import emulator
 from tests.conftest import Done, Far, Project, clean_env, right_answer, sum_is_right, text_of
-from tests.emulator import Body, Fault
 
 Run = Callable[..., Done]
 ESCAPE = "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2J\u202eright to left"

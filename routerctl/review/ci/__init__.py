@@ -21,19 +21,3 @@ from routerctl.review.ci.checks import (
 )
 from routerctl.review.ci.junit import junit_xml
 from routerctl.review.ci.summary import step_summary
-
-__all__ = [
-    "Check",
-    "Outcome",
-    "Strict",
-    "annotation_lines",
-    "changed_choices",
-    "checks_of",
-    "gate_error",
-    "junit_xml",
-    "latencies_of",
-    "next_steps",
-    "step_summary",
-    "to_json",
-    "undecided",
-]
