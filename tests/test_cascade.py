@@ -58,7 +58,7 @@ def test_a_cascade_is_measured_with_both_replies(cascade: Project) -> None:
 
 def test_its_calls_are_those_of_its_parts(cascade: Project) -> None:
     """What its first model was asked is in the cache: the estimate knows, and nothing is paid twice."""
-    assert cascade.run("eval", "--candidates", "small").code == 0
+    assert cascade.run("eval", "--candidate", "small").code == 0
     told = json.loads(cascade.run("eval", "--dry-run", "--json").out)
     both = next(one for one in told if one["candidate"] == "both")
     assert both["cached_calls"] > 0

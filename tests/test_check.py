@@ -710,7 +710,7 @@ def test_no_fitting_run(root: Path) -> None:
         assemble(root, ladder="short", wanted=(), previous=None)
     assert str(caught.value) == (
         "evals/query.yaml: no finished run of ladder 'short' was made on this eval set as it is now; "
-        "`routerctl eval --ladder short --only query` makes one (replies already paid for cost nothing)"
+        "`routerctl eval --ladder short --class query` makes one (replies already paid for cost nothing)"
     )
     edit(root / "evals" / "sums.yaml", "bar: 0.8", "bar: 0.9")
     with pytest.raises(InputError, match=r"^evals/sums\.yaml: no finished run of ladder 'main'"):

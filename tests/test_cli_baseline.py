@@ -91,7 +91,7 @@ def test_a_baseline_of_several_epochs_is_made_and_met(measured: Project, far: Fa
     }
     far.answer = _worse(5)
     asked = far.emulator.posts
-    second = measured.run("eval", "--baseline", run.header.run_id, "--max-age", "0", "--only", "sums", env=ENV)
+    second = measured.run("eval", "--baseline", run.header.run_id, "--max-age", "0", "--class", "sums", env=ENV)
     assert second.code == 3, second.err
     assert far.emulator.posts - asked == 3 * 80
 
@@ -102,7 +102,7 @@ def test_nothing_to_compare_is_said(measured: Project) -> None:
     assert (unknown.code, "no run '20200101-000000-000000'" in unknown.last) == (2, True)
     assert measured.run("eval", "--baseline", "other.yaml", env=ENV).code == 2
     measured.eval_set("fresh", 20)
-    fresh = measured.run("eval", "--baseline", "routes.yaml", "--only", "fresh", env=ENV)
+    fresh = measured.run("eval", "--baseline", "routes.yaml", "--class", "fresh", env=ENV)
     assert (fresh.code, "no class and candidate here was measured there" in fresh.last) == (2, True)
 
 
@@ -149,12 +149,12 @@ def test_a_dry_run_bounds_the_comparison(measured: Project, far: Far) -> None:
     """The estimate is of who serves, on the baseline's cases, for as many epochs as it has; --full asks all."""
     options = ("eval", "--baseline", "routes.yaml", "--no-cache", "--dry-run")
     asked = far.emulator.posts
-    done = measured.run(*options, "--only", "sums", env=ENV)
+    done = measured.run(*options, "--class", "sums", env=ENV)
     assert "likely / at most (every class looks worse:" in done.err
-    (one,) = json.loads(measured.run(*options, "--only", "sums", "--json", env=ENV).out)
+    (one,) = json.loads(measured.run(*options, "--class", "sums", "--json", env=ENV).out)
     assert one["candidate"] == "small"
     assert one["likely"]["calls"] == one["at_most"]["calls"] < 80
-    (full,) = json.loads(measured.run(*options, "--only", "sums", "--full", "--epochs", "3", "--json", env=ENV).out)
+    (full,) = json.loads(measured.run(*options, "--class", "sums", "--full", "--epochs", "3", "--json", env=ENV).out)
     assert (full["likely"]["calls"], full["at_most"]["calls"]) == (240, 240)
     assert far.emulator.posts == asked
     measured.run("eval", "--baseline", "routes.yaml", "--full", "--epochs", "3", env=ENV)
@@ -168,7 +168,7 @@ def test_a_dry_run_bounds_the_comparison(measured: Project, far: Far) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--baseline", "routes.yaml", "--candidates", "small"), "--candidates has no part in a comparison"),
+        (("--baseline", "routes.yaml", "--candidate", "small"), "--candidate has no part in a comparison"),
         (("--epochs", "3"), "--epochs is for a comparison: give --baseline"),
         (("--alpha", "0.1", "--dry-run"), "--alpha is for a comparison: give --baseline"),
     ],

@@ -97,7 +97,7 @@ def test_a_run_that_stopped_early_asks_for_all_cases(project: Project, run: Run)
     scripted(project, 80, bar=0.95)
     assert run("eval").code == 0
     done = run("calibrate")
-    assert "`routerctl eval --full --only sums`" in " ".join(done.out.split())
+    assert "`routerctl eval --full --class sums`" in " ".join(done.out.split())
     assert not found(run("calibrate", "--json"))["fixed"]
 
 
@@ -106,7 +106,7 @@ def test_a_chosen_run_and_the_newest_fitting_one(project: Project, run: Run) -> 
     scripted(project, 40)
     assert run("eval", "--full").code == 0
     first = run_folders(project.root)[0].name
-    assert run("eval", "--full", "--candidates", "small").code in (0, 7)
+    assert run("eval", "--full", "--candidate", "small").code in (0, 7)
     alone = run("calibrate", "--run", run_folders(project.root)[0].name)
     assert (alone.code, "has no class with two candidates' results" in alone.last) == (2, True)
     (told,) = json.loads(run("calibrate", "--json").out)["classes"]

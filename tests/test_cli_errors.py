@@ -38,11 +38,11 @@ USAGE = [
     (["eval", "--max-cost-usd", "much"], ["--max-cost-usd", "2.50", "'much'"]),
     (["eval", "--max-cost-usd", "-1"], ["--max-cost-usd", "from 0"]),
     (["eval", "--max-cost-usd", "nan"], ["--max-cost-usd", "from 0"]),
-    (["eval", "--only", "sum"], ["no task class 'sum'", "did you mean 'sums'?"]),
+    (["eval", "--class", "sum"], ["no task class 'sum'", "did you mean 'sums'?"]),
     (["eval", "--ladder", "man"], ["no ladder 'man'", "did you mean 'main'?"]),
-    (["eval", "--candidates", "smal"], ["no candidate 'smal'", "did you mean 'small'?"]),
+    (["eval", "--candidate", "smal"], ["no candidate 'smal'", "did you mean 'small'?"]),
     (["eval", "extra"], ["unexpected extra argument"]),
-    (["build-table"], ["evals/sums.yaml", "no finished run", "eval --only sums"]),
+    (["build-table"], ["evals/sums.yaml", "no finished run", "eval --class sums"]),
     (["build-table", "--run", "20260101-000000-abcdef"], ["no run '20260101-000000-abcdef'"]),
     (["-C", "nowhere", "check"], ["nowhere", "No such file or directory"]),
     (["-C", "routerctl.yaml", "check"], ["routerctl.yaml", "Not a directory"]),
@@ -373,7 +373,7 @@ def test_a_refused_key_ends_the_run_and_is_shown_nowhere(
 ) -> None:
     """A 401 that quotes the key: exit 5 at once, and no output or file holds the key."""
     far.emulator.play(*[Fault(401, message=f"Incorrect API key provided: {SECRET}. See docs.")] * 9)
-    done = run("eval", "--candidates", candidate)
+    done = run("eval", "--candidate", candidate)
     one_line(done, 5, "401")
     assert far.emulator.posts <= 4
     assert SECRET not in done.out + done.err
@@ -555,7 +555,7 @@ def test_ctrl_c_waits_for_calls_in_flight_and_the_next_run_pays_the_rest_only(
 ) -> None:
     """One Ctrl-C: exit 130; every call that reached the far side is in results and cache, none is paid twice."""
     far.emulator._latency_s = 0.15
-    process = vendors.start("eval", "--full", "--candidates", "small", stdin=subprocess.DEVNULL)
+    process = vendors.start("eval", "--full", "--candidate", "small", stdin=subprocess.DEVNULL)
     _wait(lambda: far.emulator.posts >= 6, process)
     process.send_signal(signal.SIGINT)
     out, err = (stream.decode() for stream in process.communicate(timeout=30))
@@ -570,7 +570,7 @@ def test_ctrl_c_waits_for_calls_in_flight_and_the_next_run_pays_the_rest_only(
     assert 6 <= len(kept) == paid < 60
     assert all(result["status"] == "scored" for result in kept)
     far.emulator._latency_s = 0.0
-    assert vendors.run("eval", "--full", "--candidates", "small").code == 0
+    assert vendors.run("eval", "--full", "--candidate", "small").code == 0
     assert far.emulator.posts == 60
     assert sorted(far.asked()) == sorted(f"sums: 1+{k}" for k in range(60))
 

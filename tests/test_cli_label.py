@@ -210,7 +210,7 @@ def test_on_a_real_terminal(judged: Project) -> None:
     """The command talks on the terminal and reads from it."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", APP, "sums", "-n", "2"], cwd=judged.root, env=clean_env(None), stdin=theirs,
+        [sys.executable, "-c", APP, "--class", "sums", "-n", "2"], cwd=judged.root, env=clean_env(None), stdin=theirs,
         stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
@@ -235,7 +235,7 @@ def test_on_a_real_terminal(judged: Project) -> None:
 
 def test_the_first_of_the_planned_order(command: Label, judged: Project) -> None:
     """The first n of the chosen candidate, without the failed call among them, which counts as not passed anyhow."""
-    out, err = command("sums", "-n", "5")
+    out, err = command("--class", "sums", "-n", "5")
     rows = [json.loads(line) for line in out.splitlines()]
     large = sorted((item for item in the_run(judged).results if item.candidate == "large"), key=lambda item: item.index)
     assert [row["case"] for row in rows] == [large[index].case_id for index in (0, 1, 3, 4)]
@@ -247,10 +247,10 @@ def test_the_first_of_the_planned_order(command: Label, judged: Project) -> None
 
 def test_another_candidate(command: Label) -> None:
     """--candidate takes its replies; one that the run has not tried is an error with the nearest name."""
-    out, _ = command("sums", "--candidate", "small", "-n", "3")
+    out, _ = command("--class", "sums", "--candidate", "small", "-n", "3")
     assert [json.loads(line)["candidate"] for line in out.splitlines()] == ["small"] * 3
     with pytest.raises(InputError, match="did not try 'smal' on sums; did you mean 'small'"):
-        command("sums", "--candidate", "smal")
+        command("--class", "sums", "--candidate", "smal")
 
 
 def test_the_newest_run_of_the_eval_set_as_it_is(command: Label, judged: Project) -> None:
@@ -259,22 +259,22 @@ def test_the_newest_run_of_the_eval_set_as_it_is(command: Label, judged: Project
     write(judged, replace(run, header=replace(run.header, finished=False)), "99999999-000000-000001")
     write(judged, replace(run, header=replace(run.header, rungs=("small",))), "99999999-000000-000002")
     write(judged, run, "99999999-000000-000003", digest="sha256:other")
-    assert f"in run {run.header.run_id};" in command("sums")[1]
-    assert "in run 99999999-000000-000002;" in command("sums", "--candidate", "small")[1]
-    assert "in run 99999999-000000-000003;" in command("sums", "--run", "99999999-000000-000003")[1]
+    assert f"in run {run.header.run_id};" in command("--class", "sums")[1]
+    assert "in run 99999999-000000-000002;" in command("--class", "sums", "--candidate", "small")[1]
+    assert "in run 99999999-000000-000003;" in command("--class", "sums", "--run", "99999999-000000-000003")[1]
 
 
 def test_what_is_not_there(command: Label, judged: Project) -> None:
     """An unknown class or run, or no run of the eval set as it is now, is one clear line."""
     with pytest.raises(InputError, match="no task class 'sum'; did you mean 'sums'"):
-        command("sum")
+        command("--class", "sum")
     with pytest.raises(InputError, match="no run '2'"):
-        command("sums", "--run", "2")
+        command("--class", "sums", "--run", "2")
     with pytest.raises(InputError, match="has no class 'sum'; did you mean 'sums'"):
-        command("sum", "--run", the_run(judged).header.run_id)
+        command("--class", "sum", "--run", the_run(judged).header.run_id)
     judged.eval_set("sums", 59)
     with pytest.raises(InputError, match="no finished run was made on this eval set as it is now; `routerctl eval"):
-        command("sums")
+        command("--class", "sums")
 
 
 def test_what_labels_cannot_do_is_said(command: Label, judged: Project) -> None:
@@ -282,12 +282,12 @@ def test_what_labels_cannot_do_is_said(command: Label, judged: Project) -> None:
     run = the_run(judged)
     first = tuple(item for item in run.results if item.index < 4)
     write(judged, replace(run, results=first), "99999999-000000-000001", clusters=20)
-    _, err = command("sums")
+    _, err = command("--class", "sums")
     assert "labels cannot prove the bar of sums: its cases come in clusters" in err
     assert "no more replies than these, of 60 planned cases" in err
-    assert "`routerctl eval --full --only sums`" in err
+    assert "`routerctl eval --full --class sums`" in err
     write(judged, run, "99999999-000000-000002", judge="")
-    assert "not by a judge: labels change no verdict" in command("sums")[1]
+    assert "not by a judge: labels change no verdict" in command("--class", "sums")[1]
 
 
 # --- by way of a file -------------------------------------------------------------------------------------------------
@@ -315,10 +315,10 @@ def fill(path: Path, *words: str) -> None:
 def test_out_and_back(name: str, command: Label, judged: Project) -> None:
     """What is exported, filled in elsewhere and imported is as if it had been said here; twice changes nothing."""
     path = judged.root / name
-    command("sums", "-n", "6", "--export", name)
+    command("--class", "sums", "-n", "6", "--export", name)
     fill(path, "y", "n", "", " Y " if name.endswith("csv") else "yes")
     ids = [item.case_id for item in sample(judged, count=6).open]
-    _, err = command("sums", "--import", name, "--by", "bea")
+    _, err = command("--class", "sums", "--import", name, "--by", "bea")
     assert err.replace("\xa0", " ").startswith(
         "3 labels written to evals/sums.labels.jsonl; 0 were there already, 2 left"
     )
@@ -326,8 +326,8 @@ def test_out_and_back(name: str, command: Label, judged: Project) -> None:
     results = [item for item in the_run(judged).results if item.task_class == "sums"]
     assert labels_of(read_labels(judged.root, "sums"), results, "large") == {0: True, 1: False, 2: False, 4: True}
     assert {item.by for item in read_labels(judged.root, "sums")} == {"bea"}
-    assert "0 labels written" in command("sums", "--import", name)[1].replace("\xa0", " ")
-    assert len(command("sums", "-n", "6")[0].splitlines()) == 2
+    assert "0 labels written" in command("--class", "sums", "--import", name)[1].replace("\xa0", " ")
+    assert len(command("--class", "sums", "-n", "6")[0].splitlines()) == 2
 
 
 def test_a_spreadsheet_runs_no_formula(command: Label, judged: Project) -> None:
@@ -336,7 +336,7 @@ def test_a_spreadsheet_runs_no_formula(command: Label, judged: Project) -> None:
     odd = {0: "=1+1", 1: "'-1", 3: "@x"}
     changed = tuple(replace(item, case_id=odd.get(item.index, item.case_id)) for item in run.results)
     write(judged, replace(run, results=changed), "99999999-000000-000001")
-    command("sums", "-n", "4", "--export", "todo.csv")
+    command("--class", "sums", "-n", "4", "--export", "todo.csv")
     text = (judged.root / "todo.csv").read_bytes().decode()
     rows = list(csv.DictReader(text.splitlines(keepends=True)))
     cells = [cell for row in rows for cell in row.values()]
@@ -344,13 +344,13 @@ def test_a_spreadsheet_runs_no_formula(command: Label, judged: Project) -> None:
     assert "\x1b" not in text
     assert "'" + FORMULA in cells
     fill(judged.root / "todo.csv", "y", "y", "n")
-    command("sums", "--import", "todo.csv")
+    command("--class", "sums", "--import", "todo.csv")
     assert said(judged) == [("=1+1", True), ("'-1", True), ("@x", False)]
 
 
 def test_nothing_moves_a_cursor(command: Label) -> None:
     """JSON lines on stdout are plain characters, whatever a model sent."""
-    out, _ = command("sums", "-n", "3")
+    out, _ = command("--class", "sums", "-n", "3")
     assert all(line.isprintable() for line in out.splitlines())
 
 
@@ -358,7 +358,7 @@ def test_an_export_overwrites_nothing(command: Label, judged: Project) -> None:
     """A file that is there may be half filled."""
     judged.write("todo.csv", "mine")
     with pytest.raises(InputError, match=r"todo.csv: this file exists already"):
-        command("sums", "--export", "todo.csv")
+        command("--class", "sums", "--export", "todo.csv")
     assert (judged.root / "todo.csv").read_text() == "mine"
 
 
@@ -373,7 +373,7 @@ def test_an_export_overwrites_nothing(command: Label, judged: Project) -> None:
 def test_wrong_options(options: list[str], problem: str, command: Label) -> None:
     """One clear line each."""
     with pytest.raises(InputError, match=problem):
-        command("sums", *options)
+        command("--class", "sums", *options)
 
 
 def _row(project: Project, **more: Any) -> dict[str, Any]:
@@ -405,7 +405,7 @@ def test_a_wrong_line_imports_nothing(more: dict[str, Any], problem: str, comman
     good, bad = _row(judged), _row(judged, **more)
     judged.write("bad.jsonl", f"{json.dumps(good)}\n{json.dumps(bad)}\n")
     with pytest.raises(InputError, match=problem):
-        command("sums", "--import", "bad.jsonl")
+        command("--class", "sums", "--import", "bad.jsonl")
     assert said(judged) == []
 
 
@@ -424,16 +424,16 @@ def test_a_broken_csv(text: str | bytes, problem: str, command: Label, judged: P
     """Each error names file and line."""
     judged.write("bad.csv", text)
     with pytest.raises(InputError, match=problem):
-        command("sums", "--import", "bad.csv")
+        command("--class", "sums", "--import", "bad.csv")
 
 
 def test_a_label_may_not_be_turned_by_an_import(command: Label, judged: Project) -> None:
     """What a human said stays until a human takes it out."""
     judged.write("a.jsonl", json.dumps(_row(judged)))
-    command("sums", "--import", "a.jsonl")
+    command("--class", "sums", "--import", "a.jsonl")
     judged.write("b.jsonl", json.dumps(_row(judged) | {"passed": "n"}) if sample(judged).open else "")
     other = json.loads((judged.root / "a.jsonl").read_text()) | {"passed": "n"}
     judged.write("b.jsonl", json.dumps(other))
     with pytest.raises(InputError, match=r"b.jsonl:1: case .* says the opposite"):
-        command("sums", "--import", "b.jsonl")
+        command("--class", "sums", "--import", "b.jsonl")
     assert [passed for _, passed in said(judged)] == [True]

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from routerctl import notices
 from routerctl.classify.decide import decide
 from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.table import load_table, table_text, with_digest
@@ -105,7 +107,7 @@ def test_a_wanted_run_serves_its_classes_and_the_newest_the_others(project: Proj
     """`--run` decides for the classes that the run has; every other class keeps its newest run."""
     project.eval_set("more", 60)
     project.replies({"model-small": 0.2, "model-large": 1.0}, ("sums", "more"))
-    for only in (["--only", "sums"], ["--only", "more"], ["--only", "sums"]):
+    for only in (["--class", "sums"], ["--class", "more"], ["--class", "sums"]):
         assert run("eval", *only).code == 0
     first, second, third = sorted(path.name for path in (project.root / "reports").iterdir())
     assert run("build-table", "--run", first).code == 0
@@ -166,15 +168,15 @@ def test_the_json_has_the_best_constant(project: Project, run: Run) -> None:
     best = said["best_constant"]
     assert (best["candidate"], best["passes"], best["classes"]) == ("large", 1, 1)
     assert float(best["usd_per_1000"]) == float(best["table_usd_per_1000"]) > 0
-    narrowed = run("eval", "--candidates", "large", "--json")
+    narrowed = run("eval", "--candidate", "large", "--json")
     assert json.loads(narrowed.out)["worth"] is None
 
 
 def test_only_and_candidates_narrow_a_run(project: Project, run: Run) -> None:
-    """--only and --candidates do as they say."""
+    """--class and --candidate do as they say."""
     project.eval_set("more", 30)
     project.replies({"model-small": 0.5, "model-large": 1.0}, names=("sums", "more"))
-    report = json.loads(run("eval", "--only", "more", "--candidates", "large", "--json").out)
+    report = json.loads(run("eval", "--class", "more", "--candidate", "large", "--json").out)
     assert list(report["classes"]) == ["more"]
     assert [item["candidate"] for item in report["classes"]["more"]["candidates"]] == ["large"]
 
@@ -538,12 +540,13 @@ def test_a_locked_away_log_does_not_stop_an_answer_midway(served: Project) -> No
 
 
 async def test_a_log_that_another_process_holds_is_waited_for_and_tried_again(
-    served: Project, capsys: pytest.CaptureFixture[str]
+    served: Project, request: pytest.FixtureRequest
 ) -> None:
     """Others are served meanwhile; what is not kept is counted, and once the log is free it is written again."""
     path, table = served.root / ".routerctl/decisions.sqlite", load_table(served.root / "routes.yaml")
     path.unlink(missing_ok=True)
-    asked = Inquiry(prompt="hello")
+    asked, heard = Inquiry(prompt="hello"), list[tuple[str, str]]()
+    request.addfinalizer(partial(notices.take, notices.take(lambda text, level: heard.append((text, level)))))
 
     def decision(number: int) -> Decision:
         return replace(decide(table, asked), id=str(number))
@@ -554,15 +557,14 @@ async def test_a_log_that_another_process_holds_is_waited_for_and_tried_again(
         await asyncio.sleep(0.05)  # the loop is free
         other.execute("ROLLBACK")
         assert await waiting is not None
-        assert capsys.readouterr().err == ""
+        assert heard == []
         other.execute("BEGIN IMMEDIATE")
         assert [await log.append(asked, decision(number), None) for number in (2, 3)] == [None, None]
-        assert capsys.readouterr().err.splitlines() == [
-            "warning: the decision log cannot be written, decisions are not kept: database is locked"
-        ]
+        problem = "the decision log cannot be written, decisions are not kept: database is locked"
+        assert heard == [(problem, "warning")]
         other.execute("ROLLBACK")
         assert await log.append(asked, decision(4), None) is not None
-        assert capsys.readouterr().err == "the decision log is written again; decisions that were not kept: 2\n"
+        assert heard[1:] == [("the decision log is written again; decisions that were not kept: 2", "info")]
     assert [row["id"] for row in _decisions(served.root)] == ["1", "4"]
 
 

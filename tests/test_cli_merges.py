@@ -105,7 +105,7 @@ def test_every_file_of_a_project_tells_a_conflict(name: str, project: Project, r
             f"{{schema_version: 1, description: d, bar: 0.8, scorer: {{name: exact}}, cases: {name[6:]}}}",
         )
     merge(project, name, *FILES[name])
-    done = run(*(("label", "sums", "--export", "todo.csv") if "labels" in name else ("check",)))
+    done = run(*(("label", "--class", "sums", "--export", "todo.csv") if "labels" in name else ("check",)))
     assert done.code == 2, done
     assert done.last.startswith(f"routerctl: {name}:"), done.last
     assert ": merge conflict up to line " in done.last

@@ -50,4 +50,4 @@ def test_eval_says_what_strict_minds(capsys: pytest.CaptureFixture[str], monkeyp
     monkeypatch.setenv("COLUMNS", "600")
     assert run(["eval", "--help"]) == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "Exit 3" in line]
-    assert "neither proven nor provisional) or the choice would change, 5 if failed calls" in " ".join(line.split())
+    assert "neither proven nor provisional) or, after eval, if the choice would change; 5 if" in " ".join(line.split())

@@ -355,7 +355,7 @@ def test_other_outcomes_stand_beside(again: tuple[str, ...], project: Project, r
     fine(run("import", "a.csv", "--class", "a"))
     file = () if "grown.csv" in again else ("a.csv",)
     assert "no longer counts" not in fine(run("import", *file, *again)).err
-    fine(run("eval", "--only", "sums"))
+    fine(run("eval", "--class", "sums"))
     assert "a" in classes(run)
 
 
@@ -500,7 +500,7 @@ def test_the_example_of_init_is_told_from_other_sets(bare: Project, run: Command
     fine(run("init"))
     bare.write("a.csv", outcomes({"tiny": 0.95, "big": 1.0}))
     fine(run("import", "a.csv", "--as", "tiny=haiku", "--as", "big=sonnet"))
-    refused(run("build-table"), "evals/ticket.yaml", "`routerctl eval --only ticket`", "the example that `init` wrote")
+    refused(run("build-table"), "evals/ticket.yaml", "`routerctl eval --class ticket`", "the example that `init` wrote")
     example = bare.root / "evals/ticket.yaml"
     own = example.read_text()
     example.write_text(own.replace("bar: 0.8 ", "bar: 0.85 "))

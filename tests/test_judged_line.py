@@ -36,12 +36,12 @@ def judged(vendors: Project, far: Far) -> Project:
 
 
 def _labelled(project: Project, *, passed: bool, count: int | None = None) -> None:
-    assert project.run("label", "sums", "--export", "todo.jsonl").code == 0
+    assert project.run("label", "--class", "sums", "--export", "todo.jsonl").code == 0
     rows = [json.loads(line) for line in (project.root / "todo.jsonl").read_text().splitlines()]
     assert len(rows) > 20
     filled = "".join(json.dumps(row | {"passed": passed}) + "\n" for row in rows[:count])
     project.write("todo.jsonl", filled)
-    done = project.run("label", "sums", "--import", "todo.jsonl", "--by", "ana")
+    done = project.run("label", "--class", "sums", "--import", "todo.jsonl", "--by", "ana")
     assert done.code == 0, done.err
 
 
@@ -73,23 +73,23 @@ def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:
     labels = route.evidence[0].judgement.labels
     assert (
         f"sums: {labels} human labels in place of the judge's word on small: proven -> below; "
-        "serves: small (proven) -> small (best available); large not run: `routerctl eval --full --only sums` asks all"
+        "serves: small (proven) -> small (best available); large not run: `routerctl eval --full --class sums` asks all"
     ) in done.err
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(12, "provisional"), (36, "proven")])
 def test_labels_that_agree_change_no_choice(count: int, verdict: str, judged: Project) -> None:
     """Too few of them leave the class provisional; how many would prove it was said before the first one."""
-    told = judged.run("eval", "--full", "--only", "sums", env=ENV)
+    told = judged.run("eval", "--full", "--class", "sums", env=ENV)
     assert told.code == 0
-    told = judged.run("label", "sums", "--candidate", "small", "-n", str(count), "--export", "todo.jsonl")
+    told = judged.run("label", "--class", "sums", "--candidate", "small", "-n", str(count), "--export", "todo.jsonl")
     (least,) = re.findall(
         r"labels can prove the bar of 80% from (\d+) on, if all of them pass; \d+ do 8 times", told.err
     )
     assert 12 < int(least) <= 36
     rows = [json.loads(line) | {"passed": True} for line in (judged.root / "todo.jsonl").read_text().splitlines()]
     judged.write("todo.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    assert judged.run("label", "sums", "--import", "todo.jsonl").code == 0
+    assert judged.run("label", "--class", "sums", "--import", "todo.jsonl").code == 0
     done = judged.run("build-table")
     route = load_table(judged.root / "routes.yaml").routes["sums"]
     assert (route.chosen, route.level) == ("small", verdict)
@@ -136,18 +136,28 @@ def test_what_judging_cost_is_in_the_books(judged: Project) -> None:
 
 def test_labels_on_all_that_the_judge_let_be_asked_prove_less(judged: Project) -> None:
     """It is said before the first label; afterwards a number of labels is told that does prove it."""
-    told = judged.run("label", "sums", "--export", "first.jsonl")
-    assert "labels on all of these prove less: `routerctl eval --full --only sums`" in told.err
+    told = judged.run("label", "--class", "sums", "--export", "first.jsonl")
+    assert "labels on all of these prove less: `routerctl eval --full --class sums`" in told.err
     _labelled(judged, passed=True)
     judged.run("build-table")
     (one,) = load_table(judged.root / "routes.yaml").routes["sums"].evidence
     assert one.judgement.verdict is Verdict.PROVISIONAL
     assert one.judgement.needed_cases == one.judgement.labels + 1
-    assert judged.run("eval", "--full", "--only", "sums", env=ENV).code == 0
-    judged.run("label", "sums", "--candidate", "small", "-n", str(one.judgement.needed_cases), "--export", "last.jsonl")
+    assert judged.run("eval", "--full", "--class", "sums", env=ENV).code == 0
+    judged.run(
+        "label",
+        "--class",
+        "sums",
+        "--candidate",
+        "small",
+        "-n",
+        str(one.judgement.needed_cases),
+        "--export",
+        "last.jsonl",
+    )
     (row,) = (judged.root / "last.jsonl").read_text().splitlines()
     judged.write("last.jsonl", json.dumps(json.loads(row) | {"passed": True}) + "\n")
-    assert judged.run("label", "sums", "--candidate", "small", "--import", "last.jsonl").code == 0
+    assert judged.run("label", "--class", "sums", "--candidate", "small", "--import", "last.jsonl").code == 0
     judged.run("build-table")
     evidence = load_table(judged.root / "routes.yaml").routes["sums"].evidence
     assert [each.judgement.verdict for each in evidence if each.judgement.labels] == [Verdict.PROVEN]

@@ -116,7 +116,7 @@ def test_check_eval_and_build_table_tell_it(project: Project, run: Run) -> None:
         done = run(*command)
         assert (done.code, done.err.count(start), done.err.count("stands before")) == (0, 1, 1), command
     assert "stands before" not in run("eval", "--ladder", "good").err
-    assert "stands before" not in run("eval", "--candidates", "large").err
+    assert "stands before" not in run("eval", "--candidate", "large").err
 
 
 def test_a_changed_price_is_noticed_where_it_is_taken(project: Project, run: Run) -> None:

@@ -247,7 +247,7 @@ def test_runs_at_two_stated_prices_make_one_table(dear: Project, run: Command) -
     dear.save()
     dear.eval_set("more", 60)
     dear.replies({"model-small": 1.0, "model-large": 1.0}, ("sums", "more"))
-    assert run("eval", "--full", "--only", "more").code == 0
+    assert run("eval", "--full", "--class", "more").code == 0
     done = run("build-table")
     # The risk per class is as configured, so that nothing else differs between the two runs.
     assert (done.code, done.err.count("different")) == (0, 0)

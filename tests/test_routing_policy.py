@@ -105,7 +105,7 @@ def test_a_tier_has_its_own_table(project: Project) -> None:
     done = project.run("check")
     assert "routes.gold.yaml: not there yet; `routerctl build-table --tier gold` writes it" in done.err
     done = project.run("build-table", "--tier", "gold")
-    assert (done.code, "`routerctl eval --ladder frontier --only sums` makes one" in done.last) == (2, True)
+    assert (done.code, "`routerctl eval --ladder frontier --class sums` makes one" in done.last) == (2, True)
     assert project.run("eval", "--ladder", "frontier").code == 0
     done = project.run("build-table", "--tier", "gold")
     assert (done.code, done.last.partition(";")[0]) == (0, "routes.gold.yaml: version 1")

@@ -108,7 +108,7 @@ def test_a_cheaper_candidate_that_got_better_is_told(vendors: Project, far: Far,
     assert "the choice would change: sums large -> small" in loose.err
     strict = vendors.run("eval", "--strict")
     assert (strict.code, "the choice would change: sums large -> small" in strict.last) == (3, True)
-    assert vendors.run("eval", "--strict", "--candidates", "small").code == 0  # a part tells nothing of the choice
+    assert vendors.run("eval", "--strict", "--candidate", "small").code == 0  # a part tells nothing of the choice
 
 
 def test_a_class_that_the_table_does_not_have_yet_is_no_change(clone: Project) -> None:

@@ -67,7 +67,7 @@ def test_what_is_missing_is_named_first() -> None:
     early = need_words(replace(JUDGED, cases=50, passes=48), 50, "sums")
     assert early.endswith(
         "The judge's test ended after 50 replies; labels on all of these prove less: "
-        "`routerctl eval --full --only sums` asks for the others first"
+        "`routerctl eval --full --class sums` asks for the others first"
     )
     whole = need_words(replace(JUDGED, cases=200, passes=192), 200, "sums", asked=200)
     assert "labels on all of these prove less" in whole

@@ -104,10 +104,10 @@ def test_one_of_many_calls_is_enough(measured: Run, vendors: Project) -> None:
     vendors.config["candidates"]["small"]["strategy"] = {"name": "self_consistency", "samples": 3}
     vendors.save()
     vendors.eval_set("sums", 60)
-    measured("eval", "--full", "--candidates", "small")
+    measured("eval", "--full", "--candidate", "small")
     vendors.config["candidates"]["small"]["strategy"]["samples"] = 5
     vendors.save()
-    mixed = measured("eval", "--full", "--candidates", "small", serves={"model-small": "model-small-2"})
+    mixed = measured("eval", "--full", "--candidate", "small", serves={"model-small": "model-small-2"})
     assert f"warning: sums: {SMALL}" in mixed.err
 
 

@@ -18,10 +18,10 @@ from typing import Annotated
 import typer
 
 from routerctl import __version__, notices
+from routerctl.cli.options import LEVELS, Command
 from routerctl.cli.output.terminal import notify, say
 from routerctl.errors import InputError, RouterctlError
 
-LEVELS = ("proven", "provisional")  # that `--strict` may ask for; alone it asks for the first
 # name -> (module, what of it); in the order of the help
 COMMANDS = {
     "demo": ("demo", "demo"),
@@ -78,6 +78,7 @@ def made_app(arguments: list[str]) -> typer.Typer:
 def _let_flow(app: typer.Typer) -> None:
     """Let the paragraphs of each command's help fill the terminal's width, whatever the width of their source."""
     for command in app.registered_commands:
+        command.cls = Command
         paragraphs = cleandoc((command.callback and command.callback.__doc__) or "").split("\n\n")
         command.help = "\n\n".join(one if one.startswith(" ") else " ".join(one.split()) for one in paragraphs)
 

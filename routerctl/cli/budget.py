@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, TableFile
+
 
 def budget(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's own budgets.")] = None,
     past: Annotated[bool, typer.Option("--past", help="Also periods that are over.")] = False,
-    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the budgets as JSON.")] = False,
+    table: TableFile = Path("routes.yaml"),
+    as_json: AsJson = False,
 ) -> None:
     """Show what is spent, held by calls under way, and left of each budget in its current period.
 

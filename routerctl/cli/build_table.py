@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from routerctl.cli.evaluate import dollars, strict_level
+from routerctl.cli.options import AsJson, Ladder, MaxCost, Strict
 
 
 def build_table(
@@ -15,21 +14,11 @@ def build_table(
         list[str] | None,
         typer.Option(help="Use this run's evidence for the classes it has; else each class's newest run."),
     ] = None,
-    ladder: Annotated[
-        str | None, typer.Option(help="The ladder to build for; the project's default if left out.")
-    ] = None,
+    ladder: Ladder = None,
     tier: Annotated[
         str | None, typer.Option(help="Write the table of this tier of routerctl.yaml, for the tier's ladder.")
     ] = None,
-    strict: Annotated[
-        Literal["proven", "provisional"] | None,
-        typer.Option(
-            parser=strict_level,
-            metavar="[=LEVEL]",
-            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional), 5 if failed "
-            "calls decided that, 7 if it is undecided.",
-        ),
-    ] = None,
+    strict: Strict = None,
     propose: Annotated[
         str | None,
         typer.Option(
@@ -39,11 +28,8 @@ def build_table(
     after: Annotated[
         str | None, typer.Option(metavar="RUNG", help="With --propose: its place on the ladder; else by price.")
     ] = None,
-    max_cost_usd: Annotated[
-        Decimal | None,
-        typer.Option(parser=dollars, metavar="USD", help="With --propose: never spend more than this."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the choices, or the difference, as JSON.")] = False,
+    max_cost_usd: MaxCost = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pick the cheapest candidate of each class that is proven or provisional; write routes.yaml and the HTML report.
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, TaskClasses
+
 
 def calibrate(
-    task_class: Annotated[
-        list[str] | None, typer.Option("--class", metavar="CLASS", help="Only this class; may be given again.")
-    ] = None,
+    task_class: TaskClasses = None,
     run: Annotated[
         str | None, typer.Option(metavar="ID", help="This run's evidence; else the newest that has two candidates.")
     ] = None,
@@ -18,7 +18,7 @@ def calibrate(
         float | None,
         typer.Option(min=0.0001, max=0.5, help="Probability that any proof of a class is wrong; else the run's own."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, every threshold too.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Find the threshold of each confidence signal that provably keeps a class at its bar when the rest escalates.
 

@@ -7,18 +7,17 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, Log, TableFile, Tenant
+
 
 def drift(
-    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
-    log: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHERE",
-            help="A SQLite log, Parquet (file, folder, pattern) or an engine's URL; left out: the project's log.",
-        ),
-    ] = None,
+    table: TableFile = Path("routes.yaml"),
+    log: Log = None,
     since: Annotated[
-        str, typer.Option(help="Look at what came from then on: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC).")
+        str,
+        typer.Option(
+            metavar="TIME", help="Look at what came from then on: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC)."
+        ),
     ] = "7d",
     against: Annotated[
         str | None,
@@ -26,11 +25,11 @@ def drift(
             metavar="TIME", help="Compare with so much of the log before that; left out: four times as much. 0d: none."
         ),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="This tenant's log; of a log elsewhere: its decisions.")] = None,
+    tenant: Tenant = None,
     alpha: Annotated[
         float, typer.Option(min=1e-6, max=0.5, help="Chance that undisturbed traffic gives any alarm at one look.")
     ] = 0.05,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Look whether what serves still is what was measured; exit 3 with the name of what moved. Asks nobody.
 

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from routerctl.cli import LEVELS
-from routerctl.errors import InputError, nearest
+from routerctl.cli.options import AsJson, Candidates, DryRun, Ladder, MaxCost, Strict, TaskClasses
+from routerctl.errors import InputError
 
 _EPOCHS, _ALPHA = 3, 0.05  # of a comparison, where nothing else is said
-
-
-def dollars(text: str) -> Decimal:
-    """Read an amount of an option.
-
-    Raises: typer.BadParameter.
-    """
-    try:
-        amount = Decimal(text)
-    except InvalidOperation:
-        raise typer.BadParameter(f"expected an amount like 2.50, got {text!r}") from None
-    if not amount.is_finite() or amount < 0:
-        raise typer.BadParameter(f"expected an amount from 0, got {text!r}")
-    return amount
 
 
 def _age(text: str) -> timedelta:
@@ -38,16 +23,6 @@ def _age(text: str) -> timedelta:
     if hours is None or not number.isdigit():
         raise typer.BadParameter(f"expected an age like 90m, 24h, 7d or 0, got {text!r}")
     return timedelta(hours=int(number) * hours)
-
-
-def strict_level(text: str) -> str:
-    """Read the level of `--strict`.
-
-    Raises: typer.BadParameter with the nearest right name.
-    """
-    if text not in LEVELS:
-        raise typer.BadParameter(f"no level {text!r}{nearest(text, LEVELS)}")
-    return text
 
 
 def _refuse(given: Mapping[str, object], why: str) -> None:
@@ -61,13 +36,9 @@ def _refuse(given: Mapping[str, object], why: str) -> None:
 
 
 def evaluate(
-    ladder: Annotated[
-        str | None, typer.Option(help="The ladder of routerctl.yaml to climb; its default if left out.")
-    ] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Only this task class; may be given several times.")] = None,
-    candidates: Annotated[
-        list[str] | None, typer.Option(help="Only this candidate of the ladder; may be given several times.")
-    ] = None,
+    ladder: Ladder = None,
+    task_class: TaskClasses = None,
+    candidate: Candidates = None,
     full: Annotated[bool, typer.Option("--full", help="Run the whole grid, without early stopping.")] = False,
     compare_today: Annotated[
         bool,
@@ -75,10 +46,8 @@ def evaluate(
             "--compare-today", help="Ask who serves today every case, too: money and risk are told against it."
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it may take, and call nobody.")] = False,
-    max_cost_usd: Annotated[
-        Decimal | None, typer.Option(parser=dollars, metavar="USD", help="Never spend more than this.")
-    ] = None,
+    dry_run: DryRun = False,
+    max_cost_usd: MaxCost = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep replies in the cache.")] = False,
     max_age: Annotated[
         timedelta | None,
@@ -108,17 +77,8 @@ def evaluate(
         ),
     ] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the gate's verdicts as JUnit XML to this file.")] = None,
-    strict: Annotated[
-        Literal["proven", "provisional"] | None,
-        typer.Option(
-            parser=strict_level,
-            metavar="[=LEVEL]",
-            help="Exit 3 if a class is not proven (with =provisional: neither proven nor provisional) or the "
-            "choice would change, 5 if failed calls decided that, 7 if it is undecided; "
-            "with --baseline also 7 if a class could not be compared.",
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    strict: Strict = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the eval sets against the ladder, cheapest candidate first, and stop as soon as the evidence suffices.
 
@@ -130,7 +90,7 @@ def evaluate(
 
         routerctl eval --max-cost-usd 5
 
-        routerctl eval --only extract --ladder claude --strict
+        routerctl eval --class extract --ladder claude --strict
 
         routerctl eval --baseline routes.yaml --max-age 24h --junit gate.xml
     """
@@ -140,8 +100,8 @@ def evaluate(
 
     options = EvalOptions(
         ladder=ladder,
-        only=tuple(only or ()),
-        candidates=tuple(candidates or ()),
+        only=tuple(task_class or ()),
+        candidates=tuple(candidate or ()),
         full=full,
         compare_today=compare_today,
         max_cost_usd=max_cost_usd,
@@ -159,7 +119,7 @@ def evaluate(
     from routerctl.cli.output import comparison as comparing
 
     _refuse(
-        {"--candidates": candidates, "--compare-today": compare_today or None},
+        {"--candidate": candidate, "--compare-today": compare_today or None},
         "has no part in a comparison: who serves in the baseline is asked again",
     )
     wanted_epochs = epochs or _EPOCHS

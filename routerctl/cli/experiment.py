@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
-from routerctl.cli.evaluate import dollars
+from routerctl.cli.options import AsJson, dollars
 
 app = typer.Typer(
     help="Try another table on a share of the traffic, and decide by what came of it.", no_args_is_help=True
 )
 
 Tenant = Annotated[str | None, typer.Option(help="The experiment of this tenant; left out: the project's.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("start")

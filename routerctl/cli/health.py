@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, TableFile
+
 
 def health(
     watch: Annotated[
@@ -17,8 +19,8 @@ def health(
         bool, typer.Option("--generate", help="Let each model give a short reply, at its price; else only ask for it.")
     ] = False,
     tenant: Annotated[str | None, typer.Option(help="As this tenant is served: its table, keys, breakers.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a round.")] = False,
-    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
+    as_json: AsJson = False,
+    table: TableFile = Path("routes.yaml"),
 ) -> None:
     """Probe every place of the table and show its circuit breaker, which all processes of the project share.
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, Ladder, Same
+
 
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Result files, or folders of Inspect's or lm-eval's.")],
@@ -14,7 +16,10 @@ def import_(
         str, typer.Option("--format", help="auto, inspect, promptfoo, lm-eval, openai-evals or table.")
     ] = "auto",
     task_class: Annotated[
-        str | None, typer.Option("--class", help="The task class of everything in the files; else as they name it.")
+        str | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="The task class of everything in the files; else as they name it."
+        ),
     ] = None,
     class_column: Annotated[str | None, typer.Option(help="Column or field that names the task class.")] = None,
     case_column: Annotated[str | None, typer.Option(help="Column or field that tells cases apart.")] = None,
@@ -41,19 +46,17 @@ def import_(
     mean_score: Annotated[
         bool, typer.Option("--mean-score", help="Compare the mean score with the bar, not the pass rate.")
     ] = False,
-    cost: Annotated[list[str] | None, typer.Option(help="MODEL=USD: what a case costs.")] = None,
-    price: Annotated[list[str] | None, typer.Option(help="MODEL=INPUT,OUTPUT: USD per million tokens.")] = None,
-    latency: Annotated[list[str] | None, typer.Option(help="MODEL=SECONDS: how long a reply takes.")] = None,
+    cost: Annotated[list[str] | None, typer.Option(metavar="MODEL=USD", help="What a case costs.")] = None,
+    price: Annotated[
+        list[str] | None, typer.Option(metavar="MODEL=INPUT,OUTPUT", help="USD per million tokens.")
+    ] = None,
+    latency: Annotated[list[str] | None, typer.Option(metavar="MODEL=SECONDS", help="How long a reply takes.")] = None,
     order: Annotated[
-        str | None, typer.Option(help="MODEL,MODEL,...: the ladder, cheapest first; other models are left out.")
+        str | None, typer.Option(metavar="MODEL,...", help="The ladder, cheapest first; other models are left out.")
     ] = None,
-    as_: Annotated[
-        list[str] | None, typer.Option("--as", help="MODEL=CANDIDATE: which candidate of routerctl.yaml a model is.")
-    ] = None,
-    ladder: Annotated[
-        str | None, typer.Option(help="The project's ladder to import onto; its default if left out.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was imported as JSON.")] = False,
+    as_: Same = None,
+    ladder: Ladder = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a run of outcomes that another runner has recorded; build-table then uses it as its own.
 

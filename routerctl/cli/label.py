@@ -9,15 +9,17 @@ import typer
 
 
 def label(
-    task_class: Annotated[str, typer.Argument(metavar="CLASS", help="The task class whose replies are labelled.")],
+    task_class: Annotated[
+        str, typer.Option("--class", metavar="CLASS", help="The task class whose replies are labelled.")
+    ],
     candidate: Annotated[
         str | None, typer.Option(help="Whose replies; left out, those of the candidate that the run chooses.")
     ] = None,
     count: Annotated[
-        int, typer.Option("-n", min=1, help="How many cases, from the first of the planned order on.")
+        int, typer.Option("--count", "-n", min=1, help="How many cases, from the first of the planned order on.")
     ] = 50,
     run: Annotated[str | None, typer.Option(help="The run they come from; left out, the newest of the class.")] = None,
-    by: Annotated[str, typer.Option(help="Who labels; kept beside each label.")] = "",
+    by: Annotated[str, typer.Option(metavar="NAME", help="Who labels; kept beside each label.")] = "",
     export_to: Annotated[
         Path | None,
         typer.Option("--export", help="Write the open cases to a new .csv or .jsonl, to be filled elsewhere."),
@@ -35,13 +37,13 @@ def label(
 
     [bold]Examples[/bold]
 
-        routerctl label summary
+        routerctl label --class summary
 
-        routerctl label summary --candidate haiku -n 200 --by ana
+        routerctl label --class summary --candidate haiku -n 200 --by ana
 
-        routerctl label summary --export todo.csv
+        routerctl label --class summary --export todo.csv
 
-        routerctl label summary --import todo.csv --by ana
+        routerctl label --class summary --import todo.csv --by ana
     """
     from routerctl.cli.output import label as labelling
 

@@ -8,23 +8,20 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, Candidate, Since, TaskClass, Tenant
+
 app = typer.Typer(
     help="Read the decision log: what was served and why; rate, export and prune it.", no_args_is_help=True
 )
 
-TaskClass = Annotated[str | None, typer.Option("--class", help="Only this task class.")]
-Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
 OfTenant = Annotated[str | None, typer.Option(help="In the log of this tenant, where it has one of its own.")]
-CandidateOption = Annotated[str | None, typer.Option(help="Only what this candidate served.")]
-OutcomeOption = Annotated[
+Outcome = Annotated[
     str | None,
     typer.Option(
         help="Only these: served, failed, refused, truncated, fallback, escalated, redirected, or unpinned (another "
         "model than the pin served)."
     ),
 ]
-Since = Annotated[str | None, typer.Option(help="Only from then on: 30m, 2h, 7d, 2w ago, or 2026-11-01T12:00 (UTC).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Format(StrEnum):
@@ -39,8 +36,8 @@ class Format(StrEnum):
 def list_(
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: CandidateOption = None,
-    outcome: OutcomeOption = None,
+    candidate: Candidate = None,
+    outcome: Outcome = None,
     since: Since = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
@@ -86,8 +83,8 @@ def tail(
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many to begin with.")] = 10,
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: CandidateOption = None,
-    outcome: OutcomeOption = None,
+    candidate: Candidate = None,
+    outcome: Outcome = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the latest decisions, oldest first, a line each; -f waits for more.
@@ -108,8 +105,8 @@ def tail(
 def stats(
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: CandidateOption = None,
-    outcome: OutcomeOption = None,
+    candidate: Candidate = None,
+    outcome: Outcome = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:
@@ -145,8 +142,8 @@ def export(
     ] = False,
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: CandidateOption = None,
-    outcome: OutcomeOption = None,
+    candidate: Candidate = None,
+    outcome: Outcome = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:

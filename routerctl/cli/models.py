@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson
+
 app = typer.Typer(help="List the candidates with price, pin and lifecycle; bring local models.", no_args_is_help=False)
 
 
 @app.callback(invoke_without_command=True)
 def models(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the candidates of routerctl.yaml with price, pin and lifecycle; `models pull` brings local models.
 

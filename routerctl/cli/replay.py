@@ -7,32 +7,24 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson, Log, Same, Since, TaskClass, Tenant
+
 
 def replay(
     table: Annotated[Path, typer.Option(metavar="FILE", help="The changed table.")],
-    log: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHERE",
-            help="A SQLite log, Parquet (file, folder, pattern) or an engine's URL; left out: the project's log.",
-        ),
-    ] = None,
+    log: Log = None,
     outcomes: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE|RUN", help="Recorded outcomes instead of a log, as `import` reads them, or a run."),
     ] = None,
-    as_: Annotated[
-        list[str] | None, typer.Option("--as", help="MODEL=CANDIDATE: which candidate a model of the outcomes is.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Only decisions from then on: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC).")
-    ] = None,
-    task_class: Annotated[str | None, typer.Option("--class", help="Only this task class, as logged.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="This tenant's log; of a log elsewhere: its decisions.")] = None,
+    as_: Same = None,
+    since: Since = None,
+    task_class: TaskClass = None,
+    tenant: Tenant = None,
     keep_classes: Annotated[
         bool, typer.Option("--keep-classes", help="Do not let the table's rules and classifier name the class anew.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Replay a decision log, or recorded outcomes, against a changed table: cost, quality, class mix. Asks nobody.
 

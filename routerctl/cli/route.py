@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import TableFile
+
 
 def route(
     task_class: Annotated[
@@ -34,7 +36,7 @@ def route(
         bool, typer.Option("--json", help="Print answer and decision as one JSON object a prompt.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say what would be decided and why; call nobody.")] = False,
-    table: Annotated[Path, typer.Option(help="The routing table.")] = Path("routes.yaml"),
+    table: TableFile = Path("routes.yaml"),
 ) -> None:
     """Route prompts from stdin by the table: the answer alone on stdout, the reason on stderr.
 

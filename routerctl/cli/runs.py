@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List the runs below reports/; remove those that nothing rests on.", no_args_is_help=True)
+from routerctl.cli.options import AsJson, DryRun
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+app = typer.Typer(help="List the runs below reports/; remove those that nothing rests on.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -36,7 +36,7 @@ def prune(
         float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove what is older.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove everything that nothing rests on.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove runs that nothing rests on.

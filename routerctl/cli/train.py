@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli.options import AsJson
+
 
 class Features(StrEnum):
     """What a prompt is turned into."""
@@ -32,7 +34,7 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="Write it even if it is no better than always saying one class.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     r"""Train the classifier that names the class of a prompt which no rule names.
 

@@ -116,7 +116,7 @@ def _check_found(
         if item.name not in found:
             raise InputError(
                 f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
-                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)"
+                f"`routerctl eval{asked} --class {item.name}` makes one (replies already paid for cost nothing)"
                 f"{_example(item.digest) if found else ''}",
                 file=item.file,
             )

@@ -105,7 +105,7 @@ def _run_of(root: Path, options: LabelOptions) -> Run:
     if options.task_class not in classes:
         raise InputError(f"no task class {options.task_class!r}{nearest(options.task_class, classes)}")
     problem = "no finished run was made on this eval set as it is now"
-    raise InputError(f"{problem}; `routerctl eval --only {options.task_class}` makes one", file=f"{REPORTS_FOLDER}/")
+    raise InputError(f"{problem}; `routerctl eval --class {options.task_class}` makes one", file=f"{REPORTS_FOLDER}/")
 
 
 def find_sample(root: Path, run: Run, options: LabelOptions) -> Sample:
@@ -141,7 +141,7 @@ def introduce(sample: Sample, wanted: int) -> None:
     )
     counts = of_class.judge and not why_not(of_class)  # then `need_words` says what is missing
     if cases < min(wanted, of_class.n) and not counts:
-        more = f"`routerctl eval --full --only {of_class.task_class}` asks for the others"
+        more = f"`routerctl eval --full --class {of_class.task_class}` asks for the others"
         say(f"note: the run has no more replies than these, of {of_class.n} planned cases; {more}")
     if not of_class.judge:
         say(

@@ -54,6 +54,6 @@ def _too_few(needed: int, asked: int, planned: int, replies: int, task_class: st
     if needed > planned:
         return f". The set has {count(planned)} cases: it takes more of them"
     if replies < planned and max(needed, asked) >= replies:
-        others = f"`routerctl eval --full --only {task_class}` asks for the others first"
+        others = f"`routerctl eval --full --class {task_class}` asks for the others first"
         return f". The judge's test ended after {count(replies)} replies; labels on all of these prove less: {others}"
     return ""

@@ -46,4 +46,4 @@ def _unasked(name: str, table: Table) -> str:
     left = [rung for rung in table.ladder if rung not in known]
     if route.passing or not left:
         return ""
-    return f"; {', '.join(left)} not run: `routerctl eval --full --only {name}` asks all"
+    return f"; {', '.join(left)} not run: `routerctl eval --full --class {name}` asks all"

@@ -33,7 +33,7 @@ def runs_of(root: Path, classes: Sequence[str], run_id: str | None) -> Mapping[s
     _check_known(classes, of_runs, "no task class")
     missing = [name for name in classes if name not in found]
     if missing or not found:
-        only = f" --only {missing[0]}" if missing else ""
+        only = f" --class {missing[0]}" if missing else ""
         what = f" of {missing[0]}" if missing else ""
         raise InputError(
             f"no run has two candidates' results{what} as it is now; `routerctl eval --full{only}` makes one",

@@ -38,12 +38,12 @@ def sentences_of(found: ClassFinding, pair: PairFinding) -> list[str]:
     if not pair.fixed and (_hopeful(pair) or not proven) and pair.trust != "labels":
         said.append(
             f"The run stopped early, after {pair.cases} of {found.planned} cases that both answered; "
-            f"`routerctl eval --full --only {found.task_class}` answers all of them and proves more."
+            f"`routerctl eval --full --class {found.task_class}` answers all of them and proves more."
         )
     if any(one.promise is Promise.OWN_WORD for one in pair.signals):
         said.append(
             f"The judge cannot be held to its own word: label replies of {pair.first} and {pair.second} "
-            f"(`routerctl label {found.task_class}`)."
+            f"(`routerctl label --class {found.task_class}`)."
         )
     return [plain(one) for one in said]
 
