@@ -76,7 +76,7 @@ def test_a_classifier_that_is_worthless_is_not_written(taught: Project, sizes: d
     assert not (taught.root / "classifier.json").exists()
     assert not (taught.root / "reports/classifier.html").exists()
     told = json.loads(taught.run("train", "--json").out)
-    assert (told["file"], told["digest"], told["written"]) == (None, None, None)
+    assert (told["file"], told["digest"], told["bytes"]) == (None, None, None)
 
 
 def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught: Project) -> None:
@@ -92,6 +92,24 @@ def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught:
     assert (taught.root / "classifier.json").read_bytes() != first
 
 
+def test_a_classifier_of_a_family_that_is_no_more_is_refused(project: Project) -> None:
+    """What an earlier version trained on sentence embeddings: one line that says what to do, exit 2; then it serves."""
+    project.eval_set("more", 60)
+    project.replies({"model-small": 0.2, "model-large": 1.0}, ("sums", "more"))
+    assert project.run("eval").code == 0
+    assert project.run("train").code == 0
+    file = project.root / "classifier.json"
+    file.write_text(file.read_text().replace('"family": "ngrams"', '"family": "embedding"'))
+    project.config["classifier"] = {"file": "classifier.json"}
+    project.save()
+    done = project.run("build-table")
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    assert "classifier.json: of family 'embedding'" in done.last
+    assert done.last.endswith("run `routerctl train` again")
+    assert project.run("train").code == 0
+    assert project.run("build-table").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -100,7 +118,7 @@ def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught:
         (["--output", "."], ".: is a folder; expected the name of a file to write"),
         (["--seed", "4294967296"], "--seed"),
         (["--unknown-rate", "2"], "--unknown-rate"),
-        (["--features", "tarot"], "--features"),
+        (["--features", "embedding"], "--features"),
     ],
 )
 def test_wrong_options_are_one_line(arguments: list[str], said: str, taught: Project) -> None:

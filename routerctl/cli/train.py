@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class Features(StrEnum):
-    """What a prompt is turned into."""
-
-    NGRAMS = "ngrams"
-    EMBEDDING = "embedding"
-
-
 def train(
-    features: Annotated[
-        Features, typer.Option(help="ngrams: no dependency, 0.1 ms a prompt; embedding: 5 ms and 100 MB of packages.")
-    ] = Features.NGRAMS,
     decisions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help='Learn from these as well: JSON lines of {"prompt": ..., "class": ...}.'),
@@ -46,12 +35,11 @@ def train(
 
         routerctl train --decisions labelled.jsonl --unknown-rate 0.1
 
-        routerctl train --features embedding --json
+        routerctl train --json
     """
     from routerctl.cli.output import classifier as training
 
     training.run_training(
-        features=features.value,
         decisions=decisions,
         unknown_rate=unknown_rate,
         seed=seed,
