@@ -4,7 +4,7 @@
     async with Router.open("routes.yaml", providers=providers, clock=clock) as router:
         assert (await router.route("2 + 2?", task_class="sums")).text == "4"
 
-`routerctl.testing.emulator` answers over HTTP, for programs that are started with a base URL, and goes wrong on command.
+`routerctl.testing.emulator` answers over HTTP, for programs that take a base URL, and goes wrong on command.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
         ... base_url=emu.url (Anthropic) or emu.url + "/v1" (OpenAI) ...
         emu.received[0].body["model"]
 
-`python -m routerctl.testing.emulator --port 8080 --latency-ms 200` serves it by hand. It counts four characters as one token.
+`python -m routerctl.testing.emulator --port 8080 --latency-ms 200` serves it by hand. It counts four characters as one
+token.
 """
 
 from __future__ import annotations
