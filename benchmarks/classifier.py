@@ -4,7 +4,8 @@
 
 1. Quality by grouped cross-validation: the n-grams and the baselines, as `routerctl train` prints them.
 2. Care: of texts that are of none of the classes, and that training never saw, the share called unknown at 5%
-   unknown among the classes' own (out of fold). FILE: parts under "## name" lines, one text a line.
+   unknown among those of the classes' own that are named right (out of fold). FILE: parts under "## name" lines, one
+   text a line.
 3. Speed of one decision: prompts of 200 words, eight classes, each prompt new; one word in twenty was never seen
    before. The first prompt of a process, for which every word is new, and the 200 after it stand apart. Then loading.
 
@@ -147,7 +148,8 @@ def main() -> None:
             print(
                 f"{one['features']:<10} macro-F1 {one['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  accuracy "
                 f"{one['accuracy']:.3f}  calibration error {one['calibration_error']:.3f}  "
-                f"unknown {one['abstained']:.3f}  right where named {one['answered_right']:.3f}"
+                f"unknown {one['abstained']:.3f}, of those named right {one['abstained_right']:.3f}  "
+                f"right where named {one['answered_right']:.3f}"
             )
         for name, part in found["unknown"].items():
             print(f"out of domain, {name}: {part['share']:.1%} of {part['texts']} called unknown")

@@ -273,6 +273,24 @@ def test_a_higher_rate_says_unknown_more_often(trained: Trained) -> None:
     assert 0.2 < careful.ngrams.abstained <= 0.31
 
 
+def test_a_class_that_cannot_be_told_does_not_lower_the_threshold() -> None:
+    """A few texts that could be of any class are called unknown; they do not let strangers in for the other classes."""
+    words = ["again", "hour", "street", "window", "paper", "river", "letter", "minute", "garden", "music", "winter"]
+    generator = random.Random(0)  # noqa: S311 - texts, not secrets
+
+    def texts(nouns: list[str], count: int, own: int) -> list[str]:
+        return [" ".join(generator.sample(nouns, own) + generator.sample(words, 6 - own)) for _ in range(count)]
+
+    made = {"fruit": texts(FRUIT, 40, 3), "odd": texts(FRUIT + TOOLS, 12, 2), "tools": texts(TOOLS, 40, 3)}
+    labelled = tuple(Labelled(text=text, task_class=name, origin=name) for name in made for text in made[name])
+    found = train(Material(texts=labelled, descriptions={}), texts(FRUIT + TOOLS, 60, 2), rate=0.1)
+    assert found.mostly_unknown == ("odd",)
+    assert found.ngrams.abstained_right <= 0.1 < found.ngrams.abstained
+    assert found.ngrams.background_abstained is not None
+    assert found.ngrams.background_abstained > 0.9
+    assert found.ngrams.answered_right > found.ngrams.scores.accuracy
+
+
 def test_an_unfitted_class_has_no_probability() -> None:
     """A fold may lack the background; its logit is then far below all others."""
     logits = length(["a", "bb", "ccc", "dddd"], 2)([0, 1, 2, 3], [0, 0, 1, 1], [0, 3])

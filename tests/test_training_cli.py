@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,18 @@ def test_train_writes_the_file_and_the_report(taught: Project) -> None:
     assert found["digest"] in done.last
     assert found["bytes"] == len(first)
     assert {"length", "majority", "ngrams"} <= {one["features"] for one in found["families"]}
+
+
+def test_a_class_that_is_mostly_called_unknown_is_named(taught: Project) -> None:
+    """A few texts that could be of any class are named seldom, which is said; the file is written all the same."""
+    listed = (Path(__file__).parent / "data/out_of_domain.txt").read_text(encoding="utf-8").splitlines()[3:15]
+    cases = [{"id": f"odd-{k}", "input": line, "expected": "x"} for k, line in enumerate(listed)]
+    content = {"schema_version": 1, "description": "D.", "bar": 0.8, "scorer": {"name": "exact"}, "cases": cases}
+    taught.write("evals/odd.yaml", json.dumps(content))
+    done = taught.run("train", "--unknown-rate", "0.4")
+    assert done.code == 0, done.err
+    assert "warning: most prompts of 'odd' are called unknown: add cases" in done.err
+    assert max(map(len, done.out.splitlines())) <= 80
 
 
 def _untellable(project: Project, sizes: dict[str, int]) -> None:

@@ -14,7 +14,7 @@ def train(
         typer.Option(metavar="FILE", help='Learn from these as well: JSON lines of {"prompt": ..., "class": ...}.'),
     ] = None,
     unknown_rate: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the classes' own prompts that may be called unknown.")
+        float, typer.Option(min=0.0, max=0.5, help="Share of the prompts named right that may be called unknown.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds.")] = 0,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("classifier.json"),

@@ -56,6 +56,8 @@ def run_training(
     _show(trained, output, as_json=as_json)
     if told := likeness(trained.alike):
         say(plain(told))
+    for name in trained.mostly_unknown:
+        say(f"warning: most prompts of {name!r} are called unknown: add cases, or labelled decisions with --decisions")
     if not trained.is_worthwhile:
         say(f"warning: {_worthless(trained)}")
     say(f"{output}: {digest}; report: {report.relative_to(Path.cwd())}")
@@ -91,14 +93,17 @@ def _print(trained: Trained) -> None:
     for place, name in enumerate(trained.classes):
         wrong = [(cell, other) for other, cell in enumerate(scores.confusion[place]) if other != place and cell]
         taken = ", ".join(f"{trained.classes[other]} {cell}" for cell, other in sorted(wrong, reverse=True)[:2])
-        figure = [percent(values[place]) for values in (scores.f1, scores.precision, scores.recall)]
+        of_class = (scores.f1, scores.precision, scores.recall, trained.ngrams.abstained_of)
+        figure = [percent(values[place]) for values in of_class]
         rows.append([name, str(sum(scores.confusion[place])), *figure, taken])
     typer.echo()
-    print_table(["class", "texts", "F1", "precision", "recall", "taken for"], rows, right=["texts", "F1", "recall"])
+    columns = ["class", "texts", "F1", "precision", "recall", "unknown", "taken for"]
+    print_table(columns, rows, right=columns[1:-1])
     ngrams = trained.ngrams
     if ngrams.background_abstained is not None:
         typer.echo(
             f"\nunknown: below {ngrams.least_known:.3f}; {percent(ngrams.abstained)} of the classes' prompts, "
+            f"{percent(ngrams.abstained_right)} of those named right,\n"
             f"{percent(ngrams.background_abstained)} of the background\n"
             f"right where a class is named: {percent(ngrams.answered_right)}"
         )
@@ -146,6 +151,8 @@ def _figures(one: Validated) -> dict[str, Any]:
         "temperature": one.temperature,
         "least_known": one.least_known,
         "abstained": one.abstained,
+        "abstained_right": one.abstained_right,
+        "abstained_of": list(one.abstained_of),
         "answered_right": one.answered_right,
         "background_abstained": one.background_abstained,
     }

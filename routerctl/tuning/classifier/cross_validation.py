@@ -35,6 +35,8 @@ class Validated:
     temperature: float
     least_known: float
     abstained: float  # share of the classes' texts that are unknown
+    abstained_right: float  # of those whose likeliest class is theirs: at most the stated rate
+    abstained_of: tuple[float, ...]  # of each class's
     answered_right: float  # accuracy on the others
     background_abstained: float | None  # share of the background that is unknown; None: the family cannot tell
     shares: Any  # float64 (texts, classes): probabilities for the case that it is one of them
@@ -59,7 +61,7 @@ def validate(
 ) -> Validated:
     """Cross-validate; `labels`: a class's number, or `classes` for a text of the background.
 
-    `rate`: share of the classes' texts that may be called unknown; None: a baseline, which learns no "none of them".
+    `rate`: share of the texts named right that may be called unknown; None: a baseline, which learns no "none of them".
     """
     inside = [place for place, label in enumerate(labels) if label != classes]
     truth = [labels[place] for place in inside]
@@ -70,8 +72,9 @@ def validate(
     joint = probabilities(logits, temperature)
     known = joint[:, :classes].max(1)
     shares = joint[inside, :classes] / np.maximum(joint[inside, :classes].sum(1, keepdims=True), 1e-300)
-    least = least_known([float(value) for value in known[inside]], rate or 0.0)
-    answered = known[inside] >= least
+    right = shares.argmax(1) == np.asarray(truth)
+    least = least_known([float(value) for value in known[inside][right]], rate or 0.0)
+    unknown = known[inside] < least
     outside = np.asarray(labels) == classes
     return Validated(
         family=name,
@@ -79,8 +82,10 @@ def validate(
         reliability=reliability(shares, truth),
         temperature=temperature,
         least_known=least,
-        abstained=float(1 - answered.mean()),
-        answered_right=float((shares.argmax(1) == np.asarray(truth))[answered].mean()),
+        abstained=float(unknown.mean()),
+        abstained_right=float(unknown[right].mean()) if right.any() else 0.0,
+        abstained_of=tuple(float(unknown[np.asarray(truth) == name].mean()) for name in range(classes)),
+        answered_right=float(right[~unknown].mean()),
         background_abstained=float((known[outside] < least).mean()) if rate is not None and outside.any() else None,
         shares=shares,
         known=known[inside],

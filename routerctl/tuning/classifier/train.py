@@ -31,7 +31,7 @@ class Trained:
     groups: int  # of texts that are not near-duplicates of each other
     alike: float | None  # likeness from which texts were one group; None: only equal texts were, see `groups`
     seed: int
-    rate: float  # stated share of the classes' texts that may be called unknown
+    rate: float  # stated share of the texts named right that may be called unknown
 
     @property
     def priors(self) -> dict[str, float]:
@@ -48,6 +48,11 @@ class Trained:
     def is_worthwhile(self) -> bool:
         """Whether it names more of the prompts right that it had not seen than always saying one class does."""
         return self.ngrams.scores.accuracy > self.majority.scores.accuracy
+
+    @property
+    def mostly_unknown(self) -> tuple[str, ...]:
+        """The classes of whose own texts most are called unknown."""
+        return tuple(name for name, share in zip(self.classes, self.ngrams.abstained_of, strict=True) if share > 0.5)
 
     def nearest_threshold(self, count: int) -> list[tuple[Labelled, float]]:
         """Give the texts whose score lies nearest to the threshold of "unknown", with the score."""
