@@ -39,7 +39,6 @@ class Validated:
     abstained_of: tuple[float, ...]  # of each class's
     answered_right: float  # accuracy on the others
     background_abstained: float | None  # share of the background that is unknown; None: the family cannot tell
-    shares: Any  # float64 (texts, classes): probabilities for the case that it is one of them
     known: Any  # float64 (texts,)
 
 
@@ -63,40 +62,38 @@ def validate(
 
     `rate`: share of the texts named right that may be called unknown; None: a baseline, which learns no "none of them".
     """
-    inside = [place for place, label in enumerate(labels) if label != classes]
-    truth = [labels[place] for place in inside]
-    used = inside if rate is None else list(range(len(labels)))
+    given: Any = np.asarray(labels)
+    tied: Any = np.asarray(groups)
+    inside, outside = np.flatnonzero(given != classes), np.flatnonzero(given == classes)
+    truth, used = given[inside], inside if rate is None else np.arange(len(given))
     logits = out_of_fold(family, labels, groups, used, classes=classes, seed=seed)
-    weights = sample_weights([labels[place] for place in used], classes)
-    temperature = fit_temperature(logits[used], [labels[place] for place in used], weights)
+    temperature = fit_temperature(logits[used], given[used], sample_weights(given[used], classes))
     joint = probabilities(logits, temperature)
     known = joint[:, :classes].max(1)
     shares = joint[inside, :classes] / np.maximum(joint[inside, :classes].sum(1, keepdims=True), 1e-300)
-    right = shares.argmax(1) == np.asarray(truth)
+    right = shares.argmax(1) == truth
     least = least_known([float(value) for value in known[inside][right]], rate or 0.0)
     unknown = known[inside] < least
-    outside = np.asarray(labels) == classes
     return Validated(
         family=name,
-        scores=score(truth, shares.argmax(1), [groups[place] for place in inside], classes, seed),
+        scores=score(truth, shares.argmax(1), tied[inside], classes, seed),
         reliability=reliability(shares, truth),
         temperature=temperature,
         least_known=least,
         abstained=float(unknown.mean()),
         abstained_right=float(unknown[right].mean()) if right.any() else 0.0,
-        abstained_of=tuple(float(unknown[np.asarray(truth) == name].mean()) for name in range(classes)),
+        abstained_of=tuple(float(unknown[truth == number].mean()) for number in range(classes)),
         answered_right=float(right[~unknown].mean()),
-        background_abstained=float((known[outside] < least).mean()) if rate is not None and outside.any() else None,
-        shares=shares,
+        background_abstained=float((known[outside] < least).mean()) if rate is not None and len(outside) else None,
         known=known[inside],
     )
 
 
 def out_of_fold(
-    family: Family, labels: Sequence[int], groups: Sequence[int], used: Sequence[int], *, classes: int, seed: int
+    family: Family, labels: Sequence[int], groups: Sequence[int], used: Any, *, classes: int, seed: int
 ) -> Any:
-    """Give each text's logits, float64 (texts, classes + 1), fitted on what is `used` of the other folds."""
-    logits, usable = np.zeros((len(labels), classes + 1)), set(used)
+    """Give each text's logits, float64 (texts, classes + 1), fitted on what is `used` (places) of the other folds."""
+    logits, usable = np.zeros((len(labels), classes + 1)), set(used.tolist())
     for fit, scored in make_folds(labels, groups, seed):
         places = [place for place in fit if place in usable]
         logits[scored] = family(places, [labels[place] for place in places], scored)
