@@ -1,6 +1,6 @@
 """Measures how well a router learned from few outcomes spends calls of a strong model, on recorded outcomes.
 
-    python benchmarks/routing_quality.py [--quick] [--json] [--embedding] [--data FILE]
+    python benchmarks/routing_quality.py [--quick] [--json] [--data FILE]
 
 The data: 14,042 recorded outcomes of a weak and a strong model on 57 subjects (`mmlu_outcomes.csv.gz`, from the
 RouteLLM project's published responses, Apache-2.0), looked for in `*/data/` beside the repository; where they are not
@@ -15,8 +15,7 @@ Each split draws 1,500 prompts whose outcomes a router may learn from, and score
 - learned: the gain of the strong model (-1, 0, 1) by ridge regression on the project's own features
   (`classifier.features`, weighed as `training.families` does), penalty by leave-one-out error; it is not told the
   subject;
-- table + learned: one ridge on both, so that a text moves a prompt away from its subject's mean;
-- embedding, table + embedding (--embedding, minutes): the same on the sentence embedding.
+- table + learned: one ridge on both, so that a text moves a prompt away from its subject's mean.
 
 Measured as RouteLLM does (arXiv 2406.18665 and its evaluation code): the 11 edges of the scores' deciles are the
 thresholds; PGR = (a - a_weak) / (a_strong - a_weak); APGR is the area under it over the share of strong calls; CPT(q)
@@ -63,11 +62,9 @@ PRIORS = (
 PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # times the mean squared length of a text's features
 SHARES = (0.1, 0.3, 1.0)  # weight of the subject beside the text, chosen by the same leave-one-out error
 RANDOM, LENGTH, TABLE, LEARNED, BOTH = "random line", "prompt length", "table", "learned", "table + learned"
-EMBEDDING, BOTH_EMBEDDING = "embedding", "table + embedding"
 PUBLISHED = {"random": (0.500, 50.07, 79.93), "BERT": (0.572, 41.30, 72.20), "causal LLM": (0.600, 35.49, 70.31),
              "matrix factorization": (0.597, 35.46, 71.40), "SW ranking": (0.603, 35.40, 71.55)}  # fmt: skip
-COMPARED = ((LEARNED, RANDOM), (LEARNED, LENGTH), (LEARNED, TABLE), (BOTH, LENGTH), (BOTH, LEARNED), (BOTH, TABLE),
-            (EMBEDDING, LEARNED), (BOTH_EMBEDDING, BOTH))  # fmt: skip
+COMPARED = ((LEARNED, RANDOM), (LEARNED, LENGTH), (LEARNED, TABLE), (BOTH, LENGTH), (BOTH, LEARNED), (BOTH, TABLE))
 PROMISED = {(LEARNED, RANDOM), (LEARNED, LENGTH), (BOTH, LENGTH)}
 
 
@@ -94,7 +91,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help="fewer splits and draws")
-    parser.add_argument("--embedding", action="store_true", help="also on the sentence embedding: minutes more")
     parser.add_argument("--data", type=Path, help=f"where {FILE} is")
     options = parser.parse_args()
     data = options.data or next(iter(sorted(Path(__file__).resolve().parents[2].glob(f"*/data/{FILE}"))), None)
@@ -104,7 +100,7 @@ def main() -> int:
     began, splits, draws = time.perf_counter(), 4 if options.quick else 20, 25 if options.quick else 50
     outcomes = load(data)
     with threadpool_limits(1):  # two threads of a busy machine wait for each other longer than one works
-        found = summed(outcomes, measured(outcomes, routers(outcomes, options.embedding), splits, draws))
+        found = summed(outcomes, measured(outcomes, routers(outcomes), splits, draws))
     found |= {"benchmark": "routing_quality", "quick": options.quick, "splits": splits, "draws": draws}
     found["seconds"] = round(time.perf_counter() - began, 1)
     print(json.dumps(found) if options.json else table_of(found))
@@ -128,7 +124,7 @@ def load(data: Path) -> Outcomes:
 # --- routers ----------------------------------------------------------------------------------------------------------
 
 
-def routers(outcomes: Outcomes, embedding: bool) -> dict[str, Router]:
+def routers(outcomes: Outcomes) -> dict[str, Router]:
     """Make each router; what a text's features need is computed once."""
     documents = [features(text) for text in outcomes.texts]
     columns = {key: place for place, key in enumerate(sorted({key for document in documents for key in document}))}
@@ -139,20 +135,12 @@ def routers(outcomes: Outcomes, embedding: bool) -> dict[str, Router]:
     def rows_of(places: bytes) -> Any:
         return weighed(counted, np.frombuffer(places, dtype=np.int64))
 
-    found: dict[str, Router] = {
+    return {
         LENGTH: lambda _places: lengths,
         TABLE: lambda places: subject_means(outcomes, places)[outcomes.subjects],
         LEARNED: lambda places: ridge(outcomes, places, rows_of(places.tobytes()), (0.0,)),
         BOTH: lambda places: ridge(outcomes, places, rows_of(places.tobytes()), SHARES),
     }
-    if embedding:
-        from routerctl.classify.classifier.embedding import load_encoder
-
-        vectors = np.array([load_encoder().embed(text) for text in outcomes.texts])
-        vectors -= vectors.mean(0)  # what all prompts share tells none from another; it uses no outcome
-        found[EMBEDDING] = lambda places: ridge(outcomes, places, vectors, (0.0,))
-        found[BOTH_EMBEDDING] = lambda places: ridge(outcomes, places, vectors, SHARES)
-    return found
 
 
 def subject_means(outcomes: Outcomes, places: Any) -> Any:

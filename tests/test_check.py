@@ -587,7 +587,6 @@ def learned(*classes: str) -> str:
     """A classifier's file that knows no word."""
     return file_text(
         {
-            "family": "ngrams",
             "classes": classes,
             "priors": dict.fromkeys(classes, 0.5),
             "temperature": 1.0,
@@ -607,6 +606,11 @@ def learned(*classes: str) -> str:
         ("{}", "", "classifier.json: not a classifier: schema_version or features_version is missing"),
         (learned("query", "sums")[:-20], "", "classifier.json: not a classifier: expected the JSON that"),
         (learned("query", "sums").replace('_version": 1', '_version": 9'), "", "classifier.json: schema_version 9"),
+        (
+            learned("query").replace("ngrams", "embedding"),
+            "",
+            "classifier.json: of family 'embedding', and this routerctl",
+        ),
         (learned("query", "sums", "gone"), "", "classifier.json: names the class 'gone', which has no eval set; run"),
         (learned("query"), ", priors: {sums: 0.5}", "routerctl.yaml: classifier.priors: no class 'sums' in the"),
     ],

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.classify.classifier import NgramClassifier, load_classifier
+from routerctl.classify.classifier import load_classifier
 from routerctl.classify.classifier.features import features
 from routerctl.errors import InputError
 from routerctl.tuning.classifier import Labelled, Trained, classifier_text, load_background, load_labelled, train
 from routerctl.tuning.classifier.calibration import fit_temperature, least_known, probabilities, reliability
 from routerctl.tuning.classifier.corpus import Material, read_decisions
 from routerctl.tuning.classifier.cross_validation import make_folds
-from routerctl.tuning.classifier.families import Family, feature_rows, fit_linear, sample_weights
+from routerctl.tuning.classifier.families import feature_rows, fit_linear, length, sample_weights
 from routerctl.tuning.classifier.groups import ALIKE, group_for_folds, group_texts, pieces
 from routerctl.tuning.classifier.metrics import score
 from routerctl.tuning.classifier.page import render_classifier
@@ -239,11 +239,10 @@ def test_a_fit_of_two_classes_is_that_of_scikit_learn() -> None:
 
 def test_it_learns_and_the_baselines_do_not(trained: Trained) -> None:
     """Classes that differ in their words are told apart; length alone and the majority cannot do that."""
-    assert trained.chosen.scores.macro_f1 > 0.95
-    length, majority = trained.others
-    assert (length.family, majority.family) == ("length", "majority")
-    assert max(length.scores.macro_f1, majority.scores.macro_f1) < 0.8
-    assert trained.chosen.abstained <= 0.05
+    assert trained.ngrams.scores.macro_f1 > 0.95
+    assert [one.family for one in trained.baselines] == ["length", "majority"]
+    assert max(one.scores.macro_f1 for one in trained.baselines) < 0.8
+    assert trained.ngrams.abstained <= 0.05
 
 
 def test_the_file_says_what_scikit_learn_says(trained: Trained, tmp_path: Path) -> None:
@@ -251,13 +250,11 @@ def test_the_file_says_what_scikit_learn_says(trained: Trained, tmp_path: Path) 
     path = tmp_path / "classifier.json"
     path.write_text(classifier_text(trained), encoding="utf-8")
     loaded = load_classifier(path)
-    assert isinstance(loaded, NgramClassifier)
     texts = [*(text.text for text in trained.material.texts), *BACKGROUND, "", "9 apples?\n\nOr a saw!"]
-    assert trained.fitted.vocabulary is not None
     rows = feature_rows([features(text) for text in texts], trained.fitted.vocabulary)
     expected = trained.fitted.logits(rows)
     assert [loaded.logits(text) for text in texts] == [pytest.approx(list(row), abs=2e-3) for row in expected]
-    shares = probabilities(expected, trained.chosen.temperature)
+    shares = probabilities(expected, trained.ngrams.temperature)
     assert [loaded.classify(text).known for text in texts] == pytest.approx(list(shares[:, :2].max(1)), abs=2e-3)
     assert loaded.classify("Apple number 5: the pear beside a plum, no melon.").task_class == "fruit"
     assert loaded.classify("Why is the sky blue?").task_class is None
@@ -272,15 +269,32 @@ def test_the_same_texts_give_the_same_bytes(trained: Trained) -> None:
 def test_a_higher_rate_says_unknown_more_often(trained: Trained) -> None:
     """The stated rate moves the threshold."""
     careful = train(material(), BACKGROUND * 3, rate=0.3)
-    assert careful.chosen.least_known > trained.chosen.least_known
-    assert 0.2 < careful.chosen.abstained <= 0.31
+    assert careful.ngrams.least_known > trained.ngrams.least_known
+    assert 0.2 < careful.ngrams.abstained <= 0.31
+
+
+def test_a_class_that_cannot_be_told_does_not_lower_the_threshold() -> None:
+    """A few texts that could be of any class are called unknown; they do not let strangers in for the other classes."""
+    words = ["again", "hour", "street", "window", "paper", "river", "letter", "minute", "garden", "music", "winter"]
+    generator = random.Random(0)  # noqa: S311 - texts, not secrets
+
+    def texts(nouns: list[str], count: int, own: int) -> list[str]:
+        return [" ".join(generator.sample(nouns, own) + generator.sample(words, 6 - own)) for _ in range(count)]
+
+    made = {"fruit": texts(FRUIT, 40, 3), "odd": texts(FRUIT + TOOLS, 12, 2), "tools": texts(TOOLS, 40, 3)}
+    labelled = tuple(Labelled(text=text, task_class=name, origin=name) for name in made for text in made[name])
+    found = train(Material(texts=labelled, descriptions={}), texts(FRUIT + TOOLS, 60, 2), rate=0.1)
+    assert found.mostly_unknown == ("odd",)
+    assert found.ngrams.abstained_right <= 0.1 < found.ngrams.abstained
+    assert found.ngrams.background_abstained is not None
+    assert found.ngrams.background_abstained > 0.9
+    assert found.ngrams.answered_right > found.ngrams.scores.accuracy
 
 
 def test_an_unfitted_class_has_no_probability() -> None:
     """A fold may lack the background; its logit is then far below all others."""
-    family = Family("length", ["a", "bb", "ccc", "dddd"])
-    fitted = family.fit([0, 1, 2, 3], [0, 0, 1, 1], 2)
-    assert probabilities(family.logits(fitted, [0, 3]), 1.0)[:, 2] == pytest.approx([0, 0], abs=1e-9)
+    logits = length(["a", "bb", "ccc", "dddd"], 2)([0, 1, 2, 3], [0, 0, 1, 1], [0, 3])
+    assert probabilities(logits, 1.0)[:, 2] == pytest.approx([0, 0], abs=1e-9)
 
 
 def test_the_report_keeps_prompts_harmless(trained: Trained) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,18 @@ def test_train_writes_the_file_and_the_report(taught: Project) -> None:
     assert {"length", "majority", "ngrams"} <= {one["features"] for one in found["families"]}
 
 
+def test_a_class_that_is_mostly_called_unknown_is_named(taught: Project) -> None:
+    """A few texts that could be of any class are named seldom, which is said; the file is written all the same."""
+    listed = (Path(__file__).parent / "data/out_of_domain.txt").read_text(encoding="utf-8").splitlines()[3:15]
+    cases = [{"id": f"odd-{k}", "input": line, "expected": "x"} for k, line in enumerate(listed)]
+    content = {"schema_version": 1, "description": "D.", "bar": 0.8, "scorer": {"name": "exact"}, "cases": cases}
+    taught.write("evals/odd.yaml", json.dumps(content))
+    done = taught.run("train", "--unknown-rate", "0.4")
+    assert done.code == 0, done.err
+    assert "warning: most prompts of 'odd' are called unknown: add cases" in done.err
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
 def _untellable(project: Project, sizes: dict[str, int]) -> None:
     """Classes whose texts are drawn from the same words: nothing tells them apart."""
     words = [noun for nouns in NOUNS.values() for noun in nouns]
@@ -76,7 +89,7 @@ def test_a_classifier_that_is_worthless_is_not_written(taught: Project, sizes: d
     assert not (taught.root / "classifier.json").exists()
     assert not (taught.root / "reports/classifier.html").exists()
     told = json.loads(taught.run("train", "--json").out)
-    assert (told["file"], told["digest"], told["written"]) == (None, None, None)
+    assert (told["file"], told["digest"], told["bytes"]) == (None, None, None)
 
 
 def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught: Project) -> None:
@@ -92,6 +105,24 @@ def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught:
     assert (taught.root / "classifier.json").read_bytes() != first
 
 
+def test_a_classifier_of_a_family_that_is_no_more_is_refused(project: Project) -> None:
+    """What an earlier version trained on sentence embeddings: one line that says what to do, exit 2; then it serves."""
+    project.eval_set("more", 60)
+    project.replies({"model-small": 0.2, "model-large": 1.0}, ("sums", "more"))
+    assert project.run("eval").code == 0
+    assert project.run("train").code == 0
+    file = project.root / "classifier.json"
+    file.write_text(file.read_text().replace('"family": "ngrams"', '"family": "embedding"'))
+    project.config["classifier"] = {"file": "classifier.json"}
+    project.save()
+    done = project.run("build-table")
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    assert "classifier.json: of family 'embedding'" in done.last
+    assert done.last.endswith("run `routerctl train` again")
+    assert project.run("train").code == 0
+    assert project.run("build-table").code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -100,7 +131,7 @@ def test_a_classifier_that_was_there_stays_when_the_new_one_is_worthless(taught:
         (["--output", "."], ".: is a folder; expected the name of a file to write"),
         (["--seed", "4294967296"], "--seed"),
         (["--unknown-rate", "2"], "--unknown-rate"),
-        (["--features", "tarot"], "--features"),
+        (["--features", "embedding"], "--features"),
     ],
 )
 def test_wrong_options_are_one_line(arguments: list[str], said: str, taught: Project) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,23 +10,13 @@ import typer
 from routerctl.cli.options import AsJson
 
 
-class Features(StrEnum):
-    """What a prompt is turned into."""
-
-    NGRAMS = "ngrams"
-    EMBEDDING = "embedding"
-
-
 def train(
-    features: Annotated[
-        Features, typer.Option(help="ngrams: no dependency, 0.1 ms a prompt; embedding: 5 ms and 100 MB of packages.")
-    ] = Features.NGRAMS,
     decisions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help='Learn from these as well: JSON lines of {"prompt": ..., "class": ...}.'),
     ] = None,
     unknown_rate: Annotated[
-        float, typer.Option(min=0.0, max=0.5, help="Share of the classes' own prompts that may be called unknown.")
+        float, typer.Option(min=0.0, max=0.5, help="Share of the prompts named right that may be called unknown.")
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the folds.")] = 0,
     output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path("classifier.json"),
@@ -48,12 +37,11 @@ def train(
 
         routerctl train --decisions labelled.jsonl --unknown-rate 0.1
 
-        routerctl train --features embedding --json
+        routerctl train --json
     """
     from routerctl.cli.output import classifier as training
 
     training.run_training(
-        features=features.value,
         decisions=decisions,
         unknown_rate=unknown_rate,
         seed=seed,

@@ -1,4 +1,4 @@
-"""The n-gram classifier: a text -> logits by adding up rows of weights, in the standard library alone.
+"""The classifier: a text -> logits by adding up rows of weights, in the standard library alone.
 
 Place: the classifier's floor, the hot path of `route`. It gives what `features` times the weight matrix gives, without
 making the features: what a chunk adds (its words, their n-grams) is a row of numbers that is made once and kept.
@@ -22,8 +22,6 @@ _LIFT = 1 << 62  # what is added to a column so that it is not negative: 20,000 
 
 class NgramClassifier:
     """Hashed word and character n-grams with one row of weights each."""
-
-    family = "ngrams"
 
     def __init__(self, deciding: Deciding, *, bias: Sequence[float], scale: float, keys: bytes, weights: bytes) -> None:
         """`keys`: uint32 per feature; `weights`: int16 per feature and logit, times `scale`; both little-endian.
@@ -52,13 +50,6 @@ class NgramClassifier:
     def classes(self) -> tuple[str, ...]:
         """The classes it tells apart."""
         return self._deciding.classes
-
-    def probabilities(self, text: str, priors: Mapping[str, float] | None = None) -> dict[str, float]:
-        """Give the calibrated probability of each class, for the case that the text is of one of them.
-
-        Raises: InputError as `classify`.
-        """
-        return self.classify(text, priors).probabilities
 
     def classify(self, text: str, priors: Mapping[str, float] | None = None) -> Classified:
         """Name a text's class, or None where it is unknown; `priors`: shares of the traffic, () = as trained.

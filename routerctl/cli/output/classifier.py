@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from routerctl.classify.classifier import digest_of
-from routerctl.classify.classifier.embedding import missing
 from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.run_files import REPORTS_FOLDER
@@ -27,7 +26,6 @@ _NEEDED = ("sklearn", "threadpoolctl")
 
 def run_training(
     *,
-    features: Literal["ngrams", "embedding"],
     decisions: Path | None,
     unknown_rate: float,
     seed: int,
@@ -39,16 +37,14 @@ def run_training(
 
     Raises: InputError; GateError, with nothing written, where it is worthless and `force` is not given.
     """
-    _check_packages(features)
+    _check_packages()
     check_place(output)
     from routerctl.tuning.classifier import classifier_text, load_background, load_labelled, train
-    from routerctl.tuning.classifier.page import compared, likeness, render_classifier
+    from routerctl.tuning.classifier.page import likeness, render_classifier
 
     material = load_labelled(Path.cwd(), decisions)
-    other: Literal["ngrams", "embedding"] = "embedding" if features == "ngrams" else "ngrams"
-    compare = () if other == "embedding" and missing() else (other,)
     say(f"{len(material.texts)} texts of {len(material.classes)} classes, five folds")
-    trained = train(material, load_background(), features=features, compare=compare, rate=unknown_rate, seed=seed)
+    trained = train(material, load_background(), rate=unknown_rate, seed=seed)
     if not (trained.is_worthwhile or force):
         _show(trained, None, as_json=as_json)
         raise GateError(f"{_worthless(trained)}: nothing is written; add cases, or --force writes it all the same")
@@ -58,8 +54,10 @@ def run_training(
     report.parent.mkdir(exist_ok=True)
     write_atomically(report, render_classifier(trained, digest=digest, size=output.stat().st_size))
     _show(trained, output, as_json=as_json)
-    if not as_json:
-        say(" ".join(plain(part) for part in (compared(trained), likeness(trained.alike)) if part))
+    if told := likeness(trained.alike):
+        say(plain(told))
+    for name in trained.mostly_unknown:
+        say(f"warning: most prompts of {name!r} are called unknown: add cases, or labelled decisions with --decisions")
     if not trained.is_worthwhile:
         say(f"warning: {_worthless(trained)}")
     say(f"{output}: {digest}; report: {report.relative_to(Path.cwd())}")
@@ -67,7 +65,7 @@ def run_training(
 
 def _worthless(trained: Trained) -> str:
     priors = trained.priors
-    ours, theirs = (percent(one.scores.accuracy) for one in (trained.chosen, trained.majority))
+    ours, theirs = (percent(one.scores.accuracy) for one in (trained.ngrams, trained.majority))
     return (
         f"the classifier names {ours} of the prompts right that it had not seen, and always saying "
         f"{max(priors, key=priors.__getitem__)!r} {theirs}"
@@ -81,33 +79,33 @@ def _show(trained: Trained, output: Path | None, *, as_json: bool) -> None:
         _print(trained)
 
 
-def _check_packages(features: str) -> None:
+def _check_packages() -> None:
     absent = [name for name in _NEEDED if find_spec(name) is None]
     if absent:
         raise InputError(f"training needs {', '.join(absent)}: pip install 'routerctl[train]'")
-    if features == "embedding" and missing():
-        wanted = ", ".join(name.replace("_", "-") for name in missing())
-        raise InputError(f"--features embedding needs {wanted}: pip install 'routerctl[embedding]'")
 
 
 def _print(trained: Trained) -> None:
-    """Print the families, then the chosen one's classes, each in 80 columns."""
+    """Print the n-grams beside the baselines, then their classes, each in 80 columns."""
     columns = ["features", "macro-F1", "interval", "accuracy", "cal. error", "answered"]
-    print_table(columns, [_row(one) for one in (trained.chosen, *trained.others)], right=columns[1:])
-    scores, rows = trained.chosen.scores, []
+    print_table(columns, [_row(one) for one in (trained.ngrams, *trained.baselines)], right=columns[1:])
+    scores, rows = trained.ngrams.scores, []
     for place, name in enumerate(trained.classes):
         wrong = [(cell, other) for other, cell in enumerate(scores.confusion[place]) if other != place and cell]
         taken = ", ".join(f"{trained.classes[other]} {cell}" for cell, other in sorted(wrong, reverse=True)[:2])
-        figure = [percent(values[place]) for values in (scores.f1, scores.precision, scores.recall)]
+        of_class = (scores.f1, scores.precision, scores.recall, trained.ngrams.abstained_of)
+        figure = [percent(values[place]) for values in of_class]
         rows.append([name, str(sum(scores.confusion[place])), *figure, taken])
     typer.echo()
-    print_table(["class", "texts", "F1", "precision", "recall", "taken for"], rows, right=["texts", "F1", "recall"])
-    chosen = trained.chosen
-    if chosen.background_abstained is not None:
+    columns = ["class", "texts", "F1", "precision", "recall", "unknown", "taken for"]
+    print_table(columns, rows, right=columns[1:-1])
+    ngrams = trained.ngrams
+    if ngrams.background_abstained is not None:
         typer.echo(
-            f"\nunknown: below {chosen.least_known:.3f}; {percent(chosen.abstained)} of the classes' prompts, "
-            f"{percent(chosen.background_abstained)} of the background\n"
-            f"right where a class is named: {percent(chosen.answered_right)}"
+            f"\nunknown: below {ngrams.least_known:.3f}; {percent(ngrams.abstained)} of the classes' prompts, "
+            f"{percent(ngrams.abstained_right)} of those named right,\n"
+            f"{percent(ngrams.background_abstained)} of the background\n"
+            f"right where a class is named: {percent(ngrams.answered_right)}"
         )
 
 
@@ -135,8 +133,7 @@ def figures(trained: Trained, output: Path | None) -> dict[str, Any]:
         "alike": trained.alike,
         "seed": trained.seed,
         "unknown_rate": trained.rate,
-        "written": None if output is None else trained.chosen.family,
-        "families": [_figures(one) for one in (trained.chosen, *trained.others)],
+        "families": [_figures(one) for one in (trained.ngrams, *trained.baselines)],
     }
 
 
@@ -154,6 +151,8 @@ def _figures(one: Validated) -> dict[str, Any]:
         "temperature": one.temperature,
         "least_known": one.least_known,
         "abstained": one.abstained,
+        "abstained_right": one.abstained_right,
+        "abstained_of": list(one.abstained_of),
         "answered_right": one.answered_right,
         "background_abstained": one.background_abstained,
     }

@@ -1,7 +1,7 @@
 """Eval sets and labelled past decisions -> a classifier's file, and the figures that say how good it is.
 
-`texts` reads, `groups` keeps near-duplicates together, `families` fits, `validating` scores on texts that were not
-fitted on, `measures` and `reliability` compute, `exporting` writes, `page` shows. Place: beside the two lines, on
+`corpus` reads, `groups` keeps near-duplicates together, `families` fits, `cross_validation` scores on texts that were
+not fitted on, `metrics` and `calibration` compute, `export` writes, `page` shows. Place: beside the two lines, on
 scikit-learn (extra `train`); `route` needs none of it.
 """
 

@@ -2,7 +2,9 @@
 
 Place: training; pure arithmetic. Sources: temperature scaling, Guo et al. 2017 (arXiv 1706.04599); the threshold as in
 split-conformal prediction: the k-th least score of n texts that were not fitted on, k = floor(rate x (n + 1)), so that
-a further text of the classes falls below it with probability `rate` at most (Vovk et al. 2005).
+a further text of their kind falls below it with probability `rate` at most (Vovk et al. 2005). Their kind is the texts
+that are named right, as in Averly and Chao 2023 (arXiv 2304.06813): to name a text wrong is no gain that a lower
+threshold could be worth, and a class that hardly differs from the background would lower it for all the others.
 """
 
 from __future__ import annotations
@@ -83,6 +85,6 @@ def _bin(place: int, said: Any, right: Any) -> Bin:
 
 
 def least_known(scores: Sequence[float], rate: float) -> float:
-    """Give the threshold below which at most a share `rate` of further texts of the classes falls."""
+    """Give the threshold below which at most a share `rate` of further texts falls that are like those scored."""
     rank = math.floor(rate * (len(scores) + 1))
     return math.floor(float(sorted(scores)[rank - 1]) * 1e6) / 1e6 if rank else 0.0  # down: that one is known

@@ -35,9 +35,10 @@ class Validated:
     temperature: float
     least_known: float
     abstained: float  # share of the classes' texts that are unknown
+    abstained_right: float  # of those whose likeliest class is theirs: at most the stated rate
+    abstained_of: tuple[float, ...]  # of each class's
     answered_right: float  # accuracy on the others
     background_abstained: float | None  # share of the background that is unknown; None: the family cannot tell
-    shares: Any  # float64 (texts, classes): probabilities for the case that it is one of them
     known: Any  # float64 (texts,)
 
 
@@ -48,40 +49,52 @@ def make_folds(labels: Sequence[int], groups: Sequence[int], seed: int) -> list[
 
 
 def validate(
-    family: Family, labels: Sequence[int], groups: Sequence[int], *, classes: int, rate: float, seed: int
+    name: str,
+    family: Family,
+    labels: Sequence[int],
+    groups: Sequence[int],
+    *,
+    classes: int,
+    rate: float | None,
+    seed: int,
 ) -> Validated:
-    """Cross-validate; `labels`: a class's number, or `classes` for a text of the background."""
-    logits = out_of_fold(family, labels, groups, classes=classes, seed=seed)
-    inside = [place for place, label in enumerate(labels) if label != classes]
-    truth = [labels[place] for place in inside]
-    used = list(range(len(labels))) if family.has_none else inside
-    weights = sample_weights([labels[place] for place in used], classes)
-    temperature = fit_temperature(logits[used], [labels[place] for place in used], weights)
+    """Cross-validate; `labels`: a class's number, or `classes` for a text of the background.
+
+    `rate`: share of the texts named right that may be called unknown; None: a baseline, which learns no "none of them".
+    """
+    given: Any = np.asarray(labels)
+    tied: Any = np.asarray(groups)
+    inside, outside = np.flatnonzero(given != classes), np.flatnonzero(given == classes)
+    truth, used = given[inside], inside if rate is None else np.arange(len(given))
+    logits = out_of_fold(family, labels, groups, used, classes=classes, seed=seed)
+    temperature = fit_temperature(logits[used], given[used], sample_weights(given[used], classes))
     joint = probabilities(logits, temperature)
     known = joint[:, :classes].max(1)
     shares = joint[inside, :classes] / np.maximum(joint[inside, :classes].sum(1, keepdims=True), 1e-300)
-    least = least_known([float(value) for value in known[inside]], rate) if family.has_none else 0.0
-    answered = known[inside] >= least
-    outside = np.asarray(labels) == classes
+    right = shares.argmax(1) == truth
+    least = least_known([float(value) for value in known[inside][right]], rate or 0.0)
+    unknown = known[inside] < least
     return Validated(
-        family=family.name,
-        scores=score(truth, shares.argmax(1), [groups[place] for place in inside], classes, seed),
+        family=name,
+        scores=score(truth, shares.argmax(1), tied[inside], classes, seed),
         reliability=reliability(shares, truth),
         temperature=temperature,
         least_known=least,
-        abstained=float(1 - answered.mean()),
-        answered_right=float((shares.argmax(1) == np.asarray(truth))[answered].mean()),
-        background_abstained=float((known[outside] < least).mean()) if family.has_none and outside.any() else None,
-        shares=shares,
+        abstained=float(unknown.mean()),
+        abstained_right=float(unknown[right].mean()) if right.any() else 0.0,
+        abstained_of=tuple(float(unknown[truth == number].mean()) for number in range(classes)),
+        answered_right=float(right[~unknown].mean()),
+        background_abstained=float((known[outside] < least).mean()) if rate is not None and len(outside) else None,
         known=known[inside],
     )
 
 
-def out_of_fold(family: Family, labels: Sequence[int], groups: Sequence[int], *, classes: int, seed: int) -> Any:
-    """Give each text's logits, float64 (texts, classes + 1), from the fit of the other folds."""
-    logits = np.zeros((len(labels), classes + 1))
+def out_of_fold(
+    family: Family, labels: Sequence[int], groups: Sequence[int], used: Any, *, classes: int, seed: int
+) -> Any:
+    """Give each text's logits, float64 (texts, classes + 1), fitted on what is `used` (places) of the other folds."""
+    logits, usable = np.zeros((len(labels), classes + 1)), set(used.tolist())
     for fit, scored in make_folds(labels, groups, seed):
-        places = fit if family.has_none else [place for place in fit if labels[place] != classes]
-        fitted = family.fit(places, [labels[place] for place in places], classes)
-        logits[scored] = family.logits(fitted, scored)
+        places = [place for place in fit if place in usable]
+        logits[scored] = family(places, [labels[place] for place in places], scored)
     return logits

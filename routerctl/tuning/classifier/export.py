@@ -24,18 +24,17 @@ def classifier_text(trained: Trained) -> str:
 
 
 def _about(trained: Trained) -> dict[str, Any]:
-    chosen = trained.chosen
+    ngrams = trained.ngrams
     background = "\n".join(trained.background).encode()
     return {
-        "family": chosen.family,
         "classes": list(trained.classes),
         "priors": {name: round(share, 6) for name, share in trained.priors.items()},
-        "temperature": chosen.temperature,
+        "temperature": ngrams.temperature,
         "unknown": {
             "rate": trained.rate,
-            "least_known": chosen.least_known,
-            "abstained": _short(chosen.abstained),
-            "background_abstained": _short(chosen.background_abstained or 0.0),
+            "least_known": ngrams.least_known,
+            "abstained": _short(ngrams.abstained),
+            "background_abstained": _short(ngrams.background_abstained or 0.0),
         },
         "trained_on": {
             "texts": len(trained.material.texts),
@@ -45,15 +44,15 @@ def _about(trained: Trained) -> dict[str, Any]:
             "background": "sha256:" + hashlib.sha256(background).hexdigest(),
         },
         "cross_validation": {
-            "macro_f1": _short(chosen.scores.macro_f1),
-            "interval": [_short(value) for value in chosen.scores.interval],
-            "accuracy": _short(chosen.scores.accuracy),
-            "calibration_error": _short(chosen.reliability.error),
-            "baselines": {one.family: _short(one.scores.macro_f1) for one in trained.others if one.least_known == 0},
+            "macro_f1": _short(ngrams.scores.macro_f1),
+            "interval": [_short(value) for value in ngrams.scores.interval],
+            "accuracy": _short(ngrams.scores.accuracy),
+            "calibration_error": _short(ngrams.reliability.error),
+            "baselines": {one.family: _short(one.scores.macro_f1) for one in trained.baselines},
         },
         "reliability": [
             {"from": one.low, "to": one.high, "count": one.count, "said": _short(one.said), "right": _short(one.right)}
-            for one in chosen.reliability.bins
+            for one in ngrams.reliability.bins
             if one.count
         ],
     }
@@ -61,17 +60,11 @@ def _about(trained: Trained) -> dict[str, Any]:
 
 def _weights(trained: Trained) -> dict[str, Any]:
     fitted = trained.fitted
-    bias = {"bias": [round(float(value), 6) for value in fitted.bias]}
-    if fitted.vocabulary is None:
-        from routerctl.classify.classifier.embedding import load_encoder
-
-        weights = np.ascontiguousarray(fitted.weights, dtype="<f4").tobytes()
-        return {**bias, "encoder": load_encoder().digest, "weights": b64encode(weights).decode()}
     scale = quantum(fitted)
     numbers = np.rint(fitted.weights / scale).astype("<i2").T  # a row a feature
     keys = np.fromiter(fitted.vocabulary, dtype="<u4", count=len(fitted.vocabulary))
     return {
-        **bias,
+        "bias": [round(float(value), 6) for value in fitted.bias],
         "scale": scale,
         "keys": b64encode(keys.tobytes()).decode(),
         "weights": b64encode(np.ascontiguousarray(numbers).tobytes()).decode(),

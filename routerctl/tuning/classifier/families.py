@@ -1,9 +1,7 @@
-"""Texts and classes -> a fitted family: something that gives logits for further texts.
+"""Texts and classes -> logits of further texts: by hashed n-grams, and by the two baselines that these must beat.
 
-Place: training; the home of scikit-learn. Four families: hashed n-grams, sentence embeddings, and the two baselines
-that any of them must beat: the length of the prompt, and the most frequent class. Every fit is deterministic.
-
-The last logit is that of "none of the classes", fitted on the background; baselines have none.
+Place: training; the home of scikit-learn. The baselines are the length of the prompt and the most frequent class. Every
+fit is deterministic. The last logit is that of "none of the classes", fitted on the background; baselines have none.
 """
 
 from __future__ import annotations
@@ -11,9 +9,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy ships no type information
@@ -21,33 +19,26 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from routerctl.classify.classifier.features import features
-
 LEAST_TEXTS = 2  # in which a feature must stand: half of all features stand in one text only and decide nothing
 MOST_FEATURES = 60_000  # with eight classes 1.7 MB of file
 BACKGROUND_SHARE = 1.5  # weight of the whole background, in classes of mean size
-_STRENGTH = {"ngrams": 10.0, "embedding": 10.0, "length": 1.0}  # inverse of the L2 penalty, per family
+_STRENGTH = 10.0  # inverse of the L2 penalty of the n-grams
 
 Matrix = Any  # numpy array or scipy.sparse matrix, a row a text
-
-
-class Fitted(Protocol):
-    """What a family gives once fitted."""
-
-    def logits(self, rows: Matrix) -> Any:
-        """Give float64, shape (texts, classes + 1): the last column is "none of them"."""
+# (places of texts to fit on, their labels, places to score) -> logits, float64 (scored, classes + 1)
+Family = Callable[[Sequence[int], Sequence[int], Sequence[int]], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Weights and bias over the columns of `vocabulary`, or over the embedding's dimensions for None."""
+    """Weights and bias over the columns of a matrix; `vocabulary`: which column stands for a feature of the n-grams."""
 
     weights: Any  # float64 (logits, columns)
     bias: Any  # float64 (logits,)
-    vocabulary: Mapping[int, int] | None = None
+    vocabulary: Mapping[int, int] = field(default_factory=dict)
 
     def logits(self, rows: Matrix) -> Any:
-        """Weigh the rows."""
+        """Weigh the rows: float64, shape (rows, classes + 1)."""
         return np.asarray(rows @ self.weights.T) + self.bias
 
 
@@ -86,7 +77,7 @@ def fit_ngrams(documents: Sequence[Mapping[int, float]], labels: Sequence[int], 
     vocabulary = {key: place for place, key in enumerate(kept)}
     weight = rarity(len(documents), [seen[key] for key in kept])
     rows = feature_rows(documents, vocabulary).multiply(weight).tocsr()
-    fit = fit_linear(rows, labels, sample_weights(labels, none), none + 1, _STRENGTH["ngrams"])
+    fit = fit_linear(rows, labels, sample_weights(labels, none), none + 1, _STRENGTH)
     return Linear(fit.weights * weight, fit.bias, vocabulary)
 
 
@@ -111,45 +102,33 @@ def feature_rows(documents: Sequence[Mapping[int, float]], vocabulary: Mapping[i
 # --- one way to call all of them --------------------------------------------------------------------------------------
 
 
-class Family:
-    """A family over a fixed list of texts: what is needed of each is computed once, then fitted fold by fold."""
+def ngrams(documents: Sequence[Mapping[int, float]], none: int) -> Family:
+    """Tell texts by their features; `none`: the label of the background."""
 
-    def __init__(self, name: str, texts: Sequence[str]) -> None:
-        """Compute the features; `name`: ngrams, embedding, length or majority.
+    def logits(places: Sequence[int], labels: Sequence[int], scored: Sequence[int]) -> Any:
+        fitted = fit_ngrams([documents[place] for place in places], labels, none)
+        return fitted.logits(feature_rows([documents[place] for place in scored], fitted.vocabulary))
 
-        Raises: InputError where the embedding's packages are missing.
-        """
-        self.name = name
-        self._documents = [features(text) for text in texts] if name == "ngrams" else []
-        self._rows: Any = None
-        if name == "embedding":
-            from routerctl.classify.classifier.embedding import load_encoder
+    return logits
 
-            encoder = load_encoder()
-            self._rows = np.array([encoder.embed(text) for text in texts])
-        elif name == "length":
-            sizes = [[math.log1p(len(text)), math.log1p(len(text.split()))] for text in texts]
-            self._rows = np.array([[*size, *(value**2 for value in size)] for size in sizes])
 
-    @property
-    def has_none(self) -> bool:
-        """Whether it learns "none of the classes"."""
-        return self.name in ("ngrams", "embedding")
+def length(texts: Sequence[str], none: int) -> Family:
+    """Tell texts by the number of their characters and words, a baseline."""
+    sizes = np.array([[math.log1p(len(text)), math.log1p(len(text.split()))] for text in texts])
+    rows = np.hstack([sizes, sizes**2])
 
-    def fit(self, places: Sequence[int], labels: Sequence[int], none: int) -> Linear:
-        """Fit on the texts at `places`; `labels` in the same order, `none`: the label of the background."""
-        if self.name == "ngrams":
-            return fit_ngrams([self._documents[place] for place in places], labels, none)
-        if self.name == "majority":
-            counts = Counter(labels)
-            return Linear(np.zeros((none + 1, 1)), np.array([math.log(counts[one] or 1e-9) for one in range(none + 1)]))
-        weights = sample_weights(labels, none)
-        return fit_linear(self._rows[list(places)], labels, weights, none + 1, _STRENGTH[self.name])
+    def logits(places: Sequence[int], labels: Sequence[int], scored: Sequence[int]) -> Any:
+        fitted = fit_linear(rows[list(places)], labels, sample_weights(labels, none), none + 1, 1.0)
+        return fitted.logits(rows[list(scored)])
 
-    def logits(self, fitted: Linear, places: Sequence[int]) -> Any:
-        """Give the logits of the texts at `places`: float64, shape (places, classes + 1)."""
-        if fitted.vocabulary is not None:
-            return fitted.logits(feature_rows([self._documents[place] for place in places], fitted.vocabulary))
-        if self.name == "majority":
-            return fitted.logits(np.zeros((len(places), 1)))
-        return fitted.logits(self._rows[list(places)])
+    return logits
+
+
+def majority(none: int) -> Family:
+    """Say the most frequent class of any text, a baseline."""
+
+    def logits(_places: Sequence[int], labels: Sequence[int], scored: Sequence[int]) -> Any:
+        counts = Counter(labels)
+        return np.tile([math.log(counts[one] or 1e-9) for one in range(none + 1)], (len(scored), 1))
+
+    return logits
