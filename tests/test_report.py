@@ -432,7 +432,9 @@ def test_every_picture_is_xml_that_names_each_candidate(points, bar):
     marks = list(drawn.iter("use"))
     numbered = [str(point.number) for point in points if point.number]
     assert len(marks) == len(numbered)
-    assert [text.text for text in drawn.iter("text") if "name" in text.get("class")] == numbered
+    names = [text for text in drawn.iter("text") if "name" in text.get("class")]
+    assert [text.text for text in names] == numbered
+    assert all(float(text.get("y")) - 9 >= picture.LEGEND for text in names)  # none touches the bar's words
     assert len([one for one in drawn.iter("circle") if "dot" in one.get("class")]) == len(points) - len(marks)
     for mark in marks:
         assert picture.LEFT - 9 <= float(mark.get("x")) <= picture.RIGHT
