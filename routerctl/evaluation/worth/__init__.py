@@ -12,17 +12,11 @@ What needs numpy is imported when it is asked for: most commands want the figure
 from routerctl.evaluation.worth.against import Constant
 from routerctl.evaluation.worth.answering import Reason
 from routerctl.evaluation.worth.cascades import (
-    Accept,
     Cascade,
-    Check,
     Replies,
-    agreement_at_least,
     cascade,
-    checks_for,
-    logprob_at_least,
     replies_of,
     share_interval,
-    usable,
 )
 from routerctl.evaluation.worth.choosers import floor_of
 from routerctl.evaluation.worth.figures import (
@@ -48,9 +42,7 @@ from routerctl.evaluation.worth.told import Told, beside_words, told, told_words
 
 __all__ = [
     "THOUSAND",
-    "Accept",
     "Cascade",
-    "Check",
     "Constant",
     "Figures",
     "Grid",
@@ -60,10 +52,8 @@ __all__ = [
     "Volumes",
     "Weighting",
     "Worth",
-    "agreement_at_least",
     "beside_words",
     "cascade",
-    "checks_for",
     "chosen_evidence",
     "class_figures",
     "constant_figures",
@@ -72,7 +62,6 @@ __all__ = [
     "exact",
     "floor_of",
     "grid_of",
-    "logprob_at_least",
     "priced",
     "replies_of",
     "share_interval",
@@ -80,7 +69,6 @@ __all__ = [
     "table_figures",
     "told",
     "told_words",
-    "usable",
     "weigh",
     "weighed_by",
     "weighting",
