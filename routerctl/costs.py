@@ -89,11 +89,6 @@ def pricers_of(header: RunHeader) -> dict[str, Pricer]:
     }
 
 
-def cost_of(price: Price, spec: ProviderSpec, model: str, usage: Usage, seconds: float) -> Decimal:
-    """Cost of one call in USD; `seconds` counts only where the price is by time."""
-    return pricer_of(price, spec, model)(usage, seconds)
-
-
 def cost_of_reply(reply: Reply, pricer: Pricer) -> Decimal:
     """Cost in USD of the call that gave a reply, its failed attempts included where time is the price."""
     return pricer(reply.usage, reply.latency_s + reply.lost_s)

@@ -9,7 +9,6 @@ from routerctl.evaluation.regression.alarm import (
     SCREENED,
     ClassRegression,
     Regression,
-    TestMethod,
     judge_regression,
     screen,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "Pair",
     "Pairing",
     "Regression",
-    "TestMethod",
     "class_words",
     "judge_regression",
     "pairs_of",

@@ -44,7 +44,7 @@ from routerctl.evaluation.selection.question import (
     total_alpha,
 )
 from routerctl.evaluation.selection.rounding import rounded
-from routerctl.evaluation.selection.stopping import Reorder, StoppingRule, rule_of
+from routerctl.evaluation.selection.stopping import Reorder, rule_of
 from routerctl.evaluation.selection.wording import hope_words, interval_note, two_sentences, verdict_words
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "Question",
     "Reorder",
     "Shown",
-    "StoppingRule",
     "alpha_of_attempt",
     "alpha_per_candidate",
     "bar_change_words",

@@ -10,7 +10,6 @@ What needs numpy is imported when it is asked for: most commands want the figure
 """
 
 from routerctl.evaluation.worth.against import Constant
-from routerctl.evaluation.worth.answering import Reason
 from routerctl.evaluation.worth.cascades import (
     Cascade,
     Replies,
@@ -26,12 +25,9 @@ from routerctl.evaluation.worth.figures import (
     Weighting,
     chosen_evidence,
     class_figures,
-    constant_figures,
     evaluation_usd,
     evidence_for,
     exact,
-    priced,
-    table_cost,
     table_figures,
     weighting,
     wrong_per_thousand,
@@ -46,7 +42,6 @@ __all__ = [
     "Constant",
     "Figures",
     "Grid",
-    "Reason",
     "Replies",
     "Told",
     "Volumes",
@@ -56,16 +51,13 @@ __all__ = [
     "cascade",
     "chosen_evidence",
     "class_figures",
-    "constant_figures",
     "evaluation_usd",
     "evidence_for",
     "exact",
     "floor_of",
     "grid_of",
-    "priced",
     "replies_of",
     "share_interval",
-    "table_cost",
     "table_figures",
     "told",
     "told_words",

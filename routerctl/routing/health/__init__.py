@@ -3,7 +3,6 @@
 Place: the floor above the wire; it keeps and shares, others call.
 """
 
-from routerctl.routing.health.latency import Latency
 from routerctl.routing.health.registry import Health, PlaceKey, Shown
 
-__all__ = ["Health", "Latency", "PlaceKey", "Shown"]
+__all__ = ["Health", "PlaceKey", "Shown"]

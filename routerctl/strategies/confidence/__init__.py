@@ -14,7 +14,6 @@ from routerctl.strategies.confidence.delivered import Delivered, delivered_of_an
 from routerctl.strategies.confidence.signals import (
     SIGNALS,
     YES,
-    Signal,
     first_below,
     form_below,
     recorded_values,
@@ -25,7 +24,6 @@ __all__ = [
     "SIGNALS",
     "YES",
     "Delivered",
-    "Signal",
     "delivered_of_answer",
     "delivered_of_result",
     "first_below",

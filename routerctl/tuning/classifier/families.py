@@ -13,7 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # scipy ships no type information
@@ -29,13 +29,6 @@ BACKGROUND_SHARE = 1.5  # weight of the whole background, in classes of mean siz
 _STRENGTH = {"ngrams": 10.0, "embedding": 10.0, "length": 1.0}  # inverse of the L2 penalty, per family
 
 Matrix = Any  # numpy array or scipy.sparse matrix, a row a text
-
-
-class Fitted(Protocol):
-    """What a family gives once fitted."""
-
-    def logits(self, rows: Matrix) -> Any:
-        """Give float64, shape (texts, classes + 1): the last column is "none of them"."""
 
 
 @dataclass(frozen=True, slots=True)
