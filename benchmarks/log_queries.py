@@ -25,7 +25,8 @@ from typing import Any
 
 import duckdb
 
-from routerctl.routing.decision_log.schema import COLUMNS, open_log
+from routerctl.routing.decision_log.columns import COLUMNS
+from routerctl.routing.decision_log.schema import open_log
 from routerctl.table import load_table
 
 COMMAND = str(Path(sys.executable).with_name("routerctl"))

@@ -1,3 +1,23 @@
-"""A lock file for model choice, with the evidence behind every line of it."""
+"""A lock file for model choice, with the evidence behind every line of it.
 
+    async with Router.open("routes.yaml") as router:
+        routed = await router.route("My card was charged twice", task_class="ticket")
+
+Errors are those of `routerctl.errors`; what a person should hear goes to the logger `routerctl` (`routerctl.notices`).
+"""
+
+TYPE_CHECKING = False  # typing is not imported just to ask
+if TYPE_CHECKING:
+    from routerctl.routing.router import Explanation, Router
+
+__all__ = ["Explanation", "Router", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Load the router when it is asked for: importing the package loads nothing."""
+    if name in ("Explanation", "Router"):
+        from routerctl.routing import router
+
+        return getattr(router, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Reply, Request, RunHeader, Usage
+from routerctl.types import Price, ProviderSpec, Reply, Request, RunHeader, Table, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, Provider
@@ -202,3 +202,12 @@ def _list_pricer(provider: Provider, info: ModelInfo, on: date) -> Pricer:
 def _noon(day: date) -> datetime:
     """A moment of the day, because the list asks for one: prices start at midnight UTC."""
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
+    """Give the function that finds the price of a model at a provider, as the table has it."""
+    prices = {(item.provider, item.model): table.prices[name] for name, item in table.candidates.items()}
+    for name, item in table.candidates.items():
+        for place in item.also:
+            prices.setdefault((place.provider, place.model or item.model), table.prices[f"{name}@{place.provider}"])
+    return lambda spec, model: pricer_of(prices[spec.name, model], spec, model)

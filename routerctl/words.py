@@ -203,3 +203,13 @@ def one_line(text: str, width: int) -> str:
     """The text's beginning on one line of at most `width` characters."""
     flat = " ".join(text[: 4 * width].split())
     return flat if len(flat) <= width and len(text) <= 4 * width else flat[: width - 1].rstrip() + "\u2026"
+
+
+def clean(text: str) -> str:
+    """Make foreign text harmless on a terminal: no escape sequences, no line breaks, nothing invisible."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def p_words(p_value: float) -> str:
+    """A p-value with two significant digits, none smaller than anybody needs: `p = 0.013`, `p < 0.0001`."""
+    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.evaluation.check import assemble
+from routerctl.evaluation.assemble import assemble
 from routerctl.evaluation.run.cached_call import Spending
 from routerctl.evaluation.run.session import EvalOptions, plan_run, run_eval, warnings_of
 from routerctl.providers.base import Outside

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from routerctl.costs import most_usd
-from routerctl.routing.router import pricer_for, usual_tokens
+from routerctl.costs import most_usd, pricer_for
+from routerctl.routing.runtime import usual_tokens
 from routerctl.strategies.answer import first_request
 from routerctl.strategies.prompts import render_prompt
 from routerctl.table import load_table, table_text, with_digest

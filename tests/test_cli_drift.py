@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from routerctl.evaluation.run_files import read_run, write_atomically
-from routerctl.routing.decision_log import DECISIONS_FILE
+from routerctl.evaluation.run_files import read_run
+from routerctl.files.writing import write_atomically
 from routerctl.routing.decision_log.export import write_parquet
 from routerctl.routing.decision_log.reader import LogReader, Wanted
 from routerctl.routing.decision_log.rows import stamp
-from routerctl.routing.tenants import TENANTS_FOLDER
+from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Tenant
 from tests.conftest import Done, Project

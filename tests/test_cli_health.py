@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
-from routerctl.providers.abilities import Probed
-from routerctl.routing.health import Health, PlaceKey
+from routerctl.providers.base import Probed
+from routerctl.routing.health import Health
 from routerctl.routing.health.probes import Probable, places_of, probe_every
 from routerctl.routing.state import open_state
 from routerctl.table import load_table, table_text, with_digest
-from routerctl.types import Classifier, Escalation, Json, Place, ProviderSpec, Reply, Request, Table
+from routerctl.types import Classifier, Escalation, Json, OtherPlace, PlaceKey, ProviderSpec, Reply, Request, Table
 from tests.conftest import Done, Far, Project
 from tests.emulator import EMPTY, REFUSAL, SILENT, Fault
 
@@ -300,7 +300,7 @@ def test_places_are_those_that_may_serve(table: Table) -> None:
     }
     small = replace(
         table.candidates["small"],
-        also=(Place(provider="cloud", model="s-1", region="eu"),),
+        also=(OtherPlace(provider="cloud", model="s-1", region="eu"),),
         escalation=Escalation(to="end", below={}),
     )
     whole = replace(
@@ -389,7 +389,8 @@ async def test_of_all_processes_one_probes_each_place_each_minute(tmp_path: Path
 
 async def test_a_place_that_says_nothing_is_given_up_in_time(far: Far) -> None:
     """By the provider's own time limit, which is below a probe's."""
-    from routerctl.providers.base import Outside, Wire
+    from routerctl.providers.base import Outside
+    from routerctl.providers.wire import Wire
 
     spec = ProviderSpec(name="far", kind="openai", base_url=f"{far.url}/v1", timeout_s=0.2)
     far.emulator.play_gets("openai", SILENT, SILENT)

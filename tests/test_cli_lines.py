@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from routerctl.classify.decide import decide
-from routerctl.routing.decision_log.recorder import Log
+from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
 from tests import emulator
@@ -548,7 +548,7 @@ async def test_a_log_that_another_process_holds_is_waited_for_and_tried_again(
     def decision(number: int) -> Decision:
         return replace(decide(table, asked), id=str(number))
 
-    with Log(path, table) as log, closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with DecisionRecorder(path, table) as log, closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = asyncio.ensure_future(log.append(asked, decision(1), None))
         await asyncio.sleep(0.05)  # the loop is free

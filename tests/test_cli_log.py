@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from routerctl.cli.output.log import print_tail, since_moment
-from routerctl.cli.output.log_story import story
+from routerctl.cli.output.log import print_tail, story
 from routerctl.errors import InputError
-from routerctl.routing.decision_log import DECISIONS_FILE, DecisionLog
+from routerctl.routing.decision_log import DecisionLog
+from routerctl.routing.decision_log.places import since_moment
 from routerctl.routing.decision_log.reader import READ_COLUMNS, LogReader, Wanted
+from routerctl.routing.tenants import DECISIONS_FILE
 from routerctl.tuning.classifier.corpus import read_decisions
 from routerctl.types import Inquiry, StopReason
 from tests.conftest import Done, Project

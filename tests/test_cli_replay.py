@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from routerctl.evaluation.run_files import write_atomically
-from routerctl.routing.decision_log import DECISIONS_FILE
-from routerctl.routing.tenants import TENANTS_FOLDER
+from routerctl.files.writing import write_atomically
+from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.types import Classifier, Condition, Rule, Table, Tenant
 from tests.conftest import Done, Project

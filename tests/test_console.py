@@ -5,7 +5,7 @@ import pytest
 from test_report import sample
 
 from routerctl.cli.output.as_json import worth_json
-from routerctl.cli.output.terminal import print_routes, say_worth, worth_line
+from routerctl.cli.output.table import print_routes, say_worth, worth_line
 from routerctl.evaluation.selection import level_words, risk_of
 from routerctl.evaluation.worth import evaluation_usd, weigh
 from routerctl.review.report.answers import Answers

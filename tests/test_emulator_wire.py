@@ -10,7 +10,8 @@ import pytest
 
 from routerctl import errors
 from routerctl.costs import price_of, pricer_of
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import Outside
+from routerctl.providers.wire import Wire
 from routerctl.types import Message, Prompt, ProviderSpec, ReplySpec, Request, Sampling, StopReason, Usage
 from tests import emulator
 from tests.emulator import Emulator, Fault

@@ -20,6 +20,7 @@ from routerctl.evaluation.run.estimate import Estimate, total
 from routerctl.evaluation.run.session import EvalOptions, Planned, estimate_run, plan_run, run_eval
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, Turn, reply_of
+from routerctl.routing.decision_log.usage import logged_usage
 from routerctl.types import Request, Usage
 from tests.conftest import Project
 from tests.test_evaluate import Seen
@@ -147,7 +148,7 @@ SHAPES = [choices, long_text, judged, strategies, self_hosted, relative]
 
 
 def _plan(project: Project, **options: Any) -> Planned:
-    return plan_run(project.root, EvalOptions(**options), _clock)
+    return plan_run(project.root, EvalOptions(logged=logged_usage(project.root), **options), _clock)
 
 
 def _run(planned: Planned, world: World, day: int, calls: int | None = None) -> Spending:

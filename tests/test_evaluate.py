@@ -19,8 +19,9 @@ from routerctl.evaluation.run.climb import Evaluation
 from routerctl.evaluation.run.estimate import ceiling_of
 from routerctl.evaluation.run.session import EvalOptions, Planned, plan_run, run_eval
 from routerctl.evaluation.selection import Outcome, question_of, rule_of
-from routerctl.providers.base import Outside, Provider, Wire
+from routerctl.providers.base import Outside, Provider
 from routerctl.providers.fake import FakeProvider, reply_of
+from routerctl.providers.wire import Wire
 from routerctl.types import Json, Judgement, Reply, Request, Result, Status, Verdict
 from tests.conftest import Project
 

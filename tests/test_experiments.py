@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.routing.experiments import arm_of, place_of
+from routerctl.routing.experiments import arm_of, point_of
 from routerctl.routing.experiments.compare import (
     Outcome,
     Outcomes,
@@ -48,7 +48,7 @@ def test_who_is_in_b_stays_there_when_its_share_grows(key, one, other):
 def test_nobody_is_in_a_share_of_nothing_and_everybody_in_all_of_it(key):
     """A share of 0 is nobody and one of 1 everybody, lone surrogates included."""
     assert (arm_of(b"s", key, 0.0), arm_of(b"s", key, 1.0)) == ("A", "B")
-    assert 0 <= place_of(b"s", key) < 1
+    assert 0 <= point_of(b"s", key) < 1
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
@@ -69,7 +69,7 @@ def test_two_experiments_divide_the_same_keys_independently():
 
 def test_a_key_has_the_same_place_in_every_process():
     """The place is a function of salt and key alone: a change of it would move everybody."""
-    assert place_of(b"salt", "user-1") == 0.4604765109079334  # openssl dgst -sha256 -hmac salt
+    assert point_of(b"salt", "user-1") == 0.4604765109079334  # openssl dgst -sha256 -hmac salt
 
 
 def test_assignment_imports_no_numpy():

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -394,6 +394,7 @@ def test_junit_without_anything():
 def test_hostile_text(task_class, candidate, case, baseline):
     """Whatever names say: the XML parses and keeps its shape, and a command stays one command on one line."""
     made = table(route(task_class, evidence(candidate, Verdict.BELOW, passes=1, cases=20), chosen=candidate))
+    assume(task_class != "x")
     found = judge_regression({task_class: pairs(20, name=case), "x": pairs(1)}, baseline=baseline)
     root = check_junit(junit_xml(made, found, created_at=baseline))
     assert len(list(root.iter("testcase"))) == 4

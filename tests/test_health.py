@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl import errors
-from routerctl.routing.health import Health, PlaceKey
+from routerctl.routing.health import Health
 from routerctl.routing.health.breaker import (
     ALONE_S,
     CLOSING,
@@ -35,7 +35,7 @@ from routerctl.routing.health.latency import PERIOD_S, Sketch
 from routerctl.routing.state import STATE_FILE, Change, Documents, StateStore, open_state
 from routerctl.routing.state.base import T
 from routerctl.routing.state.sqlite import SqliteStore
-from routerctl.types import Json
+from routerctl.types import Json, PlaceKey
 from tests.redis_server import running_redis
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from routerctl.errors import InputError, Overloaded
 from routerctl.evaluation.eval_sets import load_eval_set
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
+from routerctl.providers.wire import Wire
 from routerctl.scorers import MAX_CHARS, Unscorable, extract, get_scorer, score_reply
 from routerctl.scorers.judge import JudgeSpec, judge_spec
 from routerctl.strategies.judge import (

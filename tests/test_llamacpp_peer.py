@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from routerctl import errors
-from routerctl.providers import base, weights
+from routerctl.providers import base, weights, wire
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason
 
 pytestmark = [
@@ -74,12 +74,12 @@ class Waits:
         self._meanwhile()
 
 
-def wire_to(kind: str, url: str, *, key: str = KEY, sleep: Sleeper | None = None) -> base.Wire:
+def wire_to(kind: str, url: str, *, key: str = KEY, sleep: Sleeper | None = None) -> wire.Wire:
     """A wire with one provider of the kind, which has the peer's address."""
     address = url if kind == "anthropic" else f"{url}/v1"
     spec = ProviderSpec(name="peer", kind=kind, base_url=address, api_key_env="PEER_KEY", max_attempts=3)
     outside = base.Outside(env={"PEER_KEY": key}, sleep=sleep or Waits(), rng=random.Random(0))  # noqa: S311 # jitter
-    return base.Wire([spec], outside, lambda spec, model: lambda usage, seconds: Decimal(0))
+    return wire.Wire([spec], outside, lambda spec, model: lambda usage, seconds: Decimal(0))
 
 
 @pytest.fixture(params=KINDS)

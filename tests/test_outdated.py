@@ -8,7 +8,7 @@ import pytest
 
 from routerctl.evaluation.eval_sets import load_eval_sets
 from routerctl.evaluation.outdated import (
-    Place,
+    TableFile,
     other_classes,
     other_evidence,
     other_labels,
@@ -21,7 +21,7 @@ from routerctl.table import load_table
 from routerctl.types import Stakes, Tier
 from tests.conftest import PRICE, Project
 
-AT = Place(file="routes.yaml")
+AT = TableFile(file="routes.yaml")
 
 
 def found(served: Project) -> list[str]:

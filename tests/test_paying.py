@@ -17,9 +17,9 @@ import pytest
 
 from routerctl import errors
 from routerctl.providers.fake import reply_of
-from routerctl.routing.budget_gate import Paying
+from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
-from routerctl.routing.hops import Line
+from routerctl.routing.context import Context
 from routerctl.routing.route import NoBudgetLeft, Routed, route
 from routerctl.routing.state import StateStore
 from routerctl.routing.state.sqlite import SqliteStore
@@ -55,12 +55,12 @@ class Down:
         raise errors.StateDown("no answer")
 
 
-def paying(
+def budget_gate(
     store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS, second: Decimal | None = None, **more: Any
-) -> Paying:
+) -> BudgetGate:
     """Budgets of which each attempt may take two cents; a second that is lost costs `second`, without one nothing."""
     ids = count()
-    return Paying(
+    return BudgetGate(
         store=store,
         budgets=budgets,
         most_usd=lambda _candidate, _request: most,
@@ -88,7 +88,7 @@ async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -
             raise turn
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
 
-    return await paying(store, one, most=most).for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    return await budget_gate(store, one, most=most).for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
 
 
 async def test_a_call_is_booked_at_what_it_cost(store: StateStore) -> None:
@@ -150,7 +150,7 @@ async def test_attempts_that_may_be_billed_are_held_and_booked_each(store: State
     one = budget()
     far = Retried(_lost(errors.TimedOut), _lost(errors.Overloaded), _lost(errors.TimedOut))
     far.look = lambda: books(store, one)
-    ask = paying(store, one).for_inquiry(ASKED, "sums", far.call)
+    ask = budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)
     await ask(SMALL, ANYTHING, float("inf"))
     assert far.held == [(0, cents(2)), (0, cents(4)), (0, cents(4)), (0, cents(6))]
     assert books(store, one) == (cents(5), 0)
@@ -161,14 +161,14 @@ async def test_a_call_that_failed_is_booked_with_all_its_attempts(store: StateSt
     one = budget()
     far = Retried(*(_lost(errors.TimedOut) for _ in range(3)), lost_usd=Decimal(-1))
     with pytest.raises(errors.TimedOut):
-        await paying(store, one).for_inquiry(ASKED, "sums", far.call)(SMALL, ANYTHING, float("inf"))
+        await budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (cents(6), 0)
 
 
 async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
     """There is room for one attempt and a half: the failure stands, it is said why, and nothing stays held."""
     one, said = budget(cap=cents(3)), list[str]()
-    ask = paying(store, one, warn=said.append).for_inquiry(ASKED, "sums", Retried(_lost(errors.TimedOut)).call)
+    ask = budget_gate(store, one, warn=said.append).for_inquiry(ASKED, "sums", Retried(_lost(errors.TimedOut)).call)
     with pytest.raises(errors.TimedOut):
         await ask(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (cents(2), 0)
@@ -180,13 +180,13 @@ async def test_where_time_is_the_price_lost_seconds_are_held_and_booked_once(sto
     one = budget(cap=cents(4))
     far = Retried(_lost(errors.Overloaded, spent_s=2.0), lost_usd=cents(2))
     far.look = lambda: books(store, one)
-    ask = paying(store, one, second=cents(1)).for_inquiry(ASKED, "sums", far.call)
+    ask = budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", far.call)
     await ask(SMALL, ANYTHING, float("inf"))
     assert far.held == [(0, cents(2)), (0, cents(4))]
     assert books(store, one) == (cents(3), 0)
     failing = Retried(_lost(errors.Overloaded, spent_s=1.0), lost_usd=Decimal(-1))
     with pytest.raises(errors.OverBudget):
-        await paying(store, one, second=cents(1)).for_inquiry(ASKED, "sums", failing.call)(SMALL, ANYTHING, 1e9)
+        await budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", failing.call)(SMALL, ANYTHING, 1e9)
     assert failing.held == []
 
 
@@ -199,7 +199,7 @@ async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
             beaten.set()
         await asyncio.sleep(0.01)
 
-    pay = paying(store, one, longest_s=lambda _candidate: 3600.0, now=lambda: now[0], sleep=sleep)
+    pay = budget_gate(store, one, longest_s=lambda _candidate: 3600.0, now=lambda: now[0], sleep=sleep)
 
     def until_s() -> float:
         ((_, ends),) = (store.get([purses_of([one], ASKED, "sums", NOW)[0].key]).popitem()[1])["held"].values()
@@ -222,7 +222,7 @@ async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) ->
     (purse,) = purses_of([one], ASKED, "sums", NOW)
     under_way = with_hold(None, "theirs", cents(2), NOW.timestamp() + 60)
     store.update([purse.key], lambda _: ({purse.key: under_way}, None))
-    pay = paying(store, one, warn=said.append, clock=lambda: float(next(seconds)))
+    pay = budget_gate(store, one, warn=said.append, clock=lambda: float(next(seconds)))
 
     async def far(_provider: str, request: Request, **_: Any) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
@@ -266,7 +266,7 @@ async def test_no_call_is_made_without_room(store: StateStore) -> None:
 async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) -> None:
     """Five at once on a cap with room for one at its most, but for all at what they cost: each is served."""
     one, together, most_together = budget(cap=cents(4)), 0, 0
-    pay = paying(store, one)
+    pay = budget_gate(store, one)
 
     async def far(_provider: str, request: Request, **_: Any) -> Reply:
         nonlocal together, most_together
@@ -285,7 +285,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
 async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
     """What is held by a call that does not end is not there for another."""
     one, stuck, under_way = budget(cap=cents(2)), asyncio.Event(), asyncio.Event()
-    pay = paying(store, one)
+    pay = budget_gate(store, one)
 
     async def far(_provider: str, request: Request, **_: Any) -> Reply:
         under_way.set()
@@ -304,7 +304,7 @@ async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
 async def test_every_budget_needs_room(store: StateStore) -> None:
     """A user's cap and the project's: where one has none, nothing is held in the other."""
     mine, everybody = budget(cap=cents(2), name="mine", per="user"), budget(name="everybody")
-    pay = paying(store, everybody, mine)
+    pay = budget_gate(store, everybody, mine)
 
     async def far(_provider: str, request: Request, **_: Any) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
@@ -322,7 +322,7 @@ async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
     """Open: served without books, which is said once. Closed: not served."""
     assert (await _ask(Down(), budget(), cents(1))).text == "hi"
     said: list[str] = []
-    pay = paying(Down(), budget(), warn=said.append)
+    pay = budget_gate(Down(), budget(), warn=said.append)
 
     async def far(_provider: str, request: Request, **_: Any) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
@@ -355,9 +355,9 @@ class Writer:
         return replace(written, stop_reason=cut)
 
 
-def _by_token(store: Any, *budgets: Budget, usual: int | None = 20, **more: Any) -> Paying:
+def _by_token(store: Any, *budgets: Budget, usual: int | None = 20, **more: Any) -> BudgetGate:
     return replace(
-        paying(store, *budgets, **more),
+        budget_gate(store, *budgets, **more),
         most_usd=lambda _candidate, request: request.reply.max_tokens * TOKEN,
         usual_tokens=lambda *_: usual,
     )
@@ -458,7 +458,7 @@ def table(built: Path) -> Table:
 
 
 async def _routed(table: Table, far: Far, store: StateStore, *budgets: Budget) -> Routed:
-    return await route(table, Line(call=far.call, paying=paying(store, *budgets)), ASKED)
+    return await route(table, Context(call=far.call, budget_gate=budget_gate(store, *budgets)), ASKED)
 
 
 async def test_a_fallback_is_paid_from_the_same_budget(table: Table, store: StateStore) -> None:

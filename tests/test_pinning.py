@@ -11,7 +11,7 @@ import pytest
 from routerctl.errors import InputError
 from routerctl.evaluation.pinning import pins_of
 from routerctl.evaluation.run_files import read_header, run_folders
-from routerctl.types import Candidate, Place, Policy, Price, ProviderSpec, RunHeader, evidence_part, with_policy_of
+from routerctl.types import Candidate, OtherPlace, Policy, Price, ProviderSpec, RunHeader, evidence_part, with_policy_of
 
 CLOUD = ProviderSpec(name="cloud", kind="fake")
 
@@ -20,7 +20,7 @@ CLOUD = ProviderSpec(name="cloud", kind="fake")
 def header(built: Path) -> RunHeader:
     """The header of a run of two candidates at one provider; `small` may be asked elsewhere, too."""
     made = read_header(run_folders(built)[0])
-    small = replace(made.candidates["small"], also=(Place(provider="cloud"),))
+    small = replace(made.candidates["small"], also=(OtherPlace(provider="cloud"),))
     return replace(
         made,
         candidates={**made.candidates, "small": small},
@@ -63,7 +63,7 @@ def test_a_place_that_is_gone_takes_its_provider_and_price_along(header: RunHead
     gone = pins_of([header], now(header, also=()))
     assert set(gone.providers) == {"fake"}
     assert set(gone.prices) == {"small", "large"}
-    policy = now(header, also=(Place(provider="new"),))
+    policy = now(header, also=(OtherPlace(provider="new"),))
     new = replace(
         policy, providers={**policy.providers, "new": replace(CLOUD, name="new")}, prices={"small@new": price("1")}
     )
@@ -98,7 +98,7 @@ def test_what_an_answer_depends_on_is_the_run_s(setting: dict[str, object], head
 
 def test_a_candidate_that_is_another_one_now_lends_no_places(header: RunHeader) -> None:
     """The places of another model have other weights."""
-    pins = pins_of([header], now(header, model="another", also=(Place(provider="new"),)))
+    pins = pins_of([header], now(header, model="another", also=(OtherPlace(provider="new"),)))
     assert pins.candidates == header.candidates
     assert pins.prices["small@cloud"] == price("7")
 

@@ -21,10 +21,11 @@ from routerctl.evaluation.run.climb import Job, plan_jobs
 from routerctl.evaluation.run.estimate import Amount, Estimate, Estimator, ceiling_of
 from routerctl.evaluation.run.header import make_header, pinned_candidate, prices_of
 from routerctl.evaluation.run.measured import Measured
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, Turn, reply_of
-from routerctl.providers.lifecycle import retires_on
+from routerctl.providers.pins import retires_on
 from routerctl.providers.weights import catalog
+from routerctl.providers.wire import Wire
 from routerctl.strategies.answer import answer
 from routerctl.strategies.prompts import render_prompt
 from routerctl.types import Message, Prompt, Reply, ReplySpec, Request, RunHeader

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from routerctl.cli import run
-from routerctl.cli.output.terminal import print_routes
+from routerctl.cli.output.table import print_routes
 from routerctl.evaluation.eval_sets import load_eval_set
 from routerctl.table import load_table
 

@@ -9,15 +9,8 @@ from typing import Any
 import pytest
 
 from routerctl.errors import InputError
-from routerctl.evaluation.run_files import (
-    RunWriter,
-    new_run_id,
-    read_header,
-    read_run,
-    run_folder,
-    run_folders,
-    write_atomically,
-)
+from routerctl.evaluation.run_files import RunWriter, new_run_id, read_header, read_run, run_folder, run_folders
+from routerctl.files.writing import write_atomically
 from routerctl.types import Candidate, Price, ProviderSpec, Result, RunHeader, Status, StopReason
 
 HEADER = RunHeader(

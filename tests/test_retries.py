@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from routerctl import errors
-from routerctl.providers.base import Outside, Provider, Wire
+from routerctl.providers.base import Outside, Provider
 from routerctl.providers.fake import FakeProvider, Script, reply_of
+from routerctl.providers.wire import Wire
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Usage
 
 REQUEST = Request(

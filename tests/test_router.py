@@ -15,8 +15,8 @@ from routerctl.classify.classifier import Classified
 from routerctl.classify.decide import decide
 from routerctl.classify.rules import inquiry_text
 from routerctl.providers.fake import reply_of
+from routerctl.routing.context import Context
 from routerctl.routing.explain import explain, pinned
-from routerctl.routing.hops import Line
 from routerctl.routing.route import AllRungsFailed, Routed, route
 from routerctl.table import load_table
 from routerctl.types import (
@@ -41,7 +41,7 @@ TODAY = date(2026, 11, 24)
 
 
 async def _route(table: Table, wire: Wire, prompt: Json) -> Routed:
-    return await route(table, Line(call=wire.call), Inquiry(prompt=prompt))
+    return await route(table, Context(call=wire.call), Inquiry(prompt=prompt))
 
 
 class Wire:
@@ -138,7 +138,7 @@ def test_explaining_says_each_rule_and_each_rung(table: Table) -> None:
     assert lines[0].startswith("rule long: no, the prompt ")
     assert lines[0].endswith("shorter than 99 characters")
     assert lines[1:3] == ["rule plus: yes", "class: sums (by rule plus)"]
-    assert [line.partition(":")[0] for line in lines[3:]] == ["rung 1", "rung 2"]
+    assert [context.partition(":")[0] for context in lines[3:]] == ["rung 1", "rung 2"]
     assert "below: " in lines[3]
     assert "proven: " in lines[4]
 
@@ -164,7 +164,7 @@ class Guessing:
 
 
 @pytest.mark.parametrize(
-    ("guesser", "line"),
+    ("classifier", "line"),
     [
         (
             Guessing(0.71, sums=0.01, talk=0.99),
@@ -187,11 +187,11 @@ class Guessing:
         ),
     ],
 )
-def test_the_classifier_s_word_is_explained_by_what_decided(guesser: Guessing, line: str, table: Table) -> None:
+def test_the_classifier_s_word_is_explained_by_what_decided(classifier: Guessing, line: str, table: Table) -> None:
     """How sure it was and had to be, told apart; shares of the classes are no reason to be unknown."""
     table = replace(table, classifier=Classifier(file="classifier.json"))
     asked = Inquiry(prompt="hello")
-    assert explain(table, asked, decide(table, asked, guesser), TODAY)[1] == line
+    assert explain(table, asked, decide(table, asked, classifier), TODAY)[1] == line
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from routerctl import errors
 from routerctl.providers.fake import reply_of
-from routerctl.routing.hops import Line
+from routerctl.routing.context import Context
 from routerctl.routing.route import AllRungsFailed, NoPlaceAllowed, Routed, route
 from routerctl.table import load_table
 from routerctl.types import (
@@ -22,7 +22,8 @@ from routerctl.types import (
     Condition,
     Escalation,
     Inquiry,
-    Place,
+    OtherPlace,
+    PlaceKey,
     ProviderSpec,
     Reply,
     Request,
@@ -76,19 +77,19 @@ class Watch:
         self.recorded: list[tuple[str, str]] = []
         self.gone: dict[str, str] = {}  # since when, by place
 
-    def allows(self, provider: str, _model: str, /) -> bool:
-        return provider not in self.down
+    def allows(self, place: PlaceKey, /) -> bool:
+        return place.provider not in self.down
 
-    def skipped(self, provider: str, _model: str, /) -> str | None:
-        return f"{provider} is open"
+    def skipped(self, place: PlaceKey, /) -> str | None:
+        return f"{place.provider} is open"
 
-    def retired(self, provider: str, model: str, /) -> str | None:
-        return self.gone.get(f"{provider}/{model}")
+    def retired(self, place: PlaceKey, /) -> str | None:
+        return self.gone.get(f"{place.provider}/{place.model}")
 
-    def record(self, provider: str, _model: str, problem: errors.ProviderError | None, _s: float | None, /) -> None:
-        self.recorded.append((provider, type(problem).__name__ if problem else "well"))
+    def record(self, place: PlaceKey, problem: errors.ProviderError | None, _s: float | None, /) -> None:
+        self.recorded.append((place.provider, type(problem).__name__ if problem else "well"))
 
-    def latency_s(self, _provider: str, _model: str, share: float, /) -> float | None:
+    def latency_s(self, _place: PlaceKey, share: float, /) -> float | None:
         return self.p95_s if share > 0.5 else None
 
 
@@ -97,7 +98,7 @@ def table(built: Path) -> Table:
     """One class; `small` at two places, `large` at one."""
     made = load_table(built / "routes.yaml")
     cloud = ProviderSpec(name="cloud", kind="openai", region="eu")
-    small = replace(made.candidates["small"], also=(Place(provider="cloud"),))
+    small = replace(made.candidates["small"], also=(OtherPlace(provider="cloud"),))
     return replace(
         made,
         routes={"sums": replace(made.routes["sums"], rungs=("small", "large"), chosen="small")},
@@ -112,8 +113,8 @@ def _routing(table: Table, **changes: object) -> Table:
 
 
 async def _served(table: Table, far: Far, watch: Watch | None = None, asked: Inquiry = ASKED, **more: object) -> Routed:
-    line = Line(call=far.call, clock=far.clock, today=lambda: TODAY, watch=watch or Watch(), **more)  # type: ignore[arg-type]
-    return await route(table, line, asked)
+    context = Context(call=far.call, clock=far.clock, today=lambda: TODAY, watch=watch or Watch(), **more)  # type: ignore[arg-type]
+    return await route(table, context, asked)
 
 
 def _story(routed: Routed) -> list[tuple[str, str, str, str]]:
@@ -352,7 +353,7 @@ async def test_a_slow_place_is_hedged(table: Table) -> None:
 
 async def test_a_hedge_leaves_out_a_place_that_is_not_well(table: Table) -> None:
     """It would be lost money; where nobody else is left, the same place is asked once more."""
-    third = (*table.candidates["small"].also, Place(provider="third"))
+    third = (*table.candidates["small"].also, OtherPlace(provider="third"))
     table = replace(
         table,
         providers={**table.providers, "third": replace(table.providers["cloud"], name="third")},
@@ -385,8 +386,8 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
         held.set()
         return await inner(provider, request, until=until)
 
-    line = Line(call=call, clock=far.clock, watch=Watch(p95_s=0.01))
-    routed = await route(_routing(table, hedge=True), line, ASKED)
+    context = Context(call=call, clock=far.clock, watch=Watch(p95_s=0.01))
+    routed = await route(_routing(table, hedge=True), context, ASKED)
     outcomes = [hop.outcome for hop in routed.decision.hops]
     assert (sorted(outcomes[:2]), outcomes[2:]) == (["Overloaded", "ServerFault"], ["served"])
     assert routed.decision.hops[-1].candidate == "large"
@@ -394,7 +395,7 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
 
 async def test_the_winner_of_a_hedge_is_held_to_its_own_pin(table: Table) -> None:
     """The same weights may have another id at another place: serving that one is no alarm."""
-    small = replace(table.candidates["small"], also=(Place(provider="cloud", model="vendor.model-small"),))
+    small = replace(table.candidates["small"], also=(OtherPlace(provider="cloud", model="vendor.model-small"),))
     table = replace(table, candidates={**table.candidates, "small": small})
     far = Slow({"cloud/vendor.model-small": ["hi"]}, stuck="fake/model-small")
     routed = await _served(_routing(table, hedge=True), far, Watch(p95_s=0.01))

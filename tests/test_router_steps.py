@@ -11,7 +11,7 @@ import pytest
 
 from routerctl.classify.decide import decide
 from routerctl.routing.explain import explain
-from routerctl.routing.steps import Step, allowed_regions, spots_of, steps_of
+from routerctl.routing.steps import RungStep, allowed_regions, places_for, steps_of
 from routerctl.table import load_table
 from routerctl.types import (
     Classifier,
@@ -19,7 +19,7 @@ from routerctl.types import (
     Decision,
     Escalation,
     Inquiry,
-    Place,
+    OtherPlace,
     Price,
     ProviderSpec,
     Residency,
@@ -104,7 +104,7 @@ def test_successors_are_followed_to_the_end(table: Table) -> None:
 
 
 def _two_places(table: Table, usd: str | None = None) -> Table:
-    table = _candidate(table, "small", also=(Place(provider="cloud", model="cloud/model-small", region="eu"),))
+    table = _candidate(table, "small", also=(OtherPlace(provider="cloud", model="cloud/model-small", region="eu"),))
     price = table.prices["small"]
     other = price if usd is None else replace(price, input_mtok_usd=Decimal(usd), output_mtok_usd=Decimal(usd))
     return replace(
@@ -115,8 +115,8 @@ def _two_places(table: Table, usd: str | None = None) -> Table:
 
 
 def _places(table: Table, latencies_s: dict[str, float], allowed: frozenset[str] | None = None) -> list[str]:
-    spots = spots_of(table, Step(candidate="small"), allowed, lambda provider, _model: latencies_s.get(provider))
-    return [spot.candidate.provider for spot in spots]
+    places = places_for(table, RungStep(candidate="small"), allowed, lambda provider, _model: latencies_s.get(provider))
+    return [place.candidate.provider for place in places]
 
 
 @pytest.mark.parametrize(
@@ -148,9 +148,9 @@ def test_a_price_by_the_hour_is_not_compared_with_one_by_tokens(table: Table) ->
 
 def test_a_place_asks_for_its_own_model_id(table: Table) -> None:
     """The same weights may have another id elsewhere; all else of the candidate stays."""
-    (spot,) = spots_of(_two_places(table), Step(candidate="small"), frozenset({"eu"}), lambda *_: None)
-    assert spot.key == ("cloud", "cloud/model-small")
-    assert (spot.candidate.name, spot.region) == ("small", "eu")
+    (place,) = places_for(_two_places(table), RungStep(candidate="small"), frozenset({"eu"}), lambda *_: None)
+    assert place.key == ("cloud", "cloud/model-small")
+    assert (place.candidate.name, place.region) == ("small", "eu")
 
 
 def test_residency_forbids_places(table: Table) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import BudgetSpent, Overloaded, ProviderError
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, reply_of
+from routerctl.providers.wire import Wire
 from routerctl.scorers import extract
 from routerctl.strategies.answer import answer, first_request, longest_requests
 from routerctl.types import (

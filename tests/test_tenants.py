@@ -14,8 +14,7 @@ import pytest
 import typer
 
 from routerctl.cli import made_app
-from routerctl.routing.decision_log import DECISIONS_FILE
-from routerctl.routing.tenants import TENANTS_FOLDER
+from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
 from tests.conftest import SECRET, Done, Far, Project, right_answer
 from tests.emulator import HANG_UP, Fault

@@ -23,9 +23,10 @@ from routerctl.errors import InputError
 from routerctl.monitoring.warehouse import Histogram, Served, Slice, counted, open_decisions, replay_cells, shown_place
 from routerctl.monitoring.warehouse.columns import KINDS
 from routerctl.monitoring.warehouse.histogram import bin_of, width
+from routerctl.routing.decision_log.columns import insertion
 from routerctl.routing.decision_log.export import write_parquet
 from routerctl.routing.decision_log.reader import LogReader, Wanted
-from routerctl.routing.decision_log.rows import Delivered, insertion, row_of
+from routerctl.routing.decision_log.rows import Delivered, row_of
 from routerctl.routing.decision_log.schema import open_log
 from routerctl.types import Decision, Hop, Inquiry, StopReason
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from routerctl.classify.rules import first_match, inquiry_text
@@ -17,7 +18,7 @@ from routerctl.types import Decision, Inquiry, Table
 NOT_ASKED: Mapping[str, float] = {}
 
 
-class Guess(Protocol):
+class Prediction(Protocol):
     """What a classifier says of a text."""
 
     @property
@@ -37,15 +38,15 @@ class Guess(Protocol):
         """With less it is unknown."""
 
 
-class Guesser(Protocol):
+class TextClassifier(Protocol):
     """A classifier that needs no call."""
 
-    def classify(self, text: str, priors: Mapping[str, float]) -> Guess:
+    def classify(self, text: str, priors: Mapping[str, float]) -> Prediction:
         """Name the class of a text, or say that it is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class ClassDecision:
     """A task class and who named it."""
 
     task_class: str
@@ -55,7 +56,7 @@ class Named:
     least_known: float | None = None
 
 
-def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
+def named_at_once(table: Table, inquiry: Inquiry) -> ClassDecision | None:
     """Name the class where the caller or a rule does.
 
     Raises: InputError for a class that the table does not have.
@@ -63,19 +64,19 @@ def named_at_once(table: Table, inquiry: Inquiry) -> Named | None:
     if inquiry.task_class is not None:
         if inquiry.task_class not in table.routes:
             raise InputError(f"no task class {inquiry.task_class!r}{nearest(inquiry.task_class, table.routes)}")
-        return Named(task_class=inquiry.task_class, decided_by="caller")
+        return ClassDecision(task_class=inquiry.task_class, decided_by="caller")
     rule = first_match(table.rules, inquiry)
-    return Named(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
+    return ClassDecision(task_class=rule.task_class, decided_by=f"rule {rule.name}") if rule else None
 
 
-def named_by_guess(
+def named_by_classifier(
     table: Table,
     task_class: str | None,
     scores: Mapping[str, float],
     sure: tuple[float | None, float | None] = (None, None),
     *,
     unasked: str = "",
-) -> Named:
+) -> ClassDecision:
     """Name the class as the classifier did, else the default; `sure`: how sure it was, and had to be.
 
     `unasked`: why the classifier was not asked.
@@ -83,11 +84,11 @@ def named_by_guess(
     """
     known, least_known = sure
     if task_class is not None and task_class in table.routes:
-        return Named(
+        return ClassDecision(
             task_class=task_class, decided_by="classifier", scores=scores, known=known, least_known=least_known
         )
     if table.default_class:
-        return Named(
+        return ClassDecision(
             task_class=table.default_class, decided_by="default", scores=scores, known=known, least_known=least_known
         )
     knows_not = f"no rule matches the prompt, {unasked or 'the classifier does not know it'}"
@@ -95,7 +96,7 @@ def named_by_guess(
     raise InputError(f"{who} and there is no default_class; name the class with --class")
 
 
-def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named:
+def name_class(table: Table, inquiry: Inquiry, classifier: TextClassifier | None) -> ClassDecision:
     """Name the class of an inquiry without a call.
 
     Raises: InputError for an unknown class, or where nothing names one.
@@ -103,22 +104,24 @@ def name_class(table: Table, inquiry: Inquiry, guesser: Guesser | None) -> Named
     named = named_at_once(table, inquiry)
     if named:
         return named
-    if guesser is None:
-        return named_by_guess(table, None, NOT_ASKED)
+    if classifier is None:
+        return named_by_classifier(table, None, NOT_ASKED)
     priors = table.classifier.priors if table.classifier else NOT_ASKED
-    guess = guesser.classify(inquiry_text(inquiry.prompt), priors)
-    return named_by_guess(table, guess.task_class, guess.probabilities, (guess.known, guess.least_known))
+    prediction = classifier.classify(inquiry_text(inquiry.prompt), priors)
+    return named_by_classifier(
+        table, prediction.task_class, prediction.probabilities, (prediction.known, prediction.least_known)
+    )
 
 
-def decide(table: Table, inquiry: Inquiry, guesser: Guesser | None = None) -> Decision:
+def decide(table: Table, inquiry: Inquiry, classifier: TextClassifier | None = None) -> Decision:
     """Decide without a call; a classifier that is a model is not asked.
 
     Raises: InputError as `name_class`.
     """
-    return decision_of(table, name_class(table, inquiry, guesser))
+    return decision_of(table, name_class(table, inquiry, classifier))
 
 
-def decision_of(table: Table, named: Named) -> Decision:
+def decision_of(table: Table, named: ClassDecision) -> Decision:
     """Give the decision that follows from a named class."""
     return Decision(
         task_class=named.task_class,
@@ -132,3 +135,16 @@ def decision_of(table: Table, named: Named) -> Decision:
         known=named.known,
         least_known=named.least_known,
     )
+
+
+def classifier_of(table: Table, folder: Path) -> TextClassifier | None:
+    """Load the trained classifier that a table names, from the table's folder.
+
+    Raises: InputError where it is missing or another one than the table is pinned to.
+    """
+    named = table.classifier
+    if named is None or named.file is None:
+        return None
+    from routerctl.classify.classifier import load_classifier  # only where there is one
+
+    return load_classifier(folder / named.file, named.digest)

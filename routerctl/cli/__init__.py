@@ -17,7 +17,8 @@ from typing import Annotated
 
 import typer
 
-from routerctl import __version__
+from routerctl import __version__, notices
+from routerctl.cli.output.terminal import notify, say
 from routerctl.errors import InputError, RouterctlError
 
 LEVELS = ("proven", "provisional")  # that `--strict` may ask for; alone it asks for the first
@@ -115,6 +116,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
+    notices.take(notify)
     if sys.stdout is None:  # started with `>&-`: what it would find, or pay for, could not be delivered
         return _fail("stdout is closed", 1)
     try:
@@ -181,8 +183,6 @@ def _usage_words(error: typer.TyperException) -> str:
 
 
 def _fail(problem: str, code: int) -> int:
-    from routerctl.cli.output.terminal import say
-
     if problem:
         say(f"routerctl: {problem}")
     return code

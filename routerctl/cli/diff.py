@@ -36,6 +36,6 @@ def diff(
 
         routerctl diff routes.yaml reports/20261123-033100-048213/routes.proposed.yaml
     """
-    from routerctl.review.diff import revisions as diffing
+    from routerctl.cli.output.diff import diff as run
 
-    diffing.diff(before, after, form="json" if as_json else form, exit_code=exit_code)
+    run(before, after, form="json" if as_json else form, exit_code=exit_code)

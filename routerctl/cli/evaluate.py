@@ -136,6 +136,7 @@ def evaluate(
     """
     from routerctl.cli.output import run as evaluating
     from routerctl.evaluation.run.session import EvalOptions
+    from routerctl.routing.decision_log.usage import logged_usage
 
     options = EvalOptions(
         ladder=ladder,
@@ -146,6 +147,7 @@ def evaluate(
         max_cost_usd=max_cost_usd,
         use_cache=not no_cache,
         max_age=max_age,
+        logged=logged_usage(Path.cwd()),
     )
     if baseline is None:
         _refuse({"--epochs": epochs, "--alpha": alpha}, "is for a comparison: give --baseline")

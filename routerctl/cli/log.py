@@ -121,8 +121,8 @@ def stats(
 
         routerctl log stats --tenant acme --json
     """
+    from routerctl.cli.output import log as log_figures
     from routerctl.cli.output import log as log_showing
-    from routerctl.cli.output import log_stats as log_figures
 
     log_figures.print_stats(log_showing.wanted_of(task_class, tenant, candidate, outcome, since), as_json=as_json)
 

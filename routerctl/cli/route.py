@@ -51,12 +51,13 @@ def route(
 
         routerctl route --jsonl --json < prompts.jsonl
     """
-    from routerctl.cli.output import route as routing
+    from routerctl.cli.output.route import explain_all, route_all
     from routerctl.cli.stdin import Given, read_inquiries
+    from routerctl.routing.router import Router
 
     given = Given(task_class=task_class, tenant=tenant, user=user, step=step, features=tuple(feature or ()))
-    inquiries = read_inquiries(given, lines=lines, jsonl=jsonl)
+    inquiries, router = read_inquiries(given, lines=lines, jsonl=jsonl), Router.open(table)
     if explain:
-        routing.explain_all(table, inquiries, as_json=as_json)
+        explain_all(router, inquiries, as_json=as_json)
     else:
-        routing.route_all(table, inquiries, as_json=as_json, one_line=lines or jsonl)
+        route_all(router, inquiries, as_json=as_json, one_line=lines or jsonl)

@@ -7,17 +7,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError
 from routerctl.files.codec import decode
 from routerctl.files.yaml import parse_json_lines
+from routerctl.routing.router import is_deep, prompt_problem
 from routerctl.types import Inquiry, Json
 
-Numbered = tuple[int | None, Inquiry]  # the line of stdin, from 1; None where all of it is one prompt
+if TYPE_CHECKING:
+    from routerctl.routing.batch import Numbered
 
 _STDIN = "stdin"
-_DEEPEST = 100  # levels: whoever looks at a prompt later goes down into it, a few calls a level
 _ID_CHARS = 60  # of an id in a message
 
 
@@ -61,7 +62,7 @@ def _features(given: tuple[str, ...]) -> dict[str, Json]:
             features[name] = text
         except RecursionError:
             raise InputError(f"--feature {name}: nested too deeply") from None
-        if _is_deep(features[name], _DEEPEST):
+        if is_deep(features[name]):
             raise InputError(f"--feature {name}: nested too deeply")
     return features
 
@@ -121,15 +122,12 @@ def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
     except InputError as error:  # the line is the first of what it was given
         raise InputError(error.problem, file=_STDIN, line=number) from None
     document = type(row)(file=_STDIN, value=row.value, lines={(): number})
-    if _is_deep(row.value, _DEEPEST):
+    if is_deep(row.value):
         raise document.error((), "nested too deeply")
     given = decode(Inquiry, document)
-    if not isinstance(given.prompt, str | dict) or not given.prompt:
-        raise document.error(("prompt",), "expected a text or an object with the template's fields")
-    try:
-        inquiry_text(given.prompt).encode()
-    except UnicodeEncodeError:
-        raise document.error(("prompt",), "holds half of a surrogate pair, which is no text") from None
+    problem = prompt_problem(given.prompt)
+    if problem:
+        raise document.error(("prompt",), problem)
     return replace(
         given,
         task_class=plain.task_class or given.task_class,
@@ -138,10 +136,3 @@ def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
         step=given.step or plain.step,
         features={**plain.features, **given.features},
     )
-
-
-def _is_deep(value: Json, most: int) -> bool:
-    """Tell whether there are more than `most` levels in a value."""
-    if not isinstance(value, dict | list):
-        return False
-    return most == 0 or any(_is_deep(item, most - 1) for item in (value.values() if isinstance(value, dict) else value))

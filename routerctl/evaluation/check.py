@@ -6,22 +6,21 @@ compared with exactly what would be built.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
-from routerctl.errors import GateError, InputError, nearest
+from routerctl.errors import GateError, InputError
+from routerctl.evaluation.assemble import _imported_classes, _project_and_sets, _today, _unproven
 from routerctl.evaluation.build import build_table
-from routerctl.evaluation.eval_sets import EVALS_FOLDER, load_eval_set, load_eval_sets
-from routerctl.evaluation.importers.as_run import check_agree, supersedes
+from routerctl.evaluation.differences import first_differences
 from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.ladder_order import costs_behind, order_warning
 from routerctl.evaluation.outdated import (
-    Place,
+    TableFile,
     other_classes,
     other_evidence,
     other_labels,
@@ -29,21 +28,27 @@ from routerctl.evaluation.outdated import (
     other_sets,
     places,
 )
-from routerctl.evaluation.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
-from routerctl.evaluation.policy_warnings import limit_notes, limit_warnings, policy_warnings
-from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
+from routerctl.evaluation.policy import (
+    classifier_warnings,
+    compile_policy,
+    limit_notes,
+    limit_warnings,
+    policy_warnings,
+    retirements_of,
+    uncompiled,
+)
+from routerctl.evaluation.project import Project
 from routerctl.evaluation.project_routing import check_classes
 from routerctl.evaluation.repricing import at_present_prices
 from routerctl.evaluation.run.header import pin_warnings, pinned_candidate, prices_of
 from routerctl.evaluation.run.session import EvalOptions, plan_run, provable, warnings_of
-from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.served import ADVICE, foreign_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.lifecycle import retires_on
-from routerctl.review.diff.places import first_differences
+from routerctl.providers.pins import retires_on
 from routerctl.table import load_table, same_content
-from routerctl.types import ClassHeader, EvalSet, Policy, Route, Run, RunHeader, Table, WhenUnproven
+from routerctl.types import EvalSet, Policy, Route, Run, Table
 from routerctl.words import plain, plural
 
 
@@ -53,140 +58,6 @@ class Checked:
 
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-def assemble(
-    root: Path, *, ladder: str | None, wanted: Sequence[str], previous: Table | None
-) -> tuple[Table, dict[str, Run]]:
-    """Build the table from the runs `wanted`, else from each class's newest run; give it with its runs.
-
-    What they cost is told at the prices that the project states now. A class without an eval set rests on imported
-    outcomes, as all do where there is neither project nor eval set.
-    Raises: InputError where a class has no usable run or the runs do not fit together.
-    """
-    project, eval_sets = _project_and_sets(root)
-    ladder_name = project.ladder_named(ladder)[0] if project else ladder
-    chosen = [run_folder(root, name) for name in wanted]
-    # Without a project nothing says which classes there are: those of the runs that are asked for.
-    others = run_folders(root) if project or not chosen else []
-    asked = f" --ladder {ladder}" if ladder else ""
-    runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=asked, project=project)
-    check_agree(runs)
-    table = build_table(
-        runs,
-        policy=compile_policy(project, root, runs) if project else Policy(),
-        previous=previous,
-        stakes={item.name: item.stakes for item in eval_sets},
-        labels={name: read_labels(root, name) for name in runs},
-        unproven=_unproven(project, eval_sets, runs),
-        today=_today(project, eval_sets, runs),
-    )
-    return table, runs
-
-
-def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, WhenUnproven]:
-    """Say who serves each class where nothing is proven; nothing where no project says it."""
-    if project is None:
-        return {}
-    return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
-
-
-def _today(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, str]:
-    """Say who serves each class now, where project or eval set says it."""
-    if project is None:
-        return {}
-    own = {item.name: item.today for item in eval_sets if item.today}
-    return (dict.fromkeys(runs, project.today) if project.today else {}) | own
-
-
-def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
-    """Read the project and its eval sets; imported outcomes need neither.
-
-    Raises: InputError where one is missing and nothing was imported in its place.
-    """
-    has_sets = any((root / EVALS_FOLDER).glob("*.yaml"))
-    if has_sets or not _imported_classes(root):
-        return load_project(root), load_eval_sets(root)
-    return (load_project(root) if (root / PROJECT_FILE).exists() else None), ()
-
-
-def _runs_for(
-    eval_sets: Sequence[EvalSet],
-    wanted: Sequence[Path],
-    newest_first: Sequence[Path],
-    ladder_name: str | None,
-    *,
-    asked: str,
-    project: Project | None,
-) -> dict[str, Run]:
-    """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
-
-    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, outcomes
-    imported for a class that has an eval set, and those imported again later, count only where asked for by name.
-    """
-    sets = {item.name: item for item in eval_sets}
-    read: dict[Path, Run] = {}
-    found: dict[str, Run] = {}
-    later: list[RunHeader] = []
-    for folder in dict.fromkeys([*wanted, *newest_first]):
-        header = read_header(folder)
-        if folder not in wanted and any(supersedes(one, header) for one in later):
-            continue
-        later.append(header)
-        for name in _usable(header, sets, ladder_name, asked_for=folder in wanted):
-            if name not in found:
-                if folder not in read:
-                    read[folder] = at_present_prices(read_run(folder), project)
-                found[name] = read[folder]
-    _check_found(found, eval_sets, {header.ladder_name for header in later}, ladder_name, asked)
-    return {name: found[name] for name in sorted(found)}
-
-
-def _check_found(
-    found: Collection[str], eval_sets: Sequence[EvalSet], ladders: Collection[str], ladder_name: str | None, asked: str
-) -> None:
-    """See that each eval set has a run, and that there is one of the ladder; `ladders`: those of all runs.
-
-    Raises: InputError saying what would help.
-    """
-    for item in eval_sets:
-        if item.name not in found:
-            raise InputError(
-                f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
-                f"`routerctl eval{asked} --only {item.name}` makes one (replies already paid for cost nothing)"
-                f"{_example(item.digest) if found else ''}",
-                file=item.file,
-            )
-    if ladder_name and ladders and not found and ladder_name not in ladders:
-        raise InputError(
-            f"no run is of ladder {ladder_name!r}{nearest(ladder_name, ladders)} (--run takes one of any ladder)",
-            file=f"{REPORTS_FOLDER}/",
-        )
-
-
-def _example(digest: str) -> str:
-    """What to do without the eval set that `init` writes; "" for any other."""
-    scaffold = Path(__file__).parents[1] / "scaffold"
-    if digest != load_eval_set(scaffold / EVALS_FOLDER / "ticket.yaml", scaffold).digest:
-        return ""
-    return (
-        f"; it is the example that `init` wrote: if it is not wanted, remove it, and default_class from {PROJECT_FILE}"
-    )
-
-
-def _usable(
-    header: RunHeader, sets: Mapping[str, EvalSet], ladder_name: str | None, *, asked_for: bool
-) -> Iterator[str]:
-    """Name the classes that a run is evidence for."""
-    on_ladder = ladder_name in (None, header.ladder_name)
-    if not header.finished or (header.rungs and not header.imported and not asked_for):
-        return
-    for name, of_class in header.classes.items():
-        if header.imported:
-            if asked_for or (on_ladder and name not in sets):
-                yield name
-        elif on_ladder and name in sets and of_class.digest == sets[name].digest:
-            yield name
 
 
 def check_project(root: Path, today: date) -> Checked:
@@ -255,19 +126,6 @@ def _check_providers(project: Project) -> None:
             raise project.error(("providers", name, "options"), error.problem) from None
 
 
-def _imported_classes(root: Path) -> dict[str, ClassHeader]:
-    """Each class that was imported, as its newest run has it."""
-    found: dict[str, ClassHeader] = {}
-    later: list[RunHeader] = []
-    for folder in run_folders(root):
-        with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
-            header = read_header(folder)
-            if header.imported and not any(supersedes(one, header) for one in later):
-                found = {**header.classes, **found}
-                later.append(header)
-    return found
-
-
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
     prices_of(project, pinned, today)
@@ -299,7 +157,9 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
 
 
-def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: Place) -> None:
+def _check_follows(
+    root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: TableFile
+) -> None:
     """Build the table anew from the runs it names and compare.
 
     Raises: GateError naming what differs.
@@ -322,7 +182,7 @@ def _check_follows(root: Path, project: Project | None, eval_sets: Sequence[Eval
         _stop_at_first(other_evidence(project, table, at, own_ladder=len(imported) == len(runs)))
 
 
-def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: Place) -> Run:
+def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: TableFile) -> Run:
     """Read the run that a route names, unless it is among those already `read`.
 
     Raises: GateError where it is gone, broken or not of that class.
@@ -343,7 +203,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     eval_sets: Sequence[EvalSet],
     labels: Mapping[str, Sequence[Label]],
     table: Table,
-    at: Place,
+    at: TableFile,
 ) -> None:
     try:
         policy = compile_policy(project, root, runs) if project else Policy()
@@ -365,7 +225,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
 
 
-def _check_served(table: Table, at: Place) -> None:
+def _check_served(table: Table, at: TableFile) -> None:
     """See that the evidence is of the models that are pinned.
 
     Raises: GateError naming every class with another one.

@@ -6,14 +6,12 @@ A table keeps counts and two quantiles; what a case cost and how long it took st
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.evaluation.repricing import at_prices_of
 from routerctl.evaluation.run_files import read_run, run_folder
-from routerctl.monitoring.replay import CostEvidence
 from routerctl.types import Result, Run, Status, Table
 
 
@@ -52,17 +50,3 @@ class CaseCosts:
 def case_costs(results: tuple[Result, ...]) -> CaseCosts:
     """Give the costs of the calls that succeeded."""
     return CaseCosts(costs=tuple(float(one.cost_usd) for one in results if one.status is not Status.FAILED))
-
-
-def cost_evidence(table: Table, evidences: Evidences) -> Mapping[tuple[str, str], CostEvidence]:
-    """Give what each candidate cost on each class's cases, by (class, candidate)."""
-    return {
-        (name, one.candidate): CostEvidence(
-            cases=one.judgement.cases,
-            mean_usd=float(one.cost_per_case_usd),
-            deviation_usd=case_costs(evidences.results(route.run_id, name, one.candidate)).deviation_usd,
-        )
-        for name, route in table.routes.items()
-        for one in route.evidence
-        if one.cost_per_case_usd is not None
-    }

@@ -14,8 +14,8 @@ from typing import Any
 
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.labels import Label, known_label, label_of
-from routerctl.evaluation.run_files import write_atomically
 from routerctl.files.codec import json_text
+from routerctl.files.writing import write_atomically
 from routerctl.files.yaml import parse_json_lines, read_text
 from routerctl.types import Result
 from routerctl.words import as_text, visible

@@ -26,7 +26,7 @@ _REFLEXION_CALLS = 3  # answer, critique, revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class LadderPlace:
     """A ladder with a candidate more, and why it stands where it stands."""
 
     candidate: str
@@ -40,7 +40,7 @@ class Place:
         return self.rungs[at - 1] if at else None
 
 
-def place(name: str, project: Project, table: Table, *, after: str | None, today: date) -> Place:
+def ladder_place(name: str, project: Project, table: Table, *, after: str | None, today: date) -> LadderPlace:
     """Put a candidate of routerctl.yaml on the ladder of the present table.
 
     Raises: InputError where it or `after` is unknown, where it is on the ladder already, or where a rung of the table
@@ -73,11 +73,11 @@ def _check_rungs(project: Project, table: Table) -> None:
             raise project.error(("candidates", rung), problem)
 
 
-def _placed(name: str, table: Table, at: int, why: str) -> Place:
-    return Place(candidate=name, rungs=(*table.ladder[:at], name, *table.ladder[at:]), why=why)
+def _placed(name: str, table: Table, at: int, why: str) -> LadderPlace:
+    return LadderPlace(candidate=name, rungs=(*table.ladder[:at], name, *table.ladder[at:]), why=why)
 
 
-def _by_price(name: str, project: Project, table: Table, today: date) -> Place:
+def _by_price(name: str, project: Project, table: Table, today: date) -> LadderPlace:
     candidates = {rung: pinned_candidate(project, rung) for rung in (*table.ladder, name)}
     costs, why_not = _costs(project, table, candidates, today)
     if why_not:

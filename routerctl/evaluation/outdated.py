@@ -25,7 +25,7 @@ _JUDGE = "judge"  # the scorer whose verdicts human labels are held against
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class TableFile:
     """A table's file, and the commands that make it and its evidence."""
 
     file: str
@@ -34,12 +34,12 @@ class Place:
     ladder: str | None = None  # that it has to be of; None: any
 
 
-def places(project: Project | None) -> Iterator[Place]:
+def places(project: Project | None) -> Iterator[TableFile]:
     """Give the places of all tables, routes.yaml first, then the tiers'."""
-    yield Place(file=TABLE_FILE)
+    yield TableFile(file=TABLE_FILE)
     for name, tier in (project.routing.tiers if project else {}).items():
         asked = f"routerctl eval --ladder {tier.ladder}" if tier.ladder else "routerctl eval"
-        yield Place(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
+        yield TableFile(file=tier.table, build=f"routerctl build-table --tier {name}", eval=asked, ladder=tier.ladder)
 
 
 def since_built(root: Path, table: Table, file: str) -> tuple[str, ...]:
@@ -65,7 +65,9 @@ def since_built(root: Path, table: Table, file: str) -> tuple[str, ...]:
     )
 
 
-def other_classes(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: Place) -> Iterator[str]:
+def other_classes(
+    table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: TableFile
+) -> Iterator[str]:
     """Name the classes that only the table or only evals/ has; `imported` ones need no eval set."""
     names = {item.name for item in eval_sets}
     odd = sorted(names - table.routes.keys() | (table.routes.keys() - names - set(imported)))
@@ -73,7 +75,7 @@ def other_classes(table: Table, eval_sets: Sequence[EvalSet], imported: Collecti
         yield f"{at.file} and evals/ do not have the same classes: {', '.join(odd)}; run `{at.build}`"
 
 
-def other_sets(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: Place) -> Iterator[str]:
+def other_sets(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[str], at: TableFile) -> Iterator[str]:
     """Name the eval sets that are not what the table rests on."""
     for item in eval_sets:
         route = table.routes.get(item.name)
@@ -81,7 +83,7 @@ def other_sets(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[
             yield f"{at.file}: {item.name} rests on another eval set than {item.file} is now; run `{at.eval}`"
 
 
-def other_labels(table: Table, judged: Collection[str], root: Path, at: Place) -> Iterator[str]:
+def other_labels(table: Table, judged: Collection[str], root: Path, at: TableFile) -> Iterator[str]:
     """Name the `judged` classes whose human labels are not those that the table rests on.
 
     Raises: InputError where a file of labels cannot be read.
@@ -91,7 +93,7 @@ def other_labels(table: Table, judged: Collection[str], root: Path, at: Place) -
             yield f"{at.file}: the human labels of {name} have changed; run `{at.build}`"
 
 
-def other_evidence(project: Project, table: Table, at: Place, *, own_ladder: bool) -> Iterator[str]:
+def other_evidence(project: Project, table: Table, at: TableFile, *, own_ladder: bool) -> Iterator[str]:
     """Name the settings, ladder, providers and candidates that are not what the evidence was made with.
 
     `own_ladder`: all evidence was imported, and may stand on a ladder that the project does not have.
@@ -119,7 +121,7 @@ def _own_candidates(table: Table) -> dict[str, Candidate]:
     return {name: item for name, item in table.candidates.items() if table.providers[item.provider].kind != IMPORTED}
 
 
-def other_prices(project: Project, table: Table, at: Place) -> Iterator[str]:
+def other_prices(project: Project, table: Table, at: TableFile) -> Iterator[str]:
     """Name the candidates and other places whose price the user states otherwise; a list's may move on.
 
     Raises: InputError for a candidate that pins nothing or has no price.
@@ -130,11 +132,11 @@ def other_prices(project: Project, table: Table, at: Place) -> Iterator[str]:
         yield _follow(f"price of {key}", at)
 
 
-def _follow(what: str, at: Place) -> str:
+def _follow(what: str, at: TableFile) -> str:
     return f"{what}: changed since {at.file} was built; run `{at.build}`"
 
 
-def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: Place) -> Iterator[str]:
+def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: TableFile) -> Iterator[str]:
     """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
     changed = [name for name in ("rules", "default_class", "routing") if getattr(project, name) != getattr(table, name)]
     changed += ["objective"] if objective_of(project) != table.objective else []

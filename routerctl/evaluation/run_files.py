@@ -7,10 +7,9 @@ Place: the files floor, between the run that writes and the selection that reads
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import TracebackType
 
 from routerctl.errors import InputError, nearest
 from routerctl.files.codec import check_schema_version, decode, encode, json_text
+from routerctl.files.writing import write_atomically
 from routerctl.files.yaml import Document, conflict_of, json_documents, read_text
 from routerctl.types import Result, Run, RunHeader
 
@@ -87,57 +87,6 @@ class RunWriter:
         shutil.rmtree(self.folder)
         with suppress(OSError):  # other runs are there
             self.folder.parent.rmdir()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
-
-    Raises: InputError where there can be no such file.
-    """
-    with written_beside(path) as beside:
-        beside.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """Give the file to write that takes the place of another at the end; an error names the place, not the draft.
-
-    Raises: InputError where there can be no such file.
-    """
-    check_place(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            yield beside
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        if error.filename in (beside, str(beside)):
-            error.filename, error.filename2 = str(path), None
-        raise
-
-
-def check_place(path: Path | None, *, makes_folders: bool = False) -> None:
-    """See that a file could be written at a place, before the work for it is done; None = no file is wanted.
-
-    `makes_folders`: whoever writes makes the folders that are missing. Raises: InputError.
-    """
-    if path is None:
-        return
-    try:
-        if path.exists() and not path.is_file():  # a device would be replaced
-            what = "a folder" if path.is_dir() else "no regular file"
-            raise InputError(f"is {what}; expected the name of a file to write", file=str(path))
-        folder = path.absolute().parent
-        while makes_folders and not folder.exists():
-            folder = folder.parent
-        if not folder.is_dir():
-            raise InputError("no such folder", file=str(path.parent))
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise InputError("this folder cannot be written to", file=str(path.parent))
-    except OSError as error:  # a name that is too long, say
-        raise InputError(f"cannot be written: {error.strerror}", file=str(path)) from None
 
 
 def read_header(folder: Path) -> RunHeader:

@@ -12,19 +12,17 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from routerctl import errors
-from routerctl.costs import Pricer, cost_of_reply
-from routerctl.providers.abilities import Loading, Probed, Probing, probed
-from routerctl.providers.kinds import kind_class
-from routerctl.providers.pins import as_pinned
+from routerctl.costs import Pricer
 from routerctl.providers.timing import Turns
 from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
+
+PROBE_TIMEOUT_S = 10.0  # of a question that needs no model
+
 
 T = TypeVar("T")
 
@@ -75,208 +73,6 @@ class Outside:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)
     turns: Turns = field(default_factory=Turns)  # of the loop that all calls share
-
-
-@dataclass(slots=True)
-class _Lane:
-    """One provider in use, with its gate: nobody calls it before `shut_until`."""
-
-    spec: ProviderSpec
-    provider: Provider
-    slots: asyncio.Semaphore
-    shut_until: float = -math.inf
-    shut_by: errors.ProviderError | None = None
-
-
-class Wire:
-    """Calls models by provider name; an async context manager that closes what it opened.
-
-    `ready` holds providers already made (a scripted fake, say); all others are made from their spec at first use.
-    """
-
-    def __init__(
-        self,
-        specs: Iterable[ProviderSpec],
-        outside: Outside,
-        pricer_for: PricerFor,
-        *,
-        ready: Mapping[str, Provider] | None = None,
-        longest_wait_s: float = 60.0,
-    ) -> None:
-        """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve."""
-        self._specs = {spec.name: spec for spec in specs}
-        self._outside, self._pricer_for, self._longest_wait_s = outside, pricer_for, longest_wait_s
-        self._ready = dict(ready or {})
-        self._lanes: dict[str, _Lane] = {}
-        self._pricers: dict[tuple[str, str], Pricer] = {}
-        self._warming: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._closing = AsyncExitStack()
-        self._importing, self._imported = asyncio.Lock(), set[str]()  # kinds
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in self._warming.values():
-            task.cancel()
-        await asyncio.gather(*self._warming.values(), return_exceptions=True)
-        await self._closing.aclose()
-
-    async def ready(self, provider: str) -> None:
-        """Import what a provider needs, in a thread: at first use an SDK takes a second, in which others are served.
-
-        Raises: InputError for a kind that nobody registered.
-        """
-        kind = self._spec(provider).kind
-        if kind not in self._imported and provider not in self._ready:
-            async with self._importing:
-                await asyncio.to_thread(kind_class, kind)
-                self._imported.add(kind)
-
-    async def call(self, provider: str, request: Request, *, until: float = math.inf, again: Again = None) -> Reply:
-        """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
-
-        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt.
-
-        Raises:
-            InputError: no such provider, or its model has no price (found before anything is paid for).
-            ProviderError: the last attempt's failure; `attempts` counts those that reached the provider.
-        """
-        price = self._pricer(self._spec(provider), request.model)
-        lane = self._lane(provider)
-        attempt, lost_s = 1, 0.0
-        while True:
-            try:
-                reply = await self._attempt(lane, request, until)
-            except errors.ProviderError as problem:
-                problem.lost_s = lost_s
-                problem.attempts += attempt - 1
-                if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
-                    raise
-                wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
-                if self._outside.clock() + wait_s >= until or not (again is None or await again(problem)):
-                    raise
-                lost_s += problem.spent_s
-                await self._outside.sleep(wait_s)
-                attempt += 1
-            else:
-                # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
-                served = as_pinned(request.model, reply.served_model)
-                reply = replace(reply, attempts=attempt, lost_s=lost_s, served_model=served)
-                return replace(reply, cost_usd=cost_of_reply(reply, price))
-
-    async def probe(self, provider: str, model: str) -> Probed | None:
-        """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.
-
-        It takes no slot and waits for no gate: a busy place is asked, too. Raises: InputError; ProviderError.
-        """
-        lane = self._lane(provider)
-        if not isinstance(lane.provider, Probing):
-            return None
-        return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
-
-    def warm(self, provider: str, model: str) -> bool:
-        """Tell whether a model would answer at once; one that has to be loaded first is loaded meanwhile."""
-        far = self._lane(provider).provider
-        if not isinstance(far, Loading) or far.is_warm(model):
-            return True
-        if (provider, model) not in self._warming:
-            task = asyncio.ensure_future(self._warm_up(far, provider, model))
-            self._warming[provider, model] = task
-        return False
-
-    async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
-        try:
-            await far.warm_up(model)
-        except errors.ProviderError:
-            pass  # whoever asks for the model next meets the same problem, and says it
-        finally:
-            self._warming.pop((provider, model), None)
-
-    async def _attempt(self, lane: _Lane, request: Request, until: float) -> Reply:
-        """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
-        async with self._slot(lane, until):
-            await self._pass_gate(lane, until)
-            started = self._outside.clock()
-            limit_s = min(lane.spec.timeout_s, until - started)
-            if limit_s <= 0:
-                raise errors.Busy("no time was left of the deadline", provider=lane.spec.name)
-            try:
-                async with asyncio.timeout(limit_s):
-                    return await lane.provider.reply(request)
-            except TimeoutError:
-                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "what was left of the deadline"
-                timed_out = errors.TimedOut(
-                    f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
-                )
-                timed_out.spent_s, timed_out.attempts = limit_s, 1  # that it was noticed later is our own doing
-                raise timed_out from None
-            except errors.ProviderError as problem:
-                problem.spent_s, problem.attempts = self._outside.clock() - started, 0 if problem.unasked else 1
-                if problem.retryable and problem.retry_after_s is not None:
-                    lane.shut_until = max(lane.shut_until, self._outside.clock() + problem.retry_after_s)
-                    lane.shut_by = problem
-                raise
-
-    @asynccontextmanager
-    async def _slot(self, lane: _Lane, until: float) -> AsyncIterator[None]:
-        """Hold one of the provider's slots.
-
-        Raises:
-            Busy: none became free before the deadline; nobody was called.
-        """
-        left_s = until - self._outside.clock()
-        try:
-            async with asyncio.timeout(None if math.isinf(left_s) else left_s):
-                await lane.slots.acquire()
-        except TimeoutError:
-            raise errors.Busy("no slot of its concurrency was free in time", provider=lane.spec.name) from None
-        try:
-            yield
-        finally:
-            lane.slots.release()
-
-    async def _pass_gate(self, lane: _Lane, until: float) -> None:
-        """Wait until the provider wants to be called again; go round again if that moved while waiting."""
-        waited_for = -math.inf
-        while lane.shut_by is not None and lane.shut_until > max(waited_for, self._outside.clock()):
-            wait_s = lane.shut_until - self._outside.clock()
-            if wait_s > self._longest_wait_s or lane.shut_until > until:
-                problem = f"wants no calls for {wait_s:.0f} s after {lane.shut_by.brief}"
-                raise type(lane.shut_by)(
-                    problem, provider=lane.spec.name, status=lane.shut_by.status, retry_after_s=wait_s
-                )
-            waited_for = lane.shut_until
-            await self._outside.sleep(wait_s)
-
-    def _asks_too_much(self, problem: errors.ProviderError) -> bool:
-        return (problem.retry_after_s or 0.0) > self._longest_wait_s
-
-    def _backoff_s(self, attempt: int) -> float:
-        """Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS 2015)."""
-        return self._outside.rng.uniform(0.0, min(BACKOFF_CAP_S, BACKOFF_S * 2.0 ** (attempt - 1)))
-
-    def _lane(self, name: str) -> _Lane:
-        """The provider, made at first use; no await in here, so two callers cannot both make it."""
-        if name not in self._lanes:
-            spec = self._spec(name)
-            provider = self._ready.get(name) or kind_class(spec.kind)(spec, self._outside)
-            self._closing.push_async_callback(provider.close)
-            self._lanes[name] = _Lane(spec, provider, asyncio.Semaphore(spec.concurrency))
-        return self._lanes[name]
-
-    def _spec(self, name: str) -> ProviderSpec:
-        if name not in self._specs:
-            raise errors.InputError(f"no provider named '{name}'{errors.nearest(name, self._specs)}")
-        return self._specs[name]
-
-    def _pricer(self, spec: ProviderSpec, model: str) -> Pricer:
-        key = (spec.name, model)
-        if key not in self._pricers:
-            self._pricers[key] = self._pricer_for(spec, model)
-        return self._pricers[key]
 
 
 def key_of(spec: ProviderSpec, env: Mapping[str, str], default_variable: str) -> str:
@@ -380,3 +176,61 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, (until - now).total_seconds())
     except (KeyError, ValueError, TypeError):
         return None
+
+
+@runtime_checkable
+class Loading(Protocol):
+    """A provider whose models take time to load may say so; others are always warm."""
+
+    def is_warm(self, model: str) -> bool:
+        """Tell whether a call would be answered without loading anything first."""
+
+    async def warm_up(self, model: str) -> None:
+        """Load the model; raises ProviderError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """What a place says of a model when it is asked about it and not asked it anything."""
+
+    model: str  # the id it gives it: another one than asked for where that was an alias
+    lifecycle: str = ""  # "active", "deprecated", "retired"; "" = it does not say
+    retires_on: str = ""  # ISO day; "" = it does not say
+    detail: str = ""  # what could not be found out
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A provider that can be asked about a model without paying for a reply."""
+
+    async def probe(self, model: str) -> Probed:
+        """Ask whether the place has the model.
+
+        Raises:
+            ModelNotFound: it does not.
+            ProviderError: it did not answer.
+        """
+
+
+async def probed(far: Probing, spec: ProviderSpec, model: str, rest: Callable[[], Awaitable[object]]) -> Probed:
+    """Ask, and once more after a rest where that may help: one lost packet is no outage.
+
+    Raises:
+        ProviderError: it did not answer in time, or what it said was wrong.
+    """
+    try:
+        return await _probed(far, spec, model)
+    except errors.ProviderError as problem:
+        if not problem.retryable or problem.retry_after_s:
+            raise
+    await rest()
+    return await _probed(far, spec, model)
+
+
+async def _probed(far: Probing, spec: ProviderSpec, model: str) -> Probed:
+    limit_s = min(PROBE_TIMEOUT_S, spec.timeout_s)
+    try:
+        async with asyncio.timeout(limit_s):
+            return await far.probe(model)
+    except TimeoutError:
+        raise errors.TimedOut(f"no answer to a probe within {limit_s:.3g} s", provider=spec.name) from None

@@ -1,6 +1,7 @@
 """The request line: an inquiry and routes.yaml -> an answer and the decision that says why.
 
-`deciding` names the class, `steps` says who would be asked in which order and where, `asking` asks one place, `paying`
-keeps every call within its budgets, `serving` holds it together, `explaining` says it in words. Nothing is re-exported
-here: deciding and explaining are on the path of every start and import no asyncio, no SDK and no template engine.
+Read downwards it is the story of a request: `batch` brings many, `router` is the one door, `tables` says which table
+serves, `runtime` holds what is open, `route` goes down the steps, `places` asks those of one step, `hops` makes one
+call. `doubt` stands beside: whether a reply is confident enough. Nothing is re-exported here: explaining is on the path
+of every start and imports no asyncio, no SDK and no template engine.
 """

@@ -1,4 +1,7 @@
-"""Inquiries -> the wire, several at once, answers in the order of the inquiries; every decision is logged."""
+"""Inquiries, as they come -> answers in their order, many under way at once; one that fails costs no other its answer.
+
+Place: above the router, for whoever brings many inquiries (stdin).
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,71 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
-from routerctl.cli.output.terminal import say
-from routerctl.cli.stdin import Numbered, where
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, RouterctlError
-from routerctl.routing.route import UNSERVED, Routed, route
-from routerctl.routing.router import Desk, Desks
+from routerctl.routing.route import Routed
+from routerctl.routing.router import Router
 from routerctl.types import Inquiry, Table
 
-Flying = tuple[Numbered, asyncio.Task[Routed]]
+Numbered = tuple[int | None, Inquiry]  # the line of the input, from 1; None where all of it is one prompt
+_Flying = tuple[Numbered, asyncio.Task[Routed]]
 
 _MOST_AT_ONCE = 128
 _WINDOW = 1024  # answers that wait for one before them
 
 
-def serve(
-    table: Table,
+async def serve_all(
+    router: Router,
     inquiries: Iterator[Numbered],
-    show: Callable[[Inquiry, Routed], None],
-    *,
-    folder: Path,
+    served: Callable[[Inquiry, Routed], None],
+    failed: Callable[[int | None, Inquiry, RouterctlError], None],
 ) -> None:
-    """Route every inquiry; those that fail are named on stderr by line and id, and the others still served.
+    """Route every inquiry; tell of each, in order, that it is served or has failed, with the line it stands on.
 
-    `folder`: of the table; log and shared state live below it.
     Raises: InputError for a line that is no prompt, once those before it are served; of the gravest kind where an
     inquiry could not be served.
     """
-    failed, asked = asyncio.run(_serve(table, inquiries, show, folder))
-    if failed:  # each was said already
-        raise _gravest(failed)("" if asked == 1 else f"{len(failed)} of {asked} prompts could not be served")
+    errors, asked = list[RouterctlError](), 0
+    working, window = asyncio.Semaphore(_at_once(router.table)), asyncio.Semaphore(_WINDOW)
+    flying: asyncio.Queue[_Flying | None] = asyncio.Queue()  # in the order of the inquiries; None: that was the last
+    starting = asyncio.ensure_future(_start_all(router, inquiries, flying, working, window))
+    try:
+        while flight := await flying.get():
+            (line, inquiry), task = flight
+            asked += 1
+            try:
+                routed = await task
+            except RouterctlError as error:
+                failed(line, inquiry, error)
+                errors.append(error)
+            else:
+                served(inquiry, routed)
+            window.release()
+        await starting  # raises what was wrong with a prompt, once those before it are served
+    finally:
+        await _land(starting, flying)
+    if errors:  # each was told already
+        raise _gravest(errors)("" if asked == 1 else f"{len(errors)} of {asked} prompts could not be served")
+
+
+async def _start_all(
+    router: Router,
+    inquiries: Iterator[Numbered],
+    flying: asyncio.Queue[_Flying | None],
+    working: asyncio.Semaphore,
+    window: asyncio.Semaphore,
+) -> None:
+    async def one(inquiry: Inquiry) -> Routed:
+        try:
+            return await router.serve(inquiry)
+        finally:
+            working.release()
+
+    try:
+        while await window.acquire() and await working.acquire() and (coming := await _next(inquiries)):
+            flying.put_nowait((coming, asyncio.ensure_future(one(coming[1]))))
+    finally:
+        flying.put_nowait(None)
 
 
 def _gravest(failed: Sequence[RouterctlError]) -> type[RouterctlError]:
@@ -48,78 +85,14 @@ def _gravest(failed: Sequence[RouterctlError]) -> type[RouterctlError]:
     return next(kind for kind in order if any(isinstance(error, kind) for error in failed))
 
 
-async def _serve(
-    table: Table, inquiries: Iterator[Numbered], show: Callable[[Inquiry, Routed], None], folder: Path
-) -> tuple[list[RouterctlError], int]:
-    """Give what went wrong, and the number of inquiries."""
-    failed, asked = list[RouterctlError](), 0
-    working, window = asyncio.Semaphore(_at_once(table)), asyncio.Semaphore(_WINDOW)
-    flying: asyncio.Queue[Flying | None] = asyncio.Queue()  # in the order of the inquiries; None: that was the last
-    async with Desks(table, folder) as desks:
-
-        async def one(inquiry: Inquiry) -> Routed:
-            try:
-                return await _served(desks, inquiry)
-            finally:
-                working.release()
-
-        async def start_all() -> None:
-            try:
-                while await window.acquire() and await working.acquire() and (coming := await _next(inquiries)):
-                    flying.put_nowait((coming, asyncio.ensure_future(one(coming[1]))))
-            finally:
-                flying.put_nowait(None)
-
-        starting = asyncio.ensure_future(start_all())
-        try:
-            while flight := await flying.get():
-                (line, inquiry), task = flight
-                asked += 1
-                try:
-                    routed = await task
-                except RouterctlError as error:
-                    say(f"routerctl: {where(line, inquiry)}{error}")
-                    failed.append(error)
-                else:
-                    show(inquiry, routed)
-                window.release()
-            await starting  # raises what was wrong with a prompt, once those before it are served
-        finally:
-            await _land(starting, flying)
-    return failed, asked
-
-
 def _at_once(table: Table) -> int:
     """Inquiries under way at once: as many as the providers take, since each waits for a slot of one of them."""
     used = {table.candidates[rung].provider for item in table.routes.values() for rung in item.rungs}
     return min(_MOST_AT_ONCE, sum(table.providers[name].concurrency for name in used))
 
 
-async def _served(desks: Desks, inquiry: Inquiry) -> Routed:
-    """Serve one inquiry; what breaks on it, even by our own fault, must not cost the others their answers."""
-    try:
-        return await _logged(await desks.of(inquiry), inquiry)
-    except RouterctlError:
-        raise
-    except Exception as error:
-        raise RouterctlError(f"unexpected: {type(error).__name__}: {error}") from error
-
-
-async def _logged(desk: Desk, inquiry: Inquiry) -> Routed:
-    """Serve one inquiry; its decision is in the log before anybody sees the answer."""
-    try:
-        routed = await route(desk.table, desk.line, inquiry)
-    except UNSERVED as error:
-        for words in error.alarms:
-            say(f"ALARM: {words}")
-        await desk.append(inquiry, error.decision, None)
-        raise
-    await desk.append(inquiry, routed.decision, routed.answer)
-    return routed
-
-
 async def _next(inquiries: Iterator[Numbered]) -> Numbered | None:
-    """Wait for the next inquiry in a thread: the calls in flight go on, and Ctrl-C need not wait for stdin.
+    """Wait for the next inquiry in a thread: the calls in flight go on, and Ctrl-C need not wait for the input.
 
     Raises: InputError for one that cannot be read, and whatever else reading raises.
     """
@@ -138,7 +111,7 @@ async def _next(inquiries: Iterator[Numbered]) -> Numbered | None:
     return await coming
 
 
-async def _land(starting: asyncio.Future[None], flying: asyncio.Queue[Flying | None]) -> None:
+async def _land(starting: asyncio.Future[None], flying: asyncio.Queue[_Flying | None]) -> None:
     """End what is still going on after a closed pipe or Ctrl-C; what was answered is logged already."""
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)

@@ -60,7 +60,7 @@ def _nothing_measured(_candidate: Candidate, _request: Request, _task_class: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Paying:
+class BudgetGate:
     """Budgets with their books; one for all inquiries."""
 
     store: StateStore
@@ -88,12 +88,12 @@ class Paying:
             if not purses:
                 return await call(candidate.provider, request, until=until)
             lowered = _lowered(request, self.usual_tokens(candidate, request, task_class))
-            hold = _Hold(self, purses, candidate, [request, *lowered], until)
+            hold = Reservation(self, purses, candidate, [request, *lowered], until)
             reply = await hold.pay(call)
             if hold.request is request or reply.stop_reason is not StopReason.MAX_TOKENS:
                 return reply
             try:  # nobody gets a reply that only the budget cut short
-                whole = await _Hold(self, purses, candidate, [request], until).pay(call)
+                whole = await Reservation(self, purses, candidate, [request], until).pay(call)
             except OverBudget as error:
                 error.cost_usd = reply.cost_usd
                 raise
@@ -115,17 +115,22 @@ def _lowered(request: Request, tokens: int | None) -> list[Request]:
     return [replace(request, reply=replace(request.reply, max_tokens=tokens))]
 
 
-class _Hold:
+class Reservation:
     """What one call may cost, held in each of its purses: what attempts at it have cost, and the next one's most."""
 
     def __init__(
-        self, paying: Paying, purses: Sequence[Purse], candidate: Candidate, requests: Sequence[Request], until: float
+        self,
+        budget_gate: BudgetGate,
+        purses: Sequence[Purse],
+        candidate: Candidate,
+        requests: Sequence[Request],
+        until: float,
     ) -> None:
         """`requests`: the one wanted, and what may be asked in its place where that does not fit, dearest first."""
-        self._paying, self._candidate, self._until = paying, candidate, until
-        self._offers = [(request, paying.most_usd(candidate, request)) for request in requests]
+        self._paying, self._candidate, self._until = budget_gate, candidate, until
+        self._offers = [(request, budget_gate.most_usd(candidate, request)) for request in requests]
         self.request, self._most_usd = self._offers[0]
-        self._purses, self._keys, self._name = purses, [purse.key for purse in purses], paying.new_id()
+        self._purses, self._keys, self._name = purses, [purse.key for purse in purses], budget_gate.new_id()
         # Whose cap matters to this candidate.
         self._binding = [purse for purse in purses if candidate.name not in purse.budget.cheap]
         self._usd = self._most_usd

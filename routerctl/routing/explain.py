@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from routerctl.classify.rules import failing_condition
-from routerctl.routing.steps import Step, allowed_regions, regions_words, spots_of, steps_of
+from routerctl.routing.steps import RungStep, allowed_regions, places_for, regions_words, steps_of
 from routerctl.types import Candidate, Decision, Evidence, Inquiry, Route, Table
 from routerctl.words import bar_words, risk_words, spread
 
@@ -24,7 +24,7 @@ def explain(table: Table, inquiry: Inquiry, decision: Decision, today: date) -> 
     lines += _classifier_lines(table, inquiry, decision)
     route = table.routes[decision.task_class]
     lines.append(f"class: {decision.task_class} (by {decision.decided_by})")
-    lines += [f"rung {place}: {rung_words(table, route, name)}" for place, name in enumerate(decision.rungs, 1)]
+    lines += [f"rung {number}: {rung_words(table, route, name)}" for number, name in enumerate(decision.rungs, 1)]
     lines += _order_lines(table, inquiry, decision, today)
     return lines
 
@@ -61,16 +61,16 @@ def _order_lines(table: Table, inquiry: Inquiry, decision: Decision, today: date
     lines = [] if allowed is None else [f"only in: {', '.join(sorted(allowed)) or 'no region'}"]
     for step in steps_of(table, decision, today):
         lines += step.notes
-        spots = spots_of(table, step, allowed, lambda *_: None)
-        if len(spots) > 1:
-            lines.append(f"{step.candidate} at: {', '.join(spot.candidate.provider for spot in spots)}")
-        if not spots:
+        places = places_for(table, step, allowed, lambda *_: None)
+        if len(places) > 1:
+            lines.append(f"{step.candidate} at: {', '.join(place.candidate.provider for place in places)}")
+        if not places:
             lines.append(f"{step.candidate}: no place in an allowed region")
         lines += _threshold_lines(table, step, table.routes[decision.task_class], allowed)
     return lines
 
 
-def _threshold_lines(table: Table, step: Step, route: Route, allowed: frozenset[str] | None) -> list[str]:
+def _threshold_lines(table: Table, step: RungStep, route: Route, allowed: frozenset[str] | None) -> list[str]:
     if not step.below:
         return []
     below = " or ".join(f"{signal} < {least:g}" for signal, least in sorted(step.below.items()))
@@ -83,7 +83,7 @@ def _threshold_lines(table: Table, step: Step, route: Route, allowed: frozenset[
 
 
 def _has_place(table: Table, name: str, allowed: frozenset[str] | None) -> bool:
-    return bool(spots_of(table, Step(candidate=name), allowed, lambda *_: None))
+    return bool(places_for(table, RungStep(candidate=name), allowed, lambda *_: None))
 
 
 def rung_words(table: Table, route: Route, name: str) -> str:

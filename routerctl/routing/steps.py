@@ -1,7 +1,7 @@
-"""A decision -> who would be asked in which order, and where: steps (candidates) and their spots (places).
+"""A decision -> who would be asked in which order, and where: steps (candidates) and their places.
 
-A step is one candidate with the thresholds that its reply has to meet; a cascade is two steps. A spot is one place
-where a step's model can be asked. Place: the request line, between deciding and asking; pure.
+A step is one candidate with the thresholds that its reply has to meet; a cascade is two steps. A place is where a
+step's model can be asked. Place: the request line, between deciding and asking; pure.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from datetime import date
 from decimal import Decimal
 
 from routerctl.classify.rules import holds
-from routerctl.types import Candidate, Decision, Inquiry, Price, Residency, Table
+from routerctl.types import Candidate, Decision, Inquiry, PlaceKey, Price, Residency, Table
 
 Latency = Callable[[str, str], float | None]  # (provider, model) -> measured median seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class RungStep:
     """One candidate to ask; `below`: a signal below its threshold leads to the next step."""
 
     candidate: str
@@ -28,42 +28,42 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
+class Place:
     """One place at which a step's model is asked."""
 
     candidate: Candidate  # with the provider and model id of this place
     region: str | None
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Provider and model id: what health is kept of."""
-        return self.candidate.provider, self.candidate.model
+    def key(self) -> PlaceKey:
+        """What health is kept of."""
+        return PlaceKey(self.candidate.provider, self.candidate.model)
 
 
-def steps_of(table: Table, decision: Decision, today: date) -> tuple[Step, ...]:
+def steps_of(table: Table, decision: Decision, today: date) -> tuple[RungStep, ...]:
     """Give the route's candidates in order, cascades taken apart and retired models replaced by their successors."""
     thresholds = table.routing.thresholds
     of_class = thresholds.get(decision.task_class, thresholds.get("default", {}))
-    steps: list[Step] = []
+    steps: list[RungStep] = []
     for rung in decision.rungs:
         steps += _of_rung(table, rung, of_class)
     return tuple(_once([_redirected(table, step, today) for step in steps]))
 
 
-def _of_rung(table: Table, rung: str, of_class: Mapping[str, float]) -> list[Step]:
+def _of_rung(table: Table, rung: str, of_class: Mapping[str, float]) -> list[RungStep]:
     escalation = table.candidates[rung].escalation
     if escalation is None:
-        return [Step(candidate=rung, below=of_class)]
+        return [RungStep(candidate=rung, below=of_class)]
     return [
-        Step(candidate=rung, below={**of_class, **escalation.below}),
-        Step(candidate=escalation.to, below=of_class),
+        RungStep(candidate=rung, below={**of_class, **escalation.below}),
+        RungStep(candidate=escalation.to, below=of_class),
     ]
 
 
-def _redirected(table: Table, step: Step, today: date) -> Step:
+def _redirected(table: Table, step: RungStep, today: date) -> RungStep:
     """Follow the successors of retired models; where they lead in a circle, up to the last one before it closes."""
     seen: set[str] = set()
-    instead: Step | None = step
+    instead: RungStep | None = step
     while instead and instead.candidate not in seen:
         step = instead
         seen.add(step.candidate)
@@ -74,7 +74,7 @@ def _redirected(table: Table, step: Step, today: date) -> Step:
     return step
 
 
-def redirect(table: Table, step: Step, because: str) -> Step | None:
+def redirect(table: Table, step: RungStep, because: str) -> RungStep | None:
     """Give the step that takes the place of one whose model is gone; None where no successor is named."""
     successor = table.routing.successors.get(table.candidates[step.candidate].model)
     if successor is None:
@@ -83,7 +83,7 @@ def redirect(table: Table, step: Step, because: str) -> Step | None:
     return replace(step, candidate=successor, why="redirect", notes=(*step.notes, note))
 
 
-def _once(steps: Sequence[Step]) -> Iterator[Step]:
+def _once(steps: Sequence[RungStep]) -> Iterator[RungStep]:
     """Drop a candidate's second step: what failed or was not confident once is not asked again."""
     seen: set[str] = set()
     for step in steps:
@@ -92,7 +92,7 @@ def _once(steps: Sequence[Step]) -> Iterator[Step]:
             yield step
 
 
-def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: Latency) -> tuple[Spot, ...]:
+def places_for(table: Table, step: RungStep, allowed: frozenset[str] | None, latency: Latency) -> tuple[Place, ...]:
     """Give the places of a step, the cheapest first, then the fastest as measured, then as written.
 
     A place is preferred for what is known of it: among equals one that was never measured comes last, and one whose
@@ -100,27 +100,27 @@ def spots_of(table: Table, step: Step, allowed: frozenset[str] | None, latency: 
     `allowed`: the regions that may answer; None = all. `latency`: None where nothing was measured.
     """
     candidate = table.candidates[step.candidate]
-    spots = [own_spot(table, candidate)]
-    for place in candidate.also:
+    places = [own_place(table, candidate)]
+    for other in candidate.also:
         elsewhere = replace(
-            candidate, provider=place.provider, model=place.model or candidate.model, region=place.region
+            candidate, provider=other.provider, model=other.model or candidate.model, region=other.region
         )
-        spots.append(own_spot(table, elsewhere))
-    kept = [spot for spot in spots if allowed is None or spot.region in allowed]
+        places.append(own_place(table, elsewhere))
+    kept = [place for place in places if allowed is None or place.region in allowed]
     if len(kept) == 1:
         return tuple(kept)
     own = table.prices.get(step.candidate)
 
-    def order(spot: Spot) -> tuple[bool, Decimal, bool, float]:
-        price, seconds = table.prices.get(f"{step.candidate}@{spot.candidate.provider}", own), latency(*spot.key)
+    def order(place: Place) -> tuple[bool, Decimal, bool, float]:
+        price, seconds = table.prices.get(f"{step.candidate}@{place.candidate.provider}", own), latency(*place.key)
         return _by_hour(price) != _by_hour(own), _amount(price), seconds is None, seconds or 0.0
 
     return tuple(sorted(kept, key=order))
 
 
-def own_spot(table: Table, candidate: Candidate) -> Spot:
+def own_place(table: Table, candidate: Candidate) -> Place:
     """Give the place that a candidate names itself."""
-    return Spot(candidate=candidate, region=candidate.region or table.providers[candidate.provider].region)
+    return Place(candidate=candidate, region=candidate.region or table.providers[candidate.provider].region)
 
 
 def _by_hour(price: Price | None) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError, nearest
+from routerctl.notices import warn
 from routerctl.routing.state import STATE_FILE, StateStore, open_state
 from routerctl.table import load_table
 from routerctl.types import Budget, ProviderSpec, Table, Tenant
 
 TENANTS_FOLDER = ".routerctl/tenants"
+DECISIONS_FILE = ".routerctl/decisions.sqlite"  # the decision log, below the folder of the project or the tenant
 
 
 def tenant_of(table: Table, name: str | None) -> Tenant | None:
@@ -65,23 +66,47 @@ def with_own_key(spec: ProviderSpec, tenant: Tenant | None) -> ProviderSpec:
     return replace(spec, api_key_env=own[spec.name]) if spec.name in own else spec
 
 
+class States:
+    """The states that processes share, by tenant: one store each for all uses, so an outage is said once."""
+
+    def __init__(self, project: Table, root: Path, env: Mapping[str, str]) -> None:
+        """`root`: the folder of the project's own table."""
+        self._project, self._root, self._env = project, root, env
+        self._stores: dict[str | None, StateStore] = {}
+
+    def of(self, tenant: Tenant | None) -> StateStore:
+        """Give the state of a tenant, or the project's where `tenant` is None; it is opened at its first use.
+
+        Raises: InputError where the variable that holds its address is not set, or is no address.
+        """
+        name = tenant.name if tenant else None
+        if name not in self._stores:
+            self._stores[name] = self._opened(tenant)
+        return self._stores[name]
+
+    def known(self, tenant: Tenant | None) -> StateStore | None:
+        """Give the state of a tenant; None where there is no file of it yet, and none is made."""
+        is_there = self._project.routing.state or (folder_of(self._root, tenant) / STATE_FILE).exists()
+        return self.of(tenant) if is_there else None
+
+    def close(self) -> None:
+        """Close what was opened."""
+        for store in self._stores.values():
+            store.close()
+
+    def _opened(self, tenant: Tenant | None) -> StateStore:
+        given = self._project.routing.state
+        if given is None:
+            return open_state(folder_of(self._root, tenant) / STATE_FILE, warn=warn)
+        if given.startswith("$"):
+            variable, given = given[1:], self._env.get(given[1:], "")
+            if not given:
+                raise InputError(f"set the environment variable {variable} to the redis:// URL of the shared state")
+        url, _, project = given.partition("#")
+        parts = [project or "default", *([tenant.name] if tenant else [])]
+        return open_state(url, warn=warn, project="/".join(parts))
+
+
 def state_of(table: Table, root: Path, tenant: Tenant | None) -> StateStore:
-    """Give the state that all processes share which serve a tenant, or the project where `tenant` is None.
-
-    Raises: InputError where the variable that holds its address is not set, or is no address.
-    """
-    given = table.routing.state
-    if given is None:
-        return open_state(folder_of(root, tenant) / STATE_FILE, warn=warn)
-    if given.startswith("$"):
-        variable, given = given[1:], os.environ.get(given[1:], "")
-        if not given:
-            raise InputError(f"set the environment variable {variable} to the redis:// URL of the shared state")
-    url, _, project = given.partition("#")
-    parts = [project or "default", *([tenant.name] if tenant else [])]
-    return open_state(url, warn=warn, project="/".join(parts))
-
-
-def warn(words: str) -> None:
-    """Say what a person should hear, but need not stop for."""
-    say(f"warning: {words}")
+    """Give the state of a tenant of a project, by the environment of this process; as `States.of`."""
+    return States(table, root, os.environ).of(tenant)

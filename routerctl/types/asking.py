@@ -156,7 +156,7 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class OtherPlace:
     """Another provider of a candidate's model: the same weights, so the same evidence."""
 
     provider: str
@@ -176,7 +176,9 @@ class Candidate:
     region: str | None = None
     sampling: Sampling = Sampling()
     max_tokens: int | None = None  # the smaller of this and the eval set's holds; this one where the model thinks
-    also: tuple[Place, ...] = field(default=(), metadata=POLICY)  # where else it may serve; evidence is of `provider`
+    also: tuple[OtherPlace, ...] = field(
+        default=(), metadata=POLICY
+    )  # where else it may serve; evidence is of `provider`
     escalation: Escalation | None = None
 
 

@@ -374,3 +374,17 @@ class Evidence:
     retries: int = 0
     escalated: int = 0  # of a cascade: cases that the second candidate answered
     wrong_per_thousand: float | None = None  # delivered though wrong: not passed, neither failed nor refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedUsage:
+    """What the answers of one candidate to one class took by the decision log, on average."""
+
+    task_class: str
+    candidate: str
+    model: str  # the pin
+    decisions: int
+    calls: float
+    input_tokens: float
+    output_tokens: float
+    latency_s: float

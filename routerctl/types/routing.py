@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
 from routerctl.types.evaluation import (
@@ -193,6 +194,13 @@ class Table:
     objective: Objective | None = None  # what the candidates were chosen by; None: class by class
 
 
+class PlaceKey(NamedTuple):
+    """Where a model is asked: what health is kept of."""
+
+    provider: str
+    model: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """One call of one candidate at one place, for one inquiry."""
@@ -230,3 +238,40 @@ class Decision:
     decision_s: float | None = None  # time to decide, calls apart
     total_s: float | None = None  # from the inquiry to the answer
     level: Level | None = None  # how well the class's first rung was shown by that table; None: not known
+
+    @property
+    def candidate(self) -> str | None:
+        """The candidate that served; None where nobody did, or nobody was asked."""
+        return next((hop.candidate for hop in self.hops if hop.outcome == "served"), None)
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What the inquiry cost, hops that gave nothing included."""
+        return sum((hop.cost_usd for hop in self.hops), Decimal(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """A table that is tried on a share of the traffic; everything that its statistics need was fixed at its start."""
+
+    name: str
+    table: str  # B's file, beside routes.yaml
+    digest_a: str  # of routes.yaml when it began
+    digest_b: str
+    share: float  # B's, in (0, 1)
+    key: str  # what the split is by: "user", "tenant", "id" or a feature's name
+    salt: str  # hexadecimal
+    started_at: str  # ISO 8601, UTC
+    least_difference: float  # of the feedback's means: what is to be found
+    window_s: float  # for how long a key's feedback counts together, from its first
+    cost_cap_usd: Decimal  # an answer's cost counts as a share of it
+    slow_s: float  # an answer that takes longer is slow
+    deviation: float = 0.5  # guess at one feedback's standard deviation; decides how soon, not whether rightly
+    margin: float | None = None  # differences up to it do not matter
+    alpha: float = 0.05
+    more_cost: float = 0.5  # guardrails: B may cost so much more, relative to A,
+    more_errors: float = 0.05  # fail so much more often, as a difference of shares,
+    more_slow: float = 0.1  # and be slow so much more often
+    ended_at: str = ""  # "" = it is on
+    ended: str = ""  # promoted or aborted
+    why: str = ""

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import clean, print_table, say
+from routerctl.cli.output.terminal import print_table, say
 from routerctl.routing.budgets import Books, books_of
 from routerctl.routing.tenants import known_tenant, state_of
 from routerctl.table import load_table
 from routerctl.types import Budget, Json, Table
-from routerctl.words import usd
+from routerctl.words import clean, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

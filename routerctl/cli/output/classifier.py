@@ -13,7 +13,8 @@ from routerctl.classify.classifier import digest_of
 from routerctl.classify.classifier.embedding import missing
 from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import GateError, InputError
-from routerctl.evaluation.run_files import REPORTS_FOLDER, check_place, write_atomically
+from routerctl.evaluation.run_files import REPORTS_FOLDER
+from routerctl.files.writing import check_place, write_atomically
 from routerctl.words import percent, plain, spread
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import typer
 
 from routerctl.cli.output.as_json import told_json
 from routerctl.cli.output.estimate import show_estimates
-from routerctl.cli.output.run import Work, ask, now
-from routerctl.cli.output.terminal import RunView, clean, say
+from routerctl.cli.output.run import RunView, Work, ask, now
+from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError
 from routerctl.evaluation.project import Project
 from routerctl.evaluation.regression import Regression, regression_words
@@ -25,6 +25,7 @@ from routerctl.evaluation.worth import told_words
 from routerctl.files.codec import json_default
 from routerctl.review.ci import Strict, to_json
 from routerctl.review.ci.publish import check_outputs, end_gate, publish
+from routerctl.words import clean
 
 
 def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import clean, print_table
+from routerctl.cli.output.terminal import print_table
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.evidence import Evidences
 from routerctl.monitoring.drift import Alarm, Drift, drift_words, look
@@ -24,7 +24,7 @@ from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.routing.decision_log.rows import stamp
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import count, percent, plain, plural, seconds, usd
+from routerctl.words import clean, count, percent, plain, plural, seconds, usd
 
 _THOUSAND = 1000
 _BEGIN = datetime.min.replace(tzinfo=UTC)

@@ -16,21 +16,19 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import clean, say
+from routerctl.cli.output.terminal import say
 from routerctl.errors import GateError, InputError
-from routerctl.evaluation.run_files import write_atomically
-from routerctl.routing.decision_log import DECISIONS_FILE
+from routerctl.files.writing import write_atomically
+from routerctl.routing.experiments.assignment import ACTIVE, ENDED, ended, from_document, to_document
 from routerctl.routing.experiments.compare import Standing, planned_outcomes
-from routerctl.routing.experiments.standing import ACTIVE, ENDED, ended, from_document, to_document
 from routerctl.routing.experiments.trial import Stand, question_of, stand_of
 from routerctl.routing.experiments.wording import comparison_words, guard_words
 from routerctl.routing.state import Documents, StateStore
-from routerctl.routing.tenants import folder_of, known_tenant, state_of, table_of
+from routerctl.routing.tenants import DECISIONS_FILE, folder_of, known_tenant, state_of, table_of
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
-from routerctl.types import Table
+from routerctl.types import Experiment, Table
 from routerctl.types.routing import Routing
-from routerctl.types.trying import Experiment
-from routerctl.words import count, percent, plain, plural, usd
+from routerctl.words import clean, count, percent, plain, plural, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's mean counts no more than that

@@ -13,17 +13,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from routerctl.cli.output.terminal import clean, print_table, say
+from routerctl.cli.output.terminal import print_table, say
+from routerctl.costs import pricer_for
 from routerctl.errors import InputError, ProviderError
-from routerctl.providers.base import Outside, Wire
+from routerctl.providers.base import Outside
+from routerctl.providers.wire import Wire
 from routerctl.routing.health import Health, Shown
 from routerctl.routing.health.probes import Finding, Probable, places_of, probe
-from routerctl.routing.router import pricer_for
 from routerctl.routing.state import StateStore
 from routerctl.routing.tenants import known_tenant, state_of, table_of, with_own_key
 from routerctl.table import load_table
 from routerctl.types import Json, Table
-from routerctl.words import seconds
+from routerctl.words import clean, seconds
 
 _DOWN = ProviderError.exit_code
 _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]

@@ -21,9 +21,10 @@ from routerctl.evaluation.labels import (
     labels_file,
     read_labels,
 )
-from routerctl.evaluation.run_files import REPORTS_FOLDER, check_place, read_header, read_run, run_folder, run_folders
+from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
 from routerctl.evaluation.selection.judge_correction import why_not
 from routerctl.evaluation.selection.labels_needed import need_words
+from routerctl.files.writing import check_place
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
 from routerctl.words import as_text, plural, visible
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from routerctl.cli.output.log import log_path
-from routerctl.cli.output.terminal import clean, say
+from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError
-from routerctl.evaluation.run_files import written_beside
+from routerctl.files.writing import written_beside
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.routing.decision_log.export import csv_lines, json_lines, labelled, write_parquet
+from routerctl.routing.decision_log.places import log_path
 from routerctl.routing.decision_log.reader import LogReader, Row, Wanted, require_log
-from routerctl.words import plain, plural
+from routerctl.words import clean, plain, plural
 
 _ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 

@@ -19,27 +19,29 @@ import typer
 
 from routerctl.cli.output.estimate import show_estimates
 from routerctl.cli.output.run import ask, now
-from routerctl.cli.output.terminal import clean, say
+from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.build import build_table
 from routerctl.evaluation.eval_sets import EVALS_FOLDER, eval_set_files
 from routerctl.evaluation.labels import read_labels
-from routerctl.evaluation.ladder_place import Place, place
+from routerctl.evaluation.ladder_place import LadderPlace, ladder_place
 from routerctl.evaluation.policy import policy_of
 from routerctl.evaluation.project import load_project
 from routerctl.evaluation.run.estimate import Estimate
 from routerctl.evaluation.run.session import EvalOptions, Finished, Planned, estimate_run, plan_run
-from routerctl.evaluation.run_files import read_run, write_atomically
+from routerctl.evaluation.run_files import read_run
 from routerctl.evaluation.worth import evidence_for
 from routerctl.files.codec import json_default
+from routerctl.files.writing import write_atomically
 from routerctl.review.ci.publish import warn_of_models
 from routerctl.review.diff import TableChanges, compare
 from routerctl.review.diff import render as showing
 from routerctl.review.report import render_report
-from routerctl.routing.decision_log.places import asked_of
+from routerctl.routing.decision_log.usage import logged_usage
+from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.types import Route, Run, Table
-from routerctl.words import as_written, odds, plural
+from routerctl.words import as_written, clean, odds, plural
 
 PROPOSED_FILE = "routes.proposed.yaml"
 
@@ -52,12 +54,13 @@ def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, 
     root = Path.cwd()
     present = load_table(root / TABLE_FILE)
     _check_sets(root, present)
-    placed = place(candidate, load_project(root), present, after=after, today=now().date())
+    placed = ladder_place(candidate, load_project(root), present, after=after, today=now().date())
     options = EvalOptions(
         ladder=f"{present.ladder_name}+{candidate}",
         ladder_rungs=placed.rungs,
         only=tuple(present.routes),
         max_cost_usd=max_cost_usd,
+        logged=logged_usage(root),
     )
     planned = plan_run(root, options, now)
     estimates = estimate_run(planned, now)
@@ -88,7 +91,7 @@ def _first_line(candidate: str) -> str:
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
-def _announce(planned: Planned, placed: Place, present: Table, estimates: Sequence[Estimate]) -> None:
+def _announce(planned: Planned, placed: LadderPlace, present: Table, estimates: Sequence[Estimate]) -> None:
     """Say what will be asked, and what it may cost, before the first call; all of it on stderr."""
     header = planned.header
     say(f"run {header.run_id}: {placed.candidate} beside {TABLE_FILE}: ladder {', '.join(header.ladder)}")
@@ -144,7 +147,7 @@ def _without_missed(route: Route, present: Route) -> Route:
 # --- what is said of it -----------------------------------------------------------------------------------------------
 
 
-def _print(found: TableChanges, placed: Place, finished: Finished, *, as_json: bool) -> None:
+def _print(found: TableChanges, placed: LadderPlace, finished: Finished, *, as_json: bool) -> None:
     folder = finished.folder.relative_to(Path.cwd())
     names, edited = (TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), (False, False)
     notes, asked = [*_notes(found, placed), _next_step(found, placed)], asked_of(Path.cwd())
@@ -174,7 +177,7 @@ def _not_run(found: TableChanges, candidate: str) -> list[str]:
     return [name for name, route in found.after.routes.items() if evidence_for(route, candidate) is None]
 
 
-def _verdict(found: TableChanges, placed: Place) -> str:
+def _verdict(found: TableChanges, placed: LadderPlace) -> str:
     """Say whether any class would choose otherwise."""
     changed = _choosing(found)
     if not changed:
@@ -185,7 +188,7 @@ def _verdict(found: TableChanges, placed: Place) -> str:
     )
 
 
-def _notes(found: TableChanges, placed: Place) -> list[str]:
+def _notes(found: TableChanges, placed: LadderPlace) -> list[str]:
     """Say what a reader of the difference must know: who was not asked, and what one candidate more costs in proof."""
     name, notes = placed.candidate, []
     if not_run := _not_run(found, name):
@@ -210,7 +213,7 @@ def _alphas(table: Table) -> float | None:
     return max((one.judgement.alpha for route in table.routes.values() for one in route.evidence), default=None)
 
 
-def _next_step(found: TableChanges, placed: Place) -> str:
+def _next_step(found: TableChanges, placed: LadderPlace) -> str:
     where, ladder = f"after {placed.before}" if placed.before else "first", found.before.ladder_name
     return (
         f"to accept it: put {placed.candidate} {where} on ladder {ladder} in routerctl.yaml, then `routerctl eval "
@@ -218,7 +221,7 @@ def _next_step(found: TableChanges, placed: Place) -> str:
     )
 
 
-def _values(found: TableChanges, placed: Place, finished: Finished, notes: Sequence[str]) -> dict[str, Any]:
+def _values(found: TableChanges, placed: LadderPlace, finished: Finished, notes: Sequence[str]) -> dict[str, Any]:
     folder = finished.folder.relative_to(Path.cwd())
     return {
         "candidate": placed.candidate,

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import clean, print_table, say
+from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import InputError, nearest
-from routerctl.evaluation.evidence import Evidences, cost_evidence
+from routerctl.evaluation.evidence import Evidences
 from routerctl.files.codec import json_default
 from routerctl.monitoring.replay import Basis, Cell, ClassReplay, Replay, replay_log, replay_words
+from routerctl.monitoring.replay.estimate import cost_evidence
 from routerctl.monitoring.replay.same_policy import own_cells
 from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import percent, plain, usd
+from routerctl.words import clean, percent, plain, usd
 
 _THOUSAND = 1000
 

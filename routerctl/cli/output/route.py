@@ -5,81 +5,61 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from routerctl.classify.decide import decide
-from routerctl.cli.output.terminal import clean, say
+from routerctl.cli.output.terminal import say
 from routerctl.cli.stdin import where
-from routerctl.errors import InputError
+from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
-from routerctl.routing.explain import explain
-from routerctl.table import load_table
-from routerctl.types import Decision, Hop, Inquiry, Json, Route, Table
+from routerctl.types import Decision, Hop, Inquiry, Json, Route
+from routerctl.words import clean
 
 if TYPE_CHECKING:
-    from routerctl.classify.decide import Guesser
-    from routerctl.cli.stdin import Numbered
+    from routerctl.routing.batch import Numbered
     from routerctl.routing.route import Routed
+    from routerctl.routing.router import Router
 
 
-def guesser_of(table: Table, folder: Path) -> Guesser | None:
-    """Load the trained classifier that a table names, from the table's folder.
-
-    Raises: InputError where it is missing or another one than the table is pinned to.
-    """
-    named = table.classifier
-    if named is None or named.file is None:
-        return None
-    from routerctl.classify.classifier import load_classifier  # only where there is one
-
-    return load_classifier(folder / named.file, named.digest)
-
-
-def explain_all(path: Path, inquiries: Iterator[Numbered], *, as_json: bool) -> None:
+def explain_all(router: Router, inquiries: Iterator[Numbered], *, as_json: bool) -> None:
     """Print what would be decided for each inquiry and why.
 
     Raises: InputError naming the line.
     """
-    project, root, today = load_table(path), path.parent, datetime.now(UTC).date()
-    tables: dict[str | None, tuple[Table, Guesser | None]] = {}
     for line, one in inquiries:
-        tenant = project.routing.tenants.get(one.tenant or "")
-        tier = tenant.tier if tenant else None
-        if tier not in tables:
-            served_by = load_table(root / project.routing.tiers[tier].table) if tier else project
-            tables[tier] = served_by, guesser_of(served_by, root)
-        table, guesser = tables[tier]
         try:
-            decision = decide(table, one, guesser)
+            told = router.explain_inquiry(one)
         except InputError as error:
             raise InputError(f"{where(line, one)}{error}") from None
-        reasons = explain(table, one, decision, today)
         if as_json:
-            _print(json.dumps({**_decision_json(one, decision), "reasons": reasons}))
+            _print(json.dumps({**_decision_json(one, told.decision), "reasons": told.reasons}))
         else:
-            _print("\n".join(clean(line) for line in reasons))
+            _print("\n".join(clean(line) for line in told.reasons))
 
 
-def route_all(path: Path, inquiries: Iterator[Numbered], *, as_json: bool, one_line: bool) -> None:
+def route_all(router: Router, inquiries: Iterator[Numbered], *, as_json: bool, one_line: bool) -> None:
     """Route each inquiry and print its answer as soon as those before it are printed.
 
     Raises: InputError; an error of the gravest kind after the last one, where one or more could not be served.
     """
-    from routerctl.routing.batch import serve
+    import asyncio
 
-    table = load_table(path)
+    from routerctl.routing.batch import serve_all
 
-    def show(one: Inquiry, routed: Routed) -> None:
-        say(_reason(table, routed))
+    def served(one: Inquiry, routed: Routed) -> None:
+        say(_reason(routed))
         if as_json:
             _print(json.dumps(_routed_json(one, routed), default=json_default))
         else:
-            _print(_for_stdout(routed.answer.text, one_line=one_line))
+            _print(_for_stdout(routed.text, one_line=one_line))
 
-    serve(table, inquiries, show, folder=path.resolve().parent)
+    def failed(line: int | None, one: Inquiry, error: RouterctlError) -> None:
+        say(f"routerctl: {where(line, one)}{error}")
+
+    async def serve() -> None:
+        async with router:
+            await serve_all(router, inquiries, served, failed)
+
+    asyncio.run(serve())
 
 
 def _for_stdout(text: str, *, one_line: bool) -> str:
@@ -100,19 +80,19 @@ def _print(text: str) -> None:
 _WORDS = ("not confident", "skipped", "cancelled", "over budget")  # outcomes that are not failures
 
 
-def _reason(table: Table, routed: Routed) -> str:
+def _reason(routed: Routed) -> str:
     decision = routed.decision
     served = next(hop for hop in decision.hops if hop.outcome == "served")
     before = "".join(
         f", after {hop.candidate} {_fate(hop)}" for hop in decision.hops if hop is not served and hop.why != "classify"
     )
-    shown = _shown(table.routes[decision.task_class], served.candidate)
+    shown = _shown(routed.table.routes[decision.task_class], served.candidate)
     unproven = f", {shown} for this class" if shown else ""
     latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
         f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{before}{unproven}"
-        f"{latency}, ${cost_of(decision):.6f}.{alarm}"
+        f"{latency}, ${routed.cost_usd:.6f}.{alarm}"
     )
 
 
@@ -130,11 +110,6 @@ def _fate(hop: Hop) -> str:
     return f"was {hop.outcome}" if hop.outcome in _WORDS else f"failed ({hop.outcome})"
 
 
-def cost_of(decision: Decision) -> Decimal:
-    """Add up what an inquiry cost, hops that gave nothing included."""
-    return sum((hop.cost_usd for hop in decision.hops), Decimal(0))
-
-
 def _decision_json(one: Inquiry, decision: Decision) -> dict[str, Json]:
     named = (("id", one.id), ("tenant", one.tenant), ("step", one.step))
     given = {key: value for key, value in named if value is not None}
@@ -149,8 +124,8 @@ def _routed_json(one: Inquiry, routed: Routed) -> dict[str, Json]:
         "decision": routed.decision.id,
         "answer": answer.text,
         "stop_reason": answer.stop_reason.value,
-        "candidate": next(hop.candidate for hop in routed.decision.hops if hop.outcome == "served"),
-        "cost_usd": cost_of(routed.decision),
+        "candidate": routed.decision.candidate,
+        "cost_usd": routed.cost_usd,
         "latency_s": answer.latency_s,
         "alarms": list(routed.alarms),
     }

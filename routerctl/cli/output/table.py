@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from routerctl.cli.output.terminal import PER_1000, folded, print_table, say
+
+if TYPE_CHECKING:
+    from routerctl.evaluation.worth import Worth
+    from routerctl.types import Evidence, Judgement, Route, Table
+
+
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +23,30 @@ from typing import Any
 import typer
 
 from routerctl.cli.output.as_json import evidence_json, worth_json
-from routerctl.cli.output.terminal import print_routes, say, say_lowered, say_unproven, say_worth
 from routerctl.errors import InputError, nearest
-from routerctl.evaluation.check import assemble
+from routerctl.evaluation.assemble import assemble
 from routerctl.evaluation.ladder_order import measured_costs, order_warning
 from routerctl.evaluation.outdated import since_built
 from routerctl.evaluation.project import PROJECT_FILE, load_project
-from routerctl.evaluation.run_files import REPORTS_FOLDER, write_atomically
+from routerctl.evaluation.run_files import REPORTS_FOLDER
 from routerctl.evaluation.worth import evaluation_usd, weigh
+from routerctl.files.writing import write_atomically
 from routerctl.review.ci import Strict
 from routerctl.review.ci.publish import end_gate, warn_of_models
 from routerctl.review.diff.labels import label_words
 from routerctl.review.report import render_report
-from routerctl.routing.decision_log.places import asked_of
+from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
 from routerctl.types import Run, Table, Tier
+
+_SAID = 10  # classes that are not proven and get a line of their own
+_MARKS = {
+    "j": "a judge's word",
+    "h": "on human labels",
+    "m": "a mean, not a count",
+    "c": "cases in clusters",
+    "a": "not the first attempt",
+}
 
 
 def build(
@@ -116,3 +136,125 @@ def _print_json(table: Table, worth: Mapping[str, Any]) -> None:
     }
     said = {"table_version": table.table_version, "digest": table.digest, "routes": choices, "worth": worth}
     typer.echo(json.dumps(said))
+
+
+def print_routes(table: Table) -> None:
+    """Print the choices of a table, a row a class; money is USD per 1,000 requests.
+
+    What is not a program's count of passed cases carries a mark; lines below the table explain what is in it.
+    """
+    rows = [_route_row(route) for route in table.routes.values()]
+    columns = ["class", "choice", "verdict", "passed", "interval", "bar", PER_1000]
+    if bar := _shared_bar(table):
+        columns, rows = [*columns[:5], PER_1000], [[*row[:5], row[6]] for row in rows]
+    print_table(columns, rows, right=["passed", "interval", PER_1000])
+    sys.stdout.writelines(f"{line}\n" for line in (*([f"bar: {bar}"] if bar else []), *_legend(table)))
+
+
+def _shared_bar(table: Table) -> str:
+    """The bar of all classes where it is one against a model, which is too long for a column; else ""."""
+    from routerctl.types import RelativeBar
+    from routerctl.words import bar_words
+
+    bars = {route.bar for route in table.routes.values()}
+    return bar_words(bars.pop()) if len(bars) == 1 and all(isinstance(bar, RelativeBar) for bar in bars) else ""
+
+
+def _legend(table: Table) -> Iterator[str]:
+    """Explain what this table's rows hold."""
+    from routerctl.evaluation.selection import interval_note, risk_shown
+    from routerctl.words import points_as_written
+
+    routes = list(table.routes.values())
+    if table.objective:
+        aim = f"at most {points_as_written(table.objective.within)} below {table.objective.of}"
+        yield f"objective: {aim} over all classes; the bars hold as floors"
+    used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
+    if used:
+        yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
+    risks = [risk for route in routes if (risk := risk_shown(route))]
+    if risks:
+        bound = ", ≤ at most" if any(risk.startswith("≤") for risk in risks) else ""
+        yield f"% after provisional{bound}: how often one exactly at the bar would do as well by luck"
+    if any(route.level == "reference" for route in routes):
+        yield "reference: the model that the bar is set by; it is compared with, not tested"
+    yield from folded(interval_note(one.judgement for route in routes if (one := _chosen(route))))
+
+
+def _marks(judgement: Judgement) -> str:
+    """The letters of what a verdict rests on, besides independent cases scored by a program."""
+    found = {
+        "j": judgement.trust == "judge",
+        "h": judgement.trust == "labels",
+        "m": judgement.mean is not None,
+        "c": judgement.method == "clusters",
+        "a": judgement.attempt > 1,
+    }
+    return "".join(mark for mark, holds in found.items() if holds)
+
+
+def _chosen(route: Route) -> Evidence | None:
+    return next((item for item in route.evidence if item.candidate == route.chosen), None)
+
+
+def _route_row(route: Route) -> list[str]:
+    from routerctl.evaluation.selection import level_name, risk_shown
+    from routerctl.words import bar_words, spread, usd
+
+    evidence, risk = _chosen(route), risk_shown(route)
+    flag = "" if route.passing else "! "
+    if evidence is None:
+        return [route.task_class, flag + route.chosen, "not run", "", "", bar_words(route.bar), ""]
+    judgement = evidence.judgement
+    passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
+    return [
+        route.task_class,
+        flag + route.chosen,
+        f"{level_name(route)}{f', {risk}' if risk else ''} {_marks(judgement)}".rstrip(),
+        passed,
+        spread(judgement.interval),
+        bar_words(route.bar),
+        "" if evidence.cost_per_case_usd is None else usd(1000 * evidence.cost_per_case_usd),
+    ]
+
+
+def worth_line(worth: Worth) -> str:
+    """Say in one line whether the table is worth it, and why: what it does beside today's model and the best constant.
+
+    Then what would settle it, how the choice does on other cases, and by what the classes weigh.
+    """
+    from routerctl.evaluation.worth import weighed_by
+
+    weighs = (
+        f"Classes weigh by {weighed_by(worth.weighting)}." if worth.constants and len(worth.weighting.cases) > 1 else ""
+    )
+    return f"{worth.answer}: {' '.join(part for part in (worth.told, worth.procedure, weighs) if part)}"
+
+
+def say_worth(worth: Worth) -> None:
+    """Print `worth_line` on stderr, wrapped to 80 columns."""
+    for line in folded(worth_line(worth), "  "):
+        say(line)
+
+
+def say_lowered(table: Table) -> None:
+    """Say of each class that its bar was lowered, or changed for one of another kind, after scores had been seen."""
+    from routerctl.evaluation.selection import bar_change_words
+
+    for name, route in table.routes.items():
+        _, words = bar_change_words(route)
+        if words:
+            say(f"warning: {name}: {words}")
+
+
+def say_unproven(table: Table) -> None:
+    """Say of each class that is not proven what serves and what would help; of many, name only the rest."""
+    from routerctl.evaluation.selection import unproven_words
+
+    missing = [route for route in table.routes.values() if not route.settled]
+    missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
+    for route in missing[:_SAID]:
+        say(unproven_words(route, table))
+    if len(missing) > _SAID:
+        names = ", ".join(route.task_class for route in missing[_SAID:])
+        say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")

@@ -14,7 +14,6 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.cli.output.terminal import say
 from routerctl.costs import Pricer, known_prices, pricer_of
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
@@ -24,6 +23,7 @@ from routerctl.evaluation.importers.prices import Costed, Told
 from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.evaluation.run_files import read_header, run_folders
+from routerctl.notices import info
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Price, ProviderSpec, RunHeader
 
@@ -188,7 +188,7 @@ def line_up(
         return replace(made, prices={**made.prices, **_unknown(costed, found)})
     strangers = [model for model, name in zip(models, names, strict=True) if name not in rungs]
     why = f"not on ladder {ladder_name!r}: {', '.join(strangers)}" if strangers else "--order is not the ladder's"
-    say(f"{why}; so these outcomes stand on a ladder of their own and cannot be in one table with other runs")
+    info(f"{why}; so these outcomes stand on a ladder of their own and cannot be in one table with other runs")
     candidates = {model: pinned_candidate(project, name) for model, name in found.items()}
     prices = prices_of(project, {item.name: item for item in candidates.values()}, on)
     return _own_ladder(models, costed, candidates, project.providers, prices, ordered)

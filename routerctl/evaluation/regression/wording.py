@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routerctl.evaluation.regression.alarm import ClassRegression, Regression
-from routerctl.words import NBSP, count, percent, plural
+from routerctl.words import NBSP, count, p_words, percent, plural
 
 NAMED = 10  # case ids in a sentence
 STALE_AFTER_DAYS = 90.0
@@ -88,11 +88,6 @@ def _what(one: ClassRegression) -> str:
         fell = f"dropped from {percent(one.before)} to {percent(one.after)} on {plural(one.n, 'common case')}"
         return f"{fell}, {changes} ({surely})"
     return f"no regression found, {scores}, {changes} ({surely})"
-
-
-def p_words(p_value: float) -> str:
-    """A p-value with two significant digits, none smaller than anybody needs: `p = 0.013`, `p < 0.0001`."""
-    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
 def _listed(names: Sequence[str]) -> str:

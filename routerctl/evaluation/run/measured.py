@@ -1,4 +1,4 @@
-"""Earlier runs and the decision log -> what a case of each class x candidate took, and how it came out.
+"""Earlier runs and what was logged -> what a case of each class x candidate took, and how it came out.
 
 Place: the evaluation line, under the estimate; it reads, and judges nothing. A measurement counts where the candidate
 was asked in the same way: same model, provider, effort, sampling, strategy and escalation. Dollars are told at the
@@ -18,9 +18,8 @@ from routerctl.costs import Pricer, pricers_of
 from routerctl.errors import RouterctlError
 from routerctl.evaluation.run_files import read_header, read_run, run_folders
 from routerctl.evaluation.selection import outcome_of
-from routerctl.routing.decision_log import DECISIONS_FILE
-from routerctl.routing.decision_log.usages import Served, usages
 from routerctl.types import ClassHeader, Result, RunHeader, Status, Usage
+from routerctl.types.evaluation import LoggedUsage
 
 _LOOKED = 20  # runs that are read, newest first
 _JUDGING = Usage(input_tokens=1000, output_tokens=100)  # a judge's call, to compare two prices by
@@ -51,10 +50,10 @@ class Measured:
     values: Mapping[Key, Mapping[str, float]] = field(default_factory=dict)  # outcome in [0, 1] by case id
 
 
-def measure(root: Path, header: RunHeader) -> Measured:
+def measure(root: Path, header: RunHeader, logged: Iterable[LoggedUsage] = ()) -> Measured:
     """Look up what the candidates of a run to come took before, in the run that tells most of each class.
 
-    Raises: InputError where the decision log is none.
+    `logged`: what the request line logged of them.
     """
     best: dict[Key, tuple[RunHeader, list[Result]]] = {}
     for earlier, results in _runs(root, header):
@@ -68,7 +67,7 @@ def measure(root: Path, header: RunHeader) -> Measured:
             of_candidate[name].append(one)
     return Measured(
         of_class={key: one for key, one in took.items() if one is not None},
-        of_log=_logged(root, header),
+        of_log=_logged(logged, header),
         of_candidate={name: _together(several) for name, several in of_candidate.items()},
         values={
             key: _values(own, header.classes[key[0]]) for key, (_, own) in best.items() if key[0] in header.classes
@@ -157,17 +156,17 @@ def _values(results: Iterable[Result], of_class: ClassHeader) -> dict[str, float
     return {case_id: outcome_of(own, of_class.measure).value for case_id, own in by_case.items()}
 
 
-def _logged(root: Path, header: RunHeader) -> dict[Key, Took]:
+def _logged(logged: Iterable[LoggedUsage], header: RunHeader) -> dict[Key, Took]:
     """Average what the candidates that serve alone took on the request line."""
     pricers = pricers_of(header)
     return {
         (one.task_class, one.candidate): _took_there(one, pricers[one.candidate])
-        for one in usages(root / DECISIONS_FILE)
+        for one in logged
         if one.candidate in header.ladder and header.candidates[one.candidate].model == one.model
     }
 
 
-def _took_there(one: Served, pricer: Pricer) -> Took:
+def _took_there(one: LoggedUsage, pricer: Pricer) -> Took:
     usage = Usage(input_tokens=round(one.input_tokens), output_tokens=round(one.output_tokens))
     return Took(
         cases=one.decisions,

@@ -30,9 +30,11 @@ from routerctl.evaluation.run.measured import measure
 from routerctl.evaluation.run.retests import Past, attempt_words, attempts_of, with_attempts
 from routerctl.evaluation.run_files import REPORTS_FOLDER, RunWriter
 from routerctl.evaluation.selection import provable_words, question_of
-from routerctl.providers.base import Outside, Provider, Wire
+from routerctl.providers.base import Outside, Provider
+from routerctl.providers.wire import Wire
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
+from routerctl.types.evaluation import LoggedUsage
 from routerctl.words import usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
@@ -53,6 +55,7 @@ class EvalOptions:
     max_cost_usd: Decimal | None = None
     use_cache: bool = True
     max_age: timedelta | None = None  # a cached reply older than this is asked for anew
+    logged: tuple[LoggedUsage, ...] = ()  # for the estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +190,7 @@ def estimate_run(planned: Planned, now: Callable[[], datetime], rungs: Sequence[
 
     Raises: InputError where the cache or the decision log is none.
     """
-    measured = measure(planned.project.root, planned.header)
+    measured = measure(planned.project.root, planned.header, planned.options.logged)
     untested = untested_rung(planned.header)
     asked = [name for name in planned.rungs if name != untested] if rungs is None else rungs
     with _cache(planned, now()) as cache:

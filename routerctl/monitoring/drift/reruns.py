@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError
 from routerctl.evaluation.evidence import Evidences
 from routerctl.evaluation.regression import pairs_of
 from routerctl.evaluation.run_files import read_header, run_folders
+from routerctl.notices import warn
 from routerctl.types import Candidate, Route, RunHeader, Status, Table
 
 
@@ -101,4 +101,4 @@ def _headers(root: Path) -> Iterator[RunHeader]:
         try:
             yield read_header(folder)
         except InputError as error:  # a damaged run must not hide the others
-            say(f"routerctl: {error}")
+            warn(str(error))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from routerctl.evaluation.regression.wording import p_words
 from routerctl.monitoring.drift.detect import Alarm, Drift
-from routerctl.words import NBSP, as_written, count, percent, plural, seconds, usd
+from routerctl.words import NBSP, as_written, count, p_words, percent, plural, seconds, usd
 
 
 def drift_words(drift: Drift) -> tuple[str, ...]:

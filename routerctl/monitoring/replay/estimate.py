@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from routerctl.evaluation.evidence import Evidences, case_costs
 from routerctl.monitoring.replay.cells import Cell, CostEvidence
 from routerctl.statistics.weighting import (
     Weighted,
@@ -24,6 +25,7 @@ from routerctl.statistics.weighting import (
     share_interval,
     weighted,
 )
+from routerctl.types import Table
 
 LEVEL = 0.95
 # How far a ratio of costs in traffic may be from the ratio on the eval set, as a standard deviation of its logarithm:
@@ -298,3 +300,17 @@ def _added(parts: Iterable[Basis]) -> Basis:
 def _dollars(amount: float) -> Decimal:
     """A float amount, to the nano-dollar."""
     return Decimal(repr(amount)).quantize(Decimal("1e-9"))
+
+
+def cost_evidence(table: Table, evidences: Evidences) -> Mapping[tuple[str, str], CostEvidence]:
+    """Give what each candidate cost on each class's cases, by (class, candidate)."""
+    return {
+        (name, one.candidate): CostEvidence(
+            cases=one.judgement.cases,
+            mean_usd=float(one.cost_per_case_usd),
+            deviation_usd=case_costs(evidences.results(route.run_id, name, one.candidate)).deviation_usd,
+        )
+        for name, route in table.routes.items()
+        for one in route.evidence
+        if one.cost_per_case_usd is not None
+    }

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+from routerctl.costs import pricer_for
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.importers import AUTO, read_outcomes
 from routerctl.evaluation.importers.base import Columns, Record
@@ -20,7 +21,6 @@ from routerctl.evaluation.importers.cases import arrange
 from routerctl.evaluation.repricing import at_prices_of
 from routerctl.evaluation.run_files import REPORTS_FOLDER, is_run, read_run, run_folder
 from routerctl.monitoring.replay import Cell
-from routerctl.routing.router import pricer_for
 from routerctl.statistics.weighting import Units
 from routerctl.types import Status, Table, Usage
 from routerctl.words import percent, plural, usd

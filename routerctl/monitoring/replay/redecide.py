@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routerctl.classify.decide import Guesser, name_class, named_at_once
-from routerctl.cli.output.route import guesser_of
+from routerctl.classify.decide import TextClassifier, classifier_of, name_class, named_at_once
 from routerctl.errors import InputError
 from routerctl.monitoring.replay import Cell
 from routerctl.monitoring.warehouse import kept_prompts, replay_cells
@@ -66,7 +65,7 @@ def cells_of(
     if prompts >= _SAID_FROM:
         say(f"{count(prompts)} prompts were kept: the table names their classes anew (--keep-classes leaves them)")
     rest = replay_cells(kept.rest)
-    anew, moves = _anew(kept.rows(), table, guesser_of(table, folder))
+    anew, moves = _anew(kept.rows(), table, classifier_of(table, folder))
     words = _mix_words(prompts, sum(cell.requests for cell in rest.cells), moves)
     return (*rest.cells, *anew), (words, *_left_out(rest.left_out))
 
@@ -93,12 +92,12 @@ def _mix_words(prompts: int, rest: int, moves: Mapping[tuple[str, str], int]) ->
 
 
 def _anew(
-    rows: Iterator[Mapping[str, Any]], table: Table, guesser: Guesser | None
+    rows: Iterator[Mapping[str, Any]], table: Table, classifier: TextClassifier | None
 ) -> tuple[tuple[Cell, ...], Mapping[tuple[str, str], int]]:
     sums: dict[_Key, dict[str, _Sums]] = defaultdict(lambda: defaultdict(_Sums))
     moves: Counter[tuple[str, str]] = Counter()
     for row in rows:
-        named = _class_of(row, table, guesser)
+        named = _class_of(row, table, classifier)
         if named != row["task_class"]:
             moves[row["task_class"], named] += 1
         who = (row["table_digest"] or "", row["chosen"], row["pin"])
@@ -143,7 +142,7 @@ def _prompt(text: str) -> Any:
         return text
 
 
-def _class_of(row: Mapping[str, Any], table: Table, guesser: Guesser | None) -> str:
+def _class_of(row: Mapping[str, Any], table: Table, classifier: TextClassifier | None) -> str:
     """Name the class as the changed table would; the logged one where nothing names any."""
     logged = str(row["task_class"])
     inquiry = Inquiry(
@@ -157,6 +156,6 @@ def _class_of(row: Mapping[str, Any], table: Table, guesser: Guesser | None) -> 
         named = named_at_once(table, inquiry)
         return named.task_class if named else logged
     try:
-        return name_class(table, inquiry, guesser).task_class
+        return name_class(table, inquiry, classifier).task_class
     except InputError:
         return logged

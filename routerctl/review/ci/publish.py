@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
-from routerctl.cli.output.terminal import say
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.regression import Regression
-from routerctl.evaluation.run_files import check_place, write_atomically
 from routerctl.evaluation.served import ADVICE, foreign_in
+from routerctl.files.writing import check_place, write_atomically
+from routerctl.notices import info, warn
 from routerctl.review.ci import (
     Strict,
     annotation_lines,
@@ -64,7 +63,7 @@ def publish(
     if os.environ.get("GITHUB_ACTIONS") == "true":
         files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in run.header.classes}
         for line in annotation_lines(table, regression, files=files, strict=strict, present=present):
-            sys.stderr.write(line + "\n")  # stdout is the answer's; the runner reads both
+            info(line)
 
 
 def end_gate(
@@ -82,11 +81,11 @@ def end_gate(
     if problem is None:
         return
     for step in next_steps(checks_of(table, regression, strict=strict, present=present)):
-        say(f"next: {step}")
+        info(f"next: {step}")
     raise problem
 
 
 def warn_of_models(table: Table) -> None:
     """Say which evidence is of another model than the pin."""
     for words in foreign_in(table):
-        say(f"warning: {words}; {ADVICE}")
+        warn(f"{words}; {ADVICE}")

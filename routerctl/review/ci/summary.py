@@ -11,13 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from routerctl.evaluation.regression import ClassRegression, Regression, regression_words
-from routerctl.evaluation.regression.wording import p_words
 from routerctl.evaluation.selection import interval_note, level_words
 from routerctl.evaluation.worth import chosen_evidence
-from routerctl.review.ci.checks import Check, Outcome, Strict, checks_of, counts
-from routerctl.review.ci.ending import next_steps
+from routerctl.review.ci.checks import Check, Outcome, Strict, checks_of, counts, next_steps
 from routerctl.types import Route, Table
-from routerctl.words import bar_words, count, one_line, percent, plural, spread, usd, visible
+from routerctl.words import bar_words, count, one_line, p_words, percent, plural, spread, usd, visible
 
 LIMIT = 1024 * 1024 - 1024  # bytes; GitHub's limit for one step is 1 MiB
 _NAMED = 50  # newly broken cases of a class

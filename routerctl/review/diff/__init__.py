@@ -6,9 +6,8 @@ Place: beside the build, where the evaluation line ends; pure, it knows tables a
 """
 
 from routerctl.review.diff.compare import Change, TableChanges, changes, compare
-from routerctl.review.diff.differences import Difference
 from routerctl.review.diff.money import NOBODY, Bill, bill
-from routerctl.review.diff.values import pin_words, verdict_words
+from routerctl.review.diff.values import Difference, pin_words, verdict_words
 from routerctl.review.diff.wording import bill_words, counts_words, headline
 
 __all__ = [

@@ -8,13 +8,9 @@ HTML of it, which backslashes alone would not stop. Place: the last step of `rou
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from routerctl.cli.output.terminal import clean
 from routerctl.evaluation.selection import risk_of
 from routerctl.evaluation.worth import THOUSAND, Volumes, chosen_evidence
 from routerctl.files.codec import encode, json_default
@@ -32,7 +28,7 @@ from routerctl.review.diff import (
     verdict_words,
 )
 from routerctl.types import Route, Table
-from routerctl.words import NBSP, visible
+from routerctl.words import NBSP, clean, visible
 
 Pair = tuple[str, str]  # before, after
 _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
@@ -65,7 +61,7 @@ def text(
     if since:
         lines += ["", _SINCE, *(f"  {one}" for one in since)]
     lines += ["", bill_words(bill(found.before, found.after, asked))]
-    return "\n".join(_wrapped(clean(visible(line))) for line in lines)
+    return "\n".join(clean(visible(line)) for line in lines)
 
 
 _SINCE = "not in the table yet:"
@@ -94,22 +90,6 @@ def _again(found: TableChanges) -> list[Change]:
 
 def _rows(differences: tuple[Difference, ...]) -> Iterator[str]:
     return (f"  {row.what}: {row.before} -> {row.after}" for row in differences)
-
-
-def _wrapped(line: str) -> str:
-    """Break a long line on a terminal only, so that a program finds each statement on one line."""
-    if not sys.stdout.isatty():
-        return line
-    width = max(40, shutil.get_terminal_size().columns)
-    indent = " " * (len(line) - len(line.lstrip()))
-    folded = textwrap.wrap(
-        line.strip(),
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + "    ",
-        break_on_hyphens=False,  # a command in it has to stay one word
-    )
-    return "\n".join(folded)
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What `routerctl diff` does once its options are read: a path or a git revision -> a table; two tables -> text.
+"""A path or a git revision -> a table.
 
 A table of a revision is read with git's own plumbing, as bytes: no filter, no pager, no hook of the repository runs.
 """
@@ -10,21 +10,12 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import typer
-
-from routerctl.cli.output.terminal import say
-from routerctl.errors import GateError, InputError, nearest
-from routerctl.evaluation.outdated import since_built
+from routerctl.errors import InputError, nearest
 from routerctl.files.yaml import read_text
-from routerctl.review.diff import compare
-from routerctl.review.diff import render as showing
-from routerctl.routing.decision_log.places import asked_of
 from routerctl.table import TABLE_FILE, parse_table, with_digest
 from routerctl.types import Table
 
-Format = Literal["text", "markdown", "json"]
 _LISTED = 12  # branches and tags that an error lists; a repository may have thousands
 
 
@@ -35,38 +26,6 @@ class Source:
     name: str  # "routes.yaml", "HEAD~2:routes.yaml"
     table: Table
     edited: bool
-
-
-def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> None:
-    """Print what differs between two tables.
-
-    Raises: InputError where one cannot be read; GateError under `exit_code` where anything differs, or the project has
-    changed since its table was built.
-    """
-    root = Path.cwd()
-    old, new = find(root, before), find(root, TABLE_FILE if after is None else after)
-    for one in (old, new):
-        if one.edited:
-            say(
-                f"warning: {one.name}: the content does not match the digest: edited by hand or damaged; compared as is"
-            )
-    found, since = compare(old.table, new.table), _since_built(root, new)
-    typer.echo(
-        showing.WRITERS[form](found, (old.name, new.name), (old.edited, new.edited), since, asked=asked_of(root))
-    )
-    if exit_code and found.differs:
-        raise GateError(f"{old.name} and {new.name} differ")
-    if exit_code and since:
-        raise GateError(f"{new.name} is older than the project: {since[0]}")
-
-
-def _since_built(root: Path, new: Source) -> tuple[str, ...]:
-    """Say what of this folder's project has changed since its own table was built; of another table nothing."""
-    try:
-        return since_built(root, new.table, new.name)
-    except InputError as error:
-        say(f"warning: what has changed since {new.name} was built cannot be told: {error}")
-        return ()
 
 
 def find(root: Path, name: str) -> Source:

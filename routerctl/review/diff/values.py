@@ -6,19 +6,16 @@ descriptions and prompts are as foreign as the tables they stand in.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from routerctl.evaluation.differences import NONE, _cut, _leaf, leaf_pair
 from routerctl.evaluation.selection import level_name, level_words, risk_shown
-from routerctl.files.codec import encode, json_text
+from routerctl.files.codec import encode
 from routerctl.types import Candidate, Evidence, Price, Route
 from routerctl.words import percent, points, seconds, spread, usd
-
-NONE = "none"
-_WIDTH = 72  # characters shown of a long text
-_CONTEXT = 24  # of these, before the first that differs
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -27,33 +24,6 @@ def flat(value: Any, path: str = "") -> dict[str, Any]:
         parts = [flat(item, f"{path} {key}".strip()) for key, item in value.items()]
         return {key: item for part in parts for key, item in part.items()}
     return {path: value}
-
-
-def leaf_pair(old: Any, new: Any) -> tuple[str, str] | None:
-    """Show two values where they differ, None where they are the same; `1` is not `1.0` in a file, nor `true`."""
-    if json_text(old) == json_text(new):
-        return None
-    before, after = _leaf(old), _leaf(new)
-    if before == after:  # a text "none", an empty one and no text
-        before, after = (NONE if one is None else json_text(one) for one in (old, new))
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
-    start = max(0, sum(1 for _ in same) - _CONTEXT)
-    if max(len(before), len(after)) <= _WIDTH:
-        start = 0
-    return _cut(before, start), _cut(after, start)
-
-
-def _leaf(value: Any) -> str:
-    """Show a text as it is where that shows all of it, else as JSON, in which line breaks are visible; "" as `none`."""
-    if value is None or value == "":
-        return NONE
-    plain = isinstance(value, str) and value and value == " ".join(value.split())
-    return str(value) if plain else json_text(value)
-
-
-def _cut(text: str, start: int) -> str:
-    end = start + _WIDTH
-    return ("\u2026" if start else "") + text[start:end] + ("\u2026" if len(text) > end else "")
 
 
 def settings_words(value: Any) -> str:
@@ -160,3 +130,26 @@ def seconds_words(latency_s: float | None) -> str:
 def number_words(value: float | None) -> str:
     """Give a plain number; `none` where it was not measured."""
     return NONE if value is None else f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing before and after, as a reader sees it; `none` on the side that does not have it."""
+
+    what: str  # "bar", "prompt template", "price of haiku", ...
+    before: str
+    after: str
+    kind: str = ""  # the decision it belongs to, as `Change.what` names it; "" = measured, or the table's own
+
+
+def parts(what: str, old: Any, new: Any, kind: str) -> Iterator[Difference]:
+    """Compare two values part by part, defaults included; a part that only one side has stands against `none`."""
+    ours, theirs = (flat(encode(value, keep_defaults=True)) for value in (old, new))
+    for key in dict.fromkeys([*ours, *theirs]):
+        pair = leaf_pair(ours.get(key), theirs.get(key))
+        if pair:
+            name = " ".join(part for part in (what, key) if part)
+            yield Difference(what=name, before=pair[0], after=pair[1], kind=kind)
+    if ours.keys() == theirs.keys() and list(ours) != list(theirs):  # a model sees a schema's keys in their order
+        pair = leaf_pair(list(ours), list(theirs)) or ("", "")
+        yield Difference(what=f"{what} order".strip(), before=pair[0], after=pair[1], kind=kind)

@@ -16,6 +16,4 @@ Place: the files floor. The request line writes it, the evaluation line reads ho
 from routerctl.routing.decision_log.log import DecisionLog
 from routerctl.routing.decision_log.volumes import DAYS_PER_MONTH, volumes
 
-DECISIONS_FILE = ".routerctl/decisions.sqlite"
-
-__all__ = ["DAYS_PER_MONTH", "DECISIONS_FILE", "DecisionLog", "volumes"]
+__all__ = ["DAYS_PER_MONTH", "DecisionLog", "volumes"]

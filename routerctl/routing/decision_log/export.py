@@ -15,8 +15,8 @@ from itertools import islice
 from typing import IO, Any
 
 from routerctl.errors import InputError
+from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.routing.decision_log.reader import READ_COLUMNS, Row
-from routerctl.routing.decision_log.schema import COLUMNS
 
 _REALS = ("feedback",)
 _MOMENTS = ("at", "feedback_at")

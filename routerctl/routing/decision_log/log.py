@@ -13,8 +13,9 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
-from routerctl.routing.decision_log.rows import Delivered, insertion, row_of, stamp, storable
-from routerctl.routing.decision_log.schema import COLUMNS, PATIENCE_S, open_log, salt_of
+from routerctl.routing.decision_log.columns import COLUMNS, insertion
+from routerctl.routing.decision_log.rows import Delivered, row_of, stamp, storable
+from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
 from routerctl.types import Decision, Inquiry, StopReason, Usage
 
 _ID = tuple(COLUMNS).index("id")

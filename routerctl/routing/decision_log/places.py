@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from routerctl.cli.output.log import since_moment
-from routerctl.evaluation.worth import Volumes
-from routerctl.routing.decision_log import DECISIONS_FILE, volumes
-from routerctl.routing.tenants import folder_of, known_tenant
+from routerctl.errors import InputError
+from routerctl.routing.decision_log.rows import stamp
+from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER, folder_of, known_tenant
 from routerctl.table import TABLE_FILE, load_table
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class LogFile:
     """Where a log is, and whose decisions of it are meant."""
 
     place: str
     tenant: str | None  # None = everybody's there
 
 
-def log_place(where: str | None, tenant: str | None, root: Path) -> Place:
+def log_place(where: str | None, tenant: str | None, root: Path) -> LogFile:
     """Find the log: a tenant of routerctl.yaml has a file of its own, in which nobody else's decisions are.
 
     Raises: InputError for a tenant that nobody knows.
     """
     if where is not None:
-        return Place(place=where, tenant=tenant)
+        return LogFile(place=where, tenant=tenant)
     if tenant is None:
-        return Place(place=DECISIONS_FILE, tenant=None)
+        return LogFile(place=DECISIONS_FILE, tenant=None)
     known = known_tenant(load_table(root / TABLE_FILE), tenant)
-    return Place(place=str((folder_of(root, known) / DECISIONS_FILE).relative_to(root)), tenant=tenant)
+    return LogFile(place=str((folder_of(root, known) / DECISIONS_FILE).relative_to(root)), tenant=tenant)
 
 
 def moment_of(text: str, now: datetime) -> datetime:
@@ -42,10 +45,24 @@ def moment_of(text: str, now: datetime) -> datetime:
     return datetime.fromisoformat(since_moment(text, now))
 
 
-def asked_of(root: Path) -> Volumes:
-    """Give how often each class of a project is asked in a month, as its own decision log counts it.
+def log_path(tenant: str | None = None) -> Path:
+    """Give the log of the project in the current folder, or the one that a tenant has to itself."""
+    if tenant is not None and Path(tenant).name == tenant:
+        own = Path(TENANTS_FOLDER, tenant, DECISIONS_FILE)
+        if own.is_file():
+            return own
+    return Path(DECISIONS_FILE)
 
-    Until midnight it is one moment that counts, so that building twice gives the same report.
+
+def since_moment(text: str, now: datetime) -> str:
+    """Turn `2h` or a day or moment into one as the log writes it.
+
+    Raises: InputError.
     """
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return volumes(root / DECISIONS_FILE, now=midnight)
+    ago = _AGO.fullmatch(text.strip())
+    try:
+        if ago:
+            return stamp((now - timedelta(seconds=float(ago[1]) * _UNITS_S[ago[2]])).isoformat())
+        return stamp(text.strip())
+    except (ValueError, OverflowError):
+        raise InputError(f"--since: expected 30m, 2h, 7d, 2w or a moment like 2026-11-01, got {text!r}") from None

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from routerctl.errors import InputError, nearest
-from routerctl.routing.decision_log.schema import COLUMNS, VERSION, open_log, open_to_read, version_of
+from routerctl.routing.decision_log.columns import COLUMNS
+from routerctl.routing.decision_log.schema import VERSION, open_log, open_to_read, version_of
 
 Row = Mapping[str, Any]
 OUTCOMES = {

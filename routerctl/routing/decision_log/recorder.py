@@ -1,6 +1,6 @@
 """A decision -> the log, before anybody sees the answer; a log that cannot be written stops no answer.
 
-Place: the command line, under the desks.
+Place: above the log, for whoever serves.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError
+from routerctl.notices import info, warn
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.types import Decision, Inquiry, Table
 
@@ -28,7 +28,7 @@ _NAP_S = 0.01  # between two tries, at most
 _REST_S = 5.0  # between two tries to open a log that could not be opened
 
 
-class Log:
+class DecisionRecorder:
     """The decision log; trouble with it is said when it begins and when it ends, and every decision tries anew."""
 
     def __init__(self, path: Path, table: Table) -> None:
@@ -75,12 +75,12 @@ class Log:
 
     def _trouble(self, error: Exception) -> None:
         if not self._said:
-            say(f"warning: the decision log cannot be written, decisions are not kept: {error}")
+            warn(f"the decision log cannot be written, decisions are not kept: {error}")
         self._said = True
 
     def _well(self) -> None:
         if self._said:
-            say(f"the decision log is written again; decisions that were not kept: {self._lost}")
+            info(f"the decision log is written again; decisions that were not kept: {self._lost}")
         self._said, self._lost = False, 0
 
     def __enter__(self) -> Self:
@@ -92,7 +92,7 @@ class Log:
     ) -> None:
         """Close the file."""
         if self._lost:
-            say(f"warning: decisions that were not kept: {self._lost}")
+            warn(f"decisions that were not kept: {self._lost}")
         if self._log:
             self._log.close()
 

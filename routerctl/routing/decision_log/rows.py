@@ -1,6 +1,6 @@
 """A decision and its inquiry -> one flat row, and what a file of the first shape holds -> the same.
 
-Pure. Place: under the log's writer; the columns and their meaning stand in `decisions/schema.py`.
+Pure. Place: under the log's writer; the columns and their meaning stand in `columns`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.yaml import Document
-from routerctl.routing.decision_log.schema import COLUMNS
+from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
 Cell = str | int | float | None
@@ -43,11 +43,6 @@ class Delivered:
     reply: str | None  # None = nobody replied
     stop_reason: StopReason | None = None
     usage: Usage | None = None
-
-
-def insertion() -> str:
-    """Give the statement that writes one row."""
-    return f"INSERT INTO decisions VALUES ({','.join('?' * len(COLUMNS))})"  # noqa: S608 - only "?"
 
 
 def stamp(at: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.routing.decision_log.schema import open_to_read
+from routerctl.routing.tenants import DECISIONS_FILE
 
 DAYS_PER_MONTH = 365.25 / 12
 LEAST = 100  # requests: of fewer, a trial's, no month can be told, nor the mix of classes
@@ -57,3 +58,12 @@ def _moment(stamp: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def asked_of(root: Path) -> Mapping[str, float]:
+    """Give how often each class of a project is asked in a month, as its own decision log counts it.
+
+    Until midnight it is one moment that counts, so that building twice gives the same report.
+    """
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return volumes(root / DECISIONS_FILE, now=midnight)

@@ -15,7 +15,7 @@ from routerctl.routing.decision_log.arms import ArmRow, Rated, arm_rows, rated
 from routerctl.routing.decision_log.reader import LogReader
 from routerctl.routing.experiments.compare import Comparison, Outcome, Outcomes, Question, compare, in_order
 from routerctl.routing.experiments.guardrails import Guarded, Guardrail, capped, guard
-from routerctl.types.trying import Experiment
+from routerctl.types import Experiment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

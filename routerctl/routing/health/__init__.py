@@ -3,6 +3,7 @@
 Place: the floor above the wire; it keeps and shares, others call.
 """
 
-from routerctl.routing.health.registry import Health, PlaceKey, Shown
+from routerctl.routing.health.registry import Health, Shown
+from routerctl.types import PlaceKey
 
 __all__ = ["Health", "PlaceKey", "Shown"]

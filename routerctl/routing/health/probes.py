@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from routerctl.errors import InputError, ModelNotFound, ProviderError
-from routerctl.providers.abilities import Probed
-from routerctl.routing.health.registry import Health, PlaceKey
-from routerctl.types import Candidate, Message, Prompt, Reply, ReplySpec, Request, StopReason, Table
+from routerctl.providers.base import Probed
+from routerctl.routing.health.registry import Health
+from routerctl.types import Candidate, Message, PlaceKey, Prompt, Reply, ReplySpec, Request, StopReason, Table
 
 EVERY_S = 60.0
 # Room for thinking: a model that thinks first gives no text at all to a small `max_tokens`, and is not down for it.
@@ -62,7 +62,7 @@ def places_of(table: Table) -> tuple[Probable, ...]:
     found: dict[tuple[PlaceKey, str | None], Probable] = {}
     for name in _serving(table):
         candidate = table.candidates[name]
-        for key, region in _spots(table, candidate):
+        for key, region in _places(table, candidate):
             known = found.get((key, region))
             names = (*known.candidates, name) if known else (name,)
             end = table.retirements.get(key.model, "")
@@ -80,7 +80,7 @@ def _serving(table: Table) -> list[str]:
     return [name for name in table.candidates if name in used]
 
 
-def _spots(table: Table, candidate: Candidate) -> Iterator[tuple[PlaceKey, str | None]]:
+def _places(table: Table, candidate: Candidate) -> Iterator[tuple[PlaceKey, str | None]]:
     yield PlaceKey(candidate.provider, candidate.model), candidate.region or table.providers[candidate.provider].region
     for place in candidate.also:
         key = PlaceKey(place.provider, place.model or candidate.model)

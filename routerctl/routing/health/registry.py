@@ -13,25 +13,17 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from routerctl.errors import ProviderError, StateDown
 from routerctl.routing.health.breaker import BUCKET_S, Breaker, Event, State
 from routerctl.routing.health.latency import NOTHING, Latency, Sketch
 from routerctl.routing.state import Documents, StateStore
-from routerctl.types import Json
+from routerctl.types import Json, PlaceKey
 
 EVERY_S = 1.0
 _FORGOTTEN_S = 7 * 86400.0  # a place that nobody has called for so long leaves the shared state
 _MOST_EVENTS = 1000  # kept for a state that is down; the latest tell enough
-
-
-class PlaceKey(NamedTuple):
-    """Where a model is asked."""
-
-    provider: str
-    model: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +194,11 @@ class Health:
                 entry.latency, entry.latency_at = whole.latency(now), now
             return entry.latency
 
+    def latency_s(self, place: PlaceKey, share: float) -> float | None:
+        """Give a quantile of the latest latencies in seconds, the median or the p95, whichever is nearer to `share`."""
+        found = self.latency(place)
+        return found.p95_s if share > 0.5 else found.p50_s
+
     def shown(self, place: PlaceKey) -> Shown:
         """Give what a person may want to know of a place."""
         breaker = self._entry(place).breaker
@@ -282,7 +279,7 @@ class Health:
                 documents = {}
             with self._lock:
                 for key, document in documents.items():
-                    self._entries.setdefault(_place(key), _Entry()).see(document)
+                    self._entries.setdefault(_first_place(key), _Entry()).see(document)
             self._loaded = True
         if self._every_s is not None:
             self._thread = threading.Thread(target=self._keep_up, name="health", daemon=True)
@@ -357,6 +354,6 @@ def _key(kind: str, place: PlaceKey) -> str:
     return f"{kind}/{quote(place.provider, safe='')}/{quote(place.model, safe='')}"
 
 
-def _place(key: str) -> PlaceKey:
+def _first_place(key: str) -> PlaceKey:
     _, provider, model = key.split("/")
     return PlaceKey(unquote(provider), unquote(model))

@@ -5,14 +5,19 @@ Place: the first floor of the comparison, for `check`, which names values where 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from routerctl.evaluation.project import PROJECT_FILE
 from routerctl.files.codec import encode, json_text
-from routerctl.review.diff.values import leaf_pair
 from routerctl.types import POLICY_FIELDS, Table
+
+NONE = "none"
+_WIDTH = 72  # characters shown of a long text
+_CONTEXT = 24  # of these, before the first that differs
+
 
 _SHOWN_DIFFERENCES = 5
 _Place = tuple[str, Any, Any]  # where two tables differ, and what stands there in each
@@ -95,3 +100,30 @@ def _walk(old: Any, new: Any, path: str) -> Iterator[_Place]:
             yield from _walk(before, after, f"{path}.{place}")
     elif json_text(old) != json_text(new):  # unlike ==, it tells true from 1
         yield path, old, new
+
+
+def leaf_pair(old: Any, new: Any) -> tuple[str, str] | None:
+    """Show two values where they differ, None where they are the same; `1` is not `1.0` in a file, nor `true`."""
+    if json_text(old) == json_text(new):
+        return None
+    before, after = _leaf(old), _leaf(new)
+    if before == after:  # a text "none", an empty one and no text
+        before, after = (NONE if one is None else json_text(one) for one in (old, new))
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False))
+    start = max(0, sum(1 for _ in same) - _CONTEXT)
+    if max(len(before), len(after)) <= _WIDTH:
+        start = 0
+    return _cut(before, start), _cut(after, start)
+
+
+def _leaf(value: Any) -> str:
+    """Show a text as it is where that shows all of it, else as JSON, in which line breaks are visible; "" as `none`."""
+    if value is None or value == "":
+        return NONE
+    plain = isinstance(value, str) and value and value == " ".join(value.split())
+    return str(value) if plain else json_text(value)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _WIDTH
+    return ("\u2026" if start else "") + text[start:end] + ("\u2026" if len(text) > end else "")

@@ -1,0 +1,152 @@
+"""What serving one inquiry needs of the outside: the wire, a clock, health, budgets; and its deadline."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from routerctl.classify.decide import TextClassifier
+from routerctl.errors import ProviderError
+from routerctl.routing.steps import Place
+from routerctl.types import Candidate, Inquiry, PlaceKey, Reply, Request
+
+if TYPE_CHECKING:
+    from routerctl.providers.base import Again
+    from routerctl.routing.budget_gate import Ask, BudgetGate
+    from routerctl.routing.tables import Assigned
+
+
+_SHARE = 0.5  # of the time that is left: what one call may take while others wait for its end
+
+
+class Call(Protocol):
+    """The wire: (provider name, request, deadline on `Context.clock`) -> a priced reply."""
+
+    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
+        """Ask; `again` allows each further attempt; raises ProviderError."""
+
+
+class Watch(Protocol):
+    """What is known of the health of places."""
+
+    def allows(self, place: PlaceKey, /) -> bool:
+        """Tell whether a place may be called now; a yes to a place on trial holds for this caller alone."""
+
+    def skipped(self, place: PlaceKey, /) -> str | None:
+        """Say why a place is not called."""
+
+    def retired(self, place: PlaceKey, /) -> str | None:
+        """Say since when a place has retired its model, as it told a probe; None: not that anybody knows."""
+
+    def record(self, place: PlaceKey, problem: ProviderError | None, latency_s: float | None, /) -> None:
+        """Note how a call ended."""
+
+    def latency_s(self, place: PlaceKey, share: float, /) -> float | None:
+        """Give a quantile of the place's latest latencies."""
+
+
+class NoWatch:
+    """Nothing is known of any place."""
+
+    def allows(self, _place: PlaceKey, /) -> bool:
+        """Let every call through."""
+        return True
+
+    def skipped(self, _place: PlaceKey, /) -> str | None:
+        """No place is skipped."""
+        return None
+
+    def retired(self, _place: PlaceKey, /) -> str | None:
+        """No model is."""
+        return None
+
+    def record(self, _place: PlaceKey, _problem: ProviderError | None, _latency_s: float | None, /) -> None:
+        """Forget it."""
+
+    def latency_s(self, _place: PlaceKey, _share: float, /) -> float | None:
+        """Nothing was measured."""
+        return None
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(slots=True, kw_only=True)
+class Deadline:
+    """Until when one inquiry is to be served."""
+
+    clock: Callable[[], float]
+    at: float  # on `clock`; infinity: there is none
+
+    def is_over(self) -> bool:
+        """Tell whether no time is left."""
+        return self.clock() >= self.at
+
+    def share(self) -> float:
+        """Give the deadline of a call that must not take all of the time."""
+        return self.clock() + (self.at - self.clock()) * _SHARE if math.isfinite(self.at) else self.at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What serving one inquiry needs of the outside."""
+
+    call: Call
+    clock: Callable[[], float] = time.monotonic  # seconds; the wire's
+    today: Callable[[], date] = _today  # UTC
+    new_id: Callable[[], str] = _new_id
+    classifier: TextClassifier | None = None  # the trained classifier that the table names
+    ready: Callable[[str], Awaitable[None]] | None = None  # imports what a provider needs; None: all is there
+    watch: Watch = field(default_factory=NoWatch)
+    warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
+    assigned: Assigned | None = None  # what serves, where an experiment decides it
+    budget_gate: BudgetGate | None = None  # None: there are no budgets
+    paid: Ask | None = None  # asks from the purses of one inquiry
+
+    def with_budget(self, inquiry: Inquiry, task_class: str | None) -> Context:
+        """Give the context in which every call is paid for by an inquiry; its class may not be known yet."""
+        if self.budget_gate is None:
+            return self
+        return replace(self, paid=self.budget_gate.for_inquiry(inquiry, task_class, self.call))
+
+    async def ask(self, candidate: Candidate, request: Request, until: float) -> Reply:
+        """Ask a candidate's provider; raises ProviderError, OverBudget."""
+        return await (self.paid or self._plain)(candidate, request, until)
+
+    def why_skipped(self, place: Place, *, spill: bool = False) -> str | None:
+        """Say why a place is not called now; `spill`: a model that has to be loaded first is passed by meanwhile.
+
+        None for a place on trial lets this caller alone through.
+        """
+        retired = self.watch.retired(place.key)
+        if retired:
+            return retired
+        if spill and self.warm and not self.warm(*place.key):
+            return "is not loaded yet; it is being loaded"
+        if self.watch.allows(place.key):
+            return None
+        return self.watch.skipped(place.key) or "is not well"
+
+    def deadline(self, seconds: float | None) -> Deadline:
+        """Give the deadline of an inquiry that has so many seconds from now; None: as many as it takes."""
+        return Deadline(clock=self.clock, at=self.clock() + seconds if seconds else math.inf)
+
+    async def make_ready(self, place: Place, deadline: Deadline) -> None:
+        """Import what a place's provider needs, once a process; the time that this takes is not the inquiry's."""
+        if self.ready is not None:
+            began = self.clock()
+            await self.ready(place.candidate.provider)
+            deadline.at += self.clock() - began
+
+    async def _plain(self, candidate: Candidate, request: Request, until: float) -> Reply:
+        return await self.call(candidate.provider, request, until=until)

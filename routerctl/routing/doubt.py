@@ -1,0 +1,92 @@
+"""A reply -> whether it is confident enough to be served, by the thresholds of its step.
+
+A judge, which costs a call, is asked only where its word can change what is served; it gets a share of the time that is
+left, is passed by where something speaks against its places, and sees the prompt only where the residency rules let it.
+Place: the request line, beside the places.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from routerctl.errors import InputError, OverBudget, ProviderError
+from routerctl.routing.context import Context, Deadline
+from routerctl.routing.hops import first_place, recorded
+from routerctl.routing.places import PlaceCaller
+from routerctl.routing.steps import RungStep, allowed_regions
+from routerctl.strategies.confidence import delivered_of_answer, first_below, signal_values
+from routerctl.types import Answer, Inquiry, Reply, Route, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a judge said of a reply."""
+
+    value: float | None  # in [0, 1]; None: it gave no verdict
+    detail: str = ""  # why not
+    cost_usd: Decimal = Decimal(0)
+
+
+async def doubt(  # noqa: PLR0917 - whose reply, to what, by which step
+    table: Table, context: Context, inquiry: Inquiry, caller: PlaceCaller, step: RungStep, answer: Answer, *, more: bool
+) -> str | None:
+    """Name the signal that is below its threshold where `more` steps could be asked, and write it into the last hop."""
+    if not step.below:
+        return None
+    below = {name: least for name, least in step.below.items() if more or name != "judge"}
+    values, detail = await _values(table, context, inquiry, caller, below, answer)
+    signal = first_below(values, below) if more else None
+    outcome = "served"
+    if signal is not None:
+        outcome, detail = "not confident", f"{signal} is {values[signal]:.3g}, below {below[signal]:g}"
+    caller.hops[-1] = replace(caller.hops[-1], outcome=outcome, detail=detail, confidence=values)
+    return signal
+
+
+async def _values(  # noqa: PLR0917 - as above
+    table: Table, context: Context, inquiry: Inquiry, caller: PlaceCaller, below: Mapping[str, float], answer: Answer
+) -> tuple[Mapping[str, float], str]:
+    """Measure the signals that have a threshold; give them, and why a judge gave no verdict."""
+    route, hops = caller.route, caller.hops
+    delivered, detail = delivered_of_answer(answer, route.reply, route.scorer), ""
+    if "judge" in below:
+        said = await judged(table, context, route, inquiry, answer, caller.deadline)
+        delivered, detail = replace(delivered, judge_score=said.value), said.detail
+        hops[-1] = replace(hops[-1], cost_usd=hops[-1].cost_usd + said.cost_usd)
+    if "schema" in below:  # a schema with a costly pattern is given seconds, in which others are served
+        return await asyncio.to_thread(signal_values, delivered, below), detail
+    return signal_values(delivered, below), detail
+
+
+async def judged(  # noqa: PLR0917 - who asks whom, of what
+    table: Table, context: Context, route: Route, inquiry: Inquiry, answer: Answer, deadline: Deadline
+) -> Judged:
+    """Have the class's own judge score a reply; a class whose scorer is no judge has none."""
+    if route.scorer.name != "judge":
+        return Judged(value=None, detail=f"no judge: the class's scorer is {route.scorer.name}")
+    from routerctl.scorers import Unscorable
+    from routerctl.strategies.judge import judge_named, judge_reply
+
+    try:
+        judge = judge_named(route.scorer, table.candidates)
+    except InputError as error:
+        return Judged(value=None, detail=f"no judge: {error}")
+    allowed = allowed_regions(table.routing.residency, inquiry, route.task_class)
+    place, against = first_place(table, context, judge.name, allowed)
+    if against:
+        return Judged(value=None, detail=f"the judge {judge.name}: {against}")
+    paid: list[Reply] = []
+    await context.make_ready(place, deadline)
+    ask = recorded(context, place.candidate, paid, deadline.share())
+    value, detail = None, ""
+    try:
+        score, _ = await judge_reply(ask, place.candidate, route.scorer, inquiry.prompt, None, answer.text)
+        value = score.value
+    except ProviderError as error:
+        detail = f"the judge gave no verdict: {error.brief}"
+    except (Unscorable, OverBudget) as error:  # without its words, which may quote the reply
+        detail = f"the judge gave no verdict: {type(error).__name__}"
+    return Judged(value=value, detail=detail, cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)))

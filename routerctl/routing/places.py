@@ -1,0 +1,125 @@
+"""A step -> its places, asked one after the other until one replies: hops, and an answer where there is one.
+
+Place: the request line, under the order of steps. What is known against a place passes it by; where nobody else
+replied, those are asked as the last resort.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from routerctl.errors import OverBudget
+from routerctl.providers.pins import foreign_words
+from routerctl.routing.context import Context, Deadline
+from routerctl.routing.hedge import ask_hedged
+from routerctl.routing.hops import SKIPPED, HopResult, ask_place, idle_hop
+from routerctl.routing.steps import Place, RungStep, allowed_regions, own_place, places_for
+from routerctl.types import Answer, Hop, Inquiry, PlaceKey, Route, Table
+
+
+class PlaceCaller:
+    """Asks the places of one inquiry's steps."""
+
+    def __init__(
+        self, table: Table, context: Context, inquiry: Inquiry, route: Route, *, deadline: Deadline, hops: list[Hop]
+    ) -> None:
+        """`hops`: those before; what is asked is added to them."""
+        self._table, self._context, self._inquiry, self.route = table, context, inquiry, route
+        self.deadline = deadline
+        self.allowed = allowed_regions(table.routing.residency, inquiry, route.task_class)
+        self._passed_by: list[Place] = []
+        self.hops = hops
+        self.alarms: list[str] = []
+
+    def of(self, step: RungStep) -> tuple[Place, ...]:
+        """Give the places of a step that may answer, in the order in which they are asked."""
+        own = own_place(self._table, self._table.candidates[step.candidate])
+
+        def median_s(provider: str, model: str) -> float | None:
+            measured = self._context.watch.latency_s(PlaceKey(provider, model), 0.5)
+            return measured or (self._evidence_s(own, 0.5) if (provider, model) == own.key else None)
+
+        return places_for(self._table, step, self.allowed, median_s)
+
+    async def ask(self, step: RungStep, why: str, *, more_steps: bool) -> list[HopResult]:
+        """Ask a step's places until one replies; give those that were asked, the one that counts last."""
+        places, tried = self.of(step), list[HopResult]()
+        asked: set[tuple[str, str]] = set()
+        for number, place in enumerate(places):
+            if self.deadline.is_over():
+                break
+            if place.key in asked:  # as the other half of a hedge
+                continue
+            more = len(places) > number + 1 or more_steps
+            against = self._context.why_skipped(place, spill=more and self._table.routing.spill)
+            if against:
+                self._pass_by(place, against, why)
+                continue
+            ended = await self._ask(place, places[number + 1 :], why, more=more)
+            self.hops += [one.hop for one in ended]
+            asked |= {(one.hop.provider, one.hop.model) for one in ended}
+            tried, why = [*tried, *ended], "fallback"
+            if ended[-1].answer:
+                self._check_pin(ended[-1].hop, ended[-1].answer)
+                break
+            if isinstance(ended[-1].problem, OverBudget):  # so is the same model elsewhere, as cheap or dearer
+                break
+        return tried
+
+    async def ask_passed_by(self) -> Answer | None:
+        """Ask the places that were skipped: an answer from one of them is better than none."""
+        for number, place in enumerate(self._passed_by):
+            if self.deadline.is_over():
+                return None
+            more = len(self._passed_by) > number + 1
+            (tried,) = (await self._ask(place, (), "fallback", more=more))[-1:]
+            self.hops.append(tried.hop)
+            if tried.answer:
+                self._check_pin(tried.hop, tried.answer)
+                return tried.answer
+        return None
+
+    def retired(self, step: RungStep) -> list[str]:
+        """Say where the step's model is retired, and since when, as places told a probe."""
+        found = ((self._context.watch.retired(place.key), place) for place in self.of(step))
+        return [f"{since} at {place.key.provider}" for since, place in found if since]
+
+    def _pass_by(self, place: Place, against: str, why: str) -> None:
+        self.hops.append(idle_hop(place, SKIPPED, against, why))
+        if all(place.key != other.key for other in self._passed_by):
+            self._passed_by.append(place)
+
+    async def _ask(self, place: Place, others: Sequence[Place], why: str, *, more: bool) -> tuple[HopResult, ...]:
+        """Ask a place; `others`: of the same model, for a hedge."""
+        await self._context.make_ready(place, self.deadline)
+        until = self.deadline.share() if more else self.deadline.at
+
+        async def ask(at: Place, because: str) -> HopResult:
+            await self._context.make_ready(at, self.deadline)
+            return await ask_place(self._context, self.route, at, self._inquiry.prompt, until=until, why=because)
+
+        after_s = self._p95_s(place) if self._table.routing.hedge else None
+        if after_s is None:
+            return (await ask(place, why),)
+        spill = self._table.routing.spill
+
+        def other() -> Place:
+            return next((one for one in others if not self._context.why_skipped(one, spill=spill)), place)
+
+        return await ask_hedged(ask, place, other, why, after_s)
+
+    def _p95_s(self, place: Place) -> float | None:
+        """The place's measured p95, else that of the candidate's evidence."""
+        return self._context.watch.latency_s(place.key, 0.95) or self._evidence_s(place, 0.95)
+
+    def _evidence_s(self, place: Place, share: float) -> float | None:
+        """The quantile of a candidate's latency in its evidence; None: it was not run on this class."""
+        evidence = next((one for one in self.route.evidence if one.candidate == place.candidate.name), None)
+        if evidence is None:
+            return None
+        return evidence.latency_p95_s if share > 0.5 else evidence.latency_p50_s
+
+    def _check_pin(self, hop: Hop, answer: Answer) -> None:
+        served = {reply.served_model for reply in answer.replies} - {hop.model}
+        if served:
+            self.alarms.append(foreign_words(hop.candidate, hop.model, served))

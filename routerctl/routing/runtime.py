@@ -1,0 +1,186 @@
+"""An inquiry and what serves it -> the answer, with everything open that serving needs: wire, health, log, budgets.
+
+Tenants that routerctl.yaml names are kept apart: what one of them asked, spent or broke is in files (or under names, on
+a server) that are opened for no other one. Whoever it does not name is served in common. Place: the request line, under
+the router, which opens and closes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from pathlib import Path
+
+from routerctl.classify.decide import classifier_of
+from routerctl.costs import lost_usd, most_usd, pricer_for
+from routerctl.errors import RouterctlError
+from routerctl.notices import alarm, warn
+from routerctl.providers.base import BACKOFF_CAP_S, Outside, PricerFor, Provider
+from routerctl.providers.wire import Wire
+from routerctl.routing.budget_gate import BudgetGate
+from routerctl.routing.context import Context
+from routerctl.routing.decision_log.recorder import DecisionRecorder
+from routerctl.routing.experiments.active import ActiveExperiment, Assignment
+from routerctl.routing.health import Health
+from routerctl.routing.health.probes import places_of, probe_every
+from routerctl.routing.route import UNSERVED, Routed, route
+from routerctl.routing.tables import Assigned, Tables
+from routerctl.routing.tenants import DECISIONS_FILE, States, budgets_at, folder_of, with_own_key
+from routerctl.types import Answer, Candidate, Decision, Inquiry, Request, Table, Tenant
+
+_HEADROOM = 2  # of some dozens of replies the longest is no bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantRouter:
+    """What serves the inquiries of one tenant, or of nobody in particular, by one table."""
+
+    table: Table
+    context: Context
+    recorder: DecisionRecorder
+
+
+class Runtime:
+    """Everything that is open while a project serves; each part is opened when somebody needs it."""
+
+    def __init__(
+        self, project: Table, root: Path, *, env: Mapping[str, str], states: States, providers: Mapping[str, Provider]
+    ) -> None:
+        """`root`: the folder of `project`; `env`: holds keys; `providers`: those made already, by name."""
+        self._project, self._root, self._env, self._states, self._ready = project, root, env, states, providers
+        self._open: dict[tuple[str | None, str], TenantRouter] = {}  # by tenant and the table's digest
+        self._opening, self._looking = asyncio.Lock(), asyncio.Lock()
+        self._checks: dict[ActiveExperiment, asyncio.Task[None]] = {}
+        self._closing = AsyncExitStack()
+
+    async def close(self) -> None:
+        """Wait for a look at guardrails that has begun, share and write the rest, and close everything."""
+        await asyncio.gather(*self._checks.values(), return_exceptions=True)
+        await self._closing.aclose()
+
+    async def serve(self, tables: Tables, inquiry: Inquiry) -> Routed:
+        """Serve one inquiry; its decision is in the log before anybody sees the answer.
+
+        Raises: InputError; EveryRungFailed; BudgetSpent; RouterctlError for our own fault, which costs no other
+        inquiry its answer.
+        """
+        try:
+            return await self._served(tables, inquiry)
+        except RouterctlError:
+            raise
+        except Exception as error:
+            raise RouterctlError(f"unexpected: {type(error).__name__}: {error}") from error
+
+    async def _served(self, tables: Tables, inquiry: Inquiry) -> Routed:
+        experiment = tables.experiment_for(inquiry)
+        if experiment.is_stale():
+            async with self._looking:
+                if experiment.is_stale():
+                    await asyncio.to_thread(experiment.refresh)
+        assigned = tables.of(inquiry)
+        router = await self._router_for(assigned)
+        try:
+            routed = await route(router.table, replace(router.context, assigned=assigned), inquiry)
+        except UNSERVED as error:
+            for words in error.alarms:
+                alarm(words)
+            await self._record(router, assigned, inquiry, error.decision, None)
+            raise
+        await self._record(router, assigned, inquiry, routed.decision, routed.answer)
+        return routed
+
+    async def _record(
+        self, router: TenantRouter, assigned: Assigned, inquiry: Inquiry, decision: Decision, answer: Answer | None
+    ) -> None:
+        number = await router.recorder.append(inquiry, decision, answer)
+        if assigned.assignment and number is not None:
+            self._check_guardrails(assigned.experiment, assigned.assignment, number)
+
+    def _check_guardrails(self, experiment: ActiveExperiment, assignment: Assignment, number: int) -> None:
+        """Look at an experiment's guardrails now and then, in a thread, one look at a time."""
+        going = self._checks.get(experiment)
+        if experiment.is_check_due(number) and (going is None or going.done()):
+            check = asyncio.to_thread(experiment.check, assignment.experiment)
+            self._checks[experiment] = asyncio.ensure_future(check)
+
+    async def _router_for(self, assigned: Assigned) -> TenantRouter:
+        key = assigned.tenant.name if assigned.tenant else None, assigned.table.digest
+        async with self._opening:
+            if key not in self._open:
+                self._open[key] = await self._opened(assigned.tenant, assigned.table)
+        return self._open[key]
+
+    async def _opened(self, tenant: Tenant | None, table: Table) -> TenantRouter:
+        providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
+        price, enter = pricer_for(table), self._closing.enter_context
+        outside = Outside(env=self._env)
+        wire = await self._closing.enter_async_context(Wire(providers, outside, price, ready=self._ready))
+        health = Health(self._states.of(tenant), clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+        self._closing.callback(health.close)
+        recorder = enter(DecisionRecorder(folder_of(self._root, tenant) / DECISIONS_FILE, table))
+        probing = probe_every(wire, health, places_of(table), rng=random.Random())  # noqa: S311 - jitter
+        self._closing.push_async_callback(_ended, asyncio.ensure_future(probing))
+        context = Context(
+            call=wire.call,
+            ready=wire.ready,
+            classifier=classifier_of(table, self._root),
+            watch=health,
+            warm=wire.warm,
+            budget_gate=self._budget_gate(tenant, table, price),
+        )
+        return TenantRouter(table=table, context=context, recorder=recorder)
+
+    def _budget_gate(self, tenant: Tenant | None, table: Table, price: PricerFor) -> BudgetGate | None:
+        """The books are one for the whole project: a budget may be about several tenants."""
+        budgets = budgets_at(table, self._project.routing.budgets, tenant)
+        if not budgets:
+            return None
+
+        def most(candidate: Candidate, request: Request) -> Decimal:
+            spec = table.providers[candidate.provider]
+            return most_usd(price(spec, request.model), request, spec.timeout_s)
+
+        def lost(candidate: Candidate, request: Request, billed: int, seconds: float) -> Decimal:
+            return lost_usd(price(table.providers[candidate.provider], request.model), request, billed, seconds)
+
+        def usual(candidate: Candidate, request: Request, task_class: str | None) -> int | None:
+            return usual_tokens(table, candidate, request, task_class)
+
+        def longest(candidate: Candidate) -> float:
+            spec = table.providers[candidate.provider]
+            return spec.timeout_s * spec.max_attempts + BACKOFF_CAP_S * (spec.max_attempts - 1)
+
+        return BudgetGate(
+            longest_s=longest,
+            usual_tokens=usual,
+            store=self._states.of(None),
+            budgets=budgets,
+            most_usd=most,
+            lost_usd=lost,
+            new_id=lambda: uuid.uuid4().hex,
+            warn=warn,
+        )
+
+
+def usual_tokens(table: Table, candidate: Candidate, request: Request, task_class: str | None) -> int | None:
+    """Give twice the tokens that 99 % of a candidate's replies to a class stayed within when it was evaluated.
+
+    None where that is not known, or where the request is none of the class itself: a judge's, a critique.
+    """
+    route = table.routes.get(task_class or "")
+    if route is None or replace(request.reply, max_tokens=route.reply.max_tokens) != route.reply:
+        return None
+    evidence = next((one for one in route.evidence if one.candidate == candidate.name), None)
+    most = evidence.output_tokens_p99 if evidence else None
+    return None if most is None else _HEADROOM * most
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,104 @@
+"""An inquiry -> the table that serves it: its tenant's, or the one that an experiment tries on it.
+
+Whatever is routed and whatever is explained is asked for here, so both are told of the same table. Place: the request
+line, first step; it calls nobody.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from routerctl.errors import InputError
+from routerctl.routing.experiments.active import ActiveExperiment, Assignment
+from routerctl.routing.state.base import StateStore
+from routerctl.routing.tenants import DECISIONS_FILE, folder_of, table_of, tenant_of
+from routerctl.table import load_table
+from routerctl.types import Decision, Experiment, Inquiry, Table, Tenant
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """What serves an inquiry."""
+
+    tenant: Tenant | None  # None: nobody that routerctl.yaml names
+    table: Table
+    experiment: ActiveExperiment
+    assignment: Assignment | None = None  # None: no experiment is on
+    other: Table | None = None  # the other arm's
+
+    def with_arm(self, decision: Decision) -> Decision:
+        """Write the arm into a decision, with the chance that the inquiry had of this class's first rung."""
+        if self.assignment is None or self.other is None:
+            return decision
+        route = self.other.routes.get(decision.task_class)
+        same = route is not None and route.rungs[:1] == decision.rungs[:1]  # whom both arms choose has the chance 1
+        chance = 1.0 if same else self.assignment.propensity
+        return replace(decision, arm=self.assignment.arm, unit=self.assignment.unit, propensity=chance)
+
+    def reasons(self) -> list[str]:
+        """Say by which arm of which experiment a table serves; nothing where none is on."""
+        if self.assignment is None:
+            return []
+        experiment, arm = self.assignment.experiment, self.assignment.arm
+        by = f"by chance, without {experiment.key}" if self.assignment.by_chance else f"by {experiment.key}"
+        return [f"experiment {experiment.name}: arm {arm[-1]} ({by}; {experiment.share:.0%} are served by arm B)"]
+
+
+class Tables:
+    """The tables of a project: its own, its tiers', and those that experiments try; each read once."""
+
+    def __init__(self, project: Table, root: Path, state: Callable[[Tenant | None], StateStore | None]) -> None:
+        """`root`: the folder of `project`, the project's own table; `state`: None where nothing was ever shared."""
+        self._project, self._root, self._state = project, root, state
+        self._own: dict[str | None, Table] = {}  # by tier
+        self._tried: dict[str, Table] = {}  # by digest
+        self._experiments: dict[str | None, ActiveExperiment] = {}  # by tenant
+
+    def of(self, inquiry: Inquiry) -> Assigned:
+        """Give what serves an inquiry, by what is known of experiments (`experiment_for`, refreshed).
+
+        Raises: InputError for a tier's table that is not there.
+        """
+        tenant = tenant_of(self._project, inquiry.tenant)
+        own, experiment = self._of_tenant(tenant), self.experiment_for(inquiry)
+        plain = Assigned(tenant=tenant, table=own, experiment=experiment)
+        assignment = experiment.assignment_of(inquiry, _new_id)
+        if assignment is None:
+            return plain
+        try:
+            tried = self._of_experiment(assignment.experiment)
+        except InputError as error:
+            experiment.leave(assignment.experiment, str(error))
+            return plain
+        table, other = (tried, own) if assignment.in_b else (own, tried)
+        return replace(plain, table=table, assignment=assignment, other=other)
+
+    def experiment_for(self, inquiry: Inquiry) -> ActiveExperiment:
+        """Give the experiment that an inquiry may be part of; where it is stale, `refresh` it first."""
+        tenant = tenant_of(self._project, inquiry.tenant)
+        name = tenant.name if tenant else None
+        if name not in self._experiments:
+            log, digest = folder_of(self._root, tenant) / DECISIONS_FILE, self._of_tenant(tenant).digest
+            self._experiments[name] = ActiveExperiment(lambda: self._state(tenant), log, digest)
+        return self._experiments[name]
+
+    def _of_tenant(self, tenant: Tenant | None) -> Table:
+        tier = tenant.tier if tenant else None
+        if tier not in self._own:
+            self._own[tier] = table_of(self._project, self._root, tenant)
+        return self._own[tier]
+
+    def _of_experiment(self, experiment: Experiment) -> Table:
+        if experiment.digest_b not in self._tried:
+            table = load_table(self._root / experiment.table)
+            if table.digest != experiment.digest_b:
+                raise InputError("is not the table that the experiment began with", file=experiment.table)
+            self._tried[experiment.digest_b] = table
+        return self._tried[experiment.digest_b]
