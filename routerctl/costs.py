@@ -204,8 +204,8 @@ def _noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
-def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
-    """Give the function that finds the price of a model at a provider, as the table has it."""
+def pricer_for(table: Table | RunHeader) -> Callable[[ProviderSpec, str], Pricer]:
+    """Give the function that finds the price of a model at a provider, as the table or run has it."""
     prices = {(item.provider, item.model): table.prices[name] for name, item in table.candidates.items()}
     for name, item in table.candidates.items():
         for place in item.also:

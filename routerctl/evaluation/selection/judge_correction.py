@@ -71,9 +71,14 @@ def calibrate(
         return replace(judgement, trust="judge")
     target = round(bar - judgement.margin, 12)
     found = _corrected(judgement, judged, said[: len(judged)], alpha, target)
-    if mode == "point":
-        return replace(found, trust="judge")
-    cut = len(judged) <= len(said) and len(judged) < judgement.n
+    return replace(found, trust="judge") if mode == "point" else _by_labels(found, judged, said, bar, target, alpha)
+
+
+def _by_labels(  # noqa: PLR0917 - all that a verdict rests on
+    found: Judgement, judged: Sequence[float], said: Sequence[bool], bar: float, target: float, alpha: float
+) -> Judgement:
+    """Give the verdict that the labels allow, `found` being the judge's with its corrected mean; see `calibrate`."""
+    cut = len(judged) <= len(said) and len(judged) < found.n
     corrects = uses_correction(len(said), len(judged))
 
     def lower(level: float) -> float:
@@ -83,7 +88,7 @@ def calibrate(
     mean = (found.corrected or 0.0) if corrects else sum(said) / len(said)
     proven = lower(alpha) >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
     reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
-    verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
+    verdict = _verdict(found, proven=proven, missed=upper < bar, reached=reached)
     interval = anytime_interval(sum(said), len(said), alpha)
     # The interval is the labels', as the verdict is: not the judge's.
     found = replace(found, trust="labels", labels=len(said), labels_passed=sum(said), interval=interval)
