@@ -35,34 +35,3 @@ from routerctl.evaluation.worth.figures import (
 from routerctl.evaluation.worth.grid import Grid, grid_of
 from routerctl.evaluation.worth.reasons import Worth, weigh
 from routerctl.evaluation.worth.told import Told, beside_words, told, told_words, weighed_by
-
-__all__ = [
-    "THOUSAND",
-    "Cascade",
-    "Constant",
-    "Figures",
-    "Grid",
-    "Replies",
-    "Told",
-    "Volumes",
-    "Weighting",
-    "Worth",
-    "beside_words",
-    "cascade",
-    "chosen_evidence",
-    "class_figures",
-    "evaluation_usd",
-    "evidence_for",
-    "exact",
-    "floor_of",
-    "grid_of",
-    "replies_of",
-    "share_interval",
-    "table_figures",
-    "told",
-    "told_words",
-    "weigh",
-    "weighed_by",
-    "weighting",
-    "wrong_per_thousand",
-]

@@ -8,19 +8,7 @@ imported when a log is opened.
 """
 
 from routerctl.monitoring.warehouse.cells import kept_prompts, replay_cells
-from routerctl.monitoring.warehouse.counts import ClassCounts, Served, counted
+from routerctl.monitoring.warehouse.counts import ClassCounts, ServedRequests, counted
 from routerctl.monitoring.warehouse.histogram import Histogram
 from routerctl.monitoring.warehouse.open import open_decisions, shown_place
 from routerctl.monitoring.warehouse.slice import Slice
-
-__all__ = [
-    "ClassCounts",
-    "Histogram",
-    "Served",
-    "Slice",
-    "counted",
-    "kept_prompts",
-    "open_decisions",
-    "replay_cells",
-    "shown_place",
-]

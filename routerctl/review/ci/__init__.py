@@ -8,7 +8,7 @@ environment. Case ids, class and candidate names are hostile text: each format e
 
 from routerctl.review.ci.annotations import annotation_lines
 from routerctl.review.ci.checks import (
-    Outcome,
+    CheckOutcome,
     Strict,
     changed_choices,
     checks_of,
@@ -20,18 +20,3 @@ from routerctl.review.ci.checks import (
 )
 from routerctl.review.ci.junit import junit_xml
 from routerctl.review.ci.summary import step_summary
-
-__all__ = [
-    "Outcome",
-    "Strict",
-    "annotation_lines",
-    "changed_choices",
-    "checks_of",
-    "gate_error",
-    "junit_xml",
-    "latencies_of",
-    "next_steps",
-    "step_summary",
-    "to_json",
-    "undecided",
-]

@@ -5,5 +5,3 @@ It judges nothing: verdicts and choices come with the table.
 """
 
 from routerctl.review.report.page import render_report
-
-__all__ = ["render_report"]

@@ -19,15 +19,3 @@ from routerctl.strategies.confidence.signals import (
     recorded_values,
     signal_values,
 )
-
-__all__ = [
-    "SIGNALS",
-    "YES",
-    "Delivered",
-    "delivered_of_answer",
-    "delivered_of_result",
-    "first_below",
-    "form_below",
-    "recorded_values",
-    "signal_values",
-]

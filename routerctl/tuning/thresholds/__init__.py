@@ -9,13 +9,3 @@ model. It knows no terminal and no file.
 from routerctl.tuning.thresholds.calibrate import calibrate_class
 from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding
 from routerctl.tuning.thresholds.wording import sentences_of, yaml_of
-
-__all__ = [
-    "ClassFinding",
-    "PairFinding",
-    "Promise",
-    "SignalFinding",
-    "calibrate_class",
-    "sentences_of",
-    "yaml_of",
-]

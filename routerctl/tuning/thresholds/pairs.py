@@ -16,7 +16,7 @@ from routerctl.types import Result, Run, Status, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class AnsweredPair:
     """One case, answered by both; of several epochs the first."""
 
     first: Result
@@ -32,7 +32,7 @@ class Pair:
 class Pairs:
     """All of them, and whose word it is that an answer is right."""
 
-    of: tuple[Pair, ...]
+    of: tuple[AnsweredPair, ...]
     trust: Trust
 
     @property
@@ -54,7 +54,7 @@ def pairs_of(run: Run, task_class: str, first: str, second: str, labels: Sequenc
         strict=False,
     )
     pairs = [
-        Pair(first=one, second=other, values=recorded_values(one, of_class.reply, of_class.scorer, SIGNALS))
+        AnsweredPair(first=one, second=other, values=recorded_values(one, of_class.reply, of_class.scorer, SIGNALS))
         for one, other in both
     ]
     if not of_class.judge:
@@ -69,7 +69,7 @@ def _first_epochs(results: Sequence[Result], candidate: str, epochs: int) -> lis
     return [case[0] for case in planned_prefix(of_candidate, max(epochs, 1))]
 
 
-def _held_to(pair: Pair, first: Mapping[int, bool], second: Mapping[int, bool]) -> Pair:
+def _held_to(pair: AnsweredPair, first: Mapping[int, bool], second: Mapping[int, bool]) -> AnsweredPair:
     place = pair.first.index
     return replace(pair, first=_said(pair.first, first[place]), second=_said(pair.second, second[place]))
 
