@@ -97,8 +97,10 @@ def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:
 
 def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> list[CascadeRow]:
     """Count the cascades with the choice, and of the others those that cost less than it and reach the bar."""
-    replies = {name: replies_of(answers.of(route.task_class, name)) for name in ladder if evidence_for(route, name)}
-    names = list(replies)
+    results = {name: answers.of(route.task_class, name) for name in ladder if evidence_for(route, name)}
+    if not any(one.reply for ones in results.values() for one in ones):  # recorded outcomes seldom have one to look at
+        return []
+    replies, names = {name: replies_of(ones) for name, ones in results.items()}, list(results)
     rows = [row for place, first in enumerate(names) for row in _from(route, first, names[place + 1 :], replies)]
     chosen = chosen_evidence(route)
     cost_usd = chosen.cost_per_case_usd if chosen else None
