@@ -89,11 +89,6 @@ def pricers_of(header: RunHeader) -> dict[str, Pricer]:
     }
 
 
-def cost_of(price: Price, spec: ProviderSpec, model: str, usage: Usage, seconds: float) -> Decimal:
-    """Cost of one call in USD; `seconds` counts only where the price is by time."""
-    return pricer_of(price, spec, model)(usage, seconds)
-
-
 def cost_of_reply(reply: Reply, pricer: Pricer) -> Decimal:
     """Cost in USD of the call that gave a reply, its failed attempts included where time is the price."""
     return pricer(reply.usage, reply.latency_s + reply.lost_s)
@@ -209,8 +204,8 @@ def _noon(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
 
 
-def pricer_for(table: Table) -> Callable[[ProviderSpec, str], Pricer]:
-    """Give the function that finds the price of a model at a provider, as the table has it."""
+def pricer_for(table: Table | RunHeader) -> Callable[[ProviderSpec, str], Pricer]:
+    """Give the function that finds the price of a model at a provider, as the table or run has it."""
     prices = {(item.provider, item.model): table.prices[name] for name, item in table.candidates.items()}
     for name, item in table.candidates.items():
         for place in item.also:

@@ -23,12 +23,12 @@
     │   └── OverBudget                a call does not fit into a budget of the request line
     └── Inconclusive               7  too few cases to decide, under --strict; nothing to compare
 
-Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `falls_back` (the next
-rung may serve instead), `unasked` (it was met before anybody was called), `ends_run` (every further call of an eval to
-this provider would fail in the same way), `unhealthy` (it speaks against the place that was called, not against the
-request: the circuit breaker counts it), `lasting` (it will not pass by itself: the breaker opens at once and for long)
-and `may_be_billed` (the far side may have done the work though no reply came: a budget counts it as spent) are class
-attributes; nobody branches on the class itself. Place: the first floor; knows nothing.
+Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `unasked` (it was met before anybody
+was called), `ends_run` (every further call of an eval to this provider would fail in the same way), `unhealthy` (it
+speaks against the place that was called, not against the request: the circuit breaker counts it), `lasting` (it will
+not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may have done the work
+though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class itself. Place: the
+first floor; knows nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class RouterctlError(Exception):
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
-    falls_back: ClassVar[bool] = False
     unasked: ClassVar[bool] = False
     ends_run: ClassVar[bool] = False
     unhealthy: ClassVar[bool] = False
@@ -110,7 +109,6 @@ class ProviderError(RouterctlError):
     """The far side refused, failed or did not answer; `provider` names it, `status` is the HTTP status if any."""
 
     exit_code = 5
-    falls_back = True
 
     def __init__(
         self,

@@ -13,7 +13,6 @@ from scipy import stats
 from routerctl.evaluation.selection import verdict_words
 from routerctl.evaluation.selection.judge_correction import (
     calibrate,
-    judge_quality,
     labelled_prefix,
     uses_correction,
     why_not,
@@ -292,21 +291,6 @@ def test_the_words_of_a_calibrated_verdict() -> None:
     """The sentence about a verdict says that it rests on labels, and how many."""
     found = calibrate(judgement(), [1.0] * 150, labels(60), ALPHA, BAR)
     assert "60 human labels" in verdict_words(found)
-
-
-# --- how good the judge is --------------------------------------------------------------------------------------------
-
-
-def test_the_judge_s_quality() -> None:
-    """Shares of right replies passed and wrong replies passed, with exact intervals, on the labelled prefix alone."""
-    human = [True] * 8 + [False] * 2
-    found = judge_quality([True] * 7 + [False, True, False, True], dict(enumerate(human)) | {20: True})
-    assert (found.labels, found.agreed, found.human_passed) == (10, 8, 8)
-    assert (found.true_pass_rate, found.false_pass_rate) == (7 / 8, 1 / 2)
-    exact = stats.binomtest(7, 8).proportion_ci(0.95, "exact")
-    assert found.true_pass_interval == pytest.approx((exact.low, exact.high))
-    nothing = judge_quality([True], {0: True})
-    assert (nothing.false_pass_rate, nothing.false_pass_interval) == (None, (0.0, 1.0))
 
 
 # --- what it is for ---------------------------------------------------------------------------------------------------

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.scorers import MAX_CHARS
+from routerctl.scorers import IMPORTED, MAX_CHARS
 from routerctl.strategies.confidence import (
     SIGNALS,
     Delivered,
     delivered_of_answer,
     delivered_of_result,
     first_below,
+    form_below,
+    recorded_values,
     signal_values,
 )
 from routerctl.strategies.confidence.phrases import phrases
@@ -297,6 +299,16 @@ def test_a_recorded_answer_has_the_values_that_it_had_when_served(mean: float, c
     recorded = replace(RESULT, reply=reply.text, agreement=0.6, mean_logprob=mean if count == 1 else None)
     served = signal_values(delivered_of_answer(answer, FREE, TEXT), SIGNALS)
     assert signal_values(delivered_of_result(recorded, FREE, TEXT), SIGNALS) == served
+
+
+def test_nothing_is_known_of_an_answer_that_is_not_there() -> None:
+    """A call that failed has no values, nor an imported outcome without a reply; what is there has its form's."""
+    imported = ScorerSpec(name=IMPORTED, params={})
+    assert recorded_values(replace(RESULT, status=Status.FAILED), FREE, TEXT, SIGNALS) == {}
+    assert recorded_values(replace(RESULT, reply=""), FREE, imported, SIGNALS) == {}
+    known = recorded_values(RESULT, FREE, imported, SIGNALS)
+    assert form_below(known) == {"length": 0.5, "complete": 0.5, "refusal": 0.5}
+    assert first_below(recorded_values(replace(RESULT, reply=""), FREE, TEXT, SIGNALS), form_below(known)) == "length"
 
 
 def test_a_recorded_judgement_is_a_signal_only_without_a_reference_answer() -> None:

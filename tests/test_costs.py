@@ -11,7 +11,7 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.costs import cost_of, estimate, lost_usd, most_usd, price_of, pricer_of
+from routerctl.costs import estimate, lost_usd, most_usd, price_of, pricer_of
 from routerctl.errors import InputError
 from routerctl.types import Price, Prompt, ProviderSpec, ReplySpec, Request, Usage
 
@@ -29,7 +29,7 @@ FLAT = Price(
 
 
 def _cost(spec: ProviderSpec, model: str, usage: Usage, on: date = TODAY) -> Decimal:
-    return cost_of(price_of(spec, model, {}, on), spec, model, usage, 1.0)
+    return pricer_of(price_of(spec, model, {}, on), spec, model)(usage, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_our_cost_is_the_lists_cost(fresh: int, read: int, written: int, out: in
             provider_id=spec.kind,
             genai_request_timestamp=datetime(2026, 11, 23, tzinfo=UTC),
         )
-        assert cost_of(price, spec, model, Usage(**counts), 0.0) == theirs.total_price
+        assert pricer_of(price, spec, model)(Usage(**counts), 0.0) == theirs.total_price
         if "tiered" not in price.source:
-            assert cost_of(replace(price, source="stated"), spec, model, Usage(**counts), 0.0) == theirs.total_price
+            assert pricer_of(replace(price, source="stated"), spec, model)(Usage(**counts), 0.0) == theirs.total_price
 
 
 def test_the_list_is_not_empty() -> None:
@@ -124,14 +124,14 @@ def test_a_stated_price_wins() -> None:
     price = price_of(ANTHROPIC, "claude-opus-5-5", {("anthropic", "claude-opus-5-5"): FLAT}, TODAY)
     assert price is FLAT
     usage = Usage(input_tokens=1000, output_tokens=100, cache_read_tokens=500, cache_write_tokens=100)
-    assert cost_of(price, ANTHROPIC, "claude-opus-5-5", usage, 0.0) == Decimal("0.00215")
+    assert pricer_of(price, ANTHROPIC, "claude-opus-5-5")(usage, 0.0) == Decimal("0.00215")
 
 
 def test_a_stated_price_without_cache_prices_charges_input() -> None:
     """Cached tokens without a price of their own cost what any input token costs."""
     bare = replace(FLAT, cache_read_mtok_usd=None, cache_write_mtok_usd=None)
     usage = Usage(input_tokens=1000, cache_read_tokens=500, cache_write_tokens=100)
-    assert cost_of(bare, ANTHROPIC, "x", usage, 0.0) == Decimal("0.002")
+    assert pricer_of(bare, ANTHROPIC, "x")(usage, 0.0) == Decimal("0.002")
 
 
 @pytest.mark.parametrize(("seconds", "usd"), [(3600.0, "0.9"), (0.1, "0.000025"), (1.0, "0.00025"), (0.0, "0")])
@@ -184,7 +184,7 @@ def test_a_locked_price_stands_against_a_newer_list() -> None:
     listed = price_of(ANTHROPIC, "claude-haiku-5-5", {}, TODAY)
     assert listed.source == f"genai-prices {genai_prices.__version__}, tiered"
     locked = replace(listed, input_mtok_usd=Decimal("0.2"), source="genai-prices 0.0.1, tiered")
-    assert cost_of(locked, ANTHROPIC, "claude-haiku-5-5", Usage(input_tokens=10**6), 0.0) == Decimal("0.2")
+    assert pricer_of(locked, ANTHROPIC, "claude-haiku-5-5")(Usage(input_tokens=10**6), 0.0) == Decimal("0.2")
 
 
 def test_an_estimate_is_calls_times_a_call() -> None:

@@ -342,9 +342,8 @@ async def test_too_long_prompt(smollm: Path) -> None:
             labelled("word " * 400),
             Request(model=MODEL, prompt=prompt("x", system="y " * 400), reply=ReplySpec()),
         ):
-            with pytest.raises(errors.BadRequest, match="exceeds the available context size") as caught:
+            with pytest.raises(errors.BadRequest, match="exceeds the available context size"):
                 await provider.reply(asked)
-            assert caught.value.falls_back
         assert (await provider.reply(labelled(INPUTS[0]))).text in LABELS
     finally:
         await provider.close()

@@ -9,7 +9,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routerctl.monitoring.replay import Cell, CostEvidence, replay_log, replay_words
-from routerctl.monitoring.replay.wording import class_words
 from routerctl.statistics.weighting import (
     Sums,
     Units,
@@ -20,7 +19,6 @@ from routerctl.statistics.weighting import (
     share_interval,
     weighted,
 )
-from routerctl.words import plain
 
 
 def cell(candidate="small", costs=(0.01,), *, task_class="sums", policy="p", propensity=1.0, scores=(), arm=""):
@@ -274,7 +272,6 @@ def test_a_class_without_a_route_is_unknown():
     """A class that the changed table does not serve has no cost under it."""
     found = replay_log([cell()], {})
     assert found.classes[0].candidate is None
-    assert "no route" in class_words(found.classes[0])
 
 
 def test_an_empty_log_has_nothing_to_replay():
@@ -282,16 +279,6 @@ def test_an_empty_log_has_nothing_to_replay():
     found = replay_log([], {"sums": "small"})
     assert found.requests == 0
     assert replay_words(found) == ("Nothing to replay: the log has no decision of this kind.",)
-
-
-def test_words_name_what_a_figure_rests_on():
-    """A class's line has both costs, the quality with its interval, and the parts of the basis."""
-    cells = [cell("large", (0.1,) * 80, propensity=0.8), cell("small", (0.02,) * 40, propensity=0.2, scores=(1.0,) * 9)]
-    found = replay_log(cells, {"sums": "small"})
-    line = plain(class_words(found.classes[0]))
-    assert line.startswith("sums by small: $0.02 a request")
-    assert "66.7% measured by inverse propensity" in line
-    assert "on 9 scores" in line
 
 
 def test_intervals_hold_what_is_then_measured():

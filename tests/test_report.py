@@ -432,7 +432,9 @@ def test_every_picture_is_xml_that_names_each_candidate(points, bar):
     marks = list(drawn.iter("use"))
     numbered = [str(point.number) for point in points if point.number]
     assert len(marks) == len(numbered)
-    assert [text.text for text in drawn.iter("text") if "name" in text.get("class")] == numbered
+    names = [text for text in drawn.iter("text") if "name" in text.get("class")]
+    assert [text.text for text in names] == numbered
+    assert all(float(text.get("y")) - 9 >= picture.LEGEND for text in names)  # none touches the bar's words
     assert len([one for one in drawn.iter("circle") if "dot" in one.get("class")]) == len(points) - len(marks)
     for mark in marks:
         assert picture.LEFT - 9 <= float(mark.get("x")) <= picture.RIGHT
@@ -962,9 +964,15 @@ def test_cascades_are_shown_where_they_can_be_counted(whole):
     table, runs = whole
     page = Page(render_report(table, runs)).words
     assert "Accepts right / wrong ones" in page
-    voted = [replace(one, agreement=(1 / 3, 2 / 3, 1.0)[one.index % 3]) for one in runs[0].results]
-    assert "all samples agree" in Page(render_report(table, [replace(runs[0], results=tuple(voted))])).words
-    usable = [replace(one, status=Status.SCORED, extracted="x", stop_reason=StopReason.END) for one in runs[0].results]
+    thirds = [(one.index % 3 + 1) / 3 for one in runs[0].results]
+    marked = [
+        replace(one, agreement=third, mean_logprob=-third) for one, third in zip(runs[0].results, thirds, strict=True)
+    ]
+    page = Page(render_report(table, [replace(runs[0], results=tuple(marked))])).words
+    assert "form, agreement 1" in page
+    assert "form, logprob 0.51, the median" in page  # e ** (-2/3)
+    assert re.search(r"form \d+of", page)
+    usable = [replace(one, status=Status.SCORED, reply="x", stop_reason=StopReason.END) for one in runs[0].results]
     assert "None could be counted" in Page(render_report(table, [replace(runs[0], results=tuple(usable))])).words
 
 

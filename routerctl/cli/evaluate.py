@@ -127,11 +127,5 @@ def evaluate(
         comparing.print_estimate(options, baseline, epochs=wanted_epochs, as_json=as_json)
     else:
         comparing.compare(
-            options,
-            baseline,
-            epochs=wanted_epochs,
-            alpha=alpha or _ALPHA,
-            junit=junit,
-            strict=strict,
-            as_json=as_json,
+            options, baseline, epochs=wanted_epochs, alpha=alpha or _ALPHA, junit=junit, strict=strict, as_json=as_json
         )

@@ -210,10 +210,25 @@ def build_table(
     """
     _check_agreement(runs)
     check_classes(runs, policy)
-    headers = [run.header for run in runs.values()]
-    first, own = headers[0], _own_results(runs)
-    pins = pins_of(headers, policy)
-    table = Table(
+    own = _own_results(runs)
+    routes = {
+        name: replace(
+            _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name)),
+            today=today.get(name) or runs[name].header.classes[name].today,
+        )
+        for name in sorted(runs)
+    }
+    table = _with_policy(routes, [run.header for run in runs.values()], policy)
+    table = replace(table, routes=best_by_all_classes(table, own))
+    if policy.objective:
+        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
+    return numbered(table, previous)
+
+
+def _with_policy(routes: Mapping[str, Route], headers: Sequence[RunHeader], policy: Policy) -> Table:
+    """Put routes, what their runs have in common and the project's policy into a table without a version."""
+    first, pins = headers[0], pins_of(headers, policy)
+    return Table(
         table_version=0,
         digest="",
         ladder_name=first.ladder_name,
@@ -230,20 +245,10 @@ def build_table(
         providers=pins.providers,
         candidates=pins.candidates,
         prices=pins.prices,
-        routes={
-            name: replace(
-                _route(name, own[name], stakes.get(name, Stakes()), labels.get(name, ()), unproven.get(name)),
-                today=today.get(name) or runs[name].header.classes[name].today,
-            )
-            for name in sorted(runs)
-        },
+        routes=routes,
         top_rung=first.top_rung,
         objective=policy.objective,
     )
-    table = replace(table, routes=best_by_all_classes(table, own))
-    if policy.objective:
-        table = replace(table, routes=chosen_as_a_whole(table, own, policy.objective))
-    return numbered(table, previous)
 
 
 def _own_results(runs: Mapping[str, Run]) -> dict[str, Run]:

@@ -66,8 +66,7 @@ def check_project(root: Path, today: date) -> Checked:
     Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
     """
     project, eval_sets = _project_and_sets(root)
-    warnings: list[str] = []
-    notes: list[str] = []
+    warnings, notes = list[str](), list[str]()
     imported = _imported_classes(root)
     if project:
         _check_providers(project)
@@ -75,8 +74,7 @@ def check_project(root: Path, today: date) -> Checked:
         scorers |= {item.name: item.scorer.name for item in eval_sets}
         check_classes(scorers, uncompiled(project))
         warnings += classifier_warnings(project.classifier, root, scorers)
-        warnings += _candidate_warnings(project, today)
-        warnings += _order_warnings(project, today)
+        warnings += [*_candidate_warnings(project, today), *_order_warnings(project, today)]
         warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
         warnings += rule_warnings(project.rules)
         if eval_sets:

@@ -20,6 +20,10 @@ from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec,
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@?#]+(/[0-9]*)?(#[^\s@]*)?)\Z")
+_STATE_EXPECTED = (
+    "expected redis://HOST:PORT/0#PROJECT without a password and without options after a question mark, or "
+    "$VARIABLE for a variable that holds the address"
+)
 _TAKEN = ("routes.yaml", "routerctl.yaml")  # `build-table --tier` writes the file
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # it names a folder
 
@@ -173,17 +177,10 @@ def check_limits(
         _check_budget(budget, candidates, document, path)
     if routing.state is not None:
         # Not shown: it may hold a password, which would go into routes.yaml, too.
-        require(
-            bool(_STATE.match(routing.state)),
-            document,
-            ("routing", "state"),
-            "expected redis://HOST:PORT/0#PROJECT without a password and without options after a question mark, or "
-            "$VARIABLE for a variable that holds the address",
-        )
+        require(bool(_STATE.match(routing.state)), document, ("routing", "state"), _STATE_EXPECTED)
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
-        plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml")
-        plain = plain and tier.table not in _TAKEN
+        plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml") and tier.table not in _TAKEN
         require(plain, document, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
         known = tier.ladder is None or tier.ladder in ladders
         require(known, document, (*path, "ladder"), f"no ladder {tier.ladder!r}{nearest(str(tier.ladder), ladders)}")

@@ -7,7 +7,7 @@ Place: arithmetic, below selection, which feeds real results in. It knows number
 verdict, no money.
 """
 
-from routerctl.statistics.anytime import anytime_interval, below_line, log_evidence_below
+from routerctl.statistics.anytime import anytime_interval, below_line
 from routerctl.statistics.betting import Bets, betting_decidable, betting_interval
 from routerctl.statistics.clusters import design_effect, independent_need, korn_graubard_level, korn_graubard_lower
 from routerctl.statistics.paired import mcnemar_midp

@@ -12,16 +12,12 @@ from scipy import special  # type: ignore[import-untyped]  # scipy ships no type
 from routerctl.statistics.tails import Counts, Probabilities, check
 
 
-def log_evidence_below(passes: int, cases: int, bar: float) -> float:
-    """Return the log e-value against "accuracy >= bar": at or above log(1 / alpha) at any look, the bar is missed.
+def log_evidence_below(passes: Counts, cases: Counts, bar: float) -> Probabilities:
+    """Return the log e-values against "accuracy >= bar": at or above log(1 / alpha) at any look, the bar is missed.
 
     A candidate at or above the bar ever gets there with probability at most alpha (Ville), whenever one stops.
     Source: the likelihood ratio against the bar, mixed uniformly over the accuracies below it (Robbins 1970).
     """
-    return float(_log_evidence(np.asarray(passes), np.asarray(cases), bar))
-
-
-def _log_evidence(passes: Counts, cases: Counts, bar: float) -> Probabilities:
     failures = cases - passes
     share = special.betainc(1 + passes, 1 + failures, bar)
     with np.errstate(divide="ignore"):  # share 0: so far above the bar that it underflows; -inf = no evidence is right
@@ -38,7 +34,7 @@ def below_line(n: int, bar: float, alpha: float) -> Counts:
     reached, missed = np.full(n + 1, -1, dtype=np.int64), cases.copy()  # all passed is never evidence
     while (missed - reached > 1).any():
         middle = (reached + missed) // 2
-        enough = _log_evidence(np.maximum(middle, 0), cases, bar) >= -math.log(alpha)
+        enough = log_evidence_below(np.maximum(middle, 0), cases, bar) >= -math.log(alpha)
         enough |= middle < 0
         reached, missed = np.where(enough, middle, reached), np.where(enough, missed, middle)
     reached.setflags(write=False)

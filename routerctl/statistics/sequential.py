@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, check, least_passes, tail, tails
+from routerctl.statistics.tails import Counts, Probabilities, check, least_passes, tails
 
 POWER = 0.9  # a candidate is "good enough" when it passes this often
 FUTILITY = 0.05  # a run is given up when a good enough candidate would pass from here less often than this
@@ -39,7 +39,6 @@ class StoppingPlan:
     need: int  # passes that suffice once all n cases ran; n + 1: no score on n cases suffices
     up: Counts  # [n + 1]
     low: Counts  # [n + 1]
-    alpha_used: float  # exact: P(pass) at accuracy == bar, if no run were given up
     good_enough: float | None  # accuracy that passes with probability POWER, if no run were given up; None: none does
 
     @property
@@ -68,16 +67,11 @@ def plan(n: int, bar: float, alpha: float) -> StoppingPlan:
     if need > n:
         looks = np.arange(n + 1, dtype=np.int64)
         # low[0] = 0: given up before the first case
-        never = StoppingPlan(
-            n=n, bar=bar, alpha=alpha, need=need, up=looks + 1, low=looks, alpha_used=0.0, good_enough=None
-        )
+        never = StoppingPlan(n=n, bar=bar, alpha=alpha, need=need, up=looks + 1, low=looks, good_enough=None)
         return _frozen(never)
-    allowed, used = _spend(n, bar, need, alpha)
-    up = np.arange(n + 1, dtype=np.int64) - allowed
+    up = np.arange(n + 1, dtype=np.int64) - _spend(n, bar, need, alpha)
     up[need:] = np.minimum(up[need:], need)  # with `need` passes in hand the last look is already won
-    early = StoppingPlan(
-        n=n, bar=bar, alpha=alpha, need=need, up=up, low=_hopeless(n, need), alpha_used=used, good_enough=None
-    )
+    early = StoppingPlan(n=n, bar=bar, alpha=alpha, need=need, up=up, low=_hopeless(n, need), good_enough=None)
     good = _accuracy_for(POWER, _chances(early))
     return _frozen(replace(early, low=_futile(early, good), good_enough=good))
 
@@ -86,7 +80,7 @@ def plan(n: int, bar: float, alpha: float) -> StoppingPlan:
 def point_plan(n: int, bar: float) -> StoppingPlan:
     """Plan the curtailed point rule "at least bar of these n cases pass": it stops once the answer cannot change.
 
-    It promises nothing about other cases: alpha is 1, and `alpha_used` says how often a candidate at the bar passes.
+    It promises nothing about other cases: alpha is 1.
 
     Raises: ValueError where n < 1 or bar is out of range.
     """
@@ -94,10 +88,7 @@ def point_plan(n: int, bar: float) -> StoppingPlan:
     need = math.ceil(bar * n - 1e-9)  # a score equal to the bar reaches it; 0.55 * 100 is 55.00000000000001
     up = np.full(n + 1, need, dtype=np.int64)
     good = float(special.betaincinv(need, n - need + 1, POWER))
-    made = StoppingPlan(
-        n=n, bar=bar, alpha=1.0, need=need, up=up, low=_hopeless(n, need), alpha_used=0.0, good_enough=good
-    )
-    return _frozen(replace(made, alpha_used=tail(need, n, bar)))
+    return _frozen(StoppingPlan(n=n, bar=bar, alpha=1.0, need=need, up=up, low=_hopeless(n, need), good_enough=good))
 
 
 def _frozen(made: StoppingPlan) -> StoppingPlan:
@@ -113,15 +104,15 @@ def _step(alive: Probabilities, p: float) -> None:
     alive[1:] += failing
 
 
-def _spend(n: int, bar: float, need: int, alpha: float) -> tuple[Counts, float]:
-    """The failures allowed to pass at each look, [n + 1], -1 = none, and the exact total that this spends."""
+def _spend(n: int, bar: float, need: int, alpha: float) -> Counts:
+    """The failures allowed to pass at each look, [n + 1], -1 = none; exactly, they spend at most alpha."""
     walks = _Walks(bar, n - need)
-    best = _allowed(walks, n, need, 0.0)
+    best, _ = _allowed(walks, n, need, 0.0)
     low, high = 0.0, alpha
     for _ in range(_BISECTIONS):
         budget = (low + high) / 2
-        tried = _allowed(walks, n, need, budget)
-        if tried[1] <= alpha:
+        tried, spent = _allowed(walks, n, need, budget)
+        if spent <= alpha:
             best, low = tried, budget
         else:
             high = budget

@@ -67,8 +67,7 @@ def build(
     if older is not None:
         say(f"{file}: cannot be read as it is; made anew from the evidence")
         table = with_digest(replace(table, table_version=older + 1))
-    newest = max(route.run_id for route in table.routes.values())
-    report = root / REPORTS_FOLDER / newest / "report.html"
+    report = root / REPORTS_FOLDER / max(route.run_id for route in table.routes.values()) / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run
     worth = weigh(table, evidence, evaluation_usd(table, evidence), asked_of(root))
     compared = _compared(report.with_name(f"{Path(file).stem}.before.yaml"), previous, table)

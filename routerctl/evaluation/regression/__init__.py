@@ -9,7 +9,6 @@ from routerctl.evaluation.regression.alarm import (
     SCREENED,
     ClassRegression,
     Regression,
-    TestMethod,
     judge_regression,
     screen,
 )

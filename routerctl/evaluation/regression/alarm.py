@@ -12,7 +12,7 @@ and each one's own p-value counts four times (`FLATTERED`). `benchmarks/regressi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,12 +71,20 @@ class Regression:
     baseline: str  # what the new run was compared with
     classes: tuple[ClassRegression, ...]
     pooled_p: float | None  # all pairs together; None: one class only, or no class whose baseline is fit for it
-    pooled_alarm: bool
-    alarm: bool
     alpha: float  # of the whole alarm
     level: float  # what adjusted p-values, and the pooled one, are compared with
     only_before: int = 0
     only_after: int = 0
+
+    @property
+    def pooled_alarm(self) -> bool:
+        """Whether all pairs together got worse."""
+        return self.pooled_p is not None and self.pooled_p <= self.level
+
+    @property
+    def alarm(self) -> bool:
+        """Whether any class got worse, or all together did."""
+        return self.pooled_alarm or any(one.alarm for one in self.classes)
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------
@@ -88,7 +96,7 @@ def screen(pairings: Mapping[str, Pairing], level: float = SCREENED, *, seed: in
     The first epoch and the further ones then go through `judge_regression` together. It can raise an alarm only where
     it would have without a screen, so the screen costs a little power and no false alarm.
     """
-    pooled, _ = _pooled(pairings, seed)
+    pooled = _pooled(pairings, pairings, seed)
     if pooled is not None and pooled <= level:
         return set(pairings)
     return {name for name, one in pairings.items() if _p_value(one.pairs, seed) <= level}
@@ -113,35 +121,16 @@ def judge_regression(
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is a probability, not {alpha}")
     kept = set(pairings) if confirmed is None else set(confirmed)
-    tested = [name for name, one in pairings.items() if one.pairs]
-    p_values = {name: _p_value(pairings[name].pairs, seed) if name in kept else 1.0 for name in tested}
-    counted = [min(p_values[name] * _times(pairings[name]), 1.0) for name in tested]
-    adjusted = dict(zip(tested, holm(counted), strict=True))
-    pooled, members = _pooled(pairings, seed)
-    if not members <= kept:
-        pooled = 1.0
+    tested = _p_values(pairings, kept, seed)
+    pooled = _pooled(pairings, kept, seed)
     # With one class the two halves would be the same test twice; it then has all of alpha.
-    alone = len(tested) == 1 and not pairings[tested[0]].chosen_there
+    alone = len(tested) == 1 and not any(pairings[name].chosen_there for name in tested)
     level = alpha if alone else alpha / 2
-    classes = tuple(
-        _class(
-            name,
-            one,
-            candidate=(candidates or {}).get(name, ""),
-            p_value=p_values.get(name, 1.0),
-            adjusted_p=adjusted.get(name, 1.0),
-            levels=(level, level / max(len(tested), 1) / _times(one)),
-            screened=name not in kept,
-        )
-        for name, one in pairings.items()
-    )
-    pooled_alarm = pooled is not None and pooled <= level
+    classes = tuple(_classes(pairings, tested, kept, level, candidates or {}))
     return Regression(
         baseline=baseline,
         classes=classes,
         pooled_p=pooled,
-        pooled_alarm=pooled_alarm,
-        alarm=pooled_alarm or any(one.alarm for one in classes),
         alpha=alpha,
         level=level,
         only_before=sum(one.only_before for one in pairings.values()),
@@ -149,12 +138,21 @@ def judge_regression(
     )
 
 
-def _pooled(pairings: Mapping[str, Pairing], seed: int) -> tuple[float | None, set[str]]:
-    """The p-value of all pairs together, and the classes in it: none whose baseline run chose its candidate."""
-    members = {name for name, one in pairings.items() if one.pairs and not one.chosen_there}
+def _p_values(pairings: Mapping[str, Pairing], kept: Collection[str], seed: int) -> dict[str, tuple[float, float]]:
+    """The p-value of each class that has pairs, 1 where the screen let it be, and Holm's for all of them together."""
+    found = {name: _p_value(one.pairs, seed) if name in kept else 1.0 for name, one in pairings.items() if one.pairs}
+    adjusted = holm([min(p_value * _times(pairings[name]), 1.0) for name, p_value in found.items()])
+    return dict(zip(found, zip(found.values(), adjusted, strict=True), strict=True))
+
+
+def _pooled(pairings: Mapping[str, Pairing], kept: Collection[str], seed: int) -> float | None:
+    """The p-value of all pairs together, 1 unless all are kept; without classes whose baseline run chose as well."""
+    members = [name for name, one in pairings.items() if one.pairs and not one.chosen_there]
     if not members or sum(bool(one.pairs) for one in pairings.values()) < 2:
-        return None, set()
-    return _test([(name, pair) for name in pairings if name in members for pair in pairings[name].pairs], seed), members
+        return None
+    if not all(name in kept for name in members):
+        return 1.0
+    return _test([(name, pair) for name in members for pair in pairings[name].pairs], seed)
 
 
 def _times(one: Pairing) -> int:
@@ -193,37 +191,35 @@ def _clusters(pairs: Sequence[tuple[str, Pair]]) -> list[str] | None:
 # --- one class --------------------------------------------------------------------------------------------------------
 
 
-def _class(
-    name: str,
-    one: Pairing,
-    *,
-    candidate: str,
-    p_value: float,
-    adjusted_p: float,
-    levels: tuple[float, float],
-    screened: bool,
-) -> ClassRegression:
-    """Put one class's answer together; `levels`: what its adjusted p is compared with, and its first step of Holm."""
-    level, share = levels
-    return ClassRegression(
-        task_class=name,
-        candidate=candidate,
-        n=len(one.pairs),
-        broke=_moved(one.pairs, worse=True),
-        fixed=_moved(one.pairs, worse=False),
-        before=_mean([pair.before for pair in one.pairs]),
-        after=_mean([pair.after for pair in one.pairs]),
-        method=_method(one.pairs),
-        p_value=p_value,
-        adjusted_p=adjusted_p,
-        alarm=bool(one.pairs) and adjusted_p <= level,
-        least_detectable_drop=_least_drop(one.pairs, share),
-        screened=screened,
-        chosen_there=one.chosen_there,
-        changed=one.changed,
-        failed=one.failed,
-        notes=_notes(one),
-    )
+def _classes(
+    pairings: Mapping[str, Pairing],
+    tested: Mapping[str, tuple[float, float]],
+    kept: Collection[str],
+    level: float,
+    candidates: Mapping[str, str],
+) -> Iterator[ClassRegression]:
+    """Put each class's answer together; `level`: what adjusted p-values are compared with, `tested` as `_p_values`."""
+    for name, one in pairings.items():
+        p_value, adjusted_p = tested.get(name, (1.0, 1.0))
+        yield ClassRegression(
+            task_class=name,
+            candidate=candidates.get(name, ""),
+            n=len(one.pairs),
+            broke=_moved(one.pairs, worse=True),
+            fixed=_moved(one.pairs, worse=False),
+            before=_mean([pair.before for pair in one.pairs]),
+            after=_mean([pair.after for pair in one.pairs]),
+            method=_method(one.pairs),
+            p_value=p_value,
+            adjusted_p=adjusted_p,
+            alarm=bool(one.pairs) and adjusted_p <= level,
+            least_detectable_drop=_least_drop(one.pairs, level / max(len(tested), 1) / _times(one)),
+            screened=name not in kept,
+            chosen_there=one.chosen_there,
+            changed=one.changed,
+            failed=one.failed,
+            notes=_notes(one),
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -211,19 +211,16 @@ class Evaluation:
         Cases beyond that whose replies were paid for before are taken too: they are evidence like those that landed
         late, and a run again comes to the same. `places`: in the planned order, of the cases to ask.
         """
-        problem: Exception | None = None
+        problems: list[Exception] = []
         to_ask = deque(places)
 
-        def ended() -> bool:
-            return self._stopping or problem is not None
-
         def needless() -> bool:
-            return decided() or ended()
+            return decided() or self._stopping or bool(problems)
 
         async with self._places[candidate.provider].share() as share:
             while True:
                 most = len(job.cases) if decided() else min(len(job.cases), asked_at_most())
-                while not ended() and to_ask and to_ask[0] < most and share.has_room:
+                while to_ask and to_ask[0] < most and share.has_room and not (self._stopping or problems):
                     index = to_ask.popleft()
                     share.start(index, self._case(job, candidate, index, epochs, share=share, needless=needless))
                 if not share.flying:
@@ -233,10 +230,10 @@ class Evaluation:
                         if results := task.result():
                             take(results)
                     except Exception as error:  # noqa: BLE001 - raised below, once the calls in flight are kept
-                        problem = problem or error
+                        problems.append(error)
                     share.settled(place)
-        if problem:
-            raise problem
+        if problems:
+            raise problems[0]
 
     def _outage(self, candidate: str, count: int) -> ProviderError:
         error = self._last_failure[candidate]

@@ -46,10 +46,7 @@ def make_header(
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
     _check_references(jobs, ladder_name, rungs)
     _check_objective(project, ladder_name, rungs)
-    candidates = {name: pinned_candidate(project, name) for name in rungs}
-    reached = [one.escalation.to for one in candidates.values() if one.escalation]
-    candidates |= {name: pinned_candidate(project, name) for name in reached}
-    candidates |= {job.judge.name: job.judge for job in jobs if job.judge}
+    candidates = _asked(project, jobs, rungs)
     providers = providers_of(project, candidates)
     return RunHeader(
         run_id=new_run_id(moment),
@@ -70,6 +67,14 @@ def make_header(
         top_rung=project.top_rung,
         speculation=project.speculation,
     )
+
+
+def _asked(project: Project, jobs: Sequence[Job], rungs: Sequence[str]) -> dict[str, Candidate]:
+    """Give whoever may be asked: the rungs, those that they escalate to, and the judges."""
+    candidates = {name: pinned_candidate(project, name) for name in rungs}
+    reached = [one.escalation.to for one in candidates.values() if one.escalation]
+    candidates |= {name: pinned_candidate(project, name) for name in reached}
+    return candidates | {job.judge.name: job.judge for job in jobs if job.judge}
 
 
 def providers_of(project: Project, candidates: Mapping[str, Candidate]) -> dict[str, ProviderSpec]:

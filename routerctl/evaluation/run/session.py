@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.costs import Pricer, pricers_of
+from routerctl.costs import pricer_for, pricers_of
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.cache import ReplyCache
 from routerctl.evaluation.eval_sets import eval_set_files, load_eval_sets, scorer_at
@@ -33,7 +33,7 @@ from routerctl.evaluation.selection import provable_words, question_of
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
 from routerctl.strategies.judge import self_judging
-from routerctl.types import Candidate, ClassHeader, ProviderSpec, RunHeader
+from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
 from routerctl.words import usd
 
@@ -227,30 +227,12 @@ async def run_eval(
     was paid for is in the cache and the results then, too.
     """
     header = planned.header
-    pricers, ceiling = pricers_of(header), ceiling_of(header)
-    by_model = {(header.candidates[name].provider, header.candidates[name].model): pricers[name] for name in pricers}
-
-    def pricer_for(spec: ProviderSpec, model: str) -> Pricer:
-        return by_model[spec.name, model]
-
     with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
         spending.lost_calls = cache.take_lost() if cache else 0
-        async with Wire(header.providers.values(), outside, pricer_for, ready=ready) as wire:
-
-            def caller_for(candidate: Candidate) -> Caller:
-                return Caller(
-                    candidate,
-                    header.providers[candidate.provider],
-                    call=wire.call,
-                    cache=cache,
-                    spending=spending,
-                    pricer=pricers[candidate.name],
-                    ceiling=ceiling,
-                    now=now,
-                )
-
+        async with Wire(header.providers.values(), outside, pricer_for(header), ready=ready) as wire:
+            callers = _callers(header, wire, cache, spending, now)
             evaluation = Evaluation(
-                header, caller_for=caller_for, keep=writer.append, watcher=watcher, rungs=planned.rungs
+                header, caller_for=callers, keep=writer.append, watcher=watcher, rungs=planned.rungs
             )
             with _stop_on_interrupt(evaluation, on_stop):
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
@@ -265,6 +247,23 @@ async def run_eval(
             paid_usd=writer.paid_usd,
             interrupted=evaluation.stopped,
         )
+
+
+def _callers(
+    header: RunHeader, wire: Wire, cache: ReplyCache | None, spending: Spending, now: Callable[[], datetime]
+) -> Callable[[Candidate], Caller]:
+    """Give the function that makes a candidate's caller, one a case."""
+    pricers, ceiling = pricers_of(header), ceiling_of(header)
+    return lambda candidate: Caller(
+        candidate,
+        header.providers[candidate.provider],
+        call=wire.call,
+        cache=cache,
+        spending=spending,
+        pricer=pricers[candidate.name],
+        ceiling=ceiling,
+        now=now,
+    )
 
 
 @contextmanager

@@ -44,5 +44,5 @@ from routerctl.evaluation.selection.question import (
     total_alpha,
 )
 from routerctl.evaluation.selection.rounding import rounded
-from routerctl.evaluation.selection.stopping import Reorder, StoppingRule, rule_of
+from routerctl.evaluation.selection.stopping import Reorder, rule_of
 from routerctl.evaluation.selection.wording import hope_words, interval_note, two_sentences, verdict_words

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from routerctl.evaluation.selection.boundaries import bets_of
-from routerctl.evaluation.selection.paired import judge_beside
+from routerctl.evaluation.selection.paired import judge_beside, more_than_seen
 from routerctl.evaluation.selection.question import Outcome, Question
 from routerctl.evaluation.selection.stopping import BarRule, count_rule
 from routerctl.evaluation.selection.tally import Tally
@@ -44,15 +44,8 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     """
     if question.of:
         return judge_beside(outcomes, question, beyond)
-    count = len(outcomes) + len(beyond)
-    if count > question.there:
-        raise ValueError(f"{count} results for {question.there} planned cases")
-    rule = _fed(count_rule(question, binding=False), outcomes)
-    verdict, seen = rule.standing, rule.seen
-    ended = _fed(count_rule(question), outcomes).stopped_at if question.when_unproven == "top_rung" else rule.stopped_at
-    for outcome in beyond:
-        seen.take(outcome)
-    used, again = [*outcomes, *beyond], question.total_alpha is not None
+    verdict, ended, seen = _tested(outcomes, question, beyond)
+    used = [*outcomes, *beyond]
     interval = _interval(used, seen, question)
     if verdict.proven and _contradicts(interval, seen.mean or 0.0, question.proof_bar):
         verdict = Verdict.BELOW  # as after an outage; this takes proofs back and gives none
@@ -73,14 +66,27 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
         clusters=len(seen.clusters),
-        attempt=question.attempt if again else 1,
+        attempt=question.attempt if question.total_alpha is not None else 1,
         total_alpha=question.total_alpha,
         trust=question.trust,
     )
     needed = None if verdict.proven else _needed(used, seen, question, judgement.hoped)
-    if needed is not None and verdict is not Verdict.NOT_PROVEN:
-        needed = max(needed, seen.cases + 1)  # so many were run without a proof: it takes more
-    return replace(judgement, needed_cases=needed)
+    return replace(judgement, needed_cases=more_than_seen(needed, verdict, seen.cases))
+
+
+def _tested(
+    outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outcome]
+) -> tuple[Verdict, int | None, Tally]:
+    """Give the rule's verdict on the prefix, the case at which its live test ended, and the counts of all outcomes."""
+    if (count := len(outcomes) + len(beyond)) > question.there:
+        raise ValueError(f"{count} results for {question.there} planned cases")
+    rule = _fed(count_rule(question, binding=False), outcomes)
+    verdict, ended = rule.standing, rule.stopped_at
+    for outcome in beyond:
+        rule.seen.take(outcome)
+    if question.when_unproven == "top_rung":
+        ended = _fed(count_rule(question), outcomes).stopped_at
+    return verdict, ended, rule.seen
 
 
 def _fed(rule: BarRule, outcomes: Sequence[Outcome]) -> BarRule:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from routerctl.statistics.anytime import anytime_interval
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
@@ -18,20 +18,6 @@ from routerctl.statistics.sizes import needed_cases
 from routerctl.types import ClassHeader, Judgement, Mode, RelativeBar, Verdict
 
 LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeQuality:
-    """How far a judge agrees with human labels; the shares are None where no label shows them."""
-
-    labels: int
-    agreed: int
-    human_passed: int
-    true_pass_rate: float | None  # share of the replies a human passed that the judge passed too
-    true_pass_interval: tuple[float, float]  # exact, two-sided, level 1 - alpha; (0, 1) where nothing is known
-    false_pass_rate: float | None  # share of the replies a human did not pass that the judge passed all the same
-    false_pass_interval: tuple[float, float]
-    alpha: float
 
 
 def why_not(of_class: ClassHeader) -> str:
@@ -85,9 +71,14 @@ def calibrate(
         return replace(judgement, trust="judge")
     target = round(bar - judgement.margin, 12)
     found = _corrected(judgement, judged, said[: len(judged)], alpha, target)
-    if mode == "point":
-        return replace(found, trust="judge")
-    cut = len(judged) <= len(said) and len(judged) < judgement.n
+    return replace(found, trust="judge") if mode == "point" else _by_labels(found, judged, said, bar, target, alpha)
+
+
+def _by_labels(  # noqa: PLR0917 - all that a verdict rests on
+    found: Judgement, judged: Sequence[float], said: Sequence[bool], bar: float, target: float, alpha: float
+) -> Judgement:
+    """Give the verdict that the labels allow, `found` being the judge's with its corrected mean; see `calibrate`."""
+    cut = len(judged) <= len(said) and len(judged) < found.n
     corrects = uses_correction(len(said), len(judged))
 
     def lower(level: float) -> float:
@@ -97,7 +88,7 @@ def calibrate(
     mean = (found.corrected or 0.0) if corrects else sum(said) / len(said)
     proven = lower(alpha) >= target and mean >= bar - 1e-9  # 1e-9: a share exactly at the bar reaches it
     reached = min(sum(said) - bar * len(said), mean - bar) >= -1e-9
-    verdict = _verdict(judgement, proven=proven, missed=upper < bar, reached=reached)
+    verdict = _verdict(found, proven=proven, missed=upper < bar, reached=reached)
     interval = anytime_interval(sum(said), len(said), alpha)
     # The interval is the labels', as the verdict is: not the judge's.
     found = replace(found, trust="labels", labels=len(said), labels_passed=sum(said), interval=interval)
@@ -169,34 +160,3 @@ def _needed_labels(hoped: float | None, alpha: float, bar: float, target: float)
     if target == 1 or hoped is None or hoped <= bar:
         return None
     return max(needed_cases(target, hoped, alpha), needed_cases(bar, hoped, 0.5) if bar < 1 else 1)
-
-
-def judge_quality(judged: Sequence[bool], labels: Mapping[int, bool], alpha: float = 0.05) -> JudgeQuality:
-    """Compare whether the judge passed each case with the human labels, on the same prefix that verdicts rest on.
-
-    Raises: ValueError where alpha is out of range.
-    """
-    pairs = list(zip(labelled_prefix(labels), judged, strict=False))  # either may be longer
-    of_right = [bool(passed) for human, passed in pairs if human]
-    of_wrong = [bool(passed) for human, passed in pairs if not human]
-    return JudgeQuality(
-        labels=len(pairs),
-        agreed=sum(human == bool(passed) for human, passed in pairs),
-        human_passed=len(of_right),
-        true_pass_rate=_share(of_right),
-        true_pass_interval=_interval(of_right, alpha),
-        false_pass_rate=_share(of_wrong),
-        false_pass_interval=_interval(of_wrong, alpha),
-        alpha=alpha,
-    )
-
-
-def _share(passed: Sequence[bool]) -> float | None:
-    return sum(passed) / len(passed) if passed else None
-
-
-def _interval(passed: Sequence[bool], alpha: float) -> tuple[float, float]:
-    if not passed:
-        return (0.0, 1.0)
-    count, cases = sum(passed), len(passed)
-    return accuracy_lower(count, cases, alpha / 2), accuracy_upper(count, cases, alpha / 2)

@@ -221,9 +221,12 @@ def _needed(against: Against, question: Question, verdict: Verdict) -> int | Non
     # One discordant pair more than was seen: few pairs that agreed do not show that all will.
     discordance = min(1.0, max((against.lost + against.gained + 1) / (against.pairs + 1), abs(difference)))
     needed = cases_for_noninferiority(discordance, difference, against.within, question.alpha)
-    if needed is None or verdict is Verdict.NOT_PROVEN:
-        return needed
-    return max(needed, against.pairs + 1)  # so many were run without a proof: it takes more
+    return more_than_seen(needed, verdict, against.pairs)
+
+
+def more_than_seen(needed: int | None, verdict: Verdict, cases: int) -> int | None:
+    """Say how many cases a proof takes where so many were run without one: more, unless the test has not ended."""
+    return needed if needed is None or verdict is Verdict.NOT_PROVEN else max(needed, cases + 1)
 
 
 @lru_cache(maxsize=256)

@@ -10,19 +10,12 @@ What needs numpy is imported when it is asked for: most commands want the figure
 """
 
 from routerctl.evaluation.worth.against import Constant
-from routerctl.evaluation.worth.answering import Reason
 from routerctl.evaluation.worth.cascades import (
-    Accept,
     Cascade,
-    Check,
     Replies,
-    agreement_at_least,
     cascade,
-    checks_for,
-    logprob_at_least,
     replies_of,
     share_interval,
-    usable,
 )
 from routerctl.evaluation.worth.choosers import floor_of
 from routerctl.evaluation.worth.figures import (
@@ -32,12 +25,9 @@ from routerctl.evaluation.worth.figures import (
     Weighting,
     chosen_evidence,
     class_figures,
-    constant_figures,
     evaluation_usd,
     evidence_for,
     exact,
-    priced,
-    table_cost,
     table_figures,
     weighting,
     wrong_per_thousand,

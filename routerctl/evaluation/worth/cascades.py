@@ -9,26 +9,15 @@ the folder's second file; knows results, neither tables nor runs.
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import compress
 
 from routerctl.types import Result, Status, StopReason
 
-Accept = Callable[[Result], bool]  # whether a reply would be served, as far as can be told without knowing the answer
-
 LEAST_REJECTED = 10  # with fewer rejected cases q is a guess
 LEVEL = 0.95  # of the interval of q
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """A way to tell an answer that may be served from one that may not."""
-
-    name: str
-    accept: Accept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,48 +76,6 @@ class Cascade:
     def cheaper(self) -> bool:
         """Whether it costs less than the second alone: c1 + g < a c2 where every case costs the second the same."""
         return self.cost_usd < self.second_usd
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def usable(result: Result) -> bool:
-    """Accept what came back whole: the call succeeded, was not refused or cut off, and an answer was found in it."""
-    whole = result.status is not Status.FAILED and result.stop_reason not in _UNFIT
-    return whole and result.extracted is not None
-
-
-_UNFIT = (StopReason.REFUSAL, StopReason.MAX_TOKENS)
-
-
-def agreement_at_least(threshold: float) -> Accept:
-    """Make the check that accepts a usable answer on which at least this share of the samples agree."""
-    return lambda result: usable(result) and result.agreement is not None and result.agreement >= threshold - 1e-9
-
-
-def logprob_at_least(threshold: float) -> Accept:
-    """Make the check that accepts a usable answer whose mean log-probability per token is at least this."""
-    return lambda result: usable(result) and result.mean_logprob is not None and result.mean_logprob >= threshold
-
-
-def checks_for(results: Sequence[Result]) -> list[Check]:
-    """List the checks that a candidate's results allow, with thresholds chosen without a look at right and wrong.
-
-    A threshold tuned on the cases it is then measured on would promise too much: agreement must be complete, and of
-    the log-probabilities the upper half is accepted.
-    """
-    found = [Check(name="usable", accept=usable)]
-    if any(one.agreement is not None for one in results):
-        found.append(Check(name="all samples agree", accept=agreement_at_least(1.0)))
-    known = [one.mean_logprob for one in results if one.mean_logprob is not None]
-    if known:
-        middle = statistics.median(known)
-        name = f"mean log-probability at least {middle:.2g}, the median"
-        found.append(Check(name=name, accept=logprob_at_least(middle)))
-    return found
-
-
-# --- counting ---------------------------------------------------------------------------------------------------------
 
 
 def replies_of(results: Iterable[Result]) -> Replies:

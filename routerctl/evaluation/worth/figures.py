@@ -118,12 +118,6 @@ def table_figures(table: Table, of: Weighting) -> Figures | None:
     return _together(_chosen_rows(priced(table)), of)
 
 
-def table_cost(table: Table, volumes: Volumes | None = None) -> Decimal | None:
-    """Average the chosen candidates' cost per task over the priced classes; None where there are none."""
-    figures = table_figures(table, weighting(table, volumes))
-    return figures.cost_usd if figures else None
-
-
 def constant_figures(table: Table, of: Weighting, candidate: str) -> tuple[Figures | None, Figures | None]:
     """Give the figures of one candidate over the classes where its cost is measured, and the table's on the same."""
     rows = [(route, one) for route in priced(table) if (one := evidence_for(route, candidate)) and _measured(one)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from routerctl.monitoring.replay.estimate import LEAST_SEEN, TRANSFER, ClassReplay, EstimateBasis, MeanEstimate, Replay
+from routerctl.monitoring.replay.estimate import TRANSFER, EstimateBasis, MeanEstimate, Replay
 from routerctl.words import as_written, percent, plural, spread, usd
 
 _KINDS = {
@@ -64,20 +62,3 @@ def _quality(replay: Replay) -> str:
 def estimate_words(estimate: MeanEstimate) -> str:
     """A share with its interval: `91.2% (89.0-93.1%)`."""
     return f"{percent(estimate.value)} ({spread((estimate.low, estimate.high))})"
-
-
-def class_words(one: ClassReplay) -> str:
-    """Say what becomes of one class: cost per request as logged and as it would be, quality, and what they rest on."""
-    if one.candidate is None:
-        return f"{one.task_class}: the table has no route for it ({plural(one.requests, 'request')})."
-    cost = "cost unknown"
-    if one.cost_usd is not None:
-        cost = f"{_usd(one.cost_usd.value)} a request ({_usd(one.cost_usd.low)} to {_usd(one.cost_usd.high)})"
-    score = "quality unknown" if one.score is None else f"quality {estimate_words(one.score)} on {one.scored:,} scores"
-    few = f"; chosen fewer than {LEAST_SEEN} times" if 0 < one.cost_basis.matched < LEAST_SEEN else ""
-    rests = _rests(one.cost_basis, one.requests)
-    return f"{one.task_class} by {one.candidate}: {cost}, {_usd(one.logged_usd)} as logged, {score}; cost {rests}{few}."
-
-
-def _usd(amount: float) -> str:
-    return usd(Decimal(repr(amount)))

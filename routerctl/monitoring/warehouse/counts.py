@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 GOOD = 0.5  # feedback from here on says that the answer was good
 MICRO = 10**6
-NANO = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

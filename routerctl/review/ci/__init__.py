@@ -8,7 +8,6 @@ environment. Case ids, class and candidate names are hostile text: each format e
 
 from routerctl.review.ci.annotations import annotation_lines
 from routerctl.review.ci.checks import (
-    Check,
     CheckOutcome,
     Strict,
     changed_choices,

@@ -13,11 +13,12 @@ from markupsafe import Markup
 
 from routerctl.evaluation.worth import THOUSAND, exact
 from routerctl.evaluation.worth.frontier import Frontier
+from routerctl.svg import Spot, svg, tag, text
 from routerctl.words import percent, usd, visible
 
 _WIDTH, _HEIGHT = 560.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 470.0, 16.0, 256.0  # of the plotting area; labels run out to the right
-_Point = tuple[float, float]
+_Point = tuple[float, float]  # cost, accuracy
 
 
 class _Scale:
@@ -28,7 +29,7 @@ class _Scale:
         self.most = max(cost for cost, _ in points) or 1.0
         self.low, self.high = min(rights), max(*rights, min(rights) + 0.01)
 
-    def at(self, point: _Point) -> _Point:
+    def at(self, point: _Point) -> Spot:
         x = _LEFT + (_RIGHT - _LEFT) * point[0] / self.most
         return x, _BOTTOM - (_BOTTOM - _TOP) * (point[1] - self.low) / (self.high - self.low)
 
@@ -46,40 +47,26 @@ def drawn(found: Frontier) -> Markup:
         _mark("table", scale.at(found.table), "the table", found.table),
         *_labels(found, scale),
     ]
-    return Markup('<svg class="frontier" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>').format(
-        _WIDTH, _HEIGHT, "Cost against accuracy over all classes", Markup("").join(parts)
-    )
+    return svg("frontier", (_WIDTH, _HEIGHT), "Cost against accuracy over all classes", parts)
 
 
 def _axes(scale: _Scale) -> Iterator[Markup]:
-    yield Markup('<path class="axis" d="M{} {}V{}H{}"/>').format(_LEFT, _TOP, _BOTTOM, _RIGHT)
-    for right in (scale.low, scale.high):
-        _, y = scale.at((0.0, right))
-        yield Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>').format(
-            _LEFT - 6, round(y + 4, 1), percent(right)
-        )
-    for cost, anchor in ((0.0, "start"), (scale.most, "end")):
-        x, _ = scale.at((cost, scale.low))
-        yield Markup('<text class="tick" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-            round(x, 1), _BOTTOM + 18, anchor, _price(cost)
-        )
-    yield Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">per 1,000 requests</text>').format(
-        (_LEFT + _RIGHT) / 2, _BOTTOM + 34
-    )
+    yield tag('<path class="axis" d="M{} {}V{}H{}"/>', _LEFT, _TOP, _BOTTOM, _RIGHT)
+    for right, y in ((scale.low, _BOTTOM), (scale.high, _TOP)):
+        yield text("tick", (_LEFT - 6, y + 4), percent(right), "end")
+    yield text("tick", (_LEFT, _BOTTOM + 18), _price(0.0))
+    yield text("tick", (_RIGHT, _BOTTOM + 18), _price(scale.most), "end")
+    yield text("tick", ((_LEFT + _RIGHT) / 2, _BOTTOM + 34), "per 1,000 requests", "middle")
 
 
-def _polyline(kind: str, points: Sequence[_Point]) -> Markup:
-    return Markup('<polyline class="{}" points="{}"/>').format(kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in points))
+def _polyline(kind: str, points: Sequence[Spot]) -> Markup:
+    return tag('<polyline class="{}" points="{}"/>', kind, " ".join(f"{x:.1f},{y:.1f}" for x, y in points))
 
 
-def _mark(kind: str, at: _Point, name: str, point: _Point) -> Markup:
-    return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}</title></circle>').format(
-        kind,
-        round(at[0], 1),
-        round(at[1], 1),
-        6 if kind == "table" else 4,
-        f"{visible(name)}: {percent(point[1])} right at {_price(point[0])} per 1,000 requests",
-    )
+def _mark(kind: str, at: Spot, name: str, point: _Point) -> Markup:
+    said = f"{visible(name)}: {percent(point[1])} right at {_price(point[0])} per 1,000 requests"
+    circle = '<circle class="{}" cx="{}" cy="{}" r="{}"><title>{}</title></circle>'
+    return tag(circle, kind, *at, 6 if kind == "table" else 4, said)
 
 
 def _labels(found: Frontier, scale: _Scale) -> Iterator[Markup]:
@@ -95,12 +82,7 @@ def _labels(found: Frontier, scale: _Scale) -> Iterator[Markup]:
             taken.append(y)
             # Towards the middle, so that no name ends outside the picture.
             side, anchor = (9, "start") if x < (_LEFT + _RIGHT) / 2 else (-9, "end")
-            yield Markup('<text class="name" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                round(x + side, 1),
-                round(min(y, _BOTTOM - 12) + 4, 1),
-                anchor,
-                visible(name),  # not on the axis
-            )
+            yield text("name", (x + side, min(y, _BOTTOM - 12) + 4), name, anchor)  # not on the axis
 
 
 def _price(cost: float) -> str:

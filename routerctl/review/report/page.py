@@ -119,10 +119,7 @@ def render_report(
     handed in are missing from the report, which says so.
     """
     answers = answered.Answers(table, runs)
-    most = _cases_each(table)
-    classes = [
-        _class_view(number, route, table, runs, answers, most) for number, route in enumerate(table.routes.values(), 1)
-    ]
+    classes = [_class_view(n, route, table, runs, answers) for n, route in enumerate(table.routes.values(), 1)]
     worth = worth or weigh(table, runs, evaluation_usd(table, runs))
     style = Markup(_style())  # noqa: S704 - the package's own style sheet
     return (
@@ -166,9 +163,7 @@ def _cases_each(table: Table) -> int:
     return max(_LEAST_CASES, min(SHOWN_CASES, _ALL_CASES // max(lists, 1)))
 
 
-def _class_view(  # noqa: PLR0917 - a class among all that the page shows
-    number: int, route: Route, table: Table, runs: Sequence[Run], answers: answered.Answers, most: int
-) -> ClassView:
+def _class_view(number: int, route: Route, table: Table, runs: Sequence[Run], answers: answered.Answers) -> ClassView:
     run = next((one for one in runs if one.header.run_id == route.run_id), None)
     header = run.header.classes.get(route.task_class) if run else None
     drawn = [one for one in route.evidence if one.judgement.score is not None and one.cost_per_case_usd is not None]
@@ -176,6 +171,7 @@ def _class_view(  # noqa: PLR0917 - a class among all that the page shows
     numbers = {name: place for place, name in enumerate(leading, 1)}
     listed = weighing.nearest_to(route.chosen, leading, _LISTED)
     order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
+    most = _cases_each(table)
     lists = [_case_list(route, one, run, answers, most) for one in order if header and one.candidate in listed]
     imported = bool(run and run.header.imported)
     skips_top = bool(run and run.header.top_rung == "skip")
@@ -270,16 +266,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    writers = (
-        words.usd,
-        words.percent,
-        words.spread,
-        words.as_written,
-        words.bar_words,
-        words.odds,
-        words.seconds,
-        words.count,
-    )
+    writers = (words.usd, words.percent, words.spread, words.as_written, words.odds, words.seconds, words.count)
     environment.filters |= {writer.__name__: _or_dash(writer) for writer in writers}
     environment.filters |= {
         "day_and_time": words.day_and_time,

@@ -1,7 +1,8 @@
 """Turns points (cost, score, interval) into SVG: a class's scatter plot with numbered marks, and a whisker.
 
 Pure; colours, fonts and the verdicts' shapes (`#v-...`) belong to the page's style sheet and template. Numbers stand
-for the names in the table beside the picture, so nothing has to be placed around anything.
+for the names in the table beside the picture and the bar's words have a row of their own, so nothing is placed around
+anything.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from routerctl.svg import line, svg, tag, text
 from routerctl.types import Verdict
 from routerctl.words import percent, spread, usd, visible
 
 WIDTH, HEIGHT = 560.0, 330.0
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 12.0, 280.0  # of the plotting area
-_LINE = 15.0  # height of a label
-_LETTER = 7.1  # upper bound for the mean advance of the page's 12 px bold sans
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 548.0, 24.0, 280.0  # of the plotting area
+LEGEND = 14.0  # where the bar's words stand, above everything else
 _APART = 18.0  # least distance of two marks, so that numbers of two digits stay apart
 _LOG_FROM = 4.0  # dearest / cheapest from which a log scale shows more than a linear one
 
@@ -38,22 +39,6 @@ class Point:
     number: int | None = None  # in the table beside the picture; None: one of many, drawn as a dot
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in the picture's units, y downwards."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def meets(self, other: Box) -> bool:
-        """Whether the two share more than an edge."""
-        return (
-            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
-        )
-
-
 def slug(verdict: Verdict) -> str:
     """The verdict as it stands in ids and style classes."""
     return verdict.name.lower().replace("_", "-")
@@ -66,21 +51,19 @@ def scatter(points: Sequence[Point], *, bar: float, bar_text: str, title: str) -
     """
     floor = _floor(points, bar)
     marked, dots = [one for one in points if one.number is not None], [one for one in points if one.number is None]
-    y_bar, placed = _y(bar, floor), list(zip(spread_out([_x(one, points) for one in marked]), marked, strict=True))
-    columns = [Box(x - 9, _top(one, floor) - _LINE, x + 9, _y(one.interval[0], floor)) for x, one in placed]
+    placed = list(zip(spread_out([_x(one, points) for one in marked]), marked, strict=True))
     bar_text = f"bar {bar_text}"
-    bar_label = _place_bar(bar_text, y_bar, columns)
     parts = [
         *_axes(points, floor),
-        _tag('<line class="bar" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, y_bar, y_bar),
+        line("bar", (LEFT, _y(bar, floor)), (RIGHT, _y(bar, floor))),
+        line("bar", (LEFT, LEGEND - 4), (LEFT + 23, LEGEND - 4)),
+        text("legend", (LEFT + 29, LEGEND), bar_text),
         *(_dot(_x(one, points), one, floor) for one in dots),
         *(_whisker(x, one, floor) for x, one in placed),
         *(_mark(x, one, floor) for x, one in placed),
         *(_number(x, one, floor) for x, one in placed),
-        _tag('<text class="bar-label" x="{}" y="{}">{}</text>', bar_label.left + 2, bar_label.bottom - 4, bar_text),
     ]
-    head = '<svg class="scatter" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>'
-    return _tag(head, WIDTH, HEIGHT, visible(title), _described(points, bar_text), Markup("").join(parts))
+    return svg("scatter", (WIDTH, HEIGHT), title, parts, _described(points, bar_text))
 
 
 def whisker(
@@ -91,7 +74,7 @@ def whisker(
     def place(share: float) -> float:
         return 4 + 124 * (min(max(share, floor), 1.0) - floor) / (1 - floor)
 
-    return _tag(
+    return tag(
         '<svg class="whisker v-{}" viewBox="0 0 132 18" role="img"><title>{}</title>'
         '<line class="scale" x1="4" x2="128" y1="9" y2="9"/><line class="interval" x1="{}" x2="{}" y1="9" y2="9"/>'
         '<line class="bar" x1="{}" x2="{}" y1="2" y2="16"/><circle cx="{}" cy="9" r="3.5"/></svg>',
@@ -103,14 +86,6 @@ def whisker(
         place(bar),
         place(score),
     )
-
-
-def _place_bar(text: str, y_bar: float, obstacles: Sequence[Box]) -> Box:
-    width = len(text) * _LETTER
-    steps = range(int((RIGHT - LEFT - 3 - width) / 12) + 1)
-    spots = [(LEFT + 3 + 12 * step, top) for step in steps for top in (y_bar - _LINE, y_bar + 1)]
-    boxes = [Box(left, top, left + width, top + _LINE) for left, top in spots]
-    return next((box for box in boxes if not any(box.meets(other) for other in obstacles)), boxes[0])
 
 
 def _floor(points: Sequence[Point], bar: float) -> float:
@@ -162,16 +137,15 @@ def spread_out(xs: Sequence[float]) -> list[float]:
 def _axes(points: Sequence[Point], floor: float) -> Iterator[Markup]:
     step = 0.05 if floor >= 0.75 else 0.1 if floor >= 0.4 else 0.2
     for tick in range(math.ceil(floor / step - 1e-9), round(1 / step) + 1):
-        y, text = _y(tick * step, floor), f"{tick * step:.0%}"
-        yield _tag('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, y, y)
-        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', LEFT - 7, y + 4, text)
+        y = _y(tick * step, floor)
+        yield line("grid", (LEFT, y), (RIGHT, y))
+        yield text("tick", (LEFT - 7, y + 4), f"{tick * step:.0%}", "end")
     for cost, x in _cost_ticks(points):
-        yield _tag('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', x, x, BOTTOM, BOTTOM + 4)
-        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', x, BOTTOM + 18, usd(cost))
-    yield _tag('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', LEFT, RIGHT, BOTTOM, BOTTOM)
+        yield line("grid", (x, BOTTOM), (x, BOTTOM + 4))
+        yield text("tick", (x, BOTTOM + 18), usd(cost), "middle")
+    yield line("axis", (LEFT, BOTTOM), (RIGHT, BOTTOM))
     scale = "log scale" if _logarithmic(points) else "linear scale"
-    middle, caption = (LEFT + RIGHT) / 2, f"USD per 1,000 requests, {scale}"
-    yield _tag('<text class="caption" x="{}" y="{}" text-anchor="middle">{}</text>', middle, HEIGHT - 8, caption)
+    yield text("caption", ((LEFT + RIGHT) / 2, HEIGHT - 8), f"USD per 1,000 requests, {scale}", "middle")
 
 
 def _cost_ticks(points: Sequence[Point]) -> list[tuple[Decimal, float]]:
@@ -196,18 +170,13 @@ def _cost_ticks(points: Sequence[Point]) -> list[tuple[Decimal, float]]:
 def _whisker(x: float, point: Point, floor: float) -> Markup:
     low, high = (_y(share, floor) for share in point.interval)
     path = f"M{x - 4:.1f} {high:.1f}h8M{x:.1f} {high:.1f}V{low:.1f}M{x - 4:.1f} {low:.1f}h8"
-    return _tag('<path class="interval v-{}" d="{}"/>', slug(point.verdict), path)
-
-
-def _top(point: Point, floor: float) -> float:
-    """Where a point's column ends: at its interval, its mark or, of the chosen one, the ring around it."""
-    return min(_y(point.interval[1], floor), _y(point.score, floor) - (12 if point.chosen else 9))
+    return tag('<path class="interval v-{}" d="{}"/>', slug(point.verdict), path)
 
 
 def _mark(x: float, point: Point, floor: float) -> Markup:
     y = _y(point.score, floor)
-    ring = _tag('<circle class="ring" cx="{}" cy="{}" r="11.5"/>', x, y) if point.chosen else ""
-    return _tag(
+    ring = tag('<circle class="ring" cx="{}" cy="{}" r="11.5"/>', x, y) if point.chosen else ""
+    return tag(
         '<g class="v-{}">{}<use href="#v-{}" x="{}" y="{}" width="16" height="16"/><title>{}</title></g>',
         slug(point.verdict),
         ring,
@@ -220,12 +189,13 @@ def _mark(x: float, point: Point, floor: float) -> Markup:
 
 def _dot(x: float, point: Point, floor: float) -> Markup:
     dot = '<circle class="dot v-{}" cx="{}" cy="{}" r="3"><title>{}</title></circle>'
-    return _tag(dot, slug(point.verdict), x, _y(point.score, floor), _sentence(point))
+    return tag(dot, slug(point.verdict), x, _y(point.score, floor), _sentence(point))
 
 
 def _number(x: float, point: Point, floor: float) -> Markup:
-    style, y = "name chosen" if point.chosen else "name", _top(point, floor) - 3
-    return _tag('<text class="{}" x="{}" y="{}" text-anchor="middle">{}</text>', style, x, y, point.number)
+    """Write a mark's number above its interval, its shape or, of the chosen one, the ring around it."""
+    top = min(_y(point.interval[1], floor), _y(point.score, floor) - (12 if point.chosen else 9))
+    return text("name chosen" if point.chosen else "name", (x, top - 3), point.number, "middle")
 
 
 def _sentence(point: Point) -> str:
@@ -239,9 +209,3 @@ def _described(points: Sequence[Point], bar_text: str) -> str:
     marked = [f"{one.number}: {_sentence(one)}" for one in points if one.number is not None]
     dots = len(points) - len(marked)
     return "; ".join([bar_text, *marked, *([f"{dots} more as dots"] if dots else [])])
-
-
-def _tag(template: str, *values: object) -> Markup:
-    """Fill a template; numbers to a tenth of a unit, everything else escaped."""
-    filled = (f"{value:.1f}" if isinstance(value, float) else value for value in values)
-    return Markup(template).format(*filled)  # noqa: S704 - every template is a literal of this file

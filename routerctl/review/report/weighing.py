@@ -5,33 +5,35 @@ Place: the report's second step, after `answers`; `routerctl.evaluation.worth` c
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import get_args
 
 import pandas as pd
 
 from routerctl.evaluation.worth import (
     Cascade,
-    Check,
     Constant,
     Figures,
     Replies,
     Worth,
     cascade,
-    checks_for,
     chosen_evidence,
     class_figures,
     evidence_for,
     replies_of,
 )
 from routerctl.review.report.answers import Answers
-from routerctl.types import Evidence, Level, Route, Table, Verdict
+from routerctl.strategies.confidence import SIGNALS, first_below, form_below, recorded_values
+from routerctl.types import Evidence, Level, Result, Route, Status, Table, Verdict
 
 SHOWN_CASCADES, MOST_CASCADES = 8, 48  # before a fold, and with it
 SHOWN_CONSTANTS = 12
+_LOOKED_AT = (*form_below(SIGNALS), "agreement", "logprob")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,37 +98,52 @@ def cascade_rows(table: Table, answers: Answers) -> list[CascadeRow]:
 def _of_class(route: Route, ladder: Sequence[str], answers: Answers) -> list[CascadeRow]:
     """Count the cascades with the choice, and of the others those that cost less than it and reach the bar."""
     results = {name: answers.of(route.task_class, name) for name in ladder if evidence_for(route, name)}
-    checks = {name: [one for one in checks_for(ones) if any(map(one.accept, ones))] for name, ones in results.items()}
-    if not any(checks.values()):  # recorded outcomes seldom have replies to look at
+    if not any(one.reply for ones in results.values() for one in ones):  # recorded outcomes seldom have one to look at
         return []
     replies, names = {name: replies_of(ones) for name, ones in results.items()}, list(results)
-    rows = [
-        row
-        for place, first in enumerate(names)
-        for check in checks[first]
-        for row in _from(route, first, names[place + 1 :], check, replies)
-    ]
+    rows = [row for place, first in enumerate(names) for row in _from(route, first, names[place + 1 :], replies)]
     chosen = chosen_evidence(route)
     cost_usd = chosen.cost_per_case_usd if chosen else None
     return sorted((one for one in rows if _matters(one, route, cost_usd)), key=lambda one: one.counted.cost_usd)
 
 
-def _from(
-    route: Route, first: str, seconds: Sequence[str], check: Check, replies: Mapping[str, Replies]
-) -> Iterator[CascadeRow]:
-    """Count a candidate's cascades by one check to each dearer one."""
-    accepted = replies[first].where(check.accept)
-    for second in seconds:
-        counted = cascade(replies[first], replies[second], accepted)
-        if counted and counted.accepted > 0:
-            yield CascadeRow(
-                task_class=route.task_class,
-                first=first,
-                second=second,
-                check=check.name,
-                counted=counted,
-                reaches=counted.correct >= route.target - 1e-9,
-            )
+def _from(route: Route, first: str, seconds: Sequence[str], replies: Mapping[str, Replies]) -> Iterator[CascadeRow]:
+    """Count a candidate's cascades by each check to each dearer one."""
+    answers = [one for one in replies[first].results if one]
+    values = {one.index: recorded_values(one, route.reply, route.scorer, _LOOKED_AT) for one in answers}
+    for check, below in _checks(values.values()).items():
+        accepted = replies[first].where(partial(_accepts, values, below))
+        for second in seconds if accepted else ():
+            counted = cascade(replies[first], replies[second], accepted)
+            if counted and counted.accepted > 0:
+                yield CascadeRow(
+                    task_class=route.task_class,
+                    first=first,
+                    second=second,
+                    check=check,
+                    counted=counted,
+                    reaches=counted.correct >= route.target - 1e-9,
+                )
+
+
+def _checks(values: Collection[Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """List the thresholds that a candidate's signals allow, set without a look at right and wrong.
+
+    One tuned on the cases it is then measured on would promise too much; `calibrate` proves those that it finds. So
+    agreement must be complete, and of the log-probabilities the upper half is accepted.
+    """
+    form = form_below({name for one in values for name in one})
+    found = {"form": form} if form else {}
+    if any("agreement" in one for one in values):
+        found["form, agreement 1"] = form | {"agreement": 1.0}
+    if known := [one["logprob"] for one in values if "logprob" in one]:
+        middle = statistics.median(known)
+        found[f"form, logprob {middle:.2g}, the median"] = form | {"logprob": middle}
+    return found
+
+
+def _accepts(values: Mapping[int, Mapping[str, float]], below: Mapping[str, float], one: Result) -> bool:
+    return one.status is not Status.FAILED and first_below(values[one.index], below) is None
 
 
 def _matters(one: CascadeRow, route: Route, chosen_usd: Decimal | None) -> bool:

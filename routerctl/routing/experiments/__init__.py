@@ -7,4 +7,4 @@ bets it places. It knows no file, no log, no clock: what an outcome is, and when
 Only `assigning` is imported here: the request line needs it, and must start without numpy.
 """
 
-from routerctl.routing.experiments.assignment import Arm, arm_of, point_of
+from routerctl.routing.experiments.assignment import arm_of, point_of

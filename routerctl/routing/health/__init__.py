@@ -3,6 +3,5 @@
 Place: the floor above the wire; it keeps and shares, others call.
 """
 
-from routerctl.routing.health.latency import Latency
 from routerctl.routing.health.registry import Health, PlaceStatus
 from routerctl.types import PlaceKey

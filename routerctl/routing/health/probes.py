@@ -144,18 +144,6 @@ async def _generated(wire: ProbeWire, place: Probable, until: float) -> Finding:
     return Finding(place=place, words=words, warnings=warnings, took_s=0.0)
 
 
-async def probe_all(
-    wire: ProbeWire, health: Health, places: Sequence[Probable], *, generate: bool = False
-) -> list[Finding]:
-    """Probe places side by side; give the findings in their order.
-
-    Raises: InputError for a place that cannot be asked at all.
-    """
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(probe(wire, health, place, generate=generate)) for place in places]
-    return [task.result() for task in tasks]
-
-
 async def probe_every(
     wire: ProbeWire,
     health: Health,

@@ -11,4 +11,11 @@ such replies as accepted, too, so what it promises holds for them as well.
 """
 
 from routerctl.strategies.confidence.delivered import Delivered, delivered_of_answer, delivered_of_result
-from routerctl.strategies.confidence.signals import SIGNALS, Signal, first_below, signal_values
+from routerctl.strategies.confidence.signals import (
+    SIGNALS,
+    YES,
+    first_below,
+    form_below,
+    recorded_values,
+    signal_values,
+)

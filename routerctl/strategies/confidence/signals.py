@@ -7,15 +7,15 @@ linear in the text, whatever a model sends.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
 from routerctl.errors import InputError, nearest
 from routerctl.scorers import IMPORTED, MAX_CHARS, Unscorable, extract, score_reply
-from routerctl.strategies.confidence.delivered import Delivered
+from routerctl.strategies.confidence.delivered import Delivered, delivered_of_result
 from routerctl.strategies.confidence.phrases import holding, opening, sentences
-from routerctl.types import ScorerSpec, StopReason
+from routerctl.types import ReplySpec, Result, ScorerSpec, Status, StopReason
 
 _TOLERANCE = 1e-9  # 3 of 5 samples meet a threshold of 0.6, whatever floats make of it
 _CUT_OFF = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
@@ -23,6 +23,8 @@ _AMPLE = 2048  # letters and digits; more make no answer likelier to be whole
 _DOUBLINGS = 2 * math.log2(_AMPLE)  # each doubling counts the same: 5 or 10 letters matter, 1,005 or 1,010 do not
 # Their extraction is the text itself: that it is there says nothing of its shape. A judge extracts nothing.
 _SHAPELESS = frozenset({IMPORTED, "contains", "exact", "judge", "similarity", "token_f1"})
+YES = 0.5  # the threshold of a signal that is 0 or 1
+_FORM = ("length", "complete", "refusal", "schema")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,18 @@ def signal_values(delivered: Delivered, below_or_names: Iterable[str]) -> dict[s
     """
     values = {name: signal_named(name).measure(delivered) for name in below_or_names}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def recorded_values(result: Result, reply: ReplySpec, scorer: ScorerSpec, names: Iterable[str]) -> dict[str, float]:
+    """Measure the same of a recorded answer; of one that failed, or that an import did not keep, nothing is known."""
+    if result.status is Status.FAILED or (scorer.name == IMPORTED and not result.reply):
+        return {}
+    return signal_values(delivered_of_result(result, reply, scorer), names)
+
+
+def form_below(known: Collection[str]) -> dict[str, float]:
+    """Give the thresholds that stop what is wrong with a reply at first sight, of the signals that are known."""
+    return {name: YES for name in _FORM if name in known}
 
 
 def signal_named(name: str) -> Signal:

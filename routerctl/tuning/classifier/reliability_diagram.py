@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from routerctl.svg import line, svg, tag, text
 from routerctl.tuning.classifier.calibration import Bin
 from routerctl.words import count, percent
 
@@ -20,25 +21,21 @@ WIDTH, HEIGHT = _LEFT + _SIZE + 12, _TOP + _SIZE + _BARS + 52
 def reliability_picture(bins: Sequence[Bin], title: str) -> Markup:
     """Draw a dot a bin; on the diagonal what was said came true. Below: how many texts a bin has."""
     shown = [one for one in bins if one.count]
-    parts = [*_axes(), *_dots(shown), *_bars(shown)]
     described = "; ".join(
         f"said {percent(one.said)}, right {percent(one.right)} of {count(one.count)}" for one in shown
     )
-    head = '<svg class="scatter" viewBox="0 0 {} {}" role="img"><title>{}</title><desc>{}</desc>{}</svg>'
-    return _tag(head, WIDTH, HEIGHT, title, described, Markup("").join(parts))
+    return svg("scatter", (WIDTH, HEIGHT), title, [*_axes(), *_dots(shown), *_bars(shown)], described)
 
 
 def _axes() -> Iterator[Markup]:
     for tick in range(0, 11, 2):
-        x, y, text = _x(tick / 10), _y(tick / 10), f"{tick * 10}%"
-        yield _tag('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>', _LEFT, _LEFT + _SIZE, y, y)
-        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="end">{}</text>', _LEFT - 7, y + 4, text)
-        base = _TOP + _SIZE + _BARS + 18
-        yield _tag('<text class="tick" x="{}" y="{}" text-anchor="middle">{}</text>', x, base, text)
-    yield _tag('<line class="bar" x1="{}" y1="{}" x2="{}" y2="{}"/>', _x(0), _y(0), _x(1), _y(1))
-    yield _tag('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>', _LEFT, _LEFT + _SIZE, _y(0), _y(0))
-    caption = '<text class="caption" x="{}" y="{}" text-anchor="middle">{}</text>'
-    yield _tag(caption, _LEFT + _SIZE / 2, HEIGHT - 6, "probability that was said")
+        x, y = _x(tick / 10), _y(tick / 10)
+        yield line("grid", (_LEFT, y), (_LEFT + _SIZE, y))
+        yield text("tick", (_LEFT - 7, y + 4), f"{tick * 10}%", "end")
+        yield text("tick", (x, _TOP + _SIZE + _BARS + 18), f"{tick * 10}%", "middle")
+    yield line("bar", (_x(0), _y(0)), (_x(1), _y(1)))
+    yield line("axis", (_x(0), _y(0)), (_x(1), _y(0)))
+    yield text("caption", (_x(0.5), HEIGHT - 6), "probability that was said", "middle")
 
 
 def _dots(bins: Sequence[Bin]) -> Iterator[Markup]:
@@ -47,7 +44,7 @@ def _dots(bins: Sequence[Bin]) -> Iterator[Markup]:
     for one in bins:
         sentence = f"said {percent(one.said)}, right {percent(one.right)}, {count(one.count)} texts"
         dot = '<g class="v-proven"><circle class="solid" cx="{}" cy="{}" r="{}"/><title>{}</title></g>'
-        yield _tag(dot, _x(one.said), _y(one.right), max(2.0, 7 * (one.count / most) ** 0.5), sentence)
+        yield tag(dot, _x(one.said), _y(one.right), max(2.0, 7 * (one.count / most) ** 0.5), sentence)
 
 
 def _bars(bins: Sequence[Bin]) -> Iterator[Markup]:
@@ -57,7 +54,7 @@ def _bars(bins: Sequence[Bin]) -> Iterator[Markup]:
         height = max(1.0, (_BARS - 8) * one.count / most)
         bar = '<rect class="v-not-run solid" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>'
         width = _SIZE * (one.high - one.low) - 2
-        yield _tag(bar, _x(one.low) + 1, base - height, width, height, f"{count(one.count)} texts")
+        yield tag(bar, _x(one.low) + 1, base - height, width, height, f"{count(one.count)} texts")
 
 
 def _x(share: float) -> float:
@@ -66,9 +63,3 @@ def _x(share: float) -> float:
 
 def _y(share: float) -> float:
     return _TOP + _SIZE * (1 - share)
-
-
-def _tag(template: str, *values: object) -> Markup:
-    """Fill a template; numbers to a tenth of a unit, everything else escaped."""
-    filled = (f"{value:.1f}" if isinstance(value, float) else value for value in values)
-    return Markup(template).format(*filled)  # noqa: S704 - every template is a literal of this file

@@ -46,7 +46,7 @@ class ThresholdPoint:
     wrong: float  # share of cases delivered though wrong
     cost_usd: Decimal | None  # per task; None: not known
     cost_per_correct_usd: Decimal | None  # None: not known, or nothing correct
-    proven: bool
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

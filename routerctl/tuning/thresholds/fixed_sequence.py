@@ -26,15 +26,13 @@ from itertools import takewhile
 
 from routerctl.evaluation.selection import Outcome, Question, outcome_of
 from routerctl.evaluation.worth import Cascade, cascade, replies_of
-from routerctl.strategies.confidence import SIGNALS
+from routerctl.strategies.confidence import SIGNALS, YES, form_below
 from routerctl.tuning.thresholds.bounds import lower_bound, mean_of, proves
 from routerctl.tuning.thresholds.findings import ThresholdPoint
 from routerctl.tuning.thresholds.pairs import AnsweredPair
 from routerctl.types import Measure, StopReason
 
 FORM = "form"
-FORM_SIGNALS = ("length", "complete", "refusal", "schema")  # what is wrong with a reply at first sight
-_YES = 0.5  # the threshold of a signal that is 0 or 1
 _HUNDREDTHS = (100, 99.9, 99.8, 99.5, 99, 98, 97, 95, 92.5, 90, 87.5, *range(85, 0, -5))
 _GRADED = tuple(round(one / 100, 6) for one in _HUNDREDTHS)  # finer at the top, where token probabilities lie
 
@@ -55,20 +53,19 @@ class Walk:
 
 def walks(known: Collection[str]) -> tuple[Walk, ...]:
     """List the walks over the signals that have values, in the order of `SIGNALS`, those of the form together first."""
-    of_form = [name for name in FORM_SIGNALS if name in known]
     found = [
         Walk(signal=name, description=signal.description, steps=_steps(name))
         for name, signal in SIGNALS.items()
         if name in known
     ]
-    if len(of_form) > 1:
-        together = dict.fromkeys(of_form, _YES)
-        found.insert(0, Walk(signal=FORM, description=f"{', '.join(of_form)} together", steps=(together,)))
+    form = form_below(known)
+    if len(form) > 1:
+        found.insert(0, Walk(signal=FORM, description=f"{', '.join(form)} together", steps=(form,)))
     return tuple(found)
 
 
 def _steps(name: str) -> tuple[Mapping[str, float], ...]:
-    thresholds = _GRADED if SIGNALS[name].graded else (_YES,)
+    thresholds = _GRADED if SIGNALS[name].graded else (YES,)
     return tuple({name: least} for least in thresholds)
 
 
@@ -123,7 +120,6 @@ def _point(
         wrong=0.0,
         cost_usd=None,
         cost_per_correct_usd=None,
-        proven=False,
     )
     counted = _counted(pairs, below, check_usd or Decimal(0))
     if counted is None:  # nothing is rejected: the first alone, and its check

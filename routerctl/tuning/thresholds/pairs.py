@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 
 from routerctl.evaluation.build import planned_prefix
 from routerctl.evaluation.labels import Label, labels_of
-from routerctl.scorers import IMPORTED
-from routerctl.strategies.confidence import SIGNALS, delivered_of_result, first_below, signal_values
-from routerctl.types import ClassHeader, Result, Run, Status, Trust
+from routerctl.strategies.confidence import SIGNALS, first_below, recorded_values
+from routerctl.types import Result, Run, Status, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,10 @@ def pairs_of(run: Run, task_class: str, first: str, second: str, labels: Sequenc
         _first_epochs(results, second, of_class.epochs),
         strict=False,
     )
-    pairs = [AnsweredPair(first=one, second=other, values=_values(one, of_class)) for one, other in both]
+    pairs = [
+        AnsweredPair(first=one, second=other, values=recorded_values(one, of_class.reply, of_class.scorer, SIGNALS))
+        for one, other in both
+    ]
     if not of_class.judge:
         return Pairs(of=tuple(pairs), trust="scorer")
     said = [labels_of(labels, results, name) for name in (first, second)]
@@ -65,12 +67,6 @@ def pairs_of(run: Run, task_class: str, first: str, second: str, labels: Sequenc
 def _first_epochs(results: Sequence[Result], candidate: str, epochs: int) -> list[Result]:
     of_candidate = (one for one in results if one.candidate == candidate)
     return [case[0] for case in planned_prefix(of_candidate, max(epochs, 1))]
-
-
-def _values(result: Result, of_class: ClassHeader) -> dict[str, float]:
-    if result.status is Status.FAILED or (of_class.scorer.name == IMPORTED and not result.reply):
-        return {}  # whoever recorded the scores need not have kept what was replied
-    return signal_values(delivered_of_result(result, of_class.reply, of_class.scorer), SIGNALS)
 
 
 def _held_to(pair: AnsweredPair, first: Mapping[int, bool], second: Mapping[int, bool]) -> AnsweredPair:
