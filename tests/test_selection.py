@@ -46,7 +46,8 @@ def _cases(count: int) -> list[Case]:
 
 
 def _draw(rng: np.random.Generator, n: int, p: float) -> list[bool]:
-    return (rng.random(n) < p).tolist()
+    drawn: list[bool] = (rng.random(n) < p).tolist()
+    return drawn
 
 
 def _outcome(passed: bool) -> Outcome:
@@ -118,7 +119,8 @@ def test_verdicts(mode: Mode, run: list[bool], verdict: Verdict, seen: int, give
 
     `given_up`: the same where nothing but proof counts.
     """
-    for policy, expected in (("provisional", (verdict, seen)), ("top_rung", given_up)):
+    by_policy: dict[WhenUnproven, tuple[Verdict, int]] = {"provisional": (verdict, seen), "top_rung": given_up}
+    for policy, expected in by_policy.items():
         test = rule_of(Question(n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03, when_unproven=policy))
         for passed in run:
             if test.feed(_outcome(passed)) is not None:
@@ -142,7 +144,7 @@ def test_verdict_against_the_definition(run: list[bool], mode_margin: tuple[Mode
     reached, lost = first(lambda _, s: s >= reach.need), first(lambda t, s: s <= hopeless(reach)[t])
     futile = first(lambda t, s: s <= proof.low[t]) if policy == "top_rung" and mode != "point" else math.inf
     passed = {"proven": proven, "margin": max(proven, reached), "point": reached}[mode]
-    stop = min(passed, lost, futile if futile < proven else math.inf, n)
+    stop = int(min(passed, lost, futile if futile < proven else math.inf, n))
     passing = {"proven": Verdict.PROVEN, "margin": Verdict.WITHIN_MARGIN, "point": Verdict.PROVISIONAL}[mode]
 
     def expected(cases: int) -> Verdict:
@@ -187,6 +189,7 @@ def test_the_end_of_a_test_is_final_and_hides_nothing(
         if ended is None and test.verdict is not None:
             ended = (place, test.verdict)
     assert ended is not None
+    assert test.verdict is not None
     assert test.stopped_at == ended[0]
     assert test.verdict.passes or not ended[1].passes
     assert test.verdict.proven >= ended[1].proven
@@ -221,6 +224,7 @@ def test_undecidable_plans_are_run_for_their_score(mode: Mode, n: int, bar: floa
     missed = rule_of(question)
     for _ in range(allowed + 1):
         missed.feed(_outcome(passed=False))
+    assert missed.verdict is not None
     assert (missed.verdict.missed, missed.stopped_at) == (True, allowed + 1)
 
 
@@ -254,13 +258,13 @@ def test_a_margin_that_leaves_no_bar_is_refused(margin: float) -> None:
 def _shares(n: int, bar: float, alpha: float, p: float, low: Counts) -> tuple[float, float, float]:
     """P(proven), P(provisional) and expected cases of a candidate, where a run also ends before n at the line `low`."""
     up, alive, proven, cases = plan(n, bar, alpha).up, np.array([1.0]), 0.0, 0.0
-    low = [*low[:n], point_plan(n, bar).need - 1]
+    down = [*low[:n], point_plan(n, bar).need - 1]
     for t in range(1, n + 1):
         cases += alive.sum()
         alive = np.append(alive * (1 - p), 0.0) + np.append(0.0, alive * p)
         proven += alive[up[t] :].sum()
         alive[up[t] :] = 0.0
-        alive[: max(low[t] + 1, 0)] = 0.0
+        alive[: max(down[t] + 1, 0)] = 0.0
     return proven, alive.sum(), cases
 
 
@@ -318,6 +322,7 @@ def test_slow_wrong_answers_do_not_help(p: float) -> None:
         for index in order:
             reorder.put(index, _outcome(run[index]))
         judged = _judge(run, Question(n=n, bar=bar, alpha=alpha, mode="proven"))
+        assert test.verdict is not None
         assert (test.verdict, test.stopped_at) == (judged.verdict, judged.stopped_at or n)
         in_plan += test.verdict.proven
         by_arrival += _judge(
@@ -437,7 +442,11 @@ def test_margin_judgement_speaks_of_the_lower_bar() -> None:
     """With a margin the least set size is that of bar - margin, and good enough covers both of its rules."""
     got = _judge([], Question(n=200, bar=0.9, alpha=0.05, mode="margin", margin=0.03))
     assert (got.margin, got.least_cases) == (0.03, 22)
-    assert got.good_enough >= max(plan(200, 0.87, 0.05).good_enough, point_plan(200, 0.9).good_enough)
+    proof, reach = plan(200, 0.87, 0.05).good_enough, point_plan(200, 0.9).good_enough
+    assert got.good_enough is not None
+    assert proof is not None
+    assert reach is not None
+    assert got.good_enough >= max(proof, reach)
     assert _judge([], Question(n=200, bar=0.9, alpha=0.05, mode="proven", margin=0.03)).margin == 0
 
 

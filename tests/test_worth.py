@@ -1,7 +1,13 @@
+"""What a table is worth: price, price per correct answer, wrong answers, and cascades counted case by case."""
+
+from __future__ import annotations
+
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +34,9 @@ PROVEN, NOT_PROVEN, BELOW = Verdict.PROVEN, Verdict.NOT_PROVEN, Verdict.BELOW
 LADDER = ("small", "mid", "top")
 
 
-def evidence(candidate, passes, cost, verdict=PROVEN, *, cases=100, **more):
+def evidence(
+    candidate: str, passes: int, cost: str, verdict: Verdict = PROVEN, *, cases: int = 100, **more: Any
+) -> Evidence:
     """What one candidate showed: `passes` of `cases`, `cost` USD per case, an interval of +- 5 points."""
     score = passes / cases
     judgement = Judgement(
@@ -60,7 +68,7 @@ def evidence(candidate, passes, cost, verdict=PROVEN, *, cases=100, **more):
     )
 
 
-def route(name, *shown, chosen, **stakes):
+def route(name: str, *shown: Evidence, chosen: str, **stakes: Any) -> Route:
     """A class with this evidence."""
     return Route(
         task_class=name,
@@ -79,7 +87,7 @@ def route(name, *shown, chosen, **stakes):
     )
 
 
-def table(*routes):
+def table(*routes: Route) -> Table:
     """A table of these classes on the ladder small, mid, top."""
     return Table(
         table_version=1,
@@ -99,7 +107,7 @@ def table(*routes):
     )
 
 
-def two_classes(requests=(None, None), **stakes):
+def two_classes(requests: tuple[float | None, float | None] = (None, None), **stakes: Any) -> Table:
     """An easy class served by `small`, a hard one by `top`; `top` was run on both, $0.01 against $0.001."""
     easy = (evidence("small", 95, "0.001"), evidence("top", 98, "0.01"))
     hard = (evidence("small", 50, "0.001", BELOW), evidence("top", 95, "0.01"))
@@ -112,7 +120,7 @@ def two_classes(requests=(None, None), **stakes):
 # --- three numbers ----------------------------------------------------------------------------------------------------
 
 
-def test_three_numbers_spread_evenly():
+def test_three_numbers_spread_evenly() -> None:
     """Price is the mean over classes, price per correct answer is C / p, wrong answers are counted per 1,000."""
     made = two_classes()
     found = worth.table_figures(made, worth.weighting(made))
@@ -122,7 +130,7 @@ def test_three_numbers_spread_evenly():
     assert (found.total_usd, found.month_usd, found.month_total_usd) == (None, None, None)
 
 
-def test_three_numbers_by_volume():
+def test_three_numbers_by_volume() -> None:
     """Where every class has a volume it weighs by it, and a month costs its requests plus its wrong answers."""
     made = two_classes((9000.0, 1000.0), wrong_answer_usd=Decimal("0.20"))
     found = worth.table_figures(made, worth.weighting(made))
@@ -142,7 +150,9 @@ def test_three_numbers_by_volume():
         ((0.0, 0.0), {}, False, {"easy": 0.0, "hard": 0.0}),
     ],
 )
-def test_where_volumes_come_from(stated, measured, by_volume, requests):
+def test_where_volumes_come_from(
+    stated: tuple[float | None, float | None], measured: dict[str, float], by_volume: bool, requests: dict[str, float]
+) -> None:
     """A stated volume goes before a measured one; with one class unknown, or nothing asked, all weigh the same."""
     found = worth.weighting(two_classes(stated), measured)
     assert (found.by_volume, found.requests) == (by_volume, requests)
@@ -158,7 +168,7 @@ def test_where_volumes_come_from(stated, measured, by_volume, requests):
         ({}, {"cases": 0, "passes": 0}, None),
     ],
 )
-def test_wrong_answers_of_older_tables(more, counts, expected):
+def test_wrong_answers_of_older_tables(more: dict[str, Any], counts: dict[str, Any], expected: float | None) -> None:
     """Evidence without the figure gives it by its counts, where these are of one 0/1 reply a case."""
     one = replace(evidence("small", 90, "1"), **more)
     one = replace(one, judgement=replace(one.judgement, **counts))
@@ -173,7 +183,7 @@ def test_wrong_answers_of_older_tables(more, counts, expected):
     )
 )
 @settings(deadline=None)
-def test_the_whole_lies_between_its_classes(rows):
+def test_the_whole_lies_between_its_classes(rows: list[tuple[int, int, int]]) -> None:
     """A figure of several classes is no less than the least and no more than the greatest; a month is their sum."""
     made = table(
         *(
@@ -194,7 +204,9 @@ def test_the_whole_lies_between_its_classes(rows):
 # --- cascades ---------------------------------------------------------------------------------------------------------
 
 
-def result(index, *, passed, candidate="a", cost="0.001", usable=True, **more):
+def result(
+    index: int, *, passed: bool, candidate: str = "a", cost: str = "0.001", usable: bool = True, **more: Any
+) -> Result:
     """One result; not usable = no answer was found in the reply."""
     return Result(
         task_class="c",
@@ -221,13 +233,13 @@ def result(index, *, passed, candidate="a", cost="0.001", usable=True, **more):
     )
 
 
-def cascade(first, second, **more):
+def cascade(first: Sequence[Result], second: Sequence[Result], **more: Any) -> worth.Cascade | None:
     """The cascade of two candidates' results by the check that a reply came back whole."""
     first = worth.replies_of(first)
     return worth.cascade(first, worth.replies_of(second), first.where(worth.usable), **more)
 
 
-def test_a_cascade_by_hand():
+def test_a_cascade_by_hand() -> None:
     """20 cases, 10 rejected of which the second gets 6 right: every figure as counted by hand."""
     first = [result(k, passed=k < 8, usable=k < 10) for k in range(20)]  # 8 right and 2 wrong accepted
     second = [result(k, passed=k < 16, cost="0.01", candidate="b") for k in range(20)]
@@ -246,7 +258,7 @@ ROWS = st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size
 
 @given(ROWS, st.sampled_from(["0", "0.002"]))
 @settings(deadline=None)
-def test_the_counts_obey_the_formulas(rows, check):
+def test_the_counts_obey_the_formulas(rows: list[tuple[bool, bool, bool]], check: str) -> None:
     """C = c1 + g + (1-a) c2, correct = p1 TPR + (1-a) q, undetected wrong = (1-p1) FPR + (1-a)(1-q)."""
     first = [result(k, passed=one and usable, usable=usable) for k, (one, _, usable) in enumerate(rows)]
     second = [result(k, passed=two, cost="0.01", candidate="b") for k, (_, two, _) in enumerate(rows)]
@@ -261,7 +273,7 @@ def test_the_counts_obey_the_formulas(rows, check):
     assert found.q_interval[0] <= found.q <= found.q_interval[1]
 
 
-def test_q_is_what_the_second_does_on_rejected_cases():
+def test_q_is_what_the_second_does_on_rejected_cases() -> None:
     """With cases hard for both, q lies well below the second's own share: the product formula would flatter."""
     rng = random.Random(3)  # noqa: S311 - sample data
     hard = [rng.random() < 0.3 for _ in range(2000)]
@@ -283,12 +295,12 @@ def test_q_is_what_the_second_does_on_rejected_cases():
         ({"status": Status.UNSCORED}, True),  # at run time nobody scores
     ],
 )
-def test_usable(change, accepted):
+def test_usable(change: dict[str, Any], accepted: bool) -> None:
     """A reply is usable when it came back whole with an answer in it; whether it is right plays no part."""
     assert all(worth.usable(replace(result(0, passed=right), **change)) is accepted for right in (True, False))
 
 
-def test_checks_with_thresholds():
+def test_checks_with_thresholds() -> None:
     """Agreement and log-probability accept from their threshold on, and only usable answers that have them."""
     votes = [replace(result(0, passed=True), agreement=share) for share in (None, 1 / 3, 2 / 3, 1.0)]
     assert [worth.agreement_at_least(2 / 3)(one) for one in votes] == [False, False, True, True]
@@ -302,7 +314,7 @@ def test_checks_with_thresholds():
     ]
 
 
-def test_no_cascade_without_common_rejected_cases():
+def test_no_cascade_without_common_rejected_cases() -> None:
     """Fewer than ten rejected cases that both were run on give no figure, nor do no cases at all."""
     first = [result(k, passed=False, usable=False) for k in range(30)]
     second = [result(k, passed=True, candidate="b") for k in range(30)]
@@ -312,7 +324,7 @@ def test_no_cascade_without_common_rejected_cases():
     assert cascade([], []) is None
 
 
-def test_a_case_counts_once():
+def test_a_case_counts_once() -> None:
     """Of several epochs one pair counts, of a case asked twice the last result, in whatever order they come."""
     first = [result(k, passed=False, usable=False, epoch=e) for k, e in itertools.product(range(12), range(3))]
     second = [result(k, passed=k < 6, candidate="b", epoch=e) for k, e in itertools.product(range(12), (1, 2))]
@@ -325,6 +337,6 @@ def test_a_case_counts_once():
     ("hits", "n", "alpha", "expected"),
     [(190, 200, 0.1, (0.91666, 0.97256)), (0, 10, 0.05, (0.0, 0.30850)), (10, 10, 0.05, (0.69150, 1.0))],
 )
-def test_exact_interval(hits, n, alpha, expected):
+def test_exact_interval(hits: int, n: int, alpha: float, expected: tuple[float, float]) -> None:
     """The interval of a share is Clopper and Pearson's."""
     assert worth.share_interval(hits, n, alpha) == pytest.approx(expected, abs=1e-4)
