@@ -31,13 +31,30 @@ def pair(
     return Pair(case_id=case_id, cluster=cluster, before=before, after=after, before_epochs=epochs, after_epochs=epochs)
 
 
-def pairing(broke: int, fixed: int, n: int, **more: Any) -> Pairing:
+def pairing(
+    broke: int,
+    fixed: int,
+    n: int,
+    *,
+    only_before: int = 0,
+    only_after: int = 0,
+    changed: int = 0,
+    chosen_there: bool = False,
+) -> Pairing:
     """`n` binary pairs of which `broke` broke and `fixed` were fixed; the rest passed twice."""
     moved = [pair(f"b{k:03d}", 1.0, 0.0) for k in range(broke)] + [pair(f"f{k:03d}", 0.0, 1.0) for k in range(fixed)]
-    return Pairing(pairs=(*moved, *(pair(f"s{k:03d}") for k in range(n - broke - fixed))), **more)
+    return Pairing(
+        pairs=(*moved, *(pair(f"s{k:03d}") for k in range(n - broke - fixed))),
+        only_before=only_before,
+        only_after=only_after,
+        changed=changed,
+        chosen_there=chosen_there,
+    )
 
 
-def result(case_id: str, *, passed: bool = True, status: Status = Status.SCORED, epoch: int = 0, **more: Any) -> Result:
+def result(
+    case_id: str, *, passed: bool = True, status: Status = Status.SCORED, epoch: int = 0, **changes: Any
+) -> Result:
     """One result of the candidate `small` on the class `sums`."""
     made = Result(
         task_class="sums",
@@ -62,7 +79,7 @@ def result(case_id: str, *, passed: bool = True, status: Status = Status.SCORED,
         cached=False,
         epoch=epoch,
     )
-    return replace(made, **more)
+    return replace(made, **changes)
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------

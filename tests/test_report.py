@@ -990,7 +990,6 @@ def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole
     assert f"{worth.answer.capitalize()}. {' '.join(worth.text.replace('`', '').split())}" in page
     for figures in (worth.figures, worth.constants[0].figures):
         assert figures is not None
-        assert figures.cost_usd is not None
         assert figures.per_correct_usd is not None
         row = [words.usd(1000 * figures.cost_usd), words.usd(1000 * figures.per_correct_usd)]
         assert f"{row[0]}{row[1]}{figures.wrong_per_thousand:.0f}" in page.replace(" ", "")

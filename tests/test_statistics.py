@@ -13,6 +13,7 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type i
 
 from routerctl.statistics import (
     ENOUGH,
+    Plan,
     anytime_interval,
     below_line,
     korn_graubard_lower,
@@ -135,6 +136,7 @@ def test_operating_characteristics(p: float, passed: float, cases: int) -> None:
 def test_a_low_bar_and_a_large_set() -> None:
     """Where a path's probability at the bar and its gain at a high accuracy leave the floats' range, a plan holds."""
     made = plan(509, 0.12, 0.39)
+    assert made.good_enough is not None
     assert 0.12 < made.good_enough < 0.2
     assert 0.85 < pass_probability(made, made.good_enough)[0] <= 0.9 + 1e-6
 
@@ -150,6 +152,7 @@ def test_early_passes_spend_what_the_last_look_leaves_over() -> None:
 def test_good_enough_passes_nine_times_in_ten(n: int, bar: float, alpha: float) -> None:
     """A candidate of the accuracy called good enough passes with probability 0.9, less at most what futility takes."""
     made = plan(n, bar, alpha)
+    assert made.good_enough is not None
     assert 0.895 < pass_probability(made, made.good_enough)[0] <= 0.9 + 1e-6
 
 
@@ -184,6 +187,7 @@ def test_margin_good_enough_against_every_run() -> None:
     n, bar, proof_bar, alpha = 13, 0.8, 0.55, 0.1
     proof, need = plan(n, proof_bar, alpha), point_plan(n, bar).need
     p, passed = margin_good_enough(n, bar, proof_bar, alpha), 0.0
+    assert p is not None
     for run in itertools.product((0, 1), repeat=n):
         proven = any(s >= proof.up[t] for t, s in enumerate(itertools.accumulate(run), 1))
         passed += (proven and sum(run) >= need) * p ** sum(run) * (1 - p) ** (n - sum(run))
@@ -326,6 +330,7 @@ def test_provable_accuracy(n: int, power: float, accuracy: float) -> None:
     """24 cases prove a bar of 0.8 only for a model that is right 99.5 % of the time; exactly its power there."""
     found = provable_accuracy(n, 0.8, 0.05 / 3, power)
     assert found == pytest.approx(accuracy, abs=1e-4)
+    assert found is not None
     assert power_of(n, 0.8, found, 0.05 / 3) == pytest.approx(power, abs=1e-5)
 
 
@@ -343,6 +348,7 @@ def test_what_is_provable_is_monotone(bar: float, alpha: float, n: int) -> None:
     """More power asks for a better model, and any that proves the bar is above it."""
     some, more = (provable_accuracy(n, bar, alpha, power) for power in (0.8, 0.9))
     if some is not None:
+        assert more is not None
         assert bar < some <= more <= 1
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.evaluation import worth
+from routerctl.evaluation.worth.cascades import LEAST_REJECTED
 from routerctl.types import (
     Candidate,
     Evidence,
@@ -34,9 +35,7 @@ PROVEN, NOT_PROVEN, BELOW = Verdict.PROVEN, Verdict.NOT_PROVEN, Verdict.BELOW
 LADDER = ("small", "mid", "top")
 
 
-def evidence(
-    candidate: str, passes: int, cost: str, verdict: Verdict = PROVEN, *, cases: int = 100, **more: Any
-) -> Evidence:
+def evidence(candidate: str, passes: int, cost: str, verdict: Verdict = PROVEN, *, cases: int = 100) -> Evidence:
     """What one candidate showed: `passes` of `cases`, `cost` USD per case, an interval of +- 5 points."""
     score = passes / cases
     judgement = Judgement(
@@ -51,7 +50,7 @@ def evidence(
         least_cases=20,
         needed_cases=None,
     )
-    cost = Decimal(cost)
+    cost_usd = Decimal(cost)
     return Evidence(
         candidate=candidate,
         judgement=judgement,
@@ -60,15 +59,14 @@ def evidence(
         refused=0,
         truncated=0,
         served_models=(),
-        cost_per_case_usd=cost,
-        cost_per_accepted_usd=cost * cases / passes if passes else None,
+        cost_per_case_usd=cost_usd,
+        cost_per_accepted_usd=cost_usd * cases / passes if passes else None,
         latency_p50_s=1.0,
         latency_p95_s=2.0,
-        **more,
     )
 
 
-def route(name: str, *shown: Evidence, chosen: str, **stakes: Any) -> Route:
+def route(name: str, *shown: Evidence, chosen: str, stakes: Stakes = Stakes()) -> Route:
     """A class with this evidence."""
     return Route(
         task_class=name,
@@ -83,7 +81,7 @@ def route(name: str, *shown: Evidence, chosen: str, **stakes: Any) -> Route:
         prompt=PromptSpec(),
         reply=ReplySpec(),
         scorer=ScorerSpec(name="exact"),
-        stakes=Stakes(**stakes),
+        stakes=stakes,
     )
 
 
@@ -107,13 +105,13 @@ def table(*routes: Route) -> Table:
     )
 
 
-def two_classes(requests: tuple[float | None, float | None] = (None, None), **stakes: Any) -> Table:
+def two_classes(requests: tuple[float | None, float | None] = (None, None), stakes: Stakes = Stakes()) -> Table:
     """An easy class served by `small`, a hard one by `top`; `top` was run on both, $0.01 against $0.001."""
     easy = (evidence("small", 95, "0.001"), evidence("top", 98, "0.01"))
     hard = (evidence("small", 50, "0.001", BELOW), evidence("top", 95, "0.01"))
     return table(
-        route("easy", *easy, chosen="small", requests_per_month=requests[0], **stakes),
-        route("hard", *hard, chosen="top", requests_per_month=requests[1], **stakes),
+        route("easy", *easy, chosen="small", stakes=replace(stakes, requests_per_month=requests[0])),
+        route("hard", *hard, chosen="top", stakes=replace(stakes, requests_per_month=requests[1])),
     )
 
 
@@ -124,6 +122,7 @@ def test_three_numbers_spread_evenly() -> None:
     """Price is the mean over classes, price per correct answer is C / p, wrong answers are counted per 1,000."""
     made = two_classes()
     found = worth.table_figures(made, worth.weighting(made))
+    assert found is not None
     assert found.cost_usd == Decimal("0.0055")
     assert found.per_correct_usd == Decimal("0.0055") / Decimal("0.95")
     assert found.wrong_per_thousand == 50
@@ -132,8 +131,9 @@ def test_three_numbers_spread_evenly() -> None:
 
 def test_three_numbers_by_volume() -> None:
     """Where every class has a volume it weighs by it, and a month costs its requests plus its wrong answers."""
-    made = two_classes((9000.0, 1000.0), wrong_answer_usd=Decimal("0.20"))
+    made = two_classes((9000.0, 1000.0), Stakes(wrong_answer_usd=Decimal("0.20")))
     found = worth.table_figures(made, worth.weighting(made))
+    assert found is not None
     assert found.cost_usd == Decimal("0.0019")  # (9 x 0.001 + 1 x 0.01) / 10
     assert found.month_usd == 19
     assert found.total_usd == Decimal("0.0019") + Decimal("0.01")  # 5 % wrong at 20 cents
@@ -187,16 +187,23 @@ def test_the_whole_lies_between_its_classes(rows: list[tuple[int, int, int]]) ->
     """A figure of several classes is no less than the least and no more than the greatest; a month is their sum."""
     made = table(
         *(
-            route(f"c{k}", evidence("small", passes, f"{cost}e-6"), chosen="small", requests_per_month=float(n))
+            route(
+                f"c{k}",
+                evidence("small", passes, f"{cost}e-6"),
+                chosen="small",
+                stakes=Stakes(requests_per_month=float(n)),
+            )
             for k, (passes, cost, n) in enumerate(rows)
         )
     )
     of = worth.weighting(made)
     found = worth.table_figures(made, of)
+    assert found is not None
     costs = [Decimal(cost) / 10**6 for _, cost, _ in rows]
     assert min(costs) - Decimal("1e-20") <= found.cost_usd <= max(costs) + Decimal("1e-20")
     assert min(p for p, _, _ in rows) - 1e-9 <= 100 * found.correct <= max(p for p, _, _ in rows) + 1e-9
     if of.by_volume:
+        assert found.month_usd is not None
         month = sum(cost * n for cost, (_, _, n) in zip(costs, rows, strict=True))
         assert abs(found.month_usd - month) < Decimal("1e-12")
 
@@ -205,7 +212,7 @@ def test_the_whole_lies_between_its_classes(rows: list[tuple[int, int, int]]) ->
 
 
 def result(
-    index: int, *, passed: bool, candidate: str = "a", cost: str = "0.001", usable: bool = True, **more: Any
+    index: int, *, passed: bool, candidate: str = "a", cost: str = "0.001", usable: bool = True, epoch: int = 0
 ) -> Result:
     """One result; not usable = no answer was found in the reply."""
     return Result(
@@ -229,14 +236,26 @@ def result(
         cost_usd=Decimal(cost),
         latency_s=1.0,
         cached=False,
-        **more,
+        epoch=epoch,
     )
 
 
-def cascade(first: Sequence[Result], second: Sequence[Result], **more: Any) -> worth.Cascade | None:
+def cascade(
+    first: Sequence[Result],
+    second: Sequence[Result],
+    *,
+    check_usd: Decimal = Decimal(0),
+    least_rejected: int = LEAST_REJECTED,
+) -> worth.Cascade | None:
     """The cascade of two candidates' results by the check that a reply came back whole."""
-    first = worth.replies_of(first)
-    return worth.cascade(first, worth.replies_of(second), first.where(worth.usable), **more)
+    replies = worth.replies_of(first)
+    return worth.cascade(
+        replies,
+        worth.replies_of(second),
+        replies.where(worth.usable),
+        check_usd=check_usd,
+        least_rejected=least_rejected,
+    )
 
 
 def test_a_cascade_by_hand() -> None:
@@ -244,6 +263,7 @@ def test_a_cascade_by_hand() -> None:
     first = [result(k, passed=k < 8, usable=k < 10) for k in range(20)]  # 8 right and 2 wrong accepted
     second = [result(k, passed=k < 16, cost="0.01", candidate="b") for k in range(20)]
     found = cascade(first, second, check_usd=Decimal("0.0005"))
+    assert found is not None
     assert (found.cases, found.rejected, found.rescued, found.q, found.accepted) == (20, 10, 6, 0.6, 0.5)
     assert (found.tpr, found.fpr) == (1.0, 2 / 12)
     assert found.cost_usd == Decimal("0.0065")  # 0.001 + 0.0005 + 10/20 x 0.01
@@ -280,6 +300,7 @@ def test_q_is_what_the_second_does_on_rejected_cases() -> None:
     first = [result(k, passed=(ok := rng.random() < (0.4 if h else 0.95)), usable=ok) for k, h in enumerate(hard)]
     second = [result(k, passed=rng.random() < (0.7 if h else 0.99), candidate="b") for k, h in enumerate(hard)]
     found = cascade(first, second)
+    assert found is not None
     assert found.q < found.second_correct - 0.1
     assert found.q == pytest.approx((0.3 * 0.6 * 0.7 + 0.7 * 0.05 * 0.99) / (0.3 * 0.6 + 0.7 * 0.05), abs=0.05)
 
@@ -319,7 +340,9 @@ def test_no_cascade_without_common_rejected_cases() -> None:
     first = [result(k, passed=False, usable=False) for k in range(30)]
     second = [result(k, passed=True, candidate="b") for k in range(30)]
     assert cascade(first, second[:9]) is None
-    assert cascade(first, second[:10]).cases == 10
+    enough = cascade(first, second[:10])
+    assert enough is not None
+    assert enough.cases == 10
     assert cascade(first[:10], second[10:]) is None
     assert cascade([], []) is None
 
@@ -330,6 +353,7 @@ def test_a_case_counts_once() -> None:
     second = [result(k, passed=k < 6, candidate="b", epoch=e) for k, e in itertools.product(range(12), (1, 2))]
     again = [replace(second[0], passed=True), *second, replace(second[0], passed=False)]
     found = cascade(first, random.Random(1).sample(again[1:-1], 24) + again[-1:])  # noqa: S311 - sample data
+    assert found is not None
     assert (found.cases, found.rescued) == (12, 5)
 
 
