@@ -13,7 +13,7 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type i
 
 from routerctl.statistics import (
     ENOUGH,
-    Plan,
+    StoppingPlan,
     anytime_interval,
     below_line,
     korn_graubard_lower,
@@ -34,7 +34,7 @@ bars = st.floats(0.3, 0.97)
 alphas = st.sampled_from([0.2, 0.05, 0.05 / 3, 0.01])
 
 
-def every_run(made: Plan, p: float) -> tuple[float, float]:
+def every_run(made: StoppingPlan, p: float) -> tuple[float, float]:
     """All 2^n runs of a small plan, walked one by one: (P(pass), expected cases), the slow way."""
     passed = cases = 0.0
     for run in itertools.product((0, 1), repeat=made.n):
