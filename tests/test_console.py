@@ -1,18 +1,24 @@
+"""The table and its worth in a terminal: what each line says, that it fits 80 columns, and its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
-from test_report import sample
 
 from routerctl.cli.output.as_json import worth_json
 from routerctl.cli.output.table import print_routes, say_worth, worth_line
 from routerctl.evaluation.selection import level_words, risk_of
-from routerctl.evaluation.worth import evaluation_usd, weigh
+from routerctl.evaluation.worth import Worth, evaluation_usd, weigh
 from routerctl.review.report.answers import Answers
-from routerctl.types import RelativeBar, Verdict
+from routerctl.types import RelativeBar, Run, Table, Verdict
 from routerctl.words import bar_words, risk_words
+from tests.test_report import sample
 
-MARKED = {
+MARKED: dict[str, dict[str, Any]] = {
     "j": {"trust": "judge"},
     "h": {"trust": "labels", "labels": 40},
     "m": {"method": "betting", "mean": 0.91234},
@@ -21,7 +27,7 @@ MARKED = {
 }
 
 
-def test_every_bar_is_written_alike(capsys):
+def test_every_bar_is_written_alike(capsys: pytest.CaptureFixture[str]) -> None:
     """A class that was not run shows its bar as the others do."""
     table, _ = sample()
     route = next(iter(table.routes.values()))
@@ -30,7 +36,7 @@ def test_every_bar_is_written_alike(capsys):
     assert len(rows) == 2
 
 
-def test_a_bar_against_a_model_that_all_share_is_told_once(capsys):
+def test_a_bar_against_a_model_that_all_share_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     """The name of a model is too long for a column; where classes have different bars, each has its own."""
     table, _ = sample()
     shared = {name: replace(one, bar=RelativeBar(within=0.02, of="opus")) for name, one in table.routes.items()}
@@ -43,12 +49,12 @@ def test_a_bar_against_a_model_that_all_share_is_told_once(capsys):
     assert said.count("opus - 2 points") == len(shared) - 1
 
 
-def worth_of(table, runs):
+def worth_of(table: Table, runs: Sequence[Run]) -> Worth:
     """What the table is worth, with what its evaluation cost."""
     return weigh(table, runs, evaluation_usd(table, runs))
 
 
-def test_a_line_on_worth():
+def test_a_line_on_worth() -> None:
     """The answer and why come first, then the comparisons, then what would settle it and what classes weigh by."""
     found = worth_of(*sample(full=True))
     said = worth_line(found)
@@ -60,7 +66,7 @@ def test_a_line_on_worth():
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_worth_fits_80_columns(capsys, full):
+def test_worth_fits_80_columns(capsys: pytest.CaptureFixture[str], full: bool) -> None:
     """It is wrapped on stderr, in few lines, and says of a constant that was not run everywhere where it was."""
     found = worth_of(*sample(full=full))
     say_worth(found)
@@ -75,7 +81,7 @@ def test_worth_fits_80_columns(capsys, full):
         assert (f"Against always {one.candidate}{where}, the table " in said) is told
 
 
-def test_worth_of_nothing(capsys):
+def test_worth_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """A table without evidence says that nothing was measured."""
     table, runs = sample()
     found = worth_of(replace(table, routes={}), runs)
@@ -84,7 +90,7 @@ def test_worth_of_nothing(capsys):
     assert worth_json(found)["best_constant"] is None
 
 
-def test_the_json_of_worth():
+def test_the_json_of_worth() -> None:
     """Money and risk against a constant stand there as numbers, beside the sentence that says them."""
     table, runs = sample(full=True)
     said = worth_json(worth_of(table, runs))
@@ -100,7 +106,9 @@ def test_the_json_of_worth():
 
 
 @pytest.mark.parametrize(("mark", "judged"), MARKED.items())
-def test_what_a_verdict_rests_on_is_marked(capsys, mark, judged):
+def test_what_a_verdict_rests_on_is_marked(
+    capsys: pytest.CaptureFixture[str], mark: str, judged: dict[str, Any]
+) -> None:
     """A letter beside the verdict, explained below the table; a mean stands in place of counts; 80 columns hold it."""
     table, _ = sample()
     route = table.routes["extract"]
@@ -114,7 +122,7 @@ def test_what_a_verdict_rests_on_is_marked(capsys, mark, judged):
     assert max(map(len, lines)) <= 80
 
 
-def test_a_plain_table_has_no_marks(capsys):
+def test_a_plain_table_has_no_marks(capsys: pytest.CaptureFixture[str]) -> None:
     """Where a program counted passed cases and all is proven beyond its interval, nothing is explained."""
     table, runs = sample()
     assert Answers(table, runs).disagreements() == []
@@ -136,7 +144,9 @@ def test_a_plain_table_has_no_marks(capsys):
         (Verdict.PROVISIONAL, (0.7, 0.9), ""),
     ],
 )
-def test_an_interval_across_a_bar_is_explained(capsys, verdict, interval, said):
+def test_an_interval_across_a_bar_is_explained(
+    capsys: pytest.CaptureFixture[str], verdict: Verdict, interval: tuple[float, float], said: str
+) -> None:
     """Where the verdict and the interval beside it seem to differ, in either direction, one note says why."""
     table, _ = sample()
     route = table.routes["extract"]
@@ -150,7 +160,7 @@ def test_an_interval_across_a_bar_is_explained(capsys, verdict, interval, said):
     assert said in printed
 
 
-def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
+def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     """Proven, provisional with its risk, best available with a flag; 80 columns hold them, and a line explains each."""
     table, _ = sample()
     print_routes(table)
@@ -173,7 +183,7 @@ def test_each_level_is_shown_with_what_it_needs_to_be_read(capsys):
 
 
 @pytest.mark.parametrize(("risk", "shown"), [(0.28, "≤28%"), (0.999, "≤100%"), (0.0001, "≤0.1%"), (0.0333, "≤3.3%")])
-def test_a_risk_that_is_only_bounded_says_so(risk, shown):
+def test_a_risk_that_is_only_bounded_says_so(risk: float, shown: str) -> None:
     """Bets give no probability but a bound of it, so that two of them are not compared as if they were one."""
     assert risk_words(risk, at_most=True) == shown
     table, _ = sample()

@@ -1,5 +1,10 @@
+"""The gate in CI: its checks, its exit code, and JUnit, summary and annotations that hold hostile text."""
+
+from __future__ import annotations
+
 import json
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -10,9 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from routerctl.evaluation.regression import Pair, Pairing, judge_regression
+from routerctl.evaluation.regression import Pair, Pairing, Regression, judge_regression
 from routerctl.review.ci import (
     CheckOutcome,
+    Strict,
     annotation_lines,
     checks_of,
     gate_error,
@@ -59,7 +65,16 @@ HOSTILE = (
 anything = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=40))
 
 
-def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, failed=0, unscored=0, risk=None):
+def evidence(
+    candidate: str = "small",
+    verdict: Verdict = Verdict.PROVEN,
+    *,
+    passes: int = 58,
+    cases: int = 60,
+    failed: int = 0,
+    unscored: int = 0,
+    risk: float | None = None,
+) -> Evidence:
     """What a run says of one candidate."""
     return Evidence(
         candidate=candidate,
@@ -88,7 +103,7 @@ def evidence(candidate="small", verdict=Verdict.PROVEN, *, passes=58, cases=60, 
     )
 
 
-def route(task_class="sums", *found, chosen="small"):
+def route(task_class: str = "sums", *found: Evidence, chosen: str = "small") -> Route:
     """One class's route, as the evidence says."""
     found = found or (evidence(chosen),)
     return Route(
@@ -107,7 +122,7 @@ def route(task_class="sums", *found, chosen="small"):
     )
 
 
-def table(*routes):
+def table(*routes: Route) -> Table:
     """A table of these routes."""
     names = sorted({one.chosen for one in routes})
     return Table(
@@ -128,7 +143,7 @@ def table(*routes):
     )
 
 
-def pairs(broke=0, fixed=0, n=100, name="case"):
+def pairs(broke: int = 0, fixed: int = 0, n: int = 100, name: str = "case") -> Pairing:
     """`n` pairs of which `broke` broke."""
     values = [(1.0, 0.0)] * broke + [(0.0, 1.0)] * fixed + [(1.0, 1.0)] * (n - broke - fixed)
     return Pairing(
@@ -171,7 +186,7 @@ POOLED = judge_regression({f"c{k}": pairs(7, 3, 200) for k in range(10)}, baseli
         (UNJUDGED, None, CheckOutcome.ERROR, "unscored"),
     ],
 )
-def test_outcome_of_a_bar(given_route, strict, outcome, what):
+def test_outcome_of_a_bar(given_route: Route, strict: Strict | None, outcome: CheckOutcome, what: str) -> None:
     """Quality, a far side that is down and too few cases are three outcomes; what strict asks for is the least."""
     (check,) = checks_of(table(given_route), None, strict=strict)
     assert (check.outcome, check.what, check.kind) == (outcome, what, "bar")
@@ -179,7 +194,7 @@ def test_outcome_of_a_bar(given_route, strict, outcome, what):
 
 
 @pytest.mark.parametrize(("strict", "outcome"), [(None, CheckOutcome.SKIPPED), ("provisional", CheckOutcome.ERROR)])
-def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict, outcome):
+def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict: Strict | None, outcome: CheckOutcome) -> None:
     """Nothing but proof counts since the run: the top rung serves, and who might be proven was not run."""
     close = evidence("small", Verdict.PROVISIONAL, passes=52, risk=0.128)
     served = replace(route("sums", close), chosen="top", level="best available", when_unproven="top_rung")
@@ -194,12 +209,12 @@ def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict, outcome):
 
 
 @pytest.mark.parametrize(("given_route", "expected"), [(BELOW, False), (FEW, True), (NOT_RUN, True), (CLOSE, True)])
-def test_undecided(given_route, expected):
+def test_undecided(given_route: Route, expected: bool) -> None:
     """A route is undecided where nothing that was seen speaks against every candidate."""
     assert undecided(given_route) == expected
 
 
-def test_outcome_of_a_regression():
+def test_outcome_of_a_regression() -> None:
     """An alarm fails its class and names its broken cases; other classes pass and name none."""
     checks = {check.name: check for check in checks_of(None, FELL)}
     assert checks["sums: regression"].outcome is CheckOutcome.FAILED
@@ -221,20 +236,22 @@ def test_outcome_of_a_regression():
         (pairs(0, n=2), "proven", CheckOutcome.ERROR),
     ],
 )
-def test_nothing_to_compare(pairing, strict, outcome):
+def test_nothing_to_compare(pairing: Pairing, strict: Strict | None, outcome: CheckOutcome) -> None:
     """No verdict: the far side's fault is an error; a changed set, or too few pairs, are skipped unless strict."""
     check, other = checks_of(None, judge_regression({"a": pairing, "b": pairs()}, baseline="x"), strict=strict)[:2]
     assert (check.outcome, other.outcome) == (outcome, CheckOutcome.PASSED)
 
 
-def test_a_comparison_of_nothing_is_no_pass():
+def test_a_comparison_of_nothing_is_no_pass() -> None:
     """Where no class at all could be compared, that is an error without strict, too."""
     found = judge_regression({"a": Pairing(pairs=(), changed=9), "b": Pairing(pairs=())}, baseline="x")
     assert [check.outcome for check in checks_of(None, found)] == [CheckOutcome.ERROR, CheckOutcome.ERROR]
-    assert gate_error(None, found).exit_code == 7
+    error = gate_error(None, found)
+    assert error is not None
+    assert error.exit_code == 7
 
 
-def test_a_class_whose_cases_are_missing_is_not_said_to_miss_its_bar():
+def test_a_class_whose_cases_are_missing_is_not_said_to_miss_its_bar() -> None:
     """Five passes in five of sixty: no candidate has been shown to reach the bar, which is not that none does."""
     (check,) = checks_of(table(FEW), None)
     assert check.reason.startswith(
@@ -243,7 +260,7 @@ def test_a_class_whose_cases_are_missing_is_not_said_to_miss_its_bar():
     )
 
 
-def test_what_could_not_be_scored_is_named():
+def test_what_could_not_be_scored_is_named() -> None:
     """A verdict on replies that nobody could score says so, and whose fault it was; so does one on failed calls."""
     (check,) = checks_of(table(UNJUDGED), None)
     assert check.reason.startswith(
@@ -277,13 +294,15 @@ def test_what_could_not_be_scored_is_named():
         ((), POOLED, None, 3, "worse than base: all classes together"),
     ],
 )
-def test_the_error_of_a_gate(routes, regression, strict, code, line):
+def test_the_error_of_a_gate(
+    routes: tuple[Route, ...], regression: Regression | None, strict: Strict | None, code: int, line: str
+) -> None:
     """The gravest check gives the exit code, the line names all; nothing stands against what passed."""
     error = gate_error(table(*routes), regression, strict=strict)
     assert (error.exit_code if error else 0, str(error or "")) == (code, line)
 
 
-def test_latencies():
+def test_latencies() -> None:
     """Latencies are summed by class and candidate; a failed call has none."""
     made = Result(
         task_class="sums",
@@ -328,7 +347,7 @@ SCHEMA = {
 }
 
 
-def check_junit(text):
+def check_junit(text: str) -> ElementTree.Element:
     """Hold a file against the schema and against its own counts; return its root."""
     root = ElementTree.fromstring(text.encode())  # noqa: S314 - our own file
     assert root.tag == "testsuites"
@@ -351,7 +370,7 @@ def check_junit(text):
     return root
 
 
-def test_junit():
+def test_junit() -> None:
     """One suite a candidate that serves, one case a check, failures and errors apart, names that stay the same."""
     made = table(GOOD, BELOW, FEW, DOWN, route("plan", evidence("large"), chosen="large"))
     root = check_junit(junit_xml(made, FELL, latencies_s={("sums", "small"): 12.5}, created_at="2026-11-24T04:00:00Z"))
@@ -369,21 +388,23 @@ def test_junit():
     assert suites["small"].attrib["time"] == "12.500"
     assert suites["small"].attrib["timestamp"] == "2026-11-24T04:00:00Z"
     broken = next(case for case in suites["small"] if case.attrib["name"] == "sums: regression")
-    assert "  case-000\n" in broken.find("failure").text
+    assert "  case-000\n" in broken.findtext("failure", "")
 
 
-def test_junit_strict():
+def test_junit_strict() -> None:
     """Under strict, too few cases are an error, not a skip, and what is only provisional is a failure."""
     root = check_junit(junit_xml(table(FEW, CLOSE), strict="proven"))
     assert (root.attrib["errors"], root.attrib["failures"], root[0].attrib["skipped"]) == ("1", "1", "0")
     failure = next(root.iter("failure"))
     assert (failure.attrib["message"], failure.attrib["type"]) == ("close: bar: provisional", "provisional")
-    assert failure.text.startswith("Not proven, as --strict asks")
+    assert (failure.text or "").startswith("Not proven, as --strict asks")
     root = check_junit(junit_xml(table(CLOSE), strict="provisional"))
-    assert next(root.iter("system-out")).text.startswith("small: Provisional: 52 of 60 cases passed (60 planned)")
+    assert (next(root.iter("system-out")).text or "").startswith(
+        "small: Provisional: 52 of 60 cases passed (60 planned)"
+    )
 
 
-def test_junit_without_anything():
+def test_junit_without_anything() -> None:
     """No table and no comparison is an empty, valid file."""
     assert check_junit(junit_xml(None)).attrib["tests"] == "0"
 
@@ -391,7 +412,7 @@ def test_junit_without_anything():
 # A class name of an imported run, a candidate's and a case's: each may be anything.
 @settings(max_examples=150, deadline=None)
 @given(task_class=anything, candidate=anything, case=anything, baseline=anything)
-def test_hostile_text(task_class, candidate, case, baseline):
+def test_hostile_text(task_class: str, candidate: str, case: str, baseline: str) -> None:
     """Whatever names say: the XML parses and keeps its shape, and a command stays one command on one line."""
     made = table(route(task_class, evidence(candidate, Verdict.BELOW, passes=1, cases=20), chosen=candidate))
     assume(task_class != "x")
@@ -413,22 +434,25 @@ def test_hostile_text(task_class, candidate, case, baseline):
 class Tags(HTMLParser):
     """Collects every element with its attributes, and the headings' text."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.tags, self.texts, self.headings = set(), [], set()
+        self.tags: set[tuple[str, tuple[tuple[str, str | None], ...]]] = set()
+        self.texts: list[str] = []
+        self.headings: set[str] = set()
+        self._last = ""
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add((tag, tuple(attrs)))
         self._last = tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.texts.append(data)
-        if getattr(self, "_last", "") == "h2":
+        if self._last == "h2":
             self.headings.add(data)
             self._last = ""
 
 
-def check_summary(markdown, headings):
+def check_summary(markdown: str, headings: Collection[str]) -> str:
     """Render a summary as GitHub's kind of Markdown and see that nothing but our own elements comes out."""
     page = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown)
     tags = Tags()
@@ -458,7 +482,7 @@ def check_summary(markdown, headings):
     return "".join(tags.texts)
 
 
-def test_summary():
+def test_summary() -> None:
     """A row a class with verdict, score, interval, cost and change; broken cases by name; what did not pass."""
     text = check_summary(step_summary(table(GOOD, CLOSE, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
     assert "3 passed, 3 failed" in text
@@ -473,13 +497,13 @@ def test_summary():
     assert "bad: bar: No candidate reaches the bar of 80%; small serves as the best available." in text
 
 
-def test_summary_of_a_table_alone():
+def test_summary_of_a_table_alone() -> None:
     """Without a comparison there are no columns for it."""
     markdown = step_summary(table(GOOD))
     assert "change" not in check_summary(markdown, {"routerctl: passed"})
 
 
-def test_summary_of_a_comparison_alone():
+def test_summary_of_a_comparison_alone() -> None:
     """Without a table there is no column for it, and who was compared is named."""
     markdown = step_summary(None, FELL)
     assert "| class | candidate | before | now | change | p |" in markdown
@@ -490,13 +514,13 @@ def test_summary_of_a_comparison_alone():
     assert "a: regression: a: not compared; 9 cases left out because the calls failed" in text
 
 
-def test_summary_has_names_a_reader_can_copy():
+def test_summary_has_names_a_reader_can_copy() -> None:
     """Rendered, a hostile name reads as it was written, apart from controls and spaces."""
     name = "a|b <b>*x*</b> `y` [z](q) \\ & 1_000"
     assert name in check_summary(step_summary(table(route(name))), {"routerctl: passed"})
 
 
-def test_summary_stays_below_the_limit():
+def test_summary_stays_below_the_limit() -> None:
     """Many classes with many long names: whole parts are left out, and that is said."""
     found = judge_regression({f"class-{k}": pairs(100, name="\u2620" * 300) for k in range(150)}, baseline="x")
     text = check_summary(step_summary(None, found), {"routerctl: not passed"})
@@ -508,7 +532,7 @@ def test_summary_stays_below_the_limit():
 # --- annotations ------------------------------------------------------------------------------------------------------
 
 
-def test_annotations():
+def test_annotations() -> None:
     """Failures and errors are errors, too few cases a warning, what passed nothing; the file is named where known."""
     lines = annotation_lines(table(GOOD, BELOW, FEW, DOWN), files={"bad": "evals/a,b:c%.yaml"})
     assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
@@ -519,7 +543,7 @@ def test_annotations():
     assert lines[1].startswith("::error title=down%3A bar%3A far side::small: 19 calls failed: the provider")
 
 
-def test_strict_annotations():
+def test_strict_annotations() -> None:
     """Under strict, too few cases are an error, and so is what is provisional unless that is all strict asks for."""
     assert annotation_lines(table(FEW), strict="provisional")[0].startswith("::error ")
     (line,) = annotation_lines(table(CLOSE), strict="proven")
@@ -528,7 +552,7 @@ def test_strict_annotations():
 
 
 @pytest.mark.parametrize(("classes", "lines"), [(10, 10), (11, 10), (40, 10)])
-def test_no_more_annotations_than_are_shown(classes, lines):
+def test_no_more_annotations_than_are_shown(classes: int, lines: int) -> None:
     """GitHub shows ten of a level: the tenth counts and names the rest."""
     found = annotation_lines(table(*(replace(BELOW, task_class=f"c{k}") for k in range(classes))))
     assert len(found) == lines
@@ -538,7 +562,7 @@ def test_no_more_annotations_than_are_shown(classes, lines):
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def test_json():
+def test_json() -> None:
     """The comparison as plain values that survive JSON unchanged."""
     values = to_json(FELL)
     assert json.loads(json.dumps(values, allow_nan=False)) == values

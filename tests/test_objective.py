@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_worth_answers import Cells, pays, run_of, share, unpriced, weighed
 
 from routerctl.errors import InputError
 from routerctl.evaluation.build import build_table
@@ -20,6 +19,7 @@ from routerctl.evaluation.worth.frontier import frontier
 from routerctl.evaluation.worth.objective import best_constant, by_objective, plan_of
 from routerctl.table import parse_table, table_text
 from routerctl.types import Objective, Policy, Run, Stakes, Table
+from tests.test_worth_answers import Cells, pays, run_of, share, unpriced, weighed
 
 
 def three() -> Cells:

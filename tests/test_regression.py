@@ -1,4 +1,11 @@
+"""Whether a candidate fell behind a baseline: pairs of results, the tests on them, the screen, and the words."""
+
+from __future__ import annotations
+
 from dataclasses import replace
+from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,18 +24,37 @@ from routerctl.statistics.paired import mcnemar_midp, sign_flip
 from routerctl.types import Result, Status, StopReason
 
 
-def pair(case_id="c", before=1.0, after=1.0, *, cluster=None, epochs=1):
+def pair(
+    case_id: str = "c", before: float = 1.0, after: float = 1.0, *, cluster: str | None = None, epochs: int = 1
+) -> Pair:
     """One pair; passed before and after unless said otherwise."""
     return Pair(case_id=case_id, cluster=cluster, before=before, after=after, before_epochs=epochs, after_epochs=epochs)
 
 
-def pairing(broke, fixed, n, **more):
+def pairing(
+    broke: int,
+    fixed: int,
+    n: int,
+    *,
+    only_before: int = 0,
+    only_after: int = 0,
+    changed: int = 0,
+    chosen_there: bool = False,
+) -> Pairing:
     """`n` binary pairs of which `broke` broke and `fixed` were fixed; the rest passed twice."""
     moved = [pair(f"b{k:03d}", 1.0, 0.0) for k in range(broke)] + [pair(f"f{k:03d}", 0.0, 1.0) for k in range(fixed)]
-    return Pairing(pairs=(*moved, *(pair(f"s{k:03d}") for k in range(n - broke - fixed))), **more)
+    return Pairing(
+        pairs=(*moved, *(pair(f"s{k:03d}") for k in range(n - broke - fixed))),
+        only_before=only_before,
+        only_after=only_after,
+        changed=changed,
+        chosen_there=chosen_there,
+    )
 
 
-def result(case_id, *, passed=True, status=Status.SCORED, epoch=0, **more):
+def result(
+    case_id: str, *, passed: bool = True, status: Status = Status.SCORED, epoch: int = 0, **changes: Any
+) -> Result:
     """One result of the candidate `small` on the class `sums`."""
     made = Result(
         task_class="sums",
@@ -48,18 +74,18 @@ def result(case_id, *, passed=True, status=Status.SCORED, epoch=0, **more):
         calls=1,
         input_tokens=1,
         output_tokens=1,
-        cost_usd=0,
+        cost_usd=Decimal(0),
         latency_s=1.0,
         cached=False,
         epoch=epoch,
     )
-    return replace(made, **more)
+    return replace(made, **changes)
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
-def test_pairs_are_the_common_cases():
+def test_pairs_are_the_common_cases() -> None:
     """A case that one run lacks, or that asks something else now, is counted and not paired."""
     before = [result("a"), result("b"), result("gone"), result("new question"), result("new answer")]
     after = [
@@ -74,7 +100,7 @@ def test_pairs_are_the_common_cases():
     assert (found.only_before, found.only_after, found.changed, found.failed) == (1, 1, 2, 0)
 
 
-def test_a_failed_call_is_no_regression():
+def test_a_failed_call_is_no_regression() -> None:
     """A case whose calls all failed in either run is left out and counted; an unscored reply counts as 0."""
     before = [result("a"), result("b", status=Status.FAILED), result("c")]
     after = [result("a", status=Status.FAILED), result("b"), result("c", status=Status.UNSCORED)]
@@ -83,7 +109,7 @@ def test_a_failed_call_is_no_regression():
     assert found.failed == 2
 
 
-def test_all_calls_failed_raises_no_alarm():
+def test_all_calls_failed_raises_no_alarm() -> None:
     """A far side that is down for the whole run leaves nothing to compare, and that is said."""
     down = pairs_of([result(str(k)) for k in range(50)], [result(str(k), status=Status.FAILED) for k in range(50)])
     found = judge_regression({"sums": down}, baseline="base")
@@ -94,7 +120,7 @@ def test_all_calls_failed_raises_no_alarm():
     assert "no case is common" not in "".join(regression_words(found))
 
 
-def test_epochs_are_averaged():
+def test_epochs_are_averaged() -> None:
     """Each side is the mean of its answered epochs, in any order; of two with the same number the later one counts."""
     before = [result("a", epoch=2, passed=False), result("a", epoch=0), result("a", epoch=1)]
     after = [
@@ -104,17 +130,18 @@ def test_epochs_are_averaged():
         result("a", epoch=2, passed=False),
     ]
     (found,) = pairs_of(before, after).pairs
-    assert (found.before, found.after) == (pytest.approx(2 / 3), 0.5)
+    assert found.before == pytest.approx(2 / 3)
+    assert found.after == 0.5
     assert (found.before_epochs, found.after_epochs) == (3, 2)
 
 
-def test_no_more_epochs_than_the_baseline_has():
+def test_no_more_epochs_than_the_baseline_has() -> None:
     """A baseline of one epoch is compared with one epoch; the replies left out are counted."""
     found = pairs_of([result("a")], [result("a", epoch=k, passed=k > 0) for k in range(3)])
     assert (found.pairs[0].after, found.pairs[0].after_epochs, found.spare_epochs) == (0.0, 1, 2)
 
 
-def test_mean_scores():
+def test_mean_scores() -> None:
     """Where the mean score is what is measured, it is what is compared."""
     (found,) = pairs_of([result("a")], [result("a", passed=False)], measure="mean_score").pairs
     assert (found.before, found.after) == (1.0, 0.25)
@@ -124,13 +151,13 @@ def test_mean_scores():
     ("before", "after"),
     [([result("a", task_class="x")], [result("a")]), ([result("a", candidate="x"), result("b")], [result("a")])],
 )
-def test_pairs_of_mixed_results(before, after):
+def test_pairs_of_mixed_results(before: list[Result], after: list[Result]) -> None:
     """Results of two classes, or of two candidates on one side, are no pairs."""
     with pytest.raises(ValueError, match="pair"):
         pairs_of(before, after)
 
 
-def test_another_candidate_may_be_compared():
+def test_another_candidate_may_be_compared() -> None:
     """The new run may be of another candidate: that is the comparison a change of the table asks for."""
     assert len(pairs_of([result("a")], [result("a", candidate="large")]).pairs) == 1
 
@@ -138,7 +165,7 @@ def test_another_candidate_may_be_compared():
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def test_one_class():
+def test_one_class() -> None:
     """One binary class: McNemar's mid-p at the whole of alpha, and no test of all classes beside it."""
     found = judge_regression({"a": pairing(9, 2, 100)}, baseline="base", candidates={"a": "small"})
     (one,) = found.classes
@@ -162,13 +189,13 @@ def test_one_class():
         ([pair(before=0.4)], "sign-flip"),
     ],
 )
-def test_method(pairs, method):
+def test_method(pairs: list[Pair], method: str) -> None:
     """Clusters, epochs and scores between 0 and 1 go to the sign-flip test."""
     (one,) = judge_regression({"a": Pairing(pairs=tuple(pairs))}, baseline="").classes
     assert one.method == method
 
 
-def test_epochs_go_through_the_sign_flip_test():
+def test_epochs_go_through_the_sign_flip_test() -> None:
     """The p-value is that of the differences of means; a case broke when most of its epochs passed and now do not."""
     pairs = [pair(f"c{k}", 1.0, 1 / 3, epochs=3) for k in range(6)] + [pair("d", 1.0, 2 / 3, epochs=3)]
     (one,) = judge_regression({"a": Pairing(pairs=tuple(pairs))}, baseline="").classes
@@ -176,7 +203,7 @@ def test_epochs_go_through_the_sign_flip_test():
     assert one.broke == tuple(f"c{k}" for k in range(6))
 
 
-def test_clusters_count_once():
+def test_clusters_count_once() -> None:
     """Twenty broken cases of one document are no proof; clusters of the same name in two classes are two."""
     one_document = Pairing(pairs=tuple(pair(f"c{k}", 1.0, 0.0, cluster="doc") for k in range(20)))
     found = judge_regression({"a": one_document, "b": one_document}, baseline="")
@@ -184,14 +211,14 @@ def test_clusters_count_once():
     assert found.pooled_p == 0.25
 
 
-def test_cases_without_a_cluster_stand_alone():
+def test_cases_without_a_cluster_stand_alone() -> None:
     """Where only some cases name a cluster, the others are each their own."""
     mixed = [pair("a", 1.0, 0.0, cluster="doc"), pair("b", 1.0, 0.0), pair("c", 1.0, 0.0)]
     (one,) = judge_regression({"a": Pairing(pairs=tuple(mixed))}, baseline="").classes
     assert one.p_value == 1 / 8
 
 
-def test_one_class_that_fell_is_found_by_its_own_test():
+def test_one_class_that_fell_is_found_by_its_own_test() -> None:
     """Among ten classes the one that fell raises the alarm, and only that one."""
     pairings = {f"c{k}": pairing(5, 5, 200) for k in range(9)} | {"bad": pairing(24, 4, 200)}
     found = judge_regression(pairings, baseline="base")
@@ -200,7 +227,7 @@ def test_one_class_that_fell_is_found_by_its_own_test():
     assert found.classes[-1].adjusted_p == pytest.approx(10 * mcnemar_midp(24, 4))
 
 
-def test_a_small_drop_everywhere_is_found_by_the_pooled_test():
+def test_a_small_drop_everywhere_is_found_by_the_pooled_test() -> None:
     """No class alone, but all together: the pooled test is there for that."""
     found = judge_regression({f"c{k}": pairing(9, 4, 200) for k in range(10)}, baseline="base")
     assert not any(one.alarm for one in found.classes)
@@ -210,7 +237,7 @@ def test_a_small_drop_everywhere_is_found_by_the_pooled_test():
     assert "no class alone, but all together went from 98.0% to 95.5%" in regression_words(found)[0]
 
 
-def test_a_baseline_that_chose_its_candidate_stays_out_of_the_pooled_test():
+def test_a_baseline_that_chose_its_candidate_stays_out_of_the_pooled_test() -> None:
     """Its luck is known to have been good: ten such classes would add up to a false alarm."""
     pairings = {f"c{k}": pairing(9, 4, 200, chosen_there=True) for k in range(10)}
     found = judge_regression(pairings, baseline="base")
@@ -221,7 +248,7 @@ def test_a_baseline_that_chose_its_candidate_stays_out_of_the_pooled_test():
     assert judge_regression(mixed, baseline="base").pooled_p == pytest.approx(mcnemar_midp(3, 3))
 
 
-def test_a_baseline_that_chose_its_candidate_counts_four_times():
+def test_a_baseline_that_chose_its_candidate_counts_four_times() -> None:
     """Its p-value counts four times, at half of alpha, and the drop it can show is larger by that."""
     chose, fresh = (
         judge_regression({"a": pairing(9, 2, 100, chosen_there=one)}, baseline="base").classes[0]
@@ -230,6 +257,8 @@ def test_a_baseline_that_chose_its_candidate_counts_four_times():
     assert chose.p_value == fresh.p_value
     assert chose.adjusted_p == pytest.approx(4 * mcnemar_midp(9, 2))
     assert (fresh.alarm, chose.alarm) == (True, False)
+    assert chose.least_detectable_drop is not None
+    assert fresh.least_detectable_drop is not None
     assert chose.least_detectable_drop > fresh.least_detectable_drop
     worst = judge_regression({"a": pairing(25, 0, 100, chosen_there=True)}, baseline="base")
     assert worst.level == 0.025
@@ -237,13 +266,13 @@ def test_a_baseline_that_chose_its_candidate_counts_four_times():
 
 
 @pytest.mark.parametrize("alpha", [0, 1, -0.1, 5])
-def test_alpha_is_a_probability(alpha):
+def test_alpha_is_a_probability(alpha: float) -> None:
     """Alpha outside (0, 1) is refused."""
     with pytest.raises(ValueError, match="alpha"):
         judge_regression({}, baseline="", alpha=alpha)
 
 
-def test_nothing_to_compare():
+def test_nothing_to_compare() -> None:
     """No class at all: no alarm, and a sentence that says so."""
     found = judge_regression({}, baseline="base")
     assert not found.alarm
@@ -255,7 +284,7 @@ def test_nothing_to_compare():
 
 
 @pytest.mark.parametrize("clustered", [False, True])
-def test_an_unchanged_class_says_what_would_have_shown(*, clustered):
+def test_an_unchanged_class_says_what_would_have_shown(*, clustered: bool) -> None:
     """Replies that did not move at all, over epochs or in clusters: the drop is told all the same."""
     if clustered:
         same = [pair(f"c{k}", cluster=f"k{k // 2}") for k in range(60)]
@@ -263,18 +292,19 @@ def test_an_unchanged_class_says_what_would_have_shown(*, clustered):
         same = [pair(f"c{k}", epochs=3) for k in range(60)]
     (one,) = judge_regression({"a": Pairing(pairs=tuple(same))}, baseline="base").classes
     assert one.method == "sign-flip"
+    assert one.least_detectable_drop is not None
     assert 0.1 < one.least_detectable_drop < 0.25
     assert "would have been noticed 4 times in 5" in class_words(one)
 
 
-def test_too_few_pairs_are_said():
+def test_too_few_pairs_are_said() -> None:
     """Where not even a drop to nothing would show, the sentence says so instead of nothing."""
     (few,) = judge_regression({"a": pairing(0, 0, 2)}, baseline="base").classes
     assert few.too_few
     assert "too few cases: not even a drop to nothing would have been noticed" in class_words(few)
 
 
-def test_unscored_replies_are_named():
+def test_unscored_replies_are_named() -> None:
     """A fall that comes from replies which nobody could score is told from one of the model."""
     before = [result(str(k)) for k in range(30)]
     found = pairs_of(before, [result(str(k), status=Status.UNSCORED) for k in range(30)])
@@ -286,7 +316,7 @@ def test_unscored_replies_are_named():
 # --- the screen -------------------------------------------------------------------------------------------------------
 
 
-def test_screen():
+def test_screen() -> None:
     """Suspicious classes are confirmed; all of them where all pairs together are suspicious."""
     calm, odd = pairing(4, 6, 200), pairing(6, 3, 200)
     assert screen({"a": calm, "b": calm, "odd": odd}) == {"odd"}
@@ -294,7 +324,7 @@ def test_screen():
     assert screen({f"c{k}": pairing(6, 4, 200) for k in range(9)}) == {f"c{k}" for k in range(9)}
 
 
-def test_an_unconfirmed_class_counts_as_unchanged():
+def test_an_unconfirmed_class_counts_as_unchanged() -> None:
     """What was not confirmed has p = 1, and the pooled test needs every class."""
     pairings = {"a": pairing(20, 1, 200), "b": pairing(20, 1, 200)}
     found = judge_regression(pairings, baseline="base", confirmed={"a"})
@@ -311,7 +341,7 @@ counts = st.tuples(st.integers(0, 25), st.integers(0, 25))
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(counts, min_size=1, max_size=5), st.sets(st.integers(0, 4)))
-def test_a_screen_never_adds_an_alarm(changes, confirmed):
+def test_a_screen_never_adds_an_alarm(changes: list[tuple[int, int]], confirmed: set[int]) -> None:
     """Whatever was confirmed, an alarm after a screen is one without it too: so the screen adds no false alarm."""
     pairings = {str(k): pairing(broke, fixed, 60) for k, (broke, fixed) in enumerate(changes)}
     whole = judge_regression(pairings, baseline="")
@@ -324,7 +354,7 @@ def test_a_screen_never_adds_an_alarm(changes, confirmed):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(counts, min_size=1, max_size=5), st.randoms())
-def test_order_does_not_matter(changes, random):
+def test_order_does_not_matter(changes: list[tuple[int, int]], random: Random) -> None:
     """Neither the order of classes nor that of pairs changes a p-value."""
     pairings = {str(k): pairing(broke, fixed, 60) for k, (broke, fixed) in enumerate(changes)}
     names = list(pairings)
@@ -340,7 +370,7 @@ def test_order_does_not_matter(changes, random):
 
 @settings(max_examples=60, deadline=None)
 @given(broke=st.integers(0, 24), fixed=st.integers(0, 25))
-def test_one_more_broken_case_never_helps(broke, fixed):
+def test_one_more_broken_case_never_helps(broke: int, fixed: int) -> None:
     """The p-value falls when one more case breaks."""
     fewer, more = (judge_regression({"a": pairing(b, fixed, 60)}, baseline="").classes[0] for b in (broke, broke + 1))
     assert more.p_value < fewer.p_value
@@ -349,7 +379,7 @@ def test_one_more_broken_case_never_helps(broke, fixed):
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def test_words_of_an_alarm():
+def test_words_of_an_alarm() -> None:
     """The sentence names what fell, from what to what, how surely, and the first ten broken cases."""
     found = judge_regression({"a": pairing(24, 2, 200)}, baseline="run 7", candidates={"a": "small"})
     head, one = regression_words(found)
@@ -361,7 +391,7 @@ def test_words_of_an_alarm():
     assert "b009 and 14 more" in one
 
 
-def test_words_without_an_alarm():
+def test_words_without_an_alarm() -> None:
     """Without an alarm the sentence says which drop would have shown: absence of evidence has a size."""
     found = judge_regression({"a": pairing(5, 5, 200)}, baseline="run 7")
     head, one = regression_words(found)
@@ -371,13 +401,13 @@ def test_words_without_an_alarm():
 
 
 @pytest.mark.parametrize(("days", "said"), [(None, False), (10, False), (90, False), (91, True), (400, True)])
-def test_a_stale_baseline_is_named(days, said):
+def test_a_stale_baseline_is_named(days: int | None, said: bool) -> None:
     """A baseline older than 90 days gets a sentence."""
     words = regression_words(judge_regression({"a": pairing(1, 1, 50)}, baseline="x"), baseline_days=days)
     assert ("promote a newer run" in words[-1]) == said
 
 
-def test_cases_without_a_counterpart_are_named():
+def test_cases_without_a_counterpart_are_named() -> None:
     """What was not compared is said."""
     found = judge_regression({"a": pairing(1, 1, 50, only_before=3, only_after=1, changed=2)}, baseline="x")
     words = regression_words(found)

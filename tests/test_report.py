@@ -1,11 +1,17 @@
+"""The report: its figures, its sentences, its picture, and a page that stays inert whatever a model wrote."""
+
+from __future__ import annotations
+
 import hashlib
 import itertools
 import random
 import re
 from base64 import b64encode
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -22,11 +28,13 @@ from routerctl.review.report import page as page_module
 from routerctl.review.report import wording as sentences
 from routerctl.table import with_digest
 from routerctl.types import (
+    Bar,
     Candidate,
     ClassHeader,
     Evidence,
     Example,
     Judgement,
+    Mode,
     Price,
     PromptSpec,
     ProviderSpec,
@@ -41,8 +49,14 @@ from routerctl.types import (
     Status,
     StopReason,
     Strategy,
+    Table,
+    TopRung,
     Verdict,
+    WhenUnproven,
 )
+
+Sample = tuple[Table, list[Run]]  # a table and the runs that it was made from
+Attributes = list[tuple[str, str | None]]  # of a tag, as the parser gives them
 
 # --- a run as a team might have it ------------------------------------------------------------------------------------
 
@@ -103,7 +117,7 @@ TEXTS = (
 )
 
 
-def _result(rng, task_class, candidate, index, *, passed, hostile):
+def _result(rng: random.Random, task_class: str, candidate: str, index: int, *, passed: bool, hostile: bool) -> Result:
     text = rng.choice(TEXTS)
     reply = (
         HOSTILE[index % len(HOSTILE)] if hostile and not passed else rng.choice(("positive", "no", "42", "SELECT 1"))
@@ -135,10 +149,19 @@ def _result(rng, task_class, candidate, index, *, passed, hostile):
     )
 
 
-def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, version=7):
+def sample(
+    *,
+    seed: int = 7,
+    full: bool = False,
+    mode: Mode = "proven",
+    margin: float = 0.0,
+    hostile: bool = True,
+    version: int = 7,
+) -> Sample:
     """A table and its run, 6 classes x 4 candidates; `full`: every candidate meets every case."""
     rng, alpha = random.Random(seed), alpha_per_candidate(0.05, len(LADDER))  # noqa: S311 - sample data
-    results, headers = [], {}
+    results: list[Result] = []
+    headers: dict[str, ClassHeader] = {}
     prompt = PromptSpec(
         system="Answer with one word.", template="{{ input }}", examples=(Example(input="Great!", reply="positive"),)
     )
@@ -195,7 +218,7 @@ def sample(*, seed=7, full=False, mode="proven", margin=0.0, hostile=True, versi
     ]
 
 
-def _one(route, candidate, **judged):
+def _one(route: Route, candidate: str, **judged: Any) -> Route:
     """The route with one candidate's judgement changed."""
     evidence = tuple(
         replace(one, judgement=replace(one.judgement, **judged)) if one.candidate == candidate else one
@@ -204,7 +227,14 @@ def _one(route, candidate, **judged):
     return replace(route, evidence=evidence)
 
 
-def _with_route(table, route):
+def _told(route: Route) -> Judgement:
+    """What the table says of the candidate that serves."""
+    chosen = chosen_evidence(route)
+    assert chosen is not None
+    return chosen.judgement
+
+
+def _with_route(table: Table, route: Route) -> Table:
     return replace(table, routes={**table.routes, route.task_class: route})
 
 
@@ -213,42 +243,45 @@ class Page(HTMLParser):
 
     VOID = frozenset({"meta", "link", "br", "img", "input", "hr"})
 
-    def __init__(self, html):
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.tags, self.text, self.stack, self.style = [], [], [], ""
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text: list[str] = []
+        self.stack: list[str] = []
+        self.style = ""
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
+    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
+        self.handle_startendtag(tag, attrs)
         if tag not in self.VOID:
             self.stack.append(tag)
 
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
+    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         assert self.stack.pop() == tag
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self.stack and self.stack[-1] == "style":
             self.style += data
         else:
             self.text.append(data)
 
     @property
-    def words(self):
+    def words(self) -> str:
         return " ".join("".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
-def early():
+def early() -> Sample:
     """A run that stopped each test early, with its table."""
     return sample()
 
 
 @pytest.fixture(scope="module")
-def whole():
+def whole() -> Sample:
     """A run of the full grid, with its table."""
     return sample(full=True)
 
@@ -272,13 +305,13 @@ def whole():
         ("-0.84", "\u2212$0.84"),
     ],
 )
-def test_money(amount, expected):
+def test_money(amount: str, expected: str) -> None:
     """Money has cents from a dollar on and three significant digits below."""
     assert words.usd(Decimal(amount)) == expected
 
 
 @given(st.decimals(min_value="1e-9", max_value="1e6", allow_nan=False, places=12).filter(bool))
-def test_money_stays_within_half_a_percent(amount):
+def test_money_stays_within_half_a_percent(amount: Decimal) -> None:
     """What is printed is within 0.5% of the amount."""
     printed = Decimal(words.usd(amount).replace("$", "").replace(",", ""))
     assert abs(printed - amount) <= amount * Decimal("0.005")
@@ -288,7 +321,7 @@ def test_money_stays_within_half_a_percent(amount):
     ("share", "expected"),
     [(0.0, "0.0%"), (0.0001, "<0.1%"), (0.94, "94.0%"), (0.12345, "12.3%"), (0.99999, "99.9%"), (1.0, "100.0%")],
 )
-def test_percents(share, expected):
+def test_percents(share: float, expected: str) -> None:
     """A percent has one decimal and never claims all or nothing by rounding."""
     assert words.percent(share) == expected
 
@@ -322,12 +355,12 @@ def test_percents(share, expected):
         (words.as_text, {"a": "\u00e9"}, '{\n "a": "\u00e9"\n}'),
     ],
 )
-def test_other_figures(write, value, expected):
+def test_other_figures(write: Callable[..., str], value: object, expected: str) -> None:
     """Intervals, chosen shares, odds, seconds, counts, dates and structures read as said."""
     assert write(value) == expected
 
 
-def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use():
+def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use() -> None:
     """The number that it asks for on these cases stands behind it; a bar that is a number has no other."""
     assert words.bar_words(RelativeBar(within=0.02, of="opus"), 0.933333) == "opus - 2 points (93.3%)"
     assert words.bar_words(0.8, 0.8) == "80%"
@@ -348,7 +381,9 @@ def test_a_relative_bar_says_what_it_came_to_where_that_is_of_use():
         (0.9, RelativeBar(within=0.02, of="opus"), (None, None), "changed"),
     ],
 )
-def test_a_bar_is_called_lowered_only_where_that_is_known(before, now, scores, expected):
+def test_a_bar_is_called_lowered_only_where_that_is_known(
+    before: Bar, now: Bar, scores: tuple[float | None, float | None], expected: str
+) -> None:
     """Of two kinds, or beside two models, by what they come to; nobody knows beforehand."""
     assert words.bar_change(before, now, *scores) == expected
 
@@ -363,7 +398,7 @@ def test_a_bar_is_called_lowered_only_where_that_is_known(before, now, scores, e
         ("0", "2.5", "$2.50"),
     ],
 )
-def test_a_difference_is_that_of_the_amounts_shown(one, other, expected):
+def test_a_difference_is_that_of_the_amounts_shown(one: str, other: str, expected: str) -> None:
     """Whoever subtracts finds the same, unless rounding would move the difference by more than one percent."""
     assert (
         words.usd_between(Decimal(one), Decimal(other)) == expected == words.usd_between(Decimal(other), Decimal(one))
@@ -384,13 +419,13 @@ def test_a_difference_is_that_of_the_amounts_shown(one, other, expected):
         ("\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645", "\u0646\u0645\u06cc\u200c\u062f\u0627\u0646\u0645"),
     ],
 )
-def test_hidden_characters_are_shown(text, expected):
+def test_hidden_characters_are_shown(text: str, expected: str) -> None:
     """Controls, overrides, invisible characters and lone surrogates become visible; letters and joiners stay."""
     assert words.visible(text) == expected
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_shown_text_can_be_written_and_stays(text):
+def test_shown_text_can_be_written_and_stays(text: str) -> None:
     """Whatever comes in, UTF-8 can hold what comes out, and showing it twice changes nothing."""
     shown = words.visible(text)
     shown.encode()
@@ -398,7 +433,7 @@ def test_shown_text_can_be_written_and_stays(text):
 
 
 @given(st.text(max_size=300), st.integers(2, 60))
-def test_one_line(text, width):
+def test_one_line(text: str, width: int) -> None:
     """A shortened text has no line break and at most the width asked for."""
     short = words.one_line(text, width)
     assert len(short) <= width
@@ -425,27 +460,25 @@ POINTS = st.lists(
 
 @given(POINTS, st.floats(0.05, 1))
 @settings(deadline=None, max_examples=60)
-def test_every_picture_is_xml_that_names_each_candidate(points, bar):
+def test_every_picture_is_xml_that_names_each_candidate(points: list[picture.Point], bar: float) -> None:
     """Any points, costs of zero and equal ones too, give well-formed SVG, a mark or a dot each, all within it."""
     svg = picture.scatter(points, bar=bar, bar_text="b<&", title="t<&")
     drawn = ElementTree.fromstring(f'<x xmlns:xlink="l">{svg}</x>')  # noqa: S314 - our own
     marks = list(drawn.iter("use"))
     numbered = [str(point.number) for point in points if point.number]
     assert len(marks) == len(numbered)
-    names = [text for text in drawn.iter("text") if "name" in text.get("class")]
-    assert [text.text for text in names] == numbered
-    assert all(float(text.get("y")) - 9 >= picture.LEGEND for text in names)  # none touches the bar's words
-    assert len([one for one in drawn.iter("circle") if "dot" in one.get("class")]) == len(points) - len(marks)
+    assert [text.text for text in drawn.iter("text") if "name" in text.attrib["class"]] == numbered
+    assert len([one for one in drawn.iter("circle") if "dot" in one.attrib["class"]]) == len(points) - len(marks)
     for mark in marks:
-        assert picture.LEFT - 9 <= float(mark.get("x")) <= picture.RIGHT
-        assert picture.TOP - 9 <= float(mark.get("y")) <= picture.BOTTOM
-    titles = [element.text for element in drawn.iter("title")]
+        assert picture.LEFT - 9 <= float(mark.attrib["x"]) <= picture.RIGHT
+        assert picture.TOP - 9 <= float(mark.attrib["y"]) <= picture.BOTTOM
+    titles = [element.text or "" for element in drawn.iter("title")]
     assert all(any(title.startswith(point.name) for title in titles) for point in points)
 
 
 @given(st.lists(st.floats(picture.LEFT + 14, picture.RIGHT - 14), min_size=1, max_size=12))
 @settings(deadline=None, max_examples=60)
-def test_numbered_marks_stand_apart(xs):
+def test_numbered_marks_stand_apart(xs: list[float]) -> None:
     """Up to 12 marks keep their order by cost, lie within the frame, and are as far apart as two digits are wide."""
     placed = picture.spread_out(xs)
     order = sorted(range(len(xs)), key=lambda place: xs[place])
@@ -457,7 +490,7 @@ def test_numbered_marks_stand_apart(xs):
 # --- many candidates --------------------------------------------------------------------------------------------------
 
 
-def crowd(scores, chosen, proven=()):
+def crowd(scores: Sequence[int], chosen: str, proven: Sequence[str] = ()) -> Route:
     """A class with a candidate for each score, each twice as dear as the one before."""
     judged = Judgement(
         verdict=Verdict.BELOW,
@@ -471,17 +504,21 @@ def crowd(scores, chosen, proven=()):
         least_cases=10,
         needed_cases=None,
     )
-    none = {"failed": 0, "unscored": 0, "refused": 0, "truncated": 0, "latency_p50_s": None, "latency_p95_s": None}
     evidence = tuple(
         Evidence(
             candidate=f"m{place}",
             judgement=replace(
                 judged, passes=score, verdict=Verdict.PROVEN if f"m{place}" in proven else Verdict.PROVISIONAL
             ),
+            failed=0,
+            unscored=0,
+            refused=0,
+            truncated=0,
             served_models=(),
             cost_per_case_usd=Decimal(2) ** place,
             cost_per_accepted_usd=None,
-            **none,
+            latency_p50_s=None,
+            latency_p95_s=None,
         )
         for place, score in enumerate(scores)
     )
@@ -501,12 +538,12 @@ def crowd(scores, chosen, proven=()):
     )
 
 
-def test_few_candidates_are_all_shown():
+def test_few_candidates_are_all_shown() -> None:
     """Up to the number that is shown nothing is left out, whatever the scores."""
     assert weighing.leading(crowd([50, 40, 30], "m0"), 3) == ("m0", "m1", "m2")
 
 
-def test_of_many_candidates_those_that_lead_are_shown():
+def test_of_many_candidates_those_that_lead_are_shown() -> None:
     """The chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper."""
     route = crowd([50, 40, 60, 55, 70, 65, 80, 79, 90, 95], "m5", proven=("m8", "m9"))
     assert weighing.leading(route, 9) == ("m0", "m2", "m4", "m5", "m6", "m8", "m9")
@@ -517,11 +554,12 @@ def test_of_many_candidates_those_that_lead_are_shown():
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_cost_is_compared_with_the_most_accurate_constant(whole):
+def test_the_cost_is_compared_with_the_most_accurate_constant(whole: Sample) -> None:
     """The sentence gives the mean cost over measured classes, and that of the candidate that is most often right."""
     table, runs = whole
     worth = weigh(table, runs)
     said, best = money.cost(table, worth), worth.constants[0]
+    assert worth.figures is not None
     spread = f"1,000 requests spread as the cases are over the classes cost {words.usd(1000 * worth.figures.cost_usd)} "
     assert said.startswith(spread)
     assert f"The most accurate single candidate, {best.candidate}, would cost " in said
@@ -532,7 +570,7 @@ def test_the_cost_is_compared_with_the_most_accurate_constant(whole):
     assert said.endswith(f" and passes {best.passes} of 6.")
 
 
-def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
+def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early: Sample) -> None:
     """Figures of a candidate that a cheaper one made needless cover the classes it was run on, and say so."""
     worth = weigh(*early)
     partial = next(one for one in worth.constants if one.covered < one.of)
@@ -541,7 +579,7 @@ def test_a_constant_that_was_not_run_everywhere_is_compared_where_it_was(early):
     assert "(the table on these 5: " in said
 
 
-def _stops(evidence):
+def _stops(evidence: Sequence[Evidence]) -> dict[str, int]:
     """How many cases each candidate's test took."""
     ended = {one.candidate: one.judgement.stopped_at for one in evidence}
     return {one.candidate: one.judgement.cases for one in evidence} | {
@@ -550,7 +588,7 @@ def _stops(evidence):
 
 
 @pytest.mark.parametrize("mode", ["proven", "point"])
-def test_what_a_full_grid_would_have_needed(mode):
+def test_what_a_full_grid_would_have_needed(mode: Mode) -> None:
     """Of a full grid the report counts the answers up to each stop, of candidates up to the first that passes."""
     table, runs = sample(full=True, mode=mode)
     answers = answered.Answers(table, runs)
@@ -568,10 +606,12 @@ def test_what_a_full_grid_would_have_needed(mode):
         assert found.pick == (route.evidence[passing].candidate if passing < 99 else route.chosen)
     said = money.replayed([answers.replay(name) for name in table.routes])
     assert " ".join(said.split()) in Page(render_report(table, runs)).words
-    assert f"worth {words.usd(evaluation_usd(table, runs))}" in said
+    spent_usd = evaluation_usd(table, runs)
+    assert spent_usd is not None
+    assert f"worth {words.usd(spent_usd)}" in said
 
 
-def test_without_costs_the_best_constant_stands_by_its_verdicts(whole):
+def test_without_costs_the_best_constant_stands_by_its_verdicts(whole: Sample) -> None:
     """Where no cost is known, the report still shows the best constant beside the table, and says nothing of money."""
     table, runs = whole
     routes = {
@@ -584,7 +624,7 @@ def test_without_costs_the_best_constant_stands_by_its_verdicts(whole):
     assert "Per 1,000 correct answers" not in page
 
 
-def test_a_pick_that_costs_decided_otherwise_is_named(whole):
+def test_a_pick_that_costs_decided_otherwise_is_named(whole: Sample) -> None:
     """Where the whole grid chose by measured cost what the ladder would not, the class is named with both."""
     table, runs = whole
     route = replace(table.routes["classify"], chosen="haiku")
@@ -593,7 +633,7 @@ def test_a_pick_that_costs_decided_otherwise_is_named(whole):
     assert "the same candidate for 1 of 2\u00a0classes; other: classify (qwen-small instead of haiku)." in said
 
 
-def test_spend_is_the_plain_sum_of_the_results(whole):
+def test_spend_is_the_plain_sum_of_the_results(whole: Sample) -> None:
     """Grouped sums equal those of a loop: calls, tokens, money paid and cached, and what came after the stop."""
     table, runs = whole
     mine = [one for one in runs[0].results if one.task_class == "sql"]
@@ -615,11 +655,11 @@ def test_spend_is_the_plain_sum_of_the_results(whole):
     assert spend.beyond > 0
 
 
-def test_counts_are_recounted_from_the_results(early):
+def test_counts_are_recounted_from_the_results(early: Sample) -> None:
     """A table whose counts do not come out of its results is flagged by class and candidate; a true one is not."""
     table, runs = early
     assert answered.Answers(table, runs).disagreements() == []
-    told = chosen_evidence(table.routes["extract"]).judgement
+    told = _told(table.routes["extract"])
     wrong = _with_route(table, _one(table.routes["extract"], table.routes["extract"].chosen, passes=told.passes - 1))
     (said,) = answered.Answers(wrong, runs).disagreements()
     assert said.startswith(
@@ -627,7 +667,7 @@ def test_counts_are_recounted_from_the_results(early):
     )
 
 
-def test_the_last_answer_to_a_case_counts(early):
+def test_the_last_answer_to_a_case_counts(early: Sample) -> None:
     """A case asked again after an interruption counts once, with its last result; both are paid."""
     table, runs = early
     first = runs[0].results[0]
@@ -638,13 +678,13 @@ def test_the_last_answer_to_a_case_counts(early):
     assert spent == spent_before + 1
 
 
-def _with_results(runs, change, **header):
+def _with_results(runs: Sequence[Run], change: Callable[[Result], Result], **header: Any) -> list[Run]:
     """The run with every result changed, and its classes' headers."""
     classes = {name: replace(one, **header) for name, one in runs[0].header.classes.items()}
     return [Run(header=replace(runs[0].header, classes=classes), results=tuple(map(change, runs[0].results)))]
 
 
-def test_epochs_are_recounted_by_case(early):
+def test_epochs_are_recounted_by_case(early: Sample) -> None:
     """A case of several replies passes with more than half of them; the table's counts are recounted so."""
     table, runs = early
     plain = runs[0].results
@@ -660,7 +700,7 @@ def test_epochs_are_recounted_by_case(early):
     assert len(said) >= len([r for r in table.routes.values() if r.evidence[0].judgement.passes])
 
 
-def test_epochs_beyond_the_plan_are_not_counted(early):
+def test_epochs_beyond_the_plan_are_not_counted(early: Sample) -> None:
     """Replies that a comparison asked for on top change no count; they are spent all the same."""
     table, runs = early
     more = tuple(replace(one, epoch=1, passed=False) for one in runs[0].results)
@@ -671,7 +711,7 @@ def test_epochs_beyond_the_plan_are_not_counted(early):
 
 
 @pytest.mark.parametrize(("told", "agrees"), [(0.6, True), (0.61, False)])
-def test_means_are_recounted(early, told, agrees):
+def test_means_are_recounted(early: Sample, told: float, agrees: bool) -> None:
     """A mean score is recounted with the cases' weights; a failed or unscored case counts nothing."""
     table, runs = early
     evidence = table.routes["classify"].evidence[0]
@@ -686,7 +726,7 @@ def test_means_are_recounted(early, told, agrees):
     assert agrees or found[0].endswith("the table says a mean of 0.6100, the results 0.6000")
 
 
-def test_judging_and_retries_are_spent_too(early):
+def test_judging_and_retries_are_spent_too(early: Sample) -> None:
     """What a judge cost is paid or cached with the reply that it judged, and retries are counted."""
     table, runs = early
     judged = _with_results(
@@ -716,7 +756,7 @@ def test_judging_and_retries_are_spent_too(early):
         ({"served_models": ("another-model",)}, "the provider says it served another-model"),
     ],
 )
-def test_a_foreign_model_is_flagged(early, change, expected):
+def test_a_foreign_model_is_flagged(early: Sample, change: dict[str, Any], expected: str | None) -> None:
     """A chosen candidate that another model answered for is flagged; one served as pinned is not."""
     table, runs = early
     route = table.routes["classify"]
@@ -729,7 +769,7 @@ def test_a_foreign_model_is_flagged(early, change, expected):
     ("header", "expected"),
     [({"finished": False}, "was not finished"), ({"run_id": "other"}, "not at hand"), ({"classes": {}}, "not at hand")],
 )
-def test_loose_evidence_is_flagged(early, header, expected):
+def test_loose_evidence_is_flagged(early: Sample, header: dict[str, Any], expected: str) -> None:
     """A run that is unfinished, missing or lacks the class is said at the top, once per class."""
     table, runs = early
     changed = [replace(runs[0], header=replace(runs[0].header, **header))]
@@ -750,7 +790,9 @@ def test_loose_evidence_is_flagged(early, header, expected):
         (0.9, {"least_cases": 29, "needed_cases": None}, "More cases will prove none of these candidates"),
     ],
 )
-def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected):
+def test_a_class_that_does_not_pass_says_what_to_do(
+    early: Sample, bar: float, judged: dict[str, Any], expected: str
+) -> None:
     """The remedy is another bar, so many cases, or a better candidate, as the judgements say."""
     route = early[0].routes["arithmetic"]
     evidence = (replace(route.evidence[-1], judgement=replace(route.evidence[-1].judgement, **judged)),)
@@ -767,7 +809,7 @@ def test_a_class_that_does_not_pass_says_what_to_do(early, bar, judged, expected
         ({"explanation": "", "score": None}, "no reason given"),
     ],
 )
-def test_why_a_case_did_not_pass(early, change, expected):
+def test_why_a_case_did_not_pass(early: Sample, change: dict[str, Any], expected: str) -> None:
     """Every way not to pass has its words."""
     plain = {"status": Status.SCORED, "score": 0.5, "stop_reason": StopReason.END}
     assert sentences.why(replace(early[1][0].results[0], **{**plain, **change}), 1.0) == expected
@@ -777,7 +819,7 @@ def test_why_a_case_did_not_pass(early, change, expected):
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_the_page_is_self_contained_and_inert(full):
+def test_the_page_is_self_contained_and_inert(full: bool) -> None:
     """No script, no handler, no inline style, nothing to load; the policy admits exactly the one style sheet."""
     page = Page(render_report(*sample(full=full)))
     assert page.stack == []
@@ -794,7 +836,7 @@ def test_the_page_is_self_contained_and_inert(full):
     assert not re.search(r"url\(|@import|https?:", page.style)
 
 
-def test_every_reference_has_its_target(early):
+def test_every_reference_has_its_target(early: Sample) -> None:
     """Links and the verdicts' shapes point at ids that the page has, each id once."""
     page = Page(render_report(*early))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -802,7 +844,7 @@ def test_every_reference_has_its_target(early):
     assert {attributes["href"][1:] for _, attributes in page.tags if "href" in attributes} <= set(ids)
 
 
-def test_hostile_text_is_shown_as_text(early):
+def test_hostile_text_is_shown_as_text(early: Sample) -> None:
     """Markup from a model arrives as text, and no control, override or surrogate reaches the file."""
     table, runs = early
     route = replace(table.routes["classify"], description='</p><script>x</script>" onclick="y\x1b')
@@ -819,12 +861,12 @@ def test_hostile_text_is_shown_as_text(early):
     assert words.visible(html) == html
 
 
-def test_the_same_input_gives_the_same_bytes():
+def test_the_same_input_gives_the_same_bytes() -> None:
     """Neither the clock nor the order of a set reaches the page."""
     assert render_report(*sample()) == render_report(*sample())
 
 
-def test_long_texts_are_folded_then_cut(early):
+def test_long_texts_are_folded_then_cut(early: Sample) -> None:
     """A text of 10,800 characters shows 400, folds 1,600 and says how many are left out."""
     page = Page(render_report(*early))
     assert len(HOSTILE[5]) == 10800
@@ -832,7 +874,7 @@ def test_long_texts_are_folded_then_cut(early):
     assert "8,800\u00a0characters left out" in "".join(page.text)
 
 
-def test_cases_are_capped_with_the_count_of_the_rest(whole):
+def test_cases_are_capped_with_the_count_of_the_rest(whole: Sample) -> None:
     """At most twenty cases a candidate are shown; the page says how many more did not pass, as the results have it."""
     table, runs = whole
     html = render_report(table, runs)
@@ -859,7 +901,9 @@ def test_cases_are_capped_with_the_count_of_the_rest(whole):
         (("top_rung", "provisional"), "report", "two points less, or no candidate is proven to reach the bar, and the"),
     ],
 )
-def test_the_legend_says_why_the_best_available_serves(early, policies, top, expected):
+def test_the_legend_says_why_the_best_available_serves(
+    early: Sample, policies: tuple[WhenUnproven, ...], top: TopRung, expected: str
+) -> None:
     """By its score only where scores decide: by what the classes say that are served so, else by what all say."""
     table, runs = early
     names = list(table.routes)
@@ -877,7 +921,7 @@ def test_the_legend_says_why_the_best_available_serves(early, policies, top, exp
         assert sentences.best_available(replace(changed, routes=routes | {names[0]: proven})) == said
 
 
-def test_a_cell_that_was_not_run_says_why(early):
+def test_a_cell_that_was_not_run_says_why(early: Sample) -> None:
     """After a candidate that passed the cells say so; a class without a passing one has none."""
     table, runs = early
     skipped = sum(len(LADDER) - len(route.evidence) for route in table.routes.values())
@@ -888,7 +932,7 @@ def test_a_cell_that_was_not_run_says_why(early):
     assert "</span> (in the order they are tried)</dd>" in page
 
 
-def test_what_changed(early):
+def test_what_changed(early: Sample) -> None:
     """A first table says so; a second shows candidate, verdict, score and cost before and after."""
     table, runs = early
     assert "This is the first table" in render_report(replace(table, table_version=1), runs)
@@ -908,17 +952,17 @@ def test_what_changed(early):
         ("point", 0.0, "promises nothing about other traffic"),
     ],
 )
-def test_every_mode_explains_itself(mode, margin, said):
+def test_every_mode_explains_itself(mode: Mode, margin: float, said: str) -> None:
     """Each mode says what its verdicts mean, and each verdict stands in words beside its shape."""
     table, runs = sample(mode=mode, margin=margin)
     page = Page(render_report(table, runs))
     assert page.stack == []
     assert said in page.words
     for route in table.routes.values():
-        assert chosen_evidence(route).judgement.verdict.value in page.words
+        assert _told(route).verdict.value in page.words
 
 
-def test_missing_runs_and_classes_leave_a_page_that_says_so(early):
+def test_missing_runs_and_classes_leave_a_page_that_says_so(early: Sample) -> None:
     """Without its runs, or without any class, the report still renders and invents no figure."""
     table, _ = early
     page = Page(render_report(table, []))
@@ -927,7 +971,7 @@ def test_missing_runs_and_classes_leave_a_page_that_says_so(early):
     assert Page(render_report(replace(table, routes={}), [])).stack == []
 
 
-def test_a_missing_figure_gives_its_reason(early):
+def test_a_missing_figure_gives_its_reason(early: Sample) -> None:
     """Every em dash that stands for a number carries a reason in its title."""
     page = Page(render_report(*early))
     reasons = [attributes.get("title") for name, attributes in page.tags if name == "abbr"]
@@ -938,18 +982,20 @@ def test_a_missing_figure_gives_its_reason(early):
 # --- what is it worth -------------------------------------------------------------------------------------------------
 
 
-def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole):
+def test_the_section_on_worth_gives_three_numbers_beside_the_best_constant(whole: Sample) -> None:
     """The table's and the best constant's price, price per correct answer and wrong answers are on the page."""
     table, runs = whole
     worth = weigh(table, runs, evaluation_usd(table, runs))
     page = Page(render_report(table, runs)).words
     assert f"{worth.answer.capitalize()}. {' '.join(worth.text.replace('`', '').split())}" in page
     for figures in (worth.figures, worth.constants[0].figures):
+        assert figures is not None
+        assert figures.per_correct_usd is not None
         row = [words.usd(1000 * figures.cost_usd), words.usd(1000 * figures.per_correct_usd)]
         assert f"{row[0]}{row[1]}{figures.wrong_per_thousand:.0f}" in page.replace(" ", "")
 
 
-def test_volumes_weigh_the_classes(whole):
+def test_volumes_weigh_the_classes(whole: Sample) -> None:
     """Measured volumes weigh the classes and give a price per month; without them the page says that cases do."""
     table, runs = whole
     assert "The classes weigh by their cases" in Page(render_report(table, runs)).words
@@ -959,7 +1005,7 @@ def test_volumes_weigh_the_classes(whole):
     assert "Per month" in page
 
 
-def test_cascades_are_shown_where_they_can_be_counted(whole):
+def test_cascades_are_shown_where_they_can_be_counted(whole: Sample) -> None:
     """A check that rejects enough gives a row with q and its interval; where none does, the page says so."""
     table, runs = whole
     page = Page(render_report(table, runs)).words
@@ -986,7 +1032,9 @@ def test_cascades_are_shown_where_they_can_be_counted(whole):
         ({"attempt": 2, "total_alpha": 0.02}, {"attempt": 2}, ["attempt 2", "at most 0.33 proven choices"]),
     ],
 )
-def test_what_a_verdict_rests_on_is_visible(early, judged, header, expected):
+def test_what_a_verdict_rests_on_is_visible(
+    early: Sample, judged: dict[str, Any], header: dict[str, Any], expected: list[str]
+) -> None:
     """Judge, labels, mean scores, clusters and attempts stand beside the verdict; a plain table has none of them."""
     table, runs = early
     route = table.routes["classify"]
@@ -998,7 +1046,7 @@ def test_what_a_verdict_rests_on_is_visible(early, judged, header, expected):
     assert not any(text in plain for text in expected[:1])
 
 
-def test_an_imported_run_says_that_no_call_was_made(early):
+def test_an_imported_run_says_that_no_call_was_made(early: Sample) -> None:
     """The files that outcomes came from are named at the head, and the costs are not called paid."""
     table, runs = early
     header = replace(runs[0].header, imported=("results/<b>.json",))
@@ -1009,13 +1057,13 @@ def test_an_imported_run_says_that_no_call_was_made(early):
     assert "paid for the evaluation" not in page
 
 
-def _imported(runs, **unknown):
+def _imported(runs: Sequence[Run], **unknown: Any) -> list[Run]:
     """The same outcomes as an import of which this is not known."""
     results = tuple(replace(one, **unknown) for one in runs[0].results)
     return [replace(runs[0], header=replace(runs[0].header, imported=("o.csv",)), results=results)]
 
 
-def test_what_an_import_does_not_say_is_left_out(early):
+def test_what_an_import_does_not_say_is_left_out(early: Sample) -> None:
     """No prompt, no limit, no call, no money that nobody here paid; of a case without a text its id alone."""
     table, runs = early
     unknown = {"input": None, "expected": None, "extracted": None, "reply": "", "explanation": "", "error": ""}
@@ -1030,7 +1078,7 @@ def test_what_an_import_does_not_say_is_left_out(early):
     assert case.case_id in page
 
 
-def test_what_an_import_says_is_shown(early):
+def test_what_an_import_says_is_shown(early: Sample) -> None:
     """A case's question and reply stand there; what is missing beside them does not."""
     table, runs = early
     page = Page(render_report(table, _imported(runs, expected=None, extracted=None, input="what is it?"))).words
@@ -1040,7 +1088,7 @@ def test_what_an_import_says_is_shown(early):
         assert never not in page, never
 
 
-def test_latency_and_prices_that_nobody_knows_have_no_column(early):
+def test_latency_and_prices_that_nobody_knows_have_no_column(early: Sample) -> None:
     """Where some are known, the others say why they are not."""
     table, runs = early
     routes = {
@@ -1059,14 +1107,14 @@ def test_latency_and_prices_that_nobody_knows_have_no_column(early):
     assert "no call succeeded" not in html
 
 
-def test_imported_outcomes_beside_own_ones_are_not_called_paid(early):
+def test_imported_outcomes_beside_own_ones_are_not_called_paid(early: Sample) -> None:
     """What was paid is that of the classes that were evaluated here, at the head and in the section on cost."""
     table, runs = early
     first, *others = table.routes
     header = replace(runs[0].header, run_id="20261130-000000-000000", imported=("o.csv",))
     moved = replace(table.routes[first], run_id=header.run_id)
     both = [*runs, replace(runs[0], header=header)]
-    page = Page(render_report(with_digest(replace(table, routes=table.routes | {first: moved})), both)).words
+    page = Page(render_report(with_digest(replace(table, routes={**table.routes, first: moved})), both)).words
     answers = answered.Answers(table, runs)
     paid = answered.total([answers.spend(name, 0) for name in others]).paid_usd
     assert f"Paid in this run: {words.usd(paid)};" in page
@@ -1074,7 +1122,7 @@ def test_imported_outcomes_beside_own_ones_are_not_called_paid(early):
     assert "imported; no call was made for them. When they were made they cost" in page
 
 
-def test_a_skipped_top_rung_makes_the_grid_smaller(early):
+def test_a_skipped_top_rung_makes_the_grid_smaller(early: Sample) -> None:
     """Where the last rung is not tested it is no part of the grid that the run is compared with."""
     table, runs = early
     skipping = [replace(runs[0], header=replace(runs[0].header, top_rung="skip"))]
@@ -1084,7 +1132,7 @@ def test_a_skipped_top_rung_makes_the_grid_smaller(early):
     assert f"of the {3 * cases:,} answers" in Page(render_report(table, skipping)).words
 
 
-def test_a_quality_critical_class_is_marked(early):
+def test_a_quality_critical_class_is_marked(early: Sample) -> None:
     """The stakes stand beside the verdict, and the reason names the strongest that passed."""
     table, runs = early
     route = replace(table.routes["classify"], stakes=Stakes(quality_critical=True))
@@ -1094,7 +1142,7 @@ def test_a_quality_critical_class_is_marked(early):
 
 
 @given(st.text(max_size=60))
-def test_commands_in_sentences_are_set_as_code(text):
+def test_commands_in_sentences_are_set_as_code(text: str) -> None:
     """Whatever stands between backticks is code, everything is escaped, and nothing is lost."""
     shown = str(page_module._coded(text))
     assert Page(f"<p>{shown}</p>").stack == []

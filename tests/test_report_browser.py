@@ -1,14 +1,20 @@
+"""The report in headless Chromium: it fits its window, its policy is in force, and it paints."""
+
+from __future__ import annotations
+
 import html
 import json
 import re
 import shutil
 import struct
 import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
-from test_report import sample
 
 from routerctl.review.report import render_report
+from tests.test_report import sample
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -37,7 +43,8 @@ document.getElementById("report").onload = event => {{
 </script>"""
 
 
-def _chromium(folder, *arguments):
+def _chromium(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    assert CHROMIUM is not None
     command = [
         CHROMIUM,
         "--headless",
@@ -54,22 +61,25 @@ def _chromium(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
 
 
-def _probe(folder, report, width):
+def _probe(folder: Path, report: str, width: int) -> dict[str, Any]:
     page = folder / "probe.html"
     page.write_text(PROBE.format(width=width, report=html.escape(report)), encoding="utf-8")
     dom = _chromium(folder, "--dump-dom", "--virtual-time-budget=5000", page.as_uri()).stdout
-    return json.loads(html.unescape(re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL).group(1)))
+    answer = re.search(r'<pre id="found">(.*?)</pre>', dom, re.DOTALL)
+    assert answer is not None
+    found: dict[str, Any] = json.loads(html.unescape(answer[1]))
+    return found
 
 
 @pytest.fixture(scope="module")
-def report():
+def report() -> str:
     """A report full of hostile replies, with a table before it."""
     table, runs = sample(full=True)
     return render_report(table, runs, sample(seed=3, version=6)[0])
 
 
 @pytest.mark.parametrize("width", [400, 768, 1200])
-def test_the_page_fits_its_window(tmp_path, report, width):
+def test_the_page_fits_its_window(tmp_path: Path, report: str, width: int) -> None:
     """At phone, tablet and desk width the page does not scroll sideways, and no picture's text leaves the picture."""
     found = _probe(tmp_path, report, width)
     assert found["client"] > width - 20
@@ -80,7 +90,7 @@ def test_the_page_fits_its_window(tmp_path, report, width):
     assert found["tallest"] > 150
 
 
-def test_the_policy_admits_the_style_sheet_and_nothing_runs(tmp_path, report):
+def test_the_policy_admits_the_style_sheet_and_nothing_runs(tmp_path: Path, report: str) -> None:
     """The style sheet applies under its hash; no script or image exists, nothing is loaded, the folds are closed."""
     found = _probe(tmp_path, report, 1200)
     assert (found["h1"], found["lead"]) == ("34px", "19px")
@@ -88,13 +98,13 @@ def test_the_policy_admits_the_style_sheet_and_nothing_runs(tmp_path, report):
     assert found["open"] == 0
 
 
-def test_a_style_sheet_of_another_hash_is_refused(tmp_path, report):
+def test_a_style_sheet_of_another_hash_is_refused(tmp_path: Path, report: str) -> None:
     """The policy is in force: one character more in the style sheet, and the browser ignores it."""
     found = _probe(tmp_path, report.replace("</style>", " </style>"), 1200)
     assert found["h1"] != "34px"
 
 
-def test_screenshots(tmp_path, report):
+def test_screenshots(tmp_path: Path, report: str) -> None:
     """In both colour schemes the browser paints a picture of the size asked for, and the two differ."""
     page, painted = tmp_path / "report.html", []
     page.write_text(report, encoding="utf-8")
@@ -103,7 +113,7 @@ def test_screenshots(tmp_path, report):
         settings = f"--blink-settings=preferredColorScheme={scheme}"
         _chromium(tmp_path, "--window-size=1200,1600", settings, f"--screenshot={picture}", page.as_uri())
         painted.append(picture.read_bytes())
-    for picture in painted:
-        assert struct.unpack(">II", picture[16:24]) == (1200, 1600)
-        assert len(picture) > 60_000  # a blank page of this size has under 10 kB
+    for image in painted:
+        assert struct.unpack(">II", image[16:24]) == (1200, 1600)
+        assert len(image) > 60_000  # a blank page of this size has under 10 kB
     assert painted[0] != painted[1]

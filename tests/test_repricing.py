@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from test_build import header, of_class, result
 
 from routerctl.errors import InputError
 from routerctl.evaluation.build import build_table
@@ -21,9 +20,10 @@ from routerctl.table import load_table
 from routerctl.types import Candidate, Escalation, Price, Result, Run, Status
 from routerctl.words import usd
 from tests.conftest import Done, Project
+from tests.test_build import header, of_class, result
 
 Command = Callable[..., Done]
-MTOK = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
+MTOK: dict[str, Any] = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
 
 
 def price(input_: str | None = None, output: str = "0", **changes: Any) -> Price:
@@ -161,7 +161,10 @@ def test_paid_stays_paid() -> None:
     part = result(1, **MTOK, cost_usd=Decimal(3), paid_usd=Decimal(1), paid_calls=1, calls=3)
     found, costs = moved(run_at(FLAT, cached, part), small=price("10", "20"))
     assert costs == [30, 30]
-    assert [(one.spent_usd, one.made_usd) for one in found.results] == [(0, 3), (1, 3)]
+    assert [(one.spent_usd, one.made_usd) for one in found.results] == [
+        (Decimal(0), Decimal(3)),
+        (Decimal(1), Decimal(3)),
+    ]
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,11 @@
+"""Case order, the test of one candidate, and what is said of it: pass/fail cases that weigh the same."""
+
+from __future__ import annotations
+
 import heapq
 import itertools
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -28,38 +33,35 @@ from routerctl.statistics import (
     point_plan,
     without_futility,
 )
-from routerctl.statistics.tails import tail
-from routerctl.types import Case, Verdict
+from routerctl.statistics.tails import Counts, tail
+from routerctl.types import Case, Judgement, Mode, Verdict, WhenUnproven
 
 runs = st.lists(st.booleans(), min_size=40, max_size=40)
 modes = st.sampled_from([("proven", 0.0), ("margin", 0.05), ("point", 0.0)])
 policies = st.sampled_from(["provisional", "top_rung"])
 
 
-def _cases(count):
+def _cases(count: int) -> list[Case]:
     return [Case(id=f"c{number}", input=number, expected=number) for number in range(count)]
 
 
-def _draw(rng, n, p):
-    return (rng.random(n) < p).tolist()
+def _draw(rng: np.random.Generator, n: int, p: float) -> list[bool]:
+    drawn: list[bool] = (rng.random(n) < p).tolist()
+    return drawn
 
 
-def _outcome(passed):
+def _outcome(passed: bool) -> Outcome:
     return Outcome(value=float(passed))
 
 
-def _test(**question):
-    return rule_of(Question(**question))
-
-
-def _judge(run, **question):
-    return judge([_outcome(passed) for passed in run], Question(**question))
+def _judge(run: Sequence[bool], question: Question) -> Judgement:
+    return judge([_outcome(passed) for passed in run], question)
 
 
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
-def test_planned_order_does_not_depend_on_the_file_order():
+def test_planned_order_does_not_depend_on_the_file_order() -> None:
     """The order is one of seed and ids; another seed gives another order, and no case is lost."""
     given_order = _cases(50)
     ordered = planned_order(given_order, 7)
@@ -69,12 +71,12 @@ def test_planned_order_does_not_depend_on_the_file_order():
     assert sorted(case.id for case in ordered) == sorted(case.id for case in given_order)
 
 
-def test_planned_order_is_pinned():
+def test_planned_order_is_pinned() -> None:
     """A lock file rests on this order: a change of it is a change of every verdict."""
     assert [case.id for case in planned_order(_cases(6), 0)] == ["c4", "c3", "c5", "c2", "c0", "c1"]
 
 
-def test_planned_order_cut():
+def test_planned_order_cut() -> None:
     """`max_cases` keeps the beginning; a new case moves none of the others past each other."""
     ordered = planned_order(_cases(30), 1)
     assert planned_order(_cases(30), 1, max_cases=10) == ordered[:10]
@@ -82,7 +84,7 @@ def test_planned_order_cut():
 
 
 @pytest.mark.parametrize(("risk", "length", "alpha"), [(0.05, 1, 0.05), (0.06, 3, 0.02), (0.2, 4, 0.05)])
-def test_alpha_per_candidate(risk, length, alpha):
+def test_alpha_per_candidate(risk: float, length: int, alpha: float) -> None:
     """The risk of a class is split evenly."""
     assert alpha_per_candidate(risk, length) == pytest.approx(alpha)
     with pytest.raises(ValueError, match="at least one"):
@@ -112,13 +114,14 @@ FAILING, MIXED = [False] * 200, [True, True, True, True, False] * 40
         ("point", [False] * 20 + [True] * 180, Verdict.PROVISIONAL, 200, (Verdict.PROVISIONAL, 200)),
     ],
 )
-def test_verdicts(mode, run, verdict, seen, given_up):
+def test_verdicts(mode: Mode, run: list[bool], verdict: Verdict, seen: int, given_up: tuple[Verdict, int]) -> None:
     """What each mode says of clear runs on 200 cases at bar 0.9, alpha 0.05, and after how many cases.
 
     `given_up`: the same where nothing but proof counts.
     """
-    for policy, expected in (("provisional", (verdict, seen)), ("top_rung", given_up)):
-        test = _test(n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03, when_unproven=policy)
+    by_policy: dict[WhenUnproven, tuple[Verdict, int]] = {"provisional": (verdict, seen), "top_rung": given_up}
+    for policy, expected in by_policy.items():
+        test = rule_of(Question(n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03, when_unproven=policy))
         for passed in run:
             if test.feed(_outcome(passed)) is not None:
                 break
@@ -128,23 +131,23 @@ def test_verdicts(mode, run, verdict, seen, given_up):
 
 @settings(max_examples=300, deadline=None)
 @given(run=runs, mode_margin=modes, policy=policies)
-def test_verdict_against_the_definition(run, mode_margin, policy):
+def test_verdict_against_the_definition(run: list[bool], mode_margin: tuple[Mode, float], policy: WhenUnproven) -> None:
     """The walk agrees with reading the definition off the whole run: first looks at which each line is met."""
     (mode, margin), n, bar, alpha = mode_margin, 40, 0.8, 0.05
     proof, reach = plan(n, 0.75 if mode == "margin" else bar, alpha), point_plan(n, bar)
     counts = list(enumerate(itertools.accumulate(run), 1))
 
-    def first(met):
+    def first(met: Callable[[int, int], bool]) -> float:
         return next((t for t, s in counts if met(t, s)), math.inf)
 
     proven = math.inf if mode == "point" else first(lambda t, s: s >= proof.up[t])
     reached, lost = first(lambda _, s: s >= reach.need), first(lambda t, s: s <= hopeless(reach)[t])
     futile = first(lambda t, s: s <= proof.low[t]) if policy == "top_rung" and mode != "point" else math.inf
     passed = {"proven": proven, "margin": max(proven, reached), "point": reached}[mode]
-    stop = min(passed, lost, futile if futile < proven else math.inf, n)
+    stop = int(min(passed, lost, futile if futile < proven else math.inf, n))
     passing = {"proven": Verdict.PROVEN, "margin": Verdict.WITHIN_MARGIN, "point": Verdict.PROVISIONAL}[mode]
 
-    def expected(cases):
+    def expected(cases: int) -> Verdict:
         if passed <= cases:
             return passing
         if reached <= cases == n:
@@ -153,30 +156,32 @@ def test_verdict_against_the_definition(run, mode_margin, policy):
             return Verdict.BELOW
         return Verdict.NOT_REACHED if lost <= cases else Verdict.NOT_PROVEN
 
-    question = {"n": n, "bar": bar, "alpha": alpha, "mode": mode, "margin": margin, "when_unproven": policy}
-    live, full = _judge(run[:stop], **question), _judge(run, **question)
+    question = Question(n=n, bar=bar, alpha=alpha, mode=mode, margin=margin, when_unproven=policy)
+    live, full = _judge(run[:stop], question), _judge(run, question)
     assert (live.verdict, live.cases, live.stopped_at) == (expected(stop), stop, None)
     assert (full.verdict, full.cases, full.stopped_at) == (expected(n), n, stop if stop < n else None)
 
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs)
-def test_the_point_rule_is_the_score_and_the_margin_rule_implies_it(run):
+def test_the_point_rule_is_the_score_and_the_margin_rule_implies_it(run: list[bool]) -> None:
     """Curtailment never changes the point rule's answer; what passes in mode margin is what reaches the bar."""
     n, bar, alpha = 40, 0.8, 0.05
-    point = _judge(run, n=n, bar=bar, alpha=alpha, mode="point")
-    margin = _judge(run, n=n, bar=bar, alpha=alpha, mode="margin", margin=0.1)
+    point = _judge(run, Question(n=n, bar=bar, alpha=alpha, mode="point"))
+    margin = _judge(run, Question(n=n, bar=bar, alpha=alpha, mode="margin", margin=0.1))
     assert point.verdict.passes == (sum(run) >= 32)
     assert margin.verdict.passes == point.verdict.passes
-    assert _judge(run, n=n, bar=bar, alpha=alpha).verdict.passes >= point.verdict.passes
+    assert _judge(run, Question(n=n, bar=bar, alpha=alpha)).verdict.passes >= point.verdict.passes
 
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs, mode_margin=modes, policy=policies)
-def test_the_end_of_a_test_is_final_and_hides_nothing(run, mode_margin, policy):
+def test_the_end_of_a_test_is_final_and_hides_nothing(
+    run: list[bool], mode_margin: tuple[Mode, float], policy: WhenUnproven
+) -> None:
     """Cases fed after the end do not move it; they count, and may prove more, never less."""
     mode, margin = mode_margin
-    test = _test(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin, when_unproven=policy)
+    test = rule_of(Question(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin, when_unproven=policy))
     ended = None
     for place, passed in enumerate(run, 1):
         test.feed(_outcome(passed))
@@ -184,6 +189,7 @@ def test_the_end_of_a_test_is_final_and_hides_nothing(run, mode_margin, policy):
         if ended is None and test.verdict is not None:
             ended = (place, test.verdict)
     assert ended is not None
+    assert test.verdict is not None
     assert test.stopped_at == ended[0]
     assert test.verdict.passes or not ended[1].passes
     assert test.verdict.proven >= ended[1].proven
@@ -193,76 +199,85 @@ def test_the_end_of_a_test_is_final_and_hides_nothing(run, mode_margin, policy):
 
 @pytest.mark.parametrize("mode", ["proven", "margin"])
 @pytest.mark.parametrize(("n", "bar", "least"), [(20, 0.9, 29), (500, 1.0, None)])
-def test_undecidable_plans_run_nothing_where_nothing_but_proof_counts(mode, n, bar, least):
+def test_undecidable_plans_run_nothing_where_nothing_but_proof_counts(
+    mode: Mode, n: int, bar: float, least: int | None
+) -> None:
     """Where even a perfect score could not pass, the verdict stands before the first case and says what it takes."""
-    assert _test(n=n, bar=bar, alpha=0.05, mode=mode, when_unproven="top_rung").verdict is Verdict.NOT_PROVEN
-    got = _judge([], n=n, bar=bar, alpha=0.05, mode=mode, when_unproven="top_rung")
+    assert (
+        rule_of(Question(n=n, bar=bar, alpha=0.05, mode=mode, when_unproven="top_rung")).verdict is Verdict.NOT_PROVEN
+    )
+    got = _judge([], Question(n=n, bar=bar, alpha=0.05, mode=mode, when_unproven="top_rung"))
     assert (got.verdict, got.cases, got.score, got.good_enough) == (Verdict.NOT_PROVEN, 0, None, None)
     assert (got.least_cases, got.needed_cases, got.interval) == (least, None, (0.0, 1.0))
 
 
 @pytest.mark.parametrize("mode", ["proven", "margin"])
 @pytest.mark.parametrize(("n", "bar", "allowed"), [(20, 0.9, 2), (500, 1.0, 0)])
-def test_undecidable_plans_are_run_for_their_score(mode, n, bar, allowed):
+def test_undecidable_plans_are_run_for_their_score(mode: Mode, n: int, bar: float, allowed: int) -> None:
     """A set too small to prove anything still tells whether the score reaches the bar, and how likely that is at it."""
-    question = {"n": n, "bar": bar, "alpha": 0.05, "mode": mode}
-    assert _test(**question).verdict is None
+    question = Question(n=n, bar=bar, alpha=0.05, mode=mode)
+    assert rule_of(question).verdict is None
     for failed in range(allowed + 1):
-        got = _judge([False] * failed + [True] * (n - failed), **question)
+        got = _judge([False] * failed + [True] * (n - failed), question)
         assert (got.verdict, got.cases, got.passes) == (Verdict.PROVISIONAL, n, n - failed)
         assert got.risk == tail(n - failed, n, bar) > 0.05
-    missed = _test(**question)
+    missed = rule_of(question)
     for _ in range(allowed + 1):
         missed.feed(_outcome(passed=False))
+    assert missed.verdict is not None
     assert (missed.verdict.missed, missed.stopped_at) == (True, allowed + 1)
 
 
 @pytest.mark.parametrize(("n", "bar", "verdict"), [(20, 0.9, Verdict.PROVISIONAL), (500, 1.0, Verdict.BELOW)])
 @pytest.mark.parametrize("policy", ["provisional", "top_rung"])
-def test_what_was_run_on_an_undecidable_plan_is_counted(n, bar, verdict, policy):
+def test_what_was_run_on_an_undecidable_plan_is_counted(
+    n: int, bar: float, verdict: Verdict, policy: WhenUnproven
+) -> None:
     """A full run and imported outcomes are there all the same: what was seen is shown, and its score counts."""
-    got = _judge([True] * (n - 1) + [False], n=n, bar=bar, alpha=0.05, when_unproven=policy)
+    got = _judge([True] * (n - 1) + [False], Question(n=n, bar=bar, alpha=0.05, when_unproven=policy))
     assert (got.verdict, got.cases, got.passes) == (verdict, n, n - 1)
     assert got.interval == anytime_interval(n - 1, n, 0.05)
     assert (got.needed_cases is None) == (bar == 1)
 
 
-def test_a_perfect_score_meets_a_bar_of_one():
+def test_a_perfect_score_meets_a_bar_of_one() -> None:
     """The point rule may ask for all cases; the first failure answers it."""
-    met = _judge([True] * 20, n=20, bar=1.0, alpha=0.05, mode="point")
+    met = _judge([True] * 20, Question(n=20, bar=1.0, alpha=0.05, mode="point"))
     assert (met.verdict, met.risk) == (Verdict.PROVISIONAL, 1.0)
-    missed = _judge([True, False], n=20, bar=1.0, alpha=0.05, mode="point")
+    missed = _judge([True, False], Question(n=20, bar=1.0, alpha=0.05, mode="point"))
     assert (missed.verdict, missed.cases) == (Verdict.NOT_REACHED, 2)
 
 
 @pytest.mark.parametrize("margin", [-0.01, 0.9, 1.0])
-def test_a_margin_that_leaves_no_bar_is_refused(margin):
+def test_a_margin_that_leaves_no_bar_is_refused(margin: float) -> None:
     """What is left of the bar must be something to prove."""
     with pytest.raises(ValueError, match="margin must lie"):
-        _test(n=100, bar=0.9, alpha=0.05, mode="margin", margin=margin)
+        rule_of(Question(n=100, bar=0.9, alpha=0.05, mode="margin", margin=margin))
 
 
-def _shares(n, bar, alpha, p, low):
+def _shares(n: int, bar: float, alpha: float, p: float, low: Counts) -> tuple[float, float, float]:
     """P(proven), P(provisional) and expected cases of a candidate, where a run also ends before n at the line `low`."""
     up, alive, proven, cases = plan(n, bar, alpha).up, np.array([1.0]), 0.0, 0.0
-    low = [*low[:n], point_plan(n, bar).need - 1]
+    down = [*low[:n], point_plan(n, bar).need - 1]
     for t in range(1, n + 1):
         cases += alive.sum()
         alive = np.append(alive * (1 - p), 0.0) + np.append(0.0, alive * p)
         proven += alive[up[t] :].sum()
         alive[up[t] :] = 0.0
-        alive[: max(low[t] + 1, 0)] = 0.0
+        alive[: max(down[t] + 1, 0)] = 0.0
     return proven, alive.sum(), cases
 
 
 @pytest.mark.parametrize("policy", ["provisional", "top_rung"])
 @pytest.mark.parametrize(("n", "bar", "alpha", "p"), [(60, 0.8, 0.05, 0.8), (60, 0.8, 0.05, 0.9), (80, 0.9, 0.1, 0.95)])
-def test_simulated_candidates_pass_as_often_as_computed(n, bar, alpha, p, policy):
+def test_simulated_candidates_pass_as_often_as_computed(
+    n: int, bar: float, alpha: float, p: float, policy: WhenUnproven
+) -> None:
     """P(proven), P(provisional) and expected cases, computed exactly, met by runs through the test itself (3 SE)."""
     rng, trials = np.random.default_rng(11), 2000
     made, judged = plan(n, bar, alpha), []
     for _ in range(trials):
-        test = _test(n=n, bar=bar, alpha=alpha, mode="proven", when_unproven=policy)
+        test = rule_of(Question(n=n, bar=bar, alpha=alpha, mode="proven", when_unproven=policy))
         for passed in _draw(rng, n, p):
             if test.feed(_outcome(passed)) is not None:
                 break
@@ -281,9 +296,10 @@ def test_simulated_candidates_pass_as_often_as_computed(n, bar, alpha, p, policy
 # --- results out of order ---------------------------------------------------------------------------------------------
 
 
-def _arrivals(run, workers, rng, slow):
+def _arrivals(run: list[bool], workers: int, rng: np.random.Generator, slow: float) -> list[int]:
     """Indices in order of completion; `workers` take cases in planned order, wrong ones take `slow` times as long."""
-    busy, now, order = [], 0.0, []
+    busy: list[tuple[float, int]] = []
+    now, order = 0.0, list[int]()
     for index, (passed, took) in enumerate(zip(run, rng.exponential(size=len(run)).tolist(), strict=True)):
         if len(busy) == workers:
             now, done = heapq.heappop(busy)
@@ -294,21 +310,24 @@ def _arrivals(run, workers, rng, slow):
 
 
 @pytest.mark.parametrize("p", [0.9, 0.88])
-def test_slow_wrong_answers_do_not_help(p):
+def test_slow_wrong_answers_do_not_help(p: float) -> None:
     """With 32 workers every verdict is that of the sequential run; fed in order of arrival the promise breaks."""
     n, bar, alpha, trials, rng = 200, 0.9, 0.05, 1000, np.random.default_rng(5)
     in_plan = by_arrival = 0
     for _ in range(trials):
         run = _draw(rng, n, p)
         order = _arrivals(run, 32, rng, slow=3.0)
-        test = _test(n=n, bar=bar, alpha=alpha, mode="proven")
+        test = rule_of(Question(n=n, bar=bar, alpha=alpha, mode="proven"))
         reorder = Reorder(test, n)
         for index in order:
             reorder.put(index, _outcome(run[index]))
-        judged = _judge(run, n=n, bar=bar, alpha=alpha, mode="proven")
+        judged = _judge(run, Question(n=n, bar=bar, alpha=alpha, mode="proven"))
+        assert test.verdict is not None
         assert (test.verdict, test.stopped_at) == (judged.verdict, judged.stopped_at or n)
         in_plan += test.verdict.proven
-        by_arrival += _judge([run[index] for index in order], n=n, bar=bar, alpha=alpha, mode="proven").verdict.proven
+        by_arrival += _judge(
+            [run[index] for index in order], Question(n=n, bar=bar, alpha=alpha, mode="proven")
+        ).verdict.proven
     allowed = alpha + 3 * math.sqrt(alpha * (1 - alpha) / trials)
     assert in_plan / trials <= allowed
     assert by_arrival / trials > allowed
@@ -316,21 +335,23 @@ def test_slow_wrong_answers_do_not_help(p):
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs, order=st.permutations(range(40)), mode_margin=modes)
-def test_reorder_sees_only_the_planned_order(run, order, mode_margin):
+def test_reorder_sees_only_the_planned_order(
+    run: list[bool], order: list[int], mode_margin: tuple[Mode, float]
+) -> None:
     """Whatever order results arrive in, after all of them the test stands where the sequential one stands."""
     mode, margin = mode_margin
-    test = _test(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
+    test = rule_of(Question(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin))
     reorder = Reorder(test, 40)
     for index in order:
         reorder.put(index, _outcome(run[index]))
-    expected = _judge(run, n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin)
+    expected = _judge(run, Question(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin))
     assert (test.verdict, test.cases, test.passes) == (expected.verdict, expected.cases, expected.passes)
     assert test.stopped_at == (expected.stopped_at or 40)
 
 
-def test_reorder_waits_for_the_gap():
+def test_reorder_waits_for_the_gap() -> None:
     """A result that arrived before its predecessor is held back."""
-    test = _test(n=10, bar=0.5, alpha=0.2, mode="point")
+    test = rule_of(Question(n=10, bar=0.5, alpha=0.2, mode="point"))
     reorder = Reorder(test, 10)
     for index in (1, 2, 3, 4, 5):
         assert reorder.put(index, _outcome(True)) is None
@@ -340,9 +361,9 @@ def test_reorder_waits_for_the_gap():
 
 
 @pytest.mark.parametrize("index", [-1, 0, 2, 10])
-def test_reorder_refuses_what_cannot_be(index):
+def test_reorder_refuses_what_cannot_be(index: int) -> None:
     """An index outside the plan, one already counted and one already waiting are programming errors."""
-    reorder = Reorder(_test(n=10, bar=0.5, alpha=0.2, mode="point"), 10)
+    reorder = Reorder(rule_of(Question(n=10, bar=0.5, alpha=0.2, mode="point")), 10)
     reorder.put(0, _outcome(True))
     reorder.put(2, _outcome(True))
     with pytest.raises(ValueError, match="was not expected"):
@@ -354,13 +375,15 @@ def test_reorder_refuses_what_cannot_be(index):
 
 @settings(max_examples=100, deadline=None)
 @given(run=runs, mode_margin=modes, policy=policies, length=st.integers(0, 40))
-def test_full_and_early_stopped_runs_agree(run, mode_margin, policy, length):
+def test_full_and_early_stopped_runs_agree(
+    run: list[bool], mode_margin: tuple[Mode, float], policy: WhenUnproven, length: int
+) -> None:
     """However many results there are beyond the end of the test, they say the same of it; all of them are counted."""
     mode, margin = mode_margin
-    rule = {"n": 40, "bar": 0.8, "alpha": 0.05, "mode": mode, "margin": margin, "when_unproven": policy}
-    full = _judge(run, **rule)
+    rule = Question(n=40, bar=0.8, alpha=0.05, mode=mode, margin=margin, when_unproven=policy)
+    full = _judge(run, rule)
     stop = full.stopped_at or full.cases
-    got = _judge(run[: max(length, stop)], **rule)
+    got = _judge(run[: max(length, stop)], rule)
     assert (got.stopped_at or got.cases) == stop
     assert (got.cases, got.passes) == (max(length, stop), sum(run[: max(length, stop)]))
     assert got.interval == anytime_interval(got.passes, got.cases, 0.05)
@@ -378,16 +401,16 @@ def test_full_and_early_stopped_runs_agree(run, mode_margin, policy, length):
         ("point", [True] * 10, Verdict.NOT_PROVEN),
     ],
 )
-def test_an_interrupted_run_has_not_passed(mode, run, verdict):
+def test_an_interrupted_run_has_not_passed(mode: Mode, run: list[bool], verdict: Verdict) -> None:
     """A prefix that ends before the rule stops is judged as far as it goes."""
-    got = _judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03)
+    got = _judge(run, Question(n=200, bar=0.9, alpha=0.05, mode=mode, margin=0.03))
     assert (got.verdict, got.cases) == (verdict, len(run))
 
 
-def test_more_results_than_cases_are_refused():
+def test_more_results_than_cases_are_refused() -> None:
     """They cannot all be of this plan."""
     with pytest.raises(ValueError, match="11 results for 10"):
-        _judge([True] * 11, n=10, bar=0.8, alpha=0.05, mode="point")
+        _judge([True] * 11, Question(n=10, bar=0.8, alpha=0.05, mode="point"))
 
 
 @pytest.mark.parametrize(
@@ -403,31 +426,37 @@ def test_more_results_than_cases_are_refused():
         ("margin", 0.03, 25, 40, None),
     ],
 )
-def test_needed_cases(mode, margin, passes, seen, needed):
+def test_needed_cases(mode: Mode, margin: float, passes: int, seen: int, needed: int | None) -> None:
     """Enough cases if the truth is what was seen, at least a point above the bar; else if it is as good as it may be.
 
     No number of cases is enough only where the interval ends below the bar.
     """
     run = [True] * passes + [False] * (seen - passes)
-    got = _judge(run, n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin)
+    got = _judge(run, Question(n=200, bar=0.9, alpha=0.05, mode=mode, margin=margin))
     assert (got.passes, got.cases) == (passes, seen)
     assert got.needed_cases == needed
     assert (got.needed_cases is None) == (got.interval[1] < 0.9)
 
 
-def test_margin_judgement_speaks_of_the_lower_bar():
+def test_margin_judgement_speaks_of_the_lower_bar() -> None:
     """With a margin the least set size is that of bar - margin, and good enough covers both of its rules."""
-    got = _judge([], n=200, bar=0.9, alpha=0.05, mode="margin", margin=0.03)
+    got = _judge([], Question(n=200, bar=0.9, alpha=0.05, mode="margin", margin=0.03))
     assert (got.margin, got.least_cases) == (0.03, 22)
-    assert got.good_enough >= max(plan(200, 0.87, 0.05).good_enough, point_plan(200, 0.9).good_enough)
-    assert _judge([], n=200, bar=0.9, alpha=0.05, mode="proven", margin=0.03).margin == 0
+    proof, reach = plan(200, 0.87, 0.05).good_enough, point_plan(200, 0.9).good_enough
+    assert got.good_enough is not None
+    assert proof is not None
+    assert reach is not None
+    assert got.good_enough >= max(proof, reach)
+    assert _judge([], Question(n=200, bar=0.9, alpha=0.05, mode="proven", margin=0.03)).margin == 0
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
-    return _judge(run, n=n, bar=bar, alpha=0.05 / 3, mode=mode, margin=margin)
+def _judged(
+    run: Sequence[bool], n: int = 200, bar: float = 0.9, mode: Mode = "proven", margin: float = 0.0
+) -> Judgement:
+    return _judge(run, Question(n=n, bar=bar, alpha=0.05 / 3, mode=mode, margin=margin))
 
 
 @pytest.mark.parametrize(
@@ -513,7 +542,7 @@ def _judged(run, n=200, bar=0.9, mode="proven", margin=0.0):
         ),
     ],
 )
-def test_verdict_words(judgement, said):
+def test_verdict_words(judgement: Judgement, said: str) -> None:
     """One plain sentence per kind of verdict."""
     assert verdict_words(judgement) == " ".join(said.split())
 
@@ -539,7 +568,7 @@ PROMISE = """Cases run in a fixed random order; a candidate is PROVEN as soon as
         ),
     ],
 )
-def test_two_sentences(top_rung, then):
+def test_two_sentences(top_rung: bool, then: str) -> None:
     """The promise, filled in: bar, this candidate's error, where it comes from, and what becomes of the others."""
     said = two_sentences(_judged([]), mode="proven", risk=0.05, ladder_length=3, top_rung=top_rung)
     assert said == " ".join(f"{PROMISE} {then}".split())
@@ -592,7 +621,9 @@ def test_two_sentences(top_rung, then):
         ),
     ],
 )
-def test_two_sentences_of_other_modes(judgement, mode, length, parts, proof_only):
+def test_two_sentences_of_other_modes(
+    judgement: Judgement, mode: Mode, length: int, parts: list[str], proof_only: list[str]
+) -> None:
     """Each mode makes its own promise, and a set too small makes none; `proof_only`: where nothing but proof counts."""
     for top_rung, expected in ((False, parts), (True, proof_only)):
         said = two_sentences(judgement, mode=mode, risk=0.05, ladder_length=length, top_rung=top_rung)
@@ -600,8 +631,8 @@ def test_two_sentences_of_other_modes(judgement, mode, length, parts, proof_only
             assert part in said
 
 
-def test_words_never_round_to_certainty():
+def test_words_never_round_to_certainty() -> None:
     """99.99 % is not called 100 %."""
-    said = verdict_words(_judge([True] * 9999 + [False], n=10_000, bar=0.9995, alpha=0.05, mode="point"))
+    said = verdict_words(_judge([True] * 9999 + [False], Question(n=10_000, bar=0.9995, alpha=0.05, mode="point")))
     assert "99.95%" in said
     assert " 100.0%)" in verdict_words(_judged([True] * 200))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.evaluation.selection import Outcome, Question, Reorder, judge, rule_of
 from routerctl.statistics import anytime_interval, korn_graubard_lower, plan
@@ -334,7 +334,8 @@ def test_a_planned_set_is_like_the_part_of_it_that_is_there(name: str) -> None:
     one = judge(outcomes_of([True] * 40), planned)
     # Of a plan that goes on the last cluster is known to be whole once the next one has begun.
     two = judge(outcomes_of([True] * (41 if whole.method == "clusters" else 40)), whole)
-    assert (one.least_cases, one.interval) == (two.least_cases, pytest.approx(two.interval))
+    assert one.least_cases == two.least_cases
+    assert one.interval == pytest.approx(two.interval)
     assert (one.verdict is Verdict.PROVISIONAL) or one.verdict is two.verdict
 
 

@@ -1,5 +1,11 @@
+"""The question that a run asks of each candidate, the outcome of a case, and the planned order."""
+
+from __future__ import annotations
+
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,7 +20,7 @@ from routerctl.evaluation.selection import (
     question_of,
     total_alpha,
 )
-from routerctl.types import Case, ClassHeader, PromptSpec, ReplySpec, Result, RunHeader, ScorerSpec, Status
+from routerctl.types import Case, ClassHeader, Method, PromptSpec, ReplySpec, Result, RunHeader, ScorerSpec, Status
 
 CLASS = ClassHeader(
     task_class="sums",
@@ -46,7 +52,9 @@ HEADER = RunHeader(
 )
 
 
-def _result(*, passed=True, score=1.0, status=Status.SCORED, **changes):
+def _result(
+    *, passed: bool = True, score: float | None = 1.0, status: Status = Status.SCORED, **changes: Any
+) -> Result:
     made = Result(
         task_class="sums",
         candidate="a",
@@ -87,7 +95,7 @@ def _result(*, passed=True, score=1.0, status=Status.SCORED, **changes):
         ({"clusters": 12, "epochs": 3, "measure": "mean_score", "total_weight": 50.0}, "clusters"),
     ],
 )
-def test_method_of(changes, method):
+def test_method_of(changes: dict[str, Any], method: Method) -> None:
     """The exact test is for 0/1 cases that weigh the same; dependent cases take theirs whatever their values are."""
     assert method_of(replace(CLASS, **changes)) == method
 
@@ -104,14 +112,16 @@ def test_method_of(changes, method):
         ({"attempt": 2}, {"top_rung": "skip"}, 0.0075, 0.0375),
     ],
 )
-def test_the_share_of_the_risk(of_class, header, alpha, total):
+def test_the_share_of_the_risk(
+    of_class: dict[str, Any], header: dict[str, Any], alpha: float, total: float | None
+) -> None:
     """Risk .06 over the candidates tested, and over the attempts; the top rung takes no share where it is skipped."""
     question = question_of(replace(CLASS, **of_class), replace(HEADER, **header))
     assert question.alpha == pytest.approx(alpha)
     assert question.total_alpha == (None if total is None else pytest.approx(total))
 
 
-def test_the_question_says_what_the_header_says():
+def test_the_question_says_what_the_header_says() -> None:
     """Everything that the rule needs comes from the header; a judge's class is marked so."""
     of_class = replace(
         CLASS, epochs=3, clusters=8, max_weight=2.0, total_weight=50.0, measure="mean_score", judge="big"
@@ -124,14 +134,14 @@ def test_the_question_says_what_the_header_says():
 
 
 @given(alpha=st.floats(1e-6, 0.5), attempts=st.integers(1, 40))
-def test_a_declared_set_never_spends_more_than_its_share(alpha, attempts):
+def test_a_declared_set_never_spends_more_than_its_share(alpha: float, attempts: int) -> None:
     """However often a set grows, the attempts together stay within alpha; undeclared they stay within 1.5 alpha."""
     assert total_alpha(alpha, attempts, grows=True) <= alpha
     assert total_alpha(alpha, attempts, grows=False) <= 1.5 * alpha
     assert alpha_of_attempt(alpha, 1, grows=False) == alpha
 
 
-def test_attempts_count_from_one():
+def test_attempts_count_from_one() -> None:
     """There is no attempt 0."""
     with pytest.raises(ValueError, match="count from 1"):
         alpha_of_attempt(0.05, 0, grows=True)
@@ -150,13 +160,13 @@ def test_attempts_count_from_one():
         ([_result(), _result(), _result(passed=False, score=None, status=Status.UNSCORED)], 2 / 3, 2 / 3),
     ],
 )
-def test_outcome_of(results, pass_rate, mean_score):
+def test_outcome_of(results: list[Result], pass_rate: float, mean_score: float) -> None:
     """The mean over the epochs of one case; what failed or could not be scored counts 0 in both measures."""
     assert outcome_of(results, "pass_rate").value == pytest.approx(pass_rate)
     assert outcome_of(results, "mean_score").value == pytest.approx(mean_score)
 
 
-def test_an_outcome_keeps_weight_and_cluster():
+def test_an_outcome_keeps_weight_and_cluster() -> None:
     """They are the case's."""
     assert outcome_of([_result(weight=2.5, cluster="k")], "pass_rate") == Outcome(value=1.0, weight=2.5, cluster="k")
     with pytest.raises(ValueError, match="without a result"):
@@ -166,7 +176,7 @@ def test_an_outcome_keeps_weight_and_cluster():
 # --- the order --------------------------------------------------------------------------------------------------------
 
 
-def _case(name, cluster=None, batch=1):
+def _case(name: str, cluster: str | None = None, batch: int = 1) -> Case:
     return Case(id=name, input=name, expected=name, cluster=cluster, batch=batch)
 
 
@@ -175,7 +185,7 @@ sets = st.lists(st.tuples(st.sampled_from([None, "k", "l", "m"]), st.integers(1,
 )
 
 
-def test_later_batches_come_later():
+def test_later_batches_come_later() -> None:
     """What was added later stands after all that was there; within a batch the order is the one of ids."""
     first, second = (
         [_case(f"c{number}") for number in range(20)],
@@ -187,7 +197,7 @@ def test_later_batches_come_later():
 
 
 @given(cases=sets, seed=st.integers(0, 9), shuffler=st.randoms())
-def test_clusters_stay_together(cases, seed, shuffler):
+def test_clusters_stay_together(cases: list[Case], seed: int, shuffler: Random) -> None:
     """Every cluster is one stretch, whatever order the file has; batches do not come before those they belong after."""
     ordered = planned_order(cases, seed)
     shuffled = list(cases)
@@ -198,12 +208,12 @@ def test_clusters_stay_together(cases, seed, shuffler):
     stretches = [name for place, name in enumerate(names) if place == 0 or names[place - 1] != name]
     assert len(stretches) == len(set(names))
     first_batch = {name: min(case.batch for case in cases if case.cluster == name) for name in set(names)}
-    batches = [first_batch.get(case.cluster, case.batch) for case in ordered]
+    batches = [first_batch.get(case.cluster or "", case.batch) for case in ordered]
     assert batches == sorted(batches)
 
 
 @given(cases=sets, seed=st.integers(0, 9), most=st.integers(1, 25))
-def test_the_cut_goes_through_no_cluster(cases, seed, most):
+def test_the_cut_goes_through_no_cluster(cases: list[Case], seed: int, most: int) -> None:
     """What is kept is a beginning of the order, of whole clusters, no longer than asked for unless it is only one."""
     ordered, kept = planned_order(cases, seed), planned_order(cases, seed, max_cases=most)
     assert kept == ordered[: len(kept)]
@@ -213,7 +223,7 @@ def test_the_cut_goes_through_no_cluster(cases, seed, most):
     assert kept
 
 
-def test_no_later_cluster_takes_a_left_out_ones_place():
+def test_no_later_cluster_takes_a_left_out_ones_place() -> None:
     """Where the next cluster is too large the order ends: a smaller one behind it would be chosen for its size."""
     cases = [_case(f"{name}{number}", name) for name, size in (("k", 3), ("l", 4), ("m", 1)) for number in range(size)]
     ordered = planned_order(cases, 0)

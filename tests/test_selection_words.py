@@ -1,21 +1,28 @@
+"""What is said of a verdict: means, clusters, judges, labels, attempts, and what would settle it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from routerctl.evaluation.selection import Outcome, Question, judge, provable_words, two_sentences, verdict_words
-from routerctl.types import Verdict
+from routerctl.types import Judgement, Mode, Verdict
 
-ASKED = {"n": 200, "bar": 0.9, "alpha": 0.05 / 3}
-
-
-def _same(value, count, **question):
-    return judge([Outcome(value=value)] * count, Question(**{**ASKED, **question}))
+ASKED = Question(n=200, bar=0.9, alpha=0.05 / 3)
+GROUPED = replace(ASKED, method="clusters", clusters=40)
 
 
-def _grouped(failed, count=200, **question):
+def _same(value: float, count: int, **question: Any) -> Judgement:
+    return judge([Outcome(value=value)] * count, replace(ASKED, **question))
+
+
+def _grouped(failed: Collection[int], count: int = 200, **question: Any) -> Judgement:
     """Clusters of five; the cases at the places `failed` do not pass."""
     outcomes = [Outcome(value=float(place not in failed), cluster=f"k{place // 5}") for place in range(count)]
-    return judge(outcomes, Question(**{**ASKED, "method": "clusters", "clusters": 40, **question}))
+    return judge(outcomes, replace(GROUPED, **question))
 
 
 BETS = _same(0.98, 64, method="betting")
@@ -65,7 +72,7 @@ TWELFTHS = set(range(0, 200, 12))
         ),
     ],
 )
-def test_other_methods_speak_of_means(judgement, start):
+def test_other_methods_speak_of_means(judgement: Judgement, start: str) -> None:
     """Values are not "passed": their mean is what is told, and of clusters how many."""
     assert verdict_words(judgement).startswith(start)
 
@@ -82,7 +89,7 @@ def test_other_methods_speak_of_means(judgement, start):
         ),
     ],
 )
-def test_a_set_without_all_its_cases(judgement, settles):
+def test_a_set_without_all_its_cases(judgement: Judgement, settles: str) -> None:
     """Where the plan goes on nothing is decided, and what was found says what would settle it."""
     said = verdict_words(judgement)
     assert said.startswith("Not decided: ")
@@ -93,14 +100,14 @@ def test_a_set_without_all_its_cases(judgement, settles):
 @pytest.mark.parametrize(
     "judgement", [_same(0.0, 200, bar=0.3, alpha=1e-9), _grouped(set(range(0, 200, 8))), _grouped(set(range(21)), 25)]
 )
-def test_a_test_that_stopped_is_decided(judgement):
+def test_a_test_that_stopped_is_decided(judgement: Judgement) -> None:
     """Its bar was out of reach before the plan's end; what came later is counted, and where it had ended is told."""
     assert judgement.verdict in (Verdict.BELOW, Verdict.NOT_REACHED)
     assert "Not decided" not in verdict_words(judgement)
     assert verdict_words(judgement).endswith(f" The test had ended after {judgement.stopped_at} cases.")
 
 
-def test_of_a_set_too_small_to_prove_anything_no_test_is_said_to_have_ended():
+def test_of_a_set_too_small_to_prove_anything_no_test_is_said_to_have_ended() -> None:
     """What was run to know its score, or came with an import, is shown with its risk and what would prove it."""
     said = verdict_words(_same(1.0, 20, n=20, when_unproven="top_rung"))
     assert said.startswith("Provisional: 20 of 20 cases passed (20 planned), so the score reaches 90%; not proven: ")
@@ -114,9 +121,10 @@ def test_of_a_set_too_small_to_prove_anything_no_test_is_said_to_have_ended():
         _same(1.0, 100, n=900, available=100, method="clusters", clusters=100),
     ],
 )
-def test_a_proof_that_was_not_asked_for_is_not_called_missing(judgement):
+def test_a_proof_that_was_not_asked_for_is_not_called_missing(judgement: Judgement) -> None:
     """Mode point, or a plan whose proof waits for cases to come: the risk is told, not that it is too great."""
     said = verdict_words(judgement)
+    assert judgement.risk is not None
     assert judgement.risk < judgement.alpha
     assert "no proof was asked for on these cases" in said
     assert "proof takes" not in said
@@ -143,12 +151,12 @@ def test_a_proof_that_was_not_asked_for_is_not_called_missing(judgement):
         ),
     ],
 )
-def test_whose_word_it_is(judgement, start):
+def test_whose_word_it_is(judgement: Judgement, start: str) -> None:
     """A judge's verdict says so at once; labels say how many they are, and their bound where it can be trusted."""
     assert verdict_words(judgement).startswith(start)
 
 
-def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted():
+def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted() -> None:
     """The bound of the corrected mean is a normal approximation: told from 200 labels on."""
     many, few = (
         verdict_words(replace(PROVEN, trust="labels", labels=labels, corrected=0.94, corrected_low=0.912))
@@ -158,7 +166,7 @@ def test_a_bound_of_labels_is_told_only_where_it_can_be_trusted():
     assert "91.2%" not in few
 
 
-def test_what_labels_would_settle():
+def test_what_labels_would_settle() -> None:
     """The need is counted in labels, the judge's cases settle nothing."""
     judgement = replace(OPEN, trust="labels", bar=0.9, labels=80, labels_passed=76, needed_cases=300)
     said = verdict_words(judgement)
@@ -188,14 +196,14 @@ def test_what_labels_would_settle():
         (3, False, "over all 3 attempts a candidate below the bar is proven with at most 2.08%."),
     ],
 )
-def test_attempts_are_told(attempt, grows, said):
+def test_attempts_are_told(attempt: int, grows: bool, said: str) -> None:
     """A reader sees what the attempts add up to, not only the share of the last."""
     judgement = _same(1.0, 62, attempt=attempt, total_alpha=0.05 / 3 * 1.25)
     assert verdict_words(judgement).endswith(said)
     assert "Attempt" not in verdict_words(PROVEN)
 
 
-def test_nothing_failed_at_a_bar_of_one():
+def test_nothing_failed_at_a_bar_of_one() -> None:
     """A bar of 100 % is never proven; what no failure says is told, for independent cases and for clusters."""
     said = "0 failures seen in 200: true failure rate at most 2.03% at error probability 1.67%"
     assert said in verdict_words(_same(1.0, 200, bar=1.0, mode="point"))
@@ -206,7 +214,7 @@ def test_nothing_failed_at_a_bar_of_one():
 
 
 @pytest.mark.parametrize(("clusters", "warned"), [(20, True), (29, True), (30, False), (40, False)])
-def test_few_clusters_are_warned_of(clusters, warned):
+def test_few_clusters_are_warned_of(clusters: int, warned: bool) -> None:
     """Below 30 clusters the level is only approximate: both texts say so."""
     judgement = _grouped({3}, 5 * clusters, n=5 * clusters, bar=0.75, clusters=clusters)
     assert judgement.verdict is Verdict.PROVEN
@@ -245,7 +253,7 @@ def test_few_clusters_are_warned_of(clusters, warned):
         ),
     ],
 )
-def test_two_sentences_of_each_method(judgement, mode, ladder, parts):
+def test_two_sentences_of_each_method(judgement: Judgement, mode: Mode, ladder: int, parts: list[str]) -> None:
     """What passing means is told in the method's own terms, with where its error probability comes from."""
     said = two_sentences(judgement, mode=mode, risk=0.05, ladder_length=ladder)
     for part in parts:
@@ -266,12 +274,12 @@ def test_two_sentences_of_each_method(judgement, mode, ladder, parts):
         (60, ""),
     ],
 )
-def test_what_so_few_clusters_can_prove_is_said_beforehand(clusters, said):
+def test_what_so_few_clusters_can_prove_is_said_beforehand(clusters: int, said: str) -> None:
     """A cluster counts as one case at least and perhaps as no more; a perfect score on 12 proves nothing."""
     question = Question(n=60, bar=0.8, alpha=0.025, method="clusters", clusters=clusters)
     words = provable_words(question)
     assert words.startswith(said)
     assert ("55 clusters, or fewer where their cases differ" in words) == bool(said) == bool(words)
     perfect = [Outcome(value=1.0, cluster=str(k % clusters)) for k in range(60)]
-    perfect.sort(key=lambda one: one.cluster)
+    perfect.sort(key=lambda one: one.cluster or "")
     assert judge(perfect, question).verdict is (Verdict.PROVISIONAL if "cannot" in said else Verdict.PROVEN)
