@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -6,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError

@@ -1,5 +1,7 @@
 """Human labels against a judge: the two bounds, and the verdict that they allow."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.evaluation.selection import verdict_words
 from routerctl.evaluation.selection.judge_correction import (

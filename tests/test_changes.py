@@ -163,7 +163,7 @@ def rows(after: Table, before: Table = BASE) -> dict[str, tuple[str, str]]:
     return {row.what: (plain(row.before), plain(row.after)) for row in listed}
 
 
-def test_rows_stand_in_the_order_of_cause():
+def test_rows_stand_in_the_order_of_cause() -> None:
     """Settings, then what follows from them, then figures; a sentence is compared only where nothing else differs."""
     words = {"rule": "Nothing but proof counts here.", "verdict": "Not run."}
     found = with_route(when_unproven="top_rung", level="best available", rungs=("haiku", "opus"), bar=0.9, **words)

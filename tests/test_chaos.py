@@ -1,5 +1,7 @@
 """Ten thousand prompts through `route --jsonl` while everything goes wrong: none lost, none doubled, all logged."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import random

@@ -1,5 +1,7 @@
 """The decision log: what is kept, what is not, and that it is there when the process is not."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os

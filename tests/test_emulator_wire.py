@@ -1,5 +1,7 @@
 """Both official SDKs, through our providers, against a server that goes wrong on command."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import traceback

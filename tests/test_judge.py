@@ -1,5 +1,7 @@
 """A judge: what it is asked, how its verdict is read, and what it may not do."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 from decimal import Decimal

@@ -1,5 +1,7 @@
 """An eval that is killed again and again: nothing paid is lost or paid twice, and the evidence comes out the same."""
 
+from __future__ import annotations
+
 import json
 import random
 import sqlite3

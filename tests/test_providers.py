@@ -1,5 +1,7 @@
 """What the providers share, the map from foreign exceptions to ours, and the scripted provider."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import subprocess

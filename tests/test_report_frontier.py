@@ -1,5 +1,7 @@
 """The picture of cost against accuracy: what is drawn, named, and where names end."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from xml.etree import ElementTree

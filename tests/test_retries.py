@@ -1,5 +1,7 @@
 """The wire's one retry loop, its gate, its slots and its time limits, on scripted providers and a clock of our own."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import time
 import unicodedata
 from collections.abc import Callable

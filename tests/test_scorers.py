@@ -1,5 +1,7 @@
 """The scorers that compute in our own process, and the registry."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 import time

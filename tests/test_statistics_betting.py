@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -19,7 +21,9 @@ values = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 bars = st.floats(0.05, 0.99)
 
 
-def _wealth(run, weights, *, mean, alpha, n, greatest, mean_weight):
+def _wealth(
+    run: list[float], weights: list[float], *, mean: float, alpha: float, n: int, greatest: float, mean_weight: float
+) -> float:
     """The wealth written out anew: a product of factors, each stake from the values before it."""
     gains, wealth = [], 1.0
     for value, weight in zip(run, weights, strict=True):
@@ -39,7 +43,7 @@ def _wealth(run, weights, *, mean, alpha, n, greatest, mean_weight):
 
 @settings(max_examples=60, deadline=None)
 @given(run=st.lists(st.floats(0, 1), max_size=25), mean=st.floats(0.05, 0.99), data=st.data())
-def test_wealth_against_its_definition(run, mean, data):
+def test_wealth_against_its_definition(run: list[float], mean: float, data: st.DataObject) -> None:
     """The running sums give the product that is written out, with weights and without."""
     weights = data.draw(st.lists(st.floats(0, 3), min_size=len(run), max_size=len(run)))
     for each, mean_weight, greatest in (([1.0] * len(run), 1.0, 1.0), (weights, 1.5, 3.0)):
@@ -52,7 +56,7 @@ def test_wealth_against_its_definition(run, mean, data):
 
 @settings(max_examples=100, deadline=None)
 @given(run=values, mean=bars, weight=st.floats(0, 1))
-def test_no_bet_gains_on_average(run, mean, weight):
+def test_no_bet_gains_on_average(run: list[float], mean: float, weight: float) -> None:
     """Whatever came before, a 0/1 value with the tested mean leaves the expected wealth as it was: nobody can win."""
     bets = Bets(mean, 0.05, 60, max_weight=1.0)
     for value in run:
@@ -68,7 +72,7 @@ def test_no_bet_gains_on_average(run, mean, weight):
     assert (1 - mean) * after[0] + mean * after[1] == pytest.approx(1)
 
 
-def test_an_unknown_greatest_weight_keeps_wealth_positive():
+def test_an_unknown_greatest_weight_keeps_wealth_positive() -> None:
     """A weight far above all before it cannot ruin the gambler: the cap holds at once."""
     bets = Bets(0.5, 0.05, 10, mean_weight=1.0)
     for weight in (1.0, 1.0, 1000.0, 1.0):
@@ -77,7 +81,7 @@ def test_an_unknown_greatest_weight_keeps_wealth_positive():
 
 
 @pytest.mark.parametrize(("bar", "n"), [(0.8, 200), (0.9, 200), (0.95, 400)])
-def test_perfect_runs_are_never_given_up(bar, n):
+def test_perfect_runs_are_never_given_up(bar: float, n: int) -> None:
     """Where a perfect score can win, no look on its way takes it for hopeless, at the least size nor at larger ones."""
     for size in (betting_least_cases(bar, 0.05), n):
         bets = Bets(bar, 0.05, size, max_weight=1.0)
@@ -89,7 +93,7 @@ def test_perfect_runs_are_never_given_up(bar, n):
 
 @settings(max_examples=60, deadline=None)
 @given(run=values, bar=bars, rest=st.lists(st.floats(0, 1), max_size=60))
-def test_what_cannot_be_won_is_not(run, bar, rest):
+def test_what_cannot_be_won_is_not(run: list[float], bar: float, rest: list[float]) -> None:
     """The bound on what a perfect rest adds is one: no rest adds more."""
     n = len(run) + len(rest)
     bets = Bets(bar, 0.05, n, max_weight=1.0)
@@ -104,7 +108,7 @@ def test_what_cannot_be_won_is_not(run, bar, rest):
         assert ahead.log_wealth <= most + 1e-9
 
 
-def test_the_line_of_hopelessness():
+def test_the_line_of_hopelessness() -> None:
     """It is where a normal walk that wins nine times in ten still wins once in twenty, and rises to the goal."""
     goal, rng = math.log(20), np.random.default_rng(3)
     share, trials = 0.4, 200_000
@@ -115,7 +119,7 @@ def test_the_line_of_hopelessness():
     assert _forlorn(1.0, goal) < 0
 
 
-def test_giving_up_saves_values():
+def test_giving_up_saves_values() -> None:
     """Runs at the bar are given up at the line well before a perfect rest would not do any more."""
     rng, n, looks, patient = np.random.default_rng(14), 400, 0, 0
     for _ in range(60):
@@ -135,7 +139,7 @@ def test_giving_up_saves_values():
 
 @settings(max_examples=60, deadline=None)
 @given(run=values, alpha=st.sampled_from([0.2, 0.05, 0.01]), weighted=st.booleans(), data=st.data())
-def test_interval_against_every_mean(run, alpha, weighted, data):
+def test_interval_against_every_mean(run: list[float], alpha: float, weighted: bool, data: st.DataObject) -> None:
     """What is kept of a fine grid of means, both halves tried on each, is exactly what lies between the ends."""
     n = len(run) + 10
     weights = data.draw(st.lists(st.floats(0.1, 2), min_size=len(run), max_size=len(run))) if weighted else [1.0] * n
@@ -152,7 +156,7 @@ def test_interval_against_every_mean(run, alpha, weighted, data):
 
 @settings(max_examples=60, deadline=None)
 @given(run=values, one=st.floats(0, 1), other=st.floats(0, 1))
-def test_wealth_falls_with_the_mean_that_is_tested(run, one, other):
+def test_wealth_falls_with_the_mean_that_is_tested(run: list[float], one: float, other: float) -> None:
     """Which is why the kept means are an interval, and bisection finds its ends."""
     y, w = np.asarray(run), np.ones(len(run))
     stakes = _stakes(y, w, w, math.log(40), len(run))
@@ -162,7 +166,7 @@ def test_wealth_falls_with_the_mean_that_is_tested(run, one, other):
 
 @pytest.mark.parametrize("kind", ["coins", "graded", "weighted", "clusters"])
 @pytest.mark.parametrize("p", [0.5, 0.95])
-def test_interval_holds_at_all_looks_at_once(kind, p):
+def test_interval_holds_at_all_looks_at_once(kind: str, p: float) -> None:
     """The true mean is outside at some look of a run in at most alpha of the runs (3 standard errors)."""
     rng, alpha, trials, n, missed = np.random.default_rng(6), 0.1, 200, 80, 0
     for _ in range(trials):
@@ -178,7 +182,7 @@ def test_interval_holds_at_all_looks_at_once(kind, p):
     assert missed / trials <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / trials)
 
 
-def test_interval_at_the_edges():
+def test_interval_at_the_edges() -> None:
     """Without a value everything is possible; equal values at an end leave that end; weight 0 says nothing."""
     assert betting_interval([], [], 0.05, 10) == (0.0, 1.0)
     low, high = betting_interval([1.0] * 50, [1.0] * 50, 0.05, 50, 1.0)
@@ -187,7 +191,7 @@ def test_interval_at_the_edges():
     assert betting_interval([0.0, 1.0], [0.0, 0.0], 0.05, 50, None) == (0.0, 1.0)
 
 
-def test_graded_values_give_a_narrower_interval_than_coins():
+def test_graded_values_give_a_narrower_interval_than_coins() -> None:
     """Values that vary less tell more."""
     rng = np.random.default_rng(9)
     widths = [
@@ -201,7 +205,7 @@ def test_graded_values_give_a_narrower_interval_than_coins():
 
 
 @pytest.mark.parametrize(("bar", "alpha"), [(0.5, 0.05), (0.8, 0.05), (0.9, 0.05), (0.95, 0.05 / 3)])
-def test_betting_least_cases(bar, alpha):
+def test_betting_least_cases(bar: float, alpha: float) -> None:
     """From there on perfect scores win at every size, below at none; bets take more than the exact test."""
     least = betting_least_cases(bar, alpha)
     assert [betting_decidable(n, bar, alpha) for n in range(1, 3 * least)] == [n >= least for n in range(1, 3 * least)]
@@ -209,7 +213,7 @@ def test_betting_least_cases(bar, alpha):
     assert betting_least_cases(1.0, alpha) is None
 
 
-def test_unequal_weights_need_more_cases():
+def test_unequal_weights_need_more_cases() -> None:
     """The greatest weight bounds the stakes: where the mean one is half of that, perfect scores win about half."""
     equal, unequal = betting_least_cases(0.9, 0.05), betting_least_cases(0.9, 0.05, 0.5)
     assert 1.5 * equal < unequal < 2.5 * equal
@@ -218,7 +222,7 @@ def test_unequal_weights_need_more_cases():
 @pytest.mark.parametrize(
     ("bar", "gain", "graded"), [(0.8, 0.05, True), (0.8, 0.08, False), (0.9, 0.05, False), (0.9, 0.03, True)]
 )
-def test_needed_cases_are_enough(bar, gain, graded):
+def test_needed_cases_are_enough(bar: float, gain: float, graded: bool) -> None:
     """Simulated: with the printed number at least 80 % of runs with that mean win (3 standard errors)."""
     p, rng, trials = bar + gain, np.random.default_rng(12), 250
     deviation = math.sqrt(p * (1 - p) / (9 if graded else 1))
@@ -236,7 +240,7 @@ def test_needed_cases_are_enough(bar, gain, graded):
 
 @settings(max_examples=30, deadline=None)
 @given(bar=st.floats(0.3, 0.9), gain=st.floats(0.02, 0.09), deviation=st.floats(0, 0.3))
-def test_needed_cases_fall_with_the_gain_and_rise_with_the_deviation(bar, gain, deviation):
+def test_needed_cases_fall_with_the_gain_and_rise_with_the_deviation(bar: float, gain: float, deviation: float) -> None:
     """Clearer differences and steadier values need fewer cases, never fewer than the least."""
     found = betting_needed_cases(bar, bar + gain, deviation, 0.05)
     assert found >= betting_least_cases(bar, 0.05)
@@ -245,14 +249,14 @@ def test_needed_cases_fall_with_the_gain_and_rise_with_the_deviation(bar, gain, 
 
 
 @pytest.mark.parametrize(("bar", "mean"), [(0.9, 0.9), (0.9, 0.5), (1.0, 1.0), (0.9, 1.1)])
-def test_needed_cases_where_none_would_do(bar, mean):
+def test_needed_cases_where_none_would_do(bar: float, mean: float) -> None:
     """At or below the bar no number of cases proves it."""
     with pytest.raises(ValueError, match="no number of cases"):
         betting_needed_cases(bar, mean, 0.1, 0.05)
 
 
 @pytest.mark.parametrize(("n", "bar", "alpha"), [(0, 0.9, 0.05), (10, 0.0, 0.05), (10, 1.1, 0.05), (10, 0.9, 1.0)])
-def test_nonsense_is_refused(n, bar, alpha):
+def test_nonsense_is_refused(n: int, bar: float, alpha: float) -> None:
     """Bets without values, on a mean outside (0, 1], or with a certain error are none."""
     with pytest.raises(ValueError, match="a test needs"):
         Bets(bar, alpha, n)

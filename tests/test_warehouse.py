@@ -1,5 +1,7 @@
 """A log of any kind of place is counted alike; what is no log is named."""
 
+from __future__ import annotations
+
 import random
 import shutil
 import sqlite3
