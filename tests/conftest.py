@@ -112,6 +112,7 @@ class Project:
             cwd=self.root,
             env=clean_env(env),
             check=False,
+            text=False,
             **({"timeout": 60, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | more),
         )
         return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
@@ -119,7 +120,7 @@ class Project:
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[bytes]:
         """Start the real command and leave it to the test, which ends it."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen([COMMAND, *arguments], cwd=self.root, env=clean_env(env), **(pipes | more))
+        return subprocess.Popen[bytes]([COMMAND, *arguments], cwd=self.root, env=clean_env(env), **(pipes | more))
 
     def holds(self, text: str) -> list[str]:
         """Name the files below the project that hold this text."""

@@ -111,7 +111,7 @@ def test_never_over_and_never_short(
     assert spent == FITS * cost <= cap
     assert {code for _, _, code in ended} <= {0, 6}
     shown = json.loads(shop.run("budget", "--json", env=ENV | ({"STATE_URL": state} if state else {})).out)
-    assert [(Decimal(one["spent_usd"]), Decimal(one["held_usd"])) for one in shown] == [(spent, 0)]
+    assert [(Decimal(one["spent_usd"]), Decimal(one["held_usd"])) for one in shown] == [(spent, Decimal(0))]
 
 
 def test_a_killed_process_takes_its_money_with_it(shop: Project, far: Far) -> None:

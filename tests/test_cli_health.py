@@ -196,7 +196,7 @@ def test_a_model_that_thinks_or_declines_is_alive(fault: Fault, serving: Project
     assert run("health", "--generate").code == 0
     given = [one.body.get("max_tokens", one.body.get("max_completion_tokens")) for one in far.emulator.received]
     assert len(given) == 2
-    assert all(tokens >= 1024 for tokens in given)
+    assert all(tokens is not None and tokens >= 1024 for tokens in given)
 
 
 def test_a_place_that_only_lists_models_is_found_out(serving: Project, far: Far, run: Run) -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.errors import InputError
-from routerctl.files.codec import decode, encode, json_text, nearest
+from routerctl.errors import InputError, nearest
+from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.yaml import Document, dump_yaml, parse_json_lines, parse_yaml
 from routerctl.table import with_digest
 from routerctl.types import (

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ SOLUTIONS = TESTS / "data" / "arithmetic_solutions.jsonl"
 MIN_WORDS, MAX_WORDS = 10, 45
 MAX_EXAMPLE_WORDS = 90  # about 220 tokens with the sums
 
-OPERATORS = {
+OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -73,7 +74,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 @cache
 def spec() -> dict[str, Any]:
     """The eval set."""
-    return yaml.safe_load((EVALS / "arithmetic.yaml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((EVALS / "arithmetic.yaml").read_text(encoding="utf-8"))
+    return read
 
 
 @cache
@@ -104,14 +106,17 @@ def _value(node: ast.AST) -> float:
             if isinstance(op, ast.Pow) and abs(b) > MAX_EXPONENT:
                 raise ValueError(f"exponent {b} is too large")
             return OPERATORS[type(op)](a, b)
-        case ast.Call(func=ast.Name(id="round"), args=args, keywords=[]) if args:
-            return round(*(_value(arg) for arg in args))
+        case ast.Call(func=ast.Name(id="round"), args=[number], keywords=[]):
+            return round(_value(number))
+        case ast.Call(func=ast.Name(id="round"), args=[number, ast.Constant(value=int() as digits)], keywords=[]):
+            return round(_value(number), digits)
     raise ValueError(f"not arithmetic: {ast.unparse(node)}")
 
 
 def numbers_of_expression(expression: str) -> set[float]:
     """The numbers an expression uses."""
-    return {node.value for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Constant)}
+    constants = (node.value for node in ast.walk(ast.parse(expression, mode="eval")) if isinstance(node, ast.Constant))
+    return {value for value in constants if isinstance(value, int | float)}
 
 
 def numbers_of_text(text: str) -> set[float]:
@@ -213,7 +218,9 @@ def test_examples_are_worked_rightly() -> None:
     """In each example every sum is right and the last result is the answer, and together they are short."""
     examples = spec()["prompt"]["examples"]
     for example in examples:
-        working, answer = re.fullmatch(r"(.+)\. Answer: ([\d.]+)", example["reply"]).groups()
+        reply = re.fullmatch(r"(.+)\. Answer: ([\d.]+)", example["reply"])
+        assert reply is not None
+        working, answer = reply.groups()
         sums = [step.split("=") for step in working.split(", ")]
         for expression, result in sums:
             assert calculate(expression) == pytest.approx(float(result)), example

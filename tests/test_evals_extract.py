@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
@@ -51,7 +52,7 @@ def dates(text: str) -> set[str]:
     return {date(*parts).isoformat() for parts in found}
 
 
-def check_schema(value: object, schema: dict) -> list[str]:
+def check_schema(value: object, schema: dict[str, Any]) -> list[str]:
     """What is wrong with a value by its schema, dates included."""
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
     return [error.message for error in validator.iter_errors(value)]

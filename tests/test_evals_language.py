@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ MIN_STOP_WORDS = 20
 MAX_RUN = 4  # equal labels in a row
 
 # A word that several of the five share (la, un, a, in, me, ...) stands in each of their lists, so it favours none.
-STOP_WORDS = {
+_LISTS = {
     "english": """
         a about all an and are at back be because been behind beside both but by can could did do every for
         from had has have he her him his how i in is it me most my near no nobody not now of off on or our out
@@ -52,13 +53,14 @@ STOP_WORDS = {
         sempre senza si sono sotto su subito sul sulla suo te tra tu tutti tutto un una uno è
     """,
 }
-STOP_WORDS = {label: frozenset(words.split()) for label, words in STOP_WORDS.items()}
+STOP_WORDS = {label: frozenset(words.split()) for label, words in _LISTS.items()}
 
 
 @cache
 def spec() -> dict[str, Any]:
     """The eval set."""
-    return yaml.safe_load((EVALS / "language.yaml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((EVALS / "language.yaml").read_text(encoding="utf-8"))
+    return read
 
 
 @cache
@@ -87,7 +89,7 @@ def favours(text: str, label: str) -> bool:
 def test_stop_word_lists_are_long_and_distinct() -> None:
     """Each language has at least 20 stop words that no other list holds, so that the vote below can tell them apart."""
     for label in LABELS:
-        others = frozenset().union(*(STOP_WORDS[other] for other in LABELS if other != label))
+        others = frozenset[str]().union(*(STOP_WORDS[other] for other in LABELS if other != label))
         assert len(STOP_WORDS[label] - others) >= MIN_STOP_WORDS, label
 
 
@@ -155,7 +157,7 @@ def test_no_input_names_its_language() -> None:
 
 def test_hard_cases_say_why() -> None:
     """Each hard case has a second tag that names what makes it hard, and each kind occurs in at least two languages."""
-    kinds = {}
+    kinds: dict[str, set[str]] = {}
     for case in cases():
         if case["tags"][0] == "hard":
             assert len(case["tags"]) == 2, case["id"]

@@ -6,7 +6,9 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -83,7 +85,7 @@ def test_question_opens_as_a_yes_no_question() -> None:
 def test_no_common_word_gives_the_answer_away() -> None:
     """No word that occurs in ten or more questions, or passages, goes with one label in more than 75 % of them."""
     for part in ("question", "passage"):
-        seen: dict[str, Counter] = {}
+        seen: dict[str, Counter[str]] = {}
         for case in CASES:
             for word in set(words(case["input"][part])):
                 seen.setdefault(word, Counter())[case["expected"]] += 1
@@ -108,11 +110,11 @@ def test_question_alone_does_not_answer() -> None:
 def test_overlap_and_length_do_not_answer() -> None:
     """No threshold on word overlap with the passage, or on a length, is right in more than 63 %."""
 
-    def overlap(case: dict) -> float:
+    def overlap(case: dict[str, Any]) -> float:
         question = set(words(case["input"]["question"]))
         return len(question & set(words(case["input"]["passage"]))) / len(question)
 
-    features = {
+    features: dict[str, Callable[[dict[str, Any]], float]] = {
         "overlap": overlap,
         "question length": lambda case: len(words(case["input"]["question"])),
         "passage length": lambda case: len(words(case["input"]["passage"])),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -41,7 +42,8 @@ every_eval = pytest.mark.parametrize("path", EVAL_FILES, ids=lambda path: path.s
 @cache
 def load_spec(path: Path) -> dict[str, Any]:
     """The eval set in a YAML file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read
 
 
 @cache
@@ -51,14 +53,14 @@ def load_cases(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def as_text(value: Input) -> str:
+def as_text(value: object) -> str:
     """The text of an input; of a mapping, its values in order of key."""
     if isinstance(value, dict):
         return "\n".join(str(value[key]) for key in sorted(value))
     return str(value)
 
 
-def grams(value: Input) -> frozenset[str]:
+def grams(value: object) -> frozenset[str]:
     """The set of character 5-grams of a lower-cased input."""
     text = as_text(value).lower()
     return frozenset(text[i : i + 5] for i in range(max(1, len(text) - 4)))
@@ -69,17 +71,11 @@ def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b)
 
 
-def near_duplicates(cases: list[dict[str, Any]]) -> tuple[set[int], tuple[float, dict[str, Any], dict[str, Any]]]:
-    """The ids of cases that have a near-duplicate, and the worst pair as (similarity, case, case)."""
+def near_duplicates(cases: list[dict[str, Any]]) -> tuple[set[int], tuple[float, int, int]]:
+    """The places of cases that have a near-duplicate, and the worst pair as (similarity, place, place)."""
     sets = [grams(case["input"]) for case in cases]
-    found, worst = set(), (0.0, None, None)
-    for i, j in combinations(range(len(cases)), 2):
-        similarity = jaccard(sets[i], sets[j])
-        if similarity > worst[0]:
-            worst = (similarity, cases[i], cases[j])
-        if similarity >= NEAR_DUPLICATE:
-            found.update((i, j))
-    return found, worst
+    pairs = [(jaccard(sets[i], sets[j]), i, j) for i, j in combinations(range(len(cases)), 2)]
+    return {place for similarity, *pair in pairs if similarity >= NEAR_DUPLICATE for place in pair}, max(pairs)
 
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
@@ -152,7 +148,8 @@ def test_ids_are_unique(path: Path) -> None:
 def test_near_duplicates_are_rare(path: Path) -> None:
     """At most 2 % of the cases have a near-duplicate in their class."""
     cases = load_cases(path)
-    found, (similarity, first, second) = near_duplicates(cases)
+    found, (similarity, *worst) = near_duplicates(cases)
+    first, second = (cases[place] for place in worst)
     share = len(found) / len(cases)
     assert share <= MAX_NEAR_DUPLICATE_SHARE, (
         f"{share:.1%} of the cases have a near-duplicate: {[cases[i]['id'] for i in sorted(found)]}\n"

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,7 +38,7 @@ def database() -> sqlite3.Connection:
     return connection
 
 
-def rows(query: str) -> list[tuple]:
+def rows(query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     return database().execute(query).fetchall()
 

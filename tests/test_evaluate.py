@@ -394,7 +394,7 @@ async def test_cancelling_leaves_no_task_behind(project: Project) -> None:
 
 async def test_runs_of_one_second_neither_meet_nor_change_places(project: Project) -> None:
     """Run ids sort by time, also within a second: the newest run is the one that began last."""
-    moments = [NOW.replace(microsecond=number) for number in (3, 40_000, 500_000, 999_999)]
-    ids = [plan_run(project.root, EvalOptions(), lambda moment=moment: moment).header.run_id for moment in moments]
+    moments = [partial(NOW.replace, microsecond=number) for number in (3, 40_000, 500_000, 999_999)]
+    ids = [plan_run(project.root, EvalOptions(), moment).header.run_id for moment in moments]
     assert ids == sorted(set(ids))
     assert {len(run_id) for run_id in ids} == {len("20261123-033100-5f2a1c")}

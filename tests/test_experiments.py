@@ -235,6 +235,7 @@ def test_large_differences_are_decided_and_none_is_not(a: float, b: float, stand
     found = compare(drawn(planned_outcomes(QUESTION), a=a, b=b), QUESTION)
     assert found.standing is standing
     assert (found.decided_at is None) is (standing is Standing.UNDECIDED)
+    assert found.difference is not None
     assert found.interval[0] <= found.difference <= found.interval[1]
 
 

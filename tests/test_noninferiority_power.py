@@ -101,6 +101,7 @@ def test_power_is_that_of_tangos_test(discordance: float, margin: float, n: int,
 def test_cases_are_enough_and_not_too_many(discordance: float, difference: float, margin: float, power: float) -> None:
     """With the number given the exact power is about reached; a tenth more reach it, four tenths less do not."""
     n = cases_for_noninferiority(discordance, difference, margin, 0.025, power)
+    assert n is not None
     assert noninferiority_power(n, discordance, difference, margin, 0.025) >= power - 0.01
     assert noninferiority_power(int(n * 1.1), discordance, difference, margin, 0.025) >= power
     assert noninferiority_power(int(n * 0.6), discordance, difference, margin, 0.025) < power
@@ -116,6 +117,7 @@ def test_cases_where_none_would_do() -> None:
 def test_cases_grow_with_the_square_of_what_is_left_of_the_margin() -> None:
     """Half the distance to the margin takes four times the cases."""
     near, far = (cases_for_noninferiority(0.1, -0.02 + left, 0.02, 0.025) for left in (0.004, 0.002))
+    assert near is not None
     assert far == pytest.approx(4 * near, rel=0.01)
 
 

@@ -163,8 +163,12 @@ DROPS = [
 def test_least_detectable_drop(n: int, drops: tuple[float, ...], tenth: float) -> None:
     """The table of drops is met within 0.2 points, the last column at a tenth of alpha."""
     for noise, points in zip((0.02, 0.05, 0.1, 0.2), drops, strict=True):
-        assert 100 * least_detectable_drop(n, noise, 0.05) == pytest.approx(points, abs=0.1)
-    assert 100 * least_detectable_drop(n, 0.05, 0.005) == pytest.approx(tenth, abs=0.1)
+        found = least_detectable_drop(n, noise, 0.05)
+        assert found is not None
+        assert 100 * found == pytest.approx(points, abs=0.1)
+    strict = least_detectable_drop(n, 0.05, 0.005)
+    assert strict is not None
+    assert 100 * strict == pytest.approx(tenth, abs=0.1)
 
 
 def test_a_set_can_be_too_small() -> None:
@@ -212,7 +216,9 @@ def test_least_detectable_shift_of_few() -> None:
     """So few that not even all of them, broken, would be noticed: none; and never less than what signs alone show."""
     assert least_detectable_shift([0.0] * 4, [1.0] * 4, 0.05) is None
     assert least_detectable_shift([1.0], [1.0], 0.05) is None
-    assert 0.8 ** (1 / 5) <= least_detectable_shift([0.0] * 5, [1.0] * 5, 0.05) < 1
+    of_five = least_detectable_shift([0.0] * 5, [1.0] * 5, 0.05)
+    assert of_five is not None
+    assert 0.8 ** (1 / 5) <= of_five < 1
     assert least_detectable_shift([0.0] * 4, [50.0] * 4, 0.05) is None
 
 
@@ -221,6 +227,9 @@ def test_least_detectable_shift_grows_with_noise_and_clusters() -> None:
     alone = least_detectable_shift([0.0] * 200, [1.0] * 200, 0.05)
     noisy = least_detectable_shift([0.3, -0.3] * 100, [1.0] * 200, 0.05)
     together = least_detectable_shift([0.0] * 40, [5.0] * 40, 0.05)
+    assert alone is not None
+    assert noisy is not None
+    assert together is not None
     assert alone < noisy < together
 
 
@@ -228,6 +237,7 @@ def test_least_detectable_shift_grows_with_noise_and_clusters() -> None:
 def test_a_drop_that_is_promised_is_noticed(units: int, size: int, alpha: float) -> None:
     """Without any noise, whole units that break as often as said are noticed 4 times in 5."""
     drop = least_detectable_shift([0.0] * units, [float(size)] * units, alpha)
+    assert drop is not None
     rng = np.random.default_rng(7)
     broken = rng.binomial(units, drop, size=2000)
     noticed = [sign_flip([float(size)] * k + [0.0] * (units - k)) <= alpha for k in range(units + 1)]

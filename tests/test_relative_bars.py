@@ -83,7 +83,8 @@ def test_a_test_ends_as_soon_as_the_rest_cannot_help_and_never_before(
     question = asked(reference, within=within)
     rule = rule_of(question)
     for place, (mine, theirs) in enumerate(pairs):
-        assert rule.verdict is None
+        verdict = rule.verdict
+        assert verdict is None
         assert 1 <= rule.surely_needed() <= len(pairs) - place
         needed = rule.surely_needed()
         rule.feed(Outcome(value=float(mine), reference=float(theirs)))

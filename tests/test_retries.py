@@ -11,7 +11,7 @@ import pytest
 
 from routerctl import errors
 from routerctl.providers.base import Outside, Provider
-from routerctl.providers.fake import FakeProvider, Script, reply_of
+from routerctl.providers.fake import FakeProvider, Script, Turn, reply_of
 from routerctl.providers.wire import Wire
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Usage
 
@@ -100,7 +100,7 @@ async def test_only_transient_kinds_are_tried_again(kind: type[errors.ProviderEr
 async def test_a_reply_after_failures_says_how_many_attempts_it_took() -> None:
     """The reply is the last attempt's with their number; where time is the price, lost seconds are paid for, too."""
     world = World()
-    script = [errors.Overloaded("busy"), errors.BrokenReply("odd"), "four"]
+    script: list[Turn] = [errors.Overloaded("busy"), errors.BrokenReply("odd"), "four"]
     async with _wire(world, _fake(script, world, latency_s=0.5)) as wire:
         reply = await wire.call("p", REQUEST)
     assert (reply.text, reply.attempts, reply.latency_s, reply.cost_usd) == ("four", 3, 0.5, Decimal("2.5"))

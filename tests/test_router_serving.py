@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from routerctl import errors
+from routerctl.providers.base import Again
 from routerctl.providers.fake import reply_of
 from routerctl.routing.context import Context
 from routerctl.routing.route import AllRungsFailed, NoPlaceAllowed, Routed, route
@@ -379,7 +380,7 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
     held = asyncio.Event()
     inner = far.call
 
-    async def call(provider: str, request: Request, *, until: float) -> Reply:
+    async def call(provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         if provider == "fake" and request.model == "model-small":
             await held.wait()
             raise errors.ServerFault("broke")

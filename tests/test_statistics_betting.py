@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from routerctl.statistics import (
     Bets,
@@ -25,7 +26,7 @@ def _wealth(
     run: list[float], weights: list[float], *, mean: float, alpha: float, n: int, greatest: float, mean_weight: float
 ) -> float:
     """The wealth written out anew: a product of factors, each stake from the values before it."""
-    gains, wealth = [], 1.0
+    gains, wealth = list[float](), 1.0
     for value, weight in zip(run, weights, strict=True):
         squares = PRIOR * mean * (1 - mean) * mean_weight * greatest
         for place, gain in enumerate(gains, 1):
@@ -83,7 +84,9 @@ def test_an_unknown_greatest_weight_keeps_wealth_positive() -> None:
 @pytest.mark.parametrize(("bar", "n"), [(0.8, 200), (0.9, 200), (0.95, 400)])
 def test_perfect_runs_are_never_given_up(bar: float, n: int) -> None:
     """Where a perfect score can win, no look on its way takes it for hopeless, at the least size nor at larger ones."""
-    for size in (betting_least_cases(bar, 0.05), n):
+    least = betting_least_cases(bar, 0.05)
+    assert least is not None
+    for size in (least, n):
         bets = Bets(bar, 0.05, size, max_weight=1.0)
         for place in range(1, size + 1):
             bets.bet(1.0)
@@ -170,14 +173,17 @@ def test_interval_holds_at_all_looks_at_once(kind: str, p: float) -> None:
     """The true mean is outside at some look of a run in at most alpha of the runs (3 standard errors)."""
     rng, alpha, trials, n, missed = np.random.default_rng(6), 0.1, 200, 80, 0
     for _ in range(trials):
-        weights, greatest = np.ones(n), 1.0
+        weights: NDArray[np.float64] = np.ones(n)
+        greatest: float | None = 1.0
         run = rng.beta(8 * p, 8 * (1 - p), n) if kind == "graded" else (rng.random(n) < p).astype(float)
         if kind == "weighted":
             weights, greatest = rng.choice([1.0, 4.0], n), 4.0
         if kind == "clusters":
             weights, greatest = rng.integers(1, 9, n).astype(float), None
             run = rng.binomial(weights.astype(int), rng.beta(2 * p, 2 * (1 - p), n)) / weights
-        looks = (betting_interval(run[:t], weights[:t], alpha, n, greatest) for t in range(8, n + 1, 8))
+        looks = (
+            betting_interval(run[:t].tolist(), weights[:t].tolist(), alpha, n, greatest) for t in range(8, n + 1, 8)
+        )
         missed += any(not low <= p <= high for low, high in looks)
     assert missed / trials <= alpha + 3 * math.sqrt(alpha * (1 - alpha) / trials)
 
@@ -195,7 +201,7 @@ def test_graded_values_give_a_narrower_interval_than_coins() -> None:
     """Values that vary less tell more."""
     rng = np.random.default_rng(9)
     widths = [
-        np.subtract(*betting_interval(run, [1.0] * 200, 0.05, 200, 1.0)[::-1])
+        np.subtract(*betting_interval(run.tolist(), [1.0] * 200, 0.05, 200, 1.0)[::-1])
         for run in (rng.beta(7.2, 0.8, 200), (rng.random(200) < 0.9).astype(float))
     ]
     assert widths[0] < 0.6 * widths[1]
@@ -207,15 +213,19 @@ def test_graded_values_give_a_narrower_interval_than_coins() -> None:
 @pytest.mark.parametrize(("bar", "alpha"), [(0.5, 0.05), (0.8, 0.05), (0.9, 0.05), (0.95, 0.05 / 3)])
 def test_betting_least_cases(bar: float, alpha: float) -> None:
     """From there on perfect scores win at every size, below at none; bets take more than the exact test."""
-    least = betting_least_cases(bar, alpha)
+    least, exact = betting_least_cases(bar, alpha), least_cases(bar, alpha)
+    assert least is not None
+    assert exact is not None
     assert [betting_decidable(n, bar, alpha) for n in range(1, 3 * least)] == [n >= least for n in range(1, 3 * least)]
-    assert least_cases(bar, alpha) <= least <= 1.5 * least_cases(bar, alpha) + 1
+    assert exact <= least <= 1.5 * exact + 1
     assert betting_least_cases(1.0, alpha) is None
 
 
 def test_unequal_weights_need_more_cases() -> None:
     """The greatest weight bounds the stakes: where the mean one is half of that, perfect scores win about half."""
     equal, unequal = betting_least_cases(0.9, 0.05), betting_least_cases(0.9, 0.05, 0.5)
+    assert equal is not None
+    assert unequal is not None
     assert 1.5 * equal < unequal < 2.5 * equal
 
 
@@ -242,8 +252,9 @@ def test_needed_cases_are_enough(bar: float, gain: float, graded: bool) -> None:
 @given(bar=st.floats(0.3, 0.9), gain=st.floats(0.02, 0.09), deviation=st.floats(0, 0.3))
 def test_needed_cases_fall_with_the_gain_and_rise_with_the_deviation(bar: float, gain: float, deviation: float) -> None:
     """Clearer differences and steadier values need fewer cases, never fewer than the least."""
-    found = betting_needed_cases(bar, bar + gain, deviation, 0.05)
-    assert found >= betting_least_cases(bar, 0.05)
+    found, least = betting_needed_cases(bar, bar + gain, deviation, 0.05), betting_least_cases(bar, 0.05)
+    assert least is not None
+    assert found >= least
     assert found >= betting_needed_cases(bar, bar + gain + 0.01, deviation, 0.05)
     assert found <= betting_needed_cases(bar, bar + gain, deviation + 0.05, 0.05)
 

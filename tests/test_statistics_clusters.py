@@ -43,10 +43,11 @@ def test_no_bound_exceeds_that_of_independent_cases(rows: list[tuple[float, int,
 @pytest.mark.parametrize("scale", [1e-3, 2.0, 1e5])
 def test_the_unit_of_weights_plays_no_part(scale: float) -> None:
     """Only ratios of weights count, once the effective number of cases is handed in."""
-    sums, sizes = np.array([4.0, 1.0, 6.0, 2.5]), np.array([5.0, 2.0, 6.0, 3.0])
+    sums, sizes = [4.0, 1.0, 6.0, 2.5], [5.0, 2.0, 6.0, 3.0]
+    scaled = [one * scale for one in sums], [one * scale for one in sizes]
     plain = korn_graubard_lower(sums, sizes, 0.05, 11.0)
-    assert korn_graubard_lower(sums * scale, sizes * scale, 0.05, 11.0) == pytest.approx(plain)
-    assert design_effect(sums * scale, sizes * scale, 11.0) == pytest.approx(design_effect(sums, sizes, 11.0))
+    assert korn_graubard_lower(*scaled, 0.05, 11.0) == pytest.approx(plain)
+    assert design_effect(*scaled, 11.0) == pytest.approx(design_effect(sums, sizes, 11.0))
 
 
 def test_equal_weights_are_no_weights() -> None:
@@ -64,11 +65,8 @@ def test_a_perfect_score_counts_clusters_or_effective_cases(clusters: int, kish:
 @pytest.mark.parametrize(
     ("passes", "sizes", "effect"),
     [
-        (
-            [5, 5, 0, 5],
-            [5] * 4,
-            5 * 4 / 3,
-        ),  # every cluster is all or nothing: each is worth one case, corrected for four
+        # Every cluster is all or nothing: each is worth one case, corrected for four.
+        ([5, 5, 0, 5], [5] * 4, 5 * 4 / 3),
         ([4, 4, 4, 4], [5] * 4, 1.0),
         ([5, 5, 5], [5] * 3, 5.0),
         ([3], [4], 4.0),

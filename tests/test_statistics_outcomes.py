@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 
 from routerctl.statistics.best import best_available, cheapest, reaching, shown_at, within
 from routerctl.statistics.frontier import descent, hull, mixed
@@ -17,7 +18,12 @@ from routerctl.statistics.shrinkage import paired_mean
 NAN = math.nan
 
 
-def made(values, costs=None, weights=None, clusters=None) -> Outcomes:
+def made(
+    values: ArrayLike,
+    costs: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+) -> Outcomes:
     """Outcomes of these rows; every case costs its row's number plus one unless given."""
     rows = np.asarray(values, dtype=float)
     prices = np.arange(1, len(rows) + 1)[:, None] * np.ones(rows.shape) if costs is None else np.asarray(costs, float)
@@ -43,7 +49,9 @@ ROWS = st.integers(2, 14).flatmap(
 
 @settings(deadline=None)
 @given(ROWS)
-def test_a_contrast_is_the_paired_mean_of_every_row(given_) -> None:
+def test_a_contrast_is_the_paired_mean_of_every_row(
+    given_: tuple[list[list[float]], list[float], list[int] | None],
+) -> None:
     """On the cases that both rows have: the same mean and error as row by row; without a common case there is none."""
     values, weights, clusters = given_
     labels = None if clusters is None else np.unique(clusters, return_inverse=True)[1]
@@ -71,6 +79,7 @@ def test_replies_become_a_matrix() -> None:
     assert found.cases == 2
     np.testing.assert_equal(found.values, [[0.5, 0.5], [NAN, NAN]])
     np.testing.assert_equal(found.costs, [[2.5, 2.5], [NAN, NAN]])
+    assert found.clusters is not None
     assert (found.weights.tolist(), found.clusters.tolist()) == ([1.0, 2.0], [0, 0])
     assert found.counts().tolist() == [2, 0]
     assert found.complete().tolist() == [True, False]
@@ -84,7 +93,7 @@ def test_folds_part_the_cases(n: int, count: int, clustered: bool) -> None:
     assert (np.sum(parts, axis=0) == 1).all()
     units = [len(set(np.flatnonzero(part) // 3 if clustered else np.flatnonzero(part))) for part in parts]
     assert max(units) - min(units) <= 1
-    if clustered:
+    if clusters is not None:
         assert all(len(set(part[clusters == each].tolist())) == 1 for part in parts for each in clusters)
 
 
@@ -100,7 +109,7 @@ def test_strata_are_weighed_together() -> None:
     """Means by their weights, errors by the root of their squares; what is missing counts as nothing."""
     found = pooled([0.1, -0.2], [0.03, 0.04], [0.5, 0.25])
     error = math.hypot(0.5 * 0.03, 0.25 * 0.04)
-    assert (found.mean, found.high - found.mean) == (pytest.approx(0.0), pytest.approx(1.959964 * error))
+    assert (found.mean, found.high - found.mean) == pytest.approx((0.0, 1.959964 * error))
     assert pooled([], [], []) == Span(mean=0.0, low=0.0, high=0.0)
     assert -Span(mean=1.0, low=0.5, high=3.0) == Span(mean=-1.0, low=-3.0, high=-0.5)
 
@@ -179,7 +188,9 @@ TASKS = st.lists(st.lists(POINT, min_size=1, max_size=4), min_size=1, max_size=4
 
 @settings(deadline=None)
 @given(TASKS, st.data())
-def test_no_choice_is_better_at_the_price_of_a_step(tasks: Tasks, data: st.DataObject) -> None:
+def test_no_choice_is_better_at_the_price_of_a_step(
+    tasks: list[list[tuple[float, float]]], data: st.DataObject
+) -> None:
     """Against every combination of options: none costs no more than a step and brings more; steps only descend."""
     weights = data.draw(st.lists(st.floats(0.1, 3), min_size=len(tasks), max_size=len(tasks)))
     steps = descent(tasks, weights)
@@ -198,7 +209,7 @@ def test_no_choice_is_better_at_the_price_of_a_step(tasks: Tasks, data: st.DataO
 
 @settings(deadline=None)
 @given(TASKS, st.floats(0, 5))
-def test_each_lambda_has_its_step(tasks: Tasks, price: float) -> None:
+def test_each_lambda_has_its_step(tasks: list[list[tuple[float, float]]], price: float) -> None:
     """The step that a lambda falls on maximises gain - lambda x cost, task by task."""
     steps = descent(tasks, [1.0] * len(tasks))
     step = [one for one in steps if one.slope <= price][-1]

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 import ibis
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no type information
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no type information
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
