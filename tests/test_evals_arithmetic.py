@@ -7,6 +7,7 @@ import json
 import operator
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any

@@ -131,7 +131,7 @@ def test_noise_is_pulled_to_what_classes_have_in_common() -> None:
 
 def test_who_reaches_a_bar() -> None:
     """A sum exactly at the bar reaches it; a row with a case missing does not, whatever it shows."""
-    rows = made([[1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, NAN]])
+    rows = made([[1.0, 1, 1, 0, 0], [1.0, 1, 0, 0, 0], [1.0, 1, 1, 1, NAN]])
     assert reaching(rows, 0.6).tolist() == [True, False, False]
     assert reaching(made(rows.values, weights=[1, 1, 1, 3, 3]), 0.6).tolist() == [False, False, False]
 
@@ -168,7 +168,7 @@ def test_the_best_available(
 
 def test_without_a_cost_the_first_of_those_alike_serves() -> None:
     """Rows stand cheapest first, so their order decides where costs do not."""
-    rows = made([[1, 0], [1, 0]], costs=[[NAN, NAN], [1, 1]])
+    rows = made([[1, 0], [1, 0]], costs=[[NAN, NAN], [1.0, 1.0]])
     assert best_available(rows)[0] == 0
 
 
