@@ -1,3 +1,5 @@
+"""From runs to a table: the planned prefix of the results, the evidence, and who serves each class."""
+
 from __future__ import annotations
 
 import math

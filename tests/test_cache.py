@@ -1,3 +1,5 @@
+"""The cache of replies: what makes two requests the same, what comes back, and many processes at once."""
+
 from __future__ import annotations
 
 import sqlite3

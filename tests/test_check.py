@@ -1,3 +1,5 @@
+"""`routerctl check`: a table that follows from its evidence passes, and what has changed since is named."""
+
 from __future__ import annotations
 
 import asyncio

@@ -1,3 +1,5 @@
+"""Our nouns as YAML and JSON: what is written reads back as it was, and what is wrong is named where it stands."""
+
 from __future__ import annotations
 
 import dataclasses

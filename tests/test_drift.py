@@ -1,3 +1,5 @@
+"""Whether traffic has moved away from the evidence: the tests, their alarms, and the words for them."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Experiments on live traffic: who is in which arm, what a look may conclude, and what the guardrails stop."""
+
 from __future__ import annotations
 
 import math

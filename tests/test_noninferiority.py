@@ -1,3 +1,5 @@
+"""The exact test that a candidate is no worse than a reference by a margin, and the interval beside it."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""How often the test of non-inferiority proves what is true, and how many cases that takes."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Non-inferiority where outcomes are graded, weighted or clustered."""
+
 from __future__ import annotations
 
 import math

@@ -1,3 +1,5 @@
+"""Paired comparisons of two runs: sign flips, several of them at once, and what drop would have been noticed."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""A run before it is made: its header, what its calls may cost, the limit, and the estimate."""
+
 from __future__ import annotations
 
 import asyncio

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,8 @@ def _price(_spec: ProviderSpec, _model: str) -> Callable[[Usage, float], Decimal
     return lambda usage, seconds: Decimal(usage.output_tokens) + Decimal(str(seconds))
 
 
-def _wire(world: World, provider: Provider, rng: random.Random | None = None, **spec: float) -> Wire:
-    made = ProviderSpec(name="p", kind="fake", **spec)  # type: ignore[arg-type]  # a test's short cut
+def _wire(world: World, provider: Provider, rng: random.Random | None = None, **spec: Any) -> Wire:
+    made = ProviderSpec(name="p", kind="fake", **spec)
     return Wire([made], world.outside(rng), _price, ready={"p": provider})
 
 

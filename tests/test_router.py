@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,8 +77,8 @@ def table(built: Path) -> Table:
     )
 
 
-def _with(table: Table, task_class: str = "talk", **changes: object) -> Table:
-    changed = replace(table.routes[task_class], **changes)  # type: ignore[arg-type]
+def _with(table: Table, task_class: str = "talk", **changes: Any) -> Table:
+    changed = replace(table.routes[task_class], **changes)
     return replace(table, routes={**table.routes, task_class: changed})
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ def table(built: Path) -> Table:
     return replace(made, routes={"sums": replace(made.routes["sums"], rungs=("small", "large"), chosen="small")})
 
 
-def _candidate(table: Table, name: str, **changes: object) -> Table:
-    changed = replace(table.candidates[name], **changes)  # type: ignore[arg-type]
+def _candidate(table: Table, name: str, **changes: Any) -> Table:
+    changed = replace(table.candidates[name], **changes)
     return replace(table, candidates={**table.candidates, name: changed})
 
 

@@ -1,3 +1,5 @@
+"""Several classes' differences, each with its error, pulled to what they have in common."""
+
 from __future__ import annotations
 
 import math

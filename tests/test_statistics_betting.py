@@ -1,3 +1,5 @@
+"""Tests by betting on values between 0 and 1: the wealth, the interval, and how many values they need."""
+
 from __future__ import annotations
 
 import math

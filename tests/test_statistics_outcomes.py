@@ -1,3 +1,5 @@
+"""Several candidates' outcomes on the same cases: contrasts, who is best, and choices over several tasks."""
+
 from __future__ import annotations
 
 import itertools

@@ -1,3 +1,5 @@
+"""routes.yaml: it reads back as it was written, and an edited one is refused."""
+
 from __future__ import annotations
 
 from dataclasses import replace

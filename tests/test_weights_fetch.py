@@ -1,3 +1,5 @@
+"""Bringing weights to this machine from servers that break off, lie and turn away."""
+
 from __future__ import annotations
 
 import hashlib
