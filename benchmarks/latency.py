@@ -58,7 +58,7 @@ def main() -> int:
 @contextmanager
 def server() -> Iterator[str]:
     """Serve both vendors' APIs in another process; give the address."""
-    command = [sys.executable, "-m", "tests.emulator", "--latency-ms", str(SERVED_MS)]
+    command = [sys.executable, "-m", "routerctl.testing.emulator", "--latency-ms", str(SERVED_MS)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

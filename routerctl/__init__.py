@@ -8,9 +8,10 @@ Errors are those of `routerctl.errors`; what a person should hear goes to the lo
 
 TYPE_CHECKING = False  # typing is not imported just to ask
 if TYPE_CHECKING:
+    from routerctl.routing.route import Routed
     from routerctl.routing.router import Explanation, Router
 
-__all__ = ["Explanation", "Router", "__version__"]
+__all__ = ["Explanation", "Routed", "Router", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -20,4 +21,8 @@ def __getattr__(name: str) -> object:
         from routerctl.routing import router
 
         return getattr(router, name)
+    if name == "Routed":
+        from routerctl.routing.route import Routed
+
+        return Routed
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,9 +26,10 @@ def log(text: str, level: Level) -> None:
 _taken_by: list[Notify] = [log]
 
 
-def take(notify: Notify) -> None:
-    """Send every notice of this process to `notify` (text, level) from now on, in place of the logger."""
-    _taken_by[:] = [notify]
+def take(notify: Notify) -> Notify:
+    """Send every notice of this process to `notify` (text, level) from now on; give what took them before."""
+    before, _taken_by[0] = _taken_by[0], notify
+    return before
 
 
 def info(text: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from routerctl.cli import run as run_command
-from tests.emulator import Body, Emulator
+from routerctl.testing.emulator import Body, Emulator
 
 COMMAND = Path(sys.executable).with_name("routerctl")
 SECRET = "sk-ant-api03-THE5ECRETKEY"  # noqa: S105 - made up, to be looked for

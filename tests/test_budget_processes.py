@@ -18,9 +18,9 @@ from routerctl.routing.runtime import usual_tokens
 from routerctl.strategies.answer import first_request
 from routerctl.strategies.prompts import render_prompt
 from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing.emulator import SILENT
 from routerctl.types import Budget
 from tests.conftest import COMMAND, SECRET, Far, Project, clean_env
-from tests.emulator import SILENT
 from tests.redis_server import running_redis
 
 ENV = {"TEST_KEY": SECRET}

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from routerctl.testing.emulator import CUT, HANG_UP, NOT_JSON, OK, SILENT, Body, Emulator, Fault
 from tests.conftest import PRICE, SECRET, Project, right_answer, text_of
-from tests.emulator import CUT, HANG_UP, NOT_JSON, OK, SILENT, Body, Emulator, Fault
 
 PROMPTS = 10_000
 DEADLINE_S = 60.0

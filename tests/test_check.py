@@ -17,7 +17,7 @@ from routerctl.classify.classifier.files import file_text
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.assemble import assemble
 from routerctl.evaluation.check import check_project
-from routerctl.evaluation.policy_warnings import policy_warnings
+from routerctl.evaluation.policy import policy_warnings
 from routerctl.evaluation.project import load_project
 from routerctl.evaluation.run.cached_call import Spending
 from routerctl.evaluation.run.session import EvalOptions, plan_run, run_eval

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.testing.emulator import Body
 from tests.conftest import SECRET, Far, Project, right_answer, text_of
-from tests.emulator import Body
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

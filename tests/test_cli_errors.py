@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from routerctl.testing.emulator import CUT, Fault
 from tests.conftest import SECRET, Done, Far, Project
-from tests.emulator import CUT, Fault
 
 Run = Callable[..., Done]
 

@@ -15,14 +15,14 @@ from typing import NoReturn
 import pytest
 
 from routerctl import errors
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.routing.health import Health
 from routerctl.routing.health.probes import Probable, places_of, probe_every
 from routerctl.routing.state import open_state
 from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing.emulator import EMPTY, REFUSAL, SILENT, Fault
 from routerctl.types import Classifier, Escalation, Json, OtherPlace, PlaceKey, ProviderSpec, Reply, Request, Table
 from tests.conftest import Done, Far, Project
-from tests.emulator import EMPTY, REFUSAL, SILENT, Fault
 
 BOTH = ("model-small", "model-large")
 FULL = Fault(529)

@@ -19,10 +19,10 @@ import pytest
 from routerctl.classify.decide import decide
 from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing import emulator
+from routerctl.testing.emulator import Body, Fault
 from routerctl.types import Candidate, Decision, Inquiry, ProviderSpec
-from tests import emulator
 from tests.conftest import Done, Far, Project, clean_env, right_answer, sum_is_right, text_of
-from tests.emulator import Body, Fault
 
 Run = Callable[..., Done]
 ESCAPE = "\x1b]0;owned\x07\x1b[31mred\x1b[0m \x9b2J\u202eright to left"
@@ -191,9 +191,9 @@ def test_every_json_output_is_one_object_alone_on_stdout(project: Project, run: 
 def test_the_end_of_a_model_is_past_or_to_come() -> None:
     """`models` says since when a model is retired, or when it will be; the day itself is past."""
     from routerctl.cli.output.models import _lifecycle
-    from routerctl.providers import lifecycle
+    from routerctl.providers import pins
 
-    model, end = max(lifecycle._days().items(), key=lambda pair: (pair[1], pair[0]))
+    model, end = max(pins._days().items(), key=lambda pair: (pair[1], pair[0]))
     asked, vendor = Candidate(name="a", provider="v", model=model), ProviderSpec(name="v", kind="anthropic")
     said = [_lifecycle(asked, vendor, end + timedelta(days=days)) for days in (-1, 0, 1)]
     assert said == [f"retires {end}", f"retired since {end}", f"retired since {end}"]

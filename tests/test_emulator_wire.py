@@ -16,9 +16,9 @@ from routerctl import errors
 from routerctl.costs import price_of, pricer_of
 from routerctl.providers.base import Outside
 from routerctl.providers.wire import Wire
+from routerctl.testing import emulator
+from routerctl.testing.emulator import Emulator, Fault
 from routerctl.types import Message, Prompt, ProviderSpec, ReplySpec, Request, Sampling, StopReason, Usage
-from tests import emulator
-from tests.emulator import Emulator, Fault
 
 KEYS = {"ANTHROPIC_API_KEY": "sk-ant-api03-THESECRET", "OPENAI_API_KEY": "sk-proj-THESECRET"}
 VENDORS = ("anthropic", "openai")

@@ -8,9 +8,9 @@ import re
 import pytest
 
 from routerctl.table import load_table
+from routerctl.testing.emulator import Body
 from routerctl.types import Verdict
 from tests.conftest import PRICE, SECRET, Far, Project, right_answer
-from tests.emulator import Body
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

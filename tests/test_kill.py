@@ -15,9 +15,9 @@ import pytest
 
 from routerctl.evaluation.build import evidence_of
 from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.testing.emulator import Body, Received
 from routerctl.types import Evidence
 from tests.conftest import SECRET, Far, Project
-from tests.emulator import Body, Received
 
 KILLS = 50
 CASES = 240

@@ -28,7 +28,7 @@ from routerctl.evaluation.run.header import make_header, pinned_candidate, price
 from routerctl.evaluation.run.measured import Measured
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, Script, Turn, reply_of
-from routerctl.providers.lifecycle import retires_on
+from routerctl.providers.pins import retires_on
 from routerctl.providers.weights import catalog
 from routerctl.providers.wire import Wire
 from routerctl.strategies.answer import answer

@@ -17,7 +17,7 @@ from routerctl.evaluation.build import build_table
 from routerctl.evaluation.selection import Outcome, Question, alpha_per_candidate, judge
 from routerctl.evaluation.worth import chosen_evidence, evaluation_usd, weigh
 from routerctl.review.report import answers as answered
-from routerctl.review.report import facts, money, picture, render_report
+from routerctl.review.report import money, picture, render_report, weighing
 from routerctl.review.report import page as page_module
 from routerctl.review.report import wording as sentences
 from routerctl.table import with_digest
@@ -501,15 +501,15 @@ def crowd(scores, chosen, proven=()):
 
 def test_few_candidates_are_all_shown():
     """Up to the number that is shown nothing is left out, whatever the scores."""
-    assert facts.leading(crowd([50, 40, 30], "m0"), 3) == ("m0", "m1", "m2")
+    assert weighing.leading(crowd([50, 40, 30], "m0"), 3) == ("m0", "m1", "m2")
 
 
 def test_of_many_candidates_those_that_lead_are_shown():
     """The chosen one, the cheapest that is proven, and near the choice those that score higher than all cheaper."""
     route = crowd([50, 40, 60, 55, 70, 65, 80, 79, 90, 95], "m5", proven=("m8", "m9"))
-    assert facts.leading(route, 9) == ("m0", "m2", "m4", "m5", "m6", "m8", "m9")
-    assert facts.leading(route, 4) == ("m4", "m5", "m6", "m8")
-    assert facts.leading(replace(route, chosen="not run"), 3) == ("m6", "m8", "m9")
+    assert weighing.leading(route, 9) == ("m0", "m2", "m4", "m5", "m6", "m8", "m9")
+    assert weighing.leading(route, 4) == ("m4", "m5", "m6", "m8")
+    assert weighing.leading(replace(route, chosen="not run"), 3) == ("m6", "m8", "m9")
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ import typer
 from routerctl.cli import made_app
 from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing.emulator import HANG_UP, Fault
 from tests.conftest import SECRET, Done, Far, Project, right_answer
-from tests.emulator import HANG_UP, Fault
 
 pytestmark = pytest.mark.filterwarnings("ignore:fetch_arrow_table:DeprecationWarning")  # ibis 12 knows DuckDB 1
 Run = Callable[..., Done]

@@ -11,9 +11,9 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type i
 from routerctl.evaluation.eval_sets import load_eval_sets
 from routerctl.evaluation.selection import planned_order
 from routerctl.table import load_table
+from routerctl.testing.emulator import Body
 from routerctl.types import Verdict
 from tests.conftest import SECRET, Done, Far, Project, text_of
-from tests.emulator import Body
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

@@ -116,7 +116,14 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
-    notices.take(notify)
+    before = notices.take(notify)
+    try:
+        return _run(arguments)
+    finally:
+        notices.take(before)
+
+
+def _run(arguments: list[str]) -> int:
     if sys.stdout is None:  # started with `>&-`: what it would find, or pay for, could not be delivered
         return _fail("stdout is closed", 1)
     try:

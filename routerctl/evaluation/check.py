@@ -28,8 +28,15 @@ from routerctl.evaluation.outdated import (
     other_sets,
     places,
 )
-from routerctl.evaluation.policy import classifier_warnings, compile_policy, retirements_of, uncompiled
-from routerctl.evaluation.policy_warnings import limit_notes, limit_warnings, policy_warnings
+from routerctl.evaluation.policy import (
+    classifier_warnings,
+    compile_policy,
+    limit_notes,
+    limit_warnings,
+    policy_warnings,
+    retirements_of,
+    uncompiled,
+)
 from routerctl.evaluation.project import Project
 from routerctl.evaluation.project_routing import check_classes
 from routerctl.evaluation.repricing import at_present_prices
@@ -39,7 +46,7 @@ from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.served import ADVICE, foreign_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.lifecycle import retires_on
+from routerctl.providers.pins import retires_on
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, Policy, Route, Run, Table
 from routerctl.words import plain, plural

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, in_percent, nearest
-from routerctl.evaluation.limits import check_limits
-from routerctl.evaluation.project_routing import check_serving
+from routerctl.evaluation.project_routing import check_limits, check_serving
 from routerctl.files.codec import check_schema_version, decode, require
 from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
 from routerctl.types import (

@@ -15,7 +15,7 @@ import httpx2
 
 from routerctl import errors
 from routerctl.providers import base
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.providers.timing import Timing
 from routerctl.types import Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason, Usage
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from routerctl import errors
 from routerctl.providers import base
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.types import Json, Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, StopReason, Usage
 
 Turn = str | Reply | errors.ProviderError

@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from routerctl import errors
 from routerctl.providers import base, weights
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.providers.openai import RAISED, OpenAIProvider
 from routerctl.types import Json, Message, ProviderSpec, Reply, Request, Sampling
 

@@ -15,7 +15,7 @@ import openai
 
 from routerctl import errors
 from routerctl.providers import base
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.providers.timing import Timing
 from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
 

@@ -7,15 +7,21 @@ what tells. Does not know which models still run.
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
 from routerctl.types import Reply
+
+_FILE = "resources/messages/messages.py"
+_NAME = "DEPRECATED_MODELS"  # id -> end-of-life day in words, "November 30th, 2026"
+
 
 _LATEST = re.compile(r".+[-:@]latest\Z", re.IGNORECASE)
 _DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?\Z")
@@ -146,3 +152,27 @@ def known_ids(package: str) -> frozenset[str]:
     union = runpy.run_path(str(path))[name]
     parts = [value for part in (union, *get_args(union)) for value in get_args(part)]
     return frozenset(value for value in parts if isinstance(value, str))
+
+
+def retires_on(model: str, kind: str) -> date | None:
+    """Give the day on which a model retires or has retired, None where nothing is known of it."""
+    return _days().get(model) if kind == "anthropic" else None
+
+
+@cache
+def _days() -> dict[str, date]:
+    found = find_spec("anthropic")
+    if found is None or not found.submodule_search_locations:
+        return {}
+    tree = ast.parse((Path(found.submodule_search_locations[0]) / _FILE).read_text(encoding="utf-8"))
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = getattr(node, "value", None)
+        if value is not None and any(isinstance(target, ast.Name) and target.id == _NAME for target in targets):
+            return {model: _day(words) for model, words in ast.literal_eval(value).items()}
+    return {}
+
+
+def _day(words: str) -> date:
+    plain = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", words)
+    return datetime.strptime(plain, "%B %d, %Y").date()  # noqa: DTZ007 - a day, not a moment

@@ -12,8 +12,18 @@ from typing import Self
 
 from routerctl import errors
 from routerctl.costs import Pricer, cost_of_reply
-from routerctl.providers.abilities import Loading, Probed, Probing, probed
-from routerctl.providers.base import BACKOFF_CAP_S, BACKOFF_S, Again, Outside, PricerFor, Provider
+from routerctl.providers.base import (
+    BACKOFF_CAP_S,
+    BACKOFF_S,
+    Again,
+    Loading,
+    Outside,
+    PricerFor,
+    Probed,
+    Probing,
+    Provider,
+    probed,
+)
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
 from routerctl.types import ProviderSpec, Reply, Request

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 from routerctl.classify.decide import classifier_of, decide
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError
+from routerctl.routing.clock import Clock, SystemClock
 from routerctl.routing.explain import explain
 from routerctl.routing.tables import Tables
 from routerctl.routing.tenants import States
@@ -64,9 +64,11 @@ class Router:
         *,
         env: Mapping[str, str] = os.environ,
         providers: Mapping[str, Provider] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`root`: the folder of the table, below which log and state are; `open` finds both."""
         self.table, self._root, self._env, self._ready = table, root, env, providers or {}
+        self._clock = clock or SystemClock()
         self._states = States(table, root, env)
         self._tables = Tables(table, root, self._states.known)
         self._runtime: Runtime | None = None
@@ -78,16 +80,17 @@ class Router:
         *,
         keys: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        clock: Clock | None = None,
     ) -> Self:
         """Read a routing table, for `async with`; log, state and health stand in `.routerctl` beside it.
 
         `keys`: by the variables that the table names (`{"ANTHROPIC_API_KEY": ...}`), before those of the environment.
-        `providers`: by name, in place of those that the table describes: for tests, see `routerctl.testing`.
+        `providers` (by name, in place of those that the table describes), `clock`: for tests, see `routerctl.testing`.
 
         Raises: InputError where the table cannot be read.
         """
         env = {**os.environ, **keys} if keys else os.environ
-        return cls(load_table(Path(table)), Path(table).resolve().parent, env=env, providers=providers)
+        return cls(load_table(Path(table)), Path(table).resolve().parent, env=env, providers=providers, clock=clock)
 
     @classmethod
     def open_sync(
@@ -96,9 +99,10 @@ class Router:
         *,
         keys: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
+        clock: Clock | None = None,
     ) -> SyncRouter:
         """Read a routing table, for `with` in scripts and notebooks; as `open`."""
-        return SyncRouter(cls.open(table, keys=keys, providers=providers))
+        return SyncRouter(cls.open(table, keys=keys, providers=providers, clock=clock))
 
     async def route(self, prompt: Prompt, **asked: Unpack[Asked]) -> Routed:
         """Serve one prompt; its decision is in the log before the answer is given.
@@ -115,7 +119,14 @@ class Router:
         if self._runtime is None:
             from routerctl.routing.runtime import Runtime
 
-            self._runtime = Runtime(self.table, self._root, env=self._env, states=self._states, providers=self._ready)
+            self._runtime = Runtime(
+                self.table,
+                self._root,
+                env=self._env,
+                states=self._states,
+                providers=self._ready,
+                clock=self._clock,
+            )
         return await self._runtime.serve(self._tables, inquiry)
 
     def explain(self, prompt: Prompt, **asked: Unpack[Asked]) -> Explanation:
@@ -133,7 +144,7 @@ class Router:
         assigned = self._tables.of(inquiry)
         table = assigned.table
         decision = assigned.with_arm(decide(table, inquiry, classifier_of(table, self._root)))
-        lines = explain(table, inquiry, decision, datetime.now(UTC).date())
+        lines = explain(table, inquiry, decision, self._clock.now().date())
         return Explanation(decision=decision, reasons=(*assigned.reasons(), *lines))
 
     async def __aenter__(self) -> Self:

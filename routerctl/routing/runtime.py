@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -24,6 +23,7 @@ from routerctl.notices import alarm, warn
 from routerctl.providers.base import BACKOFF_CAP_S, Outside, PricerFor, Provider
 from routerctl.providers.wire import Wire
 from routerctl.routing.budget_gate import BudgetGate
+from routerctl.routing.clock import Clock
 from routerctl.routing.context import Context
 from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.routing.experiments.active import ActiveExperiment, Assignment
@@ -50,10 +50,18 @@ class Runtime:
     """Everything that is open while a project serves; each part is opened when somebody needs it."""
 
     def __init__(
-        self, project: Table, root: Path, *, env: Mapping[str, str], states: States, providers: Mapping[str, Provider]
+        self,
+        project: Table,
+        root: Path,
+        *,
+        env: Mapping[str, str],
+        states: States,
+        providers: Mapping[str, Provider],
+        clock: Clock,
     ) -> None:
         """`root`: the folder of `project`; `env`: holds keys; `providers`: those made already, by name."""
         self._project, self._root, self._env, self._states, self._ready = project, root, env, states, providers
+        self._clock = clock
         self._open: dict[tuple[str | None, str], TenantRouter] = {}  # by tenant and the table's digest
         self._opening, self._looking = asyncio.Lock(), asyncio.Lock()
         self._checks: dict[ActiveExperiment, asyncio.Task[None]] = {}
@@ -119,15 +127,18 @@ class Runtime:
     async def _opened(self, tenant: Tenant | None, table: Table) -> TenantRouter:
         providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
         price, enter = pricer_for(table), self._closing.enter_context
-        outside = Outside(env=self._env)
+        clock = self._clock
+        outside = Outside(env=self._env, clock=clock.monotonic, sleep=clock.sleep)
         wire = await self._closing.enter_async_context(Wire(providers, outside, price, ready=self._ready))
-        health = Health(self._states.of(tenant), clock=time.time, rng=random.Random())  # noqa: S311 - jitter
+        health = Health(self._states.of(tenant), clock=lambda: clock.now().timestamp(), rng=random.Random())  # noqa: S311 - jitter
         self._closing.callback(health.close)
-        recorder = enter(DecisionRecorder(folder_of(self._root, tenant) / DECISIONS_FILE, table))
+        recorder = enter(DecisionRecorder(folder_of(self._root, tenant) / DECISIONS_FILE, table, now=clock.now))
         probing = probe_every(wire, health, places_of(table), rng=random.Random())  # noqa: S311 - jitter
         self._closing.push_async_callback(_ended, asyncio.ensure_future(probing))
         context = Context(
             call=wire.call,
+            clock=clock.monotonic,
+            today=lambda: clock.now().date(),
             ready=wire.ready,
             classifier=classifier_of(table, self._root),
             watch=health,
@@ -165,6 +176,9 @@ class Runtime:
             lost_usd=lost,
             new_id=lambda: uuid.uuid4().hex,
             warn=warn,
+            now=self._clock.now,
+            clock=self._clock.monotonic,
+            sleep=self._clock.sleep,
         )
 
 

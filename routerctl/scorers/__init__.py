@@ -19,17 +19,6 @@ from routerctl.types import Json, Score, ScorerSpec
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = [
-    "IMPORTED",
-    "MAX_CHARS",
-    "Params",
-    "Scorer",
-    "Unscorable",
-    "extract",
-    "get_scorer",
-    "score_reply",
-    "scorer_names",
-]
 
 ENTRY_POINT_GROUP = "routerctl.scorers"
 IMPORTED = "imported"  # of scores that came along with the replies: nobody here can give them, no eval set names it

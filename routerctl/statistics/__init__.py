@@ -25,32 +25,3 @@ from routerctl.statistics.sequential import (
 )
 from routerctl.statistics.sizes import betting_least_cases, betting_needed_cases, least_cases, needed_cases
 from routerctl.statistics.tails import ENOUGH
-
-__all__ = [
-    "ENOUGH",
-    "FUTILITY",
-    "POWER",
-    "Bets",
-    "Plan",
-    "anytime_interval",
-    "below_line",
-    "betting_decidable",
-    "betting_interval",
-    "betting_least_cases",
-    "betting_needed_cases",
-    "design_effect",
-    "hopeless",
-    "independent_need",
-    "korn_graubard_level",
-    "korn_graubard_lower",
-    "least_cases",
-    "log_evidence_below",
-    "margin_good_enough",
-    "mcnemar_midp",
-    "needed_cases",
-    "pass_probability",
-    "plan",
-    "point_plan",
-    "provable_accuracy",
-    "without_futility",
-]

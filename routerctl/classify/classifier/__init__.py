@@ -8,5 +8,3 @@ wire, before the router. It knows nothing of how a classifier is made.
 from routerctl.classify.classifier.calibrated import Classified
 from routerctl.classify.classifier.files import digest_of, load_classifier
 from routerctl.classify.classifier.ngrams import NgramClassifier
-
-__all__ = ["Classified", "NgramClassifier", "digest_of", "load_classifier"]

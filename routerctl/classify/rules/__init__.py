@@ -11,8 +11,6 @@ from routerctl.classify.rules.matching import holds_for
 from routerctl.classify.rules.seen import Seen, inquiry_text
 from routerctl.types import Condition, Inquiry, Rule
 
-__all__ = ["failing_condition", "first_match", "holds", "inquiry_text"]
-
 
 def first_match(rules: Sequence[Rule], inquiry: Inquiry) -> Rule | None:
     """Give the first rule whose condition holds for the inquiry, or None."""

@@ -6,13 +6,12 @@ time on any text and is imported when the first rule with a regex is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from routerctl.classify.rules.seen import Seen
-from routerctl.classify.rules.values import is_any_of
 from routerctl.errors import InputError
 from routerctl.types import Condition
 from routerctl.types.asking import Json
@@ -109,3 +108,26 @@ def refusal(pattern: str) -> str | None:
 def _words_of(error: Exception) -> str:
     said_by_re2 = error.args[0] if error.args else ""
     return said_by_re2.decode("utf-8", "replace") if isinstance(said_by_re2, bytes) else str(said_by_re2)
+
+
+def key_of(value: Json) -> Hashable:
+    """Give what is equal for the same values only, and may stand in a set."""
+    if isinstance(value, bool) or value is None:
+        return (type(value).__name__, value)
+    if isinstance(value, dict):
+        return frozenset((name, key_of(item)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(key_of(item) for item in value)
+    return value  # type: ignore[no-any-return]  # a text or a number
+
+
+def any_of(wanted: Json) -> tuple[Json, ...]:
+    """Give the values of which a rule wants any: those of a list, else the one."""
+    return tuple(wanted) if isinstance(wanted, list | tuple) else (wanted,)
+
+
+def is_any_of(value: Json, wanted: Json) -> bool:
+    """Tell whether a value is one that a rule wants."""
+    if type(value) is str and type(wanted) is str:  # nearly always
+        return value == wanted
+    return key_of(value) in [key_of(one) for one in any_of(wanted)]

@@ -11,9 +11,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from routerctl.classify.rules.matching import said
+from routerctl.classify.rules.matching import any_of, key_of, said
 from routerctl.classify.rules.texts import folded_keyword, has_keyword, least_length
-from routerctl.classify.rules.values import any_of, key_of
 from routerctl.types import Condition
 
 _MOST_STEPS = 2_000  # alternatives that are opened before the search gives up and says "yes"

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from routerctl.classify.rules.matching import failing_field, holds_for, said
+from routerctl.classify.rules.matching import any_of, failing_field, holds_for, said
 from routerctl.classify.rules.seen import Seen
-from routerctl.classify.rules.values import any_of
 from routerctl.types import Condition
 from routerctl.types.asking import Json
 

@@ -16,7 +16,7 @@ from routerctl.evaluation.project import load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.files.codec import encode, json_default
 from routerctl.providers import weights
-from routerctl.providers.lifecycle import retires_on
+from routerctl.providers.pins import retires_on
 from routerctl.types import Candidate, Price, ProviderSpec
 from routerctl.words import usd
 

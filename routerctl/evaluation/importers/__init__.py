@@ -13,7 +13,7 @@ from typing import Any
 
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.importers.base import Columns, Reading, Source, open_source, plain_text
-from routerctl.evaluation.importers.reruns import each_once
+from routerctl.evaluation.importers.cases import each_once
 
 # In the order in which they are tried: a table is whatever nothing else claims.
 FORMATS = {

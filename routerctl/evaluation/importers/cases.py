@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from routerctl.errors import InputError
 from routerctl.evaluation.importers.base import Reading, Record, plain_text
-from routerctl.types import Case, Json
+from routerctl.types import Case, Json, Status
 from routerctl.words import plain, plural
+
+_Rank = tuple[bool, str, str]  # whether it was answered, when the file was made, the file's digest
+
 
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 200
@@ -219,3 +222,30 @@ def _case(identity: str, replies: Sequence[Replies]) -> Case:
         expected=next((record.expected for record in records if record.expected is not None), None),
         cluster=next((record.cluster for record in records if record.cluster is not None), None),
     )
+
+
+def each_once(readings: Sequence[Reading]) -> tuple[Reading, ...]:
+    """Leave out, with a note, the records whose work another reading has better or newer."""
+    best: dict[str, _Rank] = {}
+    for reading in readings:
+        for record in reading.records:
+            if record.work:
+                rank = (record.status is not Status.FAILED, reading.made_at, reading.digest)
+                best[record.work] = max(best.get(record.work, rank), rank)
+    winners = {work: rank[2] for work, rank in best.items()}
+    files = {reading.digest: reading.file for reading in readings}
+    return tuple(_without_reruns(reading, winners, files) for reading in readings)
+
+
+def _without_reruns(reading: Reading, winners: Mapping[str, str], files: Mapping[str, str]) -> Reading:
+    """Keep the records that have no better one elsewhere; `winners`: by work, the digest of the file that counts."""
+    digests = [winners.get(record.work, reading.digest) for record in reading.records]
+    elsewhere = Counter(files[digest] for digest in digests if digest != reading.digest)
+    if not elsewhere:
+        return reading
+    kept = tuple(record for record, digest in zip(reading.records, digests, strict=True) if digest == reading.digest)
+    notes = [
+        f"{plural(count, 'reply', 'replies')} left out: asked again, or carried over, in {file}"
+        for file, count in elsewhere.items()
+    ]
+    return replace(reading, records=kept, notes=(*reading.notes, *notes))

@@ -15,17 +15,3 @@ from routerctl.evaluation.regression.alarm import (
 )
 from routerctl.evaluation.regression.pairs import Pair, Pairing, pairs_of
 from routerctl.evaluation.regression.wording import class_words, regression_words
-
-__all__ = [
-    "SCREENED",
-    "ClassRegression",
-    "Pair",
-    "Pairing",
-    "Regression",
-    "TestMethod",
-    "class_words",
-    "judge_regression",
-    "pairs_of",
-    "regression_words",
-    "screen",
-]

@@ -8,18 +8,3 @@ above `statistics` and `regression`. It knows no file, no log, no clock.
 from routerctl.monitoring.drift.detect import ALPHA, Alarm, Drift, look
 from routerctl.monitoring.drift.windows import Baseline, Floors, Limits, Spread, Tail, Window, limits
 from routerctl.monitoring.drift.wording import drift_words
-
-__all__ = [
-    "ALPHA",
-    "Alarm",
-    "Baseline",
-    "Drift",
-    "Floors",
-    "Limits",
-    "Spread",
-    "Tail",
-    "Window",
-    "drift_words",
-    "limits",
-    "look",
-]

@@ -12,17 +12,3 @@ from routerctl.monitoring.warehouse.counts import ClassCounts, Served, counted
 from routerctl.monitoring.warehouse.histogram import Histogram
 from routerctl.monitoring.warehouse.open import open_decisions, shown_place
 from routerctl.monitoring.warehouse.slice import Slice
-
-__all__ = [
-    "Cells",
-    "ClassCounts",
-    "Histogram",
-    "Kept",
-    "Served",
-    "Slice",
-    "counted",
-    "kept_prompts",
-    "open_decisions",
-    "replay_cells",
-    "shown_place",
-]

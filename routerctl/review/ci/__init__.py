@@ -7,24 +7,17 @@ environment. Case ids, class and candidate names are hostile text: each format e
 """
 
 from routerctl.review.ci.annotations import annotation_lines
-from routerctl.review.ci.checks import Check, Outcome, Strict, changed_choices, checks_of, latencies_of, undecided
-from routerctl.review.ci.ending import gate_error, next_steps
+from routerctl.review.ci.checks import (
+    Check,
+    Outcome,
+    Strict,
+    changed_choices,
+    checks_of,
+    gate_error,
+    latencies_of,
+    next_steps,
+    to_json,
+    undecided,
+)
 from routerctl.review.ci.junit import junit_xml
 from routerctl.review.ci.summary import step_summary
-from routerctl.review.ci.values import to_json
-
-__all__ = [
-    "Check",
-    "Outcome",
-    "Strict",
-    "annotation_lines",
-    "changed_choices",
-    "checks_of",
-    "gate_error",
-    "junit_xml",
-    "latencies_of",
-    "next_steps",
-    "step_summary",
-    "to_json",
-    "undecided",
-]

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlError
 from routerctl.evaluation.regression import ClassRegression, Regression, class_words
 from routerctl.evaluation.regression.wording import verdict_words as regression_verdict
 from routerctl.evaluation.selection import nobody_words, not_asked_words, verdict_words
-from routerctl.evaluation.served import foreign_evidence
+from routerctl.evaluation.served import ADVICE, foreign_evidence
 from routerctl.types import Evidence, Result, Route, Table, Verdict
 from routerctl.words import count, missing_words
 
@@ -32,6 +32,29 @@ NOTHING = "nothing to compare"
 OTHER_MODEL = "another model"
 
 Latencies = Mapping[tuple[str, str], float]  # (task class, candidate) -> seconds, summed over its cases
+
+_GRAVEST_FIRST: tuple[type[RouterctlError], ...] = (GateError, ProviderError, Inconclusive)
+_HEADS = {"model": "another model than the pin answered for", "choice": "the choice would change:"}
+# By the kind of check, or by what could not be decided.
+_NEXT = {
+    "regression": "`routerctl eval` asks the other candidates too and `routerctl build-table` takes who passes; or go "
+    "back to what changed: prompt, scorer, cases, or the model",
+    "model": f"{ADVICE}, then `routerctl build-table`",
+    "choice": "`routerctl build-table` takes the new choice: commit routes.yaml and the run in reports/ with it",
+    "bar": "the report says what each class lacks: cases, a better prompt, a stronger candidate, or a lower bar",
+    TOO_FEW: "add cases: the report says how many are enough",
+    NOT_ASKED: "`routerctl eval` runs the candidates that were not asked",
+    FAR_SIDE: "run again once the provider answers: what was paid for is in the cache",
+    UNSCORED: "mend the scorer: the report shows the replies that it could not score",
+    NOTHING: "`routerctl eval` and `routerctl build-table` make evidence that can be compared with",
+}
+_UNDECIDED = {
+    FAR_SIDE: "the calls failed for",
+    UNSCORED: "the replies could not be scored for",
+    TOO_FEW: "too few cases to decide for",
+    NOT_ASKED: "not all candidates were run for",
+    NOTHING: "nothing to compare for",
+}
 
 
 class Outcome(StrEnum):
@@ -244,3 +267,82 @@ def counts(checks: Iterable[Check]) -> str:
     """Count outcomes in words: `6 passed, 1 failed`."""
     listed = [check.outcome for check in checks]
     return ", ".join(f"{count(listed.count(kind))} {kind.value}" for kind in Outcome if kind in listed) or "no checks"
+
+
+def to_json(regression: Regression) -> dict[str, Any]:
+    """Return a comparison as plain values; shares are in [0, 1], an unknown number is None."""
+    return {
+        "baseline": regression.baseline,
+        "alarm": regression.alarm,
+        "alpha": regression.alpha,
+        "level": regression.level,
+        "pooled": {"p_value": regression.pooled_p, "alarm": regression.pooled_alarm},
+        "only_before": regression.only_before,
+        "only_after": regression.only_after,
+        "classes": {one.task_class: _class(one) for one in regression.classes},
+    }
+
+
+def _class(one: ClassRegression) -> dict[str, Any]:
+    return {
+        "candidate": one.candidate,
+        "alarm": one.alarm,
+        "pairs": one.n,
+        "before": one.before if one.n else None,
+        "after": one.after if one.n else None,
+        "method": one.method,
+        "p_value": one.p_value,
+        "adjusted_p": one.adjusted_p,
+        "screened": one.screened,
+        "chosen_in_baseline": one.chosen_there,
+        "changed": one.changed,
+        "failed": one.failed,
+        "another_model": list(one.foreign),
+        "broke": list(one.broke),
+        "fixed": list(one.fixed),
+        "least_detectable_drop": one.least_detectable_drop,
+        "notes": list(one.notes),
+    }
+
+
+def gate_error(
+    table: Table | None,
+    regression: Regression | None = None,
+    *,
+    strict: Strict | None = None,
+    present: Table | None = None,
+) -> RouterctlError | None:
+    """Return the error that says no for a table and a comparison; None where nothing stands against them."""
+    checks = checks_of(table, regression, strict=strict, present=present)
+    minded = [(check.error, check) for check in checks if check.error]
+    if not minded:
+        return None
+    minded.sort(key=lambda one: _GRAVEST_FIRST.index(one[0]))
+    found: dict[str, list[Check]] = {}
+    for _, check in minded:
+        found.setdefault(_head(check, regression), []).append(check)
+    gravest, _ = minded[0]
+    return gravest("; ".join(f"{head} {_names(same)}" for head, same in found.items()))
+
+
+def _head(check: Check, regression: Regression | None) -> str:
+    if check.error is not GateError:
+        return _UNDECIDED[check.what]
+    if check.kind in _HEADS:
+        return _HEADS[check.kind]
+    if regression is not None and check.kind == "regression":
+        return f"worse than {regression.baseline}:"
+    return "provisional, not proven:" if check.what == "provisional" else "no candidate reaches the bar of"
+
+
+def _names(checks: Sequence[Check]) -> str:
+    """The classes; all together only where none fell alone."""
+    named = (f"{one.task_class} {one.what}" if one.kind == "choice" else one.task_class for one in checks)
+    return ", ".join(filter(None, named)) or "all classes together"
+
+
+def next_steps(checks: Iterable[Check]) -> list[str]:
+    """Say what to do about the checks that stop a gate, a sentence for each kind of them."""
+    stopping = [check for check in checks if check.error]
+    kinds = {check.what if check.error is not GateError else check.kind for check in stopping}
+    return [step for kind, step in _NEXT.items() if kind in kinds]

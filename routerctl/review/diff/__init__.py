@@ -6,23 +6,6 @@ Place: beside the build, where the evaluation line ends; pure, it knows tables a
 """
 
 from routerctl.review.diff.compare import Change, TableChanges, changes, compare
-from routerctl.review.diff.differences import Difference
 from routerctl.review.diff.money import NOBODY, Bill, bill
-from routerctl.review.diff.values import pin_words, verdict_words
+from routerctl.review.diff.values import Difference, pin_words, verdict_words
 from routerctl.review.diff.wording import bill_words, counts_words, headline
-
-__all__ = [
-    "NOBODY",
-    "Bill",
-    "Change",
-    "Difference",
-    "TableChanges",
-    "bill",
-    "bill_words",
-    "changes",
-    "compare",
-    "counts_words",
-    "headline",
-    "pin_words",
-    "verdict_words",
-]

@@ -16,12 +16,13 @@ from routerctl.evaluation.differences import NONE
 from routerctl.evaluation.selection import bar_change_words
 from routerctl.evaluation.worth import THOUSAND, chosen_evidence
 from routerctl.files.codec import encode, json_text
-from routerctl.review.diff.differences import Difference, parts
 from routerctl.review.diff.general import general
 from routerctl.review.diff.values import (
+    Difference,
     beside_today,
     flat,
     number_words,
+    parts,
     pin_words,
     price_words,
     risk_or_none,

@@ -10,8 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from routerctl.evaluation.differences import NONE
-from routerctl.review.diff.differences import Difference, parts
-from routerctl.review.diff.values import price_words, settings_words
+from routerctl.review.diff.values import Difference, parts, price_words, settings_words
 from routerctl.types import Classifier, Routing, Table
 from routerctl.words import as_written
 

@@ -6,11 +6,12 @@ descriptions and prompts are as foreign as the tables they stand in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from routerctl.evaluation.differences import NONE, _cut, _leaf
+from routerctl.evaluation.differences import NONE, _cut, _leaf, leaf_pair
 from routerctl.evaluation.selection import level_name, level_words, risk_shown
 from routerctl.files.codec import encode
 from routerctl.types import Candidate, Evidence, Price, Route
@@ -129,3 +130,26 @@ def seconds_words(latency_s: float | None) -> str:
 def number_words(value: float | None) -> str:
     """Give a plain number; `none` where it was not measured."""
     return NONE if value is None else f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing before and after, as a reader sees it; `none` on the side that does not have it."""
+
+    what: str  # "bar", "prompt template", "price of haiku", ...
+    before: str
+    after: str
+    kind: str = ""  # the decision it belongs to, as `Change.what` names it; "" = measured, or the table's own
+
+
+def parts(what: str, old: Any, new: Any, kind: str) -> Iterator[Difference]:
+    """Compare two values part by part, defaults included; a part that only one side has stands against `none`."""
+    ours, theirs = (flat(encode(value, keep_defaults=True)) for value in (old, new))
+    for key in dict.fromkeys([*ours, *theirs]):
+        pair = leaf_pair(ours.get(key), theirs.get(key))
+        if pair:
+            name = " ".join(part for part in (what, key) if part)
+            yield Difference(what=name, before=pair[0], after=pair[1], kind=kind)
+    if ours.keys() == theirs.keys() and list(ours) != list(theirs):  # a model sees a schema's keys in their order
+        pair = leaf_pair(list(ours), list(theirs)) or ("", "")
+        yield Difference(what=f"{what} order".strip(), before=pair[0], after=pair[1], kind=kind)

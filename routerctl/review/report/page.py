@@ -23,7 +23,7 @@ from routerctl.evaluation import selection
 from routerctl.evaluation.worth import THOUSAND, Worth, beside_words, chosen_evidence, evaluation_usd, told, weigh
 from routerctl.review.diff import changes
 from routerctl.review.report import answers as answered
-from routerctl.review.report import facts, money, picture, weighing
+from routerctl.review.report import money, picture, weighing
 from routerctl.review.report import wording as sentences
 from routerctl.review.report.frontier import drawn
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
@@ -137,18 +137,18 @@ def render_report(
             flags=sentences.flags(table, runs, answers),
             spend=answered.total([view.spend for view in classes if not view.imported]),
             imported=answered.total([view.spend for view in classes if view.imported]),
-            timed=facts.timed(table),
+            timed=weighing.timed(table),
             replays=[view.replay for view in classes if view.replay],
             worth=worth,
             frontier=drawn(worth.frontier) if worth.frontier else None,
             class_rows=weighing.class_rows(table, worth),
             shown_constants=weighing.shown_constants(worth),
             cascades=weighing.cascade_rows(table, answers),
-            matrix=facts.matrix(table),
+            matrix=weighing.matrix(table),
             changes=changes(previous, table) if previous else [],
             rules=_rules(table),
             floor=_floor(table),
-            false_picks=facts.false_picks(table),
+            false_picks=weighing.false_picks(table),
             style=style,
             style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         )
@@ -172,9 +172,9 @@ def _class_view(  # noqa: PLR0917 - a class among all that the page shows
     run = next((one for one in runs if one.header.run_id == route.run_id), None)
     header = run.header.classes.get(route.task_class) if run else None
     drawn = [one for one in route.evidence if one.judgement.score is not None and one.cost_per_case_usd is not None]
-    leading = facts.leading(route, _NUMBERED)
+    leading = weighing.leading(route, _NUMBERED)
     numbers = {name: place for place, name in enumerate(leading, 1)}
-    listed = facts.nearest_to(route.chosen, leading, _LISTED)
+    listed = weighing.nearest_to(route.chosen, leading, _LISTED)
     order = sorted(route.evidence, key=lambda one: one.candidate != route.chosen)
     lists = [_case_list(route, one, run, answers, most) for one in order if header and one.candidate in listed]
     imported = bool(run and run.header.imported)

@@ -1,7 +1,7 @@
 """Turns the figures of a report into its sentences: the summary, what asks for attention, why a case did not pass.
 
 Plain text, not yet escaped; sentences about money are in `money`. Place: the report's third step, between the figures
-and the page; computes nothing that `facts` could, and says nothing of a figure that was not measured.
+and the page; computes nothing that `weighing` could, and says nothing of a figure that was not measured.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from routerctl.evaluation.selection import (
 from routerctl.evaluation.served import foreign_evidence
 from routerctl.evaluation.worth import chosen_evidence
 from routerctl.review.report.answers import Answers
-from routerctl.review.report.facts import level_counts
+from routerctl.review.report.weighing import level_counts
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
 from routerctl.words import count, plural

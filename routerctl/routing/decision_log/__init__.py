@@ -15,5 +15,3 @@ Place: the files floor. The request line writes it, the evaluation line reads ho
 
 from routerctl.routing.decision_log.log import DecisionLog
 from routerctl.routing.decision_log.volumes import DAYS_PER_MONTH, volumes
-
-__all__ = ["DAYS_PER_MONTH", "DecisionLog", "volumes"]

@@ -9,6 +9,7 @@ import asyncio
 import random
 import sqlite3
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +29,15 @@ _NAP_S = 0.01  # between two tries, at most
 _REST_S = 5.0  # between two tries to open a log that could not be opened
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class DecisionRecorder:
     """The decision log; trouble with it is said when it begins and when it ends, and every decision tries anew."""
 
-    def __init__(self, path: Path, table: Table) -> None:
-        self._path, self._routing = path, table.routing
+    def __init__(self, path: Path, table: Table, *, now: Callable[[], datetime] = _now) -> None:
+        self._path, self._routing, self._now = path, table.routing, now
         self._log: DecisionLog | None = None
         self._open_at = 0.0  # monotonic seconds: when opening may be tried
         self._lost = 0  # decisions of the trouble that is on; 0: all is well
@@ -44,7 +49,7 @@ class DecisionRecorder:
 
         Others are served while it waits for its turn.
         """
-        log, at = self._opened(), datetime.now(UTC).isoformat(timespec="milliseconds")
+        log, at = self._opened(), self._now().isoformat(timespec="milliseconds")
         patience = time.monotonic() + (_IN_TROUBLE_S if self._said else _PATIENCE_S)
         while log is not None:
             try:

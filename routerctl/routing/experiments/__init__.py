@@ -8,5 +8,3 @@ Only `assigning` is imported here: the request line needs it, and must start wit
 """
 
 from routerctl.routing.experiments.assignment import Arm, arm_of, point_of
-
-__all__ = ["Arm", "arm_of", "point_of"]

@@ -6,5 +6,3 @@ Place: the floor above the wire; it keeps and shares, others call.
 from routerctl.routing.health.latency import Latency
 from routerctl.routing.health.registry import Health, Shown
 from routerctl.types import PlaceKey
-
-__all__ = ["Health", "Latency", "PlaceKey", "Shown"]

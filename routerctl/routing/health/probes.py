@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from routerctl.errors import InputError, ModelNotFound, ProviderError
-from routerctl.providers.abilities import Probed
+from routerctl.providers.base import Probed
 from routerctl.routing.health.registry import Health
 from routerctl.types import Candidate, Message, PlaceKey, Prompt, Reply, ReplySpec, Request, StopReason, Table
 

@@ -5,5 +5,3 @@ Place: the files floor.
 
 from routerctl.routing.state.base import Change, Documents, StateStore
 from routerctl.routing.state.opening import STATE_FILE, open_state
-
-__all__ = ["STATE_FILE", "Change", "Documents", "StateStore", "open_state"]

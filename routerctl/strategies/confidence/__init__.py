@@ -12,13 +12,3 @@ such replies as accepted, too, so what it promises holds for them as well.
 
 from routerctl.strategies.confidence.delivered import Delivered, delivered_of_answer, delivered_of_result
 from routerctl.strategies.confidence.signals import SIGNALS, Signal, first_below, signal_values
-
-__all__ = [
-    "SIGNALS",
-    "Delivered",
-    "Signal",
-    "delivered_of_answer",
-    "delivered_of_result",
-    "first_below",
-    "signal_values",
-]

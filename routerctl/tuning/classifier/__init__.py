@@ -8,5 +8,3 @@ scikit-learn (extra `train`); `route` needs none of it.
 from routerctl.tuning.classifier.corpus import Labelled, load_background, load_labelled
 from routerctl.tuning.classifier.export import classifier_text
 from routerctl.tuning.classifier.train import Trained, train
-
-__all__ = ["Labelled", "Trained", "classifier_text", "load_background", "load_labelled", "train"]

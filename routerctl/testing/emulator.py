@@ -1,11 +1,12 @@
-"""A small server that speaks both vendors' wire formats, and goes wrong on command.
+"""A small server that speaks both vendors' wire formats, and goes wrong on command: for tests, and for benchmarks.
 
     async with Emulator(lambda body: "42") as emu:
         emu.play(Fault(429, headers={"retry-after": "3"}), OK, CUT)   # what happens to the next three POSTs
         ... base_url=emu.url (Anthropic) or emu.url + "/v1" (OpenAI) ...
         emu.received[0].body["model"]
 
-`python -m tests.emulator --port 8080 --latency-ms 200` serves it by hand. It counts four characters as one token.
+`python -m routerctl.testing.emulator --port 8080 --latency-ms 200` serves it by hand. It counts four characters as one
+token.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ class Emulator:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
+        if task is not None:  # which a callback of the server always is
+            self._connections.add(task)
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -143,7 +144,8 @@ class Emulator:
         except asyncio.CancelledError:
             pass  # the emulator closes; asyncio's stream callback would log it otherwise
         finally:
-            self._connections.discard(task)
+            if task is not None:
+                self._connections.discard(task)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

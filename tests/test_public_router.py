@@ -1,0 +1,317 @@
+"""`from routerctl import Router`: the door to the request line for programs, and what it shares with the command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import routerctl
+from routerctl import Router, notices
+from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, Overloaded
+from routerctl.routing.decision_log.reader import LogReader, Wanted
+from routerctl.routing.router import prompt_problem
+from routerctl.table import load_table, table_text, with_digest
+from routerctl.testing import FixedClock, scripted
+from routerctl.types import Budget, Table, Tenant, Tier
+from tests.conftest import Project
+
+TABLE = "routes.yaml"
+
+
+@pytest.fixture
+def table(served: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The path of a table that scripted models serve."""
+    monkeypatch.chdir(served.root)
+    return served.root / TABLE
+
+
+def _changed(path: Path, table: Table, name: str = TABLE) -> Path:
+    """Write a table beside another."""
+    written = path.with_name(name)
+    written.write_text(table_text(with_digest(table)), encoding="utf-8")
+    return written
+
+
+def _other_choice(table: Table) -> Table:
+    """The same table with the other candidate first."""
+    route = table.routes["sums"]
+    other = "small" if route.chosen == "large" else "large"
+    return replace(table, routes={"sums": replace(route, chosen=other, rungs=(other, route.chosen))})
+
+
+async def test_a_prompt_is_routed_and_its_decision_kept(table: Path) -> None:
+    """Text, candidate and cost are at hand; what was said with the prompt is in the log beside the table."""
+    async with Router.open(table) as router:
+        routed = await router.route(
+            "What is 1+7?", task_class="sums", tenant="acme", id="q-1", features={"plan": "pro"}
+        )
+    assert (routed.text, routed.decision.candidate, routed.decision.decided_by) == (
+        "I am model-large.",
+        "large",
+        "caller",
+    )
+    assert routed.cost_usd == routed.decision.cost_usd > 0
+    with LogReader(table.parent / ".routerctl/decisions.sqlite") as log:
+        (row,) = log.every(Wanted())
+    assert (row["id"], row["tenant"], row["inquiry_id"]) == (routed.decision.id, "acme", "q-1")
+
+
+async def test_prompts_are_served_side_by_side(table: Path) -> None:
+    """One router serves as many as are asked at once; a template's fields are a prompt, too."""
+    async with Router.open(table) as router:
+        answers = await asyncio.gather(*(router.route({"input": f"1+{k}"}, task_class="sums") for k in range(20)))
+    assert len({one.decision.id for one in answers}) == 20
+
+
+async def test_without_await_the_same_is_served(table: Path) -> None:
+    """A script and a notebook, whose own loop is running, get the same answers from the same code."""
+    with Router.open_sync(table) as router:
+        here = router.route("1+7", task_class="sums", user="ann")
+        explained = router.explain("1+7", user="ann")
+        with pytest.raises(InputError, match="no task class 'sum'; did you mean 'sums'"):
+            router.route("1+7", task_class="sum")
+    assert (here.text, explained.decision.candidate) == ("I am model-large.", None)
+    assert explained.decision.rungs == here.decision.rungs
+
+
+PROBLEMS: list[tuple[Any, Mapping[str, Any], str]] = [
+    ("", {}, "expected a text or an object"),
+    ({}, {}, "expected a text or an object"),
+    ("half a pair \ud800", {}, "half of a surrogate pair"),
+    ({"input": json.loads("[" * 200 + "]" * 200)}, {}, "nested too deeply"),
+    ("hello", {"task_class": "sumz"}, "no task class 'sumz'; did you mean 'sums'"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "said", "problem"), PROBLEMS)
+async def test_what_cannot_be_meant_is_refused_in_one_line(
+    prompt: Any, said: Mapping[str, Any], problem: str, table: Path
+) -> None:
+    """By `route` and by `explain` alike, before anybody is asked or anything is opened."""
+    async with Router.open(table) as router:
+        for ask in (lambda: router.route(prompt, **said), lambda: asyncio.to_thread(router.explain, prompt, **said)):
+            with pytest.raises(InputError, match=problem):
+                await ask()
+
+
+def test_what_is_no_prompt_is_told_by_its_kind() -> None:
+    """The command's JSON lines and the library ask the same question."""
+    given: list[Any] = [None, 7, [], "a", {"a": 1}]
+    assert [bool(prompt_problem(one)) for one in given] == [True, True, True, False, False]
+
+
+async def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Opening finds it, not the first prompt."""
+    with pytest.raises(InputError, match=r"routes\.yaml"):
+        Router.open(tmp_path / TABLE)
+
+
+async def test_what_no_rung_answers_tells_each_hop(table: Path) -> None:
+    """The error is of the project's own tree, and carries the decision that is in the log."""
+    providers = scripted(table, lambda _request: Overloaded("busy", provider="fake"))
+    async with Router.open(table, providers=providers, clock=FixedClock()) as router:
+        with pytest.raises(EveryRungFailed) as caught:
+            await router.route("1+7")
+    assert {hop.outcome for hop in caught.value.decision.hops} == {"Overloaded"}  # type: ignore[attr-defined]
+
+
+async def test_a_scripted_provider_and_a_clock_that_stands_still(table: Path) -> None:
+    """`routerctl.testing`: no file, no wait; a budget's period begins anew when the clock is moved."""
+    made = load_table(table)
+    budget = Budget(name="day", cap_usd=made.routes["sums"].evidence[0].cost_per_case_usd or 0, period="day")  # type: ignore[arg-type]
+    path = _changed(
+        table, replace(made, routing=replace(made.routing, budgets=(replace(budget, cap_usd=budget.cap_usd * 40),)))
+    )
+    clock, providers = FixedClock(datetime(2026, 11, 30, 12, tzinfo=UTC)), scripted(path, {"*": "42"})
+    async with Router.open(path, providers=providers, clock=clock) as router:
+        assert (await router.route("6*7", task_class="sums")).text == "42"
+        asked = [router.route("6*7", task_class="sums") for _ in range(200)]
+        spent = [one for one in await asyncio.gather(*asked, return_exceptions=True) if isinstance(one, BudgetSpent)]
+        assert "budget day" in str(spent[0])
+        clock.forward(86_400)
+        assert (await router.route("6*7", task_class="sums")).text == "42"
+    with LogReader(path.parent / ".routerctl/decisions.sqlite") as log:
+        assert max(row["at"] for row in log.every(Wanted())).startswith("2026-12-01T12:00")
+
+
+async def test_keys_are_given_to_the_router_alone(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key given by its variable is used and stands in no file, no environment and no text of the router."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    secret = "sk-given-to-the-router"  # noqa: S105 - made up
+    seen: list[str | None] = []
+
+    class Provider:
+        """Looks at the environment that it is given."""
+
+        def __init__(self, spec: Any, outside: Any) -> None:
+            seen.append(outside.env.get("OPENAI_API_KEY"))
+            self._fake = scripted(table, {"*": "42"})[spec.name]
+
+        async def reply(self, request: Any) -> Any:
+            return await self._fake.reply(request)
+
+        async def close(self) -> None:
+            await self._fake.close()
+
+    monkeypatch.setattr("routerctl.providers.fake.FakeProvider", Provider)
+    async with Router.open(table, keys={"OPENAI_API_KEY": secret}) as router:
+        monkeypatch.undo()
+        assert secret not in repr(router)
+    assert Project(table.parent).holds(secret) == []
+
+
+# --- one truth with the command and with experiments ------------------------------------------------------------------
+
+
+@pytest.fixture
+def trying(served: Project, in_process: None, table: Path) -> Project:
+    """An experiment that serves half of the users by the other candidate."""
+    _changed(table, _other_choice(load_table(table)), "routes.b.yaml")
+    begun = served.run("experiment", "start", "cheaper", "--table", "routes.b.yaml", "--share", "0.5", "--slow-s", "9")
+    assert begun.code == 0, begun.err
+    return served
+
+
+async def test_explaining_and_routing_tell_the_same_while_an_experiment_is_on(trying: Project, table: Path) -> None:
+    """Of every user the same table, arm, unit and chance, by the library and by `route --explain`."""
+    users = [f"user-{k}" for k in range(12)]
+    async with Router.open(table) as router:
+        told = [router.explain("1+7", user=user).decision for user in users]
+        done = [(await router.route("1+7", user=user)).decision for user in users]
+    assert {one.arm for one in done} == {"cheaper:A", "cheaper:B"}
+    for explained, routed in zip(told, done, strict=True):
+        for name in ("arm", "unit", "propensity", "rungs", "table_digest", "level"):
+            assert getattr(explained, name) == getattr(routed, name), name
+        assert routed.candidate == explained.rungs[0]
+    lines = "".join(json.dumps({"prompt": "1+7", "user": user}) + "\n" for user in users)
+    shown = [
+        json.loads(line)
+        for line in trying.run("route", "--jsonl", "--explain", "--json", stdin=lines.encode()).out.splitlines()
+    ]
+    assert [one["arm"] for one in shown] == [one.arm for one in done]
+    assert shown[0]["reasons"][0].startswith(f"experiment cheaper: arm {done[0].arm[-1]} (by user; 50%")
+
+
+async def test_a_prompt_without_a_user_is_explained_by_chance_and_says_so(trying: Project, table: Path) -> None:
+    """Which arm would serve it is drawn for each prompt, as `route` draws it."""
+    async with Router.open(table) as router:
+        told = [router.explain("1+7") for _ in range(40)]
+    assert {one.decision.arm for one in told} == {"cheaper:A", "cheaper:B"}
+    assert all("by chance, without user" in one.reasons[0] for one in told)
+
+
+async def test_an_experiment_whose_table_is_gone_is_left_by_both(trying: Project, table: Path) -> None:
+    """A serves, and it is said once."""
+    (trying.root / "routes.b.yaml").unlink()
+    said: list[str] = []
+    notices.take(lambda text, _level: said.append(text))
+    try:
+        async with Router.open(table) as router:
+            assert router.explain("1+7", user="ann").decision.arm == ""
+            assert (await router.route("1+7", user="ann")).decision.arm == ""
+    finally:
+        notices.take(notices.log)
+    assert [one for one in said if "takes no part" in one] == said[:1]
+
+
+def test_explaining_writes_nothing(served: Project) -> None:
+    """No state, no log: what calls nobody leaves no trace."""
+    before = {path.name for path in (served.root / ".routerctl").iterdir()}
+    assert served.run("route", "--explain", stdin=b"hi").code == 0
+    assert {path.name for path in (served.root / ".routerctl").iterdir()} == before
+
+
+def test_the_reason_is_of_the_table_that_served(served: Project, table: Path, in_process: None) -> None:
+    """A tenant's tier may have another level for the class than the project's table: the line tells the tier's."""
+    made = load_table(table)
+    route = replace(made.routes["sums"], level="best available")
+    tier = replace(made, routes={"sums": route, "more": replace(route, task_class="more")})
+    _changed(table, tier, "routes.gold.yaml")
+    tenants = {"acme": Tenant(name="acme", tier="gold")}
+    routing = replace(
+        made.routing,
+        tiers={"gold": Tier(name="gold", table="routes.gold.yaml")},
+        tenants=tenants,
+    )
+    _changed(table, replace(made, routing=routing))
+    plain = served.run("route", "--class", "sums", stdin=b"1+7")
+    of_tier = served.run("route", "--class", "sums", "--tenant", "acme", stdin=b"1+7")
+    only_there = served.run("route", "--class", "more", "--tenant", "acme", stdin=b"1+7")
+    assert "best available for this class" not in plain.err
+    assert "best available for this class" in of_tier.err
+    assert (only_there.code, "best available for this class" in only_there.err) == (0, True), only_there.err
+
+
+# --- a good guest -----------------------------------------------------------------------------------------------------
+
+HEAVY = ("typer", "rich", "pandas", "numpy", "scipy", "anthropic", "openai", "asyncio", "sqlite3", "jinja2", "yaml")
+
+
+def test_importing_the_router_loads_nothing_heavy() -> None:
+    """No command line, no SDK, no number cruncher, no event loop; importing the package alone loads nothing at all."""
+    code = (
+        "import sys; before = set(sys.modules); import routerctl; "
+        "own = {name for name in set(sys.modules) - before}; from routerctl import Router; "
+        f"print(sorted(own), [name for name in {HEAVY[:-1]} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("['routerctl'] []", "")
+
+
+@pytest.fixture
+def broken_log(table: Path) -> Path:
+    """A table whose decision log cannot be written."""
+    (table.parent / ".routerctl/decisions.sqlite").write_bytes(b"no database " * 100)
+    return table
+
+
+async def test_it_prints_nothing(
+    broken_log: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a person should hear goes to the logger `routerctl`."""
+    with caplog.at_level(logging.INFO, logger="routerctl"):
+        async with Router.open(broken_log) as router:
+            assert (await router.route("1+7")).text
+    heard = [(one.name, one.levelname) for one in caplog.records]
+    assert ("routerctl", "WARNING") in heard
+    assert "the decision log cannot be written" in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_logging_it_is_silent(broken_log: Path) -> None:
+    """A host that configured no logging gets no line of Python's last resort."""
+    code = "from routerctl import Router\nwith Router.open_sync() as router: print(router.route('1+7').text)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=broken_log.parent
+    )
+    assert (done.stdout, done.stderr) == ("I am model-large.\n", "")
+
+
+async def test_a_host_may_take_the_notices(broken_log: Path) -> None:
+    """They come with their level, in place of the logger."""
+    heard: list[tuple[str, str]] = []
+    notices.take(lambda text, level: heard.append((text, level)))
+    try:
+        async with Router.open(broken_log) as router:
+            await router.route("1+7")
+    finally:
+        notices.take(notices.log)
+    assert heard[0][1] == "warning"
+
+
+def test_the_package_has_these_names() -> None:
+    """What is public is listed, each name is there, and a misspelt one is an ordinary AttributeError."""
+    assert routerctl.__all__ == ["Explanation", "Routed", "Router", "__version__"]
+    assert all(getattr(routerctl, name) for name in routerctl.__all__)
+    with pytest.raises(AttributeError, match="Ruoter"):
+        routerctl.Ruoter  # noqa: B018 - the access is the test
