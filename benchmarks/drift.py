@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.monitoring.drift import ALPHA, Baseline, Drift, Spread, Tail, Window, limits, look
+from routerctl.monitoring.drift import ALPHA, ClassBaseline, Drift, Spread, Tail, Window, limits, look
 from routerctl.statistics.sequential import plan
 
 SEED, CASES, WEEKS = 7, 200, 100
@@ -78,7 +78,7 @@ DISTURBED = (
 class Made:
     """Baselines, and the chances of each of their cases, which a shadow eval asks again."""
 
-    baselines: dict[str, Baseline]
+    baselines: dict[str, ClassBaseline]
     chances: list[Values]
     before: list[NDArray[np.bool_]]
 
@@ -96,7 +96,7 @@ def made(kind: str, rng: np.random.Generator, classes: int = len(SHARES), cases:
             chance, passed = answered(cases, rng)
         n = cases if kind != "a week of the log" else int(PER_WEEK * SHARES[place])
         latency, cost = (spread(rng.lognormal(0, sigma, n)) for sigma in (0.6, 1.0))
-        found[f"class {place}"] = Baseline(
+        found[f"class {place}"] = ClassBaseline(
             candidate="small",
             pin="pin",
             cases=cases,
@@ -158,7 +158,7 @@ def week(baseline: Made, world: World, rng: np.random.Generator, *, paired: bool
     return windows
 
 
-def latencies(baseline: Baseline, values: Values) -> Tail | None:
+def latencies(baseline: ClassBaseline, values: Values) -> Tail | None:
     """Counts beyond the limits, as a database makes them."""
     line = limits(baseline)
     if not len(values) or line.slow_p50_s is None or line.slow_p95_s is None:
@@ -168,7 +168,7 @@ def latencies(baseline: Baseline, values: Values) -> Tail | None:
     return Tail(n=len(values), above_p50=above[0], above_p95=above[1], p50=p50, p95=p95)
 
 
-def costs(baseline: Baseline, values: Values) -> Tail | None:
+def costs(baseline: ClassBaseline, values: Values) -> Tail | None:
     """Likewise."""
     line = limits(baseline)
     if not len(values) or line.dear_p50_usd is None or line.dear_p95_usd is None or line.cheap_p50_usd is None:
@@ -317,7 +317,7 @@ def millions(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         ("score -4 points", 1.0, 1.0, 0.005, 0.89),
     )
     tail = math.exp(1.6448536269514722 * 0.6), math.exp(1.6448536269514722)
-    base = Baseline(
+    base = ClassBaseline(
         candidate="small",
         pin="pin",
         cases=n,
@@ -338,7 +338,7 @@ def millions(rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         }
 
 
-def large(base: Baseline, n: int, world: tuple[float, float, float, float], rng: np.random.Generator) -> Window:
+def large(base: ClassBaseline, n: int, world: tuple[float, float, float, float], rng: np.random.Generator) -> Window:
     """A window of n requests, its counts drawn from their distributions."""
     latency, cost, refusals, score = world
     line = limits(base)

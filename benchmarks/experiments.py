@@ -28,7 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routerctl.routing.experiments import arm_of
-from routerctl.routing.experiments.compare import Comparison, Outcomes, Question, Standing, compare, planned_outcomes
+from routerctl.routing.experiments.compare import (
+    ArmComparison,
+    ExperimentDesign,
+    Standing,
+    UnitOutcomes,
+    compare,
+    planned_outcomes,
+)
 from routerctl.routing.experiments.guardrails import Guardrail, capped, guard
 
 SEED, ALPHA, Z = 7, 0.05, 1.959963984540054
@@ -46,18 +53,18 @@ class World:
     share: float = 0.5
     graded: bool = False  # values are Beta with concentration 4 instead of 0 and 1
 
-    def question(self) -> Question:
+    def question(self) -> ExperimentDesign:
         """What is asked: 3 points, with a guess at the deviation as one has it from an eval."""
         middle = (self.a + self.b) / 2
         spread = math.sqrt(middle * (1 - middle) / (5 if self.graded else 1))
-        return Question(least_difference=0.03, share=self.share, alpha=ALPHA, deviation=spread)
+        return ExperimentDesign(least_difference=0.03, share=self.share, alpha=ALPHA, deviation=spread)
 
-    def draw(self, n: int, rng: np.random.Generator) -> Outcomes:
+    def draw(self, n: int, rng: np.random.Generator) -> UnitOutcomes:
         """So many units of both arms."""
         in_b = rng.random(n) < self.share
         mean = np.where(in_b, self.b, self.a)
         values = rng.beta(4 * mean, 4 * (1 - mean)) if self.graded else (rng.random(n) < mean).astype(float)
-        return Outcomes(values=values, in_b=in_b)
+        return UnitOutcomes(values=values, in_b=in_b)
 
 
 WORLDS = (
@@ -103,7 +110,7 @@ def worlds(runs: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
         }
 
 
-def said(found: list[Comparison], *, right: Standing, n: int) -> dict[str, float]:
+def said(found: list[ArmComparison], *, right: Standing, n: int) -> dict[str, float]:
     """Shares of what was said, and the outcomes it took, those not decided counting as all of them."""
     ends = [one.decided_at or n for one in found]
     return {
@@ -114,7 +121,7 @@ def said(found: list[Comparison], *, right: Standing, n: int) -> dict[str, float
     }
 
 
-def z_test(drawn: Outcomes, looks: NDArray[np.int64]) -> Values:
+def z_test(drawn: UnitOutcomes, looks: NDArray[np.int64]) -> Values:
     """The two-sample z statistic after so many units, with the variance of the values so far."""
     values, in_b = np.asarray(drawn.values), np.asarray(drawn.in_b)
     columns = (in_b, ~in_b, values * in_b, values * ~in_b, values**2 * in_b, values**2 * ~in_b)
@@ -124,7 +131,7 @@ def z_test(drawn: Outcomes, looks: NDArray[np.int64]) -> Values:
     return np.asarray((s_b / n_b - s_a / n_a) / np.sqrt(np.maximum(spread, 1e-12)))
 
 
-def z_sample(question: Question) -> int:
+def z_sample(question: ExperimentDesign) -> int:
     """Units of both arms that one look of the z-test needs for the same power."""
     per_unit = question.deviation**2 * (1 / question.share + 1 / (1 - question.share))
     return math.ceil(((Z + 1.2815515655446004) / question.least_difference) ** 2 * per_unit)
@@ -142,7 +149,8 @@ def intervals(runs: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
             drawn = world.draw(2 * planned, rng)
             ends = [planned // DAYS * day for day in range(1, 2 * DAYS + 1)]
             kept = [
-                compare(Outcomes(values=drawn.values[:end], in_b=drawn.in_b[:end]), question).interval for end in ends
+                compare(UnitOutcomes(values=drawn.values[:end], in_b=drawn.in_b[:end]), question).interval
+                for end in ends
             ]
             missed += any(not low <= world.b - world.a <= high for low, high in kept)
             widths.append([high - low for low, high in kept])
@@ -176,7 +184,7 @@ def guardrails(runs: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
                 values = (rng.random(n) < np.where(in_b, true, 0.01)).astype(float).tolist()
             else:  # lognormal: the mean of A is a twentieth of the cap
                 values = capped((rng.lognormal(-0.5, 1.0, n) * np.where(in_b, true, 1.0)).tolist(), 20.0)
-            guarded = guard(Outcomes(values=np.asarray(values), in_b=in_b), ERRORS if kind == "errors" else COST)
+            guarded = guard(UnitOutcomes(values=np.asarray(values), in_b=in_b), ERRORS if kind == "errors" else COST)
             ends.append(guarded.broken_at)
         broken = [end for end in ends if end is not None]
         yield {

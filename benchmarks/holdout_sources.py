@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.evaluation.importers import read_outcomes
-from routerctl.evaluation.importers.as_run import Lineup, Policy, make_run
+from routerctl.evaluation.importers.as_run import ImportPolicy, Lineup, make_run
 from routerctl.evaluation.importers.base import Columns, Reading, Record
 from routerctl.evaluation.importers.cases import Arranged, arrange
-from routerctl.evaluation.importers.prices import Costed, Told, cost
+from routerctl.evaluation.importers.prices import Costed, StatedModel, cost
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Case, ProviderSpec, Run, Status
 
@@ -53,7 +53,7 @@ class Source:
 def load(data: Path) -> Source:
     """Read the recorded outcomes as `routerctl import` does."""
     readings = read_outcomes([data], "auto", Columns())
-    told = {name: Told(cost_usd=cost_usd) for name, cost_usd in MODELS.items()}
+    told = {name: StatedModel(cost_usd=cost_usd) for name, cost_usd in MODELS.items()}
     costed = cost(readings, told, _DAY)
     classes = tuple(item for item in arrange(readings, None) if item.task_class != LEFT_OUT)
     return Source(name="recorded", ladder=tuple(MODELS), classes=classes, costed=costed)
@@ -136,7 +136,7 @@ def _lineup(ladder: tuple[str, ...]) -> Lineup:
     )
 
 
-_POLICY = Policy(
+_POLICY = ImportPolicy(
     bar=0.5,
     pass_at=1.0,
     measure="pass_rate",

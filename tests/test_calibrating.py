@@ -19,7 +19,7 @@ from routerctl.files.yaml import parse_yaml
 from routerctl.tuning.thresholds import Promise, calibrate_class, sentences_of, yaml_of
 from routerctl.tuning.thresholds.bounds import lower_bound, mean_of, needed, proves
 from routerctl.tuning.thresholds.fixed_sequence import Walk, points_of, walks
-from routerctl.tuning.thresholds.pairs import Pair, pairs_of
+from routerctl.tuning.thresholds.pairs import AnsweredPair, pairs_of
 from routerctl.types import (
     Candidate,
     ClassHeader,
@@ -65,10 +65,10 @@ def answered(place: int, passed: bool, **more: Any) -> Result:
     return replace(RESULT, **(changes | more))
 
 
-def pair(place: int, first: bool, second: bool, **values: float) -> Pair:
+def pair(place: int, first: bool, second: bool, **values: float) -> AnsweredPair:
     """One case answered by both: the second at ten times the price."""
     other = answered(place, second, candidate="large", cost_usd=Decimal("0.01"))
-    return Pair(first=answered(place, first), second=other, values=values)
+    return AnsweredPair(first=answered(place, first), second=other, values=values)
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from routerctl.evaluation.selection import Outcome, Question
 from routerctl.tuning.thresholds.bounds import mean_of, proves
 from routerctl.tuning.thresholds.fixed_sequence import Walk, outcomes_of, walk_of
-from routerctl.tuning.thresholds.pairs import Pair
+from routerctl.tuning.thresholds.pairs import AnsweredPair
 from tests.test_calibrating import answered
 
 BAR, RISK, CASES, TRIALS = 0.85, 0.1, 120, 200
@@ -33,13 +33,15 @@ def truth(least: float) -> float:
     return sum(one if one >= least else SECOND for one in values) / len(values)
 
 
-def drawn(rng: random.Random) -> list[Pair]:
+def drawn(rng: random.Random) -> list[AnsweredPair]:
     """Cases with three signals: one tells the chance of being right, two tell nothing, as the accuracy of them says."""
     pairs = []
     for _ in range(CASES):
         told, idle, other = (rng.randrange(10) / 10 + 0.05 for _ in range(3))
         first, second = ANSWERED[rng.random() < told], ANSWERED[rng.random() < SECOND]
-        pairs.append(Pair(first=first, second=second, values={"agreement": told, "logprob": idle, "hedging": other}))
+        pairs.append(
+            AnsweredPair(first=first, second=second, values={"agreement": told, "logprob": idle, "hedging": other})
+        )
     return pairs
 
 
@@ -57,7 +59,7 @@ def walk_over(signal: str) -> Walk:
 
 
 def rate_of_false_promises(
-    called_proven: Callable[[Sequence[Pair], Walk], Sequence[Mapping[str, float]]],
+    called_proven: Callable[[Sequence[AnsweredPair], Walk], Sequence[Mapping[str, float]]],
     *,
     bar: float = BAR,
     signals: Sequence[str] = ("agreement", "logprob", "hedging"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from routerctl.cli.output.demo import STEPS, Step, demonstrate
+from routerctl.cli.output.demo import STEPS, DemoCommand, demonstrate
 from tests.conftest import Done, Project
 
 DATA = files("routerctl").joinpath("scaffold", "demo")
@@ -117,7 +117,7 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
 def test_a_command_that_fails_ends_the_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No later command runs, and the exit code is the one of the command that failed."""
     with pytest.raises(typer.Exit) as caught:
-        demonstrate(tmp_path / "new", (Step(words=("build-table",)), *STEPS))
+        demonstrate(tmp_path / "new", (DemoCommand(words=("build-table",)), *STEPS))
     shown = capfd.readouterr()
     assert caught.value.exit_code == 2
     assert shown.out.count("\n$ ") == 1

@@ -139,7 +139,9 @@ def typed(*words: str) -> Callable[[], str]:
 
 def sample(project: Project, **more: Any) -> labelling.Sample:
     """The replies that the command would ask about."""
-    return labelling.find_sample(project.root, the_run(project), labelling.Wish(**({"task_class": "sums"} | more)))
+    return labelling.find_sample(
+        project.root, the_run(project), labelling.LabelOptions(**({"task_class": "sums"} | more))
+    )
 
 
 def said(project: Project) -> list[tuple[str, bool]]:
@@ -185,7 +187,7 @@ def test_the_judge_s_verdict_is_not_shown(judged: Project, capsys: pytest.Captur
     """A human sees the rubric, the case and the reply; not what the judge said of it, nor the scores so far."""
     run = the_run(judged)
     told = tuple(replace(item, explanation="JUDGE-SAYS", extracted="JUDGE-SAYS") for item in run.results)
-    asked = labelling.find_sample(judged.root, replace(run, results=told), labelling.Wish(task_class="sums"))
+    asked = labelling.find_sample(judged.root, replace(run, results=told), labelling.LabelOptions(task_class="sums"))
     labelling.introduce(asked, 50)
     labelling.ask_human(judged.root, asked, "", typed("y\n", "y\n"))
     err = capsys.readouterr().err

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.monitoring.drift import ALPHA, Baseline, Floors, Spread, Tail, Window, drift_words, limits, look
+from routerctl.monitoring.drift import ALPHA, ClassBaseline, Floors, Spread, Tail, Window, drift_words, limits, look
 from routerctl.monitoring.drift.wording import alarm_words
 from routerctl.statistics.paired import holm
 from routerctl.statistics.shifts import (
@@ -27,7 +27,7 @@ from routerctl.statistics.shifts import (
 )
 from routerctl.words import plain
 
-BASELINE = Baseline(
+BASELINE = ClassBaseline(
     candidate="small",
     pin="model-1",
     cases=200,
@@ -51,7 +51,7 @@ QUIET = Window(
 )
 
 
-def alarms(window: Window, baseline: Baseline = BASELINE, floors: Floors | None = None) -> list[str]:
+def alarms(window: Window, baseline: ClassBaseline = BASELINE, floors: Floors | None = None) -> list[str]:
     """The quantities that a look at one class finds moved."""
     return [one.quantity for one in look({"sums": baseline}, {"sums": window}, floors=floors).alarms]
 
@@ -237,7 +237,7 @@ def test_limits_are_the_quantiles_moved_by_what_does_not_matter() -> None:
     assert (line.slow_p50_s, line.slow_p95_s) == (1.25, 3.75)
     assert (line.dear_p50_usd, line.dear_p95_usd) == pytest.approx((0.0012, 0.0048))
     assert line.cheap_p50_usd == pytest.approx(0.001 / 1.2)
-    assert limits(Baseline(candidate="small", pin="m")).slow_p50_s is None
+    assert limits(ClassBaseline(candidate="small", pin="m")).slow_p50_s is None
 
 
 def test_who_answered_is_held_against_who_did() -> None:
@@ -282,7 +282,7 @@ def test_what_has_no_figures_is_named() -> None:
 
 def test_nothing_at_all_can_be_compared() -> None:
     """Without any figure there is no verdict."""
-    found = look({"sums": Baseline(candidate="small", pin="m")}, {})
+    found = look({"sums": ClassBaseline(candidate="small", pin="m")}, {})
     assert found.looked_at == ()
     assert "Nothing could be compared" in drift_words(found)[0]
 
@@ -290,7 +290,7 @@ def test_nothing_at_all_can_be_compared() -> None:
 def test_a_fall_of_ten_points_is_found_in_two_hundred_cases() -> None:
     """One class of ten fell by ten points, 5 % rerun noise, 200 cases asked again: found at least 4 times in 5."""
     rng, found = np.random.default_rng(5), 0
-    base = {str(k): Baseline(candidate="s", pin="m", cases=200, passes=186, flattered=False) for k in range(10)}
+    base = {str(k): ClassBaseline(candidate="s", pin="m", cases=200, passes=186, flattered=False) for k in range(10)}
     for _ in range(150):
         broke, fixed = rng.binomial(200, [0.125] + [0.025] * 9), rng.binomial(200, 0.025, 10)
         windows = {str(k): Window(pairs=(int(broke[k]), int(fixed[k]), 200)) for k in range(10)}

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from routerctl.routing.experiments import arm_of, point_of
 from routerctl.routing.experiments.compare import (
-    Outcome,
-    Outcomes,
-    Question,
+    ExperimentDesign,
+    LoggedOutcome,
     Standing,
+    UnitOutcomes,
     compare,
     in_order,
     planned_outcomes,
@@ -26,14 +26,14 @@ from routerctl.routing.experiments.wording import comparison_words, guard_words,
 from routerctl.statistics.two_arms import Gambles, block_sizes, blocks, planned_blocks
 from routerctl.words import plain
 
-QUESTION = Question(least_difference=0.1, share=0.5, deviation=0.3)
+QUESTION = ExperimentDesign(least_difference=0.1, share=0.5, deviation=0.3)
 
 
-def drawn(n: int, *, a: float, b: float, share: float = 0.5, seed: int = 0) -> Outcomes:
+def drawn(n: int, *, a: float, b: float, share: float = 0.5, seed: int = 0) -> UnitOutcomes:
     """Coin tosses of two arms."""
     rng = np.random.default_rng(seed)
     in_b = rng.random(n) < share
-    return Outcomes(values=(rng.random(n) < np.where(in_b, b, a)).astype(float), in_b=in_b)
+    return UnitOutcomes(values=(rng.random(n) < np.where(in_b, b, a)).astype(float), in_b=in_b)
 
 
 # --- assignment -------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_blocks_planned_grow_as_the_square_of_deviation_over_difference(differen
 def test_no_number_of_outcomes_shows_a_difference_of_nothing() -> None:
     """A question about no difference cannot be planned."""
     with pytest.raises(ValueError, match="no number of outcomes"):
-        planned_outcomes(Question(least_difference=0.0, share=0.5))
+        planned_outcomes(ExperimentDesign(least_difference=0.0, share=0.5))
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
@@ -195,18 +195,18 @@ def test_no_number_of_outcomes_shows_a_difference_of_nothing() -> None:
 
 def test_without_a_window_a_key_counts_with_its_first_outcome() -> None:
     """Outcomes of one key resemble each other: the second is not another unit."""
-    found = in_order([Outcome(key="u", arm="B", value=1.0), Outcome(key="u", arm="B", value=0.0)])
+    found = in_order([LoggedOutcome(key="u", arm="B", value=1.0), LoggedOutcome(key="u", arm="B", value=0.0)])
     assert (list(found.values), list(found.in_b)) == ([1.0], [True])
 
 
 def test_with_a_window_a_key_counts_with_its_mean_once_the_window_is_over() -> None:
     """A user's outcomes within a day are averaged; one whose day is not over, or which moved to B, waits or stays."""
     outcomes = [
-        Outcome(key="u", arm="A", value=1.0, at_s=0),
-        Outcome(key="u", arm="A", value=0.0, at_s=50),
-        Outcome(key="u", arm="B", value=1.0, at_s=60),
-        Outcome(key="v", arm="B", value=1.0, at_s=70),
-        Outcome(key="u", arm="A", value=1.0, at_s=100),
+        LoggedOutcome(key="u", arm="A", value=1.0, at_s=0),
+        LoggedOutcome(key="u", arm="A", value=0.0, at_s=50),
+        LoggedOutcome(key="u", arm="B", value=1.0, at_s=60),
+        LoggedOutcome(key="v", arm="B", value=1.0, at_s=70),
+        LoggedOutcome(key="u", arm="A", value=1.0, at_s=100),
     ]
     found = in_order(outcomes, window_s=100)
     assert (list(found.values), list(found.in_b)) == ([0.5], [False])
@@ -218,7 +218,7 @@ def test_later_outcomes_never_change_earlier_units(rows: list[tuple[int, int]], 
     """What a look saw is the beginning of what any later look sees: else looks would not be of the same process."""
     ordered = sorted(rows, key=lambda row: row[1])
     outcomes = [
-        Outcome(key=str(key), arm="B" if key % 2 else "A", value=key / 5, at_s=float(at)) for key, at in ordered
+        LoggedOutcome(key=str(key), arm="B" if key % 2 else "A", value=key / 5, at_s=float(at)) for key, at in ordered
     ]
     early, late = (in_order(some, window_s=7) for some in (outcomes[:cut], outcomes))
     assert list(late.values)[: len(early.values)] == list(early.values)
@@ -246,7 +246,7 @@ def test_what_was_decided_stays_decided() -> None:
     early = drawn(2000, a=0.6, b=0.9)
     decided = compare(early, QUESTION)
     values = np.concatenate([early.values, 1.0 - np.asarray(early.in_b, dtype=float)])
-    later = compare(Outcomes(values=values, in_b=np.concatenate([early.in_b, early.in_b])), QUESTION)
+    later = compare(UnitOutcomes(values=values, in_b=np.concatenate([early.in_b, early.in_b])), QUESTION)
     assert later.standing is decided.standing is Standing.BETTER
     assert later.decided_at == decided.decided_at
 
@@ -254,14 +254,14 @@ def test_what_was_decided_stays_decided() -> None:
 def test_arms_within_the_margin_are_called_alike() -> None:
     """With a margin of ten points and no difference, enough outcomes say so; without a margin nothing is said."""
     outcomes = drawn(6000, a=0.8, b=0.8)
-    alike = Question(least_difference=0.1, share=0.5, deviation=0.4, margin=0.1)
+    alike = ExperimentDesign(least_difference=0.1, share=0.5, deviation=0.4, margin=0.1)
     assert compare(outcomes, alike).standing is Standing.EQUIVALENT
     assert compare(outcomes, QUESTION).standing is Standing.UNDECIDED
 
 
 def test_an_experiment_without_outcomes_is_undecided() -> None:
     """Before the first outcome nothing is known, and no number of further ones either."""
-    found = compare(Outcomes(values=[], in_b=[]), QUESTION)
+    found = compare(UnitOutcomes(values=[], in_b=[]), QUESTION)
     assert (found.standing, found.interval, found.more, found.difference) == (
         Standing.UNDECIDED,
         (-1.0, 1.0),
@@ -274,13 +274,13 @@ def test_an_experiment_without_outcomes_is_undecided() -> None:
 def test_the_more_it_takes_falls_as_outcomes_come() -> None:
     """With a real difference the outlook shrinks with what has come."""
     outcomes = drawn(4000, a=0.8, b=0.82, seed=5)
-    looks = [compare(Outcomes(values=outcomes.values[:n], in_b=outcomes.in_b[:n]), QUESTION) for n in (1000, 4000)]
+    looks = [compare(UnitOutcomes(values=outcomes.values[:n], in_b=outcomes.in_b[:n]), QUESTION) for n in (1000, 4000)]
     assert all(one.standing is Standing.UNDECIDED and one.more for one in looks)
 
 
 def test_false_alarms_and_power_are_as_stated() -> None:
     """Of 200 experiments at most 12 alarm without a difference, at any look; at least 170 find the planned one."""
-    question = Question(least_difference=0.1, share=0.5, deviation=0.4)
+    question = ExperimentDesign(least_difference=0.1, share=0.5, deviation=0.4)
     n = planned_outcomes(question)
     quiet = sum(
         compare(drawn(2 * n, a=0.8, b=0.8, seed=seed), question).standing is not Standing.UNDECIDED
@@ -317,8 +317,8 @@ def test_a_relative_guardrail_compares_with_a_multiple_of_a() -> None:
     in_b = rng.random(4000) < 0.5
     cost = rng.lognormal(0, 1, 4000)
     rail = Guardrail(name="cost", share=0.5, allowed=0.2, relative=True)
-    doubled = Outcomes(values=np.array(capped((cost * np.where(in_b, 2, 1)).tolist(), 20)), in_b=in_b)
-    same = Outcomes(values=np.array(capped([*cost.tolist()[:-1], 1e9], 20)), in_b=in_b)
+    doubled = UnitOutcomes(values=np.array(capped((cost * np.where(in_b, 2, 1)).tolist(), 20)), in_b=in_b)
+    same = UnitOutcomes(values=np.array(capped([*cost.tolist()[:-1], 1e9], 20)), in_b=in_b)
     assert guard(doubled, rail).broken
     assert not guard(same, rail).broken
 
@@ -351,7 +351,7 @@ def test_words_of_an_undecided_experiment() -> None:
     words = [plain(line) for line in comparison_words(compare(drawn(300, a=0.8, b=0.83), QUESTION))]
     assert words[0].startswith("Undecided in quality")
     assert "300 have come" in words[2]
-    few = comparison_words(compare(Outcomes(values=[1.0], in_b=[True]), QUESTION))
+    few = comparison_words(compare(UnitOutcomes(values=[1.0], in_b=[True]), QUESTION))
     assert "too few" in few[0]
 
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from routerctl.evaluation.regression import Pair, Pairing, judge_regression
 from routerctl.review.ci import (
-    Outcome,
+    CheckOutcome,
     annotation_lines,
     checks_of,
     gate_error,
@@ -157,18 +157,18 @@ POOLED = judge_regression({f"c{k}": pairs(7, 3, 200) for k in range(10)}, baseli
 @pytest.mark.parametrize(
     ("given_route", "strict", "outcome", "what"),
     [
-        (GOOD, "proven", Outcome.PASSED, "proven"),
-        (CLOSE, None, Outcome.PASSED, "provisional"),
-        (CLOSE, "provisional", Outcome.PASSED, "provisional"),
-        (CLOSE, "proven", Outcome.FAILED, "provisional"),
-        (BELOW, None, Outcome.FAILED, "best available"),
-        (BELOW, "provisional", Outcome.FAILED, "best available"),
-        (FEW, None, Outcome.SKIPPED, "too few cases"),
-        (FEW, "provisional", Outcome.ERROR, "too few cases"),
-        (FEW, "proven", Outcome.ERROR, "too few cases"),
-        (NOT_RUN, None, Outcome.SKIPPED, "too few cases"),
-        (DOWN, None, Outcome.ERROR, "far side"),
-        (UNJUDGED, None, Outcome.ERROR, "unscored"),
+        (GOOD, "proven", CheckOutcome.PASSED, "proven"),
+        (CLOSE, None, CheckOutcome.PASSED, "provisional"),
+        (CLOSE, "provisional", CheckOutcome.PASSED, "provisional"),
+        (CLOSE, "proven", CheckOutcome.FAILED, "provisional"),
+        (BELOW, None, CheckOutcome.FAILED, "best available"),
+        (BELOW, "provisional", CheckOutcome.FAILED, "best available"),
+        (FEW, None, CheckOutcome.SKIPPED, "too few cases"),
+        (FEW, "provisional", CheckOutcome.ERROR, "too few cases"),
+        (FEW, "proven", CheckOutcome.ERROR, "too few cases"),
+        (NOT_RUN, None, CheckOutcome.SKIPPED, "too few cases"),
+        (DOWN, None, CheckOutcome.ERROR, "far side"),
+        (UNJUDGED, None, CheckOutcome.ERROR, "unscored"),
     ],
 )
 def test_outcome_of_a_bar(given_route, strict, outcome, what):
@@ -178,7 +178,7 @@ def test_outcome_of_a_bar(given_route, strict, outcome, what):
     assert check.reason
 
 
-@pytest.mark.parametrize(("strict", "outcome"), [(None, Outcome.SKIPPED), ("provisional", Outcome.ERROR)])
+@pytest.mark.parametrize(("strict", "outcome"), [(None, CheckOutcome.SKIPPED), ("provisional", CheckOutcome.ERROR)])
 def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict, outcome):
     """Nothing but proof counts since the run: the top rung serves, and who might be proven was not run."""
     close = evidence("small", Verdict.PROVISIONAL, passes=52, risk=0.128)
@@ -202,35 +202,35 @@ def test_undecided(given_route, expected):
 def test_outcome_of_a_regression():
     """An alarm fails its class and names its broken cases; other classes pass and name none."""
     checks = {check.name: check for check in checks_of(None, FELL)}
-    assert checks["sums: regression"].outcome is Outcome.FAILED
+    assert checks["sums: regression"].outcome is CheckOutcome.FAILED
     assert checks["sums: regression"].broken == FELL.classes[0].broke
-    assert checks["bad: regression"].outcome is Outcome.PASSED
+    assert checks["bad: regression"].outcome is CheckOutcome.PASSED
     assert checks["bad: regression"].broken == ()
-    assert checks["all classes: regression"].outcome is Outcome.FAILED
+    assert checks["all classes: regression"].outcome is CheckOutcome.FAILED
     assert checks["all classes: regression"].broken[0] == "sums: case-000"
 
 
 @pytest.mark.parametrize(
     ("pairing", "strict", "outcome"),
     [
-        (Pairing(pairs=(), failed=9), None, Outcome.ERROR),
-        (Pairing(pairs=(), changed=9), None, Outcome.SKIPPED),
-        (Pairing(pairs=(), changed=9), "provisional", Outcome.ERROR),
-        (pairs(0, n=2), None, Outcome.SKIPPED),
-        (pairs(0, n=2), "provisional", Outcome.ERROR),
-        (pairs(0, n=2), "proven", Outcome.ERROR),
+        (Pairing(pairs=(), failed=9), None, CheckOutcome.ERROR),
+        (Pairing(pairs=(), changed=9), None, CheckOutcome.SKIPPED),
+        (Pairing(pairs=(), changed=9), "provisional", CheckOutcome.ERROR),
+        (pairs(0, n=2), None, CheckOutcome.SKIPPED),
+        (pairs(0, n=2), "provisional", CheckOutcome.ERROR),
+        (pairs(0, n=2), "proven", CheckOutcome.ERROR),
     ],
 )
 def test_nothing_to_compare(pairing, strict, outcome):
     """No verdict: the far side's fault is an error; a changed set, or too few pairs, are skipped unless strict."""
     check, other = checks_of(None, judge_regression({"a": pairing, "b": pairs()}, baseline="x"), strict=strict)[:2]
-    assert (check.outcome, other.outcome) == (outcome, Outcome.PASSED)
+    assert (check.outcome, other.outcome) == (outcome, CheckOutcome.PASSED)
 
 
 def test_a_comparison_of_nothing_is_no_pass():
     """Where no class at all could be compared, that is an error without strict, too."""
     found = judge_regression({"a": Pairing(pairs=(), changed=9), "b": Pairing(pairs=())}, baseline="x")
-    assert [check.outcome for check in checks_of(None, found)] == [Outcome.ERROR, Outcome.ERROR]
+    assert [check.outcome for check in checks_of(None, found)] == [CheckOutcome.ERROR, CheckOutcome.ERROR]
     assert gate_error(None, found).exit_code == 7
 
 
@@ -251,7 +251,7 @@ def test_what_could_not_be_scored_is_named():
     )
     few = route("few", evidence("small", Verdict.BELOW, passes=1, cases=20, failed=2, unscored=1))
     (check,) = checks_of(table(few), None)
-    assert check.outcome is Outcome.FAILED
+    assert check.outcome is CheckOutcome.FAILED
     assert check.reason.endswith("Counted as not passed: 2\u00a0calls failed, 1\u00a0reply could not be scored.")
 
 

@@ -14,16 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.evaluation.importers.as_run import Lineup, Policy, make_run, write_run
+from routerctl.evaluation.importers.as_run import ImportPolicy, Lineup, make_run, write_run
 from routerctl.evaluation.importers.base import Reading, Record
 from routerctl.evaluation.importers.cases import Arranged, arrange
-from routerctl.evaluation.importers.prices import Lacking, Told, cost
+from routerctl.evaluation.importers.prices import Lacking, StatedModel, cost
 from routerctl.evaluation.run_files import read_header
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
-POLICY = Policy(
+POLICY = ImportPolicy(
     bar=0.8,
     pass_at=1.0,
     measure="pass_rate",
@@ -54,7 +54,7 @@ def arranged(*records: Record) -> Arranged:
     return found
 
 
-def run_of(classes: Sequence[Arranged], models: Sequence[str], policy: Policy = POLICY) -> Run:
+def run_of(classes: Sequence[Arranged], models: Sequence[str], policy: ImportPolicy = POLICY) -> Run:
     """The run of these classes on a ladder of these models."""
     lineup = Lineup(
         ladder_name=IMPORTED,
@@ -150,7 +150,7 @@ def test_a_task_becomes_a_class_name(task: str, named: str, given: str | None) -
 # --- costs ------------------------------------------------------------------------------------------------------------
 
 
-def costs(*records: Record, **told: Told) -> dict[str, Decimal | None]:
+def costs(*records: Record, **told: StatedModel) -> dict[str, Decimal | None]:
     """The cost of the last record of each model."""
     found = cost([reading(*records)], told, DAY)
     return {one.model: found.cost_usd(one) for one in records}
@@ -159,8 +159,8 @@ def costs(*records: Record, **told: Told) -> dict[str, Decimal | None]:
 def test_what_the_user_says_goes_before_the_file_and_the_project() -> None:
     """A flat cost, then a price by token, then the file's own cost, then the candidate's price."""
     tokens = record(cost_usd=Decimal("0.5"), input_tokens=1_000_000, output_tokens=2_000_000)
-    price = Told(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(3))
-    project = Told(project=lambda usage, _seconds: Decimal(usage.output_tokens))
+    price = StatedModel(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(3))
+    project = StatedModel(project=lambda usage, _seconds: Decimal(usage.output_tokens))
     assert costs(tokens, m=replace(price, cost_usd=Decimal(9))) == {"m": 9}
     assert costs(tokens, m=price) == {"m": 7}
     assert costs(tokens, m=project) == {"m": Decimal("0.5")}
@@ -172,7 +172,7 @@ def test_a_cached_reply_counts_as_what_it_would_have_cost() -> None:
     paid = [record(cost_usd=Decimal(usd), output_tokens=usd * 1_000_000) for usd in (1, 3)]
     cached = record(cached=True)
     assert costs(*paid, cached) == {"m": 2}
-    assert costs(*paid, cached, m=Told(input_mtok_usd=Decimal(0), output_mtok_usd=Decimal(5))) == {"m": 10}
+    assert costs(*paid, cached, m=StatedModel(input_mtok_usd=Decimal(0), output_mtok_usd=Decimal(5))) == {"m": 10}
     assert costs(*paid, replace(cached, cost_usd=Decimal(7))) == {"m": 7}
     assert costs(cached) == {"m": None}
 
@@ -189,7 +189,7 @@ def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
 @pytest.mark.parametrize("by_tokens", [False, True], ids=["costs", "tokens"])
 def test_a_few_replies_that_the_file_does_not_tell_of_count_as_the_others(by_tokens: bool) -> None:
     """Up to one in ten at the mean of the others; of more, the model's cost is not known. Each time it is said."""
-    told = {"m": Told(input_mtok_usd=Decimal(1_000_000), output_mtok_usd=Decimal(0))} if by_tokens else {}
+    told = {"m": StatedModel(input_mtok_usd=Decimal(1_000_000), output_mtok_usd=Decimal(0))} if by_tokens else {}
     says = [record(**({"input_tokens": k} if by_tokens else {"cost_usd": Decimal(k)})) for k in range(1, 10)]
     silent = [record(line=line) for line in (17, 18)]
     found = cost([reading(record("n", cost_usd=Decimal(1))), reading(*says, silent[0])], told, DAY)
@@ -212,7 +212,7 @@ def test_replies_that_failed_or_were_cached_are_not_lacking() -> None:
 def test_a_failed_call_costs_nothing() -> None:
     """A flat cost is a reply's."""
     failed = record("m", score=None, status=Status.FAILED)
-    found = cost([reading(failed, record("m"))], {"m": Told(cost_usd=Decimal(2))}, DAY)
+    found = cost([reading(failed, record("m"))], {"m": StatedModel(cost_usd=Decimal(2))}, DAY)
     assert [found.cost_usd(one) for one in (failed, record("m"))] == [0, 2]
     assert found.mean_usd == {"m": 1}
 
@@ -220,7 +220,7 @@ def test_a_failed_call_costs_nothing() -> None:
 def test_a_price_by_token_needs_tokens() -> None:
     """It says which flag helps instead."""
     with pytest.raises(InputError, match="--price m: the files say no tokens of it; give --cost m=USD"):
-        cost([reading(record())], {"m": Told(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1))}, DAY)
+        cost([reading(record())], {"m": StatedModel(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1))}, DAY)
 
 
 # --- runs -------------------------------------------------------------------------------------------------------------

@@ -22,13 +22,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.monitoring.warehouse import Histogram, Served, Slice, counted, open_decisions, replay_cells, shown_place
+from routerctl.monitoring.warehouse import (
+    Histogram,
+    ServedRequests,
+    Slice,
+    counted,
+    open_decisions,
+    replay_cells,
+    shown_place,
+)
 from routerctl.monitoring.warehouse.columns import KINDS
 from routerctl.monitoring.warehouse.histogram import bin_of, width
 from routerctl.routing.decision_log.columns import insertion
 from routerctl.routing.decision_log.export import write_parquet
 from routerctl.routing.decision_log.reader import LogReader, Wanted
-from routerctl.routing.decision_log.rows import Delivered, row_of
+from routerctl.routing.decision_log.rows import LoggedAnswer, row_of
 from routerctl.routing.decision_log.schema import open_log
 from routerctl.types import Decision, Hop, Inquiry, StopReason
 
@@ -106,7 +114,7 @@ def _write(database: sqlite3.Connection, kind: Traffic, number: int, rng: random
     row = row_of(
         decision,
         inquiry,
-        Delivered(reply="ok", stop_reason=stop),
+        LoggedAnswer(reply="ok", stop_reason=stop),
         decision_id=decision_id,
         at=at.isoformat(),
         salt=b"",
@@ -164,7 +172,7 @@ WHOLE = ("task_class", "policy", "arm", "candidate", "propensity", "requests", "
 REAL = ("cost_usd", "cost_usd_2", "cost_usd_3", "score", "score_2")
 
 
-def _flat(item: tuple[tuple[str, str], Served]) -> tuple[Any, ...]:
+def _flat(item: tuple[tuple[str, str], ServedRequests]) -> tuple[Any, ...]:
     key, one = item
     models = sorted(one.models.items())
     return (key, models, one.replies, one.refused, one.rated, one.good, one.latency_us.bins, one.cost_nano_usd.bins)

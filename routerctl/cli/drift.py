@@ -53,5 +53,5 @@ def drift(
     """
     from routerctl.cli.output import drift as drifting
 
-    wish = drifting.Wish(table=table, log=log, since=since, against=against, tenant=tenant, alpha=alpha)
-    drifting.look_for_drift(wish, as_json=as_json)
+    options = drifting.DriftOptions(table=table, log=log, since=since, against=against, tenant=tenant, alpha=alpha)
+    drifting.look_for_drift(options, as_json=as_json)

@@ -63,7 +63,7 @@ def start(
     from routerctl.cli.output import experiment as experimenting
 
     experimenting.start(
-        experimenting.Wish(
+        experimenting.ExperimentOptions(
             name=name,
             table=table,
             share=share,

@@ -46,7 +46,7 @@ def label(
     from routerctl.cli.output import label as labelling
 
     labelling.label(
-        labelling.Wish(task_class=task_class, candidate=candidate, count=count, run_id=run, by=by),
+        labelling.LabelOptions(task_class=task_class, candidate=candidate, count=count, run_id=run, by=by),
         export_to=export_to,
         import_from=import_from,
     )

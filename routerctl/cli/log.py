@@ -15,8 +15,8 @@ app = typer.Typer(
 TaskClass = Annotated[str | None, typer.Option("--class", help="Only this task class.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant.")]
 OfTenant = Annotated[str | None, typer.Option(help="In the log of this tenant, where it has one of its own.")]
-Served = Annotated[str | None, typer.Option(help="Only what this candidate served.")]
-Outcome = Annotated[
+CandidateOption = Annotated[str | None, typer.Option(help="Only what this candidate served.")]
+OutcomeOption = Annotated[
     str | None,
     typer.Option(
         help="Only these: served, failed, refused, truncated, fallback, escalated, redirected, or unpinned (another "
@@ -39,8 +39,8 @@ class Format(StrEnum):
 def list_(
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: Served = None,
-    outcome: Outcome = None,
+    candidate: CandidateOption = None,
+    outcome: OutcomeOption = None,
     since: Since = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     as_json: AsJson = False,
@@ -86,8 +86,8 @@ def tail(
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many to begin with.")] = 10,
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: Served = None,
-    outcome: Outcome = None,
+    candidate: CandidateOption = None,
+    outcome: OutcomeOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the latest decisions, oldest first, a line each; -f waits for more.
@@ -108,8 +108,8 @@ def tail(
 def stats(
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: Served = None,
-    outcome: Outcome = None,
+    candidate: CandidateOption = None,
+    outcome: OutcomeOption = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:
@@ -145,8 +145,8 @@ def export(
     ] = False,
     task_class: TaskClass = None,
     tenant: Tenant = None,
-    candidate: Served = None,
-    outcome: Outcome = None,
+    candidate: CandidateOption = None,
+    outcome: OutcomeOption = None,
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:

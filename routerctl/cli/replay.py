@@ -54,7 +54,7 @@ def replay(
     """
     from routerctl.cli.output import replay as replaying
 
-    wish = replaying.Wish(
+    options = replaying.ReplayOptions(
         table=table,
         log=log,
         outcomes=tuple(outcomes or ()),
@@ -64,4 +64,4 @@ def replay(
         tenant=tenant,
         keep_classes=keep_classes,
     )
-    replaying.replay(wish, as_json=as_json)
+    replaying.replay(options, as_json=as_json)

@@ -48,6 +48,13 @@ Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed atte
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
 
 
+class WireCall(Protocol):
+    """The wire: (provider name, request, deadline on its clock) -> a priced reply."""
+
+    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
+        """Ask; `again` allows each further attempt; raises ProviderError."""
+
+
 class Provider(Protocol):
     """One way to reach models; a kind's class is built as `Class(spec, outside)`."""
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from routerctl.errors import OverBudget, ProviderError, StateDown
@@ -26,7 +26,7 @@ from routerctl.routing.state import Documents, StateStore
 from routerctl.types import Budget, Candidate, Inquiry, Reply, Request, StopReason
 
 if TYPE_CHECKING:
-    from routerctl.providers.base import Again
+    from routerctl.providers.base import WireCall
 
 Ask = Callable[[Candidate, Request, float], Awaitable[Reply]]  # (who, what, deadline on `clock`)
 Offer = tuple[Request, Decimal]  # what may be asked, and the most USD that an attempt at it can cost
@@ -37,13 +37,6 @@ _LEASE_S, _BEAT_S = 30.0, 10.0  # a longer call holds its money anew with every 
 _LOOK_S = 0.02  # between two looks whether a call under way has left room; doubles
 _LONGEST_LOOK_S = 0.25
 _SILENT_S = 2.0  # a longer wait for others' money is said
-
-
-class Call(Protocol):
-    """The wire, which asks before each further attempt at a call whether it may be made."""
-
-    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
-        """Ask; raises ProviderError."""
 
 
 def _wall() -> datetime:
@@ -80,7 +73,7 @@ class BudgetGate:
     queues: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = field(default_factory=WeakValueDictionary)
     said: set[str] = field(default_factory=set)
 
-    def for_inquiry(self, inquiry: Inquiry, task_class: str | None, call: Call) -> Ask:
+    def for_inquiry(self, inquiry: Inquiry, task_class: str | None, call: WireCall) -> Ask:
         """Give the function that asks, and pays from the purses of one inquiry."""
 
         async def paid(candidate: Candidate, request: Request, until: float) -> Reply:
@@ -137,7 +130,7 @@ class Reservation:
         self._billed, self._lost_s = 0, 0.0  # of the attempts that failed
         self._taken = self._done = False  # held; settled, so that a thread that is late writes nothing
 
-    async def pay(self, call: Call) -> Reply:
+    async def pay(self, call: WireCall) -> Reply:
         """Hold the money, make the call, and book what it cost.
 
         Raises: OverBudget; ProviderError.

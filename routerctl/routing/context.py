@@ -16,19 +16,12 @@ from routerctl.routing.steps import Place
 from routerctl.types import Candidate, Inquiry, PlaceKey, Reply, Request
 
 if TYPE_CHECKING:
-    from routerctl.providers.base import Again
+    from routerctl.providers.base import WireCall
     from routerctl.routing.budget_gate import Ask, BudgetGate
     from routerctl.routing.tables import Assigned
 
 
 _SHARE = 0.5  # of the time that is left: what one call may take while others wait for its end
-
-
-class Call(Protocol):
-    """The wire: (provider name, request, deadline on `Context.clock`) -> a priced reply."""
-
-    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
-        """Ask; `again` allows each further attempt; raises ProviderError."""
 
 
 class Watch(Protocol):
@@ -101,7 +94,7 @@ class Deadline:
 class Context:
     """What serving one inquiry needs of the outside."""
 
-    call: Call
+    call: WireCall
     clock: Callable[[], float] = time.monotonic  # seconds; the wire's
     today: Callable[[], date] = _today  # UTC
     new_id: Callable[[], str] = _new_id

@@ -14,7 +14,7 @@ from routerctl.statistics.paired import mcnemar_midp
 from routerctl.statistics.sequential import (
     FUTILITY,
     POWER,
-    Plan,
+    StoppingPlan,
     hopeless,
     margin_good_enough,
     pass_probability,

@@ -12,11 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Point = tuple[float, float]  # cost, gain
+CostGain = tuple[float, float]  # cost, gain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class FrontierStep:
     """One choice of an option for every task, and what they come to together."""
 
     choices: tuple[int, ...]  # option of each task
@@ -25,7 +25,7 @@ class Step:
     slope: float  # gain given up per cost saved, at which this choice begins to be the best; 0 for the first
 
 
-def descent(options: Sequence[Sequence[Point | None]], weights: Sequence[float]) -> list[Step]:
+def descent(options: Sequence[Sequence[CostGain | None]], weights: Sequence[float]) -> list[FrontierStep]:
     """List the choices that maximise gain - lambda x cost, from lambda = 0 upwards; None: not to be chosen.
 
     Exact: each task walks down the upper convex hull of its own options, and all of their edges are taken in order of
@@ -51,10 +51,10 @@ def descent(options: Sequence[Sequence[Point | None]], weights: Sequence[float])
 
 
 def _step(
-    hulls: Sequence[Sequence[tuple[int, Point]]], at: Sequence[int], weights: Sequence[float], slope: float
-) -> Step:
+    hulls: Sequence[Sequence[tuple[int, CostGain]]], at: Sequence[int], weights: Sequence[float], slope: float
+) -> FrontierStep:
     taken = [each[place] for each, place in zip(hulls, at, strict=True)]
-    return Step(
+    return FrontierStep(
         choices=tuple(option for option, _ in taken),
         cost=sum(weight * cost for weight, (_, (cost, _)) in zip(weights, taken, strict=True)),
         gain=sum(weight * gain for weight, (_, (_, gain)) in zip(weights, taken, strict=True)),
@@ -62,12 +62,12 @@ def _step(
     )
 
 
-def hull(points: Sequence[tuple[int, Point]]) -> list[tuple[int, Point]]:
+def hull(points: Sequence[tuple[int, CostGain]]) -> list[tuple[int, CostGain]]:
     """Return the options on the upper convex hull, dearer and better from one to the next.
 
     Of equal ones the first stays; of three on a line the middle one goes.
     """
-    kept: list[tuple[int, Point]] = []
+    kept: list[tuple[int, CostGain]] = []
     for option, point in sorted(points, key=lambda one: (one[1][0], -one[1][1], one[0])):
         if kept and point[1] <= kept[-1][1][1]:
             continue  # no cheaper, and no better
@@ -77,12 +77,12 @@ def hull(points: Sequence[tuple[int, Point]]) -> list[tuple[int, Point]]:
     return kept
 
 
-def _slope(low: Point, high: Point) -> float:
+def _slope(low: CostGain, high: CostGain) -> float:
     """Gain per cost; of options that cost the same the better is had for nothing."""
     return (high[1] - low[1]) / (high[0] - low[0]) if high[0] > low[0] else math.inf
 
 
-def mixed(points: Sequence[Point], cost: float) -> float | None:
+def mixed(points: Sequence[CostGain], cost: float) -> float | None:
     """Return the most gain that a random mix of options brings at this cost on average; None: all are dearer."""
     line = [point for _, point in hull(list(enumerate(points)))]
     if not line or cost < line[0][0]:

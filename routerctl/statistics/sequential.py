@@ -26,7 +26,7 @@ _BISECTIONS = 26  # 2^-26 of the bracket: no digit that anybody reads, and no al
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class StoppingPlan:
     """The two stopping lines of one test; compared by identity, the arrays are read-only.
 
     After `t` cases of which `s` passed, the test passes when `s >= up[t]` and is given up when `s <= low[t]`.
@@ -52,7 +52,7 @@ class Plan:
 
 
 @lru_cache(maxsize=256)
-def plan(n: int, bar: float, alpha: float) -> Plan:
+def plan(n: int, bar: float, alpha: float) -> StoppingPlan:
     """Plan the exact sequential test of "accuracy >= bar": what passes a fixed Clopper-Pearson test passes here too.
 
     1. `need` is the least k with P(Bin(n, bar) >= k) <= alpha.
@@ -68,18 +68,22 @@ def plan(n: int, bar: float, alpha: float) -> Plan:
     if need > n:
         looks = np.arange(n + 1, dtype=np.int64)
         # low[0] = 0: given up before the first case
-        never = Plan(n=n, bar=bar, alpha=alpha, need=need, up=looks + 1, low=looks, alpha_used=0.0, good_enough=None)
+        never = StoppingPlan(
+            n=n, bar=bar, alpha=alpha, need=need, up=looks + 1, low=looks, alpha_used=0.0, good_enough=None
+        )
         return _frozen(never)
     allowed, used = _spend(n, bar, need, alpha)
     up = np.arange(n + 1, dtype=np.int64) - allowed
     up[need:] = np.minimum(up[need:], need)  # with `need` passes in hand the last look is already won
-    early = Plan(n=n, bar=bar, alpha=alpha, need=need, up=up, low=_hopeless(n, need), alpha_used=used, good_enough=None)
+    early = StoppingPlan(
+        n=n, bar=bar, alpha=alpha, need=need, up=up, low=_hopeless(n, need), alpha_used=used, good_enough=None
+    )
     good = _accuracy_for(POWER, _chances(early))
     return _frozen(replace(early, low=_futile(early, good), good_enough=good))
 
 
 @lru_cache(maxsize=256)
-def point_plan(n: int, bar: float) -> Plan:
+def point_plan(n: int, bar: float) -> StoppingPlan:
     """Plan the curtailed point rule "at least bar of these n cases pass": it stops once the answer cannot change.
 
     It promises nothing about other cases: alpha is 1, and `alpha_used` says how often a candidate at the bar passes.
@@ -90,11 +94,13 @@ def point_plan(n: int, bar: float) -> Plan:
     need = math.ceil(bar * n - 1e-9)  # a score equal to the bar reaches it; 0.55 * 100 is 55.00000000000001
     up = np.full(n + 1, need, dtype=np.int64)
     good = float(special.betaincinv(need, n - need + 1, POWER))
-    made = Plan(n=n, bar=bar, alpha=1.0, need=need, up=up, low=_hopeless(n, need), alpha_used=0.0, good_enough=good)
+    made = StoppingPlan(
+        n=n, bar=bar, alpha=1.0, need=need, up=up, low=_hopeless(n, need), alpha_used=0.0, good_enough=good
+    )
     return _frozen(replace(made, alpha_used=tail(need, n, bar)))
 
 
-def _frozen(made: Plan) -> Plan:
+def _frozen(made: StoppingPlan) -> StoppingPlan:
     made.up.setflags(write=False)  # plans are cached: a caller's edit would reach every later caller
     made.low.setflags(write=False)
     return made
@@ -173,7 +179,7 @@ def _allowed(walks: _Walks, n: int, need: int, budget: float) -> tuple[Counts, f
     return allowed, spent
 
 
-def hopeless(made: Plan) -> Counts:
+def hopeless(made: StoppingPlan) -> Counts:
     """Give the lower line [n + 1] of pure curtailment: a run at it cannot pass any more, whatever comes."""
     return _hopeless(made.n, made.need)
 
@@ -183,7 +189,7 @@ def _hopeless(n: int, need: int) -> Counts:
     return np.maximum(np.arange(n + 1, dtype=np.int64) - (n - need + 1), -1)
 
 
-def _futile(made: Plan, accuracy: float) -> Counts:
+def _futile(made: StoppingPlan, accuracy: float) -> Counts:
     """low[t], [n + 1]: the most passes from which a candidate of this accuracy passes with probability < FUTILITY."""
     n, most = made.n, made.n - made.need
     low = made.low.copy()
@@ -208,7 +214,7 @@ def _accuracy_for(power: float, chance: Callable[[float], float]) -> float:
 # --- what a plan does -------------------------------------------------------------------------------------------------
 
 
-def pass_probability(made: Plan, p: float) -> tuple[float, float]:
+def pass_probability(made: StoppingPlan, p: float) -> tuple[float, float]:
     """Return exactly (P(pass), expected cases) of a candidate with true accuracy p."""
     passed = cases = 0.0
     for _, running, passing in _walk(made, p):
@@ -217,7 +223,7 @@ def pass_probability(made: Plan, p: float) -> tuple[float, float]:
     return passed, cases
 
 
-def _walk(made: Plan, p: float) -> Iterator[tuple[int, float, Probabilities]]:
+def _walk(made: StoppingPlan, p: float) -> Iterator[tuple[int, float, Probabilities]]:
     """Per case t: P(case t is run), and P(the plan passes there with f failures) for f = 0, 1, ..."""
     if not made.decidable:
         return
@@ -232,7 +238,7 @@ def _walk(made: Plan, p: float) -> Iterator[tuple[int, float, Probabilities]]:
         alive[t - int(made.low[t]) :] = 0.0
 
 
-def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
+def _chances(proof: StoppingPlan, then_reach: int = 0) -> Callable[[float], float]:
     """P(`proof` passes and at least `then_reach` of all n cases pass) as a function of the accuracy.
 
     One walk serves every accuracy: a path with s passes and f failures that has probability m at the bar has
@@ -254,7 +260,7 @@ def _chances(proof: Plan, then_reach: int = 0) -> Callable[[float], float]:
     return chance
 
 
-def without_futility(made: Plan) -> Plan:
+def without_futility(made: StoppingPlan) -> StoppingPlan:
     """Return the plan of which a run goes on as long as it can still pass."""
     return replace(made, low=_hopeless(made.n, made.need)) if made.decidable else made
 
@@ -263,7 +269,7 @@ def without_futility(made: Plan) -> Plan:
 def provable_accuracy(n: int, bar: float, alpha: float, power: float) -> float | None:
     """The least true accuracy that proves the bar on n cases with this power, if no run is given up; None: none does.
 
-    `Plan.good_enough` is that of POWER. Exact, as `plan` is.
+    `StoppingPlan.good_enough` is that of POWER. Exact, as `plan` is.
     """
     proof = plan(n, bar, alpha)
     return _accuracy_for(power, _chances(without_futility(proof))) if proof.decidable else None

@@ -11,20 +11,20 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from routerctl.classify.rules.seen import Seen
+from routerctl.classify.rules.prompt_features import PromptFeatures
 from routerctl.errors import InputError
 from routerctl.types import Condition
 from routerctl.types.asking import Json
 
-Test = Callable[[Any, Seen], bool]  # (what the rule says, the inquiry) -> holds
+Test = Callable[[Any, PromptFeatures], bool]  # (what the rule says, the inquiry) -> holds
 
 
-def _has_features(wanted: Mapping[str, Json], seen: Seen) -> bool:
+def _has_features(wanted: Mapping[str, Json], seen: PromptFeatures) -> bool:
     features = seen.inquiry.features
     return all(name in features and is_any_of(features[name], value) for name, value in wanted.items())
 
 
-def _matches(pattern: str, seen: Seen) -> bool:
+def _matches(pattern: str, seen: PromptFeatures) -> bool:
     return compiled(pattern)(seen.utf8)
 
 
@@ -61,7 +61,7 @@ def said(condition: Condition) -> Iterable[tuple[str, Any]]:
     return ((name, value) for name, value in zip(TESTS, _values(condition), strict=True) if value or value == 0)
 
 
-def holds_for(condition: Condition, seen: Seen) -> bool:
+def holds_for(condition: Condition, seen: PromptFeatures) -> bool:
     """Tell whether everything that the condition says holds."""
     known = _ASKED.get(id(condition))
     if known is None or known[0] is not condition:
@@ -71,7 +71,7 @@ def holds_for(condition: Condition, seen: Seen) -> bool:
     return all(test(value, seen) for test, value in known[1])
 
 
-def failing_field(condition: Condition, seen: Seen) -> tuple[str, Any] | None:
+def failing_field(condition: Condition, seen: PromptFeatures) -> tuple[str, Any] | None:
     """Name the first field that does not hold, with what the condition says of it; None when all hold."""
     return next(((name, value) for name, value in said(condition) if not TESTS[name](value, seen)), None)
 

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from routerctl.classify.rules.matching import any_of, failing_field, holds_for, said
-from routerctl.classify.rules.seen import Seen
+from routerctl.classify.rules.prompt_features import PromptFeatures
 from routerctl.types import Condition
 from routerctl.types.asking import Json
 
 _SHOWN = 5  # of a long list
 
 
-def why_not(condition: Condition, seen: Seen) -> str | None:
+def why_not(condition: Condition, seen: PromptFeatures) -> str | None:
     """Say why a condition does not hold, by its first part that does not; None when it holds."""
     failing = failing_field(condition, seen)
     if failing is None:

@@ -20,7 +20,7 @@ from routerctl.words import clean, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class PurseRow:
     """One purse of one budget."""
 
     budget: Budget
@@ -47,7 +47,7 @@ def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
             say(_beyond(table.routing.budgets, one))
 
 
-def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Line]:
+def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[PurseRow]:
     budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
     store = state_of(table, root, None)
     try:
@@ -57,7 +57,7 @@ def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: dat
     for one in budgets:
         for books in books_of(one, documents, now, past=past):
             if tenant is None or one.per != "tenant" or books.value == tenant:
-                yield Line(budget=one, books=books)
+                yield PurseRow(budget=one, books=books)
 
 
 def _beyond(budgets: Sequence[Budget], name: str) -> str:
@@ -73,7 +73,7 @@ def _is_own(budget: Budget, tenant: str) -> bool:
     return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
 
 
-def _cells(line: Line) -> list[str]:
+def _cells(line: PurseRow) -> list[str]:
     one, books = line.budget, line.books
     whose = "all" if one.per is None else f"{one.per} {clean(books.value) or '(none)'}"
     left = max(one.cap_usd - books.spent_usd - books.held_usd, Decimal(0))
@@ -81,7 +81,7 @@ def _cells(line: Line) -> list[str]:
     return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
 
 
-def _json(line: Line) -> dict[str, Json]:
+def _json(line: PurseRow) -> dict[str, Json]:
     one, books = line.budget, line.books
     return {
         "budget": one.name,

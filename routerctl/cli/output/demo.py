@@ -21,7 +21,7 @@ DATA = ("outcomes.csv.gz", "SOURCE.md")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class DemoCommand:
     """One command; `prompt`: what is piped into it."""
 
     words: tuple[str, ...]
@@ -34,19 +34,19 @@ class Step:
 
 
 STEPS = (
-    Step(
+    DemoCommand(
         words=(
             *("import", "outcomes.csv.gz", "--bar", "0.8", "--today", "gpt-4-1106-preview"),
             *("--cost", "mixtral-8x7b=0.00024", "--cost", "gpt-4-1106-preview=0.0247"),
         )
     ),
-    Step(words=("build-table",)),
-    Step(words=("check",)),
-    Step(words=("route", "--class", "history", "--explain"), prompt="What did the Peace of Westphalia end?"),
+    DemoCommand(words=("build-table",)),
+    DemoCommand(words=("check",)),
+    DemoCommand(words=("route", "--class", "history", "--explain"), prompt="What did the Peace of Westphalia end?"),
 )
 
 
-def demonstrate(folder: Path | None, steps: Sequence[Step] = STEPS) -> None:
+def demonstrate(folder: Path | None, steps: Sequence[DemoCommand] = STEPS) -> None:
     """Run the steps in `folder`, or in a new one for temporary files; it is kept.
 
     Raises: InputError for a folder that holds something, typer.Exit with the code of a command that failed.
@@ -80,7 +80,7 @@ def _prepared(folder: Path | None) -> Path:
     return place
 
 
-def _run(step: Step, place: Path) -> None:
+def _run(step: DemoCommand, place: Path) -> None:
     sys.stdout.flush()  # what was printed stands before what the command prints
     words = [sys.executable, "-m", "routerctl", *step.words]
     done = subprocess.run(words, cwd=place, input=step.prompt.encode(), check=False)  # noqa: S603 - our own commands

@@ -15,7 +15,7 @@ from routerctl.errors import GateError, InputError
 from routerctl.evaluation.outdated import since_built
 from routerctl.review.diff import compare
 from routerctl.review.diff.render import WRITERS
-from routerctl.review.diff.revisions import Source, find
+from routerctl.review.diff.revisions import TableSource, find
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE
 
@@ -46,7 +46,7 @@ def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> No
         raise GateError(f"{new.name} is older than the project: {since[0]}")
 
 
-def _since_built(root: Path, new: Source) -> tuple[str, ...]:
+def _since_built(root: Path, new: TableSource) -> tuple[str, ...]:
     """Say what of this folder's project has changed since its own table was built; of another table nothing."""
     try:
         return since_built(root, new.table, new.name)

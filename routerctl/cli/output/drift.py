@@ -18,7 +18,7 @@ from routerctl.errors import GateError, InputError
 from routerctl.evaluation.evidence import Evidences
 from routerctl.monitoring.drift import Alarm, Drift, drift_words, look
 from routerctl.monitoring.drift.baselines import Sides, sides_of
-from routerctl.monitoring.drift.reruns import Shadows
+from routerctl.monitoring.drift.reruns import Reruns
 from routerctl.monitoring.warehouse import ClassCounts, Slice, counted, open_decisions, shown_place
 from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.routing.decision_log.rows import stamp
@@ -32,7 +32,7 @@ _TIMES = 4  # the earlier window is so many times as long, where nobody says how
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DriftOptions:
     """What the command line says."""
 
     table: Path
@@ -57,14 +57,14 @@ class _Report:
     left_out: int  # decisions
 
 
-def look_for_drift(wish: Wish, *, as_json: bool, now: datetime | None = None) -> None:
+def look_for_drift(options: DriftOptions, *, as_json: bool, now: datetime | None = None) -> None:
     """Compare and print.
 
     Raises: GateError naming what moved; InputError.
     """
-    table = load_table(wish.table)
+    table = load_table(options.table)
     moment = now or datetime.now(UTC)
-    report = _report(wish, table, moment.replace(microsecond=moment.microsecond // 1000 * 1000))  # as the log has it
+    report = _report(options, table, moment.replace(microsecond=moment.microsecond // 1000 * 1000))  # as the log has it
     if as_json:
         typer.echo(json.dumps(_json(report), ensure_ascii=False))
     else:
@@ -77,18 +77,18 @@ def look_for_drift(wish: Wish, *, as_json: bool, now: datetime | None = None) ->
         raise GateError(f"moved: {', '.join(moved)}")
 
 
-def _report(wish: Wish, table: Table, now: datetime) -> _Report:
-    since = moment_of(wish.since, now)
-    earliest = _earliest(wish.against, since, now)
-    where = log_place(wish.log, wish.tenant, Path.cwd())
-    root = wish.table.absolute().parent
+def _report(options: DriftOptions, table: Table, now: datetime) -> _Report:
+    since = moment_of(options.since, now)
+    earliest = _earliest(options.against, since, now)
+    where = log_place(options.log, options.tenant, Path.cwd())
+    root = options.table.absolute().parent
     with open_decisions(where.place, Slice(tenant=where.tenant, since=earliest)) as decisions:
         before, current, left_out = counted(decisions, since)
     if not current:
         raise InputError(f"no decision since {stamp(since.isoformat())}", file=shown_place(where.place))
     evidences = Evidences(root, table)
-    sides = sides_of(table, before, current, evidences, Shadows(root, table, since, evidences))
-    found = look(sides.baselines, sides.windows, alpha=wish.alpha)
+    sides = sides_of(table, before, current, evidences, Reruns(root, table, since, evidences))
+    found = look(sides.baselines, sides.windows, alpha=options.alpha)
     unasked = tuple(one for one in found.not_looked_at if one.partition(":")[0] in table.routes)
     return _Report(
         drift=replace(found, not_looked_at=unasked),

@@ -35,7 +35,7 @@ _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's me
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ExperimentOptions:
     """What `start` is told."""
 
     name: str
@@ -92,13 +92,13 @@ def _bench(tenant_name: str | None) -> Iterator[_Bench]:
         store.close()
 
 
-def start(wish: Wish, tenant: str | None) -> None:
+def start(options: ExperimentOptions, tenant: str | None) -> None:
     """Begin an experiment.
 
     Raises: InputError where one is on, or the table cannot be tried; StateDown.
     """
     with _bench(tenant) as bench:
-        experiment = _experiment(wish, bench)
+        experiment = _experiment(options, bench)
 
         def begin(documents: Documents) -> tuple[Documents, Experiment | None]:
             on = from_document(documents[ACTIVE]) or from_document(documents[kept])
@@ -122,43 +122,43 @@ def start(wish: Wish, tenant: str | None) -> None:
     )
 
 
-def _experiment(wish: Wish, bench: _Bench) -> Experiment:
-    if not _NAME.match(wish.name):
+def _experiment(options: ExperimentOptions, bench: _Bench) -> Experiment:
+    if not _NAME.match(options.name):
         raise InputError("an experiment's name is 1 to 64 letters, digits and . _ -")
-    if wish.table.parent.resolve() != bench.root.resolve():
-        raise InputError(f"the table to try stands beside {TABLE_FILE}", file=str(wish.table))
-    tried = load_table(wish.table)
+    if options.table.parent.resolve() != bench.root.resolve():
+        raise InputError(f"the table to try stands beside {TABLE_FILE}", file=str(options.table))
+    tried = load_table(options.table)
     missing = sorted(set(bench.table.routes) - set(tried.routes))
     if missing:
-        raise InputError(f"has no route for {', '.join(missing)}, which {bench.file} has", file=wish.table.name)
+        raise InputError(f"has no route for {', '.join(missing)}, which {bench.file} has", file=options.table.name)
     if tried.digest == bench.table.digest:
-        raise InputError(f"is the same table as {bench.file}", file=wish.table.name)
+        raise InputError(f"is the same table as {bench.file}", file=options.table.name)
     evidence = [one for table in (bench.table, tried) for route in table.routes.values() for one in route.evidence]
     dearest = max((one.cost_per_case_usd for one in evidence if one.cost_per_case_usd is not None), default=Decimal(0))
     slowest = max((one.latency_p95_s for one in evidence if one.latency_p95_s is not None), default=0.0)
-    cap, slow_s = wish.cost_cap_usd or dearest * _CAP_TIMES, wish.slow_s or slowest
+    cap, slow_s = options.cost_cap_usd or dearest * _CAP_TIMES, options.slow_s or slowest
     if cap <= 0:
         raise InputError("no candidate's cost is known; say --cost-cap-usd")
     if slow_s <= 0:
         raise InputError("no candidate's latency is known; say --slow-s")
     return Experiment(
-        name=wish.name,
-        table=wish.table.name,
+        name=options.name,
+        table=options.table.name,
         digest_a=bench.table.digest,
         digest_b=tried.digest,
-        share=wish.share,
-        key=wish.key,
+        share=options.share,
+        key=options.key,
         salt=secrets.token_hex(16),
         started_at=_now(),
-        least_difference=wish.least_difference,
-        window_s=wish.window_s,
+        least_difference=options.least_difference,
+        window_s=options.window_s,
         cost_cap_usd=cap,
         slow_s=slow_s,
         deviation=_deviation(bench.table),
-        margin=wish.margin,
-        more_cost=wish.more_cost,
-        more_errors=wish.more_errors,
-        more_slow=wish.more_slow,
+        margin=options.margin,
+        more_cost=options.more_cost,
+        more_errors=options.more_errors,
+        more_slow=options.more_slow,
     )
 
 

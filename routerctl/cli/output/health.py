@@ -18,7 +18,7 @@ from routerctl.costs import pricer_for
 from routerctl.errors import InputError, ProviderError
 from routerctl.providers.base import Outside
 from routerctl.providers.wire import Wire
-from routerctl.routing.health import Health, Shown
+from routerctl.routing.health import Health, PlaceStatus
 from routerctl.routing.health.probes import Finding, Probable, places_of, probe
 from routerctl.routing.state import StateStore
 from routerctl.routing.tenants import known_tenant, state_of, table_of, with_own_key
@@ -83,7 +83,7 @@ async def _probed(wire: Wire, health: Health, place: Probable, generate: bool) -
         return Finding(place=place, words=str(error), problem=ProviderError(str(error), provider=place.key.provider))
 
 
-def _row(finding: Finding, shown: Shown, now: float) -> dict[str, Json]:
+def _row(finding: Finding, shown: PlaceStatus, now: float) -> dict[str, Json]:
     place = finding.place
     return {
         "candidates": list(place.candidates),
@@ -111,7 +111,7 @@ def _moment(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-def _error(shown: Shown) -> dict[str, Json] | None:
+def _error(shown: PlaceStatus) -> dict[str, Json] | None:
     if shown.error is None:
         return None
     return {"name": shown.error, "words": shown.words, "at": _moment(shown.error_at)}

@@ -20,7 +20,7 @@ from routerctl.costs import is_known
 from routerctl.errors import InputError, in_percent
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers import read_outcomes
-from routerctl.evaluation.importers.as_run import Lineup, Policy, make_run, supersedes, write_run
+from routerctl.evaluation.importers.as_run import ImportPolicy, Lineup, make_run, supersedes, write_run
 from routerctl.evaluation.importers.base import Columns, Reading
 from routerctl.evaluation.importers.cases import Arranged, arrange
 from routerctl.evaluation.importers.ladder import known_model, line_up, project_here, told
@@ -173,10 +173,10 @@ def _of_models(reading: Reading, models: Sequence[str]) -> Reading:
 
 def _policy(
     options: ImportOptions, project: Project | None, root: Path, classes: Sequence[Arranged], lineup: Lineup
-) -> Policy:
+) -> ImportPolicy:
     """Judge as the project does; where there is none, by its defaults."""
     names = {item.task_class for item in classes} | {path.stem for path in (root / EVALS_FOLDER).glob("*.yaml")}
-    return Policy(
+    return ImportPolicy(
         bar=_bar(options.bar, _mode(project), lineup.names),
         pass_at=1.0 if options.pass_at is None else options.pass_at,
         measure="mean_score" if options.mean_score else "pass_rate",

@@ -33,7 +33,7 @@ _KEYS = "y = it passes, n = it does not, s = skip, q = quit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class LabelOptions:
     """What is to be labelled, as the user said it."""
 
     task_class: str
@@ -54,7 +54,7 @@ class Sample:
     open: tuple[Result, ...]  # those that a human is still to label
 
 
-def label(wish: Wish, *, export_to: Path | None, import_from: Path | None) -> None:
+def label(options: LabelOptions, *, export_to: Path | None, import_from: Path | None) -> None:
     """Label replies on the terminal, or by way of a file.
 
     Raises: InputError.
@@ -66,63 +66,65 @@ def label(wish: Wish, *, export_to: Path | None, import_from: Path | None) -> No
         if path:
             check_kind(path)
     check_place(export_to)
-    run = _run_of(root, wish)
+    run = _run_of(root, options)
     if import_from:
-        _import(root, run, wish, import_from)
+        _import(root, run, options, import_from)
         return
-    sample = find_sample(root, run, wish)
-    introduce(sample, wish.count)
+    sample = find_sample(root, run, options)
+    introduce(sample, options.count)
     if export_to:
         write_open(export_to, sample.open)
         say(f"{plural(len(sample.open), 'open case')} written to {export_to}: fill in `passed`, then --import it")
     elif sys.stdin.isatty() and sys.stdout.isatty():
-        ask_human(root, sample, wish.by, sys.stdin.readline)
+        ask_human(root, sample, options.by, sys.stdin.readline)
     else:
         sys.stdout.write("".join(json_rows(sample.open)))
 
 
-def _run_of(root: Path, wish: Wish) -> Run:
+def _run_of(root: Path, options: LabelOptions) -> Run:
     """Read the wanted run, else the newest finished one that was made on the class's eval set as it is now.
 
     Raises: InputError where there is none.
     """
-    if wish.run_id:
-        run = read_run(run_folder(root, wish.run_id))
-        if wish.task_class in run.header.classes:
+    if options.run_id:
+        run = read_run(run_folder(root, options.run_id))
+        if options.task_class in run.header.classes:
             return run
-        known = nearest(wish.task_class, run.header.classes)
-        raise InputError(f"run {wish.run_id} has no class {wish.task_class!r}{known}")
-    eval_set = root / EVALS_FOLDER / f"{wish.task_class}.yaml"
+        known = nearest(options.task_class, run.header.classes)
+        raise InputError(f"run {options.run_id} has no class {options.task_class!r}{known}")
+    eval_set = root / EVALS_FOLDER / f"{options.task_class}.yaml"
     digest = load_eval_set(eval_set, root).digest if eval_set.exists() else None
     classes = {path.stem for path in (root / EVALS_FOLDER).glob("*.yaml")}
     for folder in run_folders(root):
         header = read_header(folder)
         classes |= header.classes.keys()
-        of_class = header.classes.get(wish.task_class)
-        partly = bool(header.rungs) and wish.candidate not in header.rungs
+        of_class = header.classes.get(options.task_class)
+        partly = bool(header.rungs) and options.candidate not in header.rungs
         if of_class and header.finished and not partly and digest in (None, of_class.digest):
             return read_run(folder)
-    if wish.task_class not in classes:
-        raise InputError(f"no task class {wish.task_class!r}{nearest(wish.task_class, classes)}")
+    if options.task_class not in classes:
+        raise InputError(f"no task class {options.task_class!r}{nearest(options.task_class, classes)}")
     problem = "no finished run was made on this eval set as it is now"
-    raise InputError(f"{problem}; `routerctl eval --only {wish.task_class}` makes one", file=f"{REPORTS_FOLDER}/")
+    raise InputError(f"{problem}; `routerctl eval --only {options.task_class}` makes one", file=f"{REPORTS_FOLDER}/")
 
 
-def find_sample(root: Path, run: Run, wish: Wish) -> Sample:
+def find_sample(root: Path, run: Run, options: LabelOptions) -> Sample:
     """Take one candidate's first replies of a run, and tell which of them have no label yet.
 
     Raises: InputError for a candidate that the run has not tried.
     """
-    evidence = {item.candidate: item for item in evidence_of(run, wish.task_class)}
-    name = wish.candidate or choice_of(run, wish.task_class, evidence.values()).chosen
+    evidence = {item.candidate: item for item in evidence_of(run, options.task_class)}
+    name = options.candidate or choice_of(run, options.task_class, evidence.values()).chosen
     if name not in evidence:
-        raise InputError(f"run {run.header.run_id} did not try {name!r} on {wish.task_class}{nearest(name, evidence)}")
-    results = [item for item in run.results if item.task_class == wish.task_class]
-    replies = tuple(first_replies(results, name)[: wish.count])
-    known = {item.key: item.passed for item in read_labels(root, wish.task_class)}
+        raise InputError(
+            f"run {run.header.run_id} did not try {name!r} on {options.task_class}{nearest(name, evidence)}"
+        )
+    results = [item for item in run.results if item.task_class == options.task_class]
+    replies = tuple(first_replies(results, name)[: options.count])
+    known = {item.key: item.passed for item in read_labels(root, options.task_class)}
     return Sample(
         run=run,
-        of_class=run.header.classes[wish.task_class],
+        of_class=run.header.classes[options.task_class],
         evidence=evidence[name],
         replies=replies,
         open=tuple(item for item in replies if item.status is not Status.FAILED and known_label(known, item) is None),
@@ -205,15 +207,15 @@ def _conclude(root: Path, sample: Sample, written: int, skipped: int) -> None:
         say("what labels prove ends at the first case without one: come back to those you skipped")
 
 
-def _import(root: Path, run: Run, wish: Wish, path: Path) -> None:
+def _import(root: Path, run: Run, options: LabelOptions, path: Path) -> None:
     """Add the labels of a filled file, all of them or, where one is wrong, none."""
-    results = [item for item in run.results if item.task_class == wish.task_class]
+    results = [item for item in run.results if item.task_class == options.task_class]
     names = {item.candidate for item in results}
     replies = {(item.case_id, name): item for name in names for item in first_replies(results, name)}
-    known = {item.key: item.passed for item in read_labels(root, wish.task_class)}
-    file = labels_file(root, wish.task_class).relative_to(root)
+    known = {item.key: item.passed for item in read_labels(root, options.task_class)}
+    file = labels_file(root, options.task_class).relative_to(root)
     new: list[Label] = []
-    filled, left_open = read_filled(path, replies, wish.by)
+    filled, left_open = read_filled(path, replies, options.by)
     for made, line in filled:
         earlier = known.get(made.key)
         if earlier is None:
@@ -226,6 +228,6 @@ def _import(root: Path, run: Run, wish: Wish, path: Path) -> None:
                 line=line,
             )
     if new:
-        add_labels(root, wish.task_class, new)
+        add_labels(root, options.task_class, new)
     old = len(filled) - len(new)
     say(f"{plural(len(new), 'label')} written to {file}; {old} were there already, {left_open} left open")

@@ -16,7 +16,7 @@ from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.evidence import Evidences
 from routerctl.files.codec import json_default
-from routerctl.monitoring.replay import Basis, Cell, ClassReplay, Replay, replay_log, replay_words
+from routerctl.monitoring.replay import Cell, ClassReplay, EstimateBasis, Replay, replay_log, replay_words
 from routerctl.monitoring.replay.estimate import cost_evidence
 from routerctl.monitoring.replay.same_policy import own_cells
 from routerctl.routing.decision_log.places import log_place, moment_of
@@ -28,7 +28,7 @@ _THOUSAND = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ReplayOptions:
     """What the command line says."""
 
     table: Path
@@ -51,16 +51,16 @@ class Replayed:
     intervals: str = "the 95% intervals"  # which ones are shown
 
 
-def replay(wish: Wish, *, as_json: bool) -> None:
+def replay(options: ReplayOptions, *, as_json: bool) -> None:
     """Replay and print.
 
     Raises: InputError.
     """
-    _check(wish)
-    table = load_table(wish.table)
+    _check(options)
+    table = load_table(options.table)
     choices = {name: route.chosen for name, route in table.routes.items()}
-    evidence = Evidences(wish.table.absolute().parent, table)
-    replayed = _of_outcomes(wish, table) if wish.outcomes else _of_log(wish, table)
+    evidence = Evidences(options.table.absolute().parent, table)
+    replayed = _of_outcomes(options, table) if options.outcomes else _of_log(options, table)
     if not replayed.cells:
         raise InputError("no decision there that could be replayed", file=replayed.source)
     found = replay_log(replayed.cells, choices, cost_evidence(table, evidence))
@@ -70,44 +70,46 @@ def replay(wish: Wish, *, as_json: bool) -> None:
         _print(found, replayed)
 
 
-def _check(wish: Wish) -> None:
-    if wish.outcomes and (wish.log or wish.since or wish.tenant):
+def _check(options: ReplayOptions) -> None:
+    if options.outcomes and (options.log or options.since or options.tenant):
         raise InputError("--outcomes stands in place of a log: --log, --since and --tenant do not go with it")
-    if wish.same and not wish.outcomes:
+    if options.same and not options.outcomes:
         raise InputError("--as names a model of --outcomes")
 
 
-def _of_log(wish: Wish, table: Table) -> Replayed:
+def _of_log(options: ReplayOptions, table: Table) -> Replayed:
     from routerctl.monitoring.replay.redecide import cells_of
     from routerctl.monitoring.warehouse import Slice, open_decisions, shown_place
 
-    where = log_place(wish.log, wish.tenant, Path.cwd())
+    where = log_place(options.log, options.tenant, Path.cwd())
     wanted = Slice(
-        task_class=wish.task_class,
+        task_class=options.task_class,
         tenant=where.tenant,
-        since=None if wish.since is None else moment_of(wish.since, datetime.now(UTC)),
+        since=None if options.since is None else moment_of(options.since, datetime.now(UTC)),
     )
-    folder = None if wish.keep_classes else wish.table.absolute().parent
-    with open_decisions(where.place, wanted, texts=not wish.keep_classes) as decisions:
+    folder = None if options.keep_classes else options.table.absolute().parent
+    with open_decisions(where.place, wanted, texts=not options.keep_classes) as decisions:
         cells, notes = cells_of(decisions, table, folder, say)
     cells, others = own_cells(cells, table, Path.cwd())
     return Replayed(cells=cells, notes=(*notes, *others), source=shown_place(where.place))
 
 
-def _of_outcomes(wish: Wish, table: Table) -> Replayed:
+def _of_outcomes(options: ReplayOptions, table: Table) -> Replayed:
     from routerctl.monitoring.replay.outcomes import cells_of_outcomes, constant_words, outcomes_of
 
-    outcomes = outcomes_of(wish.outcomes, wish.same, table, Path.cwd(), say)
-    if wish.task_class is not None:
+    outcomes = outcomes_of(options.outcomes, options.same, table, Path.cwd(), say)
+    if options.task_class is not None:
         known = {one.task_class for one in outcomes}
-        if wish.task_class not in known:
-            raise InputError(f"no task class {wish.task_class!r} in the outcomes{nearest(wish.task_class, known)}")
-        outcomes = tuple(one for one in outcomes if one.task_class == wish.task_class)
+        if options.task_class not in known:
+            raise InputError(
+                f"no task class {options.task_class!r} in the outcomes{nearest(options.task_class, known)}"
+            )
+        outcomes = tuple(one for one in outcomes if one.task_class == options.task_class)
     notes = ("The class mix is that of the recorded cases.", *constant_words(outcomes))
     return Replayed(
         cells=cells_of_outcomes(outcomes, table),
         notes=notes,
-        source=", ".join(wish.outcomes),
+        source=", ".join(options.outcomes),
         intervals="95% intervals (those of\na table hold whenever its test ends, so they are wider)",
     )
 
@@ -147,7 +149,7 @@ def _whole(share: float) -> str:
     return f"{100 * share:.0f}"
 
 
-def _kind(basis: Basis) -> str:
+def _kind(basis: EstimateBasis) -> str:
     """Say in a word what the most part of a class's cost rests on."""
     words = {"measured": basis.matched, "weighted": basis.weighted, "carried": basis.carried}
     words |= {"modelled": basis.modelled, "unknown": basis.unknown}

@@ -12,7 +12,7 @@ import typer
 
 from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import InputError
-from routerctl.evaluation.run.retention import Kept, check_removable, kept_runs, remove
+from routerctl.evaluation.run.retention import KeptRun, check_removable, kept_runs, remove
 from routerctl.evaluation.run_files import REPORTS_FOLDER, run_folder
 from routerctl.words import count, plain, plural
 
@@ -57,7 +57,7 @@ def prune(named: Sequence[str], older_than: float | None, *, everything: bool, d
     say(f"{REPORTS_FOLDER}/: {_all(gone)} {would}; {plain(plural(len(runs) - len(gone), 'run'))} kept")
 
 
-def _named(runs: Sequence[Kept], named: Sequence[str], root: Path) -> list[Kept]:
+def _named(runs: Sequence[KeptRun], named: Sequence[str], root: Path) -> list[KeptRun]:
     """Find the runs of these ids, before any of them goes.
 
     Raises: InputError where there is none, or it must be kept.
@@ -69,16 +69,16 @@ def _named(runs: Sequence[Kept], named: Sequence[str], root: Path) -> list[Kept]
     return gone
 
 
-def _all(runs: Sequence[Kept]) -> str:
+def _all(runs: Sequence[KeptRun]) -> str:
     return f"{plain(plural(len(runs), 'run'))} ({sum(one.size_bytes for one in runs) / _MB:,.1f} MB)"
 
 
-def _row(one: Kept) -> list[str]:
+def _row(one: KeptRun) -> list[str]:
     size = f"{one.size_bytes / _MB:,.1f}"
     return [one.run_id, one.state, str(len(one.classes)), count(one.replies), size, "; ".join(one.reasons)]
 
 
-def _values(one: Kept) -> Mapping[str, Any]:
+def _values(one: KeptRun) -> Mapping[str, Any]:
     return {
         "run_id": one.run_id,
         "made_at": one.made_at.isoformat(),

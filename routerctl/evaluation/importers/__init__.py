@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, nearest
-from routerctl.evaluation.importers.base import Columns, Reading, Source, open_source, plain_text
+from routerctl.evaluation.importers.base import Columns, Reading, SourceFile, open_source, plain_text
 from routerctl.evaluation.importers.cases import each_once
 
 # In the order in which they are tried: a table is whatever nothing else claims.
@@ -34,7 +34,7 @@ def read_outcomes(paths: Sequence[Path], chosen: str, columns: Columns) -> tuple
     """
     if chosen not in (AUTO, *FORMATS):
         raise InputError(f"no format {chosen!r}{nearest(chosen, [AUTO, *FORMATS])}")
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceFile] = {}
     for path in _files(paths):
         source = open_source(path)
         if source.digest in sources:
@@ -56,7 +56,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from found
 
 
-def _read(source: Source, chosen: str, columns: Columns) -> Reading:
+def _read(source: SourceFile, chosen: str, columns: Columns) -> Reading:
     name = chosen if chosen != AUTO else next(name for name in FORMATS if _module(name).recognises(source))
     reading: Reading = _module(name).read(source, columns)
     return reading

@@ -66,7 +66,7 @@ class Lineup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class ImportPolicy:
     """At what bar and risk the outcomes are to be judged."""
 
     bar: Bar
@@ -85,7 +85,7 @@ def make_run(
     classes: Sequence[Arranged],
     readings: Sequence[Reading],
     lineup: Lineup,
-    policy: Policy,
+    policy: ImportPolicy,
     moment: datetime,
     *,
     costed: Costed,
@@ -193,7 +193,7 @@ def _recorded_name(file: str) -> str:
     return path.name if path.is_absolute() else path.as_posix()
 
 
-def _class_header(item: Arranged, policy: Policy) -> ClassHeader:
+def _class_header(item: Arranged, policy: ImportPolicy) -> ClassHeader:
     clustered = any(case.cluster is not None for case in item.cases)
     return ClassHeader(
         task_class=item.task_class,
@@ -217,7 +217,7 @@ def _cluster(case: Case) -> tuple[str, str]:
     return ("alone", case.id) if case.cluster is None else ("cluster", case.cluster)
 
 
-def _digest(item: Arranged, policy: Policy) -> str:
+def _digest(item: Arranged, policy: ImportPolicy) -> str:
     """Digest what a verdict depends on: the cases, how their scores became passes, and the bar."""
     cases = sorted([case.id, case.input, case.expected, case.cluster] for case in item.cases)
     content = [encode(policy.bar), policy.pass_at, policy.measure, item.epochs, item.formats, item.scorers, cases]
@@ -225,7 +225,7 @@ def _digest(item: Arranged, policy: Policy) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _results(item: Arranged, costed: Costed, lineup: Lineup, policy: Policy) -> Iterator[Result]:
+def _results(item: Arranged, costed: Costed, lineup: Lineup, policy: ImportPolicy) -> Iterator[Result]:
     cases = planned_order(item.cases, policy.seed)
     for model in sorted(item.models, key=lambda name: lineup.ladder.index(lineup.names[name])):
         for index, case in enumerate(cases):

@@ -1,4 +1,4 @@
-"""The vocabulary of importing: a file's bytes -> a `Source`; what an importer makes of one -> `Record`s in a `Reading`.
+"""The vocabulary of importing: a file's bytes -> a `SourceFile`; what is read from it -> `Record`s in a `Reading`.
 
 Place: under the importers, on the files floor. It knows gzip and JSON, no runner's format, and nothing of candidates,
 bars or prices. What stands in a foreign file is hostile text: it is kept as it is and shown through `console.clean`.
@@ -51,7 +51,7 @@ _FIELDS = ("task_class", "case", "cluster")  # what a runner's file may be told 
 _OF_TABLES = ("model", "cost", "latency")
 
 
-def check_fields(columns: Columns, known: Iterable[str], source: Source) -> None:
+def check_fields(columns: Columns, known: Iterable[str], source: SourceFile) -> None:
     """See that a runner's file has the fields that the user names; `known`: those it has.
 
     Raises: InputError with the nearest right name: a class or a cluster that is not found must not pass for none.
@@ -107,7 +107,7 @@ class Reading:
     made_at: str = ""  # sorts by time among files of this format; "" = the file does not say
 
 
-class Source:
+class SourceFile:
     """A file that was read and, where it is gzip, unpacked."""
 
     def __init__(self, path: Path, content: bytes, digest: str) -> None:
@@ -175,7 +175,7 @@ class Source:
         return frozenset(found) if isinstance(found, dict) else frozenset()
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> SourceFile:
     """Read a file, unpacking gzip.
 
     Raises: InputError where it is missing, no file, unreadable, broken or too large.
@@ -192,7 +192,7 @@ def open_source(path: Path) -> Source:
         content = _unzipped(content, shown)
     if not content.strip():
         raise InputError("the file is empty", file=shown)
-    return Source(path, content, digest)
+    return SourceFile(path, content, digest)
 
 
 def _content(path: Path, shown: str) -> bytes:
@@ -256,7 +256,7 @@ def _bytes_as_text(value: bytes) -> str:
         return value.hex()
 
 
-def as_score(value: Any, source: Source, what: str, line: int | None = None) -> float | None:
+def as_score(value: Any, source: SourceFile, what: str, line: int | None = None) -> float | None:
     """Read a score in [0, 1]: a number, true or false, or a word for either; None where there is none.
 
     Raises: InputError for anything else, with the file and line.
@@ -271,7 +271,7 @@ def as_score(value: Any, source: Source, what: str, line: int | None = None) -> 
     return found
 
 
-def _no_score(value: Any, source: Source, what: str, line: int | None) -> NoReturn:
+def _no_score(value: Any, source: SourceFile, what: str, line: int | None) -> NoReturn:
     raise source.error(
         f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}{score_hint(value)}", line
     )
@@ -322,7 +322,7 @@ def as_usd(value: Any) -> Decimal | None:
     return Decimal(str(text).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
 
 
-def as_cost(value: Any, source: Source, what: str, line: int | None = None) -> Decimal | None:
+def as_cost(value: Any, source: SourceFile, what: str, line: int | None = None) -> Decimal | None:
     """Read what a reply cost; None where the file does not say.
 
     Raises: InputError for anything else, with the file and line: a cost that is passed over would pass for unknown.

@@ -14,7 +14,7 @@ from typing import Any
 from routerctl.errors import close_to, nearest
 from routerctl.evaluation.importers.base import (
     Columns,
-    Source,
+    SourceFile,
     as_number,
     as_text,
     is_missing,
@@ -56,7 +56,7 @@ def cell(row: Cells, roles: Mapping[str, str], role: str) -> Any:
     return None if value == "" else value
 
 
-def roles_of(header: Sequence[str], columns: Columns, source: Source) -> dict[str, str]:
+def roles_of(header: Sequence[str], columns: Columns, source: SourceFile) -> dict[str, str]:
     """Name the column of each role that has one, in whatever case its usual name is written.
 
     Raises: InputError for a column that the user names and the table does not have.
@@ -85,7 +85,7 @@ def _close(name: str, roles: Iterable[str]) -> str | None:
 # --- long or wide -----------------------------------------------------------------------------------------------------
 
 
-def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: Source) -> bool:
+def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: SourceFile) -> bool:
     """Tell a long table from a wide one.
 
     Raises: InputError for a part of a long one, whose other columns would else pass for models.
@@ -156,7 +156,7 @@ def _is_text(rows: Rows, name: str) -> bool:
 
 
 def models_of(
-    rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: Source
+    rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns: Columns, source: SourceFile
 ) -> tuple[list[str], list[str]]:
     """Name the columns of a wide table that hold scores, and say which columns are not used.
 
@@ -190,7 +190,7 @@ def models_of(
 
 
 def _check_one_row(
-    rows: Rows, others: Sequence[str], models: Sequence[str], roles: Mapping[str, str], source: Source
+    rows: Rows, others: Sequence[str], models: Sequence[str], roles: Mapping[str, str], source: SourceFile
 ) -> None:
     """Refuse rows of one case that another column tells apart: they are of several models, or of several cases.
 
@@ -204,7 +204,7 @@ def _check_one_row(
         )
 
 
-def _check_alike(rows: Rows, models: Sequence[str], source: Source) -> None:
+def _check_alike(rows: Rows, models: Sequence[str], source: SourceFile) -> None:
     """Refuse a column that has no 0 and no 1 beside one that has nothing else: a cost or a difficulty, say.
 
     Raises: InputError.
@@ -225,7 +225,7 @@ def _is_whole(value: Any) -> bool:
     return as_number(value) in (None, 0, 1)
 
 
-def _holds_scores(name: str, rows: Rows, source: Source) -> bool:
+def _holds_scores(name: str, rows: Rows, source: SourceFile) -> bool:
     """Tell whether every cell that says something is a score.
 
     Raises: InputError at the first that is none where nearly all are: the model must not go for one slip of the pen.

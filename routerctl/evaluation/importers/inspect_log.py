@@ -23,7 +23,7 @@ from routerctl.evaluation.importers.base import (
     Columns,
     Reading,
     Record,
-    Source,
+    SourceFile,
     as_cost,
     as_count,
     as_number,
@@ -47,12 +47,12 @@ _STOPS = {
 }
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: SourceFile) -> bool:
     """Tell a log by its zip or by its keys."""
     return source.content.startswith(_ZIP) or {"eval", "status"} <= source.keys
 
 
-def read(source: Source, columns: Columns) -> Reading:
+def read(source: SourceFile, columns: Columns) -> Reading:
     """Read one log.
 
     Raises: InputError where it is no log, is damaged, or its scores are not between 0 and 1.
@@ -81,14 +81,14 @@ def read(source: Source, columns: Columns) -> Reading:
     )
 
 
-def _opened(source: Source) -> tuple[Any, Any]:
+def _opened(source: SourceFile) -> tuple[Any, Any]:
     if not source.content.startswith(_ZIP):
         return source.value, inner(source.value, "samples")
     with _zip(source) as archive:
         return _member(archive, "header.json", source), _member(archive, "summaries.json", source)
 
 
-def _zip(source: Source) -> zipfile.ZipFile:
+def _zip(source: SourceFile) -> zipfile.ZipFile:
     with_zstd: Any = zipfile
     if sys.version_info < (3, 14):
         try:
@@ -102,7 +102,7 @@ def _zip(source: Source) -> zipfile.ZipFile:
     return archive  # type: ignore[no-any-return]  # a copy of the standard class, not a subclass
 
 
-def _member(archive: zipfile.ZipFile, name: str, source: Source) -> Any:
+def _member(archive: zipfile.ZipFile, name: str, source: SourceFile) -> Any:
     """Read one member as JSON, up to a bound: a small archive can hold any amount of nothing."""
     if name not in archive.namelist():
         # An unfinished log has only its journal; so has a zip that is something else.
@@ -119,7 +119,7 @@ def _member(archive: zipfile.ZipFile, name: str, source: Source) -> Any:
     return source.parsed(content)
 
 
-def _scorer(header: Any, samples: Any, source: Source, wanted: str | None) -> str:
+def _scorer(header: Any, samples: Any, source: SourceFile, wanted: str | None) -> str:
     """Name whose scores count: the one asked for, else the first; `name.key` where a score has several values."""
     known = _scorers(header)
     used = [name for row in samples for name in _scores(row)]
@@ -157,7 +157,7 @@ def _record(
     task_id: str,
     model: str,
     scorer: str,
-    source: Source,
+    source: SourceFile,
     columns: Columns,
 ) -> Record:
     name, _, key = (scorer, "", "") if scorer in _scores(row) else scorer.partition(".")
@@ -196,7 +196,7 @@ def _named(row: Mapping[str, Any], field: str | None) -> Any:
     return (row.get(field) if field in row else inner(row, "metadata", field)) if field else None
 
 
-def _value(value: Any, source: Source, scorer: str, place: int) -> float | None:
+def _value(value: Any, source: SourceFile, scorer: str, place: int) -> float | None:
     if isinstance(value, dict):
         keys = ", ".join(f"{scorer}.{key}" for key in value)
         raise source.error(f"scorer {scorer} gives several values; name one with --score-column: {keys}")
@@ -210,7 +210,7 @@ def _usage(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in found.values() if isinstance(one, dict)] if isinstance(found, dict) else []
 
 
-def _cost(usage: list[Mapping[str, Any]], source: Source, place: int) -> Decimal | None:
+def _cost(usage: list[Mapping[str, Any]], source: SourceFile, place: int) -> Decimal | None:
     costs = [as_cost(one.get("total_cost"), source, f"sample {place}, total_cost") for one in usage]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None

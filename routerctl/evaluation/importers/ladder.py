@@ -19,7 +19,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers.as_run import Lineup
 from routerctl.evaluation.importers.base import as_number, as_usd
-from routerctl.evaluation.importers.prices import Costed, Told
+from routerctl.evaluation.importers.prices import Costed, StatedModel
 from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.evaluation.run_files import read_header, run_folders
@@ -59,7 +59,7 @@ def told(
     project: Project | None,
     same: Sequence[str],
     on: date,
-) -> dict[str, Told]:
+) -> dict[str, StatedModel]:
     """Read --cost, --price and --latency, and add what the project knows of each model's price.
 
     Raises: InputError for what is no amount or names no model.
@@ -69,7 +69,7 @@ def told(
     latency_s = {name: _seconds(text, name) for name, text in _pairs(latencies, models, "--latency").items()}
     pricers = _pricers(project, matches(models, project, same), on) if project else {}
     return {
-        name: Told(
+        name: StatedModel(
             cost_usd=cost_usd.get(name),
             input_mtok_usd=mtok_usd[name][0] if name in mtok_usd else None,
             output_mtok_usd=mtok_usd[name][1] if name in mtok_usd else None,

@@ -18,7 +18,7 @@ from routerctl.evaluation.importers.base import (
     Columns,
     Reading,
     Record,
-    Source,
+    SourceFile,
     as_score,
     as_text,
     check_fields,
@@ -31,12 +31,12 @@ _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.js
 Row = Mapping[str, Any]
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: SourceFile) -> bool:
     """Tell the samples by their document's number and replies, the results by their configurations."""
     return {"doc_id", "resps"} <= source.keys or {"results", "configs", "versions"} <= source.keys
 
 
-def read(source: Source, columns: Columns) -> Reading:
+def read(source: SourceFile, columns: Columns) -> Reading:
     """Read the samples of one task and model.
 
     Raises: InputError where they are not lm-eval's, or the metric is not between 0 and 1.
@@ -73,7 +73,7 @@ def read(source: Source, columns: Columns) -> Reading:
     )
 
 
-def _chosen(wanted: str | None, metrics: list[str], filters: list[str], source: Source) -> tuple[str, str]:
+def _chosen(wanted: str | None, metrics: list[str], filters: list[str], source: SourceFile) -> tuple[str, str]:
     if not metrics:
         raise source.error("no row names its metrics; lm-eval from 0.4.3 on does")
     name, _, kept = (wanted or "").partition(",")
@@ -84,7 +84,7 @@ def _chosen(wanted: str | None, metrics: list[str], filters: list[str], source: 
     return name or metrics[0], kept or filters[0]
 
 
-def _model(source: Source, time: str) -> str:
+def _model(source: SourceFile, time: str) -> str:
     """The model as the results of the same run name it, else as the folder does."""
     for ending in (".json", ".json.gz"):
         beside = source.path.with_name(f"results_{time}{ending}")
@@ -104,7 +104,7 @@ def _model(source: Source, time: str) -> str:
     return folder.replace("__", "/")  # how lm-eval writes a model's name as a folder
 
 
-def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: Source, columns: Columns) -> Record:
+def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: SourceFile, columns: Columns) -> Record:
     score = as_score(row.get(metric), source, f"metric {metric}", line)
     doc = row.get("doc")
     named = {role: as_text(inner(doc, name)) for role, name in _fields(columns).items()}

@@ -18,7 +18,7 @@ from routerctl.evaluation.importers.base import (
     Columns,
     Reading,
     Record,
-    Source,
+    SourceFile,
     as_score,
     as_text,
     check_fields,
@@ -33,12 +33,12 @@ _MATCHED = "correct"
 _METRICS = ("accuracy", "score")  # of a `metrics` event: the first that the record has
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: SourceFile) -> bool:
     """Tell the record by its specification or by its events."""
     return {"spec"} == source.keys or {"run_id", "event_id", "sample_id", "type"} <= source.keys
 
 
-def read(source: Source, columns: Columns) -> Reading:
+def read(source: SourceFile, columns: Columns) -> Reading:
     """Read one record.
 
     Raises: InputError where the specification is missing or a line is no event.
@@ -82,7 +82,7 @@ def _deciders(events: Events, kind: str, name: str) -> set[str]:
     return {row["sample_id"] for _, row in events if row["type"] == kind and _value(row, name) is not None}
 
 
-def _check_scored(records: Sequence[Record], events: Events, wanted: str | None, source: Source) -> None:
+def _check_scored(records: Sequence[Record], events: Events, wanted: str | None, source: SourceFile) -> None:
     """Refuse a record without any score.
 
     Raises: InputError at the first sample that has none, with what the events have.
@@ -101,7 +101,9 @@ def _check_scored(records: Sequence[Record], events: Events, wanted: str | None,
     )
 
 
-def _records(events: Events, names: Mapping[str, str], *, task: str, model: str, source: Source) -> Iterator[Record]:
+def _records(
+    events: Events, names: Mapping[str, str], *, task: str, model: str, source: SourceFile
+) -> Iterator[Record]:
     sampled: dict[str, list[Row]] = defaultdict(list)
     for _, row in events:
         if row["type"] == "sampling":
@@ -119,7 +121,9 @@ def _records(events: Events, names: Mapping[str, str], *, task: str, model: str,
             yield _record(row, sampled[sample], line, names.get(kind, ""), task=task, model=model, source=source)
 
 
-def _record(row: Row, sampled: Sequence[Row], line: int, name: str, *, task: str, model: str, source: Source) -> Record:
+def _record(
+    row: Row, sampled: Sequence[Row], line: int, name: str, *, task: str, model: str, source: SourceFile
+) -> Record:
     error = as_text(inner(row, "data", "message") or inner(row, "data", "error") or "unknown")
     error = error if row["type"] == "error" else ""
     score = as_score(_value(row, name), source, name, line) if name else None

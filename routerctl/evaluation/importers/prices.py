@@ -23,7 +23,7 @@ from routerctl.types import Price, Status, Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class StatedModel:
     """What the user says of one model, and what the project does."""
 
     cost_usd: Decimal | None = None  # a case
@@ -74,7 +74,7 @@ class Costed:
         return self.latencies_s.get(record.model, record.latency_s)
 
 
-def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Costed:
+def cost(readings: Sequence[Reading], told: Mapping[str, StatedModel], on: date) -> Costed:
     """Find how every model's replies are costed; `on` is the day of import, which the prices are dated by.
 
     Raises: InputError where a price by token is given for a model without tokens.
@@ -87,7 +87,7 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
     for name, item in told.items():
         if item.input_mtok_usd is not None and name not in tokens:
             raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
-    found = {name: _way(records, told.get(name, Told()), name in tokens) for name, records in by_model.items()}
+    found = {name: _way(records, told.get(name, StatedModel()), name in tokens) for name, records in by_model.items()}
     ways = {name: one.way for name, one in found.items()}
     missing = tuple(name for name, way in ways.items() if way is None)
     return Costed(
@@ -110,7 +110,7 @@ def cost(readings: Sequence[Reading], told: Mapping[str, Told], on: date) -> Cos
     )
 
 
-def _is_given(told: Told | None) -> bool:
+def _is_given(told: StatedModel | None) -> bool:
     return told is not None and (told.cost_usd is not None or told.input_mtok_usd is not None)
 
 
@@ -135,7 +135,7 @@ class _Found:
     what: Literal["cost", "tokens"] = "cost"
 
 
-def _way(records: Sequence[Record], told: Told, tokens: bool) -> _Found:
+def _way(records: Sequence[Record], told: StatedModel, tokens: bool) -> _Found:
     """Find the source of a model's costs and how a reply's cost follows."""
     flat, project = told.cost_usd, told.project
     answered = [record for record in records if record.status is not Status.FAILED]

@@ -21,7 +21,7 @@ from routerctl.evaluation.importers.base import (
     Columns,
     Reading,
     Record,
-    Source,
+    SourceFile,
     as_cost,
     as_count,
     as_number,
@@ -48,12 +48,12 @@ _STOPS = {
 Row = Mapping[str, Any]
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: SourceFile) -> bool:
     """Tell the whole file by its evaluation's id, the lines by their prompt's number."""
     return {"promptIdx", "testIdx"} <= source.keys or {"evalId", "results"} <= source.keys
 
 
-def read(source: Source, columns: Columns) -> Reading:
+def read(source: SourceFile, columns: Columns) -> Reading:
     """Read one file of results.
 
     Raises: InputError where it is not promptfoo's or its scores are not between 0 and 1.
@@ -75,7 +75,7 @@ def read(source: Source, columns: Columns) -> Reading:
     )
 
 
-def _rows(source: Source) -> list[tuple[int | None, Row]]:
+def _rows(source: SourceFile) -> list[tuple[int | None, Row]]:
     if "promptIdx" in source.keys:
         rows: list[tuple[int | None, Any]] = list(source.lines())
     else:
@@ -89,7 +89,7 @@ def _rows(source: Source) -> list[tuple[int | None, Row]]:
     return rows
 
 
-def _check_score(wanted: str | None, rows: Sequence[Row], source: Source) -> None:
+def _check_score(wanted: str | None, rows: Sequence[Row], source: SourceFile) -> None:
     named = [row["namedScores"] for row in rows if isinstance(row.get("namedScores"), dict)]
     known = {"score", *(name for scores in named for name in scores)}
     if wanted is not None and wanted not in known:
@@ -120,7 +120,7 @@ def _asked_alike(rows: Sequence[Row], columns: Columns) -> bool:
 
 
 def _record(
-    row: Row, line: int | None, names: Mapping[int, str], source: Source, columns: Columns, *, alike: bool
+    row: Row, line: int | None, names: Mapping[int, str], source: SourceFile, columns: Columns, *, alike: bool
 ) -> Record:
     error = as_text(row.get("error") or "unknown") if row.get("failureReason") == _FAILED_CALL else ""
     score = None if error else as_score(_value(row, columns.score), source, columns.score or "success", line)

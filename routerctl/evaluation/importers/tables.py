@@ -19,7 +19,7 @@ from routerctl.evaluation.importers.base import (
     Columns,
     Reading,
     Record,
-    Source,
+    SourceFile,
     as_cost,
     as_count,
     as_number,
@@ -35,12 +35,12 @@ _PARQUET = b"PAR1"
 _AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
 
 
-def recognises(source: Source) -> bool:  # noqa: ARG001 - asked last, it takes what no runner claims
+def recognises(source: SourceFile) -> bool:  # noqa: ARG001 - asked last, it takes what no runner claims
     """Tell that it is worth trying: reading says what is wrong."""
     return True
 
 
-def read(source: Source, columns: Columns) -> Reading:
+def read(source: SourceFile, columns: Columns) -> Reading:
     """Read one table.
 
     Raises: InputError naming the file, the line and the column.
@@ -71,7 +71,7 @@ def read(source: Source, columns: Columns) -> Reading:
 # --- bytes -> rows ----------------------------------------------------------------------------------------------------
 
 
-def _rows(source: Source) -> Rows:
+def _rows(source: SourceFile) -> Rows:
     if source.content.startswith(_PARQUET):
         return [(None, row) for row in _parquet(source)]
     if source.text.lstrip().startswith("["):
@@ -81,14 +81,14 @@ def _rows(source: Source) -> Rows:
     return list(_csv(source))
 
 
-def _objects(rows: Iterable[tuple[int | None, Any]], source: Source) -> Iterator[tuple[int | None, Cells]]:
+def _objects(rows: Iterable[tuple[int | None, Any]], source: SourceFile) -> Iterator[tuple[int | None, Cells]]:
     for line, row in rows:
         if not isinstance(row, dict):
             raise source.error("expected a JSON object with a value a column", line)
         yield line, row
 
 
-def _parquet(source: Source) -> list[dict[str, Any]]:
+def _parquet(source: SourceFile) -> list[dict[str, Any]]:
     try:
         import pyarrow  # type: ignore[import-untyped]  # ships no type information
         from pyarrow import parquet
@@ -101,7 +101,7 @@ def _parquet(source: Source) -> list[dict[str, Any]]:
     return [{name: cell if type(cell) in _AS_IS else plain(cell) for name, cell in row.items()} for row in found]
 
 
-def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
+def _csv(source: SourceFile) -> Iterator[tuple[int | None, Cells]]:
     first = source.text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)  # of equals the first: a comma
     limit = csv.field_size_limit(sys.maxsize)  # a prompt may be longer than the 128 KiB that csv expects
@@ -127,7 +127,7 @@ def _csv(source: Source) -> Iterator[tuple[int | None, Cells]]:
 # --- rows -> records --------------------------------------------------------------------------------------------------
 
 
-def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: Source) -> Iterator[Record]:
+def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: SourceFile) -> Iterator[Record]:
     asked = {
         (as_text(cell(row, roles, "task_class")), model)
         for _, row in rows
@@ -164,7 +164,7 @@ def _empty_cells(records: Sequence[Record]) -> list[str]:
     return [f"cells without a score: {each} (a case that was not asked is better left out, row and all)"]
 
 
-def _long(rows: Rows, roles: Mapping[str, str], source: Source) -> Iterator[Record]:
+def _long(rows: Rows, roles: Mapping[str, str], source: SourceFile) -> Iterator[Record]:
     for line, row in rows:
         model = as_text(cell(row, roles, "model"))
         if not model:

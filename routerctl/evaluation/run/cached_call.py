@@ -23,7 +23,7 @@ Again = Callable[[ProviderError], Awaitable[bool]]  # whether a call that failed
 Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
 
 
-class Call(Protocol):
+class PaidCall(Protocol):
     """The wire: (provider name, request) -> a priced reply; `again` is asked before each further attempt."""
 
     def __call__(self, provider: str, request: Request, *, again: Again) -> Awaitable[Reply]:
@@ -120,7 +120,7 @@ class Caller:
         candidate: Candidate,
         provider: ProviderSpec,
         *,
-        call: Call,
+        call: PaidCall,
         cache: ReplyCache | None,
         spending: Spending,
         pricer: Pricer,

@@ -22,7 +22,7 @@ from routerctl.strategies.judge import judge_reply, judge_request
 from routerctl.strategies.prompts import render_prompt
 from routerctl.types import Candidate, Case, Prompt, Reply, Request, RunHeader
 
-Call = tuple[Candidate, Request]  # who is asked what
+PlannedCall = tuple[Candidate, Request]  # who is asked what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Left:
 
     kept: int  # calls in the cache
     partly: tuple[int, ...]  # of each reply that takes more calls: those of it that are in the cache
-    calls: tuple[Call, ...]  # the most that may have to be made
+    calls: tuple[PlannedCall, ...]  # the most that may have to be made
     judging: tuple[Request, ...]  # likewise, of the judge
 
     @property
@@ -104,7 +104,7 @@ class _Replay:
 
         return ask
 
-    def _longest(self, prompt: Prompt, epoch: int) -> Sequence[Call]:
+    def _longest(self, prompt: Prompt, epoch: int) -> Sequence[PlannedCall]:
         """Give who is asked what: a cascade asks both at most."""
         asked = [self._candidate, *([self._other] if self._other else [])]
         firsts = [(one, replace(first_request(one, prompt, self._job.eval_set.reply), epoch=epoch)) for one in asked]

@@ -57,7 +57,7 @@ class Failure(RouterctlError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class CaseAttempt:
     """One reply to one case, in the making."""
 
     job: Job

@@ -15,7 +15,7 @@ from typing import Protocol
 from routerctl.errors import ProviderError
 from routerctl.evaluation.run.cached_call import Caller
 from routerctl.evaluation.run.candidate_test import CandidateTest, unfinished_contenders, untested_rung
-from routerctl.evaluation.run.case import Asking, Failure, Job, Needless
+from routerctl.evaluation.run.case import CaseAttempt, Failure, Job, Needless
 from routerctl.evaluation.run.concurrency import Places, Share
 from routerctl.evaluation.selection import (
     planned_order,
@@ -265,7 +265,7 @@ class Evaluation:
                 opened = True
 
         asking = [
-            Asking(
+            CaseAttempt(
                 job=job,
                 candidate=candidate,
                 index=index,

@@ -16,7 +16,7 @@ from typing import Literal
 
 from routerctl.costs import MOST_FRAME_TOKENS, PICODOLLAR, lost_usd, most_usd, pricers_of, request_bytes
 from routerctl.evaluation.cache import ReplyCache
-from routerctl.evaluation.run.calls_left import Call, Left, left_of
+from routerctl.evaluation.run.calls_left import Left, PlannedCall, left_of
 from routerctl.evaluation.run.case import Job
 from routerctl.evaluation.run.expected import Contender, chances_asked
 from routerctl.evaluation.run.measured import Measured, Took
@@ -240,7 +240,7 @@ class Estimator:
         again = self._header.providers[who.provider].max_attempts - 1
         return self._ceiling(who, request) + lost_usd(self._pricers[who.name], request, again, 0.0)
 
-    def _most_s(self, candidate: Candidate, cases: Iterable[Sequence[Call]]) -> float:
+    def _most_s(self, candidate: Candidate, cases: Iterable[Sequence[PlannedCall]]) -> float:
         """Bound the time of cases that run side by side (Graham, 1966): their sum shared out, and the longest one."""
         each_s = [sum(_longest_s(self._header.providers[who.provider]) for who, _ in calls) for calls in cases]
         bounded = self._header.speculation is not None and not self._header.full
@@ -248,7 +248,7 @@ class Estimator:
         return sum(each_s) / side_by_side + (max(each_s, default=0.0) if side_by_side > 1 else 0.0)
 
 
-def _calls(job: Job, left: Left) -> list[Call]:
+def _calls(job: Job, left: Left) -> list[PlannedCall]:
     judging = [(job.judge, request) for request in left.judging] if job.judge else []
     return [*left.calls, *judging]
 

@@ -29,7 +29,7 @@ _GOING_ON = timedelta(hours=1)  # an unfinished run that was written to since ma
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptRun:
     """One folder below reports/."""
 
     run_id: str
@@ -43,7 +43,7 @@ class Kept:
     by_name: bool  # it may go where it is asked for: nothing rests on it, or only a table that is yet to be built does
 
 
-def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
+def kept_runs(root: Path, now: datetime) -> tuple[KeptRun, ...]:
     """List all runs, newest first.
 
     Raises: InputError where a table, or the project, cannot be read: what rests on a run is not known then.
@@ -54,7 +54,7 @@ def kept_runs(root: Path, now: datetime) -> tuple[Kept, ...]:
     return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
 
 
-def remove(run: Kept) -> None:
+def remove(run: KeptRun) -> None:
     """Remove a run's folder.
 
     Raises: InputError where something rests on it.
@@ -63,7 +63,7 @@ def remove(run: Kept) -> None:
     shutil.rmtree(run.folder)
 
 
-def check_removable(run: Kept) -> None:
+def check_removable(run: KeptRun) -> None:
     """See that a run may go where it is asked for by name.
 
     Raises: InputError where something rests on it.
@@ -135,13 +135,13 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> Kept:
+def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> KeptRun:
     files = [path for path in folder.rglob("*") if path.is_file()]
     written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
     if header is not None and not header.finished and now - written < _GOING_ON:
         held = [*held, "it may be going on"]
     lines = folder / "results.jsonl"
-    return Kept(
+    return KeptRun(
         run_id=folder.name,
         folder=folder,
         made_at=datetime.fromisoformat(header.created_at) if header else written,

@@ -14,7 +14,7 @@ from routerctl.evaluation.selection.question import Outcome, Question
 from routerctl.evaluation.selection.tally import TOLERANCE, Tally
 from routerctl.statistics import (
     Bets,
-    Plan,
+    StoppingPlan,
     below_line,
     betting_decidable,
     hopeless,
@@ -28,7 +28,7 @@ from routerctl.statistics import (
 _SOON = 8
 
 
-class Line(Protocol):
+class Boundary(Protocol):
     """One condition on a candidate: that the bar is proven, or that the score reaches it."""
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
@@ -38,7 +38,7 @@ class Line(Protocol):
         """Lower bounds, at least 1, for the further cases it takes to pass and to be out of reach."""
 
 
-class Evidence(Protocol):
+class MissTest(Protocol):
     """Evidence that the bar is missed; once sufficient it stays so."""
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool:
@@ -51,7 +51,7 @@ class Evidence(Protocol):
 class CountLine:
     """The stopping lines of an exact plan."""
 
-    def __init__(self, plan: Plan, *, give_up: bool = True) -> None:
+    def __init__(self, plan: StoppingPlan, *, give_up: bool = True) -> None:
         """Lists, not arrays: a look is a few comparisons, and numpy takes longer to hand out one number.
 
         `give_up`: at the plan's own lower line, else only once passing is impossible.
@@ -61,14 +61,14 @@ class CountLine:
         self._passing = self._failing = 0  # the first looks that all-passed and all-failed runs from here can be met at
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
-        """See `Line`."""
+        """See `Boundary`."""
         del outcome, weight
         if seen.passes <= self._low[seen.cases]:
             return False
         return True if seen.passes >= self._up[seen.cases] else None
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
-        """See `Line`; exact. Both looks only move on as cases come in, so that a whole run scans the lines once."""
+        """See `Boundary`; exact. Both looks only move on as cases come in, so that a whole run scans the lines once."""
         last = len(self._up) - 1
         self._passing, self._failing = max(self._passing, seen.cases + 1), max(self._failing, seen.cases + 1)
         while self._passing < last and seen.passes + self._passing - seen.cases < self._up[self._passing]:
@@ -86,7 +86,7 @@ class CountEvidence:
         self._line = below_line(question.n, question.bar, question.alpha).tolist()
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool:
-        """See `Evidence`."""
+        """See `MissTest`."""
         del outcome, weight
         return bool(seen.passes <= self._line[seen.cases])
 
@@ -111,7 +111,7 @@ class WealthLine:
         self._decidable = bar < 1 and betting_decidable(n, bar, question.alpha, share)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
-        """See `Line`."""
+        """See `Boundary`."""
         if outcome is None:
             return None if self._decidable else False
         self._bets.bet(outcome.value, weight)
@@ -122,7 +122,7 @@ class WealthLine:
         return None
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
-        """See `Line`."""
+        """See `Boundary`."""
         to_win, to_lose = self._bets.soonest(seen.left, seen.weight_left)
         return to_win, to_lose if self._give_up else max(1, seen.left)
 
@@ -137,7 +137,7 @@ class WealthEvidence:
         self._bets = Bets(1 - bar, alpha, soon, **weights) if bar < 1 else None
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool:
-        """See `Evidence`."""
+        """See `MissTest`."""
         del seen
         if outcome is None:
             return False
@@ -177,7 +177,7 @@ class MeanLine:
         self._quota = _Quota(question, question.bar, question.there)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
-        """See `Line`."""
+        """See `Boundary`."""
         del weight
         if outcome is None:
             return None
@@ -186,7 +186,7 @@ class MeanLine:
         return True if self._quota.gap(seen) <= TOLERANCE else None
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
-        """See `Line`."""
+        """See `Boundary`."""
         return self._quota.fewest(seen)
 
 
@@ -208,7 +208,7 @@ class ClusterLine:
         self._bar, self._alpha, self._quota = bar, alpha, _Quota(question, need / n, n)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
-        """See `Line`."""
+        """See `Boundary`."""
         del weight
         if outcome is None:
             return None if self._decidable else False
@@ -218,7 +218,7 @@ class ClusterLine:
         return korn_graubard_lower(values, sizes, self._alpha, seen.effective) >= self._bar - 1e-12
 
     def soonest(self, seen: Tally) -> tuple[int, int]:
-        """See `Line`."""
+        """See `Boundary`."""
         return max(1, seen.left), self._quota.fewest(seen)[1]
 
 
@@ -234,7 +234,7 @@ class ClusterEvidence:
         self._seen = 0
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool:
-        """See `Evidence`."""
+        """See `MissTest`."""
         del weight
         if self._bets is None:
             return outcome is not None and outcome.value < 1

@@ -12,7 +12,7 @@ from dataclasses import replace
 from routerctl.evaluation.selection.boundaries import bets_of
 from routerctl.evaluation.selection.paired import judge_beside
 from routerctl.evaluation.selection.question import Outcome, Question
-from routerctl.evaluation.selection.stopping import Rule, count_rule
+from routerctl.evaluation.selection.stopping import BarRule, count_rule
 from routerctl.evaluation.selection.tally import Tally
 from routerctl.statistics import (
     anytime_interval,
@@ -83,7 +83,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     return replace(judgement, needed_cases=needed)
 
 
-def _fed(rule: Rule, outcomes: Sequence[Outcome]) -> Rule:
+def _fed(rule: BarRule, outcomes: Sequence[Outcome]) -> BarRule:
     for outcome in outcomes:
         rule.feed(outcome)
     return rule

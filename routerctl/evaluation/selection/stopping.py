@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from routerctl.evaluation.selection.boundaries import (
+    Boundary,
     ClusterEvidence,
     ClusterLine,
     CountEvidence,
     CountLine,
-    Evidence,
-    Line,
     MeanLine,
+    MissTest,
     WealthEvidence,
     WealthLine,
 )
@@ -53,7 +53,7 @@ class StoppingRule(Protocol):
         """Say how many further cases are needed at least before the test can end; 0 once it has."""
 
 
-class Rule:
+class BarRule:
     """A stopping rule: a test ends once the bar is proven, once the score cannot reach it, or with the last case.
 
     Outcomes that come after its end still count: they are evidence like the others, and a proof that they complete is
@@ -62,7 +62,9 @@ class Rule:
 
     __slots__ = ("_below", "_evidence", "_proof", "_proven", "_question", "_reach", "_reached", "seen", "stopped_at")
 
-    def __init__(self, question: Question, *, proof: Line | None, reach: Line, evidence: Evidence | None) -> None:
+    def __init__(
+        self, question: Question, *, proof: Boundary | None, reach: Boundary, evidence: MissTest | None
+    ) -> None:
         """`proof` of the bar, `reach` of it by the score, `evidence` against it; None: not asked for in this mode."""
         self._question, self._proof, self._reach, self._evidence = question, proof, reach, evidence
         self._proven: bool | None = None if proof else False
@@ -157,7 +159,7 @@ class Rule:
         return self._passed or known or hopeless or self._complete
 
 
-def rule_of(question: Question) -> Rule | PairedRule:
+def rule_of(question: Question) -> BarRule | PairedRule:
     """Make the stopping rule of one candidate on one class.
 
     Raises: ValueError where n < 1, or bar, alpha, margin or a weight is out of range.
@@ -168,7 +170,7 @@ def rule_of(question: Question) -> Rule | PairedRule:
     return count_rule(question)
 
 
-def count_rule(question: Question, *, binding: bool = True) -> Rule:
+def count_rule(question: Question, *, binding: bool = True) -> BarRule:
     """Make the stopping rule for a bar that is a number.
 
     A test ends when the bar (mode `margin`: bar - margin, together with a score at the bar) is proven, when the score
@@ -182,14 +184,14 @@ def count_rule(question: Question, *, binding: bool = True) -> Rule:
     check(question.n, question.bar, question.alpha)
     _check_weights(question)
     exact = question.method == "exact"
-    reach: Line = CountLine(point_plan(question.there, question.bar)) if exact else MeanLine(question)
+    reach: Boundary = CountLine(point_plan(question.there, question.bar)) if exact else MeanLine(question)
     if question.mode == "point":
-        return Rule(question, proof=None, reach=reach, evidence=None)
+        return BarRule(question, proof=None, reach=reach, evidence=None)
     give_up = binding and question.when_unproven == "top_rung"
-    return Rule(question, proof=_proof(question, give_up=give_up), reach=reach, evidence=_evidence(question))
+    return BarRule(question, proof=_proof(question, give_up=give_up), reach=reach, evidence=_evidence(question))
 
 
-def _proof(question: Question, *, give_up: bool) -> Line:
+def _proof(question: Question, *, give_up: bool) -> Boundary:
     match question.method:
         case "exact":
             return CountLine(plan(question.n, question.proof_bar, question.alpha), give_up=give_up)
@@ -199,7 +201,7 @@ def _proof(question: Question, *, give_up: bool) -> Line:
             return ClusterLine(question)
 
 
-def _evidence(question: Question) -> Evidence:
+def _evidence(question: Question) -> MissTest:
     match question.method:
         case "exact":
             return CountEvidence(question)

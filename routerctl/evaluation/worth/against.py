@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routerctl.evaluation.worth.choosers import Rows
-from routerctl.evaluation.worth.crossfit import Lead, Served, leads_over, served
+from routerctl.evaluation.worth.crossfit import Lead, ServedCases, leads_over, served
 from routerctl.evaluation.worth.figures import Figures, Weighting, constant_figures, evidence_for
 from routerctl.evaluation.worth.gaps import Gap, gap
 from routerctl.evaluation.worth.grid import Grid
@@ -86,7 +86,7 @@ class Beside:
     runs: Mapping[str, Run]  # by class
     grid: Grid  # costs of calls
     in_all: Grid | None = None  # the same with the price of wrong answers; None: nobody states one
-    procedure: Served | None = None  # the table's rule, cross-fitted on the costs in all
+    procedure: ServedCases | None = None  # the table's rule, cross-fitted on the costs in all
 
 
 def constants(beside: Beside) -> list[Constant]:

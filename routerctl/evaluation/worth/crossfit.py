@@ -22,7 +22,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedCases:
     """What served each case: its values and costs, by class."""
 
     values: tuple[Vector, ...]
@@ -30,16 +30,16 @@ class Served:
     rows: tuple[Rows, ...]  # that a class's cases were served by, once each
 
 
-def served(grid: Grid, rows: Rows) -> Served:
+def served(grid: Grid, rows: Rows) -> ServedCases:
     """Give what one choice of rows made of every case."""
-    return Served(
+    return ServedCases(
         values=tuple(each.values[row] for each, row in zip(grid.outcomes, rows, strict=True)),
         costs=tuple(each.costs[row] for each, row in zip(grid.outcomes, rows, strict=True)),
         rows=tuple((row,) for row in rows),
     )
 
 
-def cross_fitted(grid: Grid, choose: Chooser, folds: int = FOLDS) -> Served:
+def cross_fitted(grid: Grid, choose: Chooser, folds: int = FOLDS) -> ServedCases:
     """Serve each fold by what was chosen on the others; cases are dealt out in planned order, clusters whole."""
     from routerctl.statistics.outcomes import folds as folds_of
     from routerctl.statistics.outcomes import spliced
@@ -49,7 +49,7 @@ def cross_fitted(grid: Grid, choose: Chooser, folds: int = FOLDS) -> Served:
     picked = [[(part[fold], chosen[fold][place]) for fold in range(folds)] for place, part in enumerate(parts)]
     both = [spliced(each, pick) for each, pick in zip(grid.outcomes, picked, strict=True)]
     rows = tuple(tuple(sorted({row for _, row in pick})) for pick in picked)
-    return Served(values=tuple(one for one, _ in both), costs=tuple(two for _, two in both), rows=rows)
+    return ServedCases(values=tuple(one for one, _ in both), costs=tuple(two for _, two in both), rows=rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Lead:
     apart: tuple[int, ...]  # classes (places) without a case in common: they count as nothing here
 
 
-def leads_over(grid: Grid, ours: Served, others: Sequence[Rows]) -> list[Lead]:
+def leads_over(grid: Grid, ours: ServedCases, others: Sequence[Rows]) -> list[Lead]:
     """Compare what served with each of other choices, paired on common cases, classes weighed by their shares."""
     from routerctl.statistics.pooling import pooled
 
@@ -93,7 +93,7 @@ class _Cell:
     differs: bool
 
 
-def _class_leads(grid: Grid, ours: Served, place: int) -> list[_Cell]:
+def _class_leads(grid: Grid, ours: ServedCases, place: int) -> list[_Cell]:
     from routerctl.statistics.outcomes import contrast
 
     each = grid.outcomes[place]

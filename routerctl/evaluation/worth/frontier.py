@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from routerctl.evaluation.worth.choosers import Rows
 from routerctl.evaluation.worth.grid import Grid
 from routerctl.evaluation.worth.objective import plan_of, totals_of
-from routerctl.statistics.frontier import Point, hull, mixed
+from routerctl.statistics.frontier import CostGain, hull, mixed
 from routerctl.statistics.outcomes import Vector
 
 
@@ -22,11 +22,11 @@ from routerctl.statistics.outcomes import Vector
 class Frontier:
     """Points are (USD per request, share of requests that are right), over all classes by their shares."""
 
-    constants: Mapping[str, Point]  # candidates run on every case
-    line: tuple[Point, ...]  # of random mixes of constants, cheapest first
-    path: tuple[Point, ...]  # by lambda, dearest first
-    table: Point
-    today: Point | None
+    constants: Mapping[str, CostGain]  # candidates run on every case
+    line: tuple[CostGain, ...]  # of random mixes of constants, cheapest first
+    path: tuple[CostGain, ...]  # by lambda, dearest first
+    table: CostGain
+    today: CostGain | None
     over_line: float | None  # how much more often the table is right than a random mix of its cost; None: it is cheaper
 
 
@@ -60,7 +60,7 @@ def _means(grid: Grid) -> list[Vector]:
     return [each.means() for each in grid.outcomes]
 
 
-def _of_rows(grid: Grid, rows: Sequence[int]) -> Point | None:
+def _of_rows(grid: Grid, rows: Sequence[int]) -> CostGain | None:
     """Give the point of one row a class; None where one of them was not run."""
     each = list(zip(grid.shares, grid.outcomes, rows, strict=True))
     cost = sum(share * float(outcomes.mean_costs()[row]) for share, outcomes, row in each)

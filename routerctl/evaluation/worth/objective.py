@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from routerctl.evaluation.worth.choosers import Chooser, Floor, Rows, allowed
 from routerctl.evaluation.worth.grid import Grid
-from routerctl.statistics.frontier import Point, Step, descent
+from routerctl.statistics.frontier import CostGain, FrontierStep, descent
 from routerctl.statistics.outcomes import Vector, contrast
 from routerctl.statistics.pooling import differences, shrunken
 
@@ -20,14 +20,14 @@ _ROUNDING = 1e-9  # of a sum of shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ObjectivePath:
     """The choices, and the path on which they lie."""
 
     rows: Rows
     reference: int  # row
     within: float
     gain: float  # shrunken difference to the reference over all classes; below -within only where floors forbid more
-    path: tuple[Step, ...]  # from the best choices to the cheapest ones, by lambda
+    path: tuple[FrontierStep, ...]  # from the best choices to the cheapest ones, by lambda
 
     @property
     def constant(self) -> bool:
@@ -40,7 +40,9 @@ def by_objective(within: float, reference: int | None = None, floors: Sequence[F
     return lambda grid: plan_of(grid, within, reference, floors).rows
 
 
-def plan_of(grid: Grid, within: float, reference: int | None = None, floors: Sequence[Floor] | None = None) -> Plan:
+def plan_of(
+    grid: Grid, within: float, reference: int | None = None, floors: Sequence[Floor] | None = None
+) -> ObjectivePath:
     """Choose the cheapest rows whose accuracy over all classes is at most `within` below the reference's.
 
     Each class takes the row that maximises d - lambda x cost, d being its shrunken paired difference to the reference;
@@ -59,7 +61,7 @@ def plan_of(grid: Grid, within: float, reference: int | None = None, floors: Seq
     able = [step for step in (*path, *alone) if step.gain >= -within - _ROUNDING]
     taken = min(able, key=lambda step: step.cost, default=path[0])
     taken = max(_not_worse(grid, taken, alone), key=lambda step: step.gain, default=taken)
-    return Plan(rows=taken.choices, reference=base, within=within, gain=taken.gain, path=tuple(path))
+    return ObjectivePath(rows=taken.choices, reference=base, within=within, gain=taken.gain, path=tuple(path))
 
 
 def best_constant(grid: Grid) -> int:
@@ -90,28 +92,28 @@ def _check(grid: Grid, base: int) -> None:
             raise ValueError(f"what an answer costs is not known of every candidate on {name}")
 
 
-def _options(grid: Grid, base: int, floors: Sequence[Floor]) -> list[list[Point | None]]:
+def _options(grid: Grid, base: int, floors: Sequence[Floor]) -> list[list[CostGain | None]]:
     """Give each class's rows that may be chosen, as (cost, shrunken difference to the reference)."""
     gains = shrunken(*differences(grid.outcomes, base))
-    found: list[list[Point | None]] = []
+    found: list[list[CostGain | None]] = []
     for outcomes, floor, gain in zip(grid.outcomes, floors, gains, strict=True):
         rows, costs = allowed(outcomes, floor, gain), outcomes.mean_costs()
         found.append([(float(costs[row]), float(gain[row])) if row in rows else None for row in range(len(gain))])
     return found
 
 
-def _constants(options: Sequence[Sequence[Point | None]], shares: Sequence[float]) -> list[Step]:
+def _constants(options: Sequence[Sequence[CostGain | None]], shares: Sequence[float]) -> list[FrontierStep]:
     """Give every row that may serve all classes."""
     found = []
     for row, points in enumerate(zip(*options, strict=True)):
         known = [point for point in points if point is not None]
         if len(known) == len(points):
             cost, gain = (sum(w * point[k] for w, point in zip(shares, known, strict=True)) for k in (0, 1))
-            found.append(Step(choices=(row,) * len(points), cost=cost, gain=gain, slope=0.0))
+            found.append(FrontierStep(choices=(row,) * len(points), cost=cost, gain=gain, slope=0.0))
     return found
 
 
-def _not_worse(grid: Grid, taken: Step, alone: Sequence[Step]) -> list[Step]:
+def _not_worse(grid: Grid, taken: FrontierStep, alone: Sequence[FrontierStep]) -> list[FrontierStep]:
     """List the constants that cost no more than the choices and are not worse by a standard error of the difference.
 
     The rule of one standard error: of two that the data do not tell apart, the simpler (Breiman et al., Classification

@@ -23,7 +23,7 @@ from routerctl.evaluation.worth.answering import (
     break_even,
 )
 from routerctl.evaluation.worth.choosers import by_bars, floor_of
-from routerctl.evaluation.worth.crossfit import Served, cross_fitted
+from routerctl.evaluation.worth.crossfit import ServedCases, cross_fitted
 from routerctl.evaluation.worth.figures import (
     THOUSAND,
     Figures,
@@ -163,7 +163,7 @@ def _lacks(table: Table, grid: Grid) -> bool:
     return False
 
 
-def _cross_fitted(table: Table, grid: Grid) -> Served:
+def _cross_fitted(table: Table, grid: Grid) -> ServedCases:
     floors = [floor_of(table.routes[name], grid.candidates) for name in grid.classes]
     if table.objective is None:
         return cross_fitted(grid, by_bars(floors))

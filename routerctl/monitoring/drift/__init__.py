@@ -6,5 +6,5 @@ above `statistics` and `regression`. It knows no file, no log, no clock.
 """
 
 from routerctl.monitoring.drift.detect import ALPHA, Alarm, Drift, look
-from routerctl.monitoring.drift.windows import Baseline, Floors, Limits, Spread, Tail, Window, limits
+from routerctl.monitoring.drift.windows import ClassBaseline, Floors, Spread, Tail, TailLimits, Window, limits
 from routerctl.monitoring.drift.wording import drift_words

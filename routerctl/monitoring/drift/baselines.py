@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from routerctl.evaluation.evidence import Evidences, case_costs
-from routerctl.monitoring.drift import Baseline, Floors, Limits, Spread, Tail, Window, limits
-from routerctl.monitoring.drift.reruns import Shadow, Shadows
-from routerctl.monitoring.warehouse import ClassCounts, Histogram, Served
+from routerctl.monitoring.drift import ClassBaseline, Floors, Spread, Tail, TailLimits, Window, limits
+from routerctl.monitoring.drift.reruns import Rerun, Reruns
+from routerctl.monitoring.warehouse import ClassCounts, Histogram, ServedRequests
 from routerctl.types import Candidate, Evidence, Route, Table
 
 LEAST_TRAFFIC = 100  # earlier requests from which a class's own traffic is its baseline
@@ -33,14 +33,14 @@ _MICRO, _NANO = 1e6, 1e9
 class Sides:
     """What is compared, by class and by class with `FEEDBACK` or `BY`, and where each baseline is from."""
 
-    baselines: dict[str, Baseline] = field(default_factory=dict)
+    baselines: dict[str, ClassBaseline] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     of_evals: list[str] = field(default_factory=list)  # classes whose latency and cost are held against the eval set's
     shadows: dict[str, str] = field(default_factory=dict)  # class -> run
     other_pins: dict[str, int] = field(default_factory=dict)  # class -> requests that its candidate served under others
     named_beside: set[str] = field(default_factory=set)  # what is no class, but compared like one
 
-    def beside(self, name: str, baseline: Baseline, window: Window) -> None:
+    def beside(self, name: str, baseline: ClassBaseline, window: Window) -> None:
         """Compare something else of a class."""
         self.baselines[name], self.windows[name] = baseline, window
         self.named_beside.add(name)
@@ -51,7 +51,7 @@ def sides_of(
     before: Mapping[str, ClassCounts],
     now: Mapping[str, ClassCounts],
     evidences: Evidences,
-    shadows: Shadows,
+    shadows: Reruns,
 ) -> Sides:
     """Put both sides together; classes that only the log has are part of the mix."""
     sides = Sides()
@@ -61,7 +61,7 @@ def sides_of(
     for name in {*before, *now} - set(table.routes):
         sides.windows[name] = Window(requests=now[name].requests if name in now else 0)
         if mixed and name in before:
-            sides.baselines[name] = Baseline(candidate="", pin="", requests=before[name].requests)
+            sides.baselines[name] = ClassBaseline(candidate="", pin="", requests=before[name].requests)
     return sides
 
 
@@ -71,7 +71,7 @@ def _add(
     route: Route,
     table: Table,
     counts: tuple[ClassCounts | None, ClassCounts | None],
-    measured: tuple[Evidences, Shadow | None],
+    measured: tuple[Evidences, Rerun | None],
     mixed: bool,
 ) -> None:
     candidate, (evidences, shadow) = table.candidates[route.chosen], measured
@@ -93,7 +93,7 @@ def _add(
         sides.other_pins[name] = others
     _add_beside(sides, name, candidate, table, counts[1])
     if earlier.rated and current.rated:
-        baseline = Baseline(
+        baseline = ClassBaseline(
             candidate=candidate.name, pin=candidate.model, cases=earlier.rated, passes=earlier.good, flattered=False
         )
         sides.beside(name + FEEDBACK, baseline, Window(cases=current.rated, passes=current.good))
@@ -105,7 +105,7 @@ def _add_beside(sides: Sides, name: str, candidate: Candidate, table: Table, cou
     for who in sorted(names & set(table.candidates) - {candidate.name}):
         other = table.candidates[who]
         window = Window(served=_own(counts, other).models)
-        sides.beside(name + BY.format(who), Baseline(candidate=who, pin=other.model), window)
+        sides.beside(name + BY.format(who), ClassBaseline(candidate=who, pin=other.model), window)
 
 
 # --- whose requests ---------------------------------------------------------------------------------------------------
@@ -116,22 +116,22 @@ def _is_pin(candidate: Candidate, pin: str) -> bool:
     return pin in ("", candidate.model, *(place.model for place in candidate.also))
 
 
-def _own(counts: ClassCounts | None, candidate: Candidate) -> Served:
+def _own(counts: ClassCounts | None, candidate: Candidate) -> ServedRequests:
     """What a candidate served under the table's pin, wherever; a model id that is right there is called by the pin."""
     found = [
         _called(one, candidate.model, pin or candidate.model)
         for (name, pin), one in (counts.served if counts else {}).items()
         if name == candidate.name and _is_pin(candidate, pin)
     ]
-    return reduce(Served.__add__, found, Served())
+    return reduce(ServedRequests.__add__, found, ServedRequests())
 
 
-def _called(one: Served, pin: str, asked: str) -> Served:
+def _called(one: ServedRequests, pin: str, asked: str) -> ServedRequests:
     models: dict[str, int] = {}
     for model, number in one.models.items():
         name = pin if model == asked else model
         models[name] = models.get(name, 0) + number
-    return Served(models=models) + Served(
+    return ServedRequests(models=models) + ServedRequests(
         replies=one.replies,
         refused=one.refused,
         rated=one.rated,
@@ -147,11 +147,11 @@ def _called(one: Served, pin: str, asked: str) -> Served:
 def _baseline(
     route: Route,
     candidate: Candidate,
-    earlier: Served,
+    earlier: ServedRequests,
     requests: int,
-    shadow: Shadow | None,
+    shadow: Rerun | None,
     evidences: Evidences,
-) -> tuple[Baseline, Floors]:
+) -> tuple[ClassBaseline, Floors]:
     evidence = next((one for one in route.evidence if one.candidate == route.chosen), None)
     latency: Spread | None
     cost: Spread | None
@@ -163,7 +163,7 @@ def _baseline(
         replies = evidence.judgement.cases - evidence.failed if evidence else 0
         refused = evidence.refused if evidence else 0
         latency, cost = _measured(route, evidence, evidences)
-    baseline = Baseline(
+    baseline = ClassBaseline(
         candidate=route.chosen,
         pin=candidate.model,
         cases=shadow.before_cases if shadow else 0,
@@ -178,8 +178,8 @@ def _baseline(
 
 
 def _fates(
-    baseline: Baseline, route: Route, counts: tuple[ClassCounts | None, ClassCounts | None]
-) -> tuple[Baseline, int]:
+    baseline: ClassBaseline, route: Route, counts: tuple[ClassCounts | None, ClassCounts | None]
+) -> tuple[ClassBaseline, int]:
     """Add who answered earlier; and give how many requests of the window another one served, to be held against it.
 
     Where there is too little earlier traffic, the failed calls of the eval set say how often nobody or another one has
@@ -219,7 +219,9 @@ def _ranked(values: Sequence[float]) -> Spread | None:
     return Spread(n=n, p50=ordered[math.ceil(0.5 * n) - 1], p95=ordered[math.ceil(0.95 * n) - 1])
 
 
-def _window(counts: ClassCounts | None, current: Served, diverted: int, shadow: Shadow | None, least: Limits) -> Window:
+def _window(
+    counts: ClassCounts | None, current: ServedRequests, diverted: int, shadow: Rerun | None, least: TailLimits
+) -> Window:
     return Window(
         requests=counts.requests if counts else 0,
         unanswered=counts.unanswered if counts else 0,

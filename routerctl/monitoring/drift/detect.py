@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from routerctl.evaluation.regression.alarm import FLATTERED
-from routerctl.monitoring.drift.windows import Baseline, Floors, Spread, Tail, Window
+from routerctl.monitoring.drift.windows import ClassBaseline, Floors, Spread, Tail, Window
 from routerctl.statistics.paired import least_detectable_drop, mcnemar_midp
 from routerctl.statistics.shifts import (
     exceeding,
@@ -99,7 +99,7 @@ class _Test:
 
 
 def look(
-    baselines: Mapping[str, Baseline],
+    baselines: Mapping[str, ClassBaseline],
     windows: Mapping[str, Window],
     *,
     alpha: float = ALPHA,
@@ -124,7 +124,7 @@ def look(
 
 
 def _judged(
-    tests: list[_Test], alpha: float, baselines: Mapping[str, Baseline], windows: Mapping[str, Window]
+    tests: list[_Test], alpha: float, baselines: Mapping[str, ClassBaseline], windows: Mapping[str, Window]
 ) -> Iterator[Alarm]:
     """Holm over everything, scores having their part of alpha in common; a part without tests leaves its to the other.
 
@@ -142,7 +142,7 @@ def _judged(
         yield found
 
 
-def _noticed(baseline: Baseline, window: Window, level: float) -> float | None:
+def _noticed(baseline: ClassBaseline, window: Window, level: float) -> float | None:
     """The fall that one look would show 4 times in 5 if this test were the only one at its share of the error."""
     if window.pairs is not None and window.pairs[2]:
         broke, fixed, n = window.pairs
@@ -153,12 +153,12 @@ def _noticed(baseline: Baseline, window: Window, level: float) -> float | None:
     return None if found is None else found + allowance
 
 
-def _times(baseline: Baseline) -> int:
+def _times(baseline: ClassBaseline) -> int:
     """By how much a flattered baseline multiplies the p-value of pairs; measured in `benchmarks/regression.py`."""
     return FLATTERED if baseline.flattered else 1
 
 
-def _unflattered(baseline: Baseline) -> int:
+def _unflattered(baseline: ClassBaseline) -> int:
     """The passes of the baseline, less some standard deviations where the candidate was chosen for them.
 
     Who was chosen for passing passed by luck more often than not, and looks worse afterwards though nothing changed: by
@@ -173,7 +173,7 @@ def _unflattered(baseline: Baseline) -> int:
 # --- one class --------------------------------------------------------------------------------------------------------
 
 
-def _served(name: str, baseline: Baseline, window: Window) -> Iterator[Alarm]:
+def _served(name: str, baseline: ClassBaseline, window: Window) -> Iterator[Alarm]:
     others = {model: count for model, count in window.served.items() if model != baseline.pin and count}
     if not window.served:
         return
@@ -191,7 +191,7 @@ def _served(name: str, baseline: Baseline, window: Window) -> Iterator[Alarm]:
     )
 
 
-def _quantities(name: str, baseline: Baseline, window: Window, floors: Floors) -> dict[str, list[_Test]]:
+def _quantities(name: str, baseline: ClassBaseline, window: Window, floors: Floors) -> dict[str, list[_Test]]:
     """Everything that is tested of one class; an empty list where a side has no figures."""
     return {
         "score": list(_score(name, baseline, window, floors)),
@@ -202,7 +202,7 @@ def _quantities(name: str, baseline: Baseline, window: Window, floors: Floors) -
     }
 
 
-def _score(name: str, baseline: Baseline, window: Window, floors: Floors) -> Iterator[_Test]:
+def _score(name: str, baseline: ClassBaseline, window: Window, floors: Floors) -> Iterator[_Test]:
     before = baseline.passes / max(baseline.cases, 1)
     if window.pairs is not None and window.pairs[2]:
         broke, fixed, n = window.pairs
@@ -218,14 +218,14 @@ def _score(name: str, baseline: Baseline, window: Window, floors: Floors) -> Ite
     yield _Test(alarm=found, large=fall >= floors.score, score=True)
 
 
-def _refusals(name: str, baseline: Baseline, window: Window, floors: Floors) -> Iterator[_Test]:
+def _refusals(name: str, baseline: ClassBaseline, window: Window, floors: Floors) -> Iterator[_Test]:
     if not baseline.replies or not window.replies:
         return
     sides = (baseline.refused, baseline.replies), (window.refused, window.replies)
     yield _risen(name, "refusals", *sides, least=(floors.refusals, floors.refusals_times))
 
 
-def _fates(name: str, baseline: Baseline, window: Window, floors: Floors) -> Iterator[_Test]:
+def _fates(name: str, baseline: ClassBaseline, window: Window, floors: Floors) -> Iterator[_Test]:
     """Requests that nobody answered have no latency and no cost, those that another one served have its."""
     if not baseline.asked or not window.requests:
         return
@@ -293,7 +293,7 @@ def _found(
 # --- all classes ------------------------------------------------------------------------------------------------------
 
 
-def _mix(baselines: Mapping[str, Baseline], windows: Mapping[str, Window], floors: Floors) -> Iterator[_Test]:
+def _mix(baselines: Mapping[str, ClassBaseline], windows: Mapping[str, Window], floors: Floors) -> Iterator[_Test]:
     """Classes of either side; one that the baseline does not know had no requests there."""
     names = sorted({*baselines, *windows})
     before = [baselines[name].requests if name in baselines else 0 for name in names]

@@ -20,7 +20,7 @@ from routerctl.types import Candidate, Route, RunHeader, Status, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
+class Rerun:
     """One class asked again."""
 
     run_id: str
@@ -31,7 +31,7 @@ class Shadow:
     pairs: tuple[int, int, int] | None  # (broke, fixed, all) on the same cases; None: the first run is not here
 
 
-class Shadows:
+class Reruns:
     """The runs below a folder's reports/."""
 
     def __init__(self, root: Path, table: Table, since: datetime, evidences: Evidences) -> None:
@@ -41,7 +41,7 @@ class Shadows:
             header for header in _headers(root) if datetime.fromisoformat(header.created_at) >= since
         ]  # newest first
 
-    def of(self, name: str, route: Route) -> Shadow | None:
+    def of(self, name: str, route: Route) -> Rerun | None:
         """Give the newest run of a class's pinned candidate that is not its evidence; None where there is none."""
         for header in self._headers:
             if header.run_id > route.run_id and self._fits(header, name, route):
@@ -60,7 +60,7 @@ class Shadows:
             and of_class.scorer == route.scorer
         )
 
-    def _measured(self, header: RunHeader, name: str, route: Route) -> Shadow | None:
+    def _measured(self, header: RunHeader, name: str, route: Route) -> Rerun | None:
         results = self._evidences.results(header.run_id, name, route.chosen)
         after = [one for one in results if not one.cached]
         answered = [one for one in after if one.status is not Status.FAILED]
@@ -70,7 +70,7 @@ class Shadows:
         pairs = pairs_of(before, after, measure=header.classes[name].measure, chosen_there=True).pairs
         if pairs:
             broke, fixed = (sum(one.after < one.before for one in pairs), sum(one.after > one.before for one in pairs))
-            return Shadow(
+            return Rerun(
                 run_id=header.run_id,
                 before_cases=len(pairs),
                 before_passes=round(sum(one.before for one in pairs)),
@@ -81,7 +81,7 @@ class Shadows:
         evidence = next((one.judgement for one in route.evidence if one.candidate == route.chosen), None)
         if evidence is None or header.classes[name].digest != route.eval_set_digest:
             return None
-        return Shadow(
+        return Rerun(
             run_id=header.run_id,
             before_cases=evidence.cases,
             before_passes=evidence.passes,

@@ -50,16 +50,16 @@ class Tail:
     """How many of a window's values lie beyond the limits; and where they lie, which is for the words only."""
 
     n: int  # values that are known; NULL is not counted
-    above_p50: int  # beyond `Limits.*_p50`
-    above_p95: int  # beyond `Limits.*_p95`
-    below_p50: int = 0  # below `Limits.cheap_p50`; cost only
+    above_p50: int  # beyond `TailLimits.*_p50`
+    above_p95: int  # beyond `TailLimits.*_p95`
+    below_p50: int = 0  # below `TailLimits.cheap_p50`; cost only
     p50: float | None = None  # of the window's values; may be approximate
     p95: float | None = None
     mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class ClassBaseline:
     """One class when the table was made; what is None or 0 is not looked at."""
 
     candidate: str
@@ -99,7 +99,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TailLimits:
     """Beyond which numbers a window's values are counted; None where the baseline has none."""
 
     slow_p50_s: float | None
@@ -109,10 +109,10 @@ class Limits:
     cheap_p50_usd: float | None
 
 
-def limits(baseline: Baseline, floors: Floors | None = None) -> Limits:
+def limits(baseline: ClassBaseline, floors: Floors | None = None) -> TailLimits:
     """Give the baseline's quantiles, raised (for `cheap`, lowered) by the relative change too small to matter."""
     latency, cost, least = baseline.latency, baseline.cost, floors or Floors()
-    return Limits(
+    return TailLimits(
         slow_p50_s=latency.p50 * (1 + least.slower) if latency else None,
         slow_p95_s=latency.p95 * (1 + least.slower) if latency else None,
         dear_p50_usd=cost.p50 * (1 + least.dearer) if cost else None,

@@ -6,5 +6,5 @@ quality of each class with intervals, and which part of them is measured, weight
 """
 
 from routerctl.monitoring.replay.cells import Cell, CostEvidence
-from routerctl.monitoring.replay.estimate import Basis, ClassReplay, Estimate, Replay, replay_log
+from routerctl.monitoring.replay.estimate import ClassReplay, EstimateBasis, MeanEstimate, Replay, replay_log
 from routerctl.monitoring.replay.wording import replay_words

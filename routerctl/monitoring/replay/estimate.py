@@ -36,7 +36,7 @@ LEAST_SEEN = 30  # decisions of a candidate, among those of others, from which i
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
+class EstimateBasis:
     """The requests of a class by what their estimate rests on; they add up to all of its requests."""
 
     matched: int = 0  # the same candidate was chosen: measured
@@ -47,7 +47,7 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class MeanEstimate:
     """A mean per request with its interval."""
 
     value: float
@@ -64,12 +64,12 @@ class ClassReplay:
     requests: int
     logged_usd: float  # measured mean per request, as logged
     logged_score: float | None  # likewise; None: nothing was scored
-    cost_usd: Estimate | None  # mean per request that as many requests will be measured to have; None: unknown
+    cost_usd: MeanEstimate | None  # mean per request that as many requests will be measured to have; None: unknown
     cost_ips_usd: float | None  # plain inverse-propensity figure over the policies with a chance, for comparison
-    cost_basis: Basis
-    score: Estimate | None  # true mean; None: it cannot be known from this log
+    cost_basis: EstimateBasis
+    score: MeanEstimate | None  # true mean; None: it cannot be known from this log
     scored: int  # scores that it rests on
-    score_basis: Basis
+    score_basis: EstimateBasis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +80,10 @@ class Replay:
     requests: int
     logged_usd: Decimal  # all requests, as logged
     cost_usd: tuple[Decimal, Decimal, Decimal] | None  # value, low, high for all requests; None: a class is unknown
-    cost_basis: Basis
-    score: Estimate | None  # over the requests whose quality is known; None: over none
+    cost_basis: EstimateBasis
+    score: MeanEstimate | None  # over the requests whose quality is known; None: over none
     score_bounds: tuple[float, float]  # over all requests, whatever the unknown part is like
-    score_basis: Basis
+    score_basis: EstimateBasis
     level: float
 
     def share(self, requests: int) -> float:
@@ -162,9 +162,9 @@ def _reach(cells: Sequence[Cell], own: Sequence[Cell]) -> int:
     return sum(cell.requests for cell in cells if cell.policy in policies)
 
 
-def _basis(cells: Sequence[Cell], own: Sequence[Cell]) -> Basis:
+def _basis(cells: Sequence[Cell], own: Sequence[Cell]) -> EstimateBasis:
     matched, reach, requests = (sum(cell.requests for cell in own), _reach(cells, own), _requests(cells))
-    return Basis(matched=matched, weighted=reach - matched, carried=requests - reach)
+    return EstimateBasis(matched=matched, weighted=reach - matched, carried=requests - reach)
 
 
 def _requests(cells: Iterable[Cell]) -> int:
@@ -175,8 +175,8 @@ def _requests(cells: Iterable[Cell]) -> int:
 
 
 def _cost(
-    cells: Sequence[Cell], own: Sequence[Cell], modelled: Estimate | None, level: float
-) -> tuple[Estimate | None, Basis]:
+    cells: Sequence[Cell], own: Sequence[Cell], modelled: MeanEstimate | None, level: float
+) -> tuple[MeanEstimate | None, EstimateBasis]:
     """Measured where enough was seen or nothing else was asked, else modelled, else measured from the little there is.
 
     Where the candidate itself was asked every time, all that its requests cost is recorded, however few they are: a
@@ -188,10 +188,10 @@ def _cost(
         low, high = amount_interval(seen, future=requests, level=level)
         if seen_requests == 1 and modelled and modelled.value:  # one amount tells nothing of how amounts differ
             low, high = (seen.mean * bound / modelled.value for bound in (modelled.low, modelled.high))
-        return Estimate(value=seen.mean, low=low, high=high), _basis(cells, own)
+        return MeanEstimate(value=seen.mean, low=low, high=high), _basis(cells, own)
     if modelled is None:
-        return None, Basis(unknown=requests)
-    return modelled, Basis(modelled=requests)
+        return None, EstimateBasis(unknown=requests)
+    return modelled, EstimateBasis(modelled=requests)
 
 
 def _modelled(
@@ -200,7 +200,7 @@ def _modelled(
     candidate: str,
     evidence: Mapping[tuple[str, str], CostEvidence],
     level: float,
-) -> Estimate | None:
+) -> MeanEstimate | None:
     """What the most frequent candidate with evidence cost in traffic, times the ratio on the eval set."""
     target = evidence.get((name, candidate))
     if target is None:
@@ -233,21 +233,21 @@ def _relative_of(seen: Weighted) -> float:
     return seen.variance / seen.mean**2
 
 
-def _around(mean: float, spread: float, level: float) -> Estimate:
+def _around(mean: float, spread: float, level: float) -> MeanEstimate:
     low, high = ratio_interval(mean, spread, level=level)
-    return Estimate(value=mean, low=low, high=high)
+    return MeanEstimate(value=mean, low=low, high=high)
 
 
 # --- quality ----------------------------------------------------------------------------------------------------------
 
 
-def _score(cells: Sequence[Cell], own: Sequence[Cell], level: float) -> tuple[Estimate | None, Basis]:
+def _score(cells: Sequence[Cell], own: Sequence[Cell], level: float) -> tuple[MeanEstimate | None, EstimateBasis]:
     scored = [cell for cell in own if cell.scored]
     if not scored:
-        return None, Basis(unknown=_requests(cells))
+        return None, EstimateBasis(unknown=_requests(cells))
     seen = weighted([cell.scores for cell in scored])
     low, high = share_interval(seen, level=level)
-    return Estimate(value=seen.mean, low=low, high=high), _basis(cells, own)
+    return MeanEstimate(value=seen.mean, low=low, high=high), _basis(cells, own)
 
 
 # --- all classes together ---------------------------------------------------------------------------------------------
@@ -281,14 +281,14 @@ def _total(classes: Sequence[ClassReplay]) -> tuple[Decimal, Decimal, Decimal] |
     return _dollars(whole.value), _dollars(max(whole.low, 0.0)), _dollars(whole.high)
 
 
-def _together(parts: Iterable[tuple[float, Estimate]]) -> Estimate:
+def _together(parts: Iterable[tuple[float, MeanEstimate]]) -> MeanEstimate:
     value, (low, high) = combine((weight, one.value, (one.low, one.high)) for weight, one in parts)
-    return Estimate(value=value, low=low, high=high)
+    return MeanEstimate(value=value, low=low, high=high)
 
 
-def _added(parts: Iterable[Basis]) -> Basis:
+def _added(parts: Iterable[EstimateBasis]) -> EstimateBasis:
     kept = tuple(parts)
-    return Basis(
+    return EstimateBasis(
         matched=sum(one.matched for one in kept),
         weighted=sum(one.weighted for one in kept),
         carried=sum(one.carried for one in kept),

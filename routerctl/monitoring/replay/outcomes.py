@@ -27,7 +27,7 @@ from routerctl.words import percent, plural, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RecordedOutcome:
     """One case answered by one candidate."""
 
     task_class: str
@@ -40,7 +40,7 @@ class Outcome:
 
 def outcomes_of(
     places: Sequence[str], same: Sequence[str], table: Table, root: Path, say: Callable[[str], None]
-) -> tuple[Outcome, ...]:
+) -> tuple[RecordedOutcome, ...]:
     """Read outcomes of files, or of runs below reports/.
 
     Raises: InputError for a file that is not there, a model or candidate of `--as` that is not, a cost nobody knows.
@@ -54,7 +54,7 @@ def outcomes_of(
     return (*found, *(_of_files(files, same, table, say) if files else ()))
 
 
-def _of_run(root: Path, run_id: str, table: Table) -> Iterator[Outcome]:
+def _of_run(root: Path, run_id: str, table: Table) -> Iterator[RecordedOutcome]:
     run = at_prices_of(read_run(run_folder(root, run_id)), table)
     by_case: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     weights: dict[tuple[str, str], float] = {}
@@ -66,9 +66,9 @@ def _of_run(root: Path, run_id: str, table: Table) -> Iterator[Outcome]:
     return (replace(_averaged(key, values), weight=weights[key[0], key[2]]) for key, values in by_case.items())
 
 
-def _averaged(key: tuple[str, str, str], values: Sequence[tuple[float, float]]) -> Outcome:
+def _averaged(key: tuple[str, str, str], values: Sequence[tuple[float, float]]) -> RecordedOutcome:
     task_class, candidate, case_id = key
-    return Outcome(
+    return RecordedOutcome(
         task_class=task_class,
         candidate=candidate,
         case_id=case_id,
@@ -82,7 +82,7 @@ def _averaged(key: tuple[str, str, str], values: Sequence[tuple[float, float]]) 
 
 def _of_files(
     files: Sequence[Path], same: Sequence[str], table: Table, say: Callable[[str], None]
-) -> Iterator[Outcome]:
+) -> Iterator[RecordedOutcome]:
     readings = read_outcomes(files, AUTO, Columns())
     classes = arrange(readings, None)
     models = list(dict.fromkeys(model for item in classes for model in item.models))
@@ -156,9 +156,9 @@ class _Costs:
 # --- outcomes -> cells ------------------------------------------------------------------------------------------------
 
 
-def cells_of_outcomes(outcomes: Sequence[Outcome], table: Table) -> tuple[Cell, ...]:
+def cells_of_outcomes(outcomes: Sequence[RecordedOutcome], table: Table) -> tuple[Cell, ...]:
     """Give one cell a class: of the candidate that the table chooses, else of the one with the most outcomes."""
-    by_class: dict[str, dict[str, list[Outcome]]] = defaultdict(lambda: defaultdict(list))
+    by_class: dict[str, dict[str, list[RecordedOutcome]]] = defaultdict(lambda: defaultdict(list))
     for one in outcomes:
         by_class[one.task_class][one.candidate].append(one)
     cells = []
@@ -169,7 +169,7 @@ def cells_of_outcomes(outcomes: Sequence[Outcome], table: Table) -> tuple[Cell, 
     return tuple(cells)
 
 
-def _cell(outcomes: Sequence[Outcome]) -> Cell:
+def _cell(outcomes: Sequence[RecordedOutcome]) -> Cell:
     """Count the outcomes of a class; where cases have weights each is a unit of as many requests, on average one."""
     mean = math.fsum(one.weight for one in outcomes) / len(outcomes)
     weights = [one.weight / mean for one in outcomes]
@@ -210,9 +210,9 @@ def _units(weights: Sequence[float], values: Sequence[float]) -> Units:
     )
 
 
-def constant_words(outcomes: Iterable[Outcome]) -> Iterator[str]:
+def constant_words(outcomes: Iterable[RecordedOutcome]) -> Iterator[str]:
     """Say what each single candidate would have cost and scored on the same cases."""
-    by_candidate: dict[str, list[Outcome]] = defaultdict(list)
+    by_candidate: dict[str, list[RecordedOutcome]] = defaultdict(list)
     for one in outcomes:
         by_candidate[one.candidate].append(one)
     for name, found in sorted(by_candidate.items()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from routerctl.monitoring.replay.estimate import LEAST_SEEN, TRANSFER, Basis, ClassReplay, Estimate, Replay
+from routerctl.monitoring.replay.estimate import LEAST_SEEN, TRANSFER, ClassReplay, EstimateBasis, MeanEstimate, Replay
 from routerctl.words import as_written, percent, plural, spread, usd
 
 _KINDS = {
@@ -45,7 +45,7 @@ def _cost(replay: Replay) -> str:
     return f"Cost {usd(value)}, {as_written(replay.level)} interval {usd(low)} to {usd(high)}; {logged}."
 
 
-def _rests(basis: Basis, requests: int) -> str:
+def _rests(basis: EstimateBasis, requests: int) -> str:
     parts = [
         f"{percent(getattr(basis, name) / requests)} {words}" for name, words in _KINDS.items() if getattr(basis, name)
     ]
@@ -61,7 +61,7 @@ def _quality(replay: Replay) -> str:
     return f"Quality {estimate_words(replay.score)} where it can be known ({known} of the requests); {bounds}."
 
 
-def estimate_words(estimate: Estimate) -> str:
+def estimate_words(estimate: MeanEstimate) -> str:
     """A share with its interval: `91.2% (89.0-93.1%)`."""
     return f"{percent(estimate.value)} ({spread((estimate.low, estimate.high))})"
 

@@ -7,8 +7,8 @@ Place: the files floor, after the log. It only reads, and it is the only place t
 imported when a log is opened.
 """
 
-from routerctl.monitoring.warehouse.cells import Cells, Kept, kept_prompts, replay_cells
-from routerctl.monitoring.warehouse.counts import ClassCounts, Served, counted
+from routerctl.monitoring.warehouse.cells import Cells, KeptPrompts, kept_prompts, replay_cells
+from routerctl.monitoring.warehouse.counts import ClassCounts, ServedRequests, counted
 from routerctl.monitoring.warehouse.histogram import Histogram
 from routerctl.monitoring.warehouse.open import open_decisions, shown_place
 from routerctl.monitoring.warehouse.slice import Slice

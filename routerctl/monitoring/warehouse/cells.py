@@ -152,7 +152,7 @@ _CHUNK = 20_000  # rows in memory at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class KeptPrompts:
     """The decisions whose class can be named anew, and the others."""
 
     wanted: ir.Table
@@ -165,7 +165,7 @@ class Kept:
             yield from batch.to_pylist()
 
 
-def kept_prompts(decisions: ir.Table) -> Kept | None:
+def kept_prompts(decisions: ir.Table) -> KeptPrompts | None:
     """Part decisions by whether their class can be named anew: the prompt was kept, and no caller had named the class.
 
     None where the table has no prompts at all.
@@ -173,7 +173,7 @@ def kept_prompts(decisions: ir.Table) -> Kept | None:
     if "prompt" not in decisions.columns:
         return None
     anew = decisions.prompt.notnull() & (decisions.source != "caller").fill_null(True) & _fit(decisions)
-    return Kept(wanted=_with_pin(decisions.filter(anew)), rest=decisions.filter(~anew))
+    return KeptPrompts(wanted=_with_pin(decisions.filter(anew)), rest=decisions.filter(~anew))
 
 
 def batches(query: ir.Table) -> Iterator[Any]:

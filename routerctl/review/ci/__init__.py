@@ -9,7 +9,7 @@ environment. Case ids, class and candidate names are hostile text: each format e
 from routerctl.review.ci.annotations import annotation_lines
 from routerctl.review.ci.checks import (
     Check,
-    Outcome,
+    CheckOutcome,
     Strict,
     changed_choices,
     checks_of,

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from routerctl.evaluation.regression import Regression
-from routerctl.review.ci.checks import Check, Outcome, Strict, checks_of
+from routerctl.review.ci.checks import Check, CheckOutcome, Strict, checks_of
 from routerctl.types import Table
 from routerctl.words import one_line, visible
 
 SHOWN = 10  # of each level
-_LEVEL = {Outcome.FAILED: "error", Outcome.ERROR: "error", Outcome.SKIPPED: "warning"}
+_LEVEL = {CheckOutcome.FAILED: "error", CheckOutcome.ERROR: "error", CheckOutcome.SKIPPED: "warning"}
 _WIDTH = 2000  # characters of a message
 
 

@@ -57,7 +57,7 @@ _UNDECIDED = {
 }
 
 
-class Outcome(StrEnum):
+class CheckOutcome(StrEnum):
     """What became of a check."""
 
     PASSED = "passed"
@@ -73,7 +73,7 @@ class Check:
     task_class: str  # "" = all classes together
     candidate: str
     kind: Literal["bar", "regression", "model", "choice"]
-    outcome: Outcome
+    outcome: CheckOutcome
     what: str  # the verdict or the reason in a word or two: "proven", "far side"
     reason: str  # a sentence
     broken: tuple[str, ...] = ()  # newly broken cases, worst first
@@ -87,9 +87,9 @@ class Check:
     @property
     def error(self) -> type[RouterctlError] | None:
         """What a gate that minds this check ends with; None where it does not stop one."""
-        if self.outcome is Outcome.FAILED:
+        if self.outcome is CheckOutcome.FAILED:
             return GateError
-        if self.outcome is Outcome.ERROR:
+        if self.outcome is CheckOutcome.ERROR:
             return ProviderError if self.what == FAR_SIDE else Inconclusive
         return None
 
@@ -109,7 +109,7 @@ def checks_of(
     """
     times = latencies_s or {}
     found = [] if table is None else [_bar(route, table, times, strict=strict) for route in table.routes.values()]
-    minded = Outcome.FAILED if strict else Outcome.SKIPPED
+    minded = CheckOutcome.FAILED if strict else CheckOutcome.SKIPPED
     if table is not None:
         found += _models({name: foreign_evidence(table, one) for name, one in table.routes.items()}, table, minded)
         found += _choices(table, present, minded)
@@ -158,24 +158,36 @@ def _bar(route: Route, table: Table, times: Latencies, *, strict: Strict | None)
     )
 
 
-def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[Outcome, str, str]:
+def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[CheckOutcome, str, str]:
     chosen = next((one for one in route.evidence if one.candidate == route.chosen), None)
     said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
         if strict == "proven" and not route.settled:
-            return Outcome.FAILED, route.level, f"Not proven, as --strict asks (--strict=provisional does not). {said}"
-        return Outcome.PASSED, route.level, said
+            return (
+                CheckOutcome.FAILED,
+                route.level,
+                f"Not proven, as --strict asks (--strict=provisional does not). {said}",
+            )
+        return CheckOutcome.PASSED, route.level, said
     nobody = nobody_words(route)
     down = max(route.evidence, key=_unanswered, default=None)
     if down is not None and _unanswered(down) >= 0.5:
         what, whose = (FAR_SIDE, "the provider") if down.failed >= down.unscored else (UNSCORED, "the scorer")
         missing = f"{down.candidate}: {missing_words(down.failed, down.unscored)}"
-        return Outcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
+        return CheckOutcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
     if missing := not_asked_words(route, table):
-        return (Outcome.ERROR if strict else Outcome.SKIPPED), NOT_ASKED, f"{nobody} {_sentence(missing)} {said}"
+        return (
+            (CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED),
+            NOT_ASKED,
+            f"{nobody} {_sentence(missing)} {said}",
+        )
     if undecided(route):
-        return (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW, f"Too few cases to decide. {nobody} {said}"
-    return Outcome.FAILED, NOT_ASKED if chosen is None else route.level, f"{nobody} {said}"
+        return (
+            (CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED),
+            TOO_FEW,
+            f"Too few cases to decide. {nobody} {said}",
+        )
+    return CheckOutcome.FAILED, NOT_ASKED if chosen is None else route.level, f"{nobody} {said}"
 
 
 def _sentence(words: str) -> str:
@@ -196,13 +208,13 @@ def _unanswered(one: Evidence) -> float:
 
 
 def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool) -> Check:
-    outcome, what = Outcome.PASSED, "no regression found"
+    outcome, what = CheckOutcome.PASSED, "no regression found"
     if one.alarm:
-        outcome, what = Outcome.FAILED, "regression"
+        outcome, what = CheckOutcome.FAILED, "regression"
     elif not one.n and one.failed:
-        outcome, what = Outcome.ERROR, FAR_SIDE
+        outcome, what = CheckOutcome.ERROR, FAR_SIDE
     elif not one.n or one.too_few:
-        outcome, what = (Outcome.ERROR if strict else Outcome.SKIPPED), TOO_FEW if one.n else NOTHING
+        outcome, what = (CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED), TOO_FEW if one.n else NOTHING
     return Check(
         task_class=one.task_class,
         candidate=one.candidate or served.get(one.task_class, ""),
@@ -214,7 +226,7 @@ def _regression(one: ClassRegression, served: Mapping[str, str], *, strict: bool
     )
 
 
-def _models(foreign: Mapping[str, Sequence[str]], table: Table | None, outcome: Outcome) -> Iterator[Check]:
+def _models(foreign: Mapping[str, Sequence[str]], table: Table | None, outcome: CheckOutcome) -> Iterator[Check]:
     """Tell of the classes in which another model than the pin answered: sentences by task class."""
     for name, words in foreign.items():
         if words:
@@ -236,7 +248,7 @@ def changed_choices(table: Table, present: Table | None) -> dict[str, tuple[str,
     return {name: (was, table.routes[name].chosen) for name, was in both.items() if was != table.routes[name].chosen}
 
 
-def _choices(table: Table, present: Table | None, outcome: Outcome) -> Iterator[Check]:
+def _choices(table: Table, present: Table | None, outcome: CheckOutcome) -> Iterator[Check]:
     for name, (was, now) in changed_choices(table, present).items():
         yield Check(
             task_class=name,
@@ -249,7 +261,7 @@ def _choices(table: Table, present: Table | None, outcome: Outcome) -> Iterator[
 
 
 def _pooled(regression: Regression) -> Check:
-    outcome = Outcome.FAILED if regression.pooled_alarm else Outcome.PASSED
+    outcome = CheckOutcome.FAILED if regression.pooled_alarm else CheckOutcome.PASSED
     return Check(
         task_class="",
         candidate="",
@@ -266,7 +278,9 @@ def _pooled(regression: Regression) -> Check:
 def counts(checks: Iterable[Check]) -> str:
     """Count outcomes in words: `6 passed, 1 failed`."""
     listed = [check.outcome for check in checks]
-    return ", ".join(f"{count(listed.count(kind))} {kind.value}" for kind in Outcome if kind in listed) or "no checks"
+    return (
+        ", ".join(f"{count(listed.count(kind))} {kind.value}" for kind in CheckOutcome if kind in listed) or "no checks"
+    )
 
 
 def to_json(regression: Regression) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from routerctl.evaluation.regression import Regression
-from routerctl.review.ci.checks import Check, Latencies, Outcome, Strict, checks_of
+from routerctl.review.ci.checks import Check, CheckOutcome, Latencies, Strict, checks_of
 from routerctl.types import Table
 from routerctl.words import visible
 
 # What XML 1.0 can carry (section 2.2); a parser refuses a whole file for one character outside it.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_ELEMENT = {Outcome.FAILED: "failure", Outcome.ERROR: "error", Outcome.SKIPPED: "skipped"}
+_ELEMENT = {CheckOutcome.FAILED: "failure", CheckOutcome.ERROR: "error", CheckOutcome.SKIPPED: "skipped"}
 _NAMED = 1000  # newly broken cases listed
 
 
@@ -46,7 +46,7 @@ def junit_xml(
 
 def _suite(candidate: str, checks: Sequence[Check], created_at: str) -> ET.Element:
     name = _xml(candidate) or "all candidates"
-    skipped = str(sum(check.outcome is Outcome.SKIPPED for check in checks))
+    skipped = str(sum(check.outcome is CheckOutcome.SKIPPED for check in checks))
     suite = ET.Element("testsuite", {"name": name, **_sums(checks), "skipped": skipped})
     if created_at:
         suite.set("timestamp", _xml(created_at))
@@ -58,8 +58,8 @@ def _suite(candidate: str, checks: Sequence[Check], created_at: str) -> ET.Eleme
 def _sums(checks: Sequence[Check]) -> dict[str, str]:
     return {
         "tests": str(len(checks)),
-        "failures": str(sum(check.outcome is Outcome.FAILED for check in checks)),
-        "errors": str(sum(check.outcome is Outcome.ERROR for check in checks)),
+        "failures": str(sum(check.outcome is CheckOutcome.FAILED for check in checks)),
+        "errors": str(sum(check.outcome is CheckOutcome.ERROR for check in checks)),
         "time": _seconds(sum(check.latency_s for check in checks)),
     }
 
@@ -72,9 +72,9 @@ def _case(check: Check, suite: str) -> ET.Element:
     # CI systems split a class name at its dots into packages: a version number in it would become folders.
     classname = f"routerctl.{suite.replace('.', '_')}"
     case = ET.Element("testcase", {"name": _xml(check.name), "classname": classname, "time": _seconds(check.latency_s)})
-    if check.outcome is Outcome.PASSED:
+    if check.outcome is CheckOutcome.PASSED:
         ET.SubElement(case, "system-out").text = _xml(check.reason)
-    elif check.outcome is Outcome.SKIPPED:
+    elif check.outcome is CheckOutcome.SKIPPED:
         ET.SubElement(case, "skipped", {"message": _xml(check.reason)})
     else:
         found = ET.SubElement(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from routerctl.evaluation.regression import ClassRegression, Regression, regression_words
 from routerctl.evaluation.selection import interval_note, level_words
 from routerctl.evaluation.worth import chosen_evidence
-from routerctl.review.ci.checks import Check, Outcome, Strict, checks_of, counts, next_steps
+from routerctl.review.ci.checks import Check, CheckOutcome, Strict, checks_of, counts, next_steps
 from routerctl.types import Route, Table
 from routerctl.words import bar_words, count, one_line, p_words, percent, plural, spread, usd, visible
 
@@ -37,7 +37,7 @@ def step_summary(
 ) -> str:
     """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is USD per 1,000 requests."""
     checks = checks_of(table, regression, strict=strict, present=present)
-    wrong = any(check.outcome in (Outcome.FAILED, Outcome.ERROR) for check in checks)
+    wrong = any(check.outcome in (CheckOutcome.FAILED, CheckOutcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
     parts.append("\n" + _grid(table, regression))
     chosen = [one.judgement for route in table.routes.values() if (one := chosen_evidence(route))] if table else []
@@ -56,8 +56,8 @@ def step_summary(
 
 def _deserves_words(check: Check) -> bool:
     """A comparison that found something has a row and its broken cases; one that found nothing must say why."""
-    return check.outcome in (Outcome.ERROR, Outcome.SKIPPED) or (
-        check.kind != "regression" and check.outcome is Outcome.FAILED
+    return check.outcome in (CheckOutcome.ERROR, CheckOutcome.SKIPPED) or (
+        check.kind != "regression" and check.outcome is CheckOutcome.FAILED
     )
 
 

@@ -30,7 +30,7 @@ from routerctl.review.diff import (
 from routerctl.types import Route, Table
 from routerctl.words import NBSP, clean, visible
 
-Pair = tuple[str, str]  # before, after
+Names = tuple[str, str]  # before, after
 _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
 
 
@@ -39,7 +39,7 @@ _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
 
 def text(
     found: TableChanges,
-    names: Pair,
+    names: Names,
     _edited: tuple[bool, bool],
     since: Sequence[str] = (),
     *,
@@ -97,7 +97,7 @@ def _rows(differences: tuple[Difference, ...]) -> Iterator[str]:
 
 def markdown(
     found: TableChanges,
-    names: Pair,
+    names: Names,
     edited: tuple[bool, bool],
     since: Sequence[str] = (),
     *,
@@ -165,7 +165,7 @@ def code(foreign: str) -> str:
 
 def as_json(
     found: TableChanges,
-    names: Pair,
+    names: Names,
     edited: tuple[bool, bool],
     since: Sequence[str] = (),
     *,
@@ -177,7 +177,7 @@ def as_json(
 
 def values(
     found: TableChanges,
-    names: Pair,
+    names: Names,
     edited: tuple[bool, bool],
     since: Sequence[str] = (),
     *,
@@ -259,7 +259,7 @@ class Writer(Protocol):
     def __call__(
         self,
         found: TableChanges,
-        names: Pair,
+        names: Names,
         edited: tuple[bool, bool],
         /,
         since: Sequence[str],

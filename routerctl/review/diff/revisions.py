@@ -20,7 +20,7 @@ _LISTED = 12  # branches and tags that an error lists; a repository may have tho
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class TableSource:
     """One side of a comparison: the table, what the user knows it by, and whether its digest is not its own."""
 
     name: str  # "routes.yaml", "HEAD~2:routes.yaml"
@@ -28,7 +28,7 @@ class Source:
     edited: bool
 
 
-def find(root: Path, name: str) -> Source:
+def find(root: Path, name: str) -> TableSource:
     """Read the table that a path or a git revision names; a file wins.
 
     Raises: InputError saying what it is not.
@@ -43,9 +43,9 @@ def find(root: Path, name: str) -> Source:
     return _source(f"{name}:{TABLE_FILE}", _text_at(root, name))
 
 
-def _source(shown: str, text: str) -> Source:
+def _source(shown: str, text: str) -> TableSource:
     table = parse_table(text, shown, verify=False)
-    return Source(name=shown, table=table, edited=with_digest(table).digest != table.digest)
+    return TableSource(name=shown, table=table, edited=with_digest(table).digest != table.digest)
 
 
 # --- git --------------------------------------------------------------------------------------------------------------

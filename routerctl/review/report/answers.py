@@ -39,7 +39,7 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class RuleReplay:
     """What the stopping rule alone would have asked for, of what a run of the whole grid did ask for."""
 
     task_class: str
@@ -106,7 +106,7 @@ class Answers:
     def _of_class(self, task_class: str) -> pd.DataFrame:
         return self._classes.get(task_class, self._frame.iloc[:0])
 
-    def replay(self, task_class: str) -> Replay:
+    def replay(self, task_class: str) -> RuleReplay:
         """Count what the stopping rule alone would have asked for on one class, climbing the ladder."""
         route = self._table.routes[task_class]
         climbed: list[str] = []
@@ -118,7 +118,7 @@ class Answers:
                 break
         frame = self._of_class(task_class)
         needed = frame[frame["candidate"].isin(climbed) & ~frame["beyond"].astype(bool)]
-        return Replay(
+        return RuleReplay(
             task_class=task_class,
             grid_calls=int(frame["calls"].sum()),
             grid_usd=_money(frame),

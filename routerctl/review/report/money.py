@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from routerctl.evaluation.worth import THOUSAND, Constant, Figures, Weighting, Worth, weighed_by
-from routerctl.review.report.answers import Replay, Spend
+from routerctl.review.report.answers import RuleReplay, Spend
 from routerctl.types import RunHeader, Table
 from routerctl.words import count, percent, plural, usd
 
@@ -115,7 +115,7 @@ def grid_calls(table: Table, spend: Spend) -> str:
     )
 
 
-def replayed(replays: Sequence[Replay]) -> str:
+def replayed(replays: Sequence[RuleReplay]) -> str:
     """Set the calls of a full grid beside those that the stopping rule would have made, and the choices of both."""
     grid, needed = (sum(getattr(one, name) for one in replays) for name in ("grid_calls", "needed_calls"))
     grid_usd = sum((one.grid_usd for one in replays), Decimal(0))

@@ -97,7 +97,7 @@ class ClassView:
     unlisted: int  # candidates whose cases are not shown
     imported: bool
     spend: answered.Spend
-    replay: answered.Replay | None  # None: its run is not of the whole grid, was imported, or is not at hand
+    replay: answered.RuleReplay | None  # None: its run is not of the whole grid, was imported, or is not at hand
 
     @property
     def folded(self) -> list[Evidence]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
-from routerctl.routing.decision_log.rows import Delivered, row_of, stamp, storable
+from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
 from routerctl.types import Decision, Inquiry, StopReason, Usage
 
@@ -73,7 +73,7 @@ class DecisionLog:
         `at`: ISO 8601; `reply`, `stop_reason`, `usage` (of all its calls): of the delivered answer.
         Raises: sqlite3.Error where it cannot be written.
         """
-        delivered = Delivered(reply=reply, stop_reason=stop_reason, usage=usage)
+        delivered = LoggedAnswer(reply=reply, stop_reason=stop_reason, usage=usage)
         private = not self._keep_prompts
         row = row_of(decision, inquiry, delivered, decision_id=decision_id, at=at, salt=self._salt, private=private)
         written = self._database.execute(self._insert, row) if private else self._with_texts(row, inquiry, reply)

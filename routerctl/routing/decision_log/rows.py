@@ -37,7 +37,7 @@ _HEAD = re.compile(r"(?:[^:]{1,60}: )?\d{3}(?= )|[^:]{1,60}(?=: )")  # of a mess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class LoggedAnswer:
     """What is noted of the answer, beside what the hops say."""
 
     reply: str | None  # None = nobody replied
@@ -70,7 +70,14 @@ def _salted(digest: bytes, salt: bytes) -> str:
 
 
 def row_of(  # one value a column
-    decision: Decision, inquiry: Inquiry, delivered: Delivered, *, decision_id: str, at: str, salt: bytes, private: bool
+    decision: Decision,
+    inquiry: Inquiry,
+    delivered: LoggedAnswer,
+    *,
+    decision_id: str,
+    at: str,
+    salt: bytes,
+    private: bool,
 ) -> tuple[Cell, ...]:
     """Give the row of a decision; `private`: what a provider's message quotes of the prompt is struck out."""
     prompt = inquiry_text(inquiry.prompt)

@@ -1,7 +1,7 @@
 """Turns two arms' outcomes into better, worse, equivalent or undecided, whenever one looks; a plan before the start.
 
-`Question` says what is to be found, `planned_outcomes` how many outcomes that takes, `Outcomes` what came, `compare`
-what follows. Place: arithmetic, behind `routerctl experiment`, which reads the outcomes from the log.
+`ExperimentDesign` says what is to be found, `planned_outcomes` how many outcomes that takes, `UnitOutcomes` what came,
+`compare` what follows. Place: arithmetic, behind `routerctl experiment`, which reads the outcomes from the log.
 
 The answer may be asked for after every outcome and for as long as one likes: the error is that of all looks together.
 What it rests on, each to be kept by the caller: units (see `in_order`) are independent; whether a unit has an outcome
@@ -30,7 +30,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ExperimentDesign:
     """What an experiment is to find; fixed before its first outcome."""
 
     least_difference: float  # of the means, in (0, 1]: what is to be found with `power`
@@ -47,7 +47,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class LoggedOutcome:
     """One inquiry's outcome, as logged."""
 
     key: str  # what the split was by
@@ -57,7 +57,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcomes:
+class UnitOutcomes:
     """Units in the order in which they became known."""
 
     values: Numbers  # each in [0, 1]
@@ -65,7 +65,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ArmComparison:
     """What two arms' outcomes say so far."""
 
     standing: Standing
@@ -81,23 +81,23 @@ class Comparison:
     more: int | None  # units it takes to decide if the truth is what was seen; None: decided, or nothing was seen
 
 
-def planned_outcomes(question: Question) -> int:
+def planned_outcomes(question: ExperimentDesign) -> int:
     """Return the units of both arms within which the least difference is found with the question's power."""
     return sum(block_sizes(question.share)) * _planned(question)
 
 
-def _planned(question: Question) -> int:
+def _planned(question: ExperimentDesign) -> int:
     return planned_blocks(question.least_difference, _deviation(question), question.goal, question.power)
 
 
-def _deviation(question: Question) -> float:
+def _deviation(question: ExperimentDesign) -> float:
     return block_deviation(question.deviation, question.deviation, question.share)
 
 
 # --- units ------------------------------------------------------------------------------------------------------------
 
 
-def in_order(outcomes: Iterable[Outcome], *, window_s: float = 0.0) -> Outcomes:
+def in_order(outcomes: Iterable[LoggedOutcome], *, window_s: float = 0.0) -> UnitOutcomes:
     """Turn logged outcomes into units: one a key, its mean over `window_s` from its first, known at the window's end.
 
     Outcomes of one key resemble each other, so a key counts once. With the window 0 that is its first outcome, which is
@@ -105,7 +105,7 @@ def in_order(outcomes: Iterable[Outcome], *, window_s: float = 0.0) -> Outcomes:
     experience count. A key whose window is still open is not there yet; one that moved to B within it, since B's share
     grew, counts with what it met first. `outcomes`: in the order of `at_s`.
     """
-    first: dict[str, Outcome] = {}
+    first: dict[str, LoggedOutcome] = {}
     sums: dict[str, tuple[float, int]] = {}
     latest = -math.inf
     for outcome in outcomes:
@@ -115,7 +115,7 @@ def in_order(outcomes: Iterable[Outcome], *, window_s: float = 0.0) -> Outcomes:
         if not count or (outcome.at_s < begun.at_s + window_s and outcome.arm == begun.arm):
             sums[outcome.key] = (total + outcome.value, count + 1)
     closed = [key for key, one in first.items() if one.at_s + window_s <= latest]  # in the order of their ends
-    return Outcomes(
+    return UnitOutcomes(
         values=[sums[key][0] / sums[key][1] for key in closed], in_b=[first[key].arm == "B" for key in closed]
     )
 
@@ -123,7 +123,7 @@ def in_order(outcomes: Iterable[Outcome], *, window_s: float = 0.0) -> Outcomes:
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def compare(outcomes: Outcomes, question: Question) -> Comparison:
+def compare(outcomes: UnitOutcomes, question: ExperimentDesign) -> ArmComparison:
     """Say what the outcomes so far tell of B beside A.
 
     Raises: ValueError where an outcome is outside [0, 1], or the lists differ in length.
@@ -135,7 +135,7 @@ def compare(outcomes: Outcomes, question: Question) -> Comparison:
     )
     standing, block = _standing(gambles, question.margin)
     per_block = sum(block_sizes(question.share))
-    return Comparison(
+    return ArmComparison(
         standing=standing,
         count_a=made.counts[0],
         count_b=made.counts[1],

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from routerctl.routing.experiments.compare import Outcomes
+from routerctl.routing.experiments.compare import UnitOutcomes
 from routerctl.statistics.two_arms import Gambles, block_deviation, block_sizes, blocks
 
 
@@ -66,7 +66,7 @@ def capped(amounts: Iterable[float], cap: float) -> list[float]:
     return found
 
 
-def guard(outcomes: Outcomes, guardrail: Guardrail) -> Guarded:
+def guard(outcomes: UnitOutcomes, guardrail: Guardrail) -> Guarded:
     """Say whether B is proven to be worse than A by more than is allowed.
 
     Relative guardrails compare B with (1 + allowed) A, block by block, so that A's own mean need not be known.

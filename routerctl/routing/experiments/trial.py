@@ -13,7 +13,14 @@ from pathlib import Path
 
 from routerctl.routing.decision_log.arms import ArmRow, Rated, arm_rows, rated
 from routerctl.routing.decision_log.reader import LogReader
-from routerctl.routing.experiments.compare import Comparison, Outcome, Outcomes, Question, compare, in_order
+from routerctl.routing.experiments.compare import (
+    ArmComparison,
+    ExperimentDesign,
+    LoggedOutcome,
+    UnitOutcomes,
+    compare,
+    in_order,
+)
 from routerctl.routing.experiments.guardrails import Guarded, Guardrail, capped, guard
 from routerctl.types import Experiment
 
@@ -24,7 +31,7 @@ class Stand:
 
     decisions_a: int
     decisions_b: int
-    comparison: Comparison
+    comparison: ArmComparison
     guarded: tuple[Guarded, ...]
 
     @property
@@ -33,9 +40,9 @@ class Stand:
         return next((one for one in self.guarded if one.broken), None)
 
 
-def question_of(experiment: Experiment) -> Question:
+def question_of(experiment: Experiment) -> ExperimentDesign:
     """Give what the experiment is to find."""
-    return Question(
+    return ExperimentDesign(
         least_difference=experiment.least_difference,
         share=experiment.share,
         alpha=experiment.alpha,
@@ -60,9 +67,12 @@ def stand_of(experiment: Experiment, log: Path) -> Stand:
     )
 
 
-def _feedback(experiment: Experiment, said: Iterable[Rated]) -> Outcomes:
+def _feedback(experiment: Experiment, said: Iterable[Rated]) -> UnitOutcomes:
     return in_order(
-        (Outcome(key=one.unit, arm="B" if one.in_b else "A", value=one.score, at_s=_at_s(one.at)) for one in said),
+        (
+            LoggedOutcome(key=one.unit, arm="B" if one.in_b else "A", value=one.score, at_s=_at_s(one.at))
+            for one in said
+        ),
         window_s=experiment.window_s,
     )
 
@@ -83,7 +93,7 @@ def _guarded(experiment: Experiment, rows: Sequence[ArmRow]) -> Iterable[Guarded
     }
     for name, (of, seen, allowed, relative) in values.items():
         units = in_order(
-            Outcome(key=row.unit, arm="B" if row.in_b else "A", value=value, at_s=_at_s(row.at))
+            LoggedOutcome(key=row.unit, arm="B" if row.in_b else "A", value=value, at_s=_at_s(row.at))
             for row, value in zip(of, seen, strict=True)
         )
         yield guard(units, Guardrail(name=name, share=experiment.share, allowed=allowed, relative=relative))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routerctl.routing.experiments.compare import Comparison, Standing
+from routerctl.routing.experiments.compare import ArmComparison, Standing
 from routerctl.routing.experiments.guardrails import Guarded
 from routerctl.words import NBSP, as_written, count, percent, plural
 
@@ -14,7 +14,7 @@ _SAID = {
 }
 
 
-def comparison_words(comparison: Comparison, *, measure: str = "quality") -> tuple[str, ...]:
+def comparison_words(comparison: ArmComparison, *, measure: str = "quality") -> tuple[str, ...]:
     """Say who is better, by how much and how surely, and how much longer it may take."""
     found = [_standing(comparison, measure)]
     if comparison.difference is not None:
@@ -28,7 +28,7 @@ def comparison_words(comparison: Comparison, *, measure: str = "quality") -> tup
     return tuple(found)
 
 
-def _standing(comparison: Comparison, measure: str) -> str:
+def _standing(comparison: ArmComparison, measure: str) -> str:
     said = f"{_SAID[comparison.standing]} in {measure}"
     if comparison.mean_a is None or comparison.mean_b is None:
         return f"{said}: {plural(comparison.count_a, 'outcome')} of A and {count(comparison.count_b)} of B are too few."
@@ -40,7 +40,7 @@ def _standing(comparison: Comparison, measure: str) -> str:
     return f"{said}: {sides}{when}."
 
 
-def _outlook(comparison: Comparison) -> str:
+def _outlook(comparison: ArmComparison) -> str:
     seen = comparison.count_a + comparison.count_b
     plan = f"Planned are {plural(comparison.planned, 'outcome')}, {count(seen)} have come"
     if not seen:

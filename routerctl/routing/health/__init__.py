@@ -4,5 +4,5 @@ Place: the floor above the wire; it keeps and shares, others call.
 """
 
 from routerctl.routing.health.latency import Latency
-from routerctl.routing.health.registry import Health, Shown
+from routerctl.routing.health.registry import Health, PlaceStatus
 from routerctl.types import PlaceKey

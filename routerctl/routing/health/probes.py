@@ -26,7 +26,7 @@ _AGAIN = 0.8  # of `every_s`: a process that wakes a little early finds the plac
 _EARLY, _LATE = 0.9, 1.1  # processes that were started together drift apart
 
 
-class Asking(Protocol):
+class ProbeWire(Protocol):
     """What of the wire a probe needs."""
 
     def probe(self, provider: str, model: str) -> Awaitable[Probed | None]:
@@ -88,7 +88,7 @@ def _places(table: Table, candidate: Candidate) -> Iterator[tuple[PlaceKey, str 
 
 
 async def probe(
-    wire: Asking,
+    wire: ProbeWire,
     health: Health,
     place: Probable,
     *,
@@ -111,7 +111,7 @@ async def probe(
     return replace(finding, took_s=None if finding.took_s is None else clock() - began)
 
 
-async def _asked(wire: Asking, health: Health, place: Probable) -> Finding:
+async def _asked(wire: ProbeWire, health: Health, place: Probable) -> Finding:
     """Ask a place about its model; that it is retired is told to all who serve, so that they go to its successor."""
     told = await wire.probe(place.key.provider, place.key.model)
     if told is None:
@@ -130,7 +130,7 @@ async def _asked(wire: Asking, health: Health, place: Probable) -> Finding:
     return Finding(place=place, words=words, warnings=tuple(warnings), took_s=0.0)
 
 
-async def _generated(wire: Asking, place: Probable, until: float) -> Finding:
+async def _generated(wire: ProbeWire, place: Probable, until: float) -> Finding:
     prompt = Prompt(system="", messages=(Message(role="user", content="Reply with the word: ok"),))
     request = Request(model=place.key.model, prompt=prompt, reply=ReplySpec(max_tokens=GENERATE_TOKENS))
     reply = await wire.call(place.key.provider, request, until=until)
@@ -145,7 +145,7 @@ async def _generated(wire: Asking, place: Probable, until: float) -> Finding:
 
 
 async def probe_all(
-    wire: Asking, health: Health, places: Sequence[Probable], *, generate: bool = False
+    wire: ProbeWire, health: Health, places: Sequence[Probable], *, generate: bool = False
 ) -> list[Finding]:
     """Probe places side by side; give the findings in their order.
 
@@ -157,7 +157,7 @@ async def probe_all(
 
 
 async def probe_every(
-    wire: Asking,
+    wire: ProbeWire,
     health: Health,
     places: Sequence[Probable],
     *,

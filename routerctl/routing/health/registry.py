@@ -27,7 +27,7 @@ _MOST_EVENTS = 1000  # kept for a state that is down; the latest tell enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class PlaceStatus:
     """What a person may want to know of a place; moments are seconds since the epoch."""
 
     state: State
@@ -199,11 +199,11 @@ class Health:
         found = self.latency(place)
         return found.p95_s if share > 0.5 else found.p50_s
 
-    def shown(self, place: PlaceKey) -> Shown:
+    def shown(self, place: PlaceKey) -> PlaceStatus:
         """Give what a person may want to know of a place."""
         breaker = self._entry(place).breaker
         error = breaker.error or {}
-        return Shown(
+        return PlaceStatus(
             state=breaker.state,
             since=breaker.since or None,
             until=breaker.until if breaker.state == "open" else None,

@@ -7,5 +7,5 @@ model. It knows no terminal and no file.
 """
 
 from routerctl.tuning.thresholds.calibrate import calibrate_class
-from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Point, Promise, SignalFinding
+from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding, ThresholdPoint
 from routerctl.tuning.thresholds.wording import cascade_name, needed_words, sentences_of, yaml_of

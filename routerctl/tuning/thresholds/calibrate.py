@@ -15,9 +15,9 @@ from routerctl.evaluation.labels import Label
 from routerctl.evaluation.selection import Question, alpha_of_attempt, outcome_of, question_of
 from routerctl.statistics import least_cases
 from routerctl.tuning.thresholds.bounds import mean_of, needed
-from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Point, Promise, SignalFinding
+from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding, ThresholdPoint
 from routerctl.tuning.thresholds.fixed_sequence import Walk, outcomes_of, points_of, walks
-from routerctl.tuning.thresholds.pairs import Pair, Pairs, pairs_of
+from routerctl.tuning.thresholds.pairs import AnsweredPair, Pairs, pairs_of
 from routerctl.types import Evidence, RelativeBar, Result, Run, Status
 
 
@@ -135,26 +135,26 @@ def _signal(pairs: Pairs, walk: Walk, question: Question, *, fixed: bool, second
     return replace(found, best=best, promise=Promise.NOT_PROVEN if reaches else Promise.MISSES, needed_cases=enough)
 
 
-def _acts(pairs: Sequence[Pair], point: Point) -> bool:
+def _acts(pairs: Sequence[AnsweredPair], point: ThresholdPoint) -> bool:
     """Tell whether the thresholds themselves send some cases on, and not all: a call that failed goes on anyhow."""
     failed = sum(pair.first.status is Status.FAILED for pair in pairs)
     return failed < point.rejected < len(pairs)
 
 
-def _worth(best: Point, second_usd: Decimal | None) -> Promise:
+def _worth(best: ThresholdPoint, second_usd: Decimal | None) -> Promise:
     if best.cost_usd is None or second_usd is None:
         return Promise.UNPRICED
     return Promise.PAYS if best.cost_usd < second_usd else Promise.DEARER
 
 
-def _check_usd(pairs: Sequence[Pair], walk: Walk) -> Decimal:
+def _check_usd(pairs: Sequence[AnsweredPair], walk: Walk) -> Decimal:
     """Say what measuring the signals costs per task: a judge is asked, all others are free."""
     if "judge" not in walk.signals:
         return Decimal(0)
     return sum((pair.first.judge_usd for pair in pairs), Decimal(0)) / len(pairs)
 
 
-def separation(pairs: Sequence[Pair], walk: Walk) -> float | None:
+def separation(pairs: Sequence[AnsweredPair], walk: Walk) -> float | None:
     """Return P(a right answer's value exceeds a wrong one's), ties half: the area under the ROC.
 
     None where the first candidate has only right or only wrong answers that have a value.
@@ -166,7 +166,7 @@ def separation(pairs: Sequence[Pair], walk: Walk) -> float | None:
     return wins / (len(right) * len(wrong))
 
 
-def _lowest_values(pairs: Sequence[Pair], walk: Walk, passed: bool) -> list[float]:
+def _lowest_values(pairs: Sequence[AnsweredPair], walk: Walk, passed: bool) -> list[float]:
     of = (pair for pair in pairs if _told(pair.first, passed))
     told = ([pair.values[name] for name in walk.signals if name in pair.values] for pair in of)
     return [min(values) for values in told if values]

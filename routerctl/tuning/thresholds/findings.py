@@ -31,7 +31,7 @@ class Promise(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ThresholdPoint:
     """A cascade with given thresholds, as counted on the cases; shares are in [0, 1]."""
 
     below: Mapping[str, float]
@@ -57,9 +57,9 @@ class SignalFinding:
     description: str
     promise: Promise
     separation: float | None  # P(a right answer's value exceeds a wrong one's), ties half; 0.5: it tells nothing
-    best: Point | None  # the cheapest proven; where none is, that with the highest score
+    best: ThresholdPoint | None  # the cheapest proven; where none is, that with the highest score
     needed_cases: int | None = None  # where not proven: enough, all of them run, if the truth is what was seen
-    points: tuple[Point, ...] = ()  # of all thresholds, strictest first: the ROC
+    points: tuple[ThresholdPoint, ...] = ()  # of all thresholds, strictest first: the ROC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,8 +28,8 @@ from routerctl.evaluation.selection import Outcome, Question, outcome_of
 from routerctl.evaluation.worth import Cascade, cascade, replies_of
 from routerctl.strategies.confidence import SIGNALS
 from routerctl.tuning.thresholds.bounds import lower_bound, mean_of, proves
-from routerctl.tuning.thresholds.findings import Point
-from routerctl.tuning.thresholds.pairs import Pair
+from routerctl.tuning.thresholds.findings import ThresholdPoint
+from routerctl.tuning.thresholds.pairs import AnsweredPair
 from routerctl.types import Measure, StopReason
 
 FORM = "form"
@@ -72,27 +72,27 @@ def _steps(name: str) -> tuple[Mapping[str, float], ...]:
     return tuple({name: least} for least in thresholds)
 
 
-def walk_of(pairs: Sequence[Pair], walk: Walk, question: Question, *, fixed: bool) -> int:
+def walk_of(pairs: Sequence[AnsweredPair], walk: Walk, question: Question, *, fixed: bool) -> int:
     """Return how many steps are proven, from the first one on."""
     return sum(1 for _ in takewhile(lambda below: _proven(pairs, below, question, fixed), walk.steps))
 
 
-def _proven(pairs: Sequence[Pair], below: Mapping[str, float], question: Question, fixed: bool) -> bool:
+def _proven(pairs: Sequence[AnsweredPair], below: Mapping[str, float], question: Question, fixed: bool) -> bool:
     return proves(outcomes_of(pairs, below, question.measure), question, fixed=fixed)
 
 
-def outcomes_of(pairs: Sequence[Pair], below: Mapping[str, float], measure: Measure) -> list[Outcome]:
+def outcomes_of(pairs: Sequence[AnsweredPair], below: Mapping[str, float], measure: Measure) -> list[Outcome]:
     """Give what a cascade with these thresholds comes to on each case."""
     return [outcome_of([pair.first if pair.accepted(below) else pair.second], measure) for pair in pairs]
 
 
 def points_of(
-    pairs: Sequence[Pair], walk: Walk, question: Question, *, fixed: bool, check_usd: Decimal | None
-) -> tuple[Point, ...]:
+    pairs: Sequence[AnsweredPair], walk: Walk, question: Question, *, fixed: bool, check_usd: Decimal | None
+) -> tuple[ThresholdPoint, ...]:
     """Measure every step of a walk; `check_usd`: what its signals cost per task, None where costs are not known."""
     proven = walk_of(pairs, walk, question, fixed=fixed)
-    seen: dict[tuple[bool, ...], Point] = {}
-    points: list[Point] = []
+    seen: dict[tuple[bool, ...], ThresholdPoint] = {}
+    points: list[ThresholdPoint] = []
     for place, below in enumerate(walk.steps):
         accepted = tuple(pair.accepted(below) for pair in pairs)
         if accepted not in seen:
@@ -102,10 +102,15 @@ def points_of(
 
 
 def _point(
-    pairs: Sequence[Pair], below: Mapping[str, float], question: Question, *, fixed: bool, check_usd: Decimal | None
-) -> Point:
+    pairs: Sequence[AnsweredPair],
+    below: Mapping[str, float],
+    question: Question,
+    *,
+    fixed: bool,
+    check_usd: Decimal | None,
+) -> ThresholdPoint:
     outcomes = outcomes_of(pairs, below, question.measure)
-    point = Point(
+    point = ThresholdPoint(
         below=below,
         rejected=0,
         escalated=0.0,
@@ -139,7 +144,7 @@ def _point(
     return _priced(told, counted.cost_usd, counted.correct, check_usd)
 
 
-def _counted(pairs: Sequence[Pair], below: Mapping[str, float], check_usd: Decimal) -> Cascade | None:
+def _counted(pairs: Sequence[AnsweredPair], below: Mapping[str, float], check_usd: Decimal) -> Cascade | None:
     """Count a cascade as every other estimate of one does: q where the first was rejected, never the product."""
     served = {(pair.first.index, pair.first.epoch) for pair in pairs if pair.accepted(below)}
     first, second = replies_of(pair.first for pair in pairs), replies_of(pair.second for pair in pairs)
@@ -147,7 +152,7 @@ def _counted(pairs: Sequence[Pair], below: Mapping[str, float], check_usd: Decim
     return cascade(first, second, accepted, check_usd=check_usd, least_rejected=1)
 
 
-def _priced(point: Point, cost_usd: Decimal, correct: float, check_usd: Decimal | None) -> Point:
+def _priced(point: ThresholdPoint, cost_usd: Decimal, correct: float, check_usd: Decimal | None) -> ThresholdPoint:
     """Add what it costs, where costs are known: per task, and per task that comes out right."""
     if check_usd is None:
         return point

@@ -17,7 +17,7 @@ from routerctl.types import ClassHeader, Result, Run, Status, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class AnsweredPair:
     """One case, answered by both; of several epochs the first."""
 
     first: Result
@@ -33,7 +33,7 @@ class Pair:
 class Pairs:
     """All of them, and whose word it is that an answer is right."""
 
-    of: tuple[Pair, ...]
+    of: tuple[AnsweredPair, ...]
     trust: Trust
 
     @property
@@ -54,7 +54,7 @@ def pairs_of(run: Run, task_class: str, first: str, second: str, labels: Sequenc
         _first_epochs(results, second, of_class.epochs),
         strict=False,
     )
-    pairs = [Pair(first=one, second=other, values=_values(one, of_class)) for one, other in both]
+    pairs = [AnsweredPair(first=one, second=other, values=_values(one, of_class)) for one, other in both]
     if not of_class.judge:
         return Pairs(of=tuple(pairs), trust="scorer")
     said = [labels_of(labels, results, name) for name in (first, second)]
@@ -73,7 +73,7 @@ def _values(result: Result, of_class: ClassHeader) -> dict[str, float]:
     return signal_values(delivered_of_result(result, of_class.reply, of_class.scorer), SIGNALS)
 
 
-def _held_to(pair: Pair, first: Mapping[int, bool], second: Mapping[int, bool]) -> Pair:
+def _held_to(pair: AnsweredPair, first: Mapping[int, bool], second: Mapping[int, bool]) -> AnsweredPair:
     place = pair.first.index
     return replace(pair, first=_said(pair.first, first[place]), second=_said(pair.second, second[place]))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from routerctl.files.codec import encode
 from routerctl.files.yaml import dump_yaml
 from routerctl.scorers import IMPORTED
-from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Point, Promise, SignalFinding
+from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding, ThresholdPoint
 from routerctl.types import RunHeader
 from routerctl.words import as_written, ends, percent, plain, plural, usd
 
@@ -92,7 +92,7 @@ def needed_words(one: SignalFinding) -> str:
     return "" if one.needed_cases is None else f"needs {one.needed_cases:,}"
 
 
-def _against_second(pair: PairFinding, best: Point) -> str:
+def _against_second(pair: PairFinding, best: ThresholdPoint) -> str:
     """The three numbers of a cascade beside those of the second alone, and where its right answers come from."""
     told = f"It sends {percent(best.escalated)} on"
     if best.q is not None and best.q_interval is not None:

@@ -19,7 +19,7 @@ def inquiry_text(prompt: Json) -> str:
     return str(prompt)
 
 
-class Seen:
+class PromptFeatures:
     """One inquiry as rules see it."""
 
     def __init__(self, inquiry: Inquiry) -> None:
