@@ -1,5 +1,7 @@
 """The scorers that compute with what a model wrote in a limited child process: sql, python, regex, json_schema."""
 
+from __future__ import annotations
+
 import socket
 from collections.abc import Sequence
 from pathlib import Path
