@@ -106,19 +106,20 @@ class Project:
         **more: Any,
     ) -> Done:
         """Run the real command in a process of its own; `stdin=None` starts it with stdin closed."""
-        given: dict[str, Any] = {"input": stdin} if stdin is not None else {"preexec_fn": lambda: os.close(0)}
+        given: dict[str, Any] = {"timeout": 60, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        given |= {"input": stdin} if stdin is not None else {"preexec_fn": lambda: os.close(0)}
         done = subprocess.run(
             [COMMAND, *arguments],
             cwd=self.root,
             env=clean_env(env),
             check=False,
-            **({"timeout": 60, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | more),
+            **(given | more),
         )
         return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
 
     def start(self, *arguments: str, env: Mapping[str, str] | None = None, **more: Any) -> subprocess.Popen[bytes]:
         """Start the real command and leave it to the test, which ends it."""
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen([COMMAND, *arguments], cwd=self.root, env=clean_env(env), **(pipes | more))
 
     def holds(self, text: str) -> list[str]:

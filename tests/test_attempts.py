@@ -216,6 +216,7 @@ async def test_the_table_remembers_where_the_runs_are_gone(
     change(project)
     found = plan_run(project.root, EvalOptions(), clock).header.classes["sums"]
     assert numbers(found) == expected
+    assert isinstance(found.bar, float)
     assert found.lowered_from == (0.8 if found.bar < 0.8 else None)
 
 

@@ -92,10 +92,8 @@ def _start(shop: Project, first: int) -> subprocess.Popen[bytes]:
 def test_never_over_and_never_short(
     state: str | None, shop: Project, far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cap has room for 36 calls at what they cost and one at the most it may: 37 of 200 are served.
-
-    What is left afterwards is less than a call may cost; the books say to the last digit what the vendor charged.
-    """
+    """The cap has room for 36 calls at what they cost and one at the most it may: 37 of 200 are served."""
+    # What is left afterwards is less than a call may cost; the books say to the last digit what the vendor charged.
     cost, most = _costs(shop)
     cap = (FITS - 1) * cost + most
     if state:
@@ -111,7 +109,7 @@ def test_never_over_and_never_short(
     assert spent == FITS * cost <= cap
     assert {code for _, _, code in ended} <= {0, 6}
     shown = json.loads(shop.run("budget", "--json", env=ENV | ({"STATE_URL": state} if state else {})).out)
-    assert [(Decimal(one["spent_usd"]), Decimal(one["held_usd"])) for one in shown] == [(spent, 0)]
+    assert [(Decimal(one["spent_usd"]), Decimal(one["held_usd"])) for one in shown] == [(spent, Decimal(0))]
 
 
 def test_a_killed_process_takes_its_money_with_it(shop: Project, far: Far) -> None:

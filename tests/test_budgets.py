@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,7 +33,7 @@ ASKED = Inquiry(prompt="hello", tenant="acme", user="ann", features={"plan": "fr
 
 def budget(**changes: Any) -> Budget:
     """A budget of a dollar a month."""
-    return Budget(**({"name": "all", "cap_usd": Decimal(1)} | changes))
+    return replace(Budget(name="all", cap_usd=Decimal(1)), **changes)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def _room(book: Book | None, usd: str, now_s: float = 0.0) -> Room:
 def test_what_fits() -> None:
     """Up to the cap and no further; calls under way are waited for, those whose process died are not."""
     assert _room(None, "1").short is None
-    assert (_room(None, "1.01").wait, _room(None, "1.01").left_usd) == (False, 1)
+    assert (_room(None, "1.01").wait, _room(None, "1.01").left_usd) == (False, Decimal(1))
     book = with_hold(settled(None, "", Decimal("0.5")), "h1", Decimal("0.4"), until_s=10.0)
     assert (spent_usd(book), held_usd(book)) == (Decimal("0.5"), Decimal("0.4"))
     assert _room(book, "0.1").short is None

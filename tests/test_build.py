@@ -1,3 +1,7 @@
+"""From runs to a table: the planned prefix of the results, the evidence, and who serves each class."""
+
+from __future__ import annotations
+
 import math
 from dataclasses import replace
 from decimal import Decimal
@@ -6,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
@@ -419,10 +423,10 @@ def test_changed_evidence_raises_the_version(results: list[Result], changes: dic
 @pytest.mark.parametrize("schema", [{"b": True, "a": 1}, {"a": True, "b": True}, {"a": 1.0, "b": True}])
 def test_changes_that_look_equal(schema: dict[str, Any]) -> None:
     """Python's == sees no order of keys and takes true for 1; a model does not, nor do the bytes of the file."""
-    one = {"classes": {"sums": of_class(reply=ReplySpec(json_schema={"a": 1, "b": True}))}}
-    other = {"classes": {"sums": of_class(reply=ReplySpec(json_schema=schema))}}
-    first = table_of(*perfect(), **one)
-    changed = table_of(*perfect(), previous=first, **other)
+    one = {"sums": of_class(reply=ReplySpec(json_schema={"a": 1, "b": True}))}
+    other = {"sums": of_class(reply=ReplySpec(json_schema=schema))}
+    first = table_of(*perfect(), classes=one)
+    changed = table_of(*perfect(), previous=first, classes=other)
     assert (changed.table_version, changed.digest != first.digest) == (2, True)
 
 

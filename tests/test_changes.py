@@ -163,7 +163,7 @@ def rows(after: Table, before: Table = BASE) -> dict[str, tuple[str, str]]:
     return {row.what: (plain(row.before), plain(row.after)) for row in listed}
 
 
-def test_rows_stand_in_the_order_of_cause():
+def test_rows_stand_in_the_order_of_cause() -> None:
     """Settings, then what follows from them, then figures; a sentence is compared only where nothing else differs."""
     words = {"rule": "Nothing but proof counts here.", "verdict": "Not run."}
     found = with_route(when_unproven="top_rung", level="best available", rungs=("haiku", "opus"), bar=0.9, **words)
@@ -343,7 +343,7 @@ def test_a_risk_that_was_measured_again_is_no_other_verdict() -> None:
 
 def test_what_only_the_bytes_tell_apart_still_differs() -> None:
     """The order of entries is under the digest; a comparison that saw nothing would be silent where git is not."""
-    turned = replace(BASE, candidates=dict(reversed(BASE.candidates.items())))
+    turned = replace(BASE, candidates=dict(reversed(list(BASE.candidates.items()))))
     assert list(rows(turned)) == ["order or notation"]
 
 
@@ -376,7 +376,13 @@ def altered(value: Any) -> list[Any]:
     if isinstance(value, int | float | Decimal):
         return [value + 1]
     nested = [{"name": "x"}], [{"name": "x", "cap_usd": 1}], [{"name": "x", "regions": ["eu"]}], [{"provider": "x"}]
-    named = {"x": {}}, {"x": {"table": "x.yaml"}}, {"x": {"y": 0.5}}, {"x": "y"}, {"candidate": "x"}
+    named: tuple[dict[str, Any], ...] = (
+        {"x": {}},
+        {"x": {"table": "x.yaml"}},
+        {"x": {"y": 0.5}},
+        {"x": "y"},
+        {"candidate": "x"},
+    )
     escalation = {"to": "x", "below": {"y": 0.5}}
     beside = {"reference": "x", "itself": True, "within": 0.1, "pairs": 1, "lost": 0, "gained": 0, "difference": 0}
     nested_objective = {"within": 0.01, "of": "x"}
@@ -532,8 +538,8 @@ def test_a_sum_lies_between_its_classes(classes: list[tuple[Decimal, Decimal, fl
     ]
     found = bill(table(*(old for old, _ in made)), table(*(new for _, new in made)))
     assert found is not None
-    for total, of_class in ((found.before_usd, 0), (found.after_usd, 1)):
-        costs = [one[of_class] for one in classes]
+    before, after, _ = zip(*classes, strict=True)
+    for total, costs in ((found.before_usd, before), (found.after_usd, after)):
         assert min(costs) * Decimal("0.999999") <= total <= max(costs) * Decimal("1.000001")
 
 

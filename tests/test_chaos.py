@@ -1,5 +1,7 @@
 """Ten thousand prompts through `route --jsonl` while everything goes wrong: none lost, none doubled, all logged."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import random
@@ -106,10 +108,8 @@ def _project(project: Project, first: str, second: str) -> Project:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ten_thousand_prompts_in_bad_weather(project: Project) -> None:
-    """10 % 429, 5 % 500 or 529, 2 % broken replies, 1 % hangs, and one provider dead for a third of the run.
-
-    Every prompt has its own answer, in order; each decision is logged once; no prompt took longer than its deadline.
-    """
+    """10 % 429, 5 % 500 or 529, 2 % broken replies, 1 % hangs, and one provider dead for a third of the run."""
+    # Every prompt has its own answer, in order; each decision is logged once; no prompt took longer than its deadline.
     stormy, breezy = Weather(2, dies=True), Weather(3, dies=False)
     with _vendor(stormy, stormy) as first, _vendor(breezy, stormy) as second:
         made = _project(project, first, second)

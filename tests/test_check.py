@@ -1,3 +1,7 @@
+"""`routerctl check`: a table that follows from its evidence passes, and what has changed since is named."""
+
+from __future__ import annotations
+
 import asyncio
 import json
 import re
@@ -141,7 +145,7 @@ def root(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def refused(root: Path, kind: type[Exception] = GateError) -> str:
+def refused(root: Path, kind: type[GateError | InputError] = GateError) -> str:
     """Give the line with which `check` says no."""
     with pytest.raises(kind) as caught:
         check_project(root, TODAY)
@@ -509,7 +513,7 @@ def cloudy(root: Path) -> None:
     edit(root / "routerctl.yaml", "prices:\n", f"prices:\n  - {price}\n")
 
 
-POLICIES = {
+POLICIES: dict[str, tuple[Callable[[Path], object] | tuple[str, str], str]] = {
     "another place": (cloudy, 'providers.cloud is none, routerctl.yaml says {"kind": "fake", "concurrency": 8, '),
     "its price": (
         ("input_mtok_usd: 3", "input_mtok_usd: 1.5"),

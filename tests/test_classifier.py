@@ -1,3 +1,5 @@
+"""The trained classifier as it serves: its arithmetic, its store of words, and the file that holds it."""
+
 from __future__ import annotations
 
 import json

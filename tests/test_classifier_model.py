@@ -1,3 +1,5 @@
+"""A model that names the class of a prompt: what it is asked, and how its answer is read."""
+
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable

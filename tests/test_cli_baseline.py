@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def measured(vendors: Project) -> Project:
     return vendors
 
 
-def _worse(share: int) -> object:
+def _worse(share: int) -> Callable[[Body], str]:
     """Answer wrongly one sum in `share` of the class `sums`; the others rightly."""
 
     def answer(body: Body) -> str:

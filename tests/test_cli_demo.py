@@ -1,5 +1,7 @@
 """`routerctl demo`: real commands on the outcomes that ship with the package, and what is said of these outcomes."""
 
+from __future__ import annotations
+
 import csv
 import gzip
 import json

@@ -1,5 +1,7 @@
 """`routerctl drift` on a log whose disturbance is known, and on one without any."""
 
+from __future__ import annotations
+
 import json
 import shutil
 import sqlite3

@@ -73,7 +73,10 @@ def _set(*path: str | int, to: Any) -> Callable[[Project], None]:
 
 
 def _write(name: str, content: str | bytes) -> Callable[[Project], None]:
-    return lambda project: project.write(name, content)
+    def write(project: Project) -> None:
+        project.write(name, content)
+
+    return write
 
 
 def _alias(project: Project) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -196,7 +197,7 @@ def test_a_model_that_thinks_or_declines_is_alive(fault: Fault, serving: Project
     assert run("health", "--generate").code == 0
     given = [one.body.get("max_tokens", one.body.get("max_completion_tokens")) for one in far.emulator.received]
     assert len(given) == 2
-    assert all(tokens >= 1024 for tokens in given)
+    assert all(tokens is not None and tokens >= 1024 for tokens in given)
 
 
 def test_a_place_that_only_lists_models_is_found_out(serving: Project, far: Far, run: Run) -> None:
@@ -398,10 +399,10 @@ async def test_a_place_that_says_nothing_is_given_up_in_time(far: Far) -> None:
     async def at_once(_: float) -> None:
         """Wait for nothing."""
 
-    def no_price(*_: object) -> None:
+    def no_price(*_: object) -> NoReturn:
         raise AssertionError("a probe has no price")
 
-    async with Wire([spec], Outside(env={}, sleep=at_once), no_price) as wire:  # type: ignore[arg-type]
+    async with Wire([spec], Outside(env={}, sleep=at_once), no_price) as wire:
         with pytest.raises((errors.TimedOut, errors.ConnectionFailed)):
             await wire.probe("far", "model-small")
     assert far.emulator.gets == 2

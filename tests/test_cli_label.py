@@ -1,5 +1,7 @@
 """`routerctl label`: on a terminal, by way of a file, and what it refuses."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os

@@ -1,5 +1,7 @@
 """`routerctl log` on logs that the real command and the real writer made."""
 
+from __future__ import annotations
+
 import csv
 import ctypes
 import io

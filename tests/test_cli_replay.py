@@ -1,5 +1,7 @@
 """`routerctl replay` on logs whose truth is known, on recorded outcomes, and on what is neither."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Callable, Sequence

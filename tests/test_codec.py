@@ -1,3 +1,7 @@
+"""Our nouns as YAML and JSON: what is written reads back as it was, and what is wrong is named where it stands."""
+
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import json
@@ -11,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routerctl.errors import InputError
-from routerctl.files.codec import decode, encode, json_text, nearest
+from routerctl.errors import InputError, nearest
+from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.yaml import Document, dump_yaml, parse_json_lines, parse_yaml
 from routerctl.table import with_digest
 from routerctl.types import (

@@ -1,5 +1,7 @@
 """Prices and the cost of calls, against numbers worked out by hand and against the price list's own arithmetic."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime

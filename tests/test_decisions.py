@@ -1,5 +1,7 @@
 """The decision log: what is kept, what is not, and that it is there when the process is not."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -325,7 +327,7 @@ def test_several_processes_write_one_log(tmp_path: Path) -> None:
     """Four processes, each making the file where it is missing, append side by side: no decision is lost or doubled."""
     path = tmp_path / "new" / "log.sqlite"
     processes = [writer(path, f"p{number}", 100) for number in range(4)]
-    said = []
+    said: list[str] = []
     for process in processes:
         with process:
             said += said_of(process)

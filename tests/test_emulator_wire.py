@@ -1,10 +1,14 @@
 """Both official SDKs, through our providers, against a server that goes wrong on command."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -45,10 +49,10 @@ def sleeper() -> Sleeper:
     return Sleeper()
 
 
-def _spec(kind: str, emu: Emulator, **more: object) -> ProviderSpec:
+def _spec(kind: str, emu: Emulator, **more: Any) -> ProviderSpec:
     url = emu.url if kind == "anthropic" else f"{emu.url}/v1"
     variable = "ANTHROPIC_API_KEY" if kind == "anthropic" else "OPENAI_API_KEY"
-    return ProviderSpec(name=kind, kind=kind, base_url=url, api_key_env=variable, **more)  # type: ignore[arg-type]
+    return ProviderSpec(name=kind, kind=kind, base_url=url, api_key_env=variable, **more)
 
 
 def _price(spec: ProviderSpec, model: str) -> Callable[[Usage, float], Decimal]:
@@ -61,10 +65,9 @@ def _wire(sleeper: Sleeper, *specs: ProviderSpec) -> Wire:
     return Wire(specs, Outside(env=KEYS, clock=lambda: sleeper.now, sleep=sleeper.sleep), _price)
 
 
-def _ask(kind: str, prompt: Prompt | None = None, **more: object) -> Request:
+def _ask(kind: str, prompt: Prompt | None = None, **more: Any) -> Request:
     asked = prompt or Prompt(system="Answer with a number.", messages=(Message(role="user", content="6 x 7?"),))
-    fields = {"model": MODELS[kind], "prompt": asked, "reply": ReplySpec()} | more
-    return Request(**fields)  # type: ignore[arg-type]
+    return replace(Request(model=MODELS[kind], prompt=asked, reply=ReplySpec()), **more)
 
 
 @pytest.mark.parametrize("kind", VENDORS)

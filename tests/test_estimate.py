@@ -252,7 +252,7 @@ def test_a_verdict_that_is_not_in_the_cache_is_estimated(project: Project) -> No
     """A new rubric judges kept replies anew: they cost nothing, the judge's calls do."""
     world = judged(project)
     _run(_plan(project, full=True, candidates=("mid",)), world, 0)
-    assert _bounds(estimate_run(_plan(project, full=True, candidates=("mid",)), _clock)) == (0, 0)
+    assert _bounds(estimate_run(_plan(project, full=True, candidates=("mid",)), _clock)) == (Decimal(0), Decimal(0))
     project.eval_set("sums", 60, scorer={"name": "judge", "candidate": "judge", "rubric": "Is it right, really?"})
     planned = _plan(project, full=True, candidates=("mid",))
     likely, most = _bounds(estimate_run(planned, _clock))

@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
@@ -51,13 +52,13 @@ def dates(text: str) -> set[str]:
     return {date(*parts).isoformat() for parts in found}
 
 
-def check_schema(value: object, schema: dict) -> list[str]:
+def check_schema(value: object, schema: dict[str, Any]) -> list[str]:
     """What is wrong with a value by its schema, dates included."""
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
     return [error.message for error in validator.iter_errors(value)]
 
 
-def test_number_reader_reads_the_usual_formats():
+def test_number_reader_reads_the_usual_formats() -> None:
     """The tolerant number check reads every format it claims to, and does not accept a neighbouring value."""
     for text, value in [
         ("EUR 1.249,00.", 1249), ("$1,249.00", 1249), ("NOK 5 499 in total", 5499), ("1 249,50 kr", 1249.5),
@@ -69,14 +70,14 @@ def test_number_reader_reads_the_usual_formats():
     assert 40.0 not in readings("140")
 
 
-def test_date_reader_reads_the_usual_formats():
+def test_date_reader_reads_the_usual_formats() -> None:
     """The tolerant date check reads every format it claims to."""
     for text in ["2026-05-06", "06.05.2026", "6/5/2026", "06-05-2026", "6 May 2026", "6th of May 2026", "May 6th, 2026",
                  "May 6, 2026", "06/May/2026"]:  # fmt: skip
         assert dates(f"on {text}.") == {"2026-05-06"}, text
 
 
-def test_spec_asks_for_exactly_the_three_fields():
+def test_spec_asks_for_exactly_the_three_fields() -> None:
     """The schema, the scorer and the instruction all speak of the same three fields."""
     schema = SPEC["reply"]["json_schema"]
     assert set(schema["properties"]) == set(schema["required"]) == FIELDS
@@ -87,7 +88,7 @@ def test_spec_asks_for_exactly_the_three_fields():
     assert all(re.search(rf"\b{field}\b", SPEC["prompt"]["system"]) for field in FIELDS)
 
 
-def test_expected_conforms_to_the_schema():
+def test_expected_conforms_to_the_schema() -> None:
     """Every expected JSON, and the reply of every example, conforms to the schema of the reply."""
     schema = SPEC["reply"]["json_schema"]
     bad = {c["id"]: check_schema(c["expected"], schema) for c in CASES}
@@ -96,7 +97,7 @@ def test_expected_conforms_to_the_schema():
     assert not {k: v for k, v in bad.items() if v}
 
 
-def test_expected_values_stand_in_the_message():
+def test_expected_values_stand_in_the_message() -> None:
     """Every expected name occurs literally in its input, and every expected date and amount in some common notation."""
     pairs = [(c["id"], c["input"], c["expected"]) for c in CASES]
     pairs += [("example", e["input"], json.loads(e["reply"])) for e in SPEC["prompt"]["examples"]]
@@ -106,7 +107,7 @@ def test_expected_values_stand_in_the_message():
         assert any(abs(want["amount"] - value) < 0.005 for value in readings(text)), (where, want["amount"])
 
 
-def test_digit_only_dates_cannot_be_misread():
+def test_digit_only_dates_cannot_be_misread() -> None:
     """A digits-only date has a day above 12, or day and month equal, or a mark that fixes the order."""
     for case in CASES:
         for d, m, _ in re.findall(r"\b(\d{1,2})([./-]\d{1,2}[./-])(\d{4})\b", case["input"]):
@@ -115,19 +116,19 @@ def test_digit_only_dates_cannot_be_misread():
             assert mark == "." or day > 12 or day == month or "day/month/year" in case["input"], case["input"]
 
 
-def test_names_are_bare():
+def test_names_are_bare() -> None:
     """No expected name carries a title or outer blanks, and no name is the answer twice."""
     names = [c["expected"]["name"] for c in CASES]
     assert not [n for n in names if n != n.strip() or re.match(r"(?i)(mr|mrs|ms|miss|dr|prof|professor|captain)\b", n)]
     assert len(set(names)) == len(names)
 
 
-def test_hard_cases_hold_rivals():
+def test_hard_cases_hold_rivals() -> None:
     """Every hard case holds at least two full dates or three numbers, so that the rule in the instruction decides."""
     for case in (c for c in CASES if c["tags"][0] == "hard"):
         assert len(dates(case["input"])) >= 2 or len(readings(case["input"])) >= 6, case["id"]
 
 
-def test_easy_cases_hold_one_date():
+def test_easy_cases_hold_one_date() -> None:
     """Every easy case holds one full date only, so that no rule is needed to choose it."""
     assert not [c["id"] for c in CASES if c["tags"][0] == "easy" and len(dates(c["input"])) != 1]

@@ -1,11 +1,14 @@
 """Checks on the eval set `language`: balance, length, clean text, and the language itself by its function words."""
 
+from __future__ import annotations
+
 import json
 import re
 import unicodedata
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +20,7 @@ MIN_STOP_WORDS = 20
 MAX_RUN = 4  # equal labels in a row
 
 # A word that several of the five share (la, un, a, in, me, ...) stands in each of their lists, so it favours none.
-STOP_WORDS = {
+_LISTS = {
     "english": """
         a about all an and are at back be because been behind beside both but by can could did do every for
         from had has have he her him his how i in is it me most my near no nobody not now of off on or our out
@@ -50,47 +53,48 @@ STOP_WORDS = {
         sempre senza si sono sotto su subito sul sulla suo te tra tu tutti tutto un una uno è
     """,
 }
-STOP_WORDS = {label: frozenset(words.split()) for label, words in STOP_WORDS.items()}
+STOP_WORDS = {label: frozenset(words.split()) for label, words in _LISTS.items()}
 
 
 @cache
-def spec():
+def spec() -> dict[str, Any]:
     """The eval set."""
-    return yaml.safe_load((EVALS / "language.yaml").read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load((EVALS / "language.yaml").read_text(encoding="utf-8"))
+    return read
 
 
 @cache
-def cases():
+def cases() -> list[dict[str, Any]]:
     """The cases of the eval set."""
     lines = (EVALS / spec()["cases"]).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def words(text):
+def words(text: str) -> list[str]:
     """The lower-cased words of a text; an apostrophe parts words (l'eau is l, eau)."""
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
-def votes(text):
+def votes(text: str) -> dict[str, int]:
     """The number of words of a text that each language's stop-word list holds."""
     return {label: sum(word in STOP_WORDS[label] for word in words(text)) for label in LABELS}
 
 
-def favours(text, label):
+def favours(text: str, label: str) -> bool:
     """Whether a text holds more stop words of one language than of any other."""
     counts = votes(text)
     return counts[label] > max(counts[other] for other in LABELS if other != label)
 
 
-def test_stop_word_lists_are_long_and_distinct():
+def test_stop_word_lists_are_long_and_distinct() -> None:
     """Each language has at least 20 stop words that no other list holds, so that the vote below can tell them apart."""
     for label in LABELS:
-        others = frozenset().union(*(STOP_WORDS[other] for other in LABELS if other != label))
+        others = frozenset[str]().union(*(STOP_WORDS[other] for other in LABELS if other != label))
         assert len(STOP_WORDS[label] - others) >= MIN_STOP_WORDS, label
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_stop_words_agree_with_the_label(label):
+def test_stop_words_agree_with_the_label(label: str) -> None:
     """The function words of every input vote for its label, and strictly for no other language."""
     wrong = [
         (case["id"], case["input"], votes(case["input"]))
@@ -100,18 +104,18 @@ def test_stop_words_agree_with_the_label(label):
     assert not wrong, wrong
 
 
-def test_stop_words_agree_with_the_examples():
+def test_stop_words_agree_with_the_examples() -> None:
     """The function words of every few-shot example vote for its reply."""
     for example in spec()["prompt"]["examples"]:
         assert favours(example["input"], example["reply"]), (example, votes(example["input"]))
 
 
-def test_each_label_has_one_example():
+def test_each_label_has_one_example() -> None:
     """The few-shot examples show each language once, so that none is favoured."""
     assert Counter(example["reply"] for example in spec()["prompt"]["examples"]) == Counter(LABELS)
 
 
-def test_labels_are_equally_frequent_at_each_difficulty():
+def test_labels_are_equally_frequent_at_each_difficulty() -> None:
     """Each language has the same number of cases, overall and within each difficulty."""
     assert set(spec()["reply"]["choices"]) == set(LABELS)
     counts = Counter((case["tags"][0], case["expected"]) for case in cases())
@@ -119,13 +123,13 @@ def test_labels_are_equally_frequent_at_each_difficulty():
         assert len({counts[difficulty, label] for label in LABELS}) == 1, (difficulty, counts)
 
 
-def test_labels_are_not_in_blocks():
+def test_labels_are_not_in_blocks() -> None:
     """No label stands more than four times in a row."""
     labels = "".join(str(LABELS.index(case["expected"])) for case in cases())
     assert not re.search(rf"(.)\1{{{MAX_RUN}}}", labels)
 
 
-def test_inputs_are_short():
+def test_inputs_are_short() -> None:
     """Every input has 5 to 25 words, and the mean length of a language is within a quarter of the overall mean."""
     lengths = {case["id"]: len([part for part in case["input"].split() if re.search(r"\w", part)]) for case in cases()}
     assert not {key: n for key, n in lengths.items() if not MIN_WORDS <= n <= MAX_WORDS}
@@ -135,7 +139,7 @@ def test_inputs_are_short():
         assert abs(sum(own) / len(own) - mean) <= mean / 4, (label, sum(own) / len(own), mean)
 
 
-def test_text_is_clean():
+def test_text_is_clean() -> None:
     """Inputs are in Unicode normal form C, single-spaced, without control or replacement characters."""
     for case in cases():
         text = case["input"]
@@ -145,15 +149,15 @@ def test_text_is_clean():
         assert "\ufffd" not in text, case["id"]
 
 
-def test_no_input_names_its_language():
+def test_no_input_names_its_language() -> None:
     """No input holds a label, which would give the answer away or mislead by accident."""
     for case in cases():
         assert not set(words(case["input"])) & set(LABELS), case["id"]
 
 
-def test_hard_cases_say_why():
+def test_hard_cases_say_why() -> None:
     """Each hard case has a second tag that names what makes it hard, and each kind occurs in at least two languages."""
-    kinds = {}
+    kinds: dict[str, set[str]] = {}
     for case in cases():
         if case["tags"][0] == "hard":
             assert len(case["tags"]) == 2, case["id"]

@@ -6,7 +6,9 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -47,7 +49,7 @@ def naive_bayes_accuracy(texts: list[str]) -> float:
     return right / len(CASES)
 
 
-def test_labels_are_strings_and_balanced():
+def test_labels_are_strings_and_balanced() -> None:
     """Labels are the strings yes and no, each 45 to 55 % overall and 40 to 60 % at each difficulty."""
     assert SPEC["reply"]["choices"] == ["yes", "no"]
     assert all(c["expected"] in ("yes", "no") for c in CASES)
@@ -58,14 +60,14 @@ def test_labels_are_strings_and_balanced():
         assert 0.4 <= part.count("yes") / len(part) <= 0.6, level
 
 
-def test_labels_are_balanced_for_each_topic():
+def test_labels_are_balanced_for_each_topic() -> None:
     """Within each topic (negation, quantifier, dates, ...) neither label has more than 60 % of the cases."""
     for topic in {c["tags"][1] for c in CASES}:
         part = [c["expected"] for c in CASES if c["tags"][1] == topic]
         assert 0.4 <= part.count("yes") / len(part) <= 0.6, topic
 
 
-def test_inputs_have_a_passage_and_a_question():
+def test_inputs_have_a_passage_and_a_question() -> None:
     """Every input is exactly a passage and a question; the question is one sentence that ends in a question mark."""
     for case in CASES:
         assert set(case["input"]) == {"passage", "question"}, case["id"]
@@ -74,16 +76,16 @@ def test_inputs_have_a_passage_and_a_question():
         assert case["input"]["passage"].endswith((".", "!")), case["id"]
 
 
-def test_question_opens_as_a_yes_no_question():
+def test_question_opens_as_a_yes_no_question() -> None:
     """Every question starts with a verb that asks for yes or no, not with who, what, when, where, why, how or which."""
     openers = set("is are was were do does did has have had can could may must will would".split())  # noqa: SIM905
     assert not [c["id"] for c in CASES if words(c["input"]["question"])[0] not in openers]
 
 
-def test_no_common_word_gives_the_answer_away():
+def test_no_common_word_gives_the_answer_away() -> None:
     """No word that occurs in ten or more questions, or passages, goes with one label in more than 75 % of them."""
     for part in ("question", "passage"):
-        seen: dict[str, Counter] = {}
+        seen: dict[str, Counter[str]] = {}
         for case in CASES:
             for word in set(words(case["input"][part])):
                 seen.setdefault(word, Counter())[case["expected"]] += 1
@@ -91,7 +93,7 @@ def test_no_common_word_gives_the_answer_away():
         assert not lopsided, (part, lopsided)
 
 
-def test_negation_does_not_mean_no():
+def test_negation_does_not_mean_no() -> None:
     """Neither a negation in the question nor one in the passage goes with one label in more than 65 % of the cases."""
     for part in ("question", "passage"):
         labels = [c["expected"] for c in CASES if NEGATIONS & set(words(c["input"][part]))]
@@ -99,20 +101,20 @@ def test_negation_does_not_mean_no():
         assert 0.35 <= labels.count("yes") / len(labels) <= 0.65, (part, Counter(labels))
 
 
-def test_question_alone_does_not_answer():
+def test_question_alone_does_not_answer() -> None:
     """A classifier that reads only the question, or only the passage, is right in at most 60 % of the cases."""
     for part in ("question", "passage"):
         assert naive_bayes_accuracy([c["input"][part] for c in CASES]) <= 0.6, part
 
 
-def test_overlap_and_length_do_not_answer():
+def test_overlap_and_length_do_not_answer() -> None:
     """No threshold on word overlap with the passage, or on a length, is right in more than 63 %."""
 
-    def overlap(case: dict) -> float:
+    def overlap(case: dict[str, Any]) -> float:
         question = set(words(case["input"]["question"]))
         return len(question & set(words(case["input"]["passage"]))) / len(question)
 
-    features = {
+    features: dict[str, Callable[[dict[str, Any]], float]] = {
         "overlap": overlap,
         "question length": lambda case: len(words(case["input"]["question"])),
         "passage length": lambda case: len(words(case["input"]["passage"])),
@@ -124,7 +126,7 @@ def test_overlap_and_length_do_not_answer():
             assert max(right, 1 - right) <= 0.63, (name, cut, right)
 
 
-def test_passages_are_not_shared():
+def test_passages_are_not_shared() -> None:
     """No passage is used twice, so that every case stands for itself, and no example reappears as a case."""
     passages = [c["input"]["passage"].casefold() for c in CASES] + [
         e["input"]["passage"].casefold() for e in SPEC["prompt"]["examples"]

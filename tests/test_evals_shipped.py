@@ -1,11 +1,14 @@
 """Checks on every shipped eval set (evals/, examples/): counts, ids, keys, labels, difficulty and near-duplicates."""
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,74 +40,69 @@ every_eval = pytest.mark.parametrize("path", EVAL_FILES, ids=lambda path: path.s
 
 
 @cache
-def load_spec(path):
+def load_spec(path: Path) -> dict[str, Any]:
     """The eval set in a YAML file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    read: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read
 
 
 @cache
-def load_cases(path):
+def load_cases(path: Path) -> list[dict[str, Any]]:
     """The cases that belong to a YAML file."""
     lines = (path.parent / load_spec(path)["cases"]).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def as_text(value):
+def as_text(value: object) -> str:
     """The text of an input; of a mapping, its values in order of key."""
     if isinstance(value, dict):
         return "\n".join(str(value[key]) for key in sorted(value))
     return str(value)
 
 
-def grams(value):
+def grams(value: object) -> frozenset[str]:
     """The set of character 5-grams of a lower-cased input."""
     text = as_text(value).lower()
     return frozenset(text[i : i + 5] for i in range(max(1, len(text) - 4)))
 
 
-def jaccard(a, b):
+def jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     """The Jaccard similarity of two sets."""
     return len(a & b) / len(a | b)
 
 
-def near_duplicates(cases):
-    """The ids of cases that have a near-duplicate, and the worst pair as (similarity, case, case)."""
+def near_duplicates(cases: list[dict[str, Any]]) -> tuple[set[int], tuple[float, int, int]]:
+    """The places of cases that have a near-duplicate, and the worst pair as (similarity, place, place)."""
     sets = [grams(case["input"]) for case in cases]
-    found, worst = set(), (0.0, None, None)
-    for i, j in combinations(range(len(cases)), 2):
-        similarity = jaccard(sets[i], sets[j])
-        if similarity > worst[0]:
-            worst = (similarity, cases[i], cases[j])
-        if similarity >= NEAR_DUPLICATE:
-            found.update((i, j))
-    return found, worst
+    pairs = [(jaccard(sets[i], sets[j]), i, j) for i, j in combinations(range(len(cases)), 2)]
+    return {place for similarity, *pair in pairs if similarity >= NEAR_DUPLICATE for place in pair}, max(pairs)
 
 
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
 
 
 @every_folder
-def test_eval_files_are_found(folder):
+def test_eval_files_are_found(folder: Path) -> None:
     """A folder of eval sets holds at least one, so that the tests below do test something."""
     assert list(folder.glob("*.yaml")), f"no *.yaml in {folder}"
 
 
 @every_folder
-def test_no_case_file_is_left_over(folder):
+def test_no_case_file_is_left_over(folder: Path) -> None:
     """Every case file in a folder is named by exactly one eval set."""
     named = [cases for path in folder.glob("*.yaml") if isinstance(cases := load_spec(path)["cases"], str)]
     assert sorted(named) == sorted(path.name for path in folder.glob("*.jsonl"))
 
 
 @every_folder
-def test_the_project_loads(folder):
+def test_the_project_loads(folder: Path) -> None:
     """The project around a folder of eval sets loads, and a run on its ladder can be planned."""
     planned = plan_run(folder.parent, EvalOptions(), lambda: datetime(2026, 11, 30, tzinfo=UTC))
     assert set(planned.header.classes) == {path.stem for path in folder.glob("*.yaml")}
 
 
 @every_eval
-def test_spec_has_only_known_keys(path):
+def test_spec_has_only_known_keys(path: Path) -> None:
     """The YAML file has all top-level keys of the format and no unknown key at any checked level."""
     spec = load_spec(path)
     assert TOP_KEYS <= set(spec) <= TOP_KEYS | {"max_cases"}
@@ -118,7 +116,7 @@ def test_spec_has_only_known_keys(path):
 
 
 @every_eval
-def test_cases_have_exactly_the_allowed_keys(path):
+def test_cases_have_exactly_the_allowed_keys(path: Path) -> None:
     """Each case has an id, an input (text or flat mapping), an expected answer and tags, and nothing else."""
     for case in load_cases(path):
         assert set(case) == CASE_KEYS, case
@@ -134,23 +132,24 @@ def test_cases_have_exactly_the_allowed_keys(path):
 
 
 @every_eval
-def test_there_are_enough_cases(path):
+def test_there_are_enough_cases(path: Path) -> None:
     """An eval set has at least 120 cases, but for one that is small on purpose."""
     assert len(load_cases(path)) >= NEW.get(path.stem, MIN_CASES)
 
 
 @every_eval
-def test_ids_are_unique(path):
+def test_ids_are_unique(path: Path) -> None:
     """No id occurs twice in a class."""
     repeated = [key for key, count in Counter(case["id"] for case in load_cases(path)).items() if count > 1]
     assert not repeated
 
 
 @every_eval
-def test_near_duplicates_are_rare(path):
+def test_near_duplicates_are_rare(path: Path) -> None:
     """At most 2 % of the cases have a near-duplicate in their class."""
     cases = load_cases(path)
-    found, (similarity, first, second) = near_duplicates(cases)
+    found, (similarity, *worst) = near_duplicates(cases)
+    first, second = (cases[place] for place in worst)
     share = len(found) / len(cases)
     assert share <= MAX_NEAR_DUPLICATE_SHARE, (
         f"{share:.1%} of the cases have a near-duplicate: {[cases[i]['id'] for i in sorted(found)]}\n"
@@ -161,7 +160,7 @@ def test_near_duplicates_are_rare(path):
 
 
 @every_eval
-def test_no_input_is_given_away_by_an_example(path):
+def test_no_input_is_given_away_by_an_example(path: Path) -> None:
     """No input equals, or nearly equals, a few-shot example of its class."""
     for example in load_spec(path)["prompt"].get("examples", []):
         shown = grams(example["input"])
@@ -175,7 +174,7 @@ def test_no_input_is_given_away_by_an_example(path):
 
 
 @every_eval
-def test_labels_are_choices_and_balanced(path):
+def test_labels_are_choices_and_balanced(path: Path) -> None:
     """Where replies are choices, each answer is one of them, each is used, and none makes up over 60 % of the cases."""
     spec, cases = load_spec(path), load_cases(path)
     choices = spec["reply"].get("choices")
@@ -190,7 +189,7 @@ def test_labels_are_choices_and_balanced(path):
 
 
 @every_eval
-def test_difficulty_is_tagged_and_spread(path):
+def test_difficulty_is_tagged_and_spread(path: Path) -> None:
     """The first tag of each case is its only difficulty, and each difficulty has at least 10 % of the cases."""
     cases = load_cases(path)
     for case in cases:
@@ -203,7 +202,7 @@ def test_difficulty_is_tagged_and_spread(path):
         )
 
 
-def test_the_scaffolds_set_is_what_init_writes():
+def test_the_scaffolds_set_is_what_init_writes() -> None:
     """The demo shows the eval set that a new project starts with."""
     shown, written = (
         path.read_text(encoding="utf-8").partition("\n")[2] for path in (ROOT / "evals/ticket.yaml", SCAFFOLD)

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -37,7 +38,7 @@ def database() -> sqlite3.Connection:
     return connection
 
 
-def rows(query: str) -> list[tuple]:
+def rows(query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     return database().execute(query).fetchall()
 
@@ -96,14 +97,14 @@ def same(query: str, other: str) -> bool:
         ("SELECT a FROM t WHERE b BETWEEN 1 AND 2 AND c IN (SELECT 1 AND 2) AND d = 1", "SELECT a FROM t ", 3),
     ],
 )  # fmt: skip
-def test_rewriting_cuts_only_the_top_level(query, cut, parts):
+def test_rewriting_cuts_only_the_top_level(query: str, cut: str, parts: int) -> None:
     """The rewrites below leave nested queries, quoted words and the AND of BETWEEN alone."""
     assert without(query, "WHERE") == cut
     assert len(conjuncts(query)) == parts
 
 
 @pytest.mark.parametrize(("name", "query"), QUERIES + SHOWN, ids=[name for name, _ in QUERIES + SHOWN])
-def test_reference_gives_a_few_rows(name, query):
+def test_reference_gives_a_few_rows(name: str, query: str) -> None:
     """Every reference query, and every example's reply, is one read-only query with 1 to 12 rows, not all NULL or 0."""
     assert re.match(r"(?:SELECT|WITH)\b", query)
     assert ";" not in query
@@ -113,19 +114,19 @@ def test_reference_gives_a_few_rows(name, query):
     assert any(value not in (None, 0) for row in found for value in row), found
 
 
-def test_no_query_occurs_twice():
+def test_no_query_occurs_twice() -> None:
     """No two cases, and no case and example, share the same normalised query."""
     counts = Counter(normalised(query) for _, query in QUERIES + SHOWN)
     assert not [query for query, count in counts.items() if count > 1]
 
 
-def test_few_cases_have_the_same_answer():
+def test_few_cases_have_the_same_answer() -> None:
     """No result of more than one value is that of another case, so that a right answer is not right by accident."""
     results = Counter(repr(sorted(rows(query), key=repr)) for _, query in QUERIES if sum(map(len, rows(query))) > 1)
     assert not [result for result, count in results.items() if count > 1]
 
 
-def test_dropping_where_changes_the_result():
+def test_dropping_where_changes_the_result() -> None:
     """In at least 90 % of the cases with a WHERE clause at top level the result changes without it."""
     filtered = [(name, query) for name, query in QUERIES if "WHERE" in dict(clauses(query))]
     idle = [name for name, query in filtered if same(query, without(query, "WHERE"))]
@@ -133,7 +134,7 @@ def test_dropping_where_changes_the_result():
     assert len(idle) <= (1 - MIN_WHERE_MATTERS) * len(filtered), idle
 
 
-def test_dropping_one_condition_changes_the_result():
+def test_dropping_one_condition_changes_the_result() -> None:
     """In at least 90 % of the cases whose WHERE clause has several conditions, the result needs each of them."""
     filtered = [(name, query) for name, query in QUERIES if conjuncts(query)]
     idle = [name for name, query in filtered if any(same(query, other) for other in conjuncts(query))]
@@ -151,21 +152,21 @@ def test_dropping_one_condition_changes_the_result():
         (r"<> '", "= '"),
     ],
 )
-def test_a_likely_mistake_changes_the_result(pattern, other):
+def test_a_likely_mistake_changes_the_result(pattern: str, other: str) -> None:
     """A plain join for a left join, a forgotten DISTINCT or DESC, or a wrong sign always changes the result."""
     written = [(name, query) for name, query in QUERIES if re.search(pattern, query)]
     assert written
     assert not [name for name, query in written if same(query, re.sub(pattern, other, query))]
 
 
-def test_having_changes_the_result():
+def test_having_changes_the_result() -> None:
     """Every HAVING clause at top level leaves something out."""
     written = [(name, query) for name, query in QUERIES if "HAVING" in dict(clauses(query))]
     assert written
     assert not [name for name, query in written if same(query, without(query, "HAVING"))]
 
 
-def test_an_order_is_total():
+def test_an_order_is_total() -> None:
     """Where a reference orders its rows, further sort keys, up or down, change neither their order nor the choice."""
     ordered = [(name, query) for name, query in QUERIES if "ORDER" in dict(clauses(query))]
     assert ordered
@@ -176,7 +177,7 @@ def test_an_order_is_total():
             assert rows(query.replace(order, f"{order}, {keys}")) == rows(query), name
 
 
-def test_instruction_names_the_schema():
+def test_instruction_names_the_schema() -> None:
     """The instruction lists every table with its columns in the order of the setup script, and no other."""
     shown = dict(re.findall(r"^CREATE TABLE (\w+) \(([^)]*)\);", SPEC["prompt"]["system"], re.MULTILINE))
     tables = [name for (name,) in rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
@@ -186,7 +187,7 @@ def test_instruction_names_the_schema():
         assert shown[table].split(", ") == columns, table
 
 
-def test_data_holds_together():
+def test_data_holds_together() -> None:
     """The setup script keeps its promises: no dangling reference, only listed labels, no shipping before the order."""
     assert rows("PRAGMA foreign_key_check") == []
     system = SPEC["prompt"]["system"]

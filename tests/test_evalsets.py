@@ -1,3 +1,7 @@
+"""Eval sets as users write them: each format read, each mistake refused at its line, and what the digest covers."""
+
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from pathlib import Path

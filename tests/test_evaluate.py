@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -44,10 +45,10 @@ class Seen:
         self.verdicts[task_class, candidate] = judgement
 
 
-def _plan(project: Project, *, concurrency: int, **options: bool | tuple[str, ...]) -> Planned:
+def _plan(project: Project, *, concurrency: int, **options: Any) -> Planned:
     project.config["providers"]["fake"] |= {"concurrency": concurrency, "max_attempts": 1}
     project.save()
-    return plan_run(project.root, EvalOptions(**options), lambda: NOW + timedelta(concurrency))  # type: ignore[arg-type]
+    return plan_run(project.root, EvalOptions(**options), lambda: NOW + timedelta(concurrency))
 
 
 def _evaluation(planned: Planned, wire: Wire, seen: Seen, keep: Callable[[Result], None]) -> Evaluation:
@@ -143,10 +144,8 @@ def _fed(planned: Planned, passed: list[bool]) -> tuple[Verdict, int, int]:
 
 @pytest.mark.parametrize("mode", ["proven", "margin", "point"])
 async def test_completion_order_cannot_change_a_verdict(mode: str, project: Project) -> None:
-    """Many workers, wrong answers slow: the same verdict on the same cases as one worker gives, over many seeds.
-
-    The rule fed in completion order would have said otherwise, so this test can fail.
-    """
+    """Many workers, wrong answers slow: the same verdict on the same cases as one worker gives, over many seeds."""
+    # The rule fed in completion order would have said otherwise, so this test can fail.
     project.config.update(mode=mode, margin=0.05)
     project.eval_set("sums", 120)
     misled = 0
@@ -254,10 +253,8 @@ class Gate:
 async def test_a_provider_is_kept_full_and_never_overfull(
     sizes: tuple[int, ...], allowed: int, project: Project
 ) -> None:
-    """Classes share a provider's concurrency: all of it is in use as long as there are cases, whatever their sizes.
-
-    The gate opens only when it is full, so a place left empty while cases remain would stop this run for good.
-    """
+    """Classes share a provider's concurrency: all of it is in use as long as there are cases, whatever their sizes."""
+    # The gate opens only when it is full, so a place left empty while cases remain would stop this run for good.
     (project.root / "evals/sums.yaml").unlink()
     for number, size in enumerate(sizes):
         project.eval_set(f"class-{number}", size)
@@ -394,7 +391,7 @@ async def test_cancelling_leaves_no_task_behind(project: Project) -> None:
 
 async def test_runs_of_one_second_neither_meet_nor_change_places(project: Project) -> None:
     """Run ids sort by time, also within a second: the newest run is the one that began last."""
-    moments = [NOW.replace(microsecond=number) for number in (3, 40_000, 500_000, 999_999)]
-    ids = [plan_run(project.root, EvalOptions(), lambda moment=moment: moment).header.run_id for moment in moments]
+    moments = [partial(NOW.replace, microsecond=number) for number in (3, 40_000, 500_000, 999_999)]
+    ids = [plan_run(project.root, EvalOptions(), moment).header.run_id for moment in moments]
     assert ids == sorted(set(ids))
     assert {len(run_id) for run_id in ids} == {len("20261123-033100-5f2a1c")}

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,10 +50,10 @@ def jitter(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - no secrets
 
 
-def event(at: float, good: bool | None = False, **more: object) -> Event:
+def event(at: float, good: bool | None = False, **more: Any) -> Event:
     """A call that took no time."""
-    given = {"at": START + at, "began": START + at, "good": good, "error": "" if good else "Overloaded"}
-    return Event(**(given | more))  # type: ignore[arg-type]
+    given = Event(at=START + at, began=START + at, good=good, error="" if good else "Overloaded")
+    return replace(given, **more)
 
 
 def after(*events: Event) -> Breaker:

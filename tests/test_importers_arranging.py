@@ -7,18 +7,19 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.evaluation.importers.as_run import IMPORTED, ImportPolicy, Lineup, make_run, write_run
+from routerctl.evaluation.importers.as_run import ImportPolicy, Lineup, make_run, write_run
 from routerctl.evaluation.importers.base import Reading, Record
 from routerctl.evaluation.importers.cases import Arranged, arrange
 from routerctl.evaluation.importers.prices import Lacking, StatedModel, cost
 from routerctl.evaluation.run_files import read_header
+from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, ProviderSpec, Run, Status
 
 DAY = date(2026, 11, 24)
@@ -181,7 +182,7 @@ def test_a_model_whose_cost_nobody_knows_does_not_pass_for_free() -> None:
     records = [record("m", cost_usd=Decimal(1)), record("n")]
     found = cost([reading(*records)], {}, DAY)
     assert {found.cost_usd(one) for one in records} == {None}
-    assert (found.missing, found.mean_usd) == (("n",), {"m": 1})
+    assert (found.missing, found.mean_usd) == (("n",), {"m": Decimal(1)})
     assert found.prices["n"].source == "not known"
 
 
@@ -192,9 +193,9 @@ def test_a_few_replies_that_the_file_does_not_tell_of_count_as_the_others(by_tok
     says = [record(**({"input_tokens": k} if by_tokens else {"cost_usd": Decimal(k)})) for k in range(1, 10)]
     silent = [record(line=line) for line in (17, 18)]
     found = cost([reading(record("n", cost_usd=Decimal(1))), reading(*says, silent[0])], told, DAY)
-    assert (found.missing, found.cost_usd(silent[0]), found.mean_usd["m"]) == ((), 5, 5)
+    assert (found.missing, found.cost_usd(silent[0]), found.mean_usd["m"]) == ((), Decimal(5), Decimal(5))
     assert found.cost_usd(says[0]) == 1
-    what = "tokens" if by_tokens else "cost"
+    what: Literal["cost", "tokens"] = "tokens" if by_tokens else "cost"
     assert found.lacking == {"m": Lacking(replies=1, of=10, what=what, first="file.csv:17")}
     more = cost([reading(*says, *silent)], told, DAY)
     assert (more.missing, more.prices["m"].source, more.cost_usd(says[0])) == (("m",), "not known", None)

@@ -16,12 +16,12 @@ from routerctl.evaluation.importers import read_outcomes
 from routerctl.evaluation.importers.base import Columns, Reading, Record
 from routerctl.types import Status
 
-LONG = [
+LONG: list[dict[str, Any]] = [
     {"task": "a", "id": "1", "model": "small", "score": 1, "cost_usd": 0.001, "latency_ms": 250, "prompt": "p"},
     {"task": "a", "id": "1", "model": "large", "score": 0.5, "cost_usd": 0.02, "latency_ms": 800, "prompt": "p"},
     {"task": "a", "id": "2", "model": "small", "score": None, "cost_usd": None, "latency_ms": None, "prompt": "q"},
 ]
-WIDE = [
+WIDE: list[dict[str, Any]] = [
     {"subject": "a", "prompt": "p", "small": 1, "large": 0, "difficulty": 5},
     {"subject": "b", "prompt": "q", "small": 0, "large": 1, "difficulty": 3},
     {"subject": "b", "prompt": "r", "small": None, "large": 1, "difficulty": 3},
@@ -39,7 +39,7 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
     """Write rows as a file of a kind."""
     path = folder / f"outcomes.{kind}"
     if kind == "parquet":
-        import pyarrow
+        import pyarrow  # type: ignore[import-untyped]  # ships no type information
         from pyarrow import parquet
 
         parquet.write_table(pyarrow.Table.from_pylist(rows), path)

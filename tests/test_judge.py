@@ -1,5 +1,7 @@
 """A judge: what it is asked, how its verdict is read, and what it may not do."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -136,10 +138,9 @@ def test_the_request() -> None:
     assert request.reply.json_schema == verdict_schema("pass_fail")
     assert request.reply.max_tokens == 4096
     assert judge_request(replace(JUDGE, max_tokens=99), SPEC, "q", None, "r").reply.max_tokens == 99
-    assert judge_request(JUDGE, FIVE, "q", None, "r").reply.json_schema["properties"]["score"] == {  # type: ignore[index]
-        "type": "integer",
-        "enum": [1, 2, 3, 4, 5],
-    }
+    of_five = judge_request(JUDGE, FIVE, "q", None, "r").reply.json_schema
+    assert of_five is not None
+    assert of_five["properties"]["score"] == {"type": "integer", "enum": [1, 2, 3, 4, 5]}
 
 
 def test_without_a_reference() -> None:

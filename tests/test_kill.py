@@ -1,5 +1,7 @@
 """An eval that is killed again and again: nothing paid is lost or paid twice, and the evidence comes out the same."""
 
+from __future__ import annotations
+
 import json
 import random
 import sqlite3
@@ -83,11 +85,9 @@ def _kill_at_a_random_moment(project: Project, far: Far, rng: random.Random) -> 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_an_eval_survives_being_killed(vendors: Project, far: Far, tmp_path: Path) -> None:
-    """Killed 50 times at random moments, an eval ends with the evidence of an undisturbed one, and asks no call twice.
-
-    The one exception is told: a call on its way at the moment of death has no reply to keep. Each such call leaves a
-    note, is asked again, and is counted by the next run. Every repeated call is one of these.
-    """
+    """Killed 50 times at random moments, an eval ends with the evidence of an undisturbed one, asking no call twice."""
+    # The one exception is told: a call on its way at the moment of death has no reply to keep. Each such call leaves a
+    # note, is asked again, and is counted by the next run. Every repeated call is one of these.
     _large(vendors)
     far.emulator._latency_s = 0.03
 

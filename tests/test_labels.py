@@ -1,5 +1,7 @@
 """Human labels: the file, and which reply each speaks of."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import replace
 from decimal import Decimal

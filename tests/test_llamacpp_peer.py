@@ -1,5 +1,7 @@
 """Both SDK providers against llama.cpp's own server: a peer that nobody here wrote."""
 
+from __future__ import annotations
+
 import json
 import random
 import socket

@@ -1,3 +1,7 @@
+"""Local models: what is refused without weights, and what a small real one answers."""
+
+from __future__ import annotations
+
 import asyncio
 import json
 import os

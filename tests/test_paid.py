@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -32,8 +33,8 @@ def _script(request: Request) -> Reply:
     return reply_of("42", request)
 
 
-async def _run(project: Project, script: Script = _script, **options: object) -> tuple[Finished, Run]:
-    planned = plan_run(project.root, EvalOptions(**options), _clock)  # type: ignore[arg-type]
+async def _run(project: Project, script: Script = _script, **options: Any) -> tuple[Finished, Run]:
+    planned = plan_run(project.root, EvalOptions(**options), _clock)
     provider = FakeProvider(planned.header.providers["fake"], Outside(env={}), script)
     finished = await run_eval(
         planned, Seen(), Outside(env={}), spending=Spending(), now=_clock, ready={"fake": provider}

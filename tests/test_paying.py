@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from routerctl import errors
+from routerctl.providers.base import Again
 from routerctl.providers.fake import reply_of
 from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
@@ -37,7 +38,7 @@ def cents(number: float) -> Decimal:
     return Decimal(str(number)) / 100
 
 
-_TWO_CENTS, _TEN_CENTS = cents(2), cents(10)
+ZERO, _TWO_CENTS, _TEN_CENTS = Decimal(0), cents(2), cents(10)
 
 
 @pytest.fixture
@@ -60,19 +61,21 @@ def budget_gate(
 ) -> BudgetGate:
     """Budgets of which each attempt may take two cents; a second that is lost costs `second`, without one nothing."""
     ids = count()
-    return BudgetGate(
+    gate = BudgetGate(
         store=store,
         budgets=budgets,
         most_usd=lambda _candidate, _request: most,
         lost_usd=lambda _candidate, _request, billed, lost_s: billed * most if second is None else int(lost_s) * second,
         new_id=lambda: f"hold-{next(ids)}",
-        **({"longest_s": lambda _candidate: 10.0, "now": lambda: NOW} | more),
+        longest_s=lambda _candidate: 10.0,
+        now=lambda: NOW,
     )
+    return replace(gate, **more)
 
 
 def budget(cap: Decimal = _TEN_CENTS, **changes: Any) -> Budget:
     """Ten cents a month."""
-    return Budget(**({"name": "all", "cap_usd": cap} | changes))
+    return replace(Budget(name="all", cap_usd=cap), **changes)
 
 
 def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Decimal, Decimal]:
@@ -83,7 +86,7 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
 
 
 async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         if isinstance(turn, BaseException):
             raise turn
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
@@ -96,15 +99,15 @@ async def test_a_call_is_booked_at_what_it_cost(store: StateStore) -> None:
     one = budget()
     await _ask(store, one, cents(0.5))
     await _ask(store, one, cents(1.25))
-    assert books(store, one) == (cents(1.75), 0)
+    assert books(store, one) == (cents(1.75), ZERO)
 
 
 @pytest.mark.parametrize(
     ("problem", "spent"),
     [
-        (errors.Overloaded("full"), 0),
-        (errors.KeyRefused("no"), 0),
-        (errors.ConnectionFailed("refused"), 0),
+        (errors.Overloaded("full"), ZERO),
+        (errors.KeyRefused("no"), ZERO),
+        (errors.ConnectionFailed("refused"), ZERO),
         (errors.TimedOut("slow"), cents(2)),
         (errors.BrokenReply("cut"), cents(2)),
         (asyncio.CancelledError(), cents(2)),
@@ -117,7 +120,7 @@ async def test_a_failed_call_gives_its_money_back_unless_it_may_be_billed(
     one = budget()
     with pytest.raises(type(problem)):
         await _ask(store, one, problem)
-    assert books(store, one) == (spent, 0)
+    assert books(store, one) == (spent, ZERO)
 
 
 class Retried:
@@ -128,11 +131,12 @@ class Retried:
         self.held: list[Any] = []  # by whom is at the books, before each attempt
         self.look: Any = lambda: None
 
-    async def call(self, _provider: str, request: Request, *, until: float, again: Any = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         for number, problem in enumerate(self._problems):
             self.held.append(self.look())
             if number + 1 == len(self._problems) and self._lost_usd < 0:
                 raise problem
+            assert again is not None
             if not await again(problem):
                 raise problem
         self.held.append(self.look())
@@ -152,8 +156,8 @@ async def test_attempts_that_may_be_billed_are_held_and_booked_each(store: State
     far.look = lambda: books(store, one)
     ask = budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)
     await ask(SMALL, ANYTHING, float("inf"))
-    assert far.held == [(0, cents(2)), (0, cents(4)), (0, cents(4)), (0, cents(6))]
-    assert books(store, one) == (cents(5), 0)
+    assert far.held == [(ZERO, cents(2)), (ZERO, cents(4)), (ZERO, cents(4)), (ZERO, cents(6))]
+    assert books(store, one) == (cents(5), ZERO)
 
 
 async def test_a_call_that_failed_is_booked_with_all_its_attempts(store: StateStore) -> None:
@@ -162,7 +166,7 @@ async def test_a_call_that_failed_is_booked_with_all_its_attempts(store: StateSt
     far = Retried(*(_lost(errors.TimedOut) for _ in range(3)), lost_usd=Decimal(-1))
     with pytest.raises(errors.TimedOut):
         await budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)(SMALL, ANYTHING, float("inf"))
-    assert books(store, one) == (cents(6), 0)
+    assert books(store, one) == (cents(6), ZERO)
 
 
 async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
@@ -171,7 +175,7 @@ async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
     ask = budget_gate(store, one, warn=said.append).for_inquiry(ASKED, "sums", Retried(_lost(errors.TimedOut)).call)
     with pytest.raises(errors.TimedOut):
         await ask(SMALL, ANYTHING, float("inf"))
-    assert books(store, one) == (cents(2), 0)
+    assert books(store, one) == (cents(2), ZERO)
     assert said == ["budget all: too little is left to try a failed call again"]
 
 
@@ -182,8 +186,8 @@ async def test_where_time_is_the_price_lost_seconds_are_held_and_booked_once(sto
     far.look = lambda: books(store, one)
     ask = budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", far.call)
     await ask(SMALL, ANYTHING, float("inf"))
-    assert far.held == [(0, cents(2)), (0, cents(4))]
-    assert books(store, one) == (cents(3), 0)
+    assert far.held == [(ZERO, cents(2)), (ZERO, cents(4))]
+    assert books(store, one) == (cents(3), ZERO)
     failing = Retried(_lost(errors.Overloaded, spent_s=1.0), lost_usd=Decimal(-1))
     with pytest.raises(errors.OverBudget):
         await budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", failing.call)(SMALL, ANYTHING, 1e9)
@@ -202,10 +206,12 @@ async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
     pay = budget_gate(store, one, longest_s=lambda _candidate: 3600.0, now=lambda: now[0], sleep=sleep)
 
     def until_s() -> float:
-        ((_, ends),) = (store.get([purses_of([one], ASKED, "sums", NOW)[0].key]).popitem()[1])["held"].values()
-        return ends - NOW.timestamp()
+        (purse,) = purses_of([one], ASKED, "sums", NOW)
+        book: Any = store.get([purse.key])[purse.key]
+        ((_, ends),) = book["held"].values()
+        return float(ends) - NOW.timestamp()
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         assert until_s() == 30
         now[0] += timedelta(seconds=25)
         await beaten.wait()
@@ -213,7 +219,7 @@ async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
     await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
-    assert books(store, one) == (cents(1), 0)
+    assert books(store, one) == (cents(1), ZERO)
 
 
 async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) -> None:
@@ -224,7 +230,7 @@ async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) ->
     store.update([purse.key], lambda _: ({purse.key: under_way}, None))
     pay = budget_gate(store, one, warn=said.append, clock=lambda: float(next(seconds)))
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
 
     for _ in range(2):
@@ -250,7 +256,7 @@ async def test_a_call_cancelled_while_it_is_held_gives_all_back(store: StateStor
     with pytest.raises(asyncio.CancelledError):
         await call
     await loop.shutdown_default_executor()
-    assert books(store, one) == (0, 0)
+    assert books(store, one) == (ZERO, ZERO)
 
 
 async def test_no_call_is_made_without_room(store: StateStore) -> None:
@@ -260,7 +266,7 @@ async def test_no_call_is_made_without_room(store: StateStore) -> None:
     with pytest.raises(errors.OverBudget, match=r"budget all: not enough is left: \$0.015 of \$0.03 a month") as caught:
         await _ask(store, one, cents(1))
     assert "2026-12-01 00:00 UTC" in str(caught.value)
-    assert books(store, one) == (cents(1.5), 0)
+    assert books(store, one) == (cents(1.5), ZERO)
 
 
 async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) -> None:
@@ -268,7 +274,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
     one, together, most_together = budget(cap=cents(4)), 0, 0
     pay = budget_gate(store, one)
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         nonlocal together, most_together
         together += 1
         most_together = max(most_together, together)
@@ -278,7 +284,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
 
     ask = pay.for_inquiry(ASKED, "sums", far)
     await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(5)))
-    assert books(store, one) == (cents(2), 0)
+    assert books(store, one) == (cents(2), ZERO)
     assert most_together <= 2
 
 
@@ -287,7 +293,7 @@ async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
     one, stuck, under_way = budget(cap=cents(2)), asyncio.Event(), asyncio.Event()
     pay = budget_gate(store, one)
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         under_way.set()
         await stuck.wait()
         return reply_of("hi", request, latency_s=0.1)
@@ -306,7 +312,7 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
     mine, everybody = budget(cap=cents(2), name="mine", per="user"), budget(name="everybody")
     pay = budget_gate(store, everybody, mine)
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
     await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
@@ -314,8 +320,8 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
         await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
     bob = replace(ASKED, user="bob")
     await pay.for_inquiry(bob, "sums", far)(SMALL, ANYTHING, float("inf"))
-    assert books(store, everybody) == (cents(2), 0)
-    assert (books(store, mine), books(store, mine, bob)) == ((cents(1), 0), (cents(1), 0))
+    assert books(store, everybody) == (cents(2), ZERO)
+    assert (books(store, mine), books(store, mine, bob)) == ((cents(1), ZERO), (cents(1), ZERO))
 
 
 async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
@@ -324,7 +330,7 @@ async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
     said: list[str] = []
     pay = budget_gate(Down(), budget(), warn=said.append)
 
-    async def far(_provider: str, request: Request, **_: Any) -> Reply:
+    async def far(provider: str, request: Request, **_: object) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
 
     for _ in range(3):
@@ -346,7 +352,7 @@ class Writer:
     def __init__(self, *lengths: int) -> None:
         self._lengths, self.limits = iter(lengths), list[int]()
 
-    async def call(self, _provider: str, request: Request, **_: Any) -> Reply:
+    async def call(self, provider: str, request: Request, **_: object) -> Reply:
         await asyncio.sleep(0.001)
         wanted, most = next(self._lengths), request.reply.max_tokens
         self.limits.append(most)
@@ -372,7 +378,7 @@ async def test_where_the_most_does_not_fit_a_usual_reply_may(store: StateStore) 
     with pytest.raises(errors.OverBudget, match=r"may cost \$0\.002000 \(small, a reply of 20 tokens\)"):
         await ask(SMALL, ANYTHING, float("inf"))
     assert writer.limits == [20] * 11
-    assert books(store, one) == (11 * 18 * TOKEN, 0)
+    assert books(store, one) == (11 * 18 * TOKEN, ZERO)
     unknown = _by_token(store, budget(cap=cents(2), name="other"), usual=None)
     with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens"):
         await unknown.for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
@@ -393,13 +399,13 @@ async def test_a_reply_that_the_budget_cut_is_delivered_to_nobody(store: StateSt
     with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens") as caught:
         await _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
     assert caught.value.cost_usd == 20 * TOKEN
-    assert books(store, one) == (20 * TOKEN, 0)
+    assert books(store, one) == (20 * TOKEN, ZERO)
     two, writer = budget(cap=cents(15), name="two"), Writer(18, 50, 50)
     ask = _by_token(store, two).for_inquiry(ASKED, "sums", writer.call)
     _, reply = await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(2)))
     assert writer.limits == [1024, 20, 1024]
     assert (reply.stop_reason, reply.cost_usd, reply.attempts) == (StopReason.END, 70 * TOKEN, 2)
-    assert books(store, two) == (88 * TOKEN, 0)
+    assert books(store, two) == (88 * TOKEN, ZERO)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -434,7 +440,7 @@ class Far:
     def __init__(self, replies: dict[str, Any]) -> None:
         self.replies, self.asked = replies, list[str]()
 
-    async def call(self, _provider: str, request: Request, *, until: float, again: Any = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         self.asked.append(request.model)
         turn = self.replies[request.model]
         if isinstance(turn, Exception):
@@ -480,9 +486,9 @@ async def test_over_the_cap_the_cheap_ones_serve(table: Table, store: StateStore
         ("small", "over budget", "first"),
         ("tiny", "served", "budget"),
     ]
-    assert books(store, one) == (cents(1), 0)
+    assert books(store, one) == (cents(1), ZERO)
     await _routed(table, far, store, one)
-    assert books(store, one) == (cents(2), 0)
+    assert books(store, one) == (cents(2), ZERO)
 
 
 async def test_without_room_a_doubtful_reply_is_served(table: Table, store: StateStore) -> None:

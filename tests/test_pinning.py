@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,9 @@ def price(usd: str) -> Price:
     return Price(date="2026-11-01", source="routerctl.yaml: made up", input_mtok_usd=amount, output_mtok_usd=amount)
 
 
-def now(header: RunHeader, **small: object) -> Policy:
+def now(header: RunHeader, **small: Any) -> Policy:
     """The project as it is: the candidates of the run, `small` changed, its place in the cloud at another price."""
-    changed = replace(header.candidates["small"], **small)  # type: ignore[arg-type]
+    changed = replace(header.candidates["small"], **small)
     return Policy(
         providers=header.providers,
         candidates={**header.candidates, "small": changed},
@@ -76,9 +77,9 @@ def test_a_place_that_is_gone_takes_its_provider_and_price_along(header: RunHead
     "setting",
     [{"concurrency": 99}, {"timeout_s": 1.5}, {"max_attempts": 9}, {"api_key_env": "K"}, {"usd_per_hour": Decimal(2)}],
 )
-def test_limits_of_a_provider_are_policy(setting: dict[str, object], header: RunHeader) -> None:
+def test_limits_of_a_provider_are_policy(setting: dict[str, Any], header: RunHeader) -> None:
     """They change no answer: taken as they are now, and runs that differ in nothing else agree."""
-    later = replace(header.providers["fake"], **setting)  # type: ignore[arg-type]
+    later = replace(header.providers["fake"], **setting)
     policy = replace(now(header), providers={**header.providers, "fake": later})
     assert pins_of([header], policy).providers["fake"] == later
     other = replace(header, run_id="9", providers={**header.providers, "fake": later})
@@ -87,9 +88,9 @@ def test_limits_of_a_provider_are_policy(setting: dict[str, object], header: Run
 
 
 @pytest.mark.parametrize("setting", [{"base_url": "https://other.example"}, {"region": "eu"}, {"options": {"a": 1}}])
-def test_what_an_answer_depends_on_is_the_run_s(setting: dict[str, object], header: RunHeader) -> None:
+def test_what_an_answer_depends_on_is_the_run_s(setting: dict[str, Any], header: RunHeader) -> None:
     """A provider that is another one now lends the old address neither its limits nor its key; runs have to agree."""
-    other = replace(header.providers["fake"], api_key_env="NEW_KEY", **setting)  # type: ignore[arg-type]
+    other = replace(header.providers["fake"], api_key_env="NEW_KEY", **setting)
     policy = replace(now(header), providers={**header.providers, "fake": other})
     assert pins_of([header], policy).providers["fake"] == header.providers["fake"]
     with pytest.raises(InputError, match="made with different providers"):

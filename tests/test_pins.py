@@ -1,5 +1,7 @@
 """Aliases and the ids that pin them."""
 
+from __future__ import annotations
+
 import re
 from typing import get_args
 

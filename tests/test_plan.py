@@ -1,6 +1,10 @@
+"""A run before it is made: its header, what its calls may cost, the limit, and the estimate."""
+
+from __future__ import annotations
+
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,13 +20,14 @@ from routerctl.errors import BudgetSpent, InputError, Overloaded, TimedOut
 from routerctl.evaluation.cache import ReplyCache
 from routerctl.evaluation.eval_sets import load_eval_sets, scorer_at
 from routerctl.evaluation.project import load_project
-from routerctl.evaluation.run.cached_call import Caller, Spending
-from routerctl.evaluation.run.climb import Job, plan_jobs
+from routerctl.evaluation.run.cached_call import Again, Caller, Spending
+from routerctl.evaluation.run.case import Job
+from routerctl.evaluation.run.climb import plan_jobs
 from routerctl.evaluation.run.estimate import Amount, Estimate, Estimator, ceiling_of
 from routerctl.evaluation.run.header import make_header, pinned_candidate, prices_of
 from routerctl.evaluation.run.measured import Measured
 from routerctl.providers.base import Outside
-from routerctl.providers.fake import FakeProvider, Turn, reply_of
+from routerctl.providers.fake import FakeProvider, Script, Turn, reply_of
 from routerctl.providers.pins import retires_on
 from routerctl.providers.weights import catalog
 from routerctl.providers.wire import Wire
@@ -159,7 +164,7 @@ def test_a_listed_price(plan: Plan) -> None:
     """A vendor's pinned model is priced from the list on the day of the run."""
     price = plan("listed")[0].prices["dear"]
     assert (price.date, price.source.startswith("genai-prices")) == ("2026-11-23", True)
-    assert (price.input_mtok_usd, price.output_mtok_usd) == (3, 15)
+    assert (price.input_mtok_usd, price.output_mtok_usd) == (Decimal(3), Decimal(15))
 
 
 def test_a_local_model_is_pinned_by_its_weights(plan: Plan, tmp_path: Path) -> None:
@@ -221,7 +226,7 @@ class Line:
     def __init__(
         self,
         header: RunHeader,
-        script: Callable[[Request], Turn] | Sequence[Turn],
+        script: Script,
         *,
         spending: Spending | None = None,
         cache: ReplyCache | None = None,
@@ -422,7 +427,7 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
     problem = Overloaded("down")
     problem.spent_s, problem.lost_s = 1.5, 0.5
 
-    async def call(_provider: str, _request: Request, **_: Any) -> Reply:
+    async def call(provider: str, request: Request, *, again: Again) -> Reply:
         raise problem
 
     line = Line(header, {})
@@ -441,17 +446,18 @@ async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -
     most = ceiling_of(header)(header.candidates["one"], request())
     problems = [TimedOut("slow"), Overloaded("busy"), TimedOut("slow")]
 
-    async def call(provider: str, asked: Request, *, again: Any) -> Reply:
+    async def call(provider: str, request: Request, *, again: Again) -> Reply:
         for problem in problems:
             if not await again(problem):
                 raise problem
-        return replace(reply_of("4", asked), cost_usd=most / 10)
+        return replace(reply_of("4", request), cost_usd=most / 10)
 
     line = Line(header, {}, spending=Spending(limit_usd=3 * most))
     caller = line.caller()
     caller._call = call
     await caller.ask(request())
-    assert (line.spending.spent_usd, line.spending.perhaps_usd, line.spending.reserved_usd) == (most / 10, 2 * most, 0)
+    assert (line.spending.spent_usd, line.spending.perhaps_usd) == (most / 10, 2 * most)
+    assert line.spending.reserved_usd == 0
     with pytest.raises(BudgetSpent):
         await caller.ask(request())
     short = Line(header, {}, spending=Spending(limit_usd=2 * most))
@@ -459,7 +465,8 @@ async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -
     caller._call = call
     with pytest.raises(TimedOut):
         await caller.ask(request())
-    assert (short.spending.spent_usd, short.spending.perhaps_usd, short.spending.reserved_usd) == (0, 2 * most, 0)
+    assert (short.spending.spent_usd, short.spending.perhaps_usd) == (Decimal(0), 2 * most)
+    assert short.spending.reserved_usd == 0
 
 
 # --- the estimate -----------------------------------------------------------------------------------------------------

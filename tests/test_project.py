@@ -1,3 +1,7 @@
+"""routerctl.yaml: all of it arrives, and each mistake is one line that helps."""
+
+from __future__ import annotations
+
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path

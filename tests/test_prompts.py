@@ -1,3 +1,7 @@
+"""Templates and few-shot examples as the messages that a model gets."""
+
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

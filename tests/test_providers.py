@@ -1,5 +1,7 @@
 """What the providers share, the map from foreign exceptions to ours, and the scripted provider."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import subprocess
@@ -7,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 
 import anthropic
 import httpx2
@@ -63,9 +66,9 @@ NOT_FROM_A_CALL_IN = (".lib.", "._extras.")  # tool runners, other clouds' clien
     ],
     ids=["anthropic", "openai"],
 )
-def test_every_sdk_exception_is_mapped(root: type, status_error: type, module: object) -> None:
+def test_every_sdk_exception_is_mapped(root: type, status_error: type, module: ModuleType) -> None:
     """A new exception class in an SDK fails here until somebody decides what it means."""
-    mapped = tuple(theirs for theirs, _ in module.BY_CLASS if theirs is not root)  # type: ignore[attr-defined]
+    mapped = tuple(theirs for theirs, _ in module.BY_CLASS if theirs is not root)
     undecided = [
         theirs.__name__
         for theirs in _subclasses(root)

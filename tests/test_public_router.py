@@ -19,6 +19,7 @@ import routerctl
 from routerctl import Router, notices
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, Overloaded
 from routerctl.routing.decision_log.reader import LogReader, Wanted
+from routerctl.routing.route import AllRungsFailed
 from routerctl.routing.router import prompt_problem
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.testing import FixedClock, scripted
@@ -122,16 +123,17 @@ async def test_what_no_rung_answers_tells_each_hop(table: Path) -> None:
     async with Router.open(table, providers=providers, clock=FixedClock()) as router:
         with pytest.raises(EveryRungFailed) as caught:
             await router.route("1+7")
-    assert {hop.outcome for hop in caught.value.decision.hops} == {"Overloaded"}  # type: ignore[attr-defined]
+    assert isinstance(caught.value, AllRungsFailed)
+    assert {hop.outcome for hop in caught.value.decision.hops} == {"Overloaded"}
 
 
 async def test_a_scripted_provider_and_a_clock_that_stands_still(table: Path) -> None:
     """`routerctl.testing`: no file, no wait; a budget's period begins anew when the clock is moved."""
     made = load_table(table)
-    budget = Budget(name="day", cap_usd=made.routes["sums"].evidence[0].cost_per_case_usd or 0, period="day")  # type: ignore[arg-type]
-    path = _changed(
-        table, replace(made, routing=replace(made.routing, budgets=(replace(budget, cap_usd=budget.cap_usd * 40),)))
-    )
+    cost = made.routes["sums"].evidence[0].cost_per_case_usd
+    assert cost is not None
+    budget = Budget(name="day", cap_usd=cost * 40, period="day")
+    path = _changed(table, replace(made, routing=replace(made.routing, budgets=(budget,))))
     clock, providers = FixedClock(datetime(2026, 11, 30, 12, tzinfo=UTC)), scripted(path, {"*": "42"})
     async with Router.open(path, providers=providers, clock=clock) as router:
         assert (await router.route("6*7", task_class="sums")).text == "42"

@@ -1,5 +1,7 @@
 """The README says what the program does: its commands run, its blocks load, its figures are those of routes.yaml."""
 
+from __future__ import annotations
+
 import re
 import shlex
 import shutil

@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,12 +31,12 @@ from tests.conftest import Project
 WITHIN = {"within": 0.05, "of": "large"}
 
 
-def asked(reference: Sequence[float], **more: object) -> Question:
+def asked(reference: Sequence[float], **more: Any) -> Question:
     """Ask whether a candidate is within five points of a reference that gave these values."""
     question = Question(
         n=len(reference), bar=0.95, alpha=0.025, of="large", within=0.05, reference=tuple(map(float, reference))
     )
-    return replace(question, **more)  # type: ignore[arg-type]
+    return replace(question, **more)
 
 
 def paired(values: Sequence[float], reference: Sequence[float]) -> list[Outcome]:
@@ -83,7 +84,8 @@ def test_a_test_ends_as_soon_as_the_rest_cannot_help_and_never_before(
     question = asked(reference, within=within)
     rule = rule_of(question)
     for place, (mine, theirs) in enumerate(pairs):
-        assert rule.verdict is None
+        verdict = rule.verdict
+        assert verdict is None
         assert 1 <= rule.surely_needed() <= len(pairs) - place
         needed = rule.surely_needed()
         rule.feed(Outcome(value=float(mine), reference=float(theirs)))

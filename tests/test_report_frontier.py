@@ -1,7 +1,11 @@
 """The picture of cost against accuracy: what is drawn, named, and where names end."""
 
+from __future__ import annotations
+
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,22 +17,18 @@ from routerctl.review.report.frontier import drawn
 NAMES = re.compile(r'<text class="name" x="([\d.]+)" y="([\d.]+)" text-anchor="(\w+)">(.*?)</text>')
 
 
-def made(**more: object) -> Frontier:
+def made(**more: Any) -> Frontier:
     """Two constants, the line between them, and a table above it."""
     points = {"cheap": (0.001, 0.6), "dear": (0.01, 0.9)}
-    return Frontier(
-        **(
-            {
-                "constants": points,
-                "line": tuple(points.values()),
-                "path": ((0.01, 0.9), (0.004, 0.85), (0.001, 0.6)),
-                "table": (0.004, 0.85),
-                "today": None,
-                "over_line": 0.15,
-            }
-            | more
-        )
+    found = Frontier(
+        constants=points,
+        line=tuple(points.values()),
+        path=((0.01, 0.9), (0.004, 0.85), (0.001, 0.6)),
+        table=(0.004, 0.85),
+        today=None,
+        over_line=0.15,
     )
+    return replace(found, **more)
 
 
 def test_constants_the_line_the_path_and_the_table_are_drawn() -> None:

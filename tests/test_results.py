@@ -1,3 +1,7 @@
+"""A run's files: header and results come back as written, and damage is named instead of dropped."""
+
+from __future__ import annotations
+
 import json
 import threading
 from dataclasses import replace

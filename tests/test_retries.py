@@ -1,15 +1,18 @@
 """The wire's one retry loop, its gate, its slots and its time limits, on scripted providers and a clock of our own."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from routerctl import errors
 from routerctl.providers.base import Outside, Provider
-from routerctl.providers.fake import FakeProvider, Script, reply_of
+from routerctl.providers.fake import FakeProvider, Script, Turn, reply_of
 from routerctl.providers.wire import Wire
 from routerctl.types import Message, Prompt, ProviderSpec, Reply, ReplySpec, Request, Usage
 
@@ -74,8 +77,8 @@ def _price(_spec: ProviderSpec, _model: str) -> Callable[[Usage, float], Decimal
     return lambda usage, seconds: Decimal(usage.output_tokens) + Decimal(str(seconds))
 
 
-def _wire(world: World, provider: Provider, rng: random.Random | None = None, **spec: float) -> Wire:
-    made = ProviderSpec(name="p", kind="fake", **spec)  # type: ignore[arg-type]  # a test's short cut
+def _wire(world: World, provider: Provider, rng: random.Random | None = None, **spec: Any) -> Wire:
+    made = ProviderSpec(name="p", kind="fake", **spec)
     return Wire([made], world.outside(rng), _price, ready={"p": provider})
 
 
@@ -98,7 +101,7 @@ async def test_only_transient_kinds_are_tried_again(kind: type[errors.ProviderEr
 async def test_a_reply_after_failures_says_how_many_attempts_it_took() -> None:
     """The reply is the last attempt's with their number; where time is the price, lost seconds are paid for, too."""
     world = World()
-    script = [errors.Overloaded("busy"), errors.BrokenReply("odd"), "four"]
+    script: list[Turn] = [errors.Overloaded("busy"), errors.BrokenReply("odd"), "four"]
     async with _wire(world, _fake(script, world, latency_s=0.5)) as wire:
         reply = await wire.call("p", REQUEST)
     assert (reply.text, reply.attempts, reply.latency_s, reply.cost_usd) == ("four", 3, 0.5, Decimal("2.5"))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from routerctl import errors
 from routerctl.classify.classifier import Classified
 from routerctl.classify.decide import decide
 from routerctl.classify.rules import inquiry_text
+from routerctl.providers.base import Again
 from routerctl.providers.fake import reply_of
 from routerctl.routing.context import Context
 from routerctl.routing.explain import explain, pinned
@@ -52,7 +54,7 @@ class Wire:
         self.asked: list[tuple[str, Request]] = []
         self.served_as: str | None = None
 
-    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         """Give the next turn."""
         self.asked.append((provider, request))
         turns = self._turns[request.model]
@@ -75,8 +77,8 @@ def table(built: Path) -> Table:
     )
 
 
-def _with(table: Table, task_class: str = "talk", **changes: object) -> Table:
-    changed = replace(table.routes[task_class], **changes)  # type: ignore[arg-type]
+def _with(table: Table, task_class: str = "talk", **changes: Any) -> Table:
+    changed = replace(table.routes[task_class], **changes)
     return replace(table, routes={**table.routes, task_class: changed})
 
 
@@ -259,7 +261,7 @@ async def test_any_failure_of_a_provider_falls_to_the_next_rung(
     routed = await _route(table, wire, "hello")
     failed, served = routed.decision.hops
     assert (failed.candidate, failed.outcome, failed.detail) == ("small", error.__name__, "fake: went wrong")
-    assert (failed.served_model, failed.latency_s, failed.cost_usd) == (None, None, 0)
+    assert (failed.served_model, failed.latency_s, failed.cost_usd) == (None, None, Decimal(0))
     assert (served.candidate, served.outcome, routed.answer.text) == ("large", "served", "hi")
 
 

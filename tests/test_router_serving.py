@@ -9,10 +9,12 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from routerctl import errors
+from routerctl.providers.base import Again
 from routerctl.providers.fake import reply_of
 from routerctl.routing.context import Context
 from routerctl.routing.route import AllRungsFailed, NoPlaceAllowed, Routed, route
@@ -51,7 +53,7 @@ class Far:
         """Seconds."""
         return self.now
 
-    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         """Give the next turn."""
         place = f"{provider}/{request.model}"
         self.asked.append((place, until))
@@ -108,12 +110,12 @@ def table(built: Path) -> Table:
     )
 
 
-def _routing(table: Table, **changes: object) -> Table:
-    return replace(table, routing=replace(table.routing, **changes))  # type: ignore[arg-type]
+def _routing(table: Table, **changes: Any) -> Table:
+    return replace(table, routing=replace(table.routing, **changes))
 
 
-async def _served(table: Table, far: Far, watch: Watch | None = None, asked: Inquiry = ASKED, **more: object) -> Routed:
-    context = Context(call=far.call, clock=far.clock, today=lambda: TODAY, watch=watch or Watch(), **more)  # type: ignore[arg-type]
+async def _served(table: Table, far: Far, watch: Watch | None = None, asked: Inquiry = ASKED, **more: Any) -> Routed:
+    context = Context(call=far.call, clock=far.clock, today=lambda: TODAY, watch=watch or Watch(), **more)
     return await route(table, context, asked)
 
 
@@ -332,7 +334,7 @@ class Slow(Far):
         super().__init__(turns)
         self.stuck, self.cancelled = stuck, 0
 
-    async def call(self, provider: str, request: Request, *, until: float) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         if f"{provider}/{request.model}" == self.stuck:
             self.asked.append((self.stuck, until))
             try:
@@ -379,7 +381,7 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
     held = asyncio.Event()
     inner = far.call
 
-    async def call(provider: str, request: Request, *, until: float) -> Reply:
+    async def call(provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         if provider == "fake" and request.model == "model-small":
             await held.wait()
             raise errors.ServerFault("broke")

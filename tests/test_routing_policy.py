@@ -116,7 +116,7 @@ def test_a_tier_has_its_own_table(project: Project) -> None:
     done = project.run("check")
     assert (done.code, "routes.gold.yaml: version 1 follows from its evidence" in done.out) == (0, True)
     for tenant, model in (("acme", "model-large"), ("zeta", "model-small")):
-        assert project.run("route", "--class", "sums", "--tenant", tenant, stdin="hi").out == f"I am {model}.\n"
+        assert project.run("route", "--class", "sums", "--tenant", tenant, stdin=b"hi").out == f"I am {model}.\n"
     done = project.run("build-table", "--tier", "golf")
     assert (done.code, "did you mean 'gold'?" in done.last) == (2, True)
     assert project.run("build-table", "--tier", "gold", "--ladder", "main").code == 2
@@ -164,16 +164,15 @@ def test_a_tier_s_table_older_than_the_cheap_candidates_serves_without_them(serv
         tiers={"gold": Tier(name="gold", table="routes.gold.yaml")},
         tenants={"acme": Tenant(name="acme", tier="gold"), "zeta": Tenant(name="zeta")},
     )
-    newer = {
-        "candidates": {**table.candidates, "mini": mini},
-        "prices": {**table.prices, "mini": table.prices["small"]},
-    }
-    served.write("routes.yaml", table_text(with_digest(replace(table, routing=routing, **newer))))
-    done = served.run("route", "--class", "sums", "--tenant", "acme", stdin="hi")
+    candidates = {**table.candidates, "mini": mini}
+    prices = {**table.prices, "mini": table.prices["small"]}
+    newer = replace(table, routing=routing, candidates=candidates, prices=prices)
+    served.write("routes.yaml", table_text(with_digest(newer)))
+    done = served.run("route", "--class", "sums", "--tenant", "acme", stdin=b"hi")
     assert (done.code, done.out) == (0, "I am model-small.\n"), done.err
     assert done.err.count("budget all: its cheap candidate mini is not in the table of tenant acme") == 1
     assert "routerctl build-table --tier gold" in done.err
-    done = served.run("route", "--class", "sums", "--tenant", "zeta", stdin="hi")
+    done = served.run("route", "--class", "sums", "--tenant", "zeta", stdin=b"hi")
     assert (done.code, "warning" in done.err) == (0, False)
 
 
@@ -186,7 +185,7 @@ def test_whatever_a_user_is_called_the_line_after_is_served(served: Project) -> 
     )
     users = ["Jürgen Müller", "\ud800x", "somebody with a name that is quite long"]
     lines = "".join(json.dumps({"prompt": "sums: 1+3", "class": "sums", "user": user}) + "\n" for user in users)
-    done = served.run("route", "--jsonl", stdin=lines)
+    done = served.run("route", "--jsonl", stdin=lines.encode())
     assert (done.code, done.out.count("\n")) == (0, 3), done.err
     shown = served.run("budget").out
     assert "Jürgen" in shown

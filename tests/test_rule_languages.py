@@ -1,3 +1,7 @@
+"""The language of a prompt, as rules see it."""
+
+from __future__ import annotations
+
 import random
 import subprocess
 import sys

@@ -1,3 +1,7 @@
+"""Rules that can never hold, are never reached or add nothing are told, and only those."""
+
+from __future__ import annotations
+
 from typing import Any
 
 import pytest

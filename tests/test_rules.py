@@ -1,3 +1,7 @@
+"""Rules that name a class by looking at a prompt: each condition, and no inquiry that makes one slow."""
+
+from __future__ import annotations
+
 import time
 import unicodedata
 from collections.abc import Callable

@@ -30,7 +30,7 @@ def test_a_verdict_tells_its_own_cost_and_the_run_s(project: Project) -> None:
     first, again = project.run("eval", "--full"), project.run("eval", "--full")
     results = read_run(run_folders(project.root)[0]).results
     costs = [sum((one.cost_usd for one in results if one.candidate == name), Decimal(0)) for name in ("small", "large")]
-    spent = [costs[0], sum(costs)]
+    spent = [costs[0], sum(costs, Decimal(0))]
     for done, at in ((first, spent), (again, [Decimal(0), Decimal(0)])):
         lines = [line for line in done.err.splitlines() if " are worth " in line]
         assert len(lines) == 2

@@ -1,11 +1,14 @@
 """The scorers that compute in our own process, and the registry."""
 
+from __future__ import annotations
+
 import subprocess
 import sys
 import time
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +23,7 @@ from routerctl.scorers.text import token_f1
 from routerctl.types import Score, ScorerSpec
 
 PURE = ("choice", "contains", "exact", "json_fields", "json_schema", "number", "similarity", "token_f1")
-PARAMS = {
+PARAMS: dict[str, dict[str, Any]] = {
     "choice": {"choices": ["positive", "negative", "neutral"]},
     "json_fields": {"fields": {"a": "exact", "b": {"number": 0.01}}},
     "json_schema": {"schema": {"type": "object", "required": ["a"]}},

@@ -1,5 +1,7 @@
 """The scorers that compute with what a model wrote in a limited child process: sql, python, regex, json_schema."""
 
+from __future__ import annotations
+
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,7 +111,9 @@ def test_order_is_seen_at_the_top_only(query: str, ordered: bool) -> None:
         ([], [], True, True),
     ],
 )
-def test_rows_are_compared(found: Sequence[tuple], wanted: Sequence[tuple], ordered: bool, equal: bool) -> None:
+def test_rows_are_compared(
+    found: Sequence[tuple[object, ...]], wanted: Sequence[tuple[object, ...]], ordered: bool, equal: bool
+) -> None:
     """Multisets or sequences of rows; numbers by value, everything else by type too."""
     assert (difference(found, wanted, ordered=ordered) is None) is equal
     assert (difference(wanted, found, ordered=ordered) is None) is equal

@@ -1,3 +1,7 @@
+"""How a candidate answers: one shot, votes and reflexion, their calls and what they cost."""
+
+from __future__ import annotations
+
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +31,7 @@ from routerctl.types import (
     ScorerSpec,
     StopReason,
     Strategy,
+    StrategyName,
 )
 
 SPEC = ProviderSpec(name="fake", kind="fake", concurrency=99, max_attempts=1)
@@ -37,9 +42,9 @@ CALL_USD = Decimal("0.01")
 REFUSED = "\0refused"  # a turn that refuses
 
 
-def candidate(name: str = "single_shot", samples: int = 1) -> Candidate:
+def candidate(name: StrategyName = "single_shot", samples: int = 1) -> Candidate:
     """A candidate with this strategy."""
-    strategy = Strategy(name=name, samples=samples)  # type: ignore[arg-type]  # one of the names
+    strategy = Strategy(name=name, samples=samples)
     return Candidate(name="c", provider="fake", model="m", strategy=strategy)
 
 
@@ -271,7 +276,7 @@ async def test_a_failed_step_of_reflexion(failing: int) -> None:
     name=st.sampled_from([("single_shot", 1), ("self_consistency", 3), ("self_consistency", 5), ("reflexion", 1)]),
     turns=st.lists(st.sampled_from(["1", "2", "none of it", REFUSED, "", "x" * 16]), min_size=5, max_size=5),
 )
-def test_no_request_is_longer_than_planned(name: tuple[str, int], turns: list[str]) -> None:
+def test_no_request_is_longer_than_planned(name: tuple[StrategyName, int], turns: list[str]) -> None:
     """`longest_requests` bounds each call that a strategy makes, so that an estimate made of it is never too low."""
     far, asked = Far(turns), candidate(*name)
     shape = ReplySpec(max_tokens=16)  # as many characters, at a token each, has no turn more

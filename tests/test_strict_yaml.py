@@ -1,3 +1,7 @@
+"""The YAML that we read and write: strict, exact, and the same to every reader."""
+
+from __future__ import annotations
+
 import re
 from decimal import Decimal
 from pathlib import Path

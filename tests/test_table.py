@@ -1,3 +1,7 @@
+"""routes.yaml: it reads back as it was written, and an edited one is refused."""
+
+from __future__ import annotations
+
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.evaluation.eval_sets import load_eval_sets
 from routerctl.evaluation.selection import planned_order

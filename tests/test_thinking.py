@@ -1,5 +1,7 @@
 """How many tokens a reply may take: of two limits the smaller, unless the candidate thinks within its own."""
 
+from __future__ import annotations
+
 import pytest
 
 from routerctl.providers.thinking import reply_limit, thinks

@@ -1,3 +1,5 @@
+"""Training the classifier: what is learned from, how it is checked, and when it leaves a prompt to others."""
+
 from __future__ import annotations
 
 import json

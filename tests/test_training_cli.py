@@ -1,3 +1,5 @@
+"""`routerctl train` by the command line: what it writes, prints and refuses."""
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """A log of any kind of place is counted alike; what is no log is named."""
 
+from __future__ import annotations
+
 import random
 import shutil
 import sqlite3
@@ -13,8 +15,8 @@ from typing import Any
 
 import duckdb
 import ibis
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no type information
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no type information
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,3 +1,7 @@
+"""Which weights a local model has: the catalog, pins by digest, and the notes beside a file."""
+
+from __future__ import annotations
+
 import hashlib
 import os
 import re

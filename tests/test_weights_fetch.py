@@ -1,3 +1,7 @@
+"""Bringing weights to this machine from servers that break off, lie and turn away."""
+
+from __future__ import annotations
+
 import hashlib
 import io
 import os
@@ -50,7 +54,7 @@ class Web:
             request.send_header("Location", self.redirect_to)
             request.end_headers()
             return
-        start = int(re.search(r"\d+", asked)[0]) if asked and self.ranged else 0
+        start = int(re.findall(r"\d+", asked)[0]) if asked and self.ranged else 0
         body = self.data[start:]
         request.send_response(206 if start else 200)
         request.send_header("Content-Length", str(len(body)))
