@@ -309,16 +309,6 @@ def test_an_empty_log_has_nothing_to_replay() -> None:
     assert replay_words(found) == ("Nothing to replay: the log has no decision of this kind.",)
 
 
-def test_words_name_what_a_figure_rests_on() -> None:
-    """A class's line has both costs, the quality with its interval, and the parts of the basis."""
-    cells = [cell("large", (0.1,) * 80, propensity=0.8), cell("small", (0.02,) * 40, propensity=0.2, scores=(1.0,) * 9)]
-    found = replay_log(cells, {"sums": "small"})
-    line = plain(class_words(found.classes[0]))
-    assert line.startswith("sums by small: $0.02 a request")
-    assert "66.7% measured by inverse propensity" in line
-    assert "on 9 scores" in line
-
-
 def test_intervals_hold_what_is_then_measured() -> None:
     """Of 100 trials with lognormal costs and a chance of one in ten, at least 88 measurements are within 95 %."""
     held = 0

@@ -17,7 +17,8 @@ def test_a_picture_is_well_formed_and_text_stays_text(hostile: str, shown: str) 
     picture = ElementTree.fromstring(drawn)  # noqa: S314 - our own
     assert picture.get("viewBox") == "0 0 560.0 330.0"
     assert picture.findtext("title") == picture.findtext("text") == shown
-    assert picture.find("text").attrib == {"class": "name", "x": "1.0", "y": "2.0", "text-anchor": "end"}
+    (drawn_text,) = picture.iter("text")
+    assert drawn_text.attrib == {"class": "name", "x": "1.0", "y": "2.0", "text-anchor": "end"}
 
 
 def test_a_line_runs_from_start_to_end() -> None:

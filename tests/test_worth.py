@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from routerctl.evaluation import worth
 from routerctl.evaluation.worth.cascades import LEAST_REJECTED
+from routerctl.strategies.confidence import SIGNALS, first_below, recorded_values
 from routerctl.types import (
     Candidate,
     Evidence,
@@ -214,7 +215,7 @@ def test_the_whole_lies_between_its_classes(rows: list[tuple[int, int, int]]) ->
 def result(
     index: int, *, passed: bool, candidate: str = "a", cost: str = "0.001", usable: bool = True, epoch: int = 0
 ) -> Result:
-    """One result; not usable = no answer was found in the reply."""
+    """One result; not usable = nothing was replied."""
     return Result(
         task_class="c",
         candidate=candidate,
@@ -247,15 +248,20 @@ def cascade(
     check_usd: Decimal = Decimal(0),
     least_rejected: int = LEAST_REJECTED,
 ) -> worth.Cascade | None:
-    """The cascade of two candidates' results by the check that a reply came back whole."""
+    """The cascade of two candidates' results by the signal that something was said."""
     replies = worth.replies_of(first)
     return worth.cascade(
         replies,
         worth.replies_of(second),
-        replies.where(worth.usable),
+        replies.where(_said),
         check_usd=check_usd,
         least_rejected=least_rejected,
     )
+
+
+def _said(one: Result) -> bool:
+    values = recorded_values(one, ReplySpec(), ScorerSpec(name="exact"), SIGNALS)
+    return first_below(values, {"length": 0.5}) is None
 
 
 def test_a_cascade_by_hand() -> None:
@@ -303,36 +309,6 @@ def test_q_is_what_the_second_does_on_rejected_cases() -> None:
     assert found is not None
     assert found.q < found.second_correct - 0.1
     assert found.q == pytest.approx((0.3 * 0.6 * 0.7 + 0.7 * 0.05 * 0.99) / (0.3 * 0.6 + 0.7 * 0.05), abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("change", "accepted"),
-    [
-        ({}, True),
-        ({"status": Status.FAILED, "stop_reason": None}, False),
-        ({"stop_reason": StopReason.REFUSAL}, False),
-        ({"stop_reason": StopReason.MAX_TOKENS}, False),
-        ({"extracted": None}, False),
-        ({"status": Status.UNSCORED}, True),  # at run time nobody scores
-    ],
-)
-def test_usable(change: dict[str, Any], accepted: bool) -> None:
-    """A reply is usable when it came back whole with an answer in it; whether it is right plays no part."""
-    assert all(worth.usable(replace(result(0, passed=right), **change)) is accepted for right in (True, False))
-
-
-def test_checks_with_thresholds() -> None:
-    """Agreement and log-probability accept from their threshold on, and only usable answers that have them."""
-    votes = [replace(result(0, passed=True), agreement=share) for share in (None, 1 / 3, 2 / 3, 1.0)]
-    assert [worth.agreement_at_least(2 / 3)(one) for one in votes] == [False, False, True, True]
-    sure = [replace(result(0, passed=True), mean_logprob=value) for value in (None, -2.0, -0.5)]
-    assert [worth.logprob_at_least(-0.5)(one) for one in sure] == [False, False, True]
-    assert not worth.agreement_at_least(0.5)(replace(votes[3], extracted=None))
-    assert [check.name for check in worth.checks_for([*votes, *sure])] == [
-        "usable",
-        "all samples agree",
-        "mean log-probability at least -1.2, the median",
-    ]
 
 
 def test_no_cascade_without_common_rejected_cases() -> None:

@@ -18,9 +18,6 @@ from routerctl.classify.classifier.calibrated import Deciding
 from routerctl.classify.classifier.ngrams import NgramClassifier
 from routerctl.errors import InputError
 
-if TYPE_CHECKING:
-    from routerctl.classify.classifier.embedding import EmbeddingClassifier
-
 SCHEMA_VERSION = 1
 FAMILY = "ngrams"  # what a classifier looks at; early files may name another
 FEATURES_VERSION = 1  # of classifier/features.py: raised where a text's features change

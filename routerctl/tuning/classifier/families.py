@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ BACKGROUND_SHARE = 1.5  # weight of the whole background, in classes of mean siz
 _STRENGTH = 10.0  # inverse of the L2 penalty of the n-grams
 
 Matrix = Any  # numpy array or scipy.sparse matrix, a row a text
+# (places of texts to fit on, their labels, places to score) -> logits, float64 (scored, classes + 1)
+Family = Callable[[Sequence[int], Sequence[int], Sequence[int]], Any]
 
 
 @dataclass(frozen=True, slots=True)
