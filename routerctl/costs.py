@@ -1,8 +1,8 @@
 """Turns a model's price and the tokens or seconds of a call into dollars, exactly.
 
 A price is what routerctl.yaml states, else the provider's `usd_per_hour`, else what the packaged list of `genai-prices`
-says of the day asked for. Place: the arithmetic floor; does not know who calls or why. The list takes a third of a
-second to import, so only the functions that need it do. It knows list prices alone: no regional surcharge, no discount.
+says of the day asked for. Does not know who calls or why. The list takes a third of a second to import, so only the
+functions that need it do. It knows list prices alone: no regional surcharge, no discount.
 """
 
 from __future__ import annotations

@@ -20,15 +20,14 @@
     │   └── BrokenReply               an answer that is not of the API's shape   retryable
     ├── StateDown                  5  the shared state (health, budgets) cannot be used
     ├── BudgetSpent                6  the spending limit was reached
-    │   └── OverBudget                a call does not fit into a budget of the request line
+    │   └── OverBudget                a call does not fit into what is left of a budget
     └── Inconclusive               7  too few cases to decide, under --strict; nothing to compare
 
 Policy is data: `exit_code`, `retryable` (the same candidate may be tried again), `unasked` (it was met before anybody
 was called), `ends_run` (every further call of an eval to this provider would fail in the same way), `unhealthy` (it
 speaks against the place that was called, not against the request: the circuit breaker counts it), `lasting` (it will
 not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may have done the work
-though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class itself. Place: the
-first floor; knows nothing.
+though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class itself.
 """
 
 from __future__ import annotations

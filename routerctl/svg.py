@@ -1,6 +1,6 @@
 """Numbers and hostile text -> the parts of an SVG picture, escaped.
 
-Place: the ground, beside `words`; knows no table and no bins. Colours and fonts are the page's style sheet's. Pure.
+Knows no table and no numbers behind the picture. Colours and fonts are the page's style sheet's. Pure.
 """
 
 from __future__ import annotations

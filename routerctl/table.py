@@ -1,8 +1,7 @@
 """routes.yaml <-> `Table`: the lock file for model choice.
 
 The bytes follow from the content alone. The digest stands over everything else in the file, so an edit by hand or a
-damaged file is seen. Place: the files floor, where the evaluation line ends and the request line begins; on the hot
-path of every request.
+damaged file is seen. `evaluation` writes it, `routing` serves by it.
 """
 
 from __future__ import annotations

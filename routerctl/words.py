@@ -1,6 +1,6 @@
 """Turns numbers and hostile text into what a reader sees: money, percents, seconds, visible control characters.
 
-Pure; knows nothing of tables, runs or HTML. Place: the arithmetic floor; the report and the terminal write with it.
+Pure; knows nothing of tables, runs or HTML.
 """
 
 from __future__ import annotations

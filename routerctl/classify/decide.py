@@ -1,7 +1,7 @@
 """An inquiry and the table -> its task class, who named it, and the rungs: a decision without a call.
 
-The order is fixed: the caller, the first rule that holds, the classifier, the default. Place: the request line, first
-part; on the hot path of every request, so only the standard library.
+The order is fixed: the caller, the first rule that holds, the classifier, the default. On the hot path of every
+request, so only the standard library.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The `routerctl` command: each command in its own file, each imports what it needs when it runs.
 
-Place: the last floor. A command parses, calls one function and prints. Only this file turns errors into one line on
-stderr and an exit code.
+A command parses, calls one function and prints. Only this file turns errors into one line on stderr and an exit code.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 One mechanism for every file: the dataclass is the schema. A key of the file is the field's name, but `task_class` is
 written `class`; a dataclass that starts with `name` or `task_class` and stands in a mapping takes that field from its
 key; a field with `metadata={"rest": True}` takes all keys that no other field has; the keys of one with
-`metadata={"inline": True}` stand beside its owner's; one with `metadata={"file": False}` is never in a file. Place: the
-files floor; it knows types, not meanings.
+`metadata={"inline": True}` stand beside its owner's; one with `metadata={"file": False}` is never in a file. It knows
+types, not meanings.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """YAML text -> a `Document`: plain values, and for each of them the line it stands on; and values -> YAML text.
 
 YAML as its 1.2 core schema has it, and stricter: duplicate keys are errors, only `true`/`false` are booleans (`no:` is
-a text), `1e-3` is a number, and a number with a fraction is an exact Decimal. Place: the files floor; it knows
-nothing of what the values mean (`codec` does).
+a text), `1e-3` is a number, and a number with a fraction is an exact Decimal. It knows nothing of what the values mean
+(`codec` does).
 """
 
 from __future__ import annotations

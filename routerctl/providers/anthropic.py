@@ -1,7 +1,7 @@
 """Turns a `Request` into one call of Anthropic's Messages API and its answer into a `Reply`.
 
-Place: the wire floor; the only file that imports the `anthropic` SDK. Knows nothing of retries, prices or other
-providers. Thinking is left at the model's default; `effort` is the lever.
+The only file that imports the `anthropic` SDK. Knows nothing of retries, prices or other providers. Thinking is left at
+the model's default; `effort` is the lever.
 """
 
 from __future__ import annotations

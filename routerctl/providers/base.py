@@ -1,8 +1,8 @@
 """Turns a provider's name and a `Request` into a priced `Reply`: the only door to models.
 
-`Wire` owns what all providers share: one retry loop, one gate per provider, bounded concurrency, time limits, keys.
-A provider makes one attempt and classifies what went wrong. Place: the wire floor, below files and arithmetic;
-does not know eval sets, strategies or routes, nor what a token costs (the pricer is handed in).
+`wire.Wire` owns what all providers share: one retry loop, one gate per provider, bounded concurrency, time limits. A
+provider makes one attempt and classifies what went wrong. It does not know eval sets, strategies or routes, nor what a
+token costs (the pricer is handed in).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 In routerctl.yaml: kind `fake` with `options: {replies: replies.json, latency_s: 0.2}`. The file maps a model id to a
 map from the last message's text to the reply; `"*"` stands for any model or any text. A reply is a text, or an object
 with `text`, `stop_reason`, `latency_s`, or `error` (a class name of `routerctl.errors`, say "RateLimited"); the text
-"probe" is a health probe's, which fails only where it has an error.
-Place: the wire floor. Does not know tokens: it counts four characters as one.
+"probe" is a health probe's, which fails only where it has an error. Does not know tokens: it counts four characters as
+one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The kind of a provider -> its class: ours by name, others' by entry point.
 
-A class is named, not imported: the SDKs take seconds to import and most commands never call a model. Place: the wire
-floor, beside `base`, whose `Wire` makes providers of these classes.
+A class is named, not imported: the SDKs take seconds to import and most commands never call a model. `wire.Wire` makes
+providers of these classes.
 """
 
 from __future__ import annotations

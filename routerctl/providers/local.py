@@ -1,7 +1,7 @@
 """Turns a `Request` into a reply of weights on this machine: llama.cpp, in this process, offline.
 
 A model's server is started at its first request, on loopback with a random key; from then on it is the OpenAI provider
-with a base URL. Place: the wire floor; the only file that imports `xllamacpp`. Knows nothing of retries and prices.
+with a base URL. The only file that imports `xllamacpp`. Knows nothing of retries and prices.
 
 Evidence must not depend on what was asked before, yet most of a prompt is the beginning that all requests of a task
 class share. llama.cpp's own prompt cache reuses whatever the last request left, so that sums are taken in another order

@@ -1,6 +1,6 @@
 """Turns a `Request` into one call of the OpenAI chat API, or of any server that speaks it, and back into a `Reply`.
 
-Place: the wire floor; the only file that imports the `openai` SDK. Knows nothing of retries, prices or other providers.
+The only file that imports the `openai` SDK. Knows nothing of retries, prices or other providers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tells whether a model id is a pin, which id to write instead, and whether what was served is what was asked for.
 
-Place: the wire floor, offline: the known ids are the SDKs' own types, read without importing the SDKs (2 s). An id is
-refused where it is an alias; where a vendor does not say whether it may move, a warning says so, and the served id is
-what tells. Does not know which models still run.
+Offline: the known ids are the SDKs' own types, read without importing the SDKs (2 s). An id is refused where it is an
+alias; where a vendor does not say whether it may move, a warning says so, and the id that was served tells. Does not
+know which models still run.
 """
 
 from __future__ import annotations

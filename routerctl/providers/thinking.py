@@ -1,7 +1,6 @@
 """Tells how many tokens a reply may take: the class's limit, the candidate's, or room for thinking before it.
 
-Place: the wire floor, for whoever makes a request. Which models think is data with its day and source
-(`thinking.yaml`); a candidate with an effort thinks whatever its id.
+Which models think is data with its day and source (`thinking.yaml`); a candidate with an effort thinks whatever its id.
 """
 
 from __future__ import annotations

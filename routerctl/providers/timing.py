@@ -3,8 +3,8 @@
 What the client does with requests and replies runs in one event loop. Of sixteen calls in flight several replies may
 have come while it works on another: they would be read late, and the wait be taken for the model's. So a reply's time
 is taken as soon as it has been read, before anything is done with it; and of what is then to be done, and of requests
-that are about to leave, the loop gets to one at a time: between any two it reads what has come.
-Place: the wire floor, for the providers that stand on an SDK's HTTP client; it knows nothing of what is sent.
+that are about to leave, the loop gets to one at a time: between any two it reads what has come. For the providers that
+use an SDK's HTTP client; it knows nothing of what is sent.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The request line: an inquiry and routes.yaml -> an answer and the decision that says why.
+"""An inquiry and routes.yaml -> an answer and the decision that says why.
 
 Read downwards it is the story of a request: `batch` brings many, `router` is the one door, `tables` says which table
 serves, `runtime` holds what is open, `route` goes down the steps, `places` asks those of one step, `hops` makes one

@@ -1,10 +1,10 @@
 """A call and the budgets it falls under -> the call, made once there is room for it, and booked at what it cost.
 
-Every call of the request line goes through here where there are budgets: samples, hedges, fallbacks, judges and
-classifiers cost money like any other. What is held for a call is the most it can cost, so that what is spent and held
-together never passes a cap. Where that does not fit, the call is made with a lower limit on its reply, one that replies
-hardly ever reach by the evidence: then the most it can cost is close to what it does cost. Place: the request line,
-under `asking`; what the books mean is the arithmetic's.
+Every call of `routing` goes through here where there are budgets: samples, hedges, fallbacks, judges and classifiers
+cost money like any other. What is held for a call is the most it can cost, so that what is spent and held together
+never passes a cap. Where that does not fit, the call is made with a lower limit on its reply, one that replies hardly
+ever reach by the evidence: then the most it can cost is close to what it does cost. What the books mean is for
+`budgets` to say.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Pure functions over the document that the state store keeps: `spent` in USD and what is `held` for calls under way, each
 until a moment. A call is held at the most it can cost before it is made, and settled at what it did cost. A hold that
-nobody settled in time (its process died) counts as spent: the call may have been paid for. Place: arithmetic.
+nobody settled in time (its process died) counts as spent: the call may have been paid for.
 """
 
 from __future__ import annotations

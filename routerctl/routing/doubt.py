@@ -1,8 +1,7 @@
 """A reply -> whether it is confident enough to be served, by the thresholds of its step.
 
 A judge, which costs a call, is asked only where its word can change what is served; it gets a share of the time that is
-left, is passed by where something speaks against its places, and sees the prompt only where the residency rules let it.
-Place: the request line, beside the places.
+left, is skipped where its places cannot be called now, and sees the prompt only where the residency rules let it.
 """
 
 from __future__ import annotations

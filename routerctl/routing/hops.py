@@ -1,6 +1,6 @@
 """One candidate at one place, asked as its evidence was made -> a hop, and an answer where it replied.
 
-Place: the request line, under the order of steps, which decides who is asked. A failed call is a hop, not an error.
+`route` and `places` decide who is asked. A failed call is a hop, not an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """An inquiry -> its task class, asked of a model where the table's classifier is one.
 
-It is no rung, and an answer is there without it: so it gets a share of the time that is left, is passed by where
-something speaks against its places, and sees the prompt only where the residency rules let it. Place: the request line,
-before the steps.
+An answer does not depend on it: so it gets a share of the time that is left, is skipped where its places cannot be
+called now, and sees the prompt only where the residency rules let it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A step -> its places, asked one after the other until one replies: hops, and an answer where there is one.
 
-Place: the request line, under the order of steps. What is known against a place passes it by; where nobody else
-replied, those are asked as the last resort.
+A place that should not be called now is skipped; where nobody else replied, the skipped ones are asked as a last
+resort.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """An inquiry and the table -> an answer and the decision that says why.
 
 Reads in the order in which things happen: the class is named, its route gives the steps, each step's places are asked
-until one replies, its reply is accepted or the next step is asked, all before one deadline. Place: the request line; it
-needs routes.yaml, and nothing of the evaluation line.
+until one replies, its reply is accepted or the next step is asked, all before one deadline. It needs routes.yaml, and
+nothing of `evaluation`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A decision -> who would be asked in which order, and where: steps (candidates) and their places.
 
 A step is one candidate with the thresholds that its reply has to meet; a cascade is two steps. A place is where a
-step's model can be asked. Place: the request line, between deciding and asking; pure.
+step's model can be asked. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A candidate and a prompt -> one `Answer`, by one call or several: the strategies that are part of a candidate.
 
-Place: the floor above the wire, shared by both lines. A strategy only knows `ask`, which may call, replay or refuse.
+`evaluation` and `routing` share them. A strategy only knows `ask`, which may call, replay or refuse.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A candidate and a prompt -> one `Answer`: its own, or that of the candidate it escalates to.
 
-Place: the floor above the wire, beside the strategies, for the evaluation line: a cascade is measured as one candidate,
-so its verdict and its cost are those of both. It only knows `ask`, one for each of the two.
+For `evaluation`: a cascade is measured as one candidate, so its verdict and its cost are those of both. It only knows
+`ask`, one for each of the two.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A case, a reply to it and a judge -> one request to a model; and what it replies -> a `Score`.
 
-Place: the floor above the wire, after the strategies. It only knows `ask`, which may call, replay or refuse; bars,
-budgets and human labels are others' business. A judge is a model: whoever reports its verdicts says so.
+It only knows `ask`, which may call, replay or refuse; bars, budgets and human labels are others' business. A judge is a
+model: whoever reports its verdicts says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A prompt specification and an input -> the prompt that is sent.
 
-The same function serves the evaluation line and the request line, so that what was measured is what is served.
-Place: the arithmetic floor. Importing it imports jinja2 (0.1 s): the request line does so only when it really calls.
+`evaluation` and `routing` use the same function, so that what was measured is what is served. Importing it imports
+jinja2 (0.1 s): `routing` does so only when it really calls.
 """
 
 from __future__ import annotations

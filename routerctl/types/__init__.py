@@ -1,8 +1,8 @@
 """The nouns of the project: from them one can guess the program.
 
-A run turns `EvalSet`s and `Candidate`s into `Result`s; selection turns results into `Judgement`s and these
-into the `Route`s of a `Table`; the router turns a prompt and a table into a `Decision`. Everything here is
-frozen data; place: the first floor; knows no file, no network, no clock.
+A run turns `EvalSet`s and `Candidate`s into `Result`s; selection turns results into `Judgement`s and these into the
+`Route`s of a `Table`; the router turns a prompt and a table into a `Decision`. Everything here is frozen data that
+knows no file, no network, no clock.
 """
 
 from routerctl.types.asking import (

@@ -1,4 +1,4 @@
-"""The request line's nouns: what a caller asks, who may serve it under which policy, and what was decided."""
+"""The nouns of `routing`: what a caller asks, who may serve it under which policy, and what was decided."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
-    """How the request line behaves; part of routerctl.yaml and of the table."""
+    """How prompts are served; part of routerctl.yaml and of the table."""
 
     deadline_s: float | None = None  # for one inquiry, shared by all its hops; None: the providers' own limits
     hedge: bool = False  # after the candidate's measured p95, ask the next place as well; the first reply wins

@@ -1,7 +1,7 @@
 """What evidence was made with, told apart from what may change without it: policy, which is taken as it is now.
 
 A field is policy where its metadata says so (`POLICY`): how many calls are in flight changes no answer, nor does where
-else the same weights may be asked. Place: the first floor, beside the dataclasses.
+else the same weights may be asked.
 """
 
 from __future__ import annotations

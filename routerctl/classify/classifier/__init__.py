@@ -1,8 +1,7 @@
 """A prompt that no rule names -> its task class, or "unknown".
 
 `features` turns a text into numbers, `ngrams` weighs them with nothing but the standard library, `ask_model` asks a
-model instead; `files` reads what `routerctl train` wrote. Place: above the wire, before the router. It knows nothing of
-how a classifier is made.
+model instead; `files` reads what `routerctl train` wrote. It knows nothing of how a classifier is made.
 """
 
 from routerctl.classify.classifier.calibrated import Classified

@@ -1,8 +1,8 @@
 """A model as the classifier: a text and the classes' descriptions -> one call -> a class, or None.
 
-Place: the classifier's floor; the only part of it that calls a model, through the `ask` it is handed. What the text
-says is never an instruction here: it stands between marks that it cannot contain, and whatever is answered beside the
-names of the classes counts as "unknown".
+The only part of `classify` that calls a model, through the `ask` it is handed. What the text says is never an
+instruction here: it stands between marks that it cannot contain, and whatever is answered beside the names of the
+classes counts as "unknown".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Logits of one text -> calibrated probabilities, and the class or "unknown".
 
-Place: the classifier's floor. Pure arithmetic; it knows no text.
+Pure arithmetic; it knows no text.
 
 The last logit is that of "none of the classes", learned from texts of no particular class. Probabilities of the classes
 are given for the case that it is one of them; whether it is, decides the threshold.

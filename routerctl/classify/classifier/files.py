@@ -1,7 +1,7 @@
 """classifier.json <-> a classifier.
 
-Place: the classifier's floor; the one description of the file that `routerctl train` writes and `route` reads: one JSON
-object, one key a line, made-by first. Numbers of the weights are little-endian in base64. It reads no eval set.
+The one description of the file that `routerctl train` writes and `route` reads: one JSON object, one key a line,
+made-by first. Numbers of the weights are little-endian in base64. It reads no eval set.
 """
 
 from __future__ import annotations

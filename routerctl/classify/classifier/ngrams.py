@@ -1,7 +1,7 @@
 """The classifier: a text -> logits by adding up rows of weights, in the standard library alone.
 
-Place: the classifier's floor, the hot path of `route`. It gives what `features` times the weight matrix gives, without
-making the features: what a chunk adds (its words, their n-grams) is a row of numbers that is made once and kept.
+On the hot path of every request. It gives what `features` times the weight matrix gives, without making the features:
+what a chunk adds (its words, their n-grams) is a row of numbers that is made once and kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rules and an inquiry -> the first rule that holds, and why the others do not.
 
-Place: the arithmetic floor, on the hot path of every request: the standard library, and RE2 where a rule has a regex.
+On the hot path of every request: the standard library, and RE2 where a rule has a regex.
 """
 
 from __future__ import annotations

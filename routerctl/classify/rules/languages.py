@@ -1,12 +1,11 @@
 """A text -> its language, told by CLD2, Chromium's compact language detector, through `pycld2`.
 
-Place: the arithmetic floor. The only file that may import pycld2 (the extra `language`), which happens when the first
-rule with a language is tried. Chosen by measuring, on 36 prompts of one line in 28 languages and 7 that are none:
-CLD2 starts in 8 ms, takes 0.06 ms a prompt and 17 MB of memory; it names a wrong language for two of the 36 (Danish is
-taken for Norwegian), none for two, and one for one of the 7 (SQL is English to it). lingua with its small models takes
-0.5 ms, 440 ms to start, and is wrong of five; with its large ones 16 s and 1.1 GB. eldc is as good and quicker still,
-but five times as large, knows 60 languages (no Indonesian, no Swahili) and is young C code for hostile text; py3langid
-needs numpy.
+The only file that may import pycld2 (the extra `language`), which happens when the first rule with a language is tried.
+Chosen by measuring, on 36 prompts of one line in 28 languages and 7 that are none: CLD2 starts in 8 ms, takes 0.06 ms a
+prompt and 17 MB of memory; it names a wrong language for two of the 36 (Danish is taken for Norwegian), none for two,
+and one for one of the 7 (SQL is English to it). lingua with its small models takes 0.5 ms, 440 ms to start, and is
+wrong of five; with its large ones 16 s and 1.1 GB. eldc is as good and quicker still, but five times as large, knows 60
+languages (no Indonesian, no Swahili) and is young C code for hostile text; py3langid needs numpy.
 """
 
 from __future__ import annotations

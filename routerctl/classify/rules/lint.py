@@ -1,7 +1,7 @@
 """Rules -> what is odd about them: one that can never hold, or never be reached; alternatives that add nothing.
 
 A lint: by comparing facts two at a time it finds what people write by mistake; it does not prove that nothing is odd.
-Every warning is certain. Place: the arithmetic floor, for `routerctl check`.
+Every warning is certain. `routerctl check` says them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A condition and an inquiry -> whether it holds, and which part of it is the first that does not.
 
-Place: the arithmetic floor, on the hot path of every request. The only file that may import RE2, which takes linear
-time on any text and is imported when the first rule with a regex is tried.
+On the hot path of every request. The only file that may import RE2, which takes linear time on any text and is imported
+when the first rule with a regex is tried.
 """
 
 from __future__ import annotations

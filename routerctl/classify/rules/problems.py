@@ -1,7 +1,7 @@
 """A condition as it stands in a file -> what could not be meant, each with the place inside the condition.
 
-Place: the arithmetic floor; whoever reads the file makes an error with file and line of it. What is merely odd about
-rules that could be meant is `lint`'s knowledge.
+Whoever reads the file makes an error with file and line of it. What is merely odd about rules that could be meant is
+`lint`'s knowledge.
 """
 
 from __future__ import annotations

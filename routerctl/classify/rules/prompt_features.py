@@ -1,6 +1,6 @@
 """An inquiry -> what rules look at, each worked out once and only where a rule asks for it.
 
-Place: the arithmetic floor, on the hot path of every request.
+On the hot path of every request.
 """
 
 from __future__ import annotations

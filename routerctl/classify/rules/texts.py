@@ -1,7 +1,7 @@
 """A text -> what rules ask of it: its words, whether a keyword stands in it, whether it is JSON, whether it has code.
 
-Place: the arithmetic floor, on the hot path of every request: only the standard library. Prompts are hostile, so every
-function here takes time in proportion to the text's length.
+On the hot path of every request: only the standard library. Prompts are hostile, so every function here takes time in
+proportion to the text's length.
 """
 
 from __future__ import annotations

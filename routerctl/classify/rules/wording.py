@@ -1,6 +1,6 @@
 """A condition that does not hold -> words that follow "the prompt": "is shorter than 99 characters".
 
-Place: the arithmetic floor, for `route --explain` and for warnings; never on the hot path.
+For `route --explain` and for warnings; never on the hot path.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What commands print with `--json` of evidence and of what a table is worth: plain values, money as text.
-
-Place: a door, beside `console`, which prints the same for people.
-"""
+"""What commands print with `--json` of evidence and of what a table is worth: plain values, money as text."""
 
 from __future__ import annotations
 

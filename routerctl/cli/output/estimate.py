@@ -1,7 +1,4 @@
-"""Estimates of a run -> the table of `--dry-run`, its JSON, and the line at the head of a run.
-
-Place: the command line, above the estimate.
-"""
+"""Estimates of a run -> the table of `--dry-run`, its JSON, and the line at the head of a run."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What is said and listed on a terminal of 80 columns, and as plain lines in CI.
 
-Place: a door; it prints, it decides nothing. Importing it costs nothing, since every command may have something to
-say. Model output is hostile: every text of foreign origin goes through `clean` before it reaches a terminal.
+It prints and decides nothing. Importing it costs nothing, since every command may have something to say. Model output
+is hostile: every text of foreign origin goes through `clean` before it reaches a terminal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Turns what was measured when a table was made, and a window of the log, into "it moved" or "nothing moved".
 
-`windows`: what is counted, small enough for a database to count ten million requests; `looking`: baseline and window ->
-one report with one false-alarm rate; `sentences`: what moved, from what to what, in plain words. Place: arithmetic,
-above `statistics` and `regression`. It knows no file, no log, no clock.
+`windows`: what is counted, small enough for a database to count ten million requests; `detect`: baseline and window ->
+one report with one false-alarm rate; `wording`: what moved, from what to what, in plain words. These know no file, no
+log, no clock; `baselines` and `reruns` read the table, its runs and what the warehouse counted.
 """
 
 from routerctl.monitoring.drift.detect import ALPHA, Alarm, Drift, look

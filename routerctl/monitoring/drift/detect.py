@@ -6,17 +6,14 @@ one error by weighted Holm, half of it for scores, which come in hundreds and ma
 comes in thousands. So a report on undisturbed traffic alarms with probability at most `alpha`; reports on windows that
 do not overlap do so independently but for their common baseline, hence 1 / alpha looks apart on average.
 
-| quantity | test | smallest change |
-|---|---|---|
-| score | mid-p McNemar on the baseline's own cases, else mid-p Fisher, one-sided | `score` |
-| refusals | Fisher's exact test, one-sided | `refusals`, and `refusals_times` |
-| unanswered, served by another | likewise, of all requests | `unanswered`, `diverted`, and `fates_times` |
-| latency, cost | exceedances of the baseline's order statistics, exact for any distribution | in the limits |
-| mix | chi-squared of two samples | `mix` (stability index) |
+| quantity | test | smallest change | |---|---|---| | score | mid-p McNemar on the baseline's own cases, else mid-p
+Fisher, one-sided | `score` | | refusals | Fisher's exact test, one-sided | `refusals`, and `refusals_times` | |
+unanswered, served by another | likewise, of all requests | `unanswered`, `diverted`, and `fates_times` | | latency,
+cost | exceedances of the baseline's order statistics, exact for any distribution | in the limits | | mix | chi-squared
+of two samples | `mix` (stability index) |
 
 Not counted: that requests of one user or hour resemble each other. Where they do, a window says less than it seems to,
-and alarms more often; the smallest changes are what holds then.
-Place: arithmetic, behind `routerctl drift`.
+and alarms more often; the smallest changes are what holds then. Pure.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ numbers the window is to be counted, so that one pass of a database does it:
     SELECT task_class, count(*), sum(refused), sum(latency_s > :slow_p50), sum(latency_s > :slow_p95),
            sum(cost > :dear_p50), sum(cost > :dear_p95), sum(cost < :cheap_p50), avg(cost), ... GROUP BY task_class
 
-Place: arithmetic, the input of `looking`.
+`detect` compares them. Pure.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
            count(*), sum(cost), sum(cost * cost), sum(cost * cost * cost),
            count(score), sum(score), sum(score * score) ... GROUP BY 1, 2, 3, 4, 5
 
-Place: arithmetic, the input of `estimating`. Amounts are floats: they are estimated with, not booked.
+Amounts are floats: they are estimated with, not booked.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ For each class the changed table chooses one candidate. What the log has of that
 inverse of the chance it had. Where it had none, cost is modelled: what the candidates that did serve cost in traffic,
 times the ratio of both candidates' costs on the eval set. Quality is never modelled: a score on an eval set is not one
 in traffic; without overlap it is not known, and said to be so.
-Place: arithmetic, behind `routerctl replay`.
 """
 
 from __future__ import annotations

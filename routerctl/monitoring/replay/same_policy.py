@@ -1,7 +1,7 @@
 """Which logged decisions are the changed table's own: the same model, asked in the same way, at the same price.
 
-Place: beside `replaying`. A decision names its table by digest: where that table is at hand (routes.yaml, a tier's, or
-the changed one itself), what has changed since is known; of another table only the pin is.
+A decision names its table by digest: where that table is at hand (routes.yaml, a tier's, or the changed one itself),
+what has changed since is known; of another table only the pin is.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decisions -> the cells that a replay rests on: counts and sums per class, policy, chosen candidate, pin and chance.
 
-Place: the query of `routerctl replay`, written once for every engine; what follows from cells is `replay`'s.
+One query for every engine; `monitoring.replay` says what follows from the cells.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A table of any engine -> one with the log's columns and kinds, or an error that names the column.
 
-Place: under the openers. What a column means stands in `decisions/schema.py`.
+What a column means is said in `decision_log/columns.py`.
 """
 
 from __future__ import annotations

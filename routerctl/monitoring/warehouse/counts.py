@@ -1,7 +1,7 @@
 """Decisions -> what drift looks at: per class and period who served or nobody, refusals, feedback, latency and cost.
 
 Only requests that one candidate served alone have its cost and latency: where another one was asked too, the request's
-cost is both's. Place: the queries of `routerctl drift`, written once for every engine.
+cost is both's. The queries are the same for every engine.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ Why not the engine's own quantiles: they are interpolated here, approximate ther
 and the tests of drift count order statistics. Bins are whole numbers by whole-number arithmetic, so that every engine
 draws the same ones. A bin is at most 1 % wide, less than any change that is called one, and every count is on the
 careful side: a bin that a limit cuts is not counted as beyond it.
-Place: under the queries; `Histogram` is pure.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where a log lives -> an open table of its decisions.
 
-Three kinds of place: a file of SQLite, as the request line writes it; Parquet, one file, a folder or a pattern; the URL
-of an engine that ibis can connect to, with the table's name after `#`. The first two are queried by DuckDB in this
-process. Place: the openers' door. A password in a URL is never printed.
+Three kinds of place: a file of SQLite, as `routing` writes it; Parquet, one file, a folder or a pattern; the URL of an
+engine that ibis can connect to, with the table's name after `#`. The first two are queried by DuckDB in this process. A
+password in a URL is never printed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Which decisions are looked at, as a condition that any engine understands.
-
-Place: under the queries.
-"""
+"""Which decisions are looked at, as a condition that any engine understands."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 DuckDB's own reader of SQLite is an extension that is downloaded for the very version of DuckDB; this needs nothing but
 the standard library's SQLite, sees what a writing process has committed, and reads only the columns and rows that are
-asked for. Place: an opener.
+asked for.
 """
 
 from __future__ import annotations

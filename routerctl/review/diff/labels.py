@@ -1,7 +1,7 @@
 """Human labels and the table that they are in -> what they changed, in words.
 
 A judge's verdict and a human's are two things: who labels a class sees here what became of its choice, and what would
-prove it again. Place: beside the comparison of tables; it reads the runs of one table with and without labels.
+prove it again. It reads the runs of one table with and without labels.
 """
 
 from __future__ import annotations

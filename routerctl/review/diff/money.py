@@ -1,7 +1,7 @@
 """Two tables -> what the same requests cost under each, and how many are answered wrong, from what was measured.
 
-Place: the second step of the comparison. A class that only one table has, or whose choice was never measured, is left
-out of both sums and named: a sum over different classes would compare nothing.
+A class that only one table has, or whose choice was never measured, is left out of both sums and named: a sum over
+different classes would compare nothing.
 """
 
 from __future__ import annotations

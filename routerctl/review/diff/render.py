@@ -2,7 +2,7 @@
 
 Descriptions, prompts, model ids and whatever an edited table holds are foreign. Text goes through `visible` and
 `clean`. In Markdown every foreign text stands in a code span: there GitHub makes no link, no mention, no image and no
-HTML of it, which backslashes alone would not stop. Place: the last step of `routerctl diff`.
+HTML of it, which backslashes alone would not stop.
 """
 
 from __future__ import annotations

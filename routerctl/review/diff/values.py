@@ -1,7 +1,7 @@
 """One part of a table -> the words a reviewer reads for it: a pin, a price, a score, a prompt cut to where it differs.
 
-Place: under the comparison; knows nothing of before and after but `leaf_pair`. What it gives is not yet safe to print:
-descriptions and prompts are as foreign as the tables they stand in.
+Knows nothing of before and after but `leaf_pair`. What it gives is not yet safe to print: descriptions and prompts are
+as foreign as the tables they stand in.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The differences of two tables -> sentences a reviewer understands without knowing the file.
 
-Place: the last step of the comparison. Every name that comes from a table goes through `name`, so that the same
-sentence can stand on a terminal and, quoted, in Markdown; the other words are the program's own.
+Every name that comes from a table goes through `name`, so that the same sentence can stand on a terminal and, quoted,
+in Markdown; the other words are the program's own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns the results of a table's runs into what they took, and recounts the table's evidence from them.
 
-Place: the report's second step, beside `weighing`; pandas does the grouping; texts stay in the results, the frame holds
-names and numbers. It judges nothing: where a test stopped comes with the table.
+pandas does the grouping; texts stay in the results, the frame holds names and numbers. It judges nothing: where a test
+stopped comes with the table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns the points of a table as a whole into SVG: cost against accuracy, of everything that could serve all classes.
 
 Pure; colours and fonts belong to the page's style sheet. Only what stands out is labelled: the ends of the line of
-random mixes, the table, and what serves today; the others have their names in a tooltip. Place: beside `picture`.
+random mixes, the table, and what serves today; the others have their names in a tooltip.
 """
 
 from __future__ import annotations

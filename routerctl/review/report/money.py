@@ -1,7 +1,6 @@
 """Turns what answers cost, and what the evaluation took, into the report's sentences about money.
 
-Plain text, not yet escaped. Place: the report's third step, beside `sentences`; says nothing of a figure that was not
-measured.
+Plain text, not yet escaped. Says nothing of a figure that was not measured.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Puts figures, sentences and pictures together into the HTML file.
 
 Three things keep model output harmless: every printed string passes `visible` (Jinja's `finalize`), then autoescape;
-and a Content-Security-Policy forbids scripts and every load, allowing the one style sheet by its hash. Place: the
-report's last step; reads its own template and style sheet, nothing else, and no clock: the same input, the same bytes.
+and a Content-Security-Policy forbids scripts and every load, allowing the one style sheet by its hash. It reads its own
+template and style sheet, nothing else, and no clock: the same input, the same bytes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Turns what a table is worth into the rows of the report's section on it, and results into rows of cascades.
 
-Place: the report's second step, after `answers`; `routerctl.evaluation.worth` computes, this file lays side by side.
+`routerctl.evaluation.worth` computes; this file lays side by side.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns the figures of a report into its sentences: the summary, what asks for attention, why a case did not pass.
 
-Plain text, not yet escaped; sentences about money are in `money`. Place: the report's third step, between the figures
-and the page; computes nothing that `weighing` could, and says nothing of a figure that was not measured.
+Plain text, not yet escaped; sentences about money are in `money`. Computes nothing that `weighing` could, and says
+nothing of a figure that was not measured.
 """
 
 from __future__ import annotations

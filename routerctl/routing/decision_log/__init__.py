@@ -10,7 +10,7 @@ Storage invariants:
 - Costs stand twice: exact, as text, and in whole nano-dollars, which sort and add up in any database.
 - What is often asked (who served, was it the pin, refusals, escalations, cost, latency) is a column; JSON has the rest.
 
-Place: the files floor. The request line writes it, the evaluation line reads how often each class is asked.
+`routing` writes it; `evaluation` is told how often each class is asked, `monitoring` reads the rest.
 """
 
 from routerctl.routing.decision_log.log import DecisionLog

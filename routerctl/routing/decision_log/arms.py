@@ -1,6 +1,6 @@
 """The decision log -> what an experiment's arms did, in the order in which it became known.
 
-Place: the log's reader, for the statistics of experiments, which know no log.
+For the statistics of experiments, which know no log.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decisions -> JSON lines, CSV or Parquet, one by one.
 
-Place: beside the log's reader; it knows columns, not commands.
+It knows columns, not commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decisions and feedback -> rows of the decision log, each committed before the call returns.
 
-Place: the log's writer. Several processes may write one file at once; each waits for its turn.
+Several processes may write one file at once; each waits for its turn.
 """
 
 from __future__ import annotations

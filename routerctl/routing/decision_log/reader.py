@@ -1,7 +1,7 @@
 """The decision log -> the decisions that somebody wants to see, as the table has them.
 
 A row is a mapping from column to value, with the texts that were kept and the latest feedback beside it; JSON columns
-are JSON values. Place: the log's reader; it opens the file read-only, so a process that is writing does not notice it.
+are JSON values. It opens the file read-only, so a process that is writing does not notice it.
 """
 
 from __future__ import annotations

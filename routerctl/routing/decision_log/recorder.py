@@ -1,7 +1,4 @@
-"""A decision -> the log, before anybody sees the answer; a log that cannot be written stops no answer.
-
-Place: above the log, for whoever serves.
-"""
+"""A decision -> the log, before anybody sees the answer; a log that cannot be written stops no answer."""
 
 from __future__ import annotations
 

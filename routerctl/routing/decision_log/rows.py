@@ -1,6 +1,6 @@
 """A decision and its inquiry -> one flat row, and what a file of the first shape holds -> the same.
 
-Pure. Place: under the log's writer; the columns and their meaning stand in `columns`.
+Pure. The columns and their meaning are in `columns`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The tables of the decision log, and a file of any earlier shape -> one of today's, in place.
 
-`PRAGMA user_version` is the schema's version; 0 is an empty file, or the first shape, which had no number. Place: under
-the log's writer and reader.
+`PRAGMA user_version` is the schema's version; 0 is an empty file, or the first shape, which had no number.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The decision log -> what happened to each task class: how often, decided and served by whom, at what cost.
 
-Place: a reader of the log. Counting is SQL over columns; no JSON is parsed, and no text is looked at.
+Counting is SQL over columns; no JSON is parsed, and no text is looked at.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The decision log -> the tokens and seconds that a class's answers take, by the candidate that served.
 
-Place: a reader of the log, for the evaluation line; it writes nothing.
+For the estimate of a run; it writes nothing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The decision log -> how often each task class is asked in a month.
 
-Place: a reader of the log, for the evaluation line; it knows two columns and writes nothing.
+It knows two columns and writes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """An inquiry and the experiment that is on -> its arm; and the end of an experiment whose guardrail is broken.
 
-Every process that serves sees within seconds that an experiment began or ended, whoever began or ended it. Place: the
-request line, under the choice of a table. It may wait for the shared state and for the log, so a caller who serves
-others meanwhile runs `refresh` and `check` in a thread.
+Every process that serves sees within seconds that an experiment began or ended, whoever began or ended it. It may wait
+for the shared state and for the log, so a caller who serves others meanwhile runs `refresh` and `check` in a thread.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """An inquiry and the experiment that is on -> its arm, and the experiment as the shared state keeps it.
 
 The same key gets the same arm in every process, and keeps B when B's share grows. Documents of the state:
-`experiment/active` is the one that is on, `experiment/ended/<name>` those that were. Place: arithmetic over documents;
-who reads and writes them stands above.
+`experiment/active` is the one that is on, `experiment/ended/<name>` those that were. Pure: it reads and writes nothing.
 """
 
 from __future__ import annotations

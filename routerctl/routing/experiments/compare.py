@@ -1,7 +1,7 @@
 """Turns two arms' outcomes into better, worse, equivalent or undecided, whenever one looks; a plan before the start.
 
 `ExperimentDesign` says what is to be found, `planned_outcomes` how many outcomes that takes, `UnitOutcomes` what came,
-`compare` what follows. Place: arithmetic, behind `routerctl experiment`, which reads the outcomes from the log.
+`compare` what follows. Pure; `trial` reads the outcomes from the log.
 
 The answer may be asked for after every outcome and for as long as one likes: the error is that of all looks together.
 What it rests on, each to be kept by the caller: units (see `in_order`) are independent; whether a unit has an outcome

@@ -1,8 +1,8 @@
 """Turns what B cost, failed or took beside A into "within what is allowed" or "proven to be beyond it": then abort.
 
 A guardrail looks at values in [0, 1]: errors are 0 or 1, a slow answer (slower than a limit fixed beforehand) is 0 or
-1, a cost is divided by a cap fixed beforehand and counts as 1 beyond it, so that one freak answer cannot decide.
-Place: arithmetic, beside `comparing`, whose rules for units and their order hold here too.
+1, a cost is divided by a cap fixed beforehand and counts as 1 beyond it, so that one freak answer cannot decide. Pure;
+`compare`'s rules for units and their order hold here too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An experiment and the log -> what its arms say so far, and whether a guardrail is broken.
 
-Place: above the log and the statistics, which know nothing of each other; the command line shows it, and the request
-line asks whether it must stop by itself.
+The log and the statistics know nothing of each other; `routerctl experiment` shows what they say together, and `active`
+asks whether the experiment must stop by itself.
 """
 
 from __future__ import annotations

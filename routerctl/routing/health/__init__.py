@@ -1,6 +1,6 @@
 """Who is well: the health of every place (provider and model), as all processes of a project see it.
 
-Place: the floor above the wire; it keeps and shares, others call.
+It keeps and shares; others call.
 """
 
 from routerctl.routing.health.registry import Health, PlaceStatus

@@ -1,10 +1,10 @@
 """How calls of a place ended -> whether it may be called: a circuit breaker as a document.
 
-Closed: everybody calls. Open: nobody does, until a moment that doubles with every failure. Half-open: one caller of
-all processes tries at a time, until enough tries went well (Nygard, "Release It!", 2nd ed. 2018, ch. 5; Fowler,
+Closed: everybody calls. Open: nobody does, until a moment that doubles with every failure. Half-open: one caller of all
+processes tries at a time, until enough tries went well (Nygard, "Release It!", 2nd ed. 2018, ch. 5; Fowler,
 https://martinfowler.com/bliki/CircuitBreaker.html). Deterministic: the moment and the jitter come with the event, so
-every process that applies the same events to the same document gets the same one. Place: arithmetic of the health
-floor; knows no clock, no store, no provider.
+every process that applies the same events to the same document gets the same one. Knows no clock, no store, no
+provider.
 
 The numbers. A call that fails here was retried by the wire already, so each failure weighs more than a failed request
 elsewhere.

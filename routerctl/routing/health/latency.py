@@ -1,9 +1,9 @@
 """Seconds of many calls -> their quantiles: counts on a scale of equal ratios.
 
 A sketch and not a reservoir: what two processes saw is merged by adding, exactly and in any order, without chance; a
-count is at most 5 % away from what it counts; and its size is bounded by the range, not by the number of calls
-(Masson, Rim, Lee, "DDSketch", VLDB 2019). The latest calls count: the sketch is of this period and the one before, so
-a slow hour is forgotten in the next. Place: arithmetic of the health floor; knows no clock.
+count is at most 5 % away from what it counts; and its size is bounded by the range, not by the number of calls (Masson,
+Rim, Lee, "DDSketch", VLDB 2019). The latest calls count: the sketch is of this period and the one before, so a slow
+hour is forgotten in the next. Knows no clock.
 """
 
 from __future__ import annotations

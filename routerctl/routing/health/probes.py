@@ -1,7 +1,7 @@
 """The places of a table -> what each says when nobody needs it: found before traffic meets it.
 
 A probe asks the place about its model where its API can be asked, which costs nothing; only `generate` asks the model
-itself. Place: the health floor; calls through the one wire, knows no routes beyond who may serve.
+itself. Calls through the one wire; knows no routes beyond who may serve.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What is asked for every call is answered from this process's own view. What was noted is shared, and what others noted
 seen, by a thread: once a second, and at once when a breaker moves. Only the right to try a place that was shut is asked
 of the shared state itself, since one caller of all processes has it. Where that state is down, each process goes on by
-what it sees alone. Place: the floor above the wire; needs errors, the state and its own arithmetic.
+what it sees alone.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Everything that processes of a project share (the health of places, budgets, experiments) is a pure function from
 documents to documents, handed to `StateStore.update`. So what it means is written and tested once, whatever keeps it.
 
-A key is `kind/name`, say `health/anthropic/claude-haiku-5-5`; a kind is what can be scanned. Place: the files floor;
-knows what no document means.
+A key is `kind/name`, say `health/anthropic/claude-haiku-5-5`; a kind is what can be scanned. What a document means is
+not known here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A path or a URL -> the store behind it, opened when it is first needed, again after an outage.
 
 A store that is down is left alone for a while, so that who asks it for every call is told at once instead of waiting
-for the same time limit again and again. Place: the files floor.
+for the same time limit again and again.
 """
 
 from __future__ import annotations

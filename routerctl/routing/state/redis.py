@@ -3,8 +3,7 @@
 A change is optimistic: read, compute, and write by a script that first compares every document with what was read
 (https://redis.io/docs/latest/develop/programmability/eval-intro/: scripts run alone). All keys of a project carry its
 name as hash tag, so a cluster keeps them in one slot. Beside the documents stands one sorted set a kind, of its keys by
-the moment they expire: a scan costs what the kind holds, not what the server holds. Place: the files floor; the only
-file that imports `redis`.
+the moment they expire: a scan costs what the kind holds, not what the server holds. The only file that imports `redis`.
 """
 
 from __future__ import annotations

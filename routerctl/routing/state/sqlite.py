@@ -1,7 +1,7 @@
 """Shared state in an SQLite file: the embedded default, for the processes of one machine.
 
 WAL: readers never wait for the writer (https://sqlite.org/wal.html). A change takes the write lock before it reads
-(BEGIN IMMEDIATE), so what it read is still true when it writes. Place: the files floor.
+(BEGIN IMMEDIATE), so what it read is still true when it writes.
 """
 
 from __future__ import annotations

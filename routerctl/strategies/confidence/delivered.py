@@ -1,6 +1,6 @@
 """An answer, fresh or recorded -> what the signals look at.
 
-Place: the folder's first file. Both ways lead to equal values for the same answer; a test holds that.
+Both ways lead to equal values for the same answer; a test holds that.
 """
 
 from __future__ import annotations

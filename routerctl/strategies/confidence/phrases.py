@@ -1,8 +1,8 @@
 """A reply -> its sentences as plain words, in which phrases of doubt and of refusal are looked for.
 
-Seven languages: English, German, French, Spanish, Italian, Portuguese, Dutch. Place: the folder's second file, pure.
-Phrases are compared as whole words by plain search, no pattern: the time is linear in the text, whatever it is. It
-reads words, not meaning: "it is not unclear" holds "unclear". How much that costs is what calibration measures.
+Seven languages: English, German, French, Spanish, Italian, Portuguese, Dutch. Phrases are compared as whole words by
+plain search, no pattern: the time is linear in the text, whatever it is. It reads words, not meaning: "it is not
+unclear" holds "unclear". How much that costs is what calibration measures.
 """
 
 from __future__ import annotations

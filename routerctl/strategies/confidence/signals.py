@@ -1,7 +1,6 @@
 """What was delivered -> a number in [0, 1] per signal, 1 = confident, or None where it cannot be told.
 
-Place: after `delivered` and `phrases`. Each signal is one small function and one line in `SIGNALS`. All take time
-linear in the text, whatever a model sends.
+Each signal is one small function and one line in `SIGNALS`. All take time linear in the text, whatever a model sends.
 """
 
 from __future__ import annotations

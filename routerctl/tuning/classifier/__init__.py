@@ -1,8 +1,8 @@
 """Eval sets and labelled past decisions -> a classifier's file, and the figures that say how good it is.
 
 `corpus` reads, `groups` keeps near-duplicates together, `families` fits, `cross_validation` scores on texts that were
-not fitted on, `metrics` and `calibration` compute, `export` writes, `page` shows. Place: beside the two lines, on
-scikit-learn (extra `train`); `route` needs none of it.
+not fitted on, `metrics` and `calibration` compute, `export` writes, `page` shows. It needs scikit-learn (extra
+`train`); `route` needs none of it.
 """
 
 from routerctl.tuning.classifier.corpus import Labelled, load_background, load_labelled

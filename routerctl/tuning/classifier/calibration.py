@@ -1,10 +1,10 @@
 """Logits of texts that were not fitted on -> a temperature, reliability bins, and the threshold of "unknown".
 
-Place: training; pure arithmetic. Sources: temperature scaling, Guo et al. 2017 (arXiv 1706.04599); the threshold as in
-split-conformal prediction: the k-th least score of n texts that were not fitted on, k = floor(rate x (n + 1)), so that
-a further text of their kind falls below it with probability `rate` at most (Vovk et al. 2005). Their kind is the texts
-that are named right, as in Averly and Chao 2023 (arXiv 2304.06813): to name a text wrong is no gain that a lower
-threshold could be worth, and a class that hardly differs from the background would lower it for all the others.
+Pure arithmetic. Sources: temperature scaling, Guo et al. 2017 (arXiv 1706.04599); the threshold as in split-conformal
+prediction: the k-th least score of n texts that were not fitted on, k = floor(rate x (n + 1)), so that a further text
+of their kind falls below it with probability `rate` at most (Vovk et al. 2005). Their kind is the texts that are named
+right, as in Averly and Chao 2023 (arXiv 2304.06813): to name a text wrong is no gain that a lower threshold could be
+worth, and a class that hardly differs from the background would lower it for all the others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Eval sets, a file of labelled decisions and the shipped background -> texts with their class.
 
-Place: training's first step. It checks that there is enough to learn from; it knows no feature.
+It checks that there is enough to learn from; it knows no feature.
 """
 
 from __future__ import annotations

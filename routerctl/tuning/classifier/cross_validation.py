@@ -1,6 +1,6 @@
 """A family and groups -> logits of every text from a fit that saw neither it nor anything like it.
 
-Place: training, between `families` and the figures. Folds keep the classes' shares and never split a group.
+Folds keep the classes' shares and never split a group.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A trained classifier -> the text of classifier.json.
 
-Place: training's last step. The same material and seed give the same bytes: no clock, no path, no version of a package.
+The same material and seed give the same bytes: no clock, no path, no version of a package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Texts and classes -> logits of further texts: by hashed n-grams, and by the two baselines that these must beat.
 
-Place: training; the home of scikit-learn. The baselines are the length of the prompt and the most frequent class. Every
+The only file that fits with scikit-learn. The baselines are the length of the prompt and the most frequent class. Every
 fit is deterministic. The last logit is that of "none of the classes", fitted on the background; baselines have none.
 """
 

@@ -1,8 +1,8 @@
 """Texts -> groups that must not be split between fitting and scoring: near-duplicates, and the cases' own clusters.
 
-Place: training, before any fold. Two texts are near-duplicates when their sets of 5-character pieces overlap by half
-(Jaccard); groups are what is linked through any chain of such pairs. A class whose texts are all alike ("What is
-3 + 4?") would be one group, which no fold can be without: then the measure is raised step by step, and said.
+Two texts are near-duplicates when their sets of 5-character pieces overlap by half (Jaccard); groups are what is linked
+through any chain of such pairs. A class whose texts are all alike ("What is 3 + 4?") would be one group, which no fold
+can be without: then the measure is raised step by step, and said.
 """
 
 from __future__ import annotations

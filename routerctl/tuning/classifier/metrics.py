@@ -1,6 +1,6 @@
 """Classes and predictions -> accuracy, F1, confusion, and an interval that respects groups.
 
-Place: training; pure arithmetic. F1 of a class: the harmonic mean of precision and recall; macro-F1: their mean.
+Pure arithmetic. F1 of a class: the harmonic mean of precision and recall; macro-F1: their mean.
 """
 
 from __future__ import annotations

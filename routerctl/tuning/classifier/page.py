@@ -1,7 +1,7 @@
 """A trained classifier -> one self-contained HTML file that shows how good it is.
 
-Place: training's report, in the look of the evaluation's (its style sheet). Prompts are hostile text: every string
-passes `visible`, then autoescape, and a Content-Security-Policy forbids scripts and loads.
+It uses the style sheet of the evaluation's report. Prompts are hostile text: every string passes `visible`, then
+autoescape, and a Content-Security-Policy forbids scripts and loads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reliability bins -> one SVG: what was said against what was right, and how often.
 
-Place: training's report. Colours and fonts are the report's style sheet's (its `scatter` class). Pure.
+Colours and fonts are the report's style sheet's (its `scatter` class). Pure.
 """
 
 from __future__ import annotations

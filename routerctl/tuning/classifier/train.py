@@ -1,7 +1,4 @@
-"""Material -> the n-grams fitted on all of it, with their figures and those of the baselines.
-
-Place: training's one function; the command calls it, then writes what it gives.
-"""
+"""Material -> the n-grams fitted on all of it, with their figures and those of the baselines."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """A run's results of a cheap candidate and of a better one -> thresholds that provably keep a class at its bar.
 
-`pairs`: both candidates' results on the same cases, with the signals' values; `proving`: outcomes -> a lower bound;
-`walking`: thresholds, strictest first, tested one after the other; `finding`: what was found, as data; `advising`: the
-same in words and as lines for routerctl.yaml. Place: beside the two lines; it reads evidence that is there and asks no
-model. It knows no terminal and no file.
+`pairs`: both candidates' results on the same cases, with the signals' values; `bounds`: outcomes -> a lower bound;
+`fixed_sequence`: thresholds, strictest first, tested one after the other; `findings`: what was found, as data;
+`wording`: the same in words and as lines for routerctl.yaml; `runs`: which runs can tell. It reads evidence that is
+there and asks no model.
 """
 
 from routerctl.tuning.thresholds.calibrate import calibrate_class

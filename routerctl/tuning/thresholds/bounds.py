@@ -1,6 +1,6 @@
 """Outcomes of a cascade in planned order -> a lower bound of what is compared with the bar, and what would settle it.
 
-Place: after `pairs`; it knows no signal and no threshold. The bound is one-sided, of level 1 - alpha:
+It knows no signal and no threshold. The bound is one-sided, of level 1 - alpha:
 
 - every planned case was run whatever came out (`eval --full`), cases 0/1 and alike: Clopper & Pearson's exact bound,
   which reaches the bar just where the exact binomial p-value against it is at most alpha;

@@ -1,7 +1,4 @@
-"""A run and a class -> what confidence signals are good for between its candidates.
-
-Place: the folder's middle, between the walks and whoever shows what they found.
-"""
+"""A run and a class -> what confidence signals are good for between its candidates."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What calibration found, as data: per threshold, per signal, per pair of candidates, per class.
-
-Place: under the walk, which fills it, and whoever prints it.
-"""
+"""What calibration found, as data: per threshold, per signal, per pair of candidates, per class."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A run -> two candidates' results on the same cases in planned order, with what the signals say of the first's.
 
-Place: the folder's first file. Both candidates' results are cut to the gap-free prefix that they share: which cases are
-looked at then depends on the order that was fixed before the first answer, and on nothing that was answered later.
+Both candidates' results are cut to the gap-free prefix that they share: which cases are looked at then depends on the
+order that was fixed before the first answer, and on nothing that was answered later.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What calibration found -> sentences, and lines for routerctl.yaml.
 
-Place: the folder's last file. It prints nothing; names are the project's own, and whoever prints them cleans them.
+It prints nothing; names are the project's own, and whoever prints them cleans them.
 """
 
 from __future__ import annotations
