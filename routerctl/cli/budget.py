@@ -26,6 +26,6 @@ def budget(
 
         routerctl budget --tenant acme --json
     """
-    from routerctl.cli.output import budget as spending
+    from routerctl.cli.output.budget import print_budgets
 
-    spending.show(table, tenant=tenant, past=past, as_json=as_json)
+    print_budgets(table, tenant=tenant, past=past, as_json=as_json)

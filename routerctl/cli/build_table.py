@@ -51,18 +51,18 @@ def build_table(
     from routerctl.errors import InputError
 
     if propose is not None:
-        from routerctl.cli.output import proposal as proposing
+        from routerctl.cli.output.proposal import propose_table
 
         if run or ladder or tier or strict:
             raise InputError(
                 "--propose takes classes and ladder from routes.yaml: leave out --run, --ladder, --tier, --strict"
             )
-        proposing.propose(propose, after=after, max_cost_usd=max_cost_usd, as_json=as_json)
+        propose_table(propose, after=after, max_cost_usd=max_cost_usd, as_json=as_json)
         return
     if after is not None or max_cost_usd is not None:
         raise InputError("--after and --max-cost-usd belong to --propose: without it nobody is asked anything")
     if tier and ladder:
         raise InputError("--tier has its ladder from routerctl.yaml: leave out --ladder")
-    from routerctl.cli.output import table as building
+    from routerctl.cli.output.table import build
 
-    building.build(tier=tier, ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)
+    build(tier=tier, ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)

@@ -40,6 +40,6 @@ def calibrate(
 
         routerctl calibrate --run 20261123-033100-048213 --json
     """
-    from routerctl.cli.output import thresholds as calibrating
+    from routerctl.cli.output.thresholds import print_thresholds
 
-    calibrating.calibrate(classes=tuple(task_class or ()), run_id=run, risk=risk, as_json=as_json)
+    print_thresholds(classes=tuple(task_class or ()), run_id=run, risk=risk, as_json=as_json)

@@ -36,6 +36,6 @@ def diff(
 
         routerctl diff routes.yaml reports/20261123-033100-048213/routes.proposed.yaml
     """
-    from routerctl.cli.output.diff import diff as run
+    from routerctl.cli.output.diff import print_diff
 
-    run(before, after, form="json" if as_json else form, exit_code=exit_code)
+    print_diff(before, after, form="json" if as_json else form, exit_code=exit_code)

@@ -50,7 +50,7 @@ def drift(
 
         routerctl drift --log 'archive/2026-1*.parquet' --since 2026-11-01
     """
-    from routerctl.cli.output import drift as drifting
+    from routerctl.cli.output.drift import DriftOptions, look_for_drift
 
-    options = drifting.DriftOptions(table=table, log=log, since=since, against=against, tenant=tenant, alpha=alpha)
-    drifting.look_for_drift(options, as_json=as_json)
+    options = DriftOptions(table=table, log=log, since=since, against=against, tenant=tenant, alpha=alpha)
+    look_for_drift(options, as_json=as_json)

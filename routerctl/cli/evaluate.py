@@ -94,7 +94,7 @@ def evaluate(
 
         routerctl eval --baseline routes.yaml --max-age 24h --junit gate.xml
     """
-    from routerctl.cli.output import run as evaluating
+    from routerctl.cli.output.run import print_estimate, run_evals
     from routerctl.evaluation.run.session import EvalOptions
     from routerctl.routing.decision_log.usage import logged_usage
 
@@ -112,11 +112,11 @@ def evaluate(
     if baseline is None:
         _refuse({"--epochs": epochs, "--alpha": alpha}, "is for a comparison: give --baseline")
         if dry_run:
-            evaluating.print_estimate(options, as_json=as_json)
+            print_estimate(options, as_json=as_json)
         else:
-            evaluating.run(options, strict=strict, junit=junit, as_json=as_json)
+            run_evals(options, strict=strict, junit=junit, as_json=as_json)
         return
-    from routerctl.cli.output import comparison as comparing
+    from routerctl.cli.output.comparison import compare_with_baseline, print_comparison_estimate
 
     _refuse(
         {"--candidate": candidate, "--compare-today": compare_today or None},
@@ -124,8 +124,8 @@ def evaluate(
     )
     wanted_epochs = epochs or _EPOCHS
     if dry_run:
-        comparing.print_estimate(options, baseline, epochs=wanted_epochs, as_json=as_json)
+        print_comparison_estimate(options, baseline, epochs=wanted_epochs, as_json=as_json)
     else:
-        comparing.compare(
+        compare_with_baseline(
             options, baseline, epochs=wanted_epochs, alpha=alpha or _ALPHA, junit=junit, strict=strict, as_json=as_json
         )

@@ -59,10 +59,10 @@ def start(
 
         routerctl experiment start eu --table routes.eu.yaml --key tenant --more-cost 0.1
     """
-    from routerctl.cli.output import experiment as experimenting
+    from routerctl.cli.output.experiment import ExperimentOptions, start_experiment
 
-    experimenting.start(
-        experimenting.ExperimentOptions(
+    start_experiment(
+        ExperimentOptions(
             name=name,
             table=table,
             share=share,
@@ -90,9 +90,9 @@ def status(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
         routerctl experiment status --json | jq .standing
     """
-    from routerctl.cli.output import experiment as experimenting
+    from routerctl.cli.output.experiment import print_status
 
-    experimenting.status(tenant, as_json=as_json)
+    print_status(tenant, as_json=as_json)
 
 
 @app.command("promote")
@@ -108,9 +108,9 @@ def promote(
 
         routerctl experiment promote
     """
-    from routerctl.cli.output import experiment as experimenting
+    from routerctl.cli.output.experiment import promote_experiment
 
-    experimenting.promote(tenant, force=force)
+    promote_experiment(tenant, force=force)
 
 
 @app.command("abort")
@@ -124,6 +124,6 @@ def abort(
 
         routerctl experiment abort --why "support complains"
     """
-    from routerctl.cli.output import experiment as experimenting
+    from routerctl.cli.output.experiment import abort_experiment
 
-    experimenting.abort(tenant, why)
+    abort_experiment(tenant, why)

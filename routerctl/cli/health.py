@@ -34,10 +34,7 @@ def health(
 
         routerctl health --watch --interval 30
     """
-    from routerctl.cli.output import health as probing
+    from routerctl.cli.output.health import check_health
 
-    raise typer.Exit(
-        probing.check_health(
-            table, tenant=tenant, every_s=interval if watch else None, generate=generate, as_json=as_json
-        )
-    )
+    every_s = interval if watch else None
+    raise typer.Exit(check_health(table, tenant=tenant, every_s=every_s, generate=generate, as_json=as_json))

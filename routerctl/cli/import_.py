@@ -74,11 +74,11 @@ def import_(
 
         routerctl import outcomes.csv.gz --bar within=0.02:large --today large
     """
-    from routerctl.cli.output import imported as importing
+    from routerctl.cli.output.imported import ImportOptions, import_files
     from routerctl.evaluation.importers.base import Columns
 
-    importing.import_files(
-        importing.ImportOptions(
+    import_files(
+        ImportOptions(
             files=tuple(files),
             format=format_,
             task_class=task_class,

@@ -45,10 +45,10 @@ def label(
 
         routerctl label --class summary --import todo.csv --by ana
     """
-    from routerctl.cli.output import label as labelling
+    from routerctl.cli.output.label import LabelOptions, label_replies
 
-    labelling.label(
-        labelling.LabelOptions(task_class=task_class, candidate=candidate, count=count, run_id=run, by=by),
+    label_replies(
+        LabelOptions(task_class=task_class, candidate=candidate, count=count, run_id=run, by=by),
         export_to=export_to,
         import_from=import_from,
     )

@@ -52,10 +52,9 @@ def list_(
 
         routerctl log list --json | jq .served
     """
-    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output.log import print_list, wanted_of
 
-    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
-    log_showing.print_list(wanted, limit=limit, as_json=as_json)
+    print_list(wanted_of(task_class, tenant, candidate, outcome, since), limit=limit, as_json=as_json)
 
 
 @app.command("show")
@@ -72,9 +71,9 @@ def show(
 
         routerctl log show 3f2a9c1b --json
     """
-    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output.log import print_story
 
-    log_showing.print_story(decision, tenant, as_json=as_json)
+    print_story(decision, tenant, as_json=as_json)
 
 
 @app.command("tail")
@@ -95,10 +94,10 @@ def tail(
 
         routerctl log tail -f --outcome failed --json
     """
-    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output.log import print_tail, wanted_of
 
-    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, None)
-    log_showing.print_tail(wanted, limit=limit, follow=follow, as_json=as_json)
+    wanted = wanted_of(task_class, tenant, candidate, outcome, None)
+    print_tail(wanted, limit=limit, follow=follow, as_json=as_json)
 
 
 @app.command("stats")
@@ -118,10 +117,9 @@ def stats(
 
         routerctl log stats --tenant acme --json
     """
-    from routerctl.cli.output import log as log_figures
-    from routerctl.cli.output import log as log_showing
+    from routerctl.cli.output.log import print_stats, wanted_of
 
-    log_figures.print_stats(log_showing.wanted_of(task_class, tenant, candidate, outcome, since), as_json=as_json)
+    print_stats(wanted_of(task_class, tenant, candidate, outcome, since), as_json=as_json)
 
 
 @app.command("export")
@@ -162,11 +160,11 @@ def export(
 
         routerctl log export --labelled -o labelled.jsonl && routerctl train --decisions labelled.jsonl
     """
-    from routerctl.cli.output import log as log_showing
-    from routerctl.cli.output import log_export as log_keeping
+    from routerctl.cli.output.log import wanted_of
+    from routerctl.cli.output.log_export import export_decisions
 
-    wanted = log_showing.wanted_of(task_class, tenant, candidate, outcome, since)
-    log_keeping.export(wanted, format_ and format_.value, output, labelled=labelled, as_json=as_json)
+    wanted = wanted_of(task_class, tenant, candidate, outcome, since)
+    export_decisions(wanted, format_ and format_.value, output, labelled=labelled, as_json=as_json)
 
 
 @app.command("feedback")
@@ -196,10 +194,10 @@ def feedback(
 
         routerctl log feedback < ratings.jsonl
     """
-    from routerctl.cli.output import feedback as log_rating
+    from routerctl.cli.output.feedback import Said, rate
 
-    said = log_rating.Said(score=score, note=note, task_class=task_class)
-    log_rating.rate(decision, said, tenant=tenant, as_json=as_json)
+    said = Said(score=score, note=note, task_class=task_class)
+    rate(decision, said, tenant=tenant, as_json=as_json)
 
 
 @app.command("prune")
@@ -221,6 +219,6 @@ def prune(
 
         routerctl log prune --all
     """
-    from routerctl.cli.output import log_export as log_keeping
+    from routerctl.cli.output.log_export import prune_decisions
 
-    log_keeping.prune(older_than, everything=everything, tenant=tenant, as_json=as_json)
+    prune_decisions(older_than, everything=everything, tenant=tenant, as_json=as_json)

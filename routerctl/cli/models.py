@@ -12,10 +12,7 @@ app = typer.Typer(help="List the candidates with price, pin and lifecycle; bring
 
 
 @app.callback(invoke_without_command=True)
-def models(
-    context: typer.Context,
-    as_json: AsJson = False,
-) -> None:
+def models(context: typer.Context, as_json: AsJson = False) -> None:
     """List the candidates of routerctl.yaml with price, pin and lifecycle; `models pull` brings local models.
 
     [bold]Examples[/bold]
@@ -48,13 +45,13 @@ def pull(
 
         routerctl models pull qwen2.5-coder-0.5b --from ~/Downloads/qwen.gguf
     """
-    from routerctl.cli.output import models as listing
+    from routerctl.cli.output.models import print_catalog, pull_one
     from routerctl.errors import InputError
 
     if not names:
-        listing.print_catalog()
+        print_catalog()
         return
     if source and len(names) > 1:
         raise InputError("--from gives one model's weights: name one model")
     for name in names:
-        listing.pull_one(name, source)
+        pull_one(name, source)

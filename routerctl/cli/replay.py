@@ -44,9 +44,9 @@ def replay(
 
         routerctl replay --table routes.new.yaml --outcomes outcomes.csv.gz
     """
-    from routerctl.cli.output import replay as replaying
+    from routerctl.cli.output.replay import ReplayOptions, print_replay
 
-    options = replaying.ReplayOptions(
+    options = ReplayOptions(
         table=table,
         log=log,
         outcomes=tuple(outcomes or ()),
@@ -56,4 +56,4 @@ def replay(
         tenant=tenant,
         keep_classes=keep_classes,
     )
-    replaying.replay(options, as_json=as_json)
+    print_replay(options, as_json=as_json)

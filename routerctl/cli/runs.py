@@ -21,9 +21,9 @@ def list_(as_json: AsJson = False) -> None:
 
         routerctl runs list --json
     """
-    from routerctl.cli.output import runs as run_keeping
+    from routerctl.cli.output.runs import print_runs
 
-    run_keeping.print_runs(as_json=as_json)
+    print_runs(as_json=as_json)
 
 
 @app.command("prune")
@@ -53,6 +53,6 @@ def prune(
 
         routerctl runs prune --all --dry-run
     """
-    from routerctl.cli.output import runs as run_keeping
+    from routerctl.cli.output.runs import prune_runs
 
-    run_keeping.prune(tuple(runs or ()), older_than, everything=everything, dry_run=dry_run, as_json=as_json)
+    prune_runs(tuple(runs or ()), older_than, everything=everything, dry_run=dry_run, as_json=as_json)

@@ -39,13 +39,6 @@ def train(
 
         routerctl train --json
     """
-    from routerctl.cli.output import classifier as training
+    from routerctl.cli.output.classifier import run_training
 
-    training.run_training(
-        decisions=decisions,
-        unknown_rate=unknown_rate,
-        seed=seed,
-        output=output,
-        force=force,
-        as_json=as_json,
-    )
+    run_training(decisions=decisions, unknown_rate=unknown_rate, seed=seed, output=output, force=force, as_json=as_json)

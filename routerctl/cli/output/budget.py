@@ -27,7 +27,7 @@ class PurseRow:
     books: Books
 
 
-def show(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
+def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
     """Print every purse that something was paid from, and the budgets from which nothing was.
 
     Raises: InputError; StateDown.

@@ -28,7 +28,7 @@ from routerctl.review.ci.publish import check_outputs, end_gate, publish
 from routerctl.words import clean
 
 
-def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
+def print_comparison_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: bool) -> None:
     """Print the estimate of a comparison.
 
     Raises: InputError.
@@ -41,7 +41,7 @@ def print_estimate(options: EvalOptions, wanted: str, *, epochs: int, as_json: b
     )
 
 
-def compare(
+def compare_with_baseline(
     options: EvalOptions,
     wanted: str,
     *,

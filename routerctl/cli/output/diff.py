@@ -22,7 +22,7 @@ from routerctl.table import TABLE_FILE
 Format = Literal["text", "markdown", "json"]
 
 
-def diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> None:
+def print_diff(before: str, after: str | None, *, form: Format, exit_code: bool) -> None:
     """Print what differs between two tables.
 
     Raises: InputError where one cannot be read; GateError under `exit_code` where anything differs, or the project has

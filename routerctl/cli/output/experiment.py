@@ -92,7 +92,7 @@ def _bench(tenant_name: str | None) -> Iterator[_Bench]:
         store.close()
 
 
-def start(options: ExperimentOptions, tenant: str | None) -> None:
+def start_experiment(options: ExperimentOptions, tenant: str | None) -> None:
     """Begin an experiment.
 
     Raises: InputError where one is on, or the table cannot be tried; StateDown.
@@ -174,7 +174,7 @@ def _deviation(table: Table) -> float:
     return math.sqrt(share * (1 - share))
 
 
-def status(tenant: str | None, *, as_json: bool) -> None:
+def print_status(tenant: str | None, *, as_json: bool) -> None:
     """Print how the experiment stands.
 
     Raises: InputError where none is on and none ended last; StateDown.
@@ -223,7 +223,7 @@ def _json(experiment: Experiment, stand: Stand | None) -> dict[str, object]:
     }
 
 
-def promote(tenant: str | None, *, force: bool) -> None:
+def promote_experiment(tenant: str | None, *, force: bool) -> None:
     """Put B in force.
 
     Raises: GateError where B is not shown to be as good, or A's file serves others than who tried it, and `force` is
@@ -270,7 +270,7 @@ def _kept(present: Table, tried: Table) -> Routing:
     return replace(present.routing, thresholds=tried.routing.thresholds)
 
 
-def abort(tenant: str | None, why: str) -> None:
+def abort_experiment(tenant: str | None, why: str) -> None:
     """End the experiment; A serves everything.
 
     Raises: InputError where none is on; StateDown.

@@ -54,7 +54,7 @@ class Sample:
     open: tuple[Result, ...]  # those that a human is still to label
 
 
-def label(options: LabelOptions, *, export_to: Path | None, import_from: Path | None) -> None:
+def label_replies(options: LabelOptions, *, export_to: Path | None, import_from: Path | None) -> None:
     """Label replies on the terminal, or by way of a file.
 
     Raises: InputError.

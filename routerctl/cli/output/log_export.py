@@ -32,7 +32,9 @@ class _Counted:
             yield row
 
 
-def export(wanted: Wanted, format_: str | None, output: Path | None, *, labelled: bool, as_json: bool) -> None:
+def export_decisions(
+    wanted: Wanted, format_: str | None, output: Path | None, *, labelled: bool, as_json: bool
+) -> None:
     """Write decisions to a file or to stdout.
 
     Raises: InputError.
@@ -83,7 +85,7 @@ def _to_file(rows: Iterable[Row], format_: str, output: Path) -> None:
             file.writelines(line.encode("utf-8", "replace") for line in _lines(rows, format_))
 
 
-def prune(older_than: float | None, *, everything: bool, tenant: str | None, as_json: bool) -> None:
+def prune_decisions(older_than: float | None, *, everything: bool, tenant: str | None, as_json: bool) -> None:
     """Drop decisions.
 
     Raises: InputError.

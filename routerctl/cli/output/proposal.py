@@ -46,7 +46,7 @@ from routerctl.words import as_written, clean, odds, plural
 PROPOSED_FILE = "routes.proposed.yaml"
 
 
-def propose(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, as_json: bool) -> None:
+def propose_table(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, as_json: bool) -> None:
     """Evaluate a candidate beside those of routes.yaml, write the table that would follow, and print the difference.
 
     Raises: InputError; whatever ends a run early.

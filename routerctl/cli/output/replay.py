@@ -51,7 +51,7 @@ class Replayed:
     intervals: str = "the 95% intervals"  # which ones are shown
 
 
-def replay(options: ReplayOptions, *, as_json: bool) -> None:
+def print_replay(options: ReplayOptions, *, as_json: bool) -> None:
     """Replay and print.
 
     Raises: InputError.

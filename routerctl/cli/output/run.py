@@ -82,7 +82,7 @@ def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
     show_estimates(estimate_run(planned, now), as_json=as_json)
 
 
-def run(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
+def run_evals(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
     """Run the eval, write the report, print the verdicts, tell CI.
 
     Raises: InputError; GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.

@@ -31,7 +31,9 @@ def print_runs(*, as_json: bool) -> None:
     say(f"{_all(runs)}; {_all(free)} that nothing rests on (`routerctl runs prune --all`)")
 
 
-def prune(named: Sequence[str], older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool) -> None:
+def prune_runs(
+    named: Sequence[str], older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool
+) -> None:
     """Remove the runs that nothing rests on, all of them or those that are older, or those that are named.
 
     Raises: InputError where it is not said which, one that is named must be kept, or what rests on a run is not known.

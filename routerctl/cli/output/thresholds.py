@@ -24,7 +24,7 @@ from routerctl.words import as_written, clean, plain, plural, usd
 _COLUMNS = ("signal", "below", "right", "wrong", "sent on", "score", "least", PER_1000, "verdict")
 
 
-def calibrate(*, classes: tuple[str, ...], run_id: str | None, risk: float | None, as_json: bool) -> None:
+def print_thresholds(*, classes: tuple[str, ...], run_id: str | None, risk: float | None, as_json: bool) -> None:
     """Calibrate classes and print what was found.
 
     Raises: InputError.
