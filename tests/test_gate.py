@@ -204,7 +204,7 @@ def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict: Strict | No
     assert "serves. `routerctl eval` runs those that were not: mid, top. top was not run." in check.reason
     assert "cases to decide" not in check.reason
     if strict:
-        assert str(gate_error(made, strict=strict)) == "not all candidates were run for sums"
+        assert str(gate_error([check])) == "not all candidates were run for sums"
         assert next_steps([check]) == ["`routerctl eval` runs the candidates that were not asked"]
 
 
@@ -246,7 +246,7 @@ def test_a_comparison_of_nothing_is_no_pass() -> None:
     """Where no class at all could be compared, that is an error without strict, too."""
     found = judge_regression({"a": Pairing(pairs=(), changed=9), "b": Pairing(pairs=())}, baseline="x")
     assert [check.outcome for check in checks_of(None, found)] == [CheckOutcome.ERROR, CheckOutcome.ERROR]
-    error = gate_error(None, found)
+    error = gate_error(checks_of(None, found))
     assert error is not None
     assert error.exit_code == 7
 
@@ -298,7 +298,8 @@ def test_the_error_of_a_gate(
     routes: tuple[Route, ...], regression: Regression | None, strict: Strict | None, code: int, line: str
 ) -> None:
     """The gravest check gives the exit code, the line names all; nothing stands against what passed."""
-    error = gate_error(table(*routes), regression, strict=strict)
+    baseline = regression.baseline if regression else ""
+    error = gate_error(checks_of(table(*routes), regression, strict=strict), baseline=baseline)
     assert (error.exit_code if error else 0, str(error or "")) == (code, line)
 
 
@@ -373,7 +374,8 @@ def check_junit(text: str) -> ElementTree.Element:
 def test_junit() -> None:
     """One suite a candidate that serves, one case a check, failures and errors apart, names that stay the same."""
     made = table(GOOD, BELOW, FEW, DOWN, route("plan", evidence("large"), chosen="large"))
-    root = check_junit(junit_xml(made, FELL, latencies_s={("sums", "small"): 12.5}, created_at="2026-11-24T04:00:00Z"))
+    checks = checks_of(made, FELL, latencies_s={("sums", "small"): 12.5})
+    root = check_junit(junit_xml(checks, created_at="2026-11-24T04:00:00Z"))
     suites = {suite.attrib["name"]: suite for suite in root}
     assert list(suites) == ["small", "large", "all candidates"]
     kinds = {case.attrib["name"]: [child.tag for child in case] for case in suites["small"]}
@@ -393,12 +395,12 @@ def test_junit() -> None:
 
 def test_junit_strict() -> None:
     """Under strict, too few cases are an error, not a skip, and what is only provisional is a failure."""
-    root = check_junit(junit_xml(table(FEW, CLOSE), strict="proven"))
+    root = check_junit(junit_xml(checks_of(table(FEW, CLOSE), None, strict="proven")))
     assert (root.attrib["errors"], root.attrib["failures"], root[0].attrib["skipped"]) == ("1", "1", "0")
     failure = next(root.iter("failure"))
     assert (failure.attrib["message"], failure.attrib["type"]) == ("close: bar: provisional", "provisional")
-    assert (failure.text or "").startswith("Not proven, as --strict asks")
-    root = check_junit(junit_xml(table(CLOSE), strict="provisional"))
+    assert (failure.text or "").startswith("Not proven, which --strict asks for")
+    root = check_junit(junit_xml(checks_of(table(CLOSE), None, strict="provisional")))
     assert (next(root.iter("system-out")).text or "").startswith(
         "small: Provisional: 52 of 60 cases passed (60 planned)"
     )
@@ -406,7 +408,7 @@ def test_junit_strict() -> None:
 
 def test_junit_without_anything() -> None:
     """No table and no comparison is an empty, valid file."""
-    assert check_junit(junit_xml(None)).attrib["tests"] == "0"
+    assert check_junit(junit_xml(())).attrib["tests"] == "0"
 
 
 # A class name of an imported run, a candidate's and a case's: each may be anything.
@@ -417,14 +419,15 @@ def test_hostile_text(task_class: str, candidate: str, case: str, baseline: str)
     made = table(route(task_class, evidence(candidate, Verdict.BELOW, passes=1, cases=20), chosen=candidate))
     assume(task_class != "x")
     found = judge_regression({task_class: pairs(20, name=case), "x": pairs(1)}, baseline=baseline)
-    root = check_junit(junit_xml(made, found, created_at=baseline))
+    checks = checks_of(made, found)
+    root = check_junit(junit_xml(checks, created_at=baseline))
     assert len(list(root.iter("testcase"))) == 4
-    for line in annotation_lines(made, found, files={task_class: case}):
+    for line in annotation_lines(checks, files={task_class: case}):
         assert re.fullmatch(r"::error (file=[^:,]*,)?title=[^:,]*::.*", line)
         assert not any(ord(character) < 0x20 or character in "\x7f\x85\u2028\u2029" for character in line)
         assert re.fullmatch(r"(?:[^%]|%25|%3A|%2C)*", line)
         line.encode()
-    check_summary(step_summary(made, found), {"routerctl: not passed"})
+    check_summary(step_summary(made, found, checks), {"routerctl: not passed"})
     json.dumps(to_json(found), allow_nan=False)
 
 
@@ -482,9 +485,14 @@ def check_summary(markdown: str, headings: Collection[str]) -> str:
     return "".join(tags.texts)
 
 
+def summary(made: Table | None, found: Regression | None = None, *, baseline_days: float | None = None) -> str:
+    """The summary of all checks of a table and a comparison."""
+    return step_summary(made, found, checks_of(made, found), baseline_days=baseline_days)
+
+
 def test_summary() -> None:
     """A row a class with verdict, score, interval, cost and change; broken cases by name; what did not pass."""
-    text = check_summary(step_summary(table(GOOD, CLOSE, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
+    text = check_summary(summary(table(GOOD, CLOSE, BELOW), FELL, baseline_days=200), {"routerctl: not passed"})
     assert "3 passed, 3 failed" in text
     assert "provisional, risk 13%" in text
     assert "52/60" in text
@@ -499,34 +507,34 @@ def test_summary() -> None:
 
 def test_summary_of_a_table_alone() -> None:
     """Without a comparison there are no columns for it."""
-    markdown = step_summary(table(GOOD))
+    markdown = summary(table(GOOD))
     assert "change" not in check_summary(markdown, {"routerctl: passed"})
 
 
 def test_summary_of_a_comparison_alone() -> None:
     """Without a table there is no column for it, and who was compared is named."""
-    markdown = step_summary(None, FELL)
+    markdown = summary(None, FELL)
     assert "| class | candidate | before | now | change | p |" in markdown
     assert "| <code>sums</code> | <code>small</code> | 99.0% |" in markdown
     check_summary(markdown, {"routerctl: not passed"})
     down = judge_regression({"a": Pairing(pairs=(), failed=9), "b": pairs()}, baseline="x")
-    text = check_summary(step_summary(None, down), {"routerctl: not passed"})
+    text = check_summary(summary(None, down), {"routerctl: not passed"})
     assert "a: regression: a: not compared; 9 cases left out because the calls failed" in text
 
 
 def test_summary_has_names_a_reader_can_copy() -> None:
     """Rendered, a hostile name reads as it was written, apart from controls and spaces."""
     name = "a|b <b>*x*</b> `y` [z](q) \\ & 1_000"
-    assert name in check_summary(step_summary(table(route(name))), {"routerctl: passed"})
+    assert name in check_summary(summary(table(route(name))), {"routerctl: passed"})
 
 
 def test_summary_stays_below_the_limit() -> None:
     """Many classes with many long names: whole parts are left out, and that is said."""
     found = judge_regression({f"class-{k}": pairs(100, name="\u2620" * 300) for k in range(150)}, baseline="x")
-    text = check_summary(step_summary(None, found), {"routerctl: not passed"})
+    text = check_summary(summary(None, found), {"routerctl: not passed"})
     assert "and 50 more" in text
     many = table(*(route("[" * 115 + f"{k}") for k in range(2000)))
-    assert "more classes" in check_summary(step_summary(many), {"routerctl: passed"})
+    assert "more classes" in check_summary(summary(many), {"routerctl: passed"})
 
 
 # --- annotations ------------------------------------------------------------------------------------------------------
@@ -534,7 +542,7 @@ def test_summary_stays_below_the_limit() -> None:
 
 def test_annotations() -> None:
     """Failures and errors are errors, too few cases a warning, what passed nothing; the file is named where known."""
-    lines = annotation_lines(table(GOOD, BELOW, FEW, DOWN), files={"bad": "evals/a,b:c%.yaml"})
+    lines = annotation_lines(checks_of(table(GOOD, BELOW, FEW, DOWN), None), files={"bad": "evals/a,b:c%.yaml"})
     assert [line.split(" ")[0] for line in lines] == ["::error", "::error", "::warning"]
     assert lines[0].startswith(
         "::error file=evals/a%2Cb%3Ac%25.yaml,title=bad%3A bar%3A best available::No candidate reaches"
@@ -545,16 +553,18 @@ def test_annotations() -> None:
 
 def test_strict_annotations() -> None:
     """Under strict, too few cases are an error, and so is what is provisional unless that is all strict asks for."""
-    assert annotation_lines(table(FEW), strict="provisional")[0].startswith("::error ")
-    (line,) = annotation_lines(table(CLOSE), strict="proven")
-    assert line.startswith("::error title=close%3A bar%3A provisional::Not proven, as --strict asks")
-    assert annotation_lines(table(CLOSE), strict="provisional") == annotation_lines(table(CLOSE)) == []
+    assert annotation_lines(checks_of(table(FEW), None, strict="provisional"))[0].startswith("::error ")
+    (line,) = annotation_lines(checks_of(table(CLOSE), None, strict="proven"))
+    assert line.startswith("::error title=close%3A bar%3A provisional::Not proven, which --strict asks for")
+    levels: tuple[Strict | None, ...] = ("provisional", None)
+    for strict in levels:
+        assert annotation_lines(checks_of(table(CLOSE), None, strict=strict)) == []
 
 
 @pytest.mark.parametrize(("classes", "lines"), [(10, 10), (11, 10), (40, 10)])
 def test_no_more_annotations_than_are_shown(classes: int, lines: int) -> None:
     """GitHub shows ten of a level: the tenth counts and names the rest."""
-    found = annotation_lines(table(*(replace(BELOW, task_class=f"c{k}") for k in range(classes))))
+    found = annotation_lines(checks_of(table(*(replace(BELOW, task_class=f"c{k}") for k in range(classes))), None))
     assert len(found) == lines
     assert (f"{classes - 9} more: c9: bar" in found[-1]) == (classes > 10)
 

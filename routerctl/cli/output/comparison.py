@@ -19,11 +19,10 @@ from routerctl.evaluation.regression import Regression, regression_words
 from routerctl.evaluation.regression.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.evaluation.repricing import at_present_prices
 from routerctl.evaluation.run.session import EvalOptions, Finished, Planned, plan_run
-from routerctl.evaluation.run_files import read_run
 from routerctl.evaluation.served import ADVICE
 from routerctl.evaluation.worth import told_words
 from routerctl.files.codec import json_default
-from routerctl.review.ci import Strict, to_json
+from routerctl.review.ci import Strict, checks_of, to_json
 from routerctl.review.ci.publish import check_outputs, end_gate, publish
 from routerctl.words import clean
 
@@ -71,8 +70,9 @@ def compare_with_baseline(
         raise KeyboardInterrupt
     days = (now() - datetime.fromisoformat(baseline.created_at)).total_seconds() / 86_400
     _print(finished, found[0], regression, days, as_json=as_json)
-    publish(None, regression, read_run(finished.folder), junit=junit, strict=strict, baseline_days=days)
-    end_gate(None, regression, strict=strict)
+    checks = checks_of(None, regression, strict=strict)
+    publish(None, regression, checks, finished.header, junit=junit, baseline_days=days)
+    end_gate(checks, baseline=regression.baseline)
 
 
 def _planned(options: EvalOptions, wanted: str) -> tuple[Planned, Baseline]:

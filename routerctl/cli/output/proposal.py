@@ -35,7 +35,7 @@ from routerctl.files.codec import json_default
 from routerctl.files.writing import write_atomically
 from routerctl.review.ci.publish import warn_of_models
 from routerctl.review.diff import TableChanges, compare
-from routerctl.review.diff import render as showing
+from routerctl.review.diff.render import Comparison, text, values
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.usage import logged_usage
 from routerctl.routing.decision_log.volumes import asked_of
@@ -149,13 +149,13 @@ def _without_missed(route: Route, present: Route) -> Route:
 
 def _print(found: TableChanges, placed: LadderPlace, finished: Finished, *, as_json: bool) -> None:
     folder = finished.folder.relative_to(Path.cwd())
-    names, edited = (TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), (False, False)
-    notes, asked = [*_notes(found, placed), _next_step(found, placed)], asked_of(Path.cwd())
+    shown = Comparison(found=found, names=(TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), asked=asked_of(Path.cwd()))
+    notes = [*_notes(found, placed), _next_step(found, placed)]
     if as_json:
         proposal = {"proposal": _values(found, placed, finished, notes)}
-        typer.echo(json.dumps(proposal | showing.values(found, names, edited, asked=asked), default=json_default))
+        typer.echo(json.dumps(proposal | values(shown), default=json_default))
     else:
-        typer.echo(showing.text(found, names, edited, asked=asked))
+        typer.echo(text(shown))
         typer.echo(f"\n{clean(_verdict(found, placed))}")
         for note in notes:
             say(note)

@@ -54,7 +54,7 @@ from routerctl.evaluation.run_files import read_run
 from routerctl.evaluation.worth import evaluation_usd, weigh
 from routerctl.files.writing import write_atomically
 from routerctl.providers.base import Outside
-from routerctl.review.ci import Strict, changed_choices
+from routerctl.review.ci import Strict, changed_choices, checks_of, latencies_of
 from routerctl.review.ci.publish import check_outputs, end_gate, publish, warn_of_models
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
@@ -115,9 +115,11 @@ def run_evals(options: EvalOptions, *, strict: Strict | None, junit: Path | None
     for name, (was, now_) in changed_choices(table, present).items() if table else ():
         say(f"the choice would change: {name} {was} -> {now_}")
     if table:
-        publish(table, None, evidence, junit=junit, strict=strict, present=present)
+        times = latencies_of(evidence.results)
+        checks = checks_of(table, None, strict=strict, latencies_s=times, present=present)
+        publish(table, None, checks, evidence.header, junit=junit)
         if strict:
-            end_gate(table, strict=strict, present=present)
+            end_gate(checks)
 
 
 def ask(planned: Planned, estimates: Sequence[Estimate], work: Callable[[RunView], Work] | None = None) -> Finished:

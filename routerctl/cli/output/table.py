@@ -31,7 +31,7 @@ from routerctl.evaluation.project import PROJECT_FILE, load_project
 from routerctl.evaluation.run_files import REPORTS_FOLDER
 from routerctl.evaluation.worth import evaluation_usd, weigh
 from routerctl.files.writing import write_atomically
-from routerctl.review.ci import Strict
+from routerctl.review.ci import Strict, checks_of
 from routerctl.review.ci.publish import end_gate, warn_of_models
 from routerctl.review.diff.labels import label_words
 from routerctl.review.report import render_report
@@ -88,7 +88,7 @@ def build(
     say(f"{file}: {changed}; report: {report.relative_to(root)}")
     warn_of_models(table)
     if strict:
-        end_gate(table, strict=strict)
+        end_gate(checks_of(table, None, strict=strict))
 
 
 def _warnings(root: Path, file: str, table: Table, runs: Mapping[str, Run]) -> Iterator[str]:

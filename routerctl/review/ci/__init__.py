@@ -7,6 +7,7 @@ candidate names are hostile text: each format escapes them in its own way.
 
 from routerctl.review.ci.annotations import annotation_lines
 from routerctl.review.ci.checks import (
+    Check,
     CheckOutcome,
     Strict,
     changed_choices,

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from routerctl.evaluation.regression import Regression
-from routerctl.review.ci.checks import Check, CheckOutcome, Strict, checks_of
-from routerctl.types import Table
+from routerctl.review.ci.checks import Check, CheckOutcome
 from routerctl.words import one_line, visible
 
 SHOWN = 10  # of each level
@@ -19,16 +17,8 @@ _LEVEL = {CheckOutcome.FAILED: "error", CheckOutcome.ERROR: "error", CheckOutcom
 _WIDTH = 2000  # characters of a message
 
 
-def annotation_lines(
-    table: Table | None,
-    regression: Regression | None = None,
-    *,
-    files: Mapping[str, str] | None = None,
-    strict: Strict | None = None,
-    present: Table | None = None,
-) -> list[str]:
+def annotation_lines(checks: Sequence[Check], *, files: Mapping[str, str] | None = None) -> list[str]:
     """Return one command line per check that did not pass; `files`: each class's eval set, where it is known."""
-    checks = checks_of(table, regression, strict=strict, present=present)
     lines = []
     for level in ("error", "warning"):
         found = [check for check in checks if _LEVEL.get(check.outcome) == level]

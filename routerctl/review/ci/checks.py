@@ -104,8 +104,8 @@ def checks_of(
 ) -> tuple[Check, ...]:
     """List the checks of a table and of a comparison, either of which may be missing, in the order of their classes.
 
-    `strict`: the least level that passes, and too few cases are an error; None: provisional passes. `present`: the
-    table that serves now, to whose choices those of `table` are compared.
+    `strict`: the least level that passes, and too few cases are an error; None: provisional passes. `latencies_s`: the
+    time that a check shows. `present`: the table that serves now, to whose choices those of `table` are compared.
     """
     times = latencies_s or {}
     found = [] if table is None else [_bar(route, table, times, strict=strict) for route in table.routes.values()]
@@ -163,11 +163,8 @@ def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[
     said = f"{route.chosen} was not run." if chosen is None else _said(chosen)
     if route.passing and chosen is not None:
         if strict == "proven" and not route.settled:
-            return (
-                CheckOutcome.FAILED,
-                route.level,
-                f"Not proven, as --strict asks (--strict=provisional does not). {said}",
-            )
+            why = f"Not proven, which --strict asks for (--strict=provisional does not). {said}"
+            return CheckOutcome.FAILED, route.level, why
         return CheckOutcome.PASSED, route.level, said
     nobody = nobody_words(route)
     down = max(route.evidence, key=_unanswered, default=None)
@@ -175,23 +172,12 @@ def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[
         what, whose = (FAR_SIDE, "the provider") if down.failed >= down.unscored else (UNSCORED, "the scorer")
         missing = f"{down.candidate}: {missing_words(down.failed, down.unscored)}"
         return CheckOutcome.ERROR, what, f"{missing}: {whose}, not the answers, decided this. {nobody} {said}"
+    open_ = CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED
     if missing := not_asked_words(route, table):
-        return (
-            (CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED),
-            NOT_ASKED,
-            f"{nobody} {_sentence(missing)} {said}",
-        )
+        return open_, NOT_ASKED, f"{nobody} {missing[0].upper()}{missing[1:]}. {said}"
     if undecided(route):
-        return (
-            (CheckOutcome.ERROR if strict else CheckOutcome.SKIPPED),
-            TOO_FEW,
-            f"Too few cases to decide. {nobody} {said}",
-        )
+        return open_, TOO_FEW, f"Too few cases to decide. {nobody} {said}"
     return CheckOutcome.FAILED, NOT_ASKED if chosen is None else route.level, f"{nobody} {said}"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
 
 
 def _said(one: Evidence) -> str:
@@ -278,9 +264,8 @@ def _pooled(regression: Regression) -> Check:
 def counts(checks: Iterable[Check]) -> str:
     """Count outcomes in words: `6 passed, 1 failed`."""
     listed = [check.outcome for check in checks]
-    return (
-        ", ".join(f"{count(listed.count(kind))} {kind.value}" for kind in CheckOutcome if kind in listed) or "no checks"
-    )
+    found = [f"{count(listed.count(kind))} {kind.value}" for kind in CheckOutcome if kind in listed]
+    return ", ".join(found) or "no checks"
 
 
 def to_json(regression: Regression) -> dict[str, Any]:
@@ -319,33 +304,26 @@ def _class(one: ClassRegression) -> dict[str, Any]:
     }
 
 
-def gate_error(
-    table: Table | None,
-    regression: Regression | None = None,
-    *,
-    strict: Strict | None = None,
-    present: Table | None = None,
-) -> RouterctlError | None:
-    """Return the error that says no for a table and a comparison; None where nothing stands against them."""
-    checks = checks_of(table, regression, strict=strict, present=present)
+def gate_error(checks: Iterable[Check], *, baseline: str = "") -> RouterctlError | None:
+    """Return the error that a gate ends with; None where every check passes. `baseline`: what was compared with."""
     minded = [(check.error, check) for check in checks if check.error]
     if not minded:
         return None
     minded.sort(key=lambda one: _GRAVEST_FIRST.index(one[0]))
     found: dict[str, list[Check]] = {}
     for _, check in minded:
-        found.setdefault(_head(check, regression), []).append(check)
+        found.setdefault(_head(check, baseline), []).append(check)
     gravest, _ = minded[0]
     return gravest("; ".join(f"{head} {_names(same)}" for head, same in found.items()))
 
 
-def _head(check: Check, regression: Regression | None) -> str:
+def _head(check: Check, baseline: str) -> str:
     if check.error is not GateError:
         return _UNDECIDED[check.what]
     if check.kind in _HEADS:
         return _HEADS[check.kind]
-    if regression is not None and check.kind == "regression":
-        return f"worse than {regression.baseline}:"
+    if check.kind == "regression":
+        return f"worse than {baseline}:"
     return "provisional, not proven:" if check.what == "provisional" else "no candidate reaches the bar of"
 
 

@@ -11,9 +11,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from routerctl.evaluation.regression import Regression
-from routerctl.review.ci.checks import Check, CheckOutcome, Latencies, Strict, checks_of
-from routerctl.types import Table
+from routerctl.review.ci.checks import Check, CheckOutcome
 from routerctl.words import visible
 
 # What XML 1.0 can carry (section 2.2); a parser refuses a whole file for one character outside it.
@@ -22,21 +20,8 @@ _ELEMENT = {CheckOutcome.FAILED: "failure", CheckOutcome.ERROR: "error", CheckOu
 _NAMED = 1000  # newly broken cases listed
 
 
-def junit_xml(
-    table: Table | None,
-    regression: Regression | None = None,
-    *,
-    strict: Strict | None = None,
-    latencies_s: Latencies | None = None,
-    created_at: str = "",
-    present: Table | None = None,
-) -> str:
-    """Return the checks of a table and of a comparison as one JUnit file.
-
-    `strict`: the least level that passes; too few cases are an error then. `latencies_s`: summed seconds by class and
-    candidate, the time of a test case. `created_at`: when the run was made, ISO 8601. `present`: the table that serves.
-    """
-    checks = checks_of(table, regression, strict=strict, latencies_s=latencies_s, present=present)
+def junit_xml(checks: Sequence[Check], *, created_at: str = "") -> str:
+    """Return checks as one JUnit file; `created_at`: when the run was made, ISO 8601."""
     root = ET.Element("testsuites", {"name": "routerctl", **_sums(checks)})
     for candidate in dict.fromkeys(check.candidate for check in checks):
         root.append(_suite(candidate, [check for check in checks if check.candidate == candidate], created_at))

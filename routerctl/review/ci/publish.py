@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
@@ -10,17 +11,8 @@ from routerctl.evaluation.regression import Regression
 from routerctl.evaluation.served import ADVICE, foreign_in
 from routerctl.files.writing import check_place, write_atomically
 from routerctl.notices import info, warn
-from routerctl.review.ci import (
-    Strict,
-    annotation_lines,
-    checks_of,
-    gate_error,
-    junit_xml,
-    latencies_of,
-    next_steps,
-    step_summary,
-)
-from routerctl.types import Run, Table
+from routerctl.review.ci import Check, annotation_lines, gate_error, junit_xml, next_steps, step_summary
+from routerctl.types import RunHeader, Table
 
 
 def check_outputs(junit: Path | None) -> None:
@@ -37,50 +29,35 @@ def check_outputs(junit: Path | None) -> None:
 def publish(
     table: Table | None,
     regression: Regression | None,
-    run: Run,
+    checks: Sequence[Check],
+    header: RunHeader,
     *,
     junit: Path | None,
-    strict: Strict | None,
     baseline_days: float | None = None,
-    present: Table | None = None,
 ) -> None:
     """Write JUnit XML to `junit`; under GitHub Actions also the step summary and an annotation per failed check."""
     if junit is not None:
         junit.parent.mkdir(parents=True, exist_ok=True)
-        text = junit_xml(
-            table,
-            regression,
-            strict=strict,
-            latencies_s=latencies_of(run.results),
-            created_at=run.header.created_at,
-            present=present,
-        )
-        write_atomically(junit, text)
+        write_atomically(junit, junit_xml(checks, created_at=header.created_at))
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(step_summary(table, regression, strict=strict, baseline_days=baseline_days, present=present))
+            file.write(step_summary(table, regression, checks, baseline_days=baseline_days))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in run.header.classes}
-        for line in annotation_lines(table, regression, files=files, strict=strict, present=present):
+        files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in header.classes}
+        for line in annotation_lines(checks, files=files):
             info(line)
 
 
-def end_gate(
-    table: Table | None,
-    regression: Regression | None = None,
-    *,
-    strict: Strict | None,
-    present: Table | None = None,
-) -> None:
+def end_gate(checks: Sequence[Check], *, baseline: str = "") -> None:
     """Say what to do about whatever stops the gate, and stop it.
 
     Raises: GateError, ProviderError, Inconclusive.
     """
-    problem = gate_error(table, regression, strict=strict, present=present)
+    problem = gate_error(checks, baseline=baseline)
     if problem is None:
         return
-    for step in next_steps(checks_of(table, regression, strict=strict, present=present)):
+    for step in next_steps(checks):
         info(f"next: {step}")
     raise problem
 

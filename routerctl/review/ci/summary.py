@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from routerctl.evaluation.regression import ClassRegression, Regression, regression_words
 from routerctl.evaluation.selection import interval_note, level_words
 from routerctl.evaluation.worth import chosen_evidence
-from routerctl.review.ci.checks import Check, CheckOutcome, Strict, checks_of, counts, next_steps
+from routerctl.review.ci.checks import Check, CheckOutcome, counts, next_steps
 from routerctl.types import Route, Table
 from routerctl.words import bar_words, count, one_line, p_words, percent, plural, spread, usd, visible
 
@@ -28,15 +28,9 @@ _COMPARED = ("before", "now", "change", "p", _NOTICED)
 
 
 def step_summary(
-    table: Table | None,
-    regression: Regression | None = None,
-    *,
-    strict: Strict | None = None,
-    baseline_days: float | None = None,
-    present: Table | None = None,
+    table: Table | None, regression: Regression | None, checks: Sequence[Check], *, baseline_days: float | None = None
 ) -> str:
     """Return the summary as GitHub-flavoured Markdown of less than 1 MiB; money is USD per 1,000 requests."""
-    checks = checks_of(table, regression, strict=strict, present=present)
     wrong = any(check.outcome in (CheckOutcome.FAILED, CheckOutcome.ERROR) for check in checks)
     parts = [f"## routerctl: {'not passed' if wrong else 'passed'}\n\n{counts(checks)}\n"]
     parts.append("\n" + _grid(table, regression))

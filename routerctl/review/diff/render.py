@@ -8,14 +8,14 @@ HTML of it, which backslashes alone would not stop.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from routerctl.evaluation.selection import risk_of
 from routerctl.evaluation.worth import THOUSAND, Volumes, chosen_evidence
 from routerctl.files.codec import encode, json_default
 from routerctl.review.diff import (
-    NOBODY,
     Bill,
     Change,
     Difference,
@@ -30,26 +30,32 @@ from routerctl.review.diff import (
 from routerctl.types import Route, Table
 from routerctl.words import NBSP, clean, visible
 
-Names = tuple[str, str]  # before, after
 _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two compared tables, and what else a reader is told of them."""
+
+    found: TableChanges
+    names: tuple[str, str]  # before, after: what the reader knows the tables by
+    edited: tuple[bool, bool] = (False, False)  # the content does not match the digest
+    since: Sequence[str] = ()  # what has changed in the project since its table was built
+    asked: Volumes = field(default_factory=dict)  # requests a month that were counted
+
+    @property
+    def bill(self) -> Bill | None:
+        """What the same requests cost under both."""
+        return bill(self.found.before, self.found.after, self.asked)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def text(
-    found: TableChanges,
-    names: Names,
-    _edited: tuple[bool, bool],
-    since: Sequence[str] = (),
-    *,
-    asked: Volumes = NOBODY,
-) -> str:
-    """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money.
-
-    `since`: what has changed in the project since its table was built; `asked`: requests a month that were counted.
-    """
-    lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {_counts(found, since)}"]
+def text(shown: Comparison) -> str:
+    """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money."""
+    found, names, since = shown.found, shown.names, shown.since
+    lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {_counts(shown)}"]
     for change in _by_weight(found):
         lines += ["", headline(change), *_rows(change.differences)]
     if same := _unchanged(found):
@@ -60,15 +66,15 @@ def text(
         lines += ["", "the table:", *_rows(found.general)]
     if since:
         lines += ["", _SINCE, *(f"  {one}" for one in since)]
-    lines += ["", bill_words(bill(found.before, found.after, asked))]
+    lines += ["", bill_words(shown.bill)]
     return "\n".join(clean(visible(line)) for line in lines)
 
 
 _SINCE = "not in the table yet:"
 
 
-def _counts(found: TableChanges, since: Sequence[str]) -> str:
-    return counts_words(found) + ("; the project has changed since" if since else "")
+def _counts(shown: Comparison) -> str:
+    return counts_words(shown.found) + ("; the project has changed since" if shown.since else "")
 
 
 def _titled(name: str, table: Table) -> str:
@@ -95,23 +101,16 @@ def _rows(differences: tuple[Difference, ...]) -> Iterator[str]:
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(
-    found: TableChanges,
-    names: Names,
-    edited: tuple[bool, bool],
-    since: Sequence[str] = (),
-    *,
-    asked: Volumes = NOBODY,
-) -> str:
+def markdown(shown: Comparison) -> str:
     """Write the differences as a comment on a pull request: the sentences, and every row folded away."""
+    found, names, since = shown.found, shown.names, shown.since
     title = " -> ".join(
         _titled(code(name), table) for name, table in zip(names, (found.before, found.after), strict=True)
     )
-    money = bill_words(bill(found.before, found.after, asked), code)
-    lines = [f"### {title}", "", f"{_counts(found, since)}. {money}."]
+    lines = [f"### {title}", "", f"{_counts(shown)}. {bill_words(shown.bill, code)}."]
     lines += [
         f"\n> **Warning:** {code(name)} does not match its digest: edited by hand or damaged."
-        for name, wrong in zip(names, edited, strict=True)
+        for name, wrong in zip(names, shown.edited, strict=True)
         if wrong
     ]
     if since:
@@ -163,35 +162,22 @@ def code(foreign: str) -> str:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def as_json(
-    found: TableChanges,
-    names: Names,
-    edited: tuple[bool, bool],
-    since: Sequence[str] = (),
-    *,
-    asked: Volumes = NOBODY,
-) -> str:
+def as_json(shown: Comparison) -> str:
     """Write the differences as one line of JSON."""
-    return json.dumps(values(found, names, edited, since, asked=asked), default=json_default)
+    return json.dumps(values(shown), default=json_default)
 
 
-def values(
-    found: TableChanges,
-    names: Names,
-    edited: tuple[bool, bool],
-    since: Sequence[str] = (),
-    *,
-    asked: Volumes = NOBODY,
-) -> dict[str, Any]:
+def values(shown: Comparison) -> dict[str, Any]:
     """Give the differences as JSON has them; money is exact text, in USD."""
-    sides = zip(("before", "after"), names, (found.before, found.after), edited, strict=True)
+    found = shown.found
+    sides = zip(("before", "after"), shown.names, (found.before, found.after), shown.edited, strict=True)
     return {
         **{side: _side(name, table, wrong) for side, name, table, wrong in sides},
         "differs": found.differs,
         "table": [_difference(row) for row in found.general],
         "classes": {one.task_class: _class(one, found) for one in found.classes},
-        "cost": _cost(bill(found.before, found.after, asked)),
-        "since_built": list(since),
+        "cost": _cost(shown.bill),
+        "since_built": list(shown.since),
     }
 
 
@@ -253,20 +239,4 @@ def _cost(found: Bill | None) -> Mapping[str, Any] | None:
     }
 
 
-class Writer(Protocol):
-    """What writes a comparison down."""
-
-    def __call__(
-        self,
-        found: TableChanges,
-        names: Names,
-        edited: tuple[bool, bool],
-        /,
-        since: Sequence[str],
-        *,
-        asked: Volumes,
-    ) -> str:
-        """Write it; see `text`."""
-
-
-WRITERS: Mapping[str, Writer] = {"text": text, "markdown": markdown, "json": as_json}
+WRITERS: Mapping[str, Callable[[Comparison], str]] = {"text": text, "markdown": markdown, "json": as_json}
