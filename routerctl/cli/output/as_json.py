@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from routerctl.evaluation.worth import THOUSAND, Told, Worth, told, weighed_by
 from routerctl.types import Evidence
-
-if TYPE_CHECKING:
-    from routerctl.evaluation.worth import Told, Worth
 
 
 def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
     """Give the numbers of one candidate as JSON has them."""
-    judgement = evidence.judgement
+    judgement, accepted_usd = evidence.judgement, evidence.cost_per_accepted_usd
     return {
         "candidate": evidence.candidate,
         "verdict": judgement.verdict.value,
@@ -30,9 +28,7 @@ def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
         "failed": evidence.failed,
         "unscored": evidence.unscored,
         "refused": evidence.refused,
-        "cost_per_accepted_usd": None
-        if evidence.cost_per_accepted_usd is None
-        else str(evidence.cost_per_accepted_usd),
+        "cost_per_accepted_usd": None if accepted_usd is None else str(accepted_usd),
         "latency_p50_s": evidence.latency_p50_s,
         "served_models": list(evidence.served_models),
     }
@@ -40,8 +36,6 @@ def evidence_json(evidence: Evidence) -> Mapping[str, Any]:
 
 def worth_json(worth: Worth) -> Mapping[str, Any]:
     """Give what `worth_line` says, and the reasons behind it, as JSON has them."""
-    from routerctl.evaluation.worth import told, weighed_by
-
     return {
         "answer": worth.answer,
         "advice": worth.advice,
@@ -90,8 +84,6 @@ def told_json(found: Told) -> Mapping[str, Any]:
 
 def _best_json(worth: Worth) -> Mapping[str, Any] | None:
     """The most accurate single candidate; None where none was run, no money where no cost is known."""
-    from routerctl.evaluation.worth import THOUSAND
-
     best = next(iter(worth.constants), None)
     if best is None:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,13 +17,7 @@ from routerctl.table import load_table
 from routerctl.types import Budget, Json, Table
 from routerctl.words import clean, usd
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PurseRow:
-    """One purse of one budget."""
-
-    budget: Budget
-    books: Books
+Purse = tuple[Budget, Books]  # one purse of a budget
 
 
 def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
@@ -36,18 +29,18 @@ def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) 
     known_tenant(table, tenant)
     lines = list(_lines(table, path.resolve().parent, tenant, past=past, now=datetime.now(UTC)))
     if as_json:
-        whole = json.dumps([_json(line) for line in lines], ensure_ascii=False)
+        whole = json.dumps([_json(*line) for line in lines], ensure_ascii=False)
         typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
     elif not table.routing.budgets:
         say("routes.yaml has no budgets; routerctl.yaml states them under routing:")
     else:
         heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
-        print_table(heads, [_cells(line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
-        for one in dict.fromkeys(line.budget.name for line in lines if line.budget.over == "cheap"):
+        print_table(heads, [_cells(*line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
+        for one in dict.fromkeys(budget.name for budget, _ in lines if budget.over == "cheap"):
             say(_beyond(table.routing.budgets, one))
 
 
-def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[PurseRow]:
+def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Purse]:
     budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
     store = state_of(table, root, None)
     try:
@@ -57,7 +50,7 @@ def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: dat
     for one in budgets:
         for books in books_of(one, documents, now, past=past):
             if tenant is None or one.per != "tenant" or books.value == tenant:
-                yield PurseRow(budget=one, books=books)
+                yield one, books
 
 
 def _beyond(budgets: Sequence[Budget], name: str) -> str:
@@ -73,16 +66,14 @@ def _is_own(budget: Budget, tenant: str) -> bool:
     return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
 
 
-def _cells(line: PurseRow) -> list[str]:
-    one, books = line.budget, line.books
+def _cells(one: Budget, books: Books) -> list[str]:
     whose = "all" if one.per is None else f"{one.per} {clean(books.value) or '(none)'}"
     left = max(one.cap_usd - books.spent_usd - books.held_usd, Decimal(0))
     amounts = [usd(amount) for amount in (books.spent_usd, books.held_usd, left, one.cap_usd)]
     return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
 
 
-def _json(line: PurseRow) -> dict[str, Json]:
-    one, books = line.budget, line.books
+def _json(one: Budget, books: Books) -> dict[str, Json]:
     return {
         "budget": one.name,
         "per": one.per,

@@ -16,6 +16,9 @@ from pathlib import Path
 import typer
 
 from routerctl.errors import InputError
+from routerctl.evaluation.run_files import read_run, run_folders
+from routerctl.evaluation.worth import told, told_words, weigh
+from routerctl.table import TABLE_FILE, load_table
 
 DATA = ("outcomes.csv.gz", "SOURCE.md")
 
@@ -62,10 +65,6 @@ def demonstrate(folder: Path | None, steps: Sequence[DemoCommand] = STEPS) -> No
 
 def ending(place: Path) -> str:
     """Say in one sentence what the table does beside the model that serves today, in money and risk."""
-    from routerctl.evaluation.run_files import read_run, run_folders
-    from routerctl.evaluation.worth import told, told_words, weigh
-    from routerctl.table import TABLE_FILE, load_table
-
     worth = weigh(load_table(place / TABLE_FILE), [read_run(folder) for folder in run_folders(place)])
     return told_words(told(worth.today, worth.weighting, today=True)) + "." if worth.today else worth.text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import print_table
+from routerctl.cli.output.terminal import folded, print_table
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.evidence import Evidences
 from routerctl.monitoring.drift import Alarm, Drift, drift_words, look
@@ -24,7 +23,7 @@ from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.routing.decision_log.rows import stamp
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import clean, count, percent, plain, plural, seconds, usd
+from routerctl.words import count, percent, plain, plural, seconds, usd
 
 _THOUSAND = 1000
 _BEGIN = datetime.min.replace(tzinfo=UTC)
@@ -150,9 +149,8 @@ def _usd(value: float | None) -> str:
 
 def _lines(report: _Report) -> Iterator[str]:
     """Everything that is said, wrapped to 80 columns."""
-    sentences = [*drift_words(report.drift), *_notes(report)]
-    for sentence in sentences:
-        yield from textwrap.wrap(clean(plain(sentence)), 79, subsequent_indent="  ")
+    for sentence in (*drift_words(report.drift), *_notes(report)):
+        yield from folded(sentence)
 
 
 def _notes(report: _Report) -> Iterator[str]:

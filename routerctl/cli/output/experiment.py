@@ -6,7 +6,6 @@ import json
 import math
 import re
 import secrets
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import say
+from routerctl.cli.output.terminal import folded, say
 from routerctl.errors import GateError, InputError
 from routerctl.files.writing import write_atomically
 from routerctl.routing.experiments.assignment import ACTIVE, ENDED, ended, from_document, to_document
@@ -28,7 +27,7 @@ from routerctl.routing.tenants import DECISIONS_FILE, folder_of, known_tenant, s
 from routerctl.table import TABLE_FILE, load_table, table_text, with_digest
 from routerctl.types import Experiment, Table
 from routerctl.types.routing import Routing
-from routerctl.words import clean, count, percent, plain, plural, usd
+from routerctl.words import count, percent, plain, plural, usd
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _CAP_TIMES = 10  # an answer that costs as many times the dearest candidate's mean counts no more than that
@@ -188,7 +187,7 @@ def print_status(tenant: str | None, *, as_json: bool) -> None:
         typer.echo(json.dumps(_json(experiment, stand), ensure_ascii=False))
         return
     for line in _lines(experiment, stand, bench.file):
-        typer.echo("\n".join(textwrap.wrap(clean(plain(line)), 79, subsequent_indent="  ")))
+        typer.echo("\n".join(folded(line)))
 
 
 def _lines(experiment: Experiment, stand: Stand | None, file: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from routerctl.cli.output.terminal import print_table, say
+from routerctl.cli.output.terminal import folded, print_table, say
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.evidence import Evidences
 from routerctl.files.codec import json_default
@@ -22,7 +21,7 @@ from routerctl.monitoring.replay.same_policy import own_cells
 from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.table import load_table
 from routerctl.types import Table
-from routerctl.words import clean, percent, plain, usd
+from routerctl.words import percent, plain, usd
 
 _THOUSAND = 1000
 
@@ -123,7 +122,7 @@ def _print(found: Replay, replayed: Replayed) -> None:
     print_table(_COLUMNS, [_row(one) for one in found.classes], right=_COLUMNS[2:6])
     typer.echo(f"logged, would cost: USD per 1,000 requests; in brackets {replayed.intervals}")
     for sentence in (*replay_words(found), *replayed.notes):
-        typer.echo("\n".join(textwrap.wrap(clean(plain(sentence)), 79, subsequent_indent="  ")))
+        typer.echo("\n".join(folded(sentence)))
 
 
 def _row(one: ClassReplay) -> list[str]:
@@ -133,20 +132,14 @@ def _row(one: ClassReplay) -> list[str]:
         one.candidate or "no route",
         f"{one.requests:,}",
         _per_1000(one.logged_usd),
-        "unknown"
-        if cost is None
-        else f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}\u2013{_per_1000(cost.high)[1:]})",
-        "unknown" if score is None else f"{percent(score.value)} ({_whole(score.low)}\u2013{_whole(score.high)}%)",
+        f"{_per_1000(cost.value)} ({_per_1000(cost.low)[1:]}\u2013{_per_1000(cost.high)[1:]})" if cost else "unknown",
+        f"{percent(score.value)} ({100 * score.low:.0f}\u2013{100 * score.high:.0f}%)" if score else "unknown",
         _kind(one.cost_basis),
     ]
 
 
 def _per_1000(amount: float) -> str:
     return usd(Decimal(repr(amount)) * _THOUSAND)
-
-
-def _whole(share: float) -> str:
-    return f"{100 * share:.0f}"
 
 
 def _kind(basis: EstimateBasis) -> str:

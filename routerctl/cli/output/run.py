@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from types import TracebackType
-from typing import TYPE_CHECKING
-
-from routerctl.cli.output.terminal import console_for, is_live, say
-from routerctl.words import clean
-
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from rich.progress import Progress, TaskID
-
-    from routerctl.evaluation.run.cached_call import Spending
-    from routerctl.types import Judgement, Result, RunHeader
-
-
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from routerctl.cli.output.as_json import evidence_json, worth_json
 from routerctl.cli.output.estimate import head_line, show_estimates
 from routerctl.cli.output.table import print_routes, say_unproven, say_worth
+from routerctl.cli.output.terminal import console_for, is_live, say
 from routerctl.errors import RouterctlError
 from routerctl.evaluation.build import build_table
 from routerctl.evaluation.labels import read_labels
@@ -51,6 +38,7 @@ from routerctl.evaluation.run.session import (
     warnings_of,
 )
 from routerctl.evaluation.run_files import read_run
+from routerctl.evaluation.selection import verdict_words
 from routerctl.evaluation.worth import evaluation_usd, weigh
 from routerctl.files.writing import write_atomically
 from routerctl.providers.base import Outside
@@ -59,11 +47,13 @@ from routerctl.review.ci.publish import check_outputs, end_gate, publish, warn_o
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Policy, Result, Run, Table
-from routerctl.words import plain, plural, usd
+from routerctl.types import Judgement, Policy, Result, Run, RunHeader, Table
+from routerctl.words import clean, missing_words, plain, plural, usd
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _MARK = {True: "+", False: "-"}
-
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
@@ -280,16 +270,11 @@ class RunView:
         if result.status != "scored":
             self._missing.setdefault(key, []).append((result.index, result.status))
         if self._progress:
-            from routerctl.words import usd
-
             state = f"{result.candidate} {self._cases[key]} cases, {usd(self._spending.spent_usd)} spent"
             self._progress.update(self._tasks[result.task_class], completed=self._cases[key], state=clean(state))
 
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
-        from routerctl.evaluation.selection import verdict_words  # numpy; who judges has it
-        from routerctl.words import missing_words, plain, usd
-
         known = self._missing.get((task_class, candidate), ())
         looked_at = [status for index, status in known if index < judgement.cases]
         missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))

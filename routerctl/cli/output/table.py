@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from routerctl.cli.output.terminal import PER_1000, folded, print_table, say
-
-if TYPE_CHECKING:
-    from routerctl.evaluation.worth import Worth
-    from routerctl.types import Evidence, Judgement, Route, Table
-
-
 import contextlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +13,21 @@ from typing import Any
 import typer
 
 from routerctl.cli.output.as_json import evidence_json, worth_json
+from routerctl.cli.output.terminal import PER_1000, folded, print_table, say
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.assemble import assemble
 from routerctl.evaluation.ladder_order import measured_costs, order_warning
 from routerctl.evaluation.outdated import since_built
 from routerctl.evaluation.project import PROJECT_FILE, load_project
 from routerctl.evaluation.run_files import REPORTS_FOLDER
-from routerctl.evaluation.worth import evaluation_usd, weigh
+from routerctl.evaluation.selection import (
+    bar_change_words,
+    interval_note,
+    level_name,
+    risk_shown,
+    unproven_words,
+)
+from routerctl.evaluation.worth import Worth, chosen_evidence, evaluation_usd, weigh, weighed_by
 from routerctl.files.writing import write_atomically
 from routerctl.review.ci import Strict, checks_of
 from routerctl.review.ci.publish import end_gate, warn_of_models
@@ -37,7 +35,8 @@ from routerctl.review.diff.labels import label_words
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
-from routerctl.types import Run, Table, Tier
+from routerctl.types import Judgement, RelativeBar, Route, Run, Table, Tier
+from routerctl.words import bar_words, points_as_written, spread, usd
 
 _SAID = 10  # classes that are not proven and get a line of their own
 _MARKS = {
@@ -152,23 +151,17 @@ def print_routes(table: Table) -> None:
 
 def _shared_bar(table: Table) -> str:
     """The bar of all classes where it is one against a model, which is too long for a column; else ""."""
-    from routerctl.types import RelativeBar
-    from routerctl.words import bar_words
-
     bars = {route.bar for route in table.routes.values()}
     return bar_words(bars.pop()) if len(bars) == 1 and all(isinstance(bar, RelativeBar) for bar in bars) else ""
 
 
 def _legend(table: Table) -> Iterator[str]:
     """Explain what this table's rows hold."""
-    from routerctl.evaluation.selection import interval_note, risk_shown
-    from routerctl.words import points_as_written
-
     routes = list(table.routes.values())
     if table.objective:
         aim = f"at most {points_as_written(table.objective.within)} below {table.objective.of}"
         yield f"objective: {aim} over all classes; the bars hold as floors"
-    used = {mark for route in routes if (one := _chosen(route)) for mark in _marks(one.judgement)}
+    used = {mark for route in routes if (one := chosen_evidence(route)) for mark in _marks(one.judgement)}
     if used:
         yield ", ".join(f"{mark}: {_MARKS[mark]}" for mark in _MARKS if mark in used)
     risks = [risk for route in routes if (risk := risk_shown(route))]
@@ -177,7 +170,7 @@ def _legend(table: Table) -> Iterator[str]:
         yield f"% after provisional{bound}: how often one exactly at the bar would do as well by luck"
     if any(route.level == "reference" for route in routes):
         yield "reference: the model that the bar is set by; it is compared with, not tested"
-    yield from folded(interval_note(one.judgement for route in routes if (one := _chosen(route))))
+    yield from folded(interval_note(one.judgement for route in routes if (one := chosen_evidence(route))), "")
 
 
 def _marks(judgement: Judgement) -> str:
@@ -192,15 +185,8 @@ def _marks(judgement: Judgement) -> str:
     return "".join(mark for mark, holds in found.items() if holds)
 
 
-def _chosen(route: Route) -> Evidence | None:
-    return next((item for item in route.evidence if item.candidate == route.chosen), None)
-
-
 def _route_row(route: Route) -> list[str]:
-    from routerctl.evaluation.selection import level_name, risk_shown
-    from routerctl.words import bar_words, spread, usd
-
-    evidence, risk = _chosen(route), risk_shown(route)
+    evidence, risk = chosen_evidence(route), risk_shown(route)
     flag = "" if route.passing else "! "
     if evidence is None:
         return [route.task_class, flag + route.chosen, "not run", "", "", bar_words(route.bar), ""]
@@ -222,24 +208,19 @@ def worth_line(worth: Worth) -> str:
 
     Then what would settle it, how the choice does on other cases, and by what the classes weigh.
     """
-    from routerctl.evaluation.worth import weighed_by
-
-    weighs = (
-        f"Classes weigh by {weighed_by(worth.weighting)}." if worth.constants and len(worth.weighting.cases) > 1 else ""
-    )
+    several = worth.constants and len(worth.weighting.cases) > 1
+    weighs = f"Classes weigh by {weighed_by(worth.weighting)}." if several else ""
     return f"{worth.answer}: {' '.join(part for part in (worth.told, worth.procedure, weighs) if part)}"
 
 
 def say_worth(worth: Worth) -> None:
     """Print `worth_line` on stderr, wrapped to 80 columns."""
-    for line in folded(worth_line(worth), "  "):
+    for line in folded(worth_line(worth)):
         say(line)
 
 
 def say_lowered(table: Table) -> None:
     """Say of each class that its bar was lowered, or changed for one of another kind, after scores had been seen."""
-    from routerctl.evaluation.selection import bar_change_words
-
     for name, route in table.routes.items():
         _, words = bar_change_words(route)
         if words:
@@ -248,8 +229,6 @@ def say_lowered(table: Table) -> None:
 
 def say_unproven(table: Table) -> None:
     """Say of each class that is not proven what serves and what would help; of many, name only the rest."""
-    from routerctl.evaluation.selection import unproven_words
-
     missing = [route for route in table.routes.values() if not route.settled]
     missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
-from routerctl.words import clean
+from routerctl.words import clean, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,11 +82,11 @@ def print_table(
     sys.stdout.write(drawn.get())
 
 
-def folded(text: str, indent: str = "") -> list[str]:
+def folded(text: str, indent: str = "  ") -> list[str]:
     """Fold a sentence into lines of less than 80 characters, the second and further ones indented."""
     import textwrap
 
-    return textwrap.wrap(clean(text), 79, subsequent_indent=indent)
+    return textwrap.wrap(clean(plain(text)), 79, subsequent_indent=indent)
 
 
 def is_live(stream: IO[str]) -> bool:

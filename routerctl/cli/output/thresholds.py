@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from routerctl.cli.output.terminal import PER_1000, print_table
+from routerctl.cli.output.terminal import PER_1000, folded, print_table
 from routerctl.evaluation.labels import read_labels
 from routerctl.evaluation.project import PROJECT_FILE, load_project
 from routerctl.evaluation.repricing import at_present_prices
@@ -19,7 +18,7 @@ from routerctl.tuning.thresholds import ClassFinding, PairFinding, SignalFinding
 from routerctl.tuning.thresholds.runs import runs_of
 from routerctl.tuning.thresholds.wording import THOUSAND, cascade_name, is_callable, needed_words
 from routerctl.types import RunHeader
-from routerctl.words import as_written, clean, plain, plural, usd
+from routerctl.words import as_written, clean, plural, usd
 
 _COLUMNS = ("signal", "below", "right", "wrong", "sent on", "score", "least", PER_1000, "verdict")
 
@@ -46,30 +45,20 @@ def print_thresholds(*, classes: tuple[str, ...], run_id: str | None, risk: floa
         _print(finding, header)
 
 
-# --- which run --------------------------------------------------------------------------------------------------------
-
-
-# --- what is printed --------------------------------------------------------------------------------------------------
-
-
 def _print(found: ClassFinding, header: RunHeader) -> None:
     """Print a table a pair, in 80 columns, what it comes to, and the lines to paste."""
     for pair in found.pairs:
-        _say_wrapped(plain(_headline(found, pair)))
+        typer.echo("\n".join(folded(_headline(found, pair))))
         if pair.signals:
             print_table(_COLUMNS, [_row(one) for one in pair.signals], right=_COLUMNS[1:-1])
         for sentence in sentences_of(found, pair):
-            _say_wrapped(sentence)
+            typer.echo("\n".join(folded(sentence)))
         lines = yaml_of(found, pair, header)
         if lines:
             place = f"# routerctl.yaml; where {pair.first} serves and {pair.second} stands behind it:"
             if is_callable(pair, header):
                 place = f"# routerctl.yaml; {cascade_name(pair)} belongs on the ladder before {pair.second}"
             typer.echo("\n" + "\n".join(clean(line) for line in (place, *lines.splitlines())))
-
-
-def _say_wrapped(text: str) -> None:
-    typer.echo("\n".join(textwrap.wrap(clean(text), 79, subsequent_indent="  ")))
 
 
 def _headline(found: ClassFinding, pair: PairFinding) -> str:

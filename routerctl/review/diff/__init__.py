@@ -6,6 +6,6 @@ files nor git nor a terminal.
 """
 
 from routerctl.review.diff.compare import Change, TableChanges, changes, compare
-from routerctl.review.diff.money import NOBODY, Bill, bill
+from routerctl.review.diff.money import Bill, bill
 from routerctl.review.diff.values import Difference, pin_words, verdict_words
 from routerctl.review.diff.wording import bill_words, counts_words, headline

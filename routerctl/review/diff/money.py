@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from types import MappingProxyType
 
 from routerctl.evaluation.worth import Volumes, Weighting, chosen_evidence, exact, weighting, wrong_per_thousand
 from routerctl.types import Route, Table
-
-NOBODY: Volumes = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +31,7 @@ class Bill:
         return sum(self.of.requests[name] for name in self.classes) if self.of.by_volume else None
 
 
-def bill(previous: Table, table: Table, asked: Volumes = NOBODY) -> Bill | None:
+def bill(previous: Table, table: Table, asked: Volumes | None = None) -> Bill | None:
     """Compare the costs of two tables; None where no class has a measured cost in both.
 
     Classes are weighed by the requests a month that the newer table states, the older one where it does not, else those
@@ -48,7 +45,7 @@ def bill(previous: Table, table: Table, asked: Volumes = NOBODY) -> Bill | None:
             costs[name] = before, after
     if not costs:
         return None
-    of = _weighting(previous, table, costs, asked)
+    of = _weighting(previous, table, costs, asked or {})
     weights = {name: exact(of.share(name)) for name in costs}
     whole = sum(weights.values(), Decimal(0))
     sides = [_wrong(one, weights) for one in (previous, table)]
