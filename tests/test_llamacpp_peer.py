@@ -53,7 +53,7 @@ def start_peer(path: Path, port: int = 0) -> Any:
 @pytest.fixture(scope="session")
 def smollm() -> Path:
     """Give the weights of the smallest model."""
-    return weights.pull("smollm2-135m")
+    return weights.fetch(weights.local_model("smollm2-135m"))
 
 
 @pytest.fixture(scope="module")

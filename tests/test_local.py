@@ -71,7 +71,7 @@ def provider_of(env: Mapping[str, str] = os.environ, *, concurrency: int = 1, **
 @pytest.fixture(scope="session")
 def smollm() -> Path:
     """Give the weights of the smallest model."""
-    return weights.pull("smollm2-135m")
+    return weights.fetch(weights.local_model("smollm2-135m"))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Box:
 
     def start(self) -> None:
         """Start the server, on the port that it had before, and wait until it listens."""
-        given = [sys.executable, "-c", PEER, str(weights.pull("smollm2-135m")), str(self.port)]
+        given = [sys.executable, "-c", PEER, str(weights.fetch(weights.local_model("smollm2-135m"))), str(self.port)]
         root = Path(__file__).resolve().parents[1]
         self._process = subprocess.Popen(given, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
@@ -160,7 +160,7 @@ def test_a_server_that_dies_and_comes_back(project: Project, far: Far, box: Box)
 def test_a_model_that_is_loading_is_passed_by(project: Project, far: Far) -> None:
     """The first prompts do not wait for the weights; as soon as they are there, the hosted model is not asked."""
     model = weights.pin_of("smollm2-135m")
-    weights.pull("smollm2-135m")
+    weights.fetch(weights.local_model("smollm2-135m"))
     _build(project, {"kind": "local", "concurrency": 1}, model, far, spill=True)
     traffic = Traffic(project)
     assert traffic.ask() == "cloud"

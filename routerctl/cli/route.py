@@ -54,10 +54,15 @@ def route(
         routerctl route --jsonl --json < prompts.jsonl
     """
     from routerctl.cli.output.route import explain_all, route_all
-    from routerctl.cli.stdin import Given, read_inquiries
+    from routerctl.cli.stdin import read_features, read_inquiries
+    from routerctl.errors import InputError
     from routerctl.routing.router import Router
+    from routerctl.types import Inquiry
 
-    given = Given(task_class=task_class, tenant=tenant, user=user, step=step, features=tuple(feature or ()))
+    if lines and jsonl:
+        raise InputError("--lines and --jsonl exclude each other")
+    features = read_features(feature or ())
+    given = Inquiry(prompt="", task_class=task_class, tenant=tenant, user=user, step=step, features=features)
     inquiries, router = read_inquiries(given, lines=lines, jsonl=jsonl), Router.open(table)
     if explain:
         explain_all(router, inquiries, as_json=as_json)

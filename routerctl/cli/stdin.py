@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError
@@ -22,25 +22,22 @@ _STDIN = "stdin"
 _ID_CHARS = 60  # of an id in a message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What the command line says of every inquiry that does not say it itself; a class given here wins."""
-
-    task_class: str | None = None
-    tenant: str | None = None
-    user: str | None = None
-    step: str | None = None
-    features: tuple[str, ...] = ()  # NAME=VALUE
-
-
-def read_inquiries(given: Given, *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
+def read_inquiries(given: Inquiry, *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
     """Read the prompts of stdin: all of it as one, or line by line as they come.
 
+    `given`: what the command line says of each that does not say it itself, its prompt aside; a class given there wins.
     Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
     """
-    if lines and jsonl:
-        raise InputError("--lines and --jsonl exclude each other")
-    return _inquiries(given, _features(given.features), lines=lines, jsonl=jsonl)
+    if not (lines or jsonl):
+        text = _text(b"".join(_stdin()), None)
+        if not text.strip():
+            raise InputError("expected a prompt, got nothing", file=_STDIN)
+        yield None, replace(given, prompt=text.removesuffix("\n"))
+        return
+    for number, raw in enumerate(_lines(_stdin()), 1):
+        text = _text(raw, number).rstrip("\r")
+        if text.strip():
+            yield number, _of_json(text, number, given) if jsonl else replace(given, prompt=text)
 
 
 def where(line: int | None, inquiry: Inquiry) -> str:
@@ -49,8 +46,11 @@ def where(line: int | None, inquiry: Inquiry) -> str:
     return f"{_STDIN}:{line}: {named}" if line else ""
 
 
-def _features(given: tuple[str, ...]) -> dict[str, Json]:
-    """Read NAME=VALUE; a value that is JSON (a number, true) is taken as such, anything else as text."""
+def read_features(given: Iterable[str]) -> dict[str, Json]:
+    """Read NAME=VALUE; a value that is JSON (a number, true) is taken as such, anything else as text.
+
+    Raises: InputError.
+    """
     features: dict[str, Json] = {}
     for pair in given:
         name, equals, text = pair.partition("=")
@@ -65,23 +65,6 @@ def _features(given: tuple[str, ...]) -> dict[str, Json]:
         if is_deep(features[name]):
             raise InputError(f"--feature {name}: nested too deeply")
     return features
-
-
-def _inquiries(given: Given, features: Mapping[str, Json], *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
-    plain = Inquiry(
-        prompt="", task_class=given.task_class, tenant=given.tenant, user=given.user, step=given.step, features=features
-    )
-    if not (lines or jsonl):
-        text = _text(b"".join(_stdin()), None)
-        if not text.strip():
-            raise InputError("expected a prompt, got nothing", file=_STDIN)
-        yield None, replace(plain, prompt=text.removesuffix("\n"))
-        return
-    for number, raw in enumerate(_lines(_stdin()), 1):
-        text = _text(raw, number).rstrip("\r")
-        if not text.strip():
-            continue
-        yield number, _of_json(text, number, plain) if jsonl else replace(plain, prompt=text)
 
 
 def _stdin() -> Iterator[bytes]:
@@ -121,12 +104,11 @@ def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
         (row,) = parse_json_lines(text, _STDIN)
     except InputError as error:  # the line is the first of what it was given
         raise InputError(error.problem, file=_STDIN, line=number) from None
-    document = type(row)(file=_STDIN, value=row.value, lines={(): number})
+    document = replace(row, lines={(): number})
     if is_deep(row.value):
         raise document.error((), "nested too deeply")
     given = decode(Inquiry, document)
-    problem = prompt_problem(given.prompt)
-    if problem:
+    if problem := prompt_problem(given.prompt):
         raise document.error(("prompt",), problem)
     return replace(
         given,

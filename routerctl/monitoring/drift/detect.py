@@ -243,10 +243,9 @@ def _risen(
 
 
 def _latency(name: str, baseline: Spread | None, tail: Tail | None) -> Iterator[_Test]:
-    if baseline is None or tail is None or not baseline.n or not tail.n:
-        return
-    yield _beyond(name, "latency p50", baseline, tail, 0.5)
-    yield _beyond(name, "latency p95", baseline, tail, 0.95)
+    if baseline and tail and baseline.n and tail.n:
+        yield _beyond(name, "latency p50", baseline, tail, 0.5)
+        yield _beyond(name, "latency p95", baseline, tail, 0.95)
 
 
 def _cost(name: str, baseline: Spread | None, tail: Tail | None) -> Iterator[_Test]:

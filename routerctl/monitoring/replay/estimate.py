@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
 from routerctl.evaluation.evidence import Evidences, case_costs
@@ -287,13 +287,7 @@ def _together(parts: Iterable[tuple[float, MeanEstimate]]) -> MeanEstimate:
 
 def _added(parts: Iterable[EstimateBasis]) -> EstimateBasis:
     kept = tuple(parts)
-    return EstimateBasis(
-        matched=sum(one.matched for one in kept),
-        weighted=sum(one.weighted for one in kept),
-        carried=sum(one.carried for one in kept),
-        modelled=sum(one.modelled for one in kept),
-        unknown=sum(one.unknown for one in kept),
-    )
+    return EstimateBasis(**{kind.name: sum(getattr(one, kind.name) for one in kept) for kind in fields(EstimateBasis)})
 
 
 def _dollars(amount: float) -> Decimal:

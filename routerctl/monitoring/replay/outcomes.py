@@ -21,6 +21,7 @@ from routerctl.evaluation.importers.cases import arrange
 from routerctl.evaluation.repricing import at_prices_of
 from routerctl.evaluation.run_files import REPORTS_FOLDER, is_run, read_run, run_folder
 from routerctl.monitoring.replay import Cell
+from routerctl.monitoring.warehouse.cells import units_of_sums
 from routerctl.statistics.weighting import Units
 from routerctl.types import Status, Table, Usage
 from routerctl.words import percent, plural, usd
@@ -197,17 +198,7 @@ def _cell(outcomes: Sequence[RecordedOutcome]) -> Cell:
 
 
 def _units(weights: Sequence[float], values: Sequence[float]) -> Units:
-    pairs = [(weight, weight * value) for weight, value in zip(weights, values, strict=True)]
-    return Units(
-        units=len(pairs),
-        n_2=math.fsum(n**2 for n, _ in pairs),
-        n_3=math.fsum(n**3 for n, _ in pairs),
-        total_n=math.fsum(total * n for n, total in pairs),
-        total_n_2=math.fsum(total * n**2 for n, total in pairs),
-        total_2=math.fsum(total**2 for _, total in pairs),
-        total_2_n=math.fsum(total**2 * n for n, total in pairs),
-        total_3=math.fsum(total**3 for _, total in pairs),
-    )
+    return units_of_sums([(weight, weight * value) for weight, value in zip(weights, values, strict=True)])
 
 
 def constant_words(outcomes: Iterable[RecordedOutcome]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,7 @@ from routerctl.classify.decide import TextClassifier, classifier_of, name_class,
 from routerctl.errors import InputError
 from routerctl.monitoring.replay import Cell
 from routerctl.monitoring.warehouse import kept_prompts, replay_cells
-from routerctl.monitoring.warehouse.cells import arm_of, policy_of, power_sums
-from routerctl.statistics.weighting import Units
+from routerctl.monitoring.warehouse.cells import arm_of, policy_of, units_of_sums
 from routerctl.types import Inquiry, Table
 from routerctl.words import count, plural
 
@@ -124,14 +123,9 @@ def _cell(key: _Key, units: Mapping[str, _Sums]) -> Cell:
         scored=sum(one.scored for one in parts),
         score=math.fsum(one.score[0] for one in parts),
         score_2=math.fsum(one.score[1] for one in parts),
-        cost_units=_units([(one.requests, one.cost[0]) for one in parts]) if by_unit else None,
-        score_units=_units([(one.scored, one.score[0]) for one in parts if one.scored]) if by_unit else None,
+        cost_units=units_of_sums([(one.requests, one.cost[0]) for one in parts]) if by_unit else None,
+        score_units=units_of_sums([(one.scored, one.score[0]) for one in parts if one.scored]) if by_unit else None,
     )
-
-
-def _units(pairs: Sequence[tuple[int, float]]) -> Units:
-    powers = [power_sums(float(n), total) for n, total in pairs]
-    return Units(units=len(pairs), **{name: math.fsum(one[name] for one in powers) for name in power_sums(0.0, 0.0)})
 
 
 def _prompt(text: str) -> Any:

@@ -5,7 +5,8 @@ One query for every engine; `monitoring.replay` says what follows from the cells
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ class Cells:
     """What was counted, and what could not be."""
 
     cells: tuple[Cell, ...]
-    left_out: int = 0  # decisions that name no class, choice or cost, or whose propensity is none
+    left_out: int  # decisions that name no class, choice or cost, or whose propensity is none
 
 
 def replay_cells(decisions: ir.Table) -> Cells:
@@ -90,6 +91,12 @@ def power_sums(n: Any, total: Any) -> dict[str, Any]:
         "total_2_n": total * total * n,
         "total_3": total * total * total,
     }
+
+
+def units_of_sums(pairs: Sequence[tuple[float, float]]) -> Units:
+    """Add up units that are at hand, each as (requests, their summed cost or score)."""
+    powers = [power_sums(float(n), total) for n, total in pairs]
+    return Units(units=len(pairs), **{name: math.fsum(one[name] for one in powers) for name in power_sums(0.0, 0.0)})
 
 
 def _fit(decisions: ir.Table) -> ir.BooleanValue:

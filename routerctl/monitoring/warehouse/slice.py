@@ -30,11 +30,6 @@ class Slice:
             table = table.filter(not_before(table, self.since))
         return table
 
-    def __str__(self) -> str:
-        """Say what is looked at, for a message."""
-        parts = {"class": self.task_class, "tenant": self.tenant, "since": self.since and stamp(self.since.isoformat())}
-        return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
-
 
 def not_before(table: ir.Table, moment: datetime) -> ir.BooleanValue:
     """Tell of each decision whether it was made at a moment or later.

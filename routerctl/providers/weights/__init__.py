@@ -1,6 +1,6 @@
 """Turns the name of a local model into a verified file of weights in the user's cache folder.
 
-The packaged catalog pins each model by the sha256 of its file; `pull` brings the file, from wherever, and nothing is
+The packaged catalog pins each model by the sha256 of its file; `fetch` brings the file, from wherever, and nothing is
 used before its digest was checked. Knows no provider and nothing of what the weights can do.
 """
 
@@ -203,23 +203,6 @@ def _write_note(note: Path, known: Mapping[str, object]) -> None:
 
 
 # --- bringing a file --------------------------------------------------------------------------------------------------
-
-
-def pull(
-    name: str,
-    *,
-    source: str | None = None,
-    env: Mapping[str, str] = os.environ,
-    progress: Progress = _quiet,
-    say: Say = _quiet,
-) -> Path:
-    """Bring a catalog model's file into the cache folder, as `fetch` does.
-
-    Raises:
-        InputError: no such model, or `source` does not hold its weights.
-        RouterctlError: no source could bring it, or the disk is full.
-    """
-    return fetch(local_model(name), source=source, env=env, progress=progress, say=say)
 
 
 def fetch(

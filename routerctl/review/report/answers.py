@@ -7,9 +7,10 @@ stopped comes with the table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 
 import pandas as pd
 
@@ -227,21 +228,9 @@ def _sum(frame: pd.DataFrame, grid: int) -> Spend:
 
 def total(spends: Sequence[Spend]) -> Spend:
     """Add up the classes."""
-    return Spend(
-        results=sum(one.results for one in spends),
-        grid=sum(one.grid for one in spends),
-        calls=sum(one.calls for one in spends),
-        cached_calls=sum(one.cached_calls for one in spends),
-        input_tokens=sum(one.input_tokens for one in spends),
-        output_tokens=sum(one.output_tokens for one in spends),
-        paid_usd=sum((one.paid_usd for one in spends), Decimal(0)),
-        cached_usd=sum((one.cached_usd for one in spends), Decimal(0)),
-        beyond=sum(one.beyond for one in spends),
-        beyond_usd=sum((one.beyond_usd for one in spends), Decimal(0)),
-        retries=sum(one.retries for one in spends),
-        judge_calls=sum(one.judge_calls for one in spends),
-        judge_usd=sum((one.judge_usd for one in spends), Decimal(0)),
-    )
+    names = [field.name for field in fields(Spend)]
+    starts: dict[str, Any] = {name: Decimal(0) if name.endswith("_usd") else 0 for name in names}
+    return Spend(**{name: sum((getattr(one, name) for one in spends), start) for name, start in starts.items()})
 
 
 def grid_results(table: Table, header: ClassHeader | None, evidence: Sequence[Evidence], *, skips_top: bool) -> int:

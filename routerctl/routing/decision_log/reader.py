@@ -17,7 +17,7 @@ from typing import Any
 
 from routerctl.errors import InputError, nearest
 from routerctl.routing.decision_log.columns import COLUMNS
-from routerctl.routing.decision_log.schema import VERSION, open_log, open_to_read, version_of
+from routerctl.routing.decision_log.schema import VERSION, open_log, open_to_read, unreadable, version_of
 
 Row = Mapping[str, Any]
 OUTCOMES = {
@@ -153,11 +153,6 @@ class LogReader:
     ) -> None:
         """Close the file."""
         self._database.close()
-
-
-def unreadable(error: Exception, path: Path) -> InputError:
-    """Make the error about a file that is no decision log."""
-    return InputError(f"cannot be read as a decision log: {error}", file=str(path))
 
 
 def _open(path: Path) -> sqlite3.Connection:

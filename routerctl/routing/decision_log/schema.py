@@ -8,11 +8,12 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.database import open_database
-from routerctl.routing.decision_log.columns import COLUMNS
+from routerctl.routing.decision_log.columns import COLUMNS, insertion
 
 VERSION = 3  # 2 had no `level`
 _WITHOUT_LEVEL = 2
@@ -82,6 +83,24 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     return database
 
 
+@contextmanager
+def read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a log to read it once, of whatever version.
+
+    Raises: InputError where the file is not a decision log.
+    """
+    try:
+        with closing(open_to_read(path)) as database:
+            yield database
+    except sqlite3.DatabaseError as error:
+        raise unreadable(error, path) from None
+
+
+def unreadable(error: Exception, path: Path) -> InputError:
+    """Make the error about a file that is not a decision log."""
+    return InputError(f"cannot be read as a decision log: {error}", file=str(path))
+
+
 def version_of(database: sqlite3.Connection, path: Path) -> int:
     """Give the schema's version of a file.
 
@@ -128,7 +147,6 @@ def _make(database: sqlite3.Connection, path: Path) -> None:
         database.execute(statement)
     database.execute("INSERT INTO about VALUES ('salt', ?)", (secrets.token_bytes(32),))
     if older:
-        from routerctl.routing.decision_log.columns import insertion
         from routerctl.routing.decision_log.rows import row_of_first_shape
 
         salt = salt_of(database)

@@ -5,11 +5,9 @@ For the estimate of a run; it writes nothing.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
-from routerctl.errors import InputError
-from routerctl.routing.decision_log.schema import VERSION, open_to_read, version_of
+from routerctl.routing.decision_log.schema import VERSION, read_only, version_of
 from routerctl.routing.tenants import DECISIONS_FILE
 from routerctl.types.evaluation import LoggedUsage
 
@@ -27,13 +25,7 @@ def logged_usage(root: Path) -> tuple[LoggedUsage, ...]:
     path = root / DECISIONS_FILE
     if not path.exists():
         return ()
-    try:
-        database = open_to_read(path)
-        try:
-            rows = database.execute(_QUERY).fetchall() if version_of(database, path) == VERSION else []
-        finally:
-            database.close()
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"cannot be read as a decision log: {error}", file=str(path)) from None
+    with read_only(path) as database:
+        rows = database.execute(_QUERY).fetchall() if version_of(database, path) == VERSION else []
     names = ("task_class", "candidate", "model", "decisions", "calls", "input_tokens", "output_tokens", "latency_s")
     return tuple(LoggedUsage(**dict(zip(names, row, strict=True))) for row in rows)

@@ -5,13 +5,11 @@ It knows two columns and writes nothing.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from routerctl.errors import InputError
-from routerctl.routing.decision_log.schema import open_to_read
+from routerctl.routing.decision_log.schema import read_only
 from routerctl.routing.tenants import DECISIONS_FILE
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -29,10 +27,7 @@ def volumes(path: Path, days: float = 30.0, *, now: datetime, least: int = LEAST
     if not path.exists():
         return {}
     since = now.astimezone(UTC) - timedelta(days=days)
-    try:
-        first, rows = _counted(path, since.strftime("%Y-%m-%dT%H:%M:%S"))
-    except sqlite3.DatabaseError as error:
-        raise InputError(f"cannot be read as a decision log: {error}", file=str(path)) from None
+    first, rows = _counted(path, since.strftime("%Y-%m-%dT%H:%M:%S"))
     if sum(number for _, number in rows) < least:
         return {}
     seen_days = min(days, max(1.0, (now - first).total_seconds() / 86400)) if first else days
@@ -41,13 +36,10 @@ def volumes(path: Path, days: float = 30.0, *, now: datetime, least: int = LEAST
 
 def _counted(path: Path, since: str) -> tuple[datetime | None, list[tuple[str, int]]]:
     """The log's first moment, and the requests of each class from a moment on; ISO 8601 in UTC sorts as text."""
-    database = open_to_read(path)
-    try:
+    with read_only(path) as database:
         (first,) = database.execute("SELECT min(at) FROM decisions").fetchone()
         query = "SELECT task_class, count(*) FROM decisions WHERE at >= ? GROUP BY task_class ORDER BY task_class"
         rows = database.execute(query, (since,)).fetchall()
-    finally:
-        database.close()
     return _moment(first), rows
 
 
