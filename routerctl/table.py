@@ -65,7 +65,7 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     try:
         document = parse_yaml(text, shown)
     except MergeConflict as error:
-        problem = f"{error.problem.split(':')[0]}; `routerctl build-table` makes it anew from its evidence"
+        problem = f"{error.problem.split(':')[0]}; run `routerctl build-table` to rebuild it from its evidence"
         raise MergeConflict(problem, file=shown, line=error.line) from None
     if _is_older(document.value):
         raise InputError(
@@ -78,8 +78,8 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     table = decode(Table, document)
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
-            "the content does not match the digest: edited by hand, merged or damaged; `routerctl build-table` makes "
-            "it anew",
+            "the content does not match the digest: edited by hand, merged or damaged; run "
+            "`routerctl build-table` to rebuild it",
             file=shown,
             line=document.line(("digest",)),
         )

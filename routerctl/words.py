@@ -29,7 +29,7 @@ _CONTROLS = re.findall(
 def lowered_words(before: Bar, now: Bar, was: float | None = None, comes_to: float | None = None) -> str:
     """Say that a bar is another one after scores had been seen that did not prove it; the scores as `bar_change`."""
     return (
-        f"the bar was {bar_words(before, was)} when it was tested and not proven, it is {bar_words(now, comes_to)} now"
+        f"the bar was {bar_words(before, was)} when it was tested and not proven; it is now {bar_words(now, comes_to)}"
     )
 
 

@@ -169,7 +169,7 @@ def test_a_dry_run_bounds_the_comparison(measured: Project, far: Far) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--baseline", "routes.yaml", "--candidate", "small"), "--candidate has no part in a comparison"),
+        (("--baseline", "routes.yaml", "--candidate", "small"), "--candidate does not apply to a comparison"),
         (("--epochs", "3"), "--epochs is for a comparison: give --baseline"),
         (("--alpha", "0.1", "--dry-run"), "--alpha is for a comparison: give --baseline"),
     ],
@@ -186,7 +186,7 @@ def test_options_that_would_be_ignored_are_refused(options: tuple[str, ...], wor
         (".", ".: is a folder; expected the name of a file to write"),
         ("evals", "evals: is a folder; expected the name of a file to write"),
         ("routes.yaml/gate.xml", "routes.yaml: no such folder"),
-        ("pipe", "pipe: is no regular file; expected the name of a file to write"),  # as a device
+        ("pipe", "pipe: is not a regular file; expected the name of a file to write"),  # as a device
         ("x" * 300, "cannot be written: File name too long"),
     ],
 )

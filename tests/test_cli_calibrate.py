@@ -173,7 +173,7 @@ def test_scores_without_replies_tell_no_signal(project: Project, run: Run) -> No
     assert run("import", "o.jsonl").code == 0
     done = run("calibrate")
     assert (done.code, done.err) == (0, "")
-    assert "What small replied was not recorded: no signal can be told without it." in done.out
+    assert "The replies of small were not recorded: no signal can be computed without them." in done.out
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_nothing_is_overwritten(tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     done = Project(tmp_path).run("demo", name)
     assert done.code == 2
-    assert done.err == f"routerctl: {name}: is there already; demo takes a new or an empty folder\n"
+    assert done.err == f"routerctl: {name}: already exists; demo needs a new or empty folder\n"
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

@@ -158,9 +158,9 @@ def test_without_a_repository_or_a_commit_two_files_do(project: Project, run: Ru
     """The error says what else there is; two files need no git at all."""
     project.write("routes.yaml", table_text(BEFORE))
     project.write("new.yaml", table_text(AFTER))
-    assert "this folder is in no git repository; name two files" in run("diff").last
+    assert "this folder is not in a git repository; name two files" in run("diff").last
     git(project.root, "init", "-q")
-    assert "nothing was committed yet; name two files" in run("diff").last
+    assert "nothing has been committed yet; name two files" in run("diff").last
     done = run("diff", "routes.yaml", "new.yaml")
     assert (done.code, HEADLINE in plain(done.out)) == (0, True)
 

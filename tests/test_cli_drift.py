@@ -160,7 +160,7 @@ def test_one_request_of_another_model_is_enough(project: Project, run: Run) -> N
     log(project, [*traffic, other])
     done, found = looked(run)
     assert found["moved"] == ["sums served model"]
-    assert any("served was model-large-0613 instead of model-large" in line for line in found["words"])
+    assert any("model-large-0613 served instead of model-large" in line for line in found["words"])
     assert done.code == 3
 
 
@@ -199,7 +199,7 @@ def test_without_earlier_traffic_only_a_doubling_counts(project: Project, run: R
         assert done.code == code, found["moved"]
         assert set(found["against_eval_sets"]) == set(NAMES)
     assert "dates cost p50" in found["moved"]
-    assert any("only more than twice counts" in line for line in found["words"])
+    assert any("only more than twice the latency or cost counts" in line for line in found["words"])
 
 
 def test_how_far_back_is_compared(project: Project, run: Run) -> None:

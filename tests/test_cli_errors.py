@@ -46,7 +46,7 @@ USAGE = [
     (["build-table", "--run", "20260101-000000-abcdef"], ["no run '20260101-000000-abcdef'"]),
     (["-C", "nowhere", "check"], ["nowhere", "No such file or directory"]),
     (["-C", "routerctl.yaml", "check"], ["routerctl.yaml", "Not a directory"]),
-    (["init"], ["routerctl.yaml: is there already"]),
+    (["init"], ["routerctl.yaml: already exists"]),
     (["route"], ["routes.yaml", "build-table"]),
     (["route", "--lines", "--jsonl"], ["exclude each other"]),
 ]

@@ -133,7 +133,7 @@ def test_traffic_goes_to_the_successor_of_what_a_probe_found_retired(serving: Pr
 def test_an_alias_is_warned_of(serving: Project, far: Far, run: Run) -> None:
     """What answers under it may change any day."""
     far.emulator.know(BOTH, {"model-small": {"id": "model-small-20261001"}})
-    assert "model-small is an alias there, of model-small-20261001" in run("health").err
+    assert "model-small is an alias there for model-small-20261001" in run("health").err
 
 
 @pytest.mark.parametrize(

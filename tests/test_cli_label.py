@@ -275,7 +275,9 @@ def test_what_is_not_there(command: Label, judged: Project) -> None:
     with pytest.raises(InputError, match="has no class 'sum'; did you mean 'sums'"):
         command("--class", "sum", "--run", the_run(judged).header.run_id)
     judged.eval_set("sums", 59)
-    with pytest.raises(InputError, match="no finished run was made on this eval set as it is now; `routerctl eval"):
+    with pytest.raises(
+        InputError, match="no finished run has used the present version of this eval set; `routerctl eval"
+    ):
         command("--class", "sums")
 
 
@@ -321,9 +323,7 @@ def test_out_and_back(name: str, command: Label, judged: Project) -> None:
     fill(path, "y", "n", "", " Y " if name.endswith("csv") else "yes")
     ids = [item.case_id for item in sample(judged, count=6).open]
     _, err = command("--class", "sums", "--import", name, "--by", "bea")
-    assert err.replace("\xa0", " ").startswith(
-        "3 labels written to evals/sums.labels.jsonl; 0 were there already, 2 left"
-    )
+    assert err.replace("\xa0", " ").startswith("3 labels written to evals/sums.labels.jsonl; 0 already existed, 2 left")
     assert said(judged) == [(ids[0], True), (ids[1], False), (ids[3], True)]
     results = [item for item in the_run(judged).results if item.task_class == "sums"]
     assert labels_of(read_labels(judged.root, "sums"), results, "large") == {0: True, 1: False, 2: False, 4: True}
@@ -399,7 +399,7 @@ def _row(project: Project, **more: Any) -> dict[str, Any]:
             {"asked": "sha256:" + 64 * "0"},
             "bad.jsonl:2: case .*: this is about another reply of large, or another case",
         ),
-        ({"passed": False}, "bad.jsonl:2: case .*: says the opposite of a label that is there already"),
+        ({"passed": False}, "bad.jsonl:2: case .*: contradicts an earlier label"),
     ],
 )
 def test_a_wrong_line_imports_nothing(more: dict[str, Any], problem: str, command: Label, judged: Project) -> None:
@@ -436,6 +436,6 @@ def test_a_label_may_not_be_turned_by_an_import(command: Label, judged: Project)
     judged.write("b.jsonl", json.dumps(_row(judged) | {"passed": "n"}) if sample(judged).open else "")
     other = json.loads((judged.root / "a.jsonl").read_text()) | {"passed": "n"}
     judged.write("b.jsonl", json.dumps(other))
-    with pytest.raises(InputError, match=r"b.jsonl:1: case .* says the opposite"):
+    with pytest.raises(InputError, match=r"b.jsonl:1: case .* contradicts an earlier label"):
         command("--class", "sums", "--import", "b.jsonl")
     assert [passed for _, passed in said(judged)] == [True]

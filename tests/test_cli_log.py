@@ -97,7 +97,7 @@ def test_the_latest_decisions_are_listed(logged: Project, run: Run) -> None:
 def test_decisions_are_chosen(logged: Project, run: Run, options: list[str], expected: list[str]) -> None:
     """Each option leaves out what does not fit."""
     assert [row["id"] for row in lines(run("log", "list", "--json", *options))] == expected
-    assert (run("log", "list", *options).out == "no such decision\n") is (not expected)
+    assert (run("log", "list", *options).out == "no matching decision\n") is (not expected)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_story_where_the_classifier_did_not_know(logged: Project) -> None:
     with LogReader(logged.root / DECISIONS_FILE) as log:
         row = {**log.one("0"), "source": "default", "decided_by": "default"}
     told = " ".join(" ".join(story(row, [])).split())
-    assert "named by the default the classifier: unknown; were it one of its classes, sums 60.0%, other 40.0%" in told
+    assert "named by the default the classifier: unknown; among its classes: sums 60.0%, other 40.0%" in told
 
 
 def test_hostile_text_reaches_no_terminal(logged: Project, run: Run) -> None:
@@ -246,7 +246,7 @@ def test_stats(logged: Project, run: Run) -> None:
         "escalated": 0,
         "feedback": 0.5,
     }
-    assert run("log", "stats", "--class", "none").out == "no such decision\n"
+    assert run("log", "stats", "--class", "none").out == "no matching decision\n"
 
 
 # --- export -----------------------------------------------------------------------------------------------------------
@@ -369,7 +369,7 @@ RATINGS = b"""\
 def test_feedback_on_many_answers(logged: Project, run: Run) -> None:
     """A line each on stdin; wrong ones are named by number and change nothing, those before and after are kept."""
     done = run("log", "feedback", stdin=RATINGS)
-    assert (done.code, done.last) == (2, "routerctl: 11 lines were not noted, see above")
+    assert (done.code, done.last) == (2, "routerctl: 11 lines were not recorded, see above")
     wrong = dict(line.removeprefix("stdin:").split(": ", 1) for line in done.err.splitlines()[:-2])
     assert wrong == {
         "4": "no decision '9' in the log",
@@ -400,7 +400,7 @@ def test_what_is_said_of_all_answers(logged: Project, run: Run) -> None:
     nothing = run("log", "feedback", stdin=b"\n")
     assert (nothing.code, nothing.err) == (0, "0 answers rated\n")
     done = run("log", "feedback", "0")
-    assert (done.code, done.last) == (2, "routerctl: what of '0'? expected good, bad or a number from 0 to 1")
+    assert (done.code, done.last) == (2, "routerctl: no rating for '0': expected good, bad or a number from 0 to 1")
 
 
 def test_pruning(logged: Project, run: Run) -> None:
@@ -414,7 +414,7 @@ def test_pruning(logged: Project, run: Run) -> None:
     assert run("log", "prune", "--older-than", "1e300").code == 2
     assert lines(run("log", "prune", "--all", "--json")) == [{"dropped": 2}]
     assert logged.holds("the reply") == []
-    assert run("log", "list").out == "no such decision\n"
+    assert run("log", "list").out == "no matching decision\n"
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
@@ -454,7 +454,7 @@ def test_a_file_that_is_no_log(project: Project, run: Run, command: list[str]) -
         (["export", "-o", "."], ".: is a folder; expected the name of a file to write"),
         (["export", "-o", ""], ".: is a folder; expected the name of a file to write"),
         (["export", "-o", "evals"], "evals: is a folder; expected the name of a file to write"),
-        (["export", "-o", "/dev/null"], "/dev/null: is no regular file; expected the name of a file to write"),
+        (["export", "-o", "/dev/null"], "/dev/null: is not a regular file; expected the name of a file to write"),
         (["export", "--json"], "--json says what was written to a file"),
     ],
 )

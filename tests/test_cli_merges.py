@@ -51,11 +51,11 @@ def test_a_table_is_made_anew_with_the_version_after_both(project: Project, run:
         done = run(command, stdin="hi")
         assert done.code == 2
         assert done.last.startswith("routerctl: routes.yaml:")
-        assert done.last.endswith("; `routerctl build-table` makes it anew from its evidence")
+        assert done.last.endswith("; run `routerctl build-table` to rebuild it from its evidence")
         assert ": merge conflict up to line " in done.last
     done = run("build-table")
     assert done.code == 0, done.err
-    assert "routes.yaml: cannot be read as it is; made anew from the evidence\n" in done.err
+    assert "routes.yaml: could not be read; rebuilt from the evidence\n" in done.err
     assert load_table(project.root / "routes.yaml").table_version == 4
     assert run("check").code == 0
     assert run("build-table").last.startswith("routes.yaml: unchanged")

@@ -60,7 +60,7 @@ def test_a_cheaper_candidate_is_proposed_and_nothing_else_happens(team: Project,
     out, err = plain(done.out), plain(done.err)
     assert "sums: large -> mid, proven; $0.045 -> $0.01 per 1,000 requests (-77.8%); score 100.0%\n" in out
     assert "1,000 requests over 2 classes, weighed by their cases: $0.045 -> $0.01 (-77.8%)" in out
-    assert out.endswith("\nWith mid on the ladder 2 of 2 classes would choose otherwise: more, sums.\n")
+    assert out.endswith("\nWith mid on the ladder, 2 of 2 classes would choose differently: more, sums.\n")
     assert "before large: the same tokens cost $0.00001 with mid, $0.000045 with large\n" in err
     assert "error probability 1.67% each, 2.5% today (the risk of 5% per class is divided by 3 candidates)" in err
     assert "to accept it: put mid after small on ladder main in routerctl.yaml, then `routerctl eval --ladder" in err
@@ -120,8 +120,8 @@ def test_the_place_decides_who_is_asked(
     found = proposed(run("build-table", "--propose", *arguments, "--json"))
     assert (found["ladder"], found["changes"]) == (ladder, changes)
     assert any(one.startswith(note) for one in found["notes"])
-    verdict = "2 of 2 classes would choose otherwise: more, sums" if changes else "no class would choose otherwise"
-    assert found["words"] == f"With {arguments[0]} on the ladder {verdict}."
+    verdict = "2 of 2 classes would choose differently: more, sums" if changes else "no class would choose differently"
+    assert found["words"] == f"With {arguments[0]} on the ladder, {verdict}."
 
 
 def test_who_misses_the_bar_is_no_fallback_of_a_proposal(team: Project, run: Run) -> None:
@@ -239,12 +239,12 @@ REFUSED: list[tuple[Callable[[Project], None], list[str], str]] = [
     ),
     (_nothing, ["--propose", "mid", "--strict"], "--propose takes classes and ladder from routes.yaml: leave out"),
     (_nothing, ["--propose", "mid", "--run", "x"], "--propose takes classes and ladder from routes.yaml: leave out"),
-    (_nothing, ["--after", "small"], "--after and --max-cost-usd belong to --propose"),
-    (_nothing, ["--max-cost-usd", "1"], "--after and --max-cost-usd belong to --propose"),
+    (_nothing, ["--after", "small"], "--after and --max-cost-usd need --propose"),
+    (_nothing, ["--max-cost-usd", "1"], "--after and --max-cost-usd need --propose"),
     (_nothing, ["--propose", "mid", "--max-cost-usd", "-1"], "Invalid value for '--max-cost-usd'"),
     (_without_table, ["--propose", "mid"], "routes.yaml: no such file here; `routerctl build-table` writes it"),
     (_edited, ["--propose", "mid"], "routes.yaml:4: the content does not match the digest"),
-    (_without_set, ["--propose", "mid"], "evals/: class 'more' of routes.yaml has no eval set any more"),
+    (_without_set, ["--propose", "mid"], "evals/: class 'more' of routes.yaml no longer has an eval set"),
     (_other_pin, ["--propose", "mid"], "routerctl.yaml:"),
     (_rung_gone, ["--propose", "mid"], "routerctl.yaml: candidate 'large' of routes.yaml is not here any more"),
 ]
@@ -277,7 +277,7 @@ def test_other_cases_than_the_tables_are_said(team: Project, run: Run) -> None:
     """A set that changed since routes.yaml was built makes the comparison one of cases, too."""
     team.eval_set("more", 59)
     done = run("build-table", "--propose", "mid")
-    assert "note: other cases than routes.yaml rests on, so that differs too: more\n" in done.err
+    assert "note: the cases are not those behind routes.yaml, so that differs too: more\n" in done.err
     assert "other eval set" in done.out
 
 

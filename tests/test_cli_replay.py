@@ -248,7 +248,7 @@ def test_hostile_names_are_harmless(project: Project, run: Run) -> None:
         (["--outcomes", "x.csv"], "x.csv: neither a file nor a run in reports/"),
         (
             ["--outcomes", "x.csv", "--since", "7d"],
-            "--outcomes stands in place of a log: --log, --since and --tenant do",
+            "--outcomes replaces the log: leave out --log, --since and --tenant",
         ),
         (["--as", "a=b"], "--as names a model of --outcomes"),
         (["--since", "soon"], "--since: expected 30m, 2h, 7d, 2w or a moment"),
@@ -270,7 +270,7 @@ def test_an_empty_log_says_so(project: Project, run: Run) -> None:
     done = run("replay", "--table", "new.yaml", "--class", "nothing")
     assert (done.code, done.last) == (
         2,
-        "routerctl: .routerctl/decisions.sqlite: no decision there that could be replayed",
+        "routerctl: .routerctl/decisions.sqlite: no decision there can be replayed",
     )
 
 
@@ -358,7 +358,7 @@ def test_a_choice_without_outcomes_is_not_known(project: Project, run: Run) -> N
     project.write("outcomes.csv", CSV.replace("model-small", "tiny"))
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv", "--json")
     assert of(json.loads(done.out), "sums")["score"] is None
-    assert "no candidate of the table: tiny, other" in done.err
+    assert "not in the table: tiny, other" in done.err
     named = replayed(run, "--outcomes", "outcomes.csv", "--as", "tiny=small")
     assert of(named, "sums")["score"]["value"] == pytest.approx(0.7)
 
@@ -378,4 +378,4 @@ def test_costs_that_a_file_does_not_have(project: Project, run: Run) -> None:
     project.write("outcomes.csv", "\n".join(rows).replace("model-small", "tiny"))
     done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv")
     assert done.code == 2
-    assert "what tiny cost is not known" in done.last
+    assert "the cost of tiny is not known" in done.last

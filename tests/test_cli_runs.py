@@ -97,7 +97,9 @@ def test_only_what_is_older_goes(project: Project, run: Run) -> None:
 @pytest.mark.parametrize("options", [[], ["--all", "--older-than", "3"], ["some-run", "--all"]])
 def test_which_runs_has_to_be_said(options: list[str], run: Run) -> None:
     """Nothing is removed by default."""
-    assert run("runs", "prune", *options).last.endswith("say which runs: their ids, --older-than DAYS or --all")
+    assert run("runs", "prune", *options).last.endswith(
+        "name the runs to remove: their ids, --older-than DAYS or --all"
+    )
 
 
 def test_runs_go_by_their_names(project: Project, run: Run) -> None:

@@ -80,5 +80,5 @@ def test_a_project_that_cannot_be_read_is_a_warning(left: Project, run: Run) -> 
     done = run("diff", "old.yaml", "--exit-code")
     assert done.code == 0
     assert done.err.startswith(
-        "warning: what has changed since routes.yaml was built cannot be told: routerctl.yaml:1:"
+        "warning: cannot determine what has changed since routes.yaml was built: routerctl.yaml:1:"
     )

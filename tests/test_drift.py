@@ -176,7 +176,7 @@ def test_a_quiet_week_is_quiet() -> None:
 @pytest.mark.parametrize(
     ("change", "quantity", "words"),
     [
-        ({"served": {"model-2": 1}}, "served model", "model-2 instead of model-1"),
+        ({"served": {"model-2": 1}}, "served model", "model-2 served instead of model-1"),
         ({"passes": 150}, "score", "from 93.0% to 75.0%"),
         ({"cases": 0, "pairs": (25, 3, 200)}, "score", "from 93.0% to 82.0%"),
         ({"refused": 120}, "refusals", "from 0.5% to 3.0%"),

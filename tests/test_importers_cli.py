@@ -115,7 +115,7 @@ def test_a_crowd_of_models_has_a_line_each(bare: Project, run: Command) -> None:
     bare.write("o.csv", "\n".join([",".join(("task", "id", *models)), *rows]) + "\n")
     done = fine(run("import", "o.csv"))
     assert [line.split()[:4] for line in done.out.splitlines() if "m007" in line] == [["all", "2", "m007", "10"]]
-    assert "--json has the 202" in done.err
+    assert "--json has all 202" in done.err
     told = json.loads(fine(run("import", "o.csv", "--json")).out)["outcomes"]
     assert [(one["class"], one["cases"]) for one in told if one["candidate"] == "m007"] == [("a", 4), ("b", 6)]
 
@@ -148,7 +148,7 @@ def test_costs_of_some_models_order_these(bare: Project, run: Command) -> None:
     done = fine(run("import", "o.csv"))
     assert "the cost of 60 of 120 replies of other is not in the file (first o.csv:122): too many" in done.err
     assert "the cost of other is not known: --cost other=USD (a case)\n" in done.err
-    assert "warning: until every model's cost is known none is counted, and the order of the ladder alone" in done.err
+    assert "warning: until every model's cost is known no cost is used, and the order of the ladder alone" in done.err
     assert (
         "ladder, as the files name them, those of known cost cheapest first: small, other, large (--order" in done.err
     )
@@ -377,7 +377,7 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     fine(run("runs", "prune", "--all"))
     assert len(run_folders(bare.root)) == 3  # one a bar: what was tried is not forgotten
     done = fine(run("import", "a.csv", "--bar", "0.6"))
-    assert "talk: the bar was 95% when it was tested and not proven, it is 60% now" in done.err
+    assert "talk: the bar was 95% when it was tested and not proven; it is now 60%" in done.err
     assert newest(bare).header.classes["talk"].attempts == {"small": 3, "large": 1}
     fine(run("import", "a.csv", "--bar", "0.5", "--class", "chat"))
     assert newest(bare).header.classes["chat"].attempts == {"small": 4, "large": 1}  # .9, .95 and .6 missed

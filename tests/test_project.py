@@ -139,7 +139,7 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
             "15: candidates.large.sampling: this provider's API has no sampling parameters; leave it out",
         ),
         ("effort: low", "max_tokens: 0", "15: candidates.large.max_tokens: expected a whole number from 1"),
-        ("effort: low", "name: big", "15: candidates.large.name: leave it out: 'large' is it already"),
+        ("effort: low", "name: big", "15: candidates.large.name: leave it out: the key 'large' says it"),
         ("effort: low", "strategy: reflexion", "15: candidates.large.strategy: expected a mapping, got 'reflexion'"),
         (
             "effort: low",
@@ -255,17 +255,17 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
         (
             "max_chars: 10",
             "features: {plan: []}",
-            "21: rules.0.features.plan: expected a value, or a list of the values that will do",
+            "21: rules.0.features.plan: expected a value, or a list of accepted values",
         ),
         (
             "max_chars: 10",
             "language: [de, fre]",
-            "rules.0.language: no language 'fre' among the ISO 639-1 codes that can be told apart; did you mean 'fr'?",
+            "rules.0.language: no language 'fre' among the ISO 639-1 codes that can be detected; did you mean 'fr'?",
         ),
         (
             "max_chars: 10",
             "language: [nb]",
-            "21: rules.0.language: 'nb' cannot be told from other Norwegian; write 'no'",
+            "21: rules.0.language: 'nb' cannot be distinguished from other Norwegian; write 'no'",
         ),
         (
             "default_class:",

@@ -220,8 +220,8 @@ def test_retry_after(headers: dict[str, str], wait_s: float | None) -> None:
     ("options", "text"),
     [
         ({"logprob": True}, "provider 'p': no option 'logprob'; did you mean 'logprobs'?"),
-        ({"logprobs": "yes"}, "provider 'p': option 'logprobs' is a bool"),
-        ({"n": True}, "provider 'p': option 'n' is a float"),
+        ({"logprobs": "yes"}, "provider 'p': option 'logprobs' must be a bool"),
+        ({"n": True}, "provider 'p': option 'n' must be a float"),
     ],
 )
 def test_a_wrong_option_is_refused(options: dict[str, object], text: str) -> None:
@@ -335,7 +335,7 @@ async def test_the_fake_raises_on_command(tmp_path: Path) -> None:
     ("content", "text"),
     [
         ({"other": {"*": "x"}}, "no reply of model 'm' to: Hello?"),
-        ({"m": {"*": {"error": "Exception"}}}, "'Exception' is no provider error"),
+        ({"m": {"*": {"error": "Exception"}}}, "'Exception' is not a provider error"),
         ({"m": {"*": {"stop_reason": "bored"}}}, "'bored' is not a valid StopReason"),
         (["x"], "expected a map from model ids"),
     ],
@@ -363,7 +363,7 @@ async def test_a_script_by_text() -> None:
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({}, "wants `options: {replies: FILE.json}`"), ({"replies": "/nowhere.json"}, "cannot be read")],
+    [({}, "needs `options: {replies: FILE.json}`"), ({"replies": "/nowhere.json"}, "cannot be read")],
 )
 def test_a_fake_without_a_script_is_refused(options: dict[str, str], text: str) -> None:
     """Kind fake in routerctl.yaml needs its replies."""
@@ -373,5 +373,5 @@ def test_a_fake_without_a_script_is_refused(options: dict[str, str], text: str) 
 
 def test_nobody_can_be_asked_for_imported_outcomes() -> None:
     """A candidate that only ever was imported says what to do to be served."""
-    with pytest.raises(errors.InputError, match=r"name the model in routerctl\.yaml"):
+    with pytest.raises(errors.InputError, match=r"add the model to routerctl\.yaml"):
         kind_class("imported")

@@ -767,7 +767,11 @@ def test_a_foreign_model_is_flagged(early: Sample, change: dict[str, Any], expec
 
 @pytest.mark.parametrize(
     ("header", "expected"),
-    [({"finished": False}, "was not finished"), ({"run_id": "other"}, "not at hand"), ({"classes": {}}, "not at hand")],
+    [
+        ({"finished": False}, "was not finished"),
+        ({"run_id": "other"}, "not available"),
+        ({"classes": {}}, "not available"),
+    ],
 )
 def test_loose_evidence_is_flagged(early: Sample, header: dict[str, Any], expected: str) -> None:
     """A run that is unfinished, missing or lacks the class is said at the top, once per class."""
@@ -781,7 +785,7 @@ def test_loose_evidence_is_flagged(early: Sample, header: dict[str, Any], expect
     ("bar", "judged", "expected"),
     [
         (1.0, {"least_cases": None}, "cannot be proven by any number of cases"),
-        (0.98, {"n": 60, "least_cases": 217}, "60 cases could not prove it with a perfect score; at least 217"),
+        (0.98, {"n": 60, "least_cases": 217}, "even a perfect score on 60 cases could not prove it; at least 217"),
         (
             0.9,
             {"bar": 0.9, "least_cases": 29, "needed_cases": 301, "n": 200, "cases": 200, "passes": 188},

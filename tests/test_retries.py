@@ -154,7 +154,7 @@ async def test_who_is_kept_waiting_does_not_read_what_another_was_told() -> None
             await wire.call("p", REQUEST)
         with pytest.raises(errors.RateLimited) as caught:
             await wire.call("p", REQUEST)
-    assert str(caught.value) == "p: wants no calls for 900 s after RateLimited (HTTP 429)"
+    assert str(caught.value) == "p: asked for no calls for 900 s after RateLimited (HTTP 429)"
     assert caught.value.attempts == 0
 
 
@@ -249,7 +249,7 @@ async def test_a_provider_that_asks_too_long_is_given_up() -> None:
         with pytest.raises(errors.RateLimited):
             await wire.call("p", REQUEST)
         world.now += 600
-        with pytest.raises(errors.RateLimited, match="wants no calls for 3000 s after RateLimited") as caught:
+        with pytest.raises(errors.RateLimited, match="asked for no calls for 3000 s after RateLimited") as caught:
             await wire.call("p", REQUEST)
         assert (caught.value.retry_after_s, caught.value.status, len(provider.requests)) == (3000.0, 429, 1)
         world.now += 3000

@@ -183,8 +183,8 @@ class Guessing:
         (
             Guessing(0.999, sums=0.25, gone=0.75),
             (
-                "classifier: gone, which is no class of this table (0.999 sure of a class, at least 0.987 is needed; "
-                "gone 75%, sums 25%)"
+                "classifier: gone, which is not a class of this table "
+                "(0.999 sure of a class, at least 0.987 is needed; gone 75%, sums 25%)"
             ),
         ),
     ],

@@ -186,7 +186,7 @@ def test_what_may_not_be_asked_beside_the_route_is_explained(table: Table) -> No
         routing=Routing(thresholds={"sums": {"judge": 0.5}}, residency=(rule,)),
     )
     lines = explain(table, ASKED, _decision(table), TODAY)
-    assert "classifier: large has no place in eu (routing.residency); the default stands in" in lines
+    assert "classifier: large has no place in eu (routing.residency); the default class is used" in lines
     assert "judge: gives no value: the class's scorer is exact" in lines
     route = replace(table.routes["sums"], scorer=ScorerSpec(name="judge", params={"candidate": "large"}))
     lines = explain(replace(table, routes={"sums": route}), ASKED, _decision(table), TODAY)

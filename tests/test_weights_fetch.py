@@ -228,7 +228,7 @@ def test_interrupted_fetch_goes_on(model: weights.LocalModel, env: dict[str, str
     said: list[str] = []
     assert weights.fetch(model, source=web.url, env=env, say=said.append).read_bytes() == DATA
     assert web.ranges[-1] == f"bytes={kept}-"
-    assert said == [f"tiny: from {web.url}, going on at byte {kept:,}"]
+    assert said == [f"tiny: from {web.url}, resuming at byte {kept:,}"]
 
 
 def test_bad_beginning_is_thrown_away(model: weights.LocalModel, env: dict[str, str], web: Web) -> None:
@@ -291,14 +291,14 @@ def test_no_room(model: weights.LocalModel, env: dict[str, str], web: Web) -> No
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's always full device")
 def test_disk_full_is_no_fault_of_the_source() -> None:
     """A write that fails stops the pull with one line, whichever source was read."""
-    with pytest.raises(RouterctlError, match="No space left on device; what is there is kept"):
+    with pytest.raises(RouterctlError, match="No space left on device; what was fetched is kept"):
         Part(Path("/dev/full"), 10, lambda *_: None).append(io.BytesIO(b"x"))
 
 
 def test_cache_folder_that_cannot_be_made(model: weights.LocalModel, env: dict[str, str], tmp_path: Path) -> None:
     """A cache folder that is a file is said in one line."""
     (tmp_path / "cache").write_text("a file", encoding="utf-8")
-    with pytest.raises(RouterctlError, match=r"cannot keep the weights of tiny: .*cache"):
+    with pytest.raises(RouterctlError, match=r"cannot store the weights of tiny: .*cache"):
         weights.fetch(model, source=__file__, env=env)
 
 

@@ -12,13 +12,13 @@ from routerctl.cli.options import AsJson, TableFile
 
 def budget(
     tenant: Annotated[str | None, typer.Option(help="Only this tenant's own budgets.")] = None,
-    past: Annotated[bool, typer.Option("--past", help="Also periods that are over.")] = False,
+    past: Annotated[bool, typer.Option("--past", help="Include past periods.")] = False,
     table: TableFile = Path("routes.yaml"),
     as_json: AsJson = False,
 ) -> None:
     """Show what is spent, held by calls under way, and left of each budget in its current period.
 
-    Budgets stand in routerctl.yaml under routing: and are compiled into routes.yaml by build-table.
+    Budgets are set in routerctl.yaml under routing: and compiled into routes.yaml by build-table.
 
     [bold]Examples[/bold]
 

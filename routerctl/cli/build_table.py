@@ -34,7 +34,7 @@ def build_table(
     """Pick the cheapest candidate of each class that is proven or provisional; write routes.yaml and the HTML report.
 
     Where none reaches the bar, the best available serves and is flagged. The same evidence always gives the same bytes.
-    With --propose, routes.yaml stays as it is: the proposed table stands in the run's folder, for `routerctl diff`.
+    With --propose, routes.yaml is left alone: the proposed table goes to the run's folder, for `routerctl diff`.
 
     [bold]Examples[/bold]
 
@@ -60,9 +60,9 @@ def build_table(
         propose_table(propose, after=after, max_cost_usd=max_cost_usd, as_json=as_json)
         return
     if after is not None or max_cost_usd is not None:
-        raise InputError("--after and --max-cost-usd belong to --propose: without it nobody is asked anything")
+        raise InputError("--after and --max-cost-usd need --propose: without it no model is called")
     if tier and ladder:
-        raise InputError("--tier has its ladder from routerctl.yaml: leave out --ladder")
+        raise InputError("--tier takes its ladder from routerctl.yaml: leave out --ladder")
     from routerctl.cli.output.table import build
 
     build(tier=tier, ladder=ladder, wanted=tuple(run or ()), strict=strict, as_json=as_json)

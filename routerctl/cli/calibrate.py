@@ -29,8 +29,8 @@ def calibrate(
     are accepted. "sent on": share of cases that escalate. "least": the lower
     bound of the cascade's score, which has to reach the bar.
 
-    `eval` on the same cases would measure the cascade on what its threshold
-    was chosen by. The bound printed here allows for the choice.
+    `eval` on the same cases would measure the cascade on the cases that its
+    threshold was chosen on. The bound printed here allows for the choice.
 
     [bold]Examples[/bold]
 

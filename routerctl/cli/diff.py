@@ -24,7 +24,7 @@ def diff(
     """Compare two routing tables: per class the choice, verdict, score, money and prompt; then the sum.
 
     A file of that name wins over a revision. A table that was edited by hand is compared too, with a warning. Where B
-    is the table of this folder, what has changed in the project since it was built is said as well.
+    is the table of this folder, what has changed in the project since it was built is listed too.
 
     [bold]Examples[/bold]
 

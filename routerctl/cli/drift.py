@@ -15,28 +15,26 @@ def drift(
     log: Log = None,
     since: Annotated[
         str,
-        typer.Option(
-            metavar="TIME", help="Look at what came from then on: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC)."
-        ),
+        typer.Option(metavar="TIME", help="Look at what came since: 12h, 7d, 2w ago, or 2026-11-01T12:00 (UTC)."),
     ] = "7d",
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Compare with so much of the log before that; left out: four times as much. 0d: none."
+            metavar="TIME", help="Compare with this much of the log before; if left out, four times as much. 0d: none."
         ),
     ] = None,
     tenant: Tenant = None,
     alpha: Annotated[
-        float, typer.Option(min=1e-6, max=0.5, help="Chance that undisturbed traffic gives any alarm at one look.")
+        float, typer.Option(min=1e-6, max=0.5, help="Chance that undisturbed traffic raises any alarm in one report.")
     ] = 0.05,
     as_json: AsJson = False,
 ) -> None:
-    r"""Look whether what serves still is what was measured; exit 3 with the name of what moved. Asks nobody.
+    r"""Check whether what serves is still what was measured; exit 3 naming what moved. Calls no model.
 
-    Served model ids are held against the pins, new runs of the eval sets (routerctl eval --baseline routes.yaml)
-    against the table's evidence, feedback, refusals, latency, cost and class mix against the log's earlier weeks.
+    Served model ids are compared with the pins, new runs of the eval sets (routerctl eval --baseline routes.yaml)
+    with the table's evidence; feedback, refusals, latency, cost and class mix with the log's earlier weeks.
 
-    Where there are none yet, refusals, latency and cost are held against the eval sets', whose prompts have other
+    Where there are none yet, refusals, latency and cost are compared with the eval sets', whose prompts have other
     lengths than traffic's: then only more than twice the latency or cost counts.
 
     Needs pip install 'routerctl\[log]'. WHERE may be an engine's URL, the table after #:

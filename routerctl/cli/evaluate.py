@@ -43,7 +43,8 @@ def evaluate(
     compare_today: Annotated[
         bool,
         typer.Option(
-            "--compare-today", help="Ask who serves today every case, too: money and risk are told against it."
+            "--compare-today",
+            help="Also run all cases on the model that serves today, to compare money and risk with it.",
         ),
     ] = False,
     dry_run: DryRun = False,
@@ -52,13 +53,14 @@ def evaluate(
     max_age: Annotated[
         timedelta | None,
         typer.Option(
-            parser=_age, metavar="AGE", help="Ask anew what was answered longer ago: 24h, 7d, 0 = everything."
+            parser=_age, metavar="AGE", help="Ask again what was answered longer ago: 24h, 7d, 0 = everything."
         ),
     ] = None,
     baseline: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN|TABLE", help="Ask what serves in this run or routes.yaml again; exit 3 if it got worse."
+            metavar="RUN|TABLE",
+            help="Ask the models that serve in this run or routes.yaml again; exit 3 if they got worse.",
         ),
     ] = None,
     epochs: Annotated[
@@ -120,7 +122,7 @@ def evaluate(
 
     _refuse(
         {"--candidate": candidate, "--compare-today": compare_today or None},
-        "has no part in a comparison: who serves in the baseline is asked again",
+        "does not apply to a comparison: the models that serve in the baseline are asked again",
     )
     wanted_epochs = epochs or _EPOCHS
     if dry_run:

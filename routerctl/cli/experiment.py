@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Try another table on a share of the traffic, and decide by what came of it.", no_args_is_help=True
 )
 
-Tenant = Annotated[str | None, typer.Option(help="The experiment of this tenant; left out: the project's.")]
+Tenant = Annotated[str | None, typer.Option(help="The experiment of this tenant; if left out, the project's.")]
 
 
 @app.command("start")
@@ -24,34 +24,40 @@ def start(
     share: Annotated[float, typer.Option(min=0.001, max=0.9, help="The share of traffic that it gets.")] = 0.1,
     key: Annotated[str, typer.Option(help="What stays in one arm: user, tenant, id, or a feature's name.")] = "user",
     least_difference: Annotated[
-        float, typer.Option(min=0.001, max=1, help="The difference of mean feedback that is to be found.")
+        float, typer.Option(min=0.001, max=1, help="The least difference of mean feedback to detect.")
     ] = 0.05,
     margin: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1, help="Differences up to it do not matter; then 'alike' may be said."),
+        typer.Option(min=0.001, max=1, help="Differences up to this do not matter; 'alike' is a verdict then."),
     ] = None,
     window_hours: Annotated[
-        float, typer.Option(min=0, help="For how long the feedback of one key counts together, from its first.")
+        float, typer.Option(min=0, help="How long the feedback of one key is pooled, from its first.")
     ] = 0.0,
-    more_cost: Annotated[float, typer.Option(min=0, help="Guardrail: it may cost so much more (0.5 = half).")] = 0.5,
-    more_errors: Annotated[float, typer.Option(min=0, max=1, help="Guardrail: it may fail so much more often.")] = 0.05,
-    more_slow: Annotated[float, typer.Option(min=0, max=1, help="Guardrail: it may be slow so much more often.")] = 0.1,
+    more_cost: Annotated[float, typer.Option(min=0, help="Guardrail: it may cost this much more (0.5 = half).")] = 0.5,
+    more_errors: Annotated[
+        float, typer.Option(min=0, max=1, help="Guardrail: it may fail this much more often.")
+    ] = 0.05,
+    more_slow: Annotated[
+        float, typer.Option(min=0, max=1, help="Guardrail: it may be slow this much more often.")
+    ] = 0.1,
     slow_s: Annotated[
         float | None,
-        typer.Option(min=0.001, help="What is slow, in seconds; left out: the slowest p95 of routes.yaml."),
+        typer.Option(min=0.001, help="What is slow, in seconds; if left out, the slowest p95 of routes.yaml."),
     ] = None,
     cost_cap_usd: Annotated[
         Decimal | None,
         typer.Option(
-            parser=dollars, metavar="USD", help="An answer's cost counts up to it; left out: ten times the dearest."
+            parser=dollars,
+            metavar="USD",
+            help="An answer's cost counts up to this; if left out, ten times the dearest candidate's.",
         ),
     ] = None,
     tenant: Tenant = None,
 ) -> None:
     """Give another table a sticky share of the traffic, from now on, in every process that serves.
 
-    What is to be found and what is not allowed is fixed here: the answer then holds at whatever moment one looks.
-    Feedback (routerctl log feedback) decides about quality; cost, errors and latency stop it by themselves.
+    The difference to detect and the guardrails are fixed here, so that the answer holds whenever one looks.
+    Feedback (routerctl log feedback) decides on quality; cost, errors and latency can stop it at once.
 
     [bold]Examples[/bold]
 
@@ -97,12 +103,12 @@ def status(tenant: Tenant = None, as_json: AsJson = False) -> None:
 
 @app.command("promote")
 def promote(
-    force: Annotated[bool, typer.Option("--force", help="Also where B is not shown to be as good.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Even if B is not shown to be as good.")] = False,
     tenant: Tenant = None,
 ) -> None:
     """Put the tried table in force as the next version of routes.yaml, and end the experiment.
 
-    Exit 3 where it is not shown to be better, or alike within the margin.
+    Exit 3 if it is not shown to be better, or alike within the margin.
 
     [bold]Examples[/bold]
 

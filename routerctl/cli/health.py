@@ -12,19 +12,22 @@ from routerctl.cli.options import AsJson, TableFile
 
 def health(
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on, a round every --interval seconds, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Keep probing, every --interval seconds, until Ctrl-C.")
     ] = False,
     interval: Annotated[float, typer.Option(help="Seconds between two rounds of --watch.", min=1.0)] = 60.0,
     generate: Annotated[
-        bool, typer.Option("--generate", help="Let each model give a short reply, at its price; else only ask for it.")
+        bool,
+        typer.Option(
+            "--generate", help="Have each model give a short reply, at its price; else only ask whether it is there."
+        ),
     ] = False,
-    tenant: Annotated[str | None, typer.Option(help="As this tenant is served: its table, keys, breakers.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Probe as this tenant: its table, keys and breakers.")] = None,
     as_json: AsJson = False,
     table: TableFile = Path("routes.yaml"),
 ) -> None:
     """Probe every place of the table and show its circuit breaker, which all processes of the project share.
 
-    Exits with 5 where a place is down: its probe failed, or its breaker keeps calls away.
+    Exits with 5 if a place is down: its probe failed, or its breaker keeps calls away.
 
     [bold]Examples[/bold]
 

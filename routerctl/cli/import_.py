@@ -22,7 +22,7 @@ def import_(
         ),
     ] = None,
     class_column: Annotated[str | None, typer.Option(help="Column or field that names the task class.")] = None,
-    case_column: Annotated[str | None, typer.Option(help="Column or field that tells cases apart.")] = None,
+    case_column: Annotated[str | None, typer.Option(help="Column or field that identifies a case.")] = None,
     model_column: Annotated[str | None, typer.Option(help="Column that names the model.")] = None,
     score_column: Annotated[
         str | None, typer.Option(help="Column of the score; also which scorer, metric or named score.")
@@ -30,7 +30,7 @@ def import_(
     cost_column: Annotated[str | None, typer.Option(help="Column of the reply's cost in USD.")] = None,
     latency_column: Annotated[str | None, typer.Option(help="Column of seconds; milliseconds if named ..._ms.")] = None,
     cluster_column: Annotated[
-        str | None, typer.Option(help="Column or field of what makes cases alike: a document, a customer.")
+        str | None, typer.Option(help="Column or field that groups cases which are alike: a document, a customer.")
     ] = None,
     bar: Annotated[
         str,
@@ -40,7 +40,8 @@ def import_(
         ),
     ] = "0.8",
     today: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="The model that serves now: money and risk are told against it.")
+        str | None,
+        typer.Option(metavar="MODEL", help="The model that serves now: money and risk are compared with it."),
     ] = None,
     pass_at: Annotated[float | None, typer.Option(help="A case passes at this score; 1 if left out.")] = None,
     mean_score: Annotated[
@@ -58,11 +59,11 @@ def import_(
     ladder: Ladder = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a run of outcomes that another runner has recorded; build-table then uses it as its own.
+    """Make a run from outcomes that another runner recorded; build-table uses it like any other.
 
-    Reads logs of Inspect, promptfoo, lm-evaluation-harness and OpenAI evals, and tables (CSV, JSON, Parquet): long, a
-    row a case and model, or wide, a column a model. Failed calls and empty cells count as not passed; repeats become
-    epochs, retries count once.
+    Reads logs of Inspect, promptfoo, lm-evaluation-harness and OpenAI evals, and tables (CSV, JSON, Parquet): long
+    (a row per case and model) or wide (a column per model). Failed calls and empty cells count as not passed; repeats
+    become epochs, retries count once.
 
     [bold]Examples[/bold]
 

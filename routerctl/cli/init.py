@@ -33,7 +33,7 @@ def init() -> None:
 
     present = [name for name in FILES if Path(name).exists()]
     if present:
-        raise InputError("is there already; init overwrites nothing", file=present[0])
+        raise InputError("already exists; init overwrites nothing", file=present[0])
     for name, source in FILES.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)

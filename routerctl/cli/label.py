@@ -13,12 +13,14 @@ def label(
         str, typer.Option("--class", metavar="CLASS", help="The task class whose replies are labelled.")
     ],
     candidate: Annotated[
-        str | None, typer.Option(help="Whose replies; left out, those of the candidate that the run chooses.")
+        str | None, typer.Option(help="Whose replies; if left out, those of the candidate that the run chooses.")
     ] = None,
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="How many cases, from the first of the planned order on.")
     ] = 50,
-    run: Annotated[str | None, typer.Option(help="The run they come from; left out, the newest of the class.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="The run they come from; if left out, the newest of the class.")
+    ] = None,
     by: Annotated[str, typer.Option(metavar="NAME", help="Who labels; kept beside each label.")] = "",
     export_to: Annotated[
         Path | None,
@@ -28,12 +30,12 @@ def label(
         Path | None, typer.Option("--import", help="Read such a file back; lines left open are skipped.")
     ] = None,
 ) -> None:
-    """Ask a human which replies pass, so that a judge's verdicts can be held to that.
+    """Ask a human which replies pass, so that a judge's verdicts can be checked.
 
     The cases are the first of the planned order, which is random: so they are a random sample. Decide how many you will
     label before you start, and leave none out: what labels prove ends at the first case without one. The judge's own
-    verdict is not shown, because it would sway yours. Labels are kept in evals/CLASS.labels.jsonl, and what is there
-    is not asked again. Without a terminal the open cases are printed as JSON lines.
+    verdict is not shown, because it would sway yours. Labels are kept in evals/CLASS.labels.jsonl, and a labelled reply
+    is not asked about again. Without a terminal the open cases are printed as JSON lines.
 
     [bold]Examples[/bold]
 

@@ -39,7 +39,7 @@ def list_(
     candidate: Candidate = None,
     outcome: Outcome = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most this many.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List the latest decisions, newest first; --json gives one object a line.
@@ -63,7 +63,7 @@ def show(
     tenant: OfTenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell the whole story of one decision: who named the class, who was tried, what it cost, what was said of it.
+    """Tell the whole story of one decision: who named the class, who was tried, what it cost, how it was rated.
 
     [bold]Examples[/bold]
 
@@ -78,8 +78,8 @@ def show(
 
 @app.command("tail")
 def tail(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as decisions are written.")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many to begin with.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing as decisions are written.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many to start with.")] = 10,
     task_class: TaskClass = None,
     tenant: Tenant = None,
     candidate: Candidate = None,
@@ -125,7 +125,7 @@ def stats(
 @app.command("export")
 def export(
     format_: Annotated[
-        Format | None, typer.Option("--format", help="Left out: as the file's name ends, else jsonl.")
+        Format | None, typer.Option("--format", help="If left out, by the file's ending, else jsonl.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="The file to write; else stdout.")
@@ -171,7 +171,7 @@ def export(
 def feedback(
     decision: Annotated[
         str | None,
-        typer.Argument(metavar="ID", help="The decision's id, or its beginning; left out: JSON lines on stdin."),
+        typer.Argument(metavar="ID", help="The decision's id, or its beginning; if left out, JSON lines on stdin."),
     ] = None,
     score: Annotated[str | None, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")] = None,
     note: Annotated[str, typer.Option(help="Why, in words.")] = "",
@@ -181,10 +181,10 @@ def feedback(
     tenant: OfTenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how good the answer to one decision was; nothing said is overwritten, the latest counts.
+    """Rate the answer to one decision; earlier feedback is kept, the latest counts.
 
     Many at once are read from stdin, an object a line: {"id": "3f2a9c1b", "feedback": "good"}, where wanted with
-    "class" and "note". A line that cannot be noted is named by its number, the others are kept; then exit 2.
+    "class" and "note". A line that cannot be recorded is reported by its number, the others are kept; then exit 2.
 
     [bold]Examples[/bold]
 
@@ -211,7 +211,7 @@ def prune(
 ) -> None:
     """Drop old decisions with their texts and feedback; their bytes leave the file too.
 
-    routing: log_days in routerctl.yaml does the same by itself.
+    routing: log_days in routerctl.yaml does the same automatically.
 
     [bold]Examples[/bold]
 

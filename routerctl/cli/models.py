@@ -30,11 +30,11 @@ def models(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command("pull")
 def pull(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names from the catalog; left out: print the catalog.")
+        list[str] | None, typer.Argument(help="Names from the catalog; if left out, the catalog is printed.")
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="FILE|URL", help="Take the weights from here; verified all the same."),
+        typer.Option("--from", metavar="FILE|URL", help="Take the weights from here; they are verified as always."),
     ] = None,
 ) -> None:
     """Bring the weights of local models into the user's cache folder, verified by sha256; resumes where it stopped.

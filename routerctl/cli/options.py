@@ -52,7 +52,7 @@ _AGAIN = "; may be given several times"
 _MOMENT = "from then on: 30m, 2h, 7d, 2w ago, or 2026-11-01T12:00 (UTC)."
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do or take, and do nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do or take, without doing it.")]
 TaskClass = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Only this task class.")]
 TaskClasses = Annotated[
     list[str] | None, typer.Option("--class", metavar="CLASS", help=f"Only this task class{_AGAIN}.")
@@ -70,7 +70,7 @@ Log = Annotated[
     str | None,
     typer.Option(
         metavar="WHERE",
-        help="A SQLite log, Parquet (file, folder, pattern) or an engine's URL; left out: the project's log.",
+        help="A SQLite log, Parquet (file, folder, pattern) or an engine's URL; if left out, the project's log.",
     ),
 ]
 Same = Annotated[

@@ -22,16 +22,19 @@ def replay(
     task_class: TaskClass = None,
     tenant: Tenant = None,
     keep_classes: Annotated[
-        bool, typer.Option("--keep-classes", help="Do not let the table's rules and classifier name the class anew.")
+        bool,
+        typer.Option(
+            "--keep-classes", help="Keep the logged classes: the table's rules and classifier do not name them again."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    r"""Replay a decision log, or recorded outcomes, against a changed table: cost, quality, class mix. Asks nobody.
+    r"""Replay a decision log, or recorded outcomes, against a changed table: cost, quality, class mix. Calls no model.
 
     What was chosen there is measured; what only had a chance (an experiment) is weighted by it; cost that was never
-    seen is modelled from the eval sets, quality never is: where nothing overlaps, it says that it cannot know.
+    seen is modelled from the eval sets, quality never is: where nothing overlaps, it is called unknown.
 
-    Where the log keeps prompts (routing: log_prompts), the changed table names their classes anew.
+    Where the log keeps prompts (routing: log_prompts), the changed table classifies them again.
 
     Needs pip install 'routerctl\[log]'. WHERE may be an engine's URL, the table after #:
     clickhouse://reader@host/llm#decisions.

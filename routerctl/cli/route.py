@@ -15,7 +15,7 @@ def route(
         str | None, typer.Option("--class", help="The task class; else rules, the classifier or the default name it.")
     ] = None,
     lines: Annotated[
-        bool, typer.Option("--lines", help="Each line of stdin is a prompt; one line of answer each.")
+        bool, typer.Option("--lines", help="Each line of stdin is a prompt, answered on one line.")
     ] = False,
     jsonl: Annotated[
         bool,
@@ -26,7 +26,7 @@ def route(
     ] = False,
     tenant: Annotated[str | None, typer.Option(help="Who asks; rules and residency may depend on it.")] = None,
     user: Annotated[
-        str | None, typer.Option(help="Whom the tenant asks for; budgets and experiments may be by user.")
+        str | None, typer.Option(help="The user that the tenant asks for; budgets and experiments may be per user.")
     ] = None,
     step: Annotated[str | None, typer.Option(help="The step of an agent's toolchain, for rules.")] = None,
     feature: Annotated[
@@ -35,7 +35,9 @@ def route(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print answer and decision as one JSON object a prompt.")
     ] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Say what would be decided and why; call nobody.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say what would be decided and why; call no model.")
+    ] = False,
     table: TableFile = Path("routes.yaml"),
 ) -> None:
     """Route prompts from stdin by the table: the answer alone on stdout, the reason on stderr.

@@ -30,7 +30,7 @@ def list_(as_json: AsJson = False) -> None:
 def prune(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Remove these, an import also where it is the newest."),
+        typer.Argument(metavar="RUN", help="Remove these runs; an import even if it is the newest."),
     ] = None,
     older_than: Annotated[
         float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove what is older.")

@@ -239,7 +239,7 @@ def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict
     for key, value in data.items():
         item = value
         if key_field and isinstance(value, dict):
-            require(key_field not in value, at, (*path, key, key_field), f"leave it out: {key!r} is it already")
+            require(key_field not in value, at, (*path, key, key_field), f"leave it out: the key {key!r} says it")
             item = {**value, key_field: key}
         decoded[key] = _decode(kind, item, at, (*path, key))
     return decoded
@@ -275,7 +275,7 @@ def _finite(number: int | Decimal | float, at: Document, path: PathParts) -> flo
     try:
         return _float_of(number)
     except OverflowError:
-        raise at.error(path, "expected a number that is not beyond all bounds") from None
+        raise at.error(path, "expected a finite number") from None
 
 
 def _one_of(data: Any, values: Iterable[Any], at: Document, path: PathParts) -> Any:
@@ -373,7 +373,7 @@ def json_default(value: Any) -> Any:
     """
     if isinstance(value, Decimal):
         return format(value, "f")
-    raise TypeError(f"{type(value).__name__} has no place in a file")
+    raise TypeError(f"{type(value).__name__} cannot be written to a file")
 
 
 def require(condition: bool, document: Document, path: PathParts, problem: str) -> None:

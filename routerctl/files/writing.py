@@ -48,7 +48,7 @@ def check_place(path: Path | None, *, makes_folders: bool = False) -> None:
         return
     try:
         if path.exists() and not path.is_file():  # a device would be replaced
-            what = "a folder" if path.is_dir() else "no regular file"
+            what = "a folder" if path.is_dir() else "not a regular file"
             raise InputError(f"is {what}; expected the name of a file to write", file=str(path))
         folder = path.absolute().parent
         while makes_folders and not folder.exists():

@@ -180,7 +180,7 @@ def conflict_of(text: str, file: str, first_line: int = 1) -> MergeConflict | No
         return None
     line = text.count("\n", 0, found.start()) + first_line
     last = line + found.group().count("\n")
-    return MergeConflict(f"merge conflict up to line {last}: keep one side, or put both together", file=file, line=line)
+    return MergeConflict(f"merge conflict up to line {last}: keep one side or combine both", file=file, line=line)
 
 
 def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:

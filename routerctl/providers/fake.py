@@ -116,7 +116,7 @@ def _script_of(spec: ProviderSpec, latency_s: float) -> Script:
         InputError: no such file, not JSON, or not of the shape above.
     """
     if "replies" not in spec.options:
-        raise errors.InputError(f"provider '{spec.name}' of kind fake wants `options: {{replies: FILE.json}}`")
+        raise errors.InputError(f"provider '{spec.name}' of kind fake needs `options: {{replies: FILE.json}}`")
     file = str(spec.options["replies"])
     try:
         models = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -143,7 +143,7 @@ def _turn_of(told: Json, request: Request, latency_s: float, file: str) -> Turn:
     if "error" in told:
         found = getattr(errors, str(told["error"]), None)
         if not (isinstance(found, type) and issubclass(found, errors.ProviderError)):
-            raise errors.InputError(f"'{told['error']}' is no provider error", file=file)
+            raise errors.InputError(f"'{told['error']}' is not a provider error", file=file)
         return found("scripted", provider="fake")
     try:
         stop = StopReason(told.get("stop_reason", StopReason.END))

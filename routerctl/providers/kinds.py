@@ -53,8 +53,8 @@ def check_kind(kind: str) -> Mapping[str, EntryPoint]:
         return {}
     if kind == "imported":
         raise errors.InputError(
-            "its outcomes were imported, so nobody can be asked: name the model in routerctl.yaml (a provider and a "
-            "candidate with its pinned id), import again and build the table anew"
+            "its outcomes were imported, so it cannot be called: add the model to routerctl.yaml (a provider, and a "
+            "candidate with its pinned id), import again and rebuild the table"
         )
     plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}
     if kind not in plugins:

@@ -191,7 +191,7 @@ class OpenAIProvider:
     def _usage(self, usage: Any) -> Usage:
         if usage is None:
             if self._spec.usd_per_hour is None:
-                raise ValueError("without usage it cannot be priced")
+                raise ValueError("it reports no token usage, so it cannot be priced")
             return Usage()  # priced by time: some self-hosted servers do not count
         details = usage.prompt_tokens_details
         return base.counted(

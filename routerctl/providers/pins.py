@@ -60,8 +60,8 @@ def moving_warning(model: str, kind: str) -> str | None:
     if not _may_move(_bare(model), _vendor(model, kind)):
         return None
     return (
-        f"{model!r} has no date, so that its vendor may move it to other weights; "
-        "the id that each reply names is compared with it"
+        f"{model!r} has no date, so its vendor may move it to other weights; the model id of each reply is compared "
+        "with it"
     )
 
 

@@ -154,12 +154,12 @@ class Wire:
             started = self._outside.clock()
             limit_s = min(lane.spec.timeout_s, until - started)
             if limit_s <= 0:
-                raise errors.Busy("no time was left of the deadline", provider=lane.spec.name)
+                raise errors.Busy("the deadline left no time for a call", provider=lane.spec.name)
             try:
                 async with asyncio.timeout(limit_s):
                     return await lane.provider.reply(request)
             except TimeoutError:
-                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "what was left of the deadline"
+                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "the rest of the deadline"
                 timed_out = errors.TimedOut(
                     f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
                 )
@@ -184,7 +184,9 @@ class Wire:
             async with asyncio.timeout(None if math.isinf(left_s) else left_s):
                 await lane.slots.acquire()
         except TimeoutError:
-            raise errors.Busy("no slot of its concurrency was free in time", provider=lane.spec.name) from None
+            raise errors.Busy(
+                "all slots of its concurrency were taken until the deadline", provider=lane.spec.name
+            ) from None
         try:
             yield
         finally:
@@ -196,7 +198,7 @@ class Wire:
         while lane.shut_by is not None and lane.shut_until > max(waited_for, self._outside.clock()):
             wait_s = lane.shut_until - self._outside.clock()
             if wait_s > self._longest_wait_s or lane.shut_until > until:
-                problem = f"wants no calls for {wait_s:.0f} s after {lane.shut_by.brief}"
+                problem = f"asked for no calls for {wait_s:.0f} s after {lane.shut_by.brief}"
                 raise type(lane.shut_by)(
                     problem, provider=lane.spec.name, status=lane.shut_by.status, retry_after_s=wait_s
                 )

@@ -294,7 +294,7 @@ class Reservation:
         closed = self._closed()
         if closed:
             raise OverBudget(
-                f"budget {closed.budget.name}: the books cannot be read, and it is fail_closed: {error}"
+                f"budget {closed.budget.name}: its spending cannot be read, and it is fail_closed: {error}"
             ) from None
         for purse in self._binding:
             self._paying.say_once(
@@ -308,6 +308,6 @@ class Reservation:
         return OverBudget(
             f"budget {budget.name}: {why}: ${room.left_usd:f} of ${budget.cap_usd:f} a {budget.period}, the call may "
             f"cost ${self._usd:.6f} ({self._candidate.name}, a reply of {self.request.reply.max_tokens} tokens); it "
-            f"begins anew at {until:%Y-%m-%d %H:%M} UTC",
+            f"resets at {until:%Y-%m-%d %H:%M} UTC",
             cheap=budget.cheap if budget.over == "cheap" else (),
         )

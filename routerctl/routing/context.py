@@ -128,7 +128,7 @@ class Context:
             return "is not loaded yet; it is being loaded"
         if self.watch.allows(place.key):
             return None
-        return self.watch.skipped(place.key) or "is not well"
+        return self.watch.skipped(place.key) or "is unhealthy"
 
     def deadline(self, seconds: float | None) -> Deadline:
         """Give the deadline of an inquiry that has so many seconds from now; None: as many as it takes."""

@@ -36,8 +36,8 @@ def _classifier_lines(table: Table, inquiry: Inquiry, decision: Decision) -> lis
     if model:
         allowed = allowed_regions(table.routing.residency, inquiry, None)
         if not _has_place(table, model, allowed):
-            return [f"classifier: {model} has no place in {regions_words(allowed)}; the default stands in"]
-        return [f"classifier: {model} would be asked; without a call the default stands in"]
+            return [f"classifier: {model} has no place in {regions_words(allowed)}; the default class is used"]
+        return [f"classifier: {model} would be asked; without a call the default class is used"]
     if decision.known is None or decision.least_known is None:
         return []
     best = sorted(decision.scores.items(), key=lambda item: -item[1])[:_SHOWN_SCORES]
@@ -45,7 +45,7 @@ def _classifier_lines(table: Table, inquiry: Inquiry, decision: Decision) -> lis
     how = f"{sure} sure of a class, at least {needed} is needed"
     if decision.known < decision.least_known:
         return [f"classifier: unknown ({how}; likeliest {', '.join(name for name, _ in best)})"]
-    found = "known" if best[0][0] in table.routes else f"{best[0][0]}, which is no class of this table"
+    found = "known" if best[0][0] in table.routes else f"{best[0][0]}, which is not a class of this table"
     return [f"classifier: {found} ({how}; {', '.join(f'{name} {score:.0%}' for name, score in best)})"]
 
 

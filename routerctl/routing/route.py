@@ -171,6 +171,6 @@ class _Serving:
         hops = self._caller.hops
         number = max(number for number, hop in enumerate(hops) if hop.outcome == "not confident")
         hop = hops[number]
-        hops[number] = replace(hop, outcome="served", detail=f"{hop.detail}; served, since everybody after failed")
-        self._caller.alarms.append(f"{hop.candidate} was not confident ({hop.detail}), but nobody after it replied")
+        hops[number] = replace(hop, outcome="served", detail=f"{hop.detail}; served, as every later rung failed")
+        self._caller.alarms.append(f"{hop.candidate} was not confident ({hop.detail}), but no later rung replied")
         return kept.answer

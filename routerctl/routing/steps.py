@@ -79,7 +79,7 @@ def redirect(table: Table, step: RungStep, because: str) -> RungStep | None:
     successor = table.routing.successors.get(table.candidates[step.candidate].model)
     if successor is None:
         return None
-    note = f"{because}: {step.candidate} is redirected to {successor}; evaluate it and build the table anew"
+    note = f"{because}: {step.candidate} is redirected to {successor}; evaluate it and rebuild the table"
     return replace(step, candidate=successor, why="redirect", notes=(*step.notes, note))
 
 

@@ -30,7 +30,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 def _value_only(value: Any) -> Any:
     """Refuse a method (`input.title` of a text): it would be sent as `<built-in method ...>`."""
     if callable(value) and not isinstance(value, Undefined):
-        raise TypeError(f"{getattr(value, '__name__', value)!r} is no field of the input")
+        raise TypeError(f"{getattr(value, '__name__', value)!r} is not a field of the input")
     return value
 
 

@@ -42,7 +42,7 @@ def load_classifier(path: Path, digest: str | None = None) -> NgramClassifier:
     if digest and _digest(data) != digest:
         raise InputError(
             f"the classifier is not the one that the table pins ({digest[:19]}...): "
-            "`routerctl build-table` pins the present one",
+            "run `routerctl build-table` to pin the present one",
             file=str(path),
         )
     content = _content(data, path)
@@ -50,7 +50,8 @@ def load_classifier(path: Path, digest: str | None = None) -> NgramClassifier:
         return _classifier(content)
     except _HOLES as error:
         raise InputError(
-            f"damaged ({type(error).__name__}: {str(error)[:80]}): `routerctl train` writes it", file=str(path)
+            f"damaged ({type(error).__name__}: {str(error)[:80]}): run `routerctl train` to write it again",
+            file=str(path),
         ) from None
 
 
@@ -99,7 +100,7 @@ def _content(data: bytes, path: Path) -> dict[str, Any]:
             file=str(path),
         )
     if kind != FEATURES_VERSION:
-        raise InputError("made for other features than this routerctl has: run `routerctl train`", file=str(path))
+        raise InputError("made for other features than this routerctl computes: run `routerctl train`", file=str(path))
     if content.get("family") != FAMILY:
         other = f"of family {content.get('family')!r:.40}, and this routerctl reads {FAMILY!r} alone"
         raise InputError(f"{other}: run `routerctl train` again", file=str(path))

@@ -31,7 +31,7 @@ def condition_problems(condition: Condition) -> Iterator[Problem]:
             yield ("language",), _unknown_language(code)
     for name, wanted in condition.features.items():
         if wanted == []:
-            yield ("features", name), "expected a value, or a list of the values that will do"
+            yield ("features", name), "expected a value, or a list of accepted values"
     problem = None if condition.regex is None else refusal(condition.regex)
     if problem:
         yield ("regex",), problem
@@ -54,8 +54,8 @@ def _lengths(condition: Condition) -> Iterator[Problem]:
 
 def _unknown_language(code: str) -> str:
     if code in _NORWEGIAN:
-        return f"{code!r} cannot be told from other Norwegian; write 'no'"
-    return f"no language {code!r} among the ISO 639-1 codes that can be told apart{_near(code)}"
+        return f"{code!r} cannot be distinguished from other Norwegian; write 'no'"
+    return f"no language {code!r} among the ISO 639-1 codes that can be detected{_near(code)}"
 
 
 def _near(code: str) -> str:

@@ -32,9 +32,9 @@ def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) 
         whole = json.dumps([_json(*line) for line in lines], ensure_ascii=False)
         typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
     elif not table.routing.budgets:
-        say("routes.yaml has no budgets; routerctl.yaml states them under routing:")
+        say("routes.yaml has no budgets; set them in routerctl.yaml under routing:")
     else:
-        heads = ["budget", "whose", "spent", "held", "left", "cap", "begins anew (UTC)"]
+        heads = ["budget", "whose", "spent", "held", "left", "cap", "resets (UTC)"]
         print_table(heads, [_cells(*line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
         for one in dict.fromkeys(budget.name for budget, _ in lines if budget.over == "cheap"):
             say(_beyond(table.routing.budgets, one))
@@ -57,7 +57,7 @@ def _beyond(budgets: Sequence[Budget], name: str) -> str:
     """Say of a budget that its cap is none for the cheap candidates."""
     cheap = next(one.cheap for one in budgets if one.name == name)
     return clean(
-        f"{name}: over its cap {', '.join(cheap)} still serves, and is booked beyond the cap (over: refuse ends there)"
+        f"{name}: over its cap, {', '.join(cheap)} still serves and is booked beyond it (over: refuse would stop there)"
     )
 
 

@@ -47,7 +47,7 @@ def run_training(
     trained = train(material, load_background(), rate=unknown_rate, seed=seed)
     if not (trained.is_worthwhile or force):
         _show(trained, None, as_json=as_json)
-        raise GateError(f"{_worthless(trained)}: nothing is written; add cases, or --force writes it all the same")
+        raise GateError(f"{_worthless(trained)}: nothing is written; add cases, or write it anyway with --force")
     write_atomically(output, classifier_text(trained))
     digest = digest_of(output)
     report = Path.cwd() / REPORTS_FOLDER / REPORT_FILE
@@ -67,7 +67,7 @@ def _worthless(trained: Trained) -> str:
     priors = trained.priors
     ours, theirs = (percent(one.scores.accuracy) for one in (trained.ngrams, trained.majority))
     return (
-        f"the classifier names {ours} of the prompts right that it had not seen, and always saying "
+        f"the classifier names {ours} of unseen prompts correctly, and always saying "
         f"{max(priors, key=priors.__getitem__)!r} {theirs}"
     )
 

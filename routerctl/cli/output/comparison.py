@@ -111,5 +111,5 @@ def _print(finished: Finished, found: Comparison, regression: Regression, days: 
         for words in one.foreign:
             say(f"warning: {one.task_class}: {words}; {ADVICE}")
     if not finished.spending.paid_calls:
-        say("every reply came from the cache: prompts and scorers are compared, not the provider (--max-age 0)")
+        say("every reply came from the cache: prompts and scorers are compared, not the models (--max-age 0 asks them)")
     say(f"{finished.paid_words}; run {finished.header.run_id}")

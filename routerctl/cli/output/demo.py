@@ -55,7 +55,7 @@ def demonstrate(folder: Path | None, steps: Sequence[DemoCommand] = STEPS) -> No
     Raises: InputError for a folder that holds something, typer.Exit with the code of a command that failed.
     """
     place = _prepared(folder)
-    typer.echo(f"In {place}, on outcomes that are described in {DATA[1]} there:")
+    typer.echo(f"In {place}, on the outcomes described in {DATA[1]} there:")
     for step in steps:
         typer.echo(f"\n$ {step.shown}")
         _run(step, place)
@@ -71,7 +71,7 @@ def ending(place: Path) -> str:
 
 def _prepared(folder: Path | None) -> Path:
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError("is there already; demo takes a new or an empty folder", file=str(folder))
+        raise InputError("already exists; demo needs a new or empty folder", file=str(folder))
     place = Path(tempfile.mkdtemp(prefix="routerctl-demo-")) if folder is None else folder
     place.mkdir(parents=True, exist_ok=True)
     for name in DATA:

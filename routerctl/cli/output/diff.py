@@ -52,7 +52,7 @@ def _since_built(root: Path, new: TableSource) -> tuple[str, ...]:
     try:
         return since_built(root, new.table, new.name)
     except InputError as error:
-        say(f"warning: what has changed since {new.name} was built cannot be told: {error}")
+        say(f"warning: cannot determine what has changed since {new.name} was built: {error}")
         return ()
 
 

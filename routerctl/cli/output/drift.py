@@ -159,8 +159,8 @@ def _notes(report: _Report) -> Iterator[str]:
     yield f"Looked at: {plural(report.now, 'request')} since {_minute(report.since)}; earlier ones: {earlier}."
     if sides.of_evals:
         yield (
-            f"Too little earlier traffic of {', '.join(sides.of_evals)}: refusals, latency and cost are held against "
-            "the eval set's. Its prompts have other lengths, so of latency and cost only more than twice counts."
+            f"Too little earlier traffic of {', '.join(sides.of_evals)}: refusals, latency and cost are compared with "
+            "the eval set's. Its prompts have other lengths, so only more than twice the latency or cost counts."
         )
     if sides.shadows:
         runs = ", ".join(f"{name} {run_id}" for name, run_id in sides.shadows.items())
@@ -168,7 +168,7 @@ def _notes(report: _Report) -> Iterator[str]:
     for name, number in sides.other_pins.items():
         yield f"{name}: {plural(number, 'request')} served under another pin than the table's, not counted."
     if report.left_out:
-        yield f"{plural(report.left_out, 'decision')} left out: no class is named."
+        yield f"{plural(report.left_out, 'decision')} left out: they name no class."
 
 
 def _minute(moment: datetime) -> str:

@@ -111,11 +111,13 @@ def start_experiment(options: ExperimentOptions, tenant: str | None) -> None:
             f"take another name, such as {other.name[:61]}-2"
         )
     if other:
-        raise InputError(f"experiment {other.name!r} is on since {other.started_at}; promote or abort it first")
+        raise InputError(
+            f"experiment {other.name!r} has been running since {other.started_at}; promote or abort it first"
+        )
     planned = planned_outcomes(question_of(experiment))
     say(
         f"{experiment.name}: {percent(experiment.share)} of the traffic, by {experiment.key}, is served by "
-        f"{experiment.table}. A difference of {percent(experiment.least_difference)} in feedback is found within "
+        f"{experiment.table}. A difference of {percent(experiment.least_difference)} in feedback will be found within "
         f"{count(planned)} rated {'answers' if experiment.key == 'id' else f'keys ({experiment.key})'} of both arms, "
         "with a chance of 90%."
     )
@@ -125,7 +127,7 @@ def _experiment(options: ExperimentOptions, bench: _Bench) -> Experiment:
     if not _NAME.match(options.name):
         raise InputError("an experiment's name is 1 to 64 letters, digits and . _ -")
     if options.table.parent.resolve() != bench.root.resolve():
-        raise InputError(f"the table to try stands beside {TABLE_FILE}", file=str(options.table))
+        raise InputError(f"the table to try must be beside {TABLE_FILE}", file=str(options.table))
     tried = load_table(options.table)
     missing = sorted(set(bench.table.routes) - set(tried.routes))
     if missing:
@@ -137,9 +139,9 @@ def _experiment(options: ExperimentOptions, bench: _Bench) -> Experiment:
     slowest = max((one.latency_p95_s for one in evidence if one.latency_p95_s is not None), default=0.0)
     cap, slow_s = options.cost_cap_usd or dearest * _CAP_TIMES, options.slow_s or slowest
     if cap <= 0:
-        raise InputError("no candidate's cost is known; say --cost-cap-usd")
+        raise InputError("no candidate's cost is known; give --cost-cap-usd")
     if slow_s <= 0:
-        raise InputError("no candidate's latency is known; say --slow-s")
+        raise InputError("no candidate's latency is known; give --slow-s")
     return Experiment(
         name=options.name,
         table=options.table.name,
@@ -181,7 +183,7 @@ def print_status(tenant: str | None, *, as_json: bool) -> None:
     with _bench(tenant) as bench:
         experiment = bench.active or _latest(bench.store)
         if experiment is None:
-            raise InputError("no experiment is on; `routerctl experiment start` begins one")
+            raise InputError("no experiment is running; `routerctl experiment start` begins one")
         stand = bench.stand(experiment)
     if as_json:
         typer.echo(json.dumps(_json(experiment, stand), ensure_ascii=False))
@@ -234,7 +236,7 @@ def promote_experiment(tenant: str | None, *, force: bool) -> None:
         if tried.digest != experiment.digest_b:
             raise InputError("is not the table that was tried: its digest differs", file=experiment.table)
         if bench.table.digest != experiment.digest_a:
-            raise InputError("is not the table that B was compared with: it was built anew since", file=bench.file)
+            raise InputError("is not the table that B was compared with: it has been rebuilt since", file=bench.file)
         others = _also_served(bench, tenant)
         if others and not force:
             raise GateError(f"{experiment.name}: {bench.file} serves {others} as well (--force promotes it for all)")
@@ -243,7 +245,7 @@ def promote_experiment(tenant: str | None, *, force: bool) -> None:
         broken = stand.broken if stand else None
         if not force and (broken or standing not in (Standing.BETTER, Standing.EQUIVALENT)):
             why = guard_words(broken) if broken else f"B is not shown to be better or alike: {standing.value}"
-            raise GateError(f"{experiment.name}: {why} (--force promotes it all the same)")
+            raise GateError(f"{experiment.name}: {why} (--force promotes it anyway)")
         version = bench.table.table_version + 1
         # Budgets, tenants and tiers are the project's: an experiment tried who serves.
         promoted = with_digest(replace(tried, table_version=version, routing=_kept(bench.table, tried)))
@@ -283,7 +285,7 @@ def abort_experiment(tenant: str | None, why: str) -> None:
 def _on(bench: _Bench) -> Experiment:
     experiment = bench.active
     if experiment is None:
-        raise InputError("no experiment is on; `routerctl experiment start` begins one")
+        raise InputError("no experiment is running; `routerctl experiment start` begins one")
     return experiment
 
 

@@ -72,7 +72,7 @@ def rate(decision: str | None, said: Said, *, tenant: str | None, as_json: bool)
     Raises: InputError; after the last line, where one or more could not be noted.
     """
     if decision is not None and said.score is None:
-        raise InputError(f"what of {decision!r}? {_EXPECTED}")
+        raise InputError(f"no rating for {decision!r}: {_EXPECTED}")
     if decision is None and sys.stdin.isatty():
         raise InputError("expected ID and good|bad|0..1, or JSON lines on stdin")
     path = log_path(tenant)
@@ -97,7 +97,7 @@ def _rate_lines(rater: _Rater, common: Said) -> None:
             say(f"{_STDIN}:{number}: {error.problem}")
     say(f"{plain(plural(rated, 'answer'))} rated")
     if wrong:
-        raise InputError(f"{plain(plural(wrong, 'line was', 'lines were'))} not noted, see above")
+        raise InputError(f"{plain(plural(wrong, 'line was', 'lines were'))} not recorded, see above")
 
 
 def _lines() -> Iterator[tuple[int, bytes]]:

@@ -43,7 +43,7 @@ def check_health(path: Path, *, tenant: str | None, every_s: float | None, gener
     table = replace(table, providers={spec.name: spec for spec in specs})
     places = places_of(table)
     if not places:
-        raise InputError("no route names anybody who could be asked", file=str(path))
+        raise InputError("no route has a candidate that can be called", file=str(path))
     state = state_of(project, root, named)
     try:
         return asyncio.run(_rounds(table, state, places, every_s, generate=generate, as_json=as_json))

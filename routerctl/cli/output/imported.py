@@ -241,7 +241,7 @@ def _say_what_was_made(
     for line in _cost_words(costed):
         say(line)
     if lineup.ladder_name == IMPORTED:
-        otherwise = "" if options.order else " (--order says otherwise)"
+        otherwise = "" if options.order else " (--order changes it)"
         say(f"ladder, {_order_words(costed, options)}: {', '.join(lineup.ladder)}{otherwise}")
     by_class: dict[str, list[Result]] = defaultdict(list)
     for result in run.results:
@@ -289,8 +289,8 @@ def _cost_words(costed: Costed) -> Iterator[str]:
         yield f"the cost of {model} is not known: {flag}"
     if costed.missing:
         yield (
-            "warning: until every model's cost is known none is counted, and the order of the ladder alone decides who "
-            "is called cheapest"
+            "warning: until every model's cost is known no cost is used, and the order of the ladder alone decides "
+            "which is cheapest"
         )
 
 
@@ -330,7 +330,7 @@ def _print(run: Run, *, as_json: bool) -> None:
         typer.echo(json.dumps(content, default=json_default))
         return
     if len(by_both) > _MOST_LINES:
-        say(f"a line a candidate; --json has the {len(by_both)} of each class and candidate")
+        say(f"one line per candidate; --json has all {len(by_both)} of each class and candidate")
     shown = by_both if len(by_both) <= _MOST_LINES else _grouped(run, lambda result: result.candidate)
     columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", PER_1000)
     print_table(columns, [_row(item, known=is_known(run.header.prices)) for item in shown], right=columns[2:])

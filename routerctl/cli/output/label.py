@@ -104,7 +104,7 @@ def _run_of(root: Path, options: LabelOptions) -> Run:
             return read_run(folder)
     if options.task_class not in classes:
         raise InputError(f"no task class {options.task_class!r}{nearest(options.task_class, classes)}")
-    problem = "no finished run was made on this eval set as it is now"
+    problem = "no finished run has used the present version of this eval set"
     raise InputError(f"{problem}; `routerctl eval --class {options.task_class}` makes one", file=f"{REPORTS_FOLDER}/")
 
 
@@ -223,11 +223,11 @@ def _import(root: Path, run: Run, options: LabelOptions, path: Path) -> None:
             known[made.key] = made.passed
         elif earlier != made.passed:
             raise InputError(
-                f"case {made.case!r}: says the opposite of a label that is there already; keep one of them",
+                f"case {made.case!r}: contradicts an earlier label; keep one of them",
                 file=str(path),
                 line=line,
             )
     if new:
         add_labels(root, options.task_class, new)
     old = len(filled) - len(new)
-    say(f"{plural(len(new), 'label')} written to {file}; {old} were there already, {left_open} left open")
+    say(f"{plural(len(new), 'label')} written to {file}; {old} already existed, {left_open} left open")

@@ -55,7 +55,7 @@ def print_list(wanted: Wanted, *, limit: int, as_json: bool) -> None:
             sys.stdout.write(json.dumps(row) + "\n")
         return
     if not rows:
-        sys.stdout.write("no such decision\n")
+        sys.stdout.write("no matching decision\n")
         return
     columns = ["at (UTC)", "id", "class", "served", "how", "took", "cost"]
     print_table(columns, [[_moment(row)[:11], *_cells(row)] for row in rows], right=columns[5:])
@@ -198,7 +198,7 @@ def _class(row: Row) -> str:
         return words
     likely = ", ".join(f"{name} {percent(share)}" for name, share in scores[:_MOST_SCORES])
     # Shares for the case that it is one of them: whether it is, is another question, which had the answer no.
-    unknown = "unknown; were it one of its classes, " * (row["source"] == "default")
+    unknown = "unknown; among its classes: " * (row["source"] == "default")
     return f"{words}\nthe classifier: {unknown}{likely}{', ...' * (len(scores) > _MOST_SCORES)}"
 
 
@@ -283,7 +283,7 @@ def print_stats(wanted: Wanted, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(found, default=json_default) + "\n")
         return
     if not figures:
-        sys.stdout.write("no such decision\n")
+        sys.stdout.write("no matching decision\n")
         return
     columns = ["class", "asked", "escal.", "fallb.", "failed", "refused", "/1,000", "p50", "p95", "rated"]
     print_table(columns, [_happened(one) for one in figures], right=columns[1:])

@@ -67,7 +67,7 @@ def _to_stdout(rows: Iterable[Row], format_: str) -> None:
     shown = sys.stdout.isatty()
     if format_ == "parquet":
         if shown:
-            raise InputError("Parquet is no text for a terminal: give -o FILE")
+            raise InputError("Parquet cannot be shown on a terminal: give -o FILE")
         write_parquet(rows, sys.stdout.buffer)
         return
     for line in _lines(rows, format_):

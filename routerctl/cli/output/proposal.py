@@ -77,7 +77,7 @@ def _check_sets(root: Path, present: Table) -> None:
     files = eval_set_files(root)
     for name in present.routes:
         if name not in files:
-            problem = f"class {name!r} of {TABLE_FILE} has no eval set any more{nearest(name, files)}"
+            problem = f"class {name!r} of {TABLE_FILE} no longer has an eval set{nearest(name, files)}"
             raise InputError(f"{problem}; put it back, or run `routerctl build-table` first", file=f"{EVALS_FOLDER}/")
     new = [name for name in files if name not in present.routes]
     if new:
@@ -98,7 +98,7 @@ def _announce(planned: Planned, placed: LadderPlace, present: Table, estimates: 
     say(f"its place: {placed.why}")
     moved = [name for name, one in header.classes.items() if one.digest != present.routes[name].eval_set_digest]
     if moved:
-        say(f"note: other cases than {TABLE_FILE} rests on, so that differs too: {', '.join(moved)}")
+        say(f"note: the cases are not those behind {TABLE_FILE}, so that differs too: {', '.join(moved)}")
     with redirect_stdout(sys.stderr):
         show_estimates(estimates, as_json=False)
 
@@ -110,7 +110,7 @@ def _evaluated(planned: Planned, estimates: Sequence[Estimate]) -> tuple[Run, Fi
     """
     finished = ask(planned, estimates)
     if finished.interrupted:
-        say("nothing is proposed; what was paid for is in the cache, running again goes on from there")
+        say("nothing is proposed; what was paid for is in the cache: run again to continue")
         raise KeyboardInterrupt
     return read_run(finished.folder), finished
 
@@ -160,7 +160,7 @@ def _print(found: TableChanges, placed: LadderPlace, finished: Finished, *, as_j
         for note in notes:
             say(note)
     say(
-        f"{finished.paid_words}; {TABLE_FILE} is as it was; "
+        f"{finished.paid_words}; {TABLE_FILE} is unchanged; "
         f"proposed: {folder}/{PROPOSED_FILE}; report: {folder}/report.html"
     )
 
@@ -181,11 +181,10 @@ def _verdict(found: TableChanges, placed: LadderPlace) -> str:
     """Say whether any class would choose otherwise."""
     changed = _choosing(found)
     if not changed:
-        return f"With {placed.candidate} on the ladder no class would choose otherwise."
+        return f"With {placed.candidate} on the ladder, no class would choose differently."
     classes = plural(len(found.classes), "class", "classes")
-    return (
-        f"With {placed.candidate} on the ladder {len(changed)} of {classes} would choose otherwise: {_list(changed)}."
-    )
+    how = f"{len(changed)} of {classes} would choose differently: {_list(changed)}."
+    return f"With {placed.candidate} on the ladder, {how}"
 
 
 def _notes(found: TableChanges, placed: LadderPlace) -> list[str]:
@@ -198,7 +197,7 @@ def _notes(found: TableChanges, placed: LadderPlace) -> list[str]:
         notes.append(f"{name} would serve {_list(flagged)} as the best available: no candidate reaches the bar there")
     others = [one for one in _choosing(found) if found.after.routes[one].chosen != name]
     if others:
-        notes.append(f"{_list(others)}: other by the stricter proof or by new cases, not by {name}")
+        notes.append(f"{_list(others)}: changed by the stricter proof or by new cases, not by {name}")
     before, after = (_alphas(table) for table in (found.before, found.after))
     if before and after:
         notes.append(

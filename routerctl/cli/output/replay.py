@@ -61,7 +61,7 @@ def print_replay(options: ReplayOptions, *, as_json: bool) -> None:
     evidence = Evidences(options.table.absolute().parent, table)
     replayed = _of_outcomes(options, table) if options.outcomes else _of_log(options, table)
     if not replayed.cells:
-        raise InputError("no decision there that could be replayed", file=replayed.source)
+        raise InputError("no decision there can be replayed", file=replayed.source)
     found = replay_log(replayed.cells, choices, cost_evidence(table, evidence))
     if as_json:
         typer.echo(json.dumps(_json(found, replayed), default=json_default, ensure_ascii=False))
@@ -71,7 +71,7 @@ def print_replay(options: ReplayOptions, *, as_json: bool) -> None:
 
 def _check(options: ReplayOptions) -> None:
     if options.outcomes and (options.log or options.since or options.tenant):
-        raise InputError("--outcomes stands in place of a log: --log, --since and --tenant do not go with it")
+        raise InputError("--outcomes replaces the log: leave out --log, --since and --tenant")
     if options.same and not options.outcomes:
         raise InputError("--as names a model of --outcomes")
 

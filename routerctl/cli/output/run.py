@@ -143,14 +143,14 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
             Outside(env=os.environ),
             spending=spending,
             now=now,
-            on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to leave them)"),
+            on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
             work=climb,
         )
     if spending.perhaps_usd:
-        say(f"attempts that got no reply may be billed as well: {usd(spending.perhaps_usd)} at most")
+        say(f"attempts without a reply may be billed too: {usd(spending.perhaps_usd)} at most")
     if spending.lost_calls:
         lost = plain(plural(spending.lost_calls, "call was", "calls were"))
-        say(f"{lost} on the way when an earlier run was killed: perhaps paid for, without a reply")
+        say(f"{lost} in flight when an earlier run was killed: perhaps paid for, without a reply")
     return finished
 
 

@@ -39,7 +39,7 @@ def prune_runs(
     Raises: InputError where it is not said which, one that is named must be kept, or what rests on a run is not known.
     """
     if [bool(named), everything, older_than is not None].count(True) != 1:
-        raise InputError("say which runs: their ids, --older-than DAYS or --all")
+        raise InputError("name the runs to remove: their ids, --older-than DAYS or --all")
     root, now = Path.cwd(), datetime.now(UTC)
     runs = kept_runs(root, now)
     if named:

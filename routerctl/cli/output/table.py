@@ -64,7 +64,7 @@ def build(
     previous = load_table(root / file, verify=False) if older is None and (root / file).exists() else None
     table, runs = assemble(root, ladder=ladder, wanted=wanted, previous=previous)
     if older is not None:
-        say(f"{file}: cannot be read as it is; made anew from the evidence")
+        say(f"{file}: could not be read; rebuilt from the evidence")
         table = with_digest(replace(table, table_version=older + 1))
     report = root / REPORTS_FOLDER / max(route.run_id for route in table.routes.values()) / "report.html"
     evidence = list({run.header.run_id: run for run in runs.values()}.values())  # classes may share a run

@@ -24,9 +24,9 @@ def drift_words(drift: Drift) -> tuple[str, ...]:
     noticed = [one for one in drift.looked_at if one.noticed is not None and not one.alarm]
     if noticed:
         falls = ", ".join(f"{one.task_class} {100 * (one.noticed or 0):.1f}{NBSP}points" for one in noticed)
-        found.append(f"A fall of the score would have been noticed 4 times in 5 from: {falls}.")
+        found.append(f"A drop of the score would have been noticed 4 times in 5 from: {falls}.")
     if drift.not_looked_at:
-        found.append(f"Not compared, for want of figures: {', '.join(drift.not_looked_at)}.")
+        found.append(f"Not compared, as figures are missing: {', '.join(drift.not_looked_at)}.")
     return tuple(found)
 
 
@@ -35,7 +35,7 @@ def alarm_words(one: Alarm) -> str:
     where = f"{one.task_class}: " if one.task_class else ""
     if one.quantity == "served model":
         pin, *others = one.names
-        return f"{where}served was {', '.join(others)} instead of {pin} ({percent(one.now or 0)} of {_n(one.now_n)})."
+        return f"{where}{', '.join(others)} served instead of {pin} ({percent(one.now or 0)} of {_n(one.now_n)})."
     named = f" of {one.names[0]}" if one.names else ""
     what = one.quantity.removeprefix("lower ")
     return (

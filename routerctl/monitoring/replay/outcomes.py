@@ -93,7 +93,7 @@ def _of_files(
             say(note)
     unknown = [model for model in models if names[model] not in table.candidates]
     if unknown:
-        say(f"no candidate of the table: {', '.join(unknown)} (--as MODEL=CANDIDATE says which one a model is)")
+        say(f"not in the table: {', '.join(unknown)} (--as MODEL=CANDIDATE says which candidate a model is)")
     costs = _Costs(table, say)
     for item in classes:
         for (model, case_id), replies in item.replies.items():
@@ -145,8 +145,8 @@ class _Costs:
         mean_usd = known.get(candidate)
         if mean_usd is None:
             raise InputError(
-                f"class {task_class}: what {candidate} cost is not known: the file has no cost and no tokens of it, "
-                "the table no evidence"
+                f"class {task_class}: the cost of {candidate} is not known: the file has neither its cost nor its "
+                "tokens, and the table no evidence"
             )
         if (task_class, candidate) not in self._assumed:
             self._assumed.add((task_class, candidate))

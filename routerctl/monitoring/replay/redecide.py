@@ -62,7 +62,7 @@ def cells_of(
         found = replay_cells(decisions)
         return found.cells, (_as_logged(folder), *_left_out(found.left_out))
     if prompts >= _SAID_FROM:
-        say(f"{count(prompts)} prompts were kept: the table names their classes anew (--keep-classes leaves them)")
+        say(f"{count(prompts)} kept prompts are classified again by the table (--keep-classes prevents it)")
     rest = replay_cells(kept.rest)
     anew, moves = _anew(kept.rows(), table, classifier_of(table, folder))
     words = _mix_words(prompts, sum(cell.requests for cell in rest.cells), moves)
@@ -70,13 +70,13 @@ def cells_of(
 
 
 def _as_logged(folder: Path | None) -> str:
-    why = "as --keep-classes says" if folder is None else "no prompt was kept by which it could be decided anew"
+    why = "as --keep-classes says" if folder is None else "no prompt was kept that could be classified again"
     return f"The class mix is the logged one: {why}."
 
 
 def _left_out(number: int) -> Iterator[str]:
     if number:
-        yield f"{plural(number, 'decision')} left out: class, choice or cost is missing, or the chance is none."
+        yield f"{plural(number, 'decision')} left out: class, choice or cost is missing, or the propensity is invalid."
 
 
 def _mix_words(prompts: int, rest: int, moves: Mapping[tuple[str, str], int]) -> str:

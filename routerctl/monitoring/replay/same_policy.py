@@ -102,7 +102,7 @@ def _amount(price: Price, name: str) -> Decimal:
 
 def _notes(other: Mapping[str, int], moved: Mapping[str, int], unseen: int) -> Iterator[str]:
     if other:
-        yield f"Served otherwise than the changed table would, so not its own: {_listed(other)} requests."
+        yield f"Served differently than by the changed table, so not counted as its own: {_listed(other)} requests."
     if moved:
         yield f"Prices have moved since: {_listed(moved)} requests."
     if unseen:

@@ -6,7 +6,7 @@ from routerctl.monitoring.replay.estimate import TRANSFER, EstimateBasis, MeanEs
 from routerctl.words import as_written, percent, plural, spread, usd
 
 _KINDS = {
-    "matched": "measured, the same candidate having served",
+    "matched": "measured, as the same candidate served",
     "weighted": "measured by inverse propensity",
     "carried": "taken from other times, when the candidate had a chance",
     "modelled": "modelled from the eval sets",
@@ -29,13 +29,13 @@ def replay_words(replay: Replay) -> tuple[str, ...]:
     if unknown:
         found.append(
             f"Quality cannot be known from this log in {', '.join(unknown)}: what the table chooses there was never "
-            "chosen and scored. An experiment would tell."
+            "chosen and scored. An experiment could tell."
         )
     return tuple(found)
 
 
 def _cost(replay: Replay) -> str:
-    logged = f"logged were {usd(replay.logged_usd)} for {plural(replay.requests, 'request')}"
+    logged = f"the log has {usd(replay.logged_usd)} for {plural(replay.requests, 'request')}"
     if replay.cost_usd is None:
         missing = ", ".join(one.task_class for one in replay.classes if one.cost_usd is None)
         return f"The cost cannot be known: neither log nor eval set has costs for {missing}; {logged}."

@@ -234,12 +234,14 @@ def fetch(
             return path
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""
-        raise RouterctlError(f"cannot keep the weights of {model.name}: {where}{problem.strerror or problem}") from None
+        raise RouterctlError(
+            f"cannot store the weights of {model.name}: {where}{problem.strerror or problem}"
+        ) from None
     except SourceFailed as problem:
         if source:
-            raise InputError(f"{without_secrets(source)} does not give {model.name}: {problem}") from None
+            raise InputError(f"{without_secrets(source)} does not hold {model.name}: {problem}") from None
         raise RouterctlError(
-            f"no source could give {model.name}: {problem}; fetch the file elsewhere and run again with --from FILE"
+            f"no source could provide {model.name}: {problem}; fetch the file elsewhere and run again with --from FILE"
         ) from None
 
 
@@ -262,7 +264,7 @@ def _bring(model: LocalModel, part: Part, sources: Iterator[tuple[str, PartSourc
     """Try the sources in order; raises SourceFailed with what each of them said."""
     problems = []
     for words, source in sources:
-        say(f"{model.name}: from {words}" + (f", going on at byte {part.done:,}" if part.done else ""))
+        say(f"{model.name}: from {words}" + (f", resuming at byte {part.done:,}" if part.done else ""))
         try:
             return _verified(model, part, source)
         except SourceFailed as problem:
@@ -282,7 +284,7 @@ def _verified(model: LocalModel, part: Part, source: PartSource) -> Path:
     part.discard()
     if resumed:  # the fault may lie in what an earlier source had left
         return _verified(model, part, source)
-    raise SourceFailed(f"what came has sha256 {sha256}, expected {model.sha256}; it was removed")
+    raise SourceFailed(f"what was fetched has sha256 {sha256}, expected {model.sha256}; it was removed")
 
 
 def _check_room(model: LocalModel, part: Part) -> None:

@@ -73,7 +73,7 @@ class Part:
             while block:
                 block = block[file.write(block) :]
         except OSError as problem:
-            why = f"{self.path}: {problem.strerror}; what is there is kept, running again goes on from it"
+            why = f"{self.path}: {problem.strerror}; what was fetched is kept: run again to resume"
             raise RouterctlError(why) from None
 
     def tell(self, done: int) -> None:

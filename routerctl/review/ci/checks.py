@@ -37,15 +37,15 @@ _GRAVEST_FIRST: tuple[type[RouterctlError], ...] = (GateError, ProviderError, In
 _HEADS = {"model": "another model than the pin answered for", "choice": "the choice would change:"}
 # By the kind of check, or by what could not be decided.
 _NEXT = {
-    "regression": "`routerctl eval` asks the other candidates too and `routerctl build-table` takes who passes; or go "
-    "back to what changed: prompt, scorer, cases, or the model",
+    "regression": "`routerctl eval` asks the other candidates too and `routerctl build-table` takes one that passes; "
+    "or undo what changed: prompt, scorer, cases, or the model",
     "model": f"{ADVICE}, then `routerctl build-table`",
-    "choice": "`routerctl build-table` takes the new choice: commit routes.yaml and the run in reports/ with it",
+    "choice": "`routerctl build-table` adopts the new choice: commit routes.yaml and the run in reports/ with it",
     "bar": "the report says what each class lacks: cases, a better prompt, a stronger candidate, or a lower bar",
     TOO_FEW: "add cases: the report says how many are enough",
     NOT_ASKED: "`routerctl eval` runs the candidates that were not asked",
     FAR_SIDE: "run again once the provider answers: what was paid for is in the cache",
-    UNSCORED: "mend the scorer: the report shows the replies that it could not score",
+    UNSCORED: "fix the scorer: the report shows the replies that it could not score",
     NOTHING: "`routerctl eval` and `routerctl build-table` make evidence that can be compared with",
 }
 _UNDECIDED = {

@@ -61,7 +61,7 @@ def text(shown: Comparison) -> str:
     if same := _unchanged(found):
         lines += ["", f"unchanged: {', '.join(same)}"]
     if again := _again(found):
-        lines += ["", "decided alike, measured again:", *(f"  {headline(one)}" for one in again)]
+        lines += ["", "same decision, measured again:", *(f"  {headline(one)}" for one in again)]
     if found.general:
         lines += ["", "the table:", *_rows(found.general)]
     if since:
@@ -121,7 +121,7 @@ def markdown(shown: Comparison) -> str:
     if same := _unchanged(found):
         lines += ["", f"Unchanged: {', '.join(code(name) for name in same)}"]
     if again := _again(found):
-        lines += ["", "Decided alike, measured again:", "", *(f"- {headline(one, code)}" for one in again)]
+        lines += ["", "Same decision, measured again:", "", *(f"- {headline(one, code)}" for one in again)]
     sections = [*((code(one.task_class), one.differences) for one in changed), ("The table", found.general)]
     return _cut("\n".join(lines), list(_folded(sections)))
 

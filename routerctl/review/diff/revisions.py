@@ -88,13 +88,13 @@ def _unknown(root: Path, revision: str) -> str:
     inside = _git(root, "rev-parse", "--is-inside-work-tree")
     if inside.returncode:
         said = inside.stderr.decode(errors="replace").strip().splitlines()
-        why = "this folder is in no git repository"
+        why = "this folder is not in a git repository"
         if said and "not a git repository" not in said[0]:
             why = f"git says: {said[0]}"
         return f"no such file, and {why}; name two files: `routerctl diff OLD.yaml NEW.yaml`"
     names = _git(root, "for-each-ref", "--format=%(refname:short)").stdout.decode(errors="replace").split()
     if revision == "HEAD":
-        return "nothing was committed yet; name two files: `routerctl diff OLD.yaml NEW.yaml`"
+        return "nothing has been committed yet; name two files: `routerctl diff OLD.yaml NEW.yaml`"
     hint = nearest(revision, ["HEAD", *names])
     shown = hint if len(names) <= _LISTED or hint.startswith("; did") else ""
     return f"neither a file nor a git revision{shown}"

@@ -20,7 +20,7 @@ def cost(table: Table, worth: Worth) -> str:
     """Give what the table costs and gets wrong, and the best single candidate on the classes it was run on."""
     ours = worth.figures
     if ours is None:
-        return "What the table costs cannot be said: no choice has a measured cost."
+        return "What the table costs is not known: no choice has a measured cost."
     left_out = [name for name in table.routes if name not in ours.classes]
     over = "the classes"
     if left_out:

@@ -83,7 +83,7 @@ def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
         return []
     who = f" ({', '.join(judges)})" if any(judges) else ""
     text = (
-        f"The verdicts on {', '.join(names)} are the word of a judge{who}: a lenient judge proves what is not so. "
+        f"The verdicts on {', '.join(names)} are the word of a judge{who}: a lenient judge proves what is not true. "
         "`routerctl label` collects human labels that put it to the test."
     )
     return [Flag(what="According to a judge", text=text)]
@@ -119,7 +119,9 @@ def remedy(route: Route, table: Table) -> str:
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
     if too_few:
         need, n = min(too_few), judged[0][1].n
-        return f"The set is too small: {n} cases could not prove it with a perfect score; at least {need} are needed."
+        return (
+            f"The set is too small: even a perfect score on {n} cases could not prove it; at least {need} are needed."
+        )
     needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
     if needs:
         need, name, one = min(needs, key=lambda entry: (entry[1] != route.chosen, entry[0]))
@@ -156,7 +158,7 @@ def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:
     run = next((one for one in runs if one.header.run_id == route.run_id), None)
     header = run.header.classes.get(route.task_class) if run else None
     if run is None or header is None:
-        text = f"The results of run {route.run_id} are not at hand: cases and costs of this class cannot be shown."
+        text = f"The results of run {route.run_id} are not available: cases and costs of this class cannot be shown."
     elif header.digest != route.eval_set_digest:
         text = f"The table names the eval set {route.eval_set_digest}, run {route.run_id} used {header.digest}."
     elif not run.header.finished:

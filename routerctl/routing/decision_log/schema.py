@@ -140,7 +140,7 @@ def _bring_up(database: sqlite3.Connection, path: Path) -> None:
 def _make(database: sqlite3.Connection, path: Path) -> None:
     older = _columns(database)
     if older and older != FIRST_SHAPE:
-        raise InputError("has a table of decisions that is none of routerctl's; move it away", file=str(path))
+        raise InputError("has a decisions table that is not routerctl's; move it away", file=str(path))
     if older:
         database.execute("ALTER TABLE decisions RENAME TO older")
     for statement in filter(None, (part.strip() for part in _TABLES.split(";"))):

@@ -69,7 +69,7 @@ class ActiveExperiment:
         except StateDown:  # said by the store itself; what is not known is not tried
             found = None
         if found and found.salt not in self._left and found.digest_a != self._digest:
-            self.leave(found, "routes.yaml is not the table that it began with")
+            self.leave(found, "routes.yaml is not the table that it started with")
         self._experiment = found if found and found.salt not in self._left else None
 
     def assignment_of(self, inquiry: Inquiry, new_id: Callable[[], str]) -> Assignment | None:
@@ -109,4 +109,4 @@ class ActiveExperiment:
                 alarm(f"experiment {experiment.name} is aborted: {guard_words(broken)}")
             self._looked_at = None
         except RouterctlError as error:
-            warn(f"experiment {experiment.name}: its guardrails cannot be looked at: {error}")
+            warn(f"experiment {experiment.name}: its guardrails cannot be checked: {error}")

@@ -21,7 +21,7 @@ def comparison_words(comparison: ArmComparison, *, measure: str = "quality") -> 
         low, high = comparison.interval
         found.append(
             f"B \u2212 A is {points(comparison.difference)}, {as_written(1 - comparison.alpha)} interval "
-            f"{points(low)} to {points(high)}, at whatever moment one looks."
+            f"{points(low)} to {points(high)}, valid whenever one looks."
         )
     if comparison.standing is Standing.UNDECIDED:
         found.append(_outlook(comparison))
@@ -42,11 +42,11 @@ def _standing(comparison: ArmComparison, measure: str) -> str:
 
 def _outlook(comparison: ArmComparison) -> str:
     seen = comparison.count_a + comparison.count_b
-    plan = f"Planned are {plural(comparison.planned, 'outcome')}, {count(seen)} have come"
+    plan = f"Of {plural(comparison.planned, 'planned outcome')}, {count(seen)} have come"
     if not seen:
         return f"{plan}: nothing was rated yet."
     if comparison.more is None:
-        return f"{plan}; what was seen so far tends neither way."
+        return f"{plan}; so far they tend neither way."
     return f"{plan}; if the difference is what was seen, about {count(comparison.more)} more will decide."
 
 
@@ -55,7 +55,7 @@ def guard_words(guarded: Guarded) -> str:
     if guarded.mean_a is None or guarded.mean_b is None:
         return f"{guarded.name}: nothing to compare yet."
     allowed = f"{as_written(guarded.allowed)} more" if guarded.relative else points(guarded.allowed)
-    sides = f"A {percent(guarded.mean_a)}, B {percent(guarded.mean_b)}; allowed is {allowed}"
+    sides = f"A {percent(guarded.mean_a)}, B {percent(guarded.mean_b)}; {allowed} allowed"
     if guarded.broken_at is None:
         return f"{guarded.name}: no breach proven ({sides})."
     return f"{guarded.name}: BROKEN at outcome {count(guarded.broken_at)} ({sides}; error {as_written(guarded.alpha)})."

@@ -115,7 +115,7 @@ async def _asked(wire: ProbeWire, health: Health, place: Probable) -> Finding:
     """Ask a place about its model; that it is retired is told to all who serve, so that they go to its successor."""
     told = await wire.probe(place.key.provider, place.key.model)
     if told is None:
-        return Finding(place=place, words="cannot be asked without a reply: --generate")
+        return Finding(place=place, words="cannot be probed without a reply: use --generate")
     end = told.retires_on or place.retires_on
     since = f"is retired{f' since {end}' if end else ''}" if told.lifecycle == "retired" else ""
     health.tell_retired(place.key, since)
@@ -123,7 +123,7 @@ async def _asked(wire: ProbeWire, health: Health, place: Probable) -> Finding:
         raise ModelNotFound(f"{place.key.model} {since}")
     warnings = []
     if told.model != place.key.model:
-        warnings.append(f"{place.key.model} is an alias there, of {told.model}")
+        warnings.append(f"{place.key.model} is an alias there for {told.model}")
     if told.lifecycle == "deprecated" or end:
         warnings.append(f"{place.key.model} is deprecated{f' and retires on {end}' if end else ''}")
     words = "; ".join(part for part in ("ok", told.detail, *(("deprecated",) if warnings else ())) if part)

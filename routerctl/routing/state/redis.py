@@ -158,7 +158,7 @@ class RedisStore:
             finally:
                 if ours:  # nothing was written: the next one need not wait for it
                     self._client.delete(*(self._turn(key) for key in asked))
-        raise StateDown(f"{self._shown}: {', '.join(asked)}: too many others write it at once")
+        raise StateDown(f"{self._shown}: {', '.join(asked)}: too many others are writing it")
 
     def scan(self, prefix: str) -> dict[str, Json]:
         """Give the documents whose key starts with `prefix`; raises StateDown."""

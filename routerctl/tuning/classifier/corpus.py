@@ -98,7 +98,7 @@ def check_enough(texts: Sequence[Labelled]) -> None:
     counts = Counter(text.task_class for text in texts)
     if len(counts) < 2:
         have = ", ".join(counts) or "none"
-        raise InputError(f"a classifier needs two task classes at least, here: {have}", file=f"{EVALS_FOLDER}/")
+        raise InputError(f"a classifier needs at least two task classes, got: {have}", file=f"{EVALS_FOLDER}/")
     name, least = min(counts.items(), key=lambda item: (item[1], item[0]))
     if least < LEAST_CASES:
         raise InputError(

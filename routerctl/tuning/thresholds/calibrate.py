@@ -36,7 +36,7 @@ def calibrate_class(
         asked = ", ".join(ladder) or "nobody"
         raise InputError(f"{task_class}: run {header.run_id} asked {asked}; a cascade needs two candidates' results")
     if isinstance(of_class.bar, RelativeBar):
-        raise InputError(f"{task_class}: thresholds are proven against a bar that is a number, not against a model")
+        raise InputError(f"{task_class}: thresholds are proven against a bar that is a number, not one against a model")
     risk = header.risk if risk is None else risk
     pairs = len(ladder) * (len(ladder) - 1) // 2
     share = alpha_of_attempt(risk, of_class.attempt, of_class.grows) / pairs

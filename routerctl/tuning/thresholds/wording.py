@@ -31,7 +31,7 @@ def sentences_of(found: ClassFinding, pair: PairFinding) -> list[str]:
     """Say what a pair's table comes to, what it would take, and on which terms it holds."""
     said = [_conclusion(found, pair)]
     if pair.first_passes:
-        said.append(f"{pair.first} passes by itself: escalating can only raise its score, not lower its cost.")
+        said.append(f"{pair.first} passes by itself: escalating could raise its score, but not lower its cost.")
     if pair.best and pair.best.best:
         said.append(_against_second(pair, pair.best.best))
     proven = any(one.promise.proven for one in pair.signals)
@@ -42,7 +42,7 @@ def sentences_of(found: ClassFinding, pair: PairFinding) -> list[str]:
         )
     if any(one.promise is Promise.OWN_WORD for one in pair.signals):
         said.append(
-            f"The judge cannot be held to its own word: label replies of {pair.first} and {pair.second} "
+            f"A judge cannot check itself: label replies of {pair.first} and {pair.second} "
             f"(`routerctl label --class {found.task_class}`)."
         )
     return [plain(one) for one in said]
@@ -58,7 +58,7 @@ def _conclusion(found: ClassFinding, pair: PairFinding) -> str:
         )
     open_ = [one for one in pair.signals if one.promise is Promise.NOT_PROVEN]
     if not pair.signals:
-        return f"What {pair.first} replied was not recorded: no signal can be told without it."
+        return f"The replies of {pair.first} were not recorded: no signal can be computed without them."
     if any(one.promise is Promise.DEARER for one in pair.signals) and not _hopeful(pair):
         return f"Escalating never pays here: {pair.second} alone costs no more than any cascade that is proven; {terms}"
     if any(one.promise is Promise.UNPRICED for one in pair.signals):
@@ -68,7 +68,9 @@ def _conclusion(found: ClassFinding, pair: PairFinding) -> str:
     if open_:
         return f"Too few cases: {pair.cases} of both; {_enough(open_)}{_TRUST[pair.trust]}"
     if pair.cases < pair.least_cases:
-        return f"Too few cases: {pair.cases} of both; fewer than {pair.least_cases} prove nothing, were all right."
+        return (
+            f"Too few cases: {pair.cases} of both; fewer than {pair.least_cases} prove nothing, even if all are right."
+        )
     return f"No signal helps here: at no threshold does a cascade reach the bar of {as_written(found.bar)}."
 
 
