@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "routerctl"
 # From the ground up; rooms of one floor do not import each other, but for the ground's first ones.
 FLOORS = [
-    ["errors"],
     ["types"],
+    ["errors"],
     ["words", "costs", "statistics", "scorers", "files", "notices", "svg"],
     ["providers"],
     ["strategies"],

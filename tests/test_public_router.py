@@ -204,6 +204,13 @@ async def test_explaining_and_routing_tell_the_same_while_an_experiment_is_on(tr
     assert shown[0]["reasons"][0].startswith(f"experiment cheaper: arm {done[0].arm[-1]} (by user; 50%")
 
 
+async def test_the_first_prompts_of_a_process_are_in_the_experiment_too(trying: Project, table: Path) -> None:
+    """Those that come while the shared state is still being read wait for what it says."""
+    async with Router.open(table) as router:
+        routed = await asyncio.gather(*(router.route("1+7", user=f"user-{k}") for k in range(60)))
+    assert {one.decision.arm for one in routed} == {"cheaper:A", "cheaper:B"}
+
+
 async def test_a_prompt_without_a_user_is_explained_by_chance_and_says_so(trying: Project, table: Path) -> None:
     """Which arm would serve it is drawn for each prompt, as `route` draws it."""
     async with Router.open(table) as router:
