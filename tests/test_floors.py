@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "routerctl"
 FLOORS = [
     ["types"],
     ["errors"],
-    ["words", "costs", "statistics", "scorers", "files", "notices", "svg"],
+    ["version", "words", "costs", "statistics", "scorers", "files", "notices", "svg"],
     ["providers"],
     ["strategies"],
     ["classify"],
@@ -62,6 +62,7 @@ def test_imports_point_down(module: str) -> None:
     assert room in FLOOR_OF, f"{room} is on no floor: name it in FLOORS"
     own = FLOOR_OF[room]
     others = {_room(name) for name in _imports(module)} - {room, ""}
+    assert "routerctl" not in _imports(module), "the package's face is for others: it leads to the router"
     wrong = sorted(other for other in others if FLOOR_OF[other] > own or (FLOOR_OF[other] == own > GROUND))
     assert not wrong, f"{module} imports {wrong}, which do not stand below it"
 
