@@ -28,14 +28,17 @@ was called), `ends_run` (every further call of an eval to this provider would fa
 speaks against the place that was called, not against the request: the circuit breaker counts it), `lasting` (it will
 not pass by itself: the breaker opens at once and for long) and `may_be_billed` (the far side may have done the work
 though no reply came: a budget counts it as spent) are class attributes; nobody branches on the class itself. Place: the
-first floor; knows nothing.
+ground.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from routerctl.types import Decision
 
 
 class RouterctlError(Exception):
@@ -48,6 +51,7 @@ class RouterctlError(Exception):
     unhealthy: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
     may_be_billed: ClassVar[bool] = False
+    decision: Decision | None = None  # of an inquiry that was decided but not served: its hops say what was tried
 
 
 class InputError(RouterctlError):

@@ -17,7 +17,6 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 
-from routerctl import __version__
 from routerctl.costs import known_prices
 from routerctl.errors import InputError
 from routerctl.evaluation.importers.base import Reading, Record
@@ -46,6 +45,7 @@ from routerctl.types import (
     TopRung,
     WhenUnproven,
 )
+from routerctl.version import __version__
 
 _EXPLANATION_CHARS = 500
 _FILE = "imported "  # before each file's name in `software`, with its digest
