@@ -62,7 +62,7 @@ class RunWriter:
         self.extend((result,))
 
     def extend(self, results: Iterable[Result]) -> None:
-        """Write results that are all at hand."""
+        """Write several results at once."""
         for result in results:
             self._lines.write(json_text(encode(result)) + "\n")
             self.paid_usd += result.spent_usd

@@ -198,7 +198,7 @@ class Evaluation:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided.
 
         Cases beyond that whose replies were paid for before are taken too: they are evidence like those that landed
-        late, and a run again comes to the same. `places`: in the planned order, of the cases to ask.
+        late, and another run gives the same. `places`: in the planned order, of the cases to ask.
         """
         problems: list[Exception] = []
         to_ask = deque(places)

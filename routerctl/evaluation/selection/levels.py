@@ -52,7 +52,7 @@ def risk_shown(route: Route) -> str:
 
 
 def nobody_words(route: Route) -> str:
-    """Say of a class where no candidate qualifies what that means and who serves."""
+    """Say of a class where no candidate qualifies what that means and which candidate serves."""
     bar = bar_words(route.bar)
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."

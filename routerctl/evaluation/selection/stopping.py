@@ -132,7 +132,7 @@ def count_rule(question: Question, *, binding: bool = True) -> BarRule:
     can no longer reach the bar on the cases there are, or with the last of these. Mode `point` asks for the score only
     and ends once that is settled. Where nothing but proof counts (`when_unproven: top_rung`) a test also ends once a
     good enough candidate would hardly be proven any more, or before the first case where no score on n cases proves
-    anything. `binding`: False where outcomes are at hand, so that a proof found later counts.
+    anything. `binding`: False where all outcomes are known, so that a proof found later counts.
 
     Raises: ValueError where n < 1, or bar, alpha, margin or a weight is out of range.
     """
