@@ -8,7 +8,7 @@ MODELS := smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 PROMPT := Simmer the lentils with garlic, then fold in the spinach and a spoon of yoghurt.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow check format house bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -38,7 +38,7 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.slow: $(VENV)/.dev
-	@if command -v java >/dev/null; then $(INSTALL) -e '.[spark]'; else echo "no Java here: the test of Spark is skipped"; fi
+	@if command -v java >/dev/null; then $(INSTALL) 'pyspark>=4.0.5,<4.1'; else echo "no Java here: the test of Spark is skipped"; fi
 	@touch $@
 
 demo: $(VENV)/.local
@@ -64,6 +64,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+house: $(VENV)/.dev
+	$(BIN)/python benchmarks/house.py
 
 bench: $(VENV)/.dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done

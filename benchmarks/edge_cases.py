@@ -58,7 +58,7 @@ def passes(values: Values, question: Question, weights: Values | None = None, si
         cluster = str(index // size) if size else None
         if rule.feed(Outcome(value=value, weight=weight, cluster=cluster)) is not None:
             break
-    return rule.standing.passes
+    return rule.standing.proven
 
 
 def row(part: str, what: str, p: float, hits: int, trials: int, **known: float | None) -> dict[str, Any]:
@@ -184,7 +184,7 @@ def grown(run: Values, share: Callable[[int], float]) -> bool:
 def as_it_grows(run: Values, planned: Question) -> bool:
     """Whether one of the looks at 100, 200, ... cases of the one planned test passes."""
     outcomes = [Outcome(value=value) for value in run.tolist()]
-    return any(judge(outcomes[:count], planned).verdict.passes for count in range(100, 501, 100))
+    return any(judge(outcomes[:count], planned).verdict.proven for count in range(100, 501, 100))
 
 
 def check(found: dict[str, Any]) -> None:

@@ -121,7 +121,7 @@ def passes(run: np.ndarray[Any, np.dtype[np.bool_]], n: int, bar: float, alpha: 
     outcomes = iter(run.tolist())
     while rule.verdict is None:
         rule.feed(OUTCOMES[next(outcomes)])
-    return rule.verdict.passes
+    return rule.verdict.proven
 
 
 # --- 2 and 3: whole ladders -------------------------------------------------------------------------------------------

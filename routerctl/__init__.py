@@ -6,13 +6,14 @@
 Errors are those of `routerctl.errors`; what a person should hear goes to the logger `routerctl` (`routerctl.notices`).
 """
 
+from routerctl.version import __version__
+
 TYPE_CHECKING = False  # typing is not imported just to ask
 if TYPE_CHECKING:
     from routerctl.routing.route import Routed
     from routerctl.routing.router import Explanation, Router
 
 __all__ = ["Explanation", "Routed", "Router", "__version__"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -34,7 +34,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from routerctl.types import Decision
 
 
 class RouterctlError(Exception):
@@ -47,6 +50,7 @@ class RouterctlError(Exception):
     unhealthy: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
     may_be_billed: ClassVar[bool] = False
+    decision: Decision | None = None  # of an inquiry that was decided but not served: its hops say what was tried
 
 
 class InputError(RouterctlError):

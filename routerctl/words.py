@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -153,6 +154,12 @@ def count(number: int) -> str:
 def plural(number: int, noun: str, nouns: str | None = None) -> str:
     """The number with its noun: `1 class`, `1,200 classes`."""
     return f"{count(number)}{NBSP}{noun if number == 1 else nouns or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The first names of a list and how many more there are: `a, b, c and 12 more`."""
+    more = f" and {count(len(names) - most)} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def missing_words(failed: int, unscored: int) -> str:

@@ -519,14 +519,14 @@ THREE = ("small", "mid", "large")
 @pytest.mark.parametrize(
     ("ran", "changes", "expected"),
     [
-        (("small",), {}, "`routerctl eval` runs those that were not: mid, large"),
-        (("small", "mid"), {}, "`routerctl eval` runs those that were not: large"),
-        (("small",), {"top_rung": "skip"}, "`routerctl eval` runs those that were not: mid"),
+        (("small",), {}, "`routerctl eval` runs the candidates not yet run: mid, large"),
+        (("small", "mid"), {}, "`routerctl eval` runs the candidates not yet run: large"),
+        (("small",), {"top_rung": "skip"}, "`routerctl eval` runs the candidates not yet run: mid"),
         (("small", "mid"), {"top_rung": "skip"}, ""),
         (("small", "large"), {}, ""),  # the top rung serves and was run: its own evidence counts
         ((), {}, ""),
-        (("small",), {"n": 10}, "`routerctl eval` runs those that were not: large"),  # 10 cases prove nothing
-        (("small",), {"scorer": "imported"}, "no outcomes were imported of mid, large"),
+        (("small",), {"n": 10}, "`routerctl eval` runs the candidates not yet run: large"),  # 10 cases prove nothing
+        (("small",), {"scorer": "imported"}, "no outcomes of mid, large were imported"),
     ],
 )
 def test_who_was_not_asked_is_told_before_more_cases(
@@ -544,7 +544,7 @@ def test_who_was_not_asked_is_told_before_more_cases(
     assert (route.chosen, route.rungs) == ("large", ("large",))
     assert not_asked_words(route, table) == expected
     said = unproven_words(route, table)
-    assert ("runs those" in said or "were imported" in said, said.endswith(expected)) == (bool(expected), True)
+    assert ("not yet run" in said or "were imported" in said, said.endswith(expected)) == (bool(expected), True)
     assert not_asked_words(build_table({"sums": run}, previous=None).routes["sums"], table) == ""
 
 

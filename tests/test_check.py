@@ -381,9 +381,7 @@ def test_another_eval_set(root: Path, file: str, old: str, new: str) -> None:
     """An eval set, or a file of its scorer, that changed since is named."""
     edit(root / file, old, new)
     name = "query" if "query" in file or "shop" in file else "sums"
-    assert refused(root) == (
-        f"routes.yaml: {name} rests on another eval set than evals/{name}.yaml is now; run `routerctl eval`"
-    )
+    assert refused(root) == (f"routes.yaml: {name} rests on another version of evals/{name}.yaml; run `routerctl eval`")
 
 
 def test_other_classes(root: Path) -> None:
@@ -472,9 +470,9 @@ def test_runs_that_do_not_agree(root: Path) -> None:
             "large: {provider: far, model: m-large, max_tokens: 9}",
             "candidate 'la",
         ),
-        ("risk: 0.1", "risk: 0.2", "risk is 0.2 now, routes.yaml was built with 0.1"),
-        ("risk: 0.1", "mode: point", "mode is point now, routes.yaml was built with proven"),
-        ("seed: 1", "seed: 2", "seed is 2 now, routes.yaml was built with 1"),
+        ("risk: 0.1", "risk: 0.2", "risk is now 0.2, routes.yaml was built with 0.1"),
+        ("risk: 0.1", "mode: point", "mode is now point, routes.yaml was built with proven"),
+        ("seed: 1", "seed: 2", "seed is now 2, routes.yaml was built with 1"),
         ("main: [small, large]", "main: [large, small]", "ladder 'main' is not what"),
         ("main: [small, large]", "main: [large]", "ladder 'main' is not what"),
         ("ladder: main", "ladder: short", None),
@@ -663,7 +661,7 @@ def test_a_policy_that_does_nothing(root: Path) -> None:
             "routing.thresholds.sums: logprob never escalates for small: it takes a provider with `options: "
             "{logprobs: true}` (kinds openai and local) and a strategy of one reply"
         ),
-        "routing.successors: no candidate has the model 'm-smal', nobody is redirected; did you mean 'm-small'?",
+        "routing.successors: no candidate has the model 'm-smal', nothing is redirected; did you mean 'm-small'?",
     ]
 
 
@@ -717,7 +715,7 @@ def test_no_fitting_run(root: Path) -> None:
     with pytest.raises(InputError) as caught:
         assemble(root, ladder="short", wanted=(), previous=None)
     assert str(caught.value) == (
-        "evals/query.yaml: no finished run of ladder 'short' was made on this eval set as it is now; "
+        "evals/query.yaml: no finished run of ladder 'short' was made on the present version of this eval set; "
         "`routerctl eval --ladder short --class query` makes one (replies already paid for cost nothing)"
     )
     edit(root / "evals" / "sums.yaml", "bar: 0.8", "bar: 0.9")

@@ -167,7 +167,7 @@ def test_only_one_is_on(trying: Project) -> None:
     """A second one would divide the same traffic."""
     _start(trying)
     done = trying.run("experiment", "start", "more", "--table", "routes.b.yaml", "--slow-s", "9")
-    assert (done.code, "'cheaper' is on" in done.last) == (2, True)
+    assert (done.code, "'cheaper' has been running" in done.last) == (2, True)
 
 
 def test_a_table_built_anew_ends_it_for_the_process(trying: Project) -> None:

@@ -394,10 +394,10 @@ def _row(project: Project, **more: Any) -> dict[str, Any]:
         ({"case": "case-999"}, "bad.jsonl:2: the run has no reply of large to case 'case-999'; did you mean"),
         ({"case": 7}, "bad.jsonl:2: case: expected a text"),
         ({"candidate": "lrge"}, "bad.jsonl:2: the run has no replies of 'lrge'; did you mean 'large'"),
-        ({"reply": "sha256:" + 64 * "0"}, "bad.jsonl:2: case .*: this is about another reply of large"),
+        ({"reply": "sha256:" + 64 * "0"}, "bad.jsonl:2: case .*: this label is for another reply of large"),
         (
             {"asked": "sha256:" + 64 * "0"},
-            "bad.jsonl:2: case .*: this is about another reply of large, or another case",
+            "bad.jsonl:2: case .*: this label is for another reply of large, or another case",
         ),
         ({"passed": False}, "bad.jsonl:2: case .*: contradicts an earlier label"),
     ],

@@ -246,7 +246,7 @@ REFUSED: list[tuple[Callable[[Project], None], list[str], str]] = [
     (_edited, ["--propose", "mid"], "routes.yaml:4: the content does not match the digest"),
     (_without_set, ["--propose", "mid"], "evals/: class 'more' of routes.yaml no longer has an eval set"),
     (_other_pin, ["--propose", "mid"], "routerctl.yaml:"),
-    (_rung_gone, ["--propose", "mid"], "routerctl.yaml: candidate 'large' of routes.yaml is not here any more"),
+    (_rung_gone, ["--propose", "mid"], "routerctl.yaml: candidate 'large' of routes.yaml is missing"),
 ]
 
 

@@ -180,7 +180,7 @@ def test_a_damaged_or_abandoned_run_may_go(project: Project, run: Run) -> None:
     header.write_text(header.read_text().replace('"finished": true', '"finished": false'))
     (reports / damaged / "run.json").write_text("{")
     states = {name: (one["state"], one["kept_for"]) for name, one in listed(run).items()}
-    assert states[killed] == ("unfinished", ["it may be going on"])
+    assert states[killed] == ("unfinished", ["it may be running"])
     assert states[damaged] == ("damaged", [])
     for path in (reports / killed).iterdir():
         os.utime(path, (time.time() - 9999,) * 2)

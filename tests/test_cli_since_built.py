@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import Done, Project
 
 Run = Callable[..., Done]
-SET = "routes.yaml: sums rests on another eval set than evals/sums.yaml is now; run `routerctl eval`"
+SET = "routes.yaml: sums rests on another version of evals/sums.yaml; run `routerctl eval`"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_settings_rules_and_new_classes_are_told_too(left: Project, run: Run) ->
     left.eval_set("more", 60)
     assert json.loads(run("diff", "old.yaml", "--json").out)["since_built"] == [
         "routes.yaml and evals/ do not have the same classes: more; run `routerctl build-table`",
-        "risk is 0.01 now, routes.yaml was built with 0.05; run `routerctl eval`",
+        "risk is now 0.01, routes.yaml was built with 0.05; run `routerctl eval`",
         "rules: changed since routes.yaml was built; run `routerctl build-table`",
         "settings of provider fake: changed since routes.yaml was built; run `routerctl build-table`",
     ]

@@ -86,7 +86,7 @@ def test_worth_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     table, runs = sample()
     found = worth_of(replace(table, routes={}), runs)
     say_worth(found)
-    assert "not settled: No result is at hand" in capsys.readouterr().err
+    assert "not settled: There are no results here" in capsys.readouterr().err
     assert worth_json(found)["best_constant"] is None
 
 

@@ -226,8 +226,14 @@ def test_a_set_is_read_before_it_is_judged_by_its_file(load: Load, tmp_path: Pat
         ('{"id": "b", "input": null, "expected": "y"}', "2: input: expected a text (quote it) or a mapping, got None"),
         ('{"id": "b", "input": NaN, "expected": "y"}', "2: NaN is not JSON"),
         ('{"id": "b", "input": {"n": 1e999}, "expected": "y"}', "2: input.n: expected a number that is not beyond all"),
-        ('{"id": "b", "input": "\\ud83d", "expected": "y"}', "2: case 'b': half of a surrogate pair is no text"),
-        ('{"id": "\\ud83d", "input": "x", "expected": "y"}', "2: case '\\ud83d': half of a surrogate pair is no text"),
+        (
+            '{"id": "b", "input": "\\ud83d", "expected": "y"}',
+            "2: case 'b': contains half of a surrogate pair, which is not text",
+        ),
+        (
+            '{"id": "\\ud83d", "input": "x", "expected": "y"}',
+            "2: case '\\ud83d': contains half of a surrogate pair, which is not text",
+        ),
         ("{'id': 'b'}", "2: not JSON: Expecting property name enclosed in double quotes (column 2)"),
         ('{"id": "b"', "2: not JSON: Expecting ',' delimiter (column 11)"),
         ('["b", "x", "y"]', "2: expected a mapping, got a list"),

@@ -11,9 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "routerctl"
 # From the ground up; rooms of one floor do not import each other, but for the ground's first ones.
 FLOORS = [
-    ["errors"],
     ["types"],
-    ["words", "costs", "statistics", "scorers", "files", "notices", "svg"],
+    ["errors"],
+    ["version", "words", "costs", "statistics", "scorers", "files", "notices", "svg"],
     ["providers"],
     ["strategies"],
     ["classify"],
@@ -62,6 +62,7 @@ def test_imports_point_down(module: str) -> None:
     assert room in FLOOR_OF, f"{room} is on no floor: name it in FLOORS"
     own = FLOOR_OF[room]
     others = {_room(name) for name in _imports(module)} - {room, ""}
+    assert "routerctl" not in _imports(module), "the package's face is for others: it leads to the router"
     wrong = sorted(other for other in others if FLOOR_OF[other] > own or (FLOOR_OF[other] == own > GROUND))
     assert not wrong, f"{module} imports {wrong}, which do not stand below it"
 

@@ -201,7 +201,7 @@ def test_candidates_that_were_not_asked_are_no_lack_of_cases(strict: Strict | No
     made = replace(table(served), ladder=("small", "mid", "top"))
     (check,) = checks_of(made, None, strict=strict)
     assert (check.outcome, check.what) == (outcome, "not run")
-    assert "serves. `routerctl eval` runs those that were not: mid, top. top was not run." in check.reason
+    assert "serves. `routerctl eval` runs the candidates not yet run: mid, top. top was not run." in check.reason
     assert "cases to decide" not in check.reason
     if strict:
         assert str(gate_error([check])) == "not all candidates were run for sums"

@@ -326,7 +326,7 @@ BROKEN = [
     ),
     ("not UTF-8", _file("a.csv", b"id,m\n1,\xff\n"), {}, "a.csv:2: not UTF-8"),
     ("deep JSON", _file("a.json", "[" * 100_000), {}, "nested too deeply"),
-    ("a list of numbers", _file("a.json", "[1, 2]"), {}, "expected a JSON object with a value a column"),
+    ("a list of numbers", _file("a.json", "[1, 2]"), {}, "expected a JSON object with a value for each column"),
 ]
 
 
@@ -350,7 +350,7 @@ FIELDS = [
     (
         "promptfoo/results.json.gz",
         {"cost": "cost"},
-        "--cost-column is for tables; this file says its cost in its own way",
+        "--cost-column is for tables; this format has a cost field of its own",
     ),
     ("inspect/addition_mini.eval", {"model": "model"}, "--model-column is for tables"),
 ]

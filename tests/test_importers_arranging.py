@@ -74,7 +74,7 @@ def test_an_id_that_repeats_is_a_case_asked_again() -> None:
     """The number of replies that every case has in common are the epochs; what is over is left out and counted."""
     found = arranged(*(record(case=case) for case in "aabbb"), *(record("n", case) for case in "aabb"))
     assert (found.epochs, [case.id for case in found.cases]) == (2, ["a", "b"])
-    assert found.notes == ("t: 1 reply left out: every case counts with 2 of each model",)
+    assert found.notes == ("t: 1 reply left out: 2 of each model count for every case",)
 
 
 def test_an_input_that_repeats_everywhere_is_a_case_asked_again() -> None:
@@ -104,7 +104,7 @@ def test_only_cases_that_every_model_answered_are_kept() -> None:
     """Models are compared on the same cases; how many were left out is said."""
     found = arranged(record("m", "a"), record("m", "b"), record("n", "b"), record("n", "c"))
     assert [case.id for case in found.cases] == ["b"]
-    assert found.notes == ("t: 2 of 3 cases left out: not every model has an answer to them",)
+    assert found.notes == ("t: 2 of 3 cases left out: not every model answered them",)
 
 
 def test_a_failed_call_is_an_answer_that_counts() -> None:
@@ -121,7 +121,7 @@ def test_a_failed_call_is_an_answer_that_counts() -> None:
         ([record("m", "a", expected=1), record("m", "a", expected=2)], "the id 'a' stands for different cases"),
         ([record("m", "a"), record("n", "b")], "no case was answered by each of m, n"),
         ([record("m", "a", task="T x"), record("m", "a", task="t-x")], "would both be the class 't-x'"),
-        ([record("m", "a", task="数")], "makes no class name"),
+        ([record("m", "a", task="数")], "gives no class name"),
         ([], "no outcome"),
     ],
     ids=["other input", "other answer", "nothing common", "two tasks", "no name", "nothing"],
@@ -219,7 +219,7 @@ def test_a_failed_call_costs_nothing() -> None:
 
 def test_a_price_by_token_needs_tokens() -> None:
     """It says which flag helps instead."""
-    with pytest.raises(InputError, match="--price m: the files say no tokens of it; give --cost m=USD"):
+    with pytest.raises(InputError, match="--price m: the files have no token counts of it; give --cost m=USD"):
         cost([reading(record())], {"m": StatedModel(input_mtok_usd=Decimal(1), output_mtok_usd=Decimal(1))}, DAY)
 
 

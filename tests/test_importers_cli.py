@@ -542,7 +542,7 @@ TYPED: list[tuple[list[str], list[str]]] = [
     (["w.csv", "--cost", "small=nan"], ["--cost small"]),
     (["w.csv", "--cost", "small=1", "--cost", "small=2"], ["named twice"]),
     (["w.csv", "--price", "small=1"], ["--price small", "INPUT,OUTPUT"]),
-    (["w.csv", "--price", "small=1,2"], ["no tokens", "--cost small=USD"]),
+    (["w.csv", "--price", "small=1,2"], ["no token counts", "--cost small=USD"]),
     (["w.csv", "--latency", "small=soon"], ["--latency small", "seconds"]),
     (["w.csv", "--order", "large,smal"], ["--order", "did you mean 'small'?"]),
     (["w.csv", "--order", "large,large"], ["named twice"]),

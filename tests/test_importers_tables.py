@@ -111,8 +111,8 @@ def test_a_wide_table_is_the_same_in_every_file_type(kind: str, tmp_path: Path) 
     ]
     assert found.records[-2].status is Status.UNSCORED
     assert found.notes == (
-        "columns that hold no model's scores from 0 to 1, left out: difficulty",
-        "cells without a score: small 1 (a case that was not asked is better left out, row and all)",
+        "columns left out, as they hold no scores from 0 to 1: difficulty",
+        "cells without a score: small 1 (if a case was not asked, leave out its whole row)",
     )
 
 
@@ -204,7 +204,7 @@ def test_a_wide_table_says_so_too(tmp_path: Path) -> None:
     found = read(path)
     assert {one.model for one in found.records} == {"m"}
     (note,) = found.notes
-    assert note.startswith("columns that hold no model's scores from 0 to 1, left out: topic (--class-column topic")
+    assert note.startswith("columns left out, as they hold no scores from 0 to 1: topic (--class-column topic")
     assert note.endswith("would make 2 classes), cost, error")
 
 
@@ -242,8 +242,8 @@ def test_a_prompt_may_be_long_and_have_lines(tmp_path: Path) -> None:
 TWICE = "1,a,1\n1,b,0\n2,a,1\n2,b,0\n"  # two cases of two models
 PROBLEMS = [
     ("two columns", "id,m,m\n1,1,1\n", {}, "a.csv:1: two columns are named 'm'"),
-    ("only a header", "id,m\n", {}, "no row in it"),
-    ("no score", "id,text\n1,hello\n", {}, "no column holds scores from 0 to 1"),
+    ("only a header", "id,m\n", {}, "it has no rows"),
+    ("no score", "id,text\n1,hello\n", {}, "no column holds only scores from 0 to 1"),
     ("percents", "id,model,score\n1,m,90\n", {}, 'got "90"; divide scores in percent by 100'),
     ("marked percents", "id,model,score\n1,m,0.5%\n", {}, 'got "0.5%"; divide scores in percent by 100'),
     ("no percent", "id,model,score\n1,m,1200\n", {}, '(or true, false), got "1200"'),
@@ -274,7 +274,7 @@ PROBLEMS = [
     ("one slip", "id,m,n\n" + "1,1,1\n" * 9 + "2,error,1\n", {}, "a.csv:11: column m: expected a score from 0 to 1"),
     ("one slip, what to do", "id,m\n" + "1,1\n" * 9 + "2,error\n", {}, 'got "error"; leave the score empty for a fail'),
     ("one percent", "id,m\n" + "1,1\n" * 9 + "2,90\n", {}, 'got "90"; divide scores in percent by 100; if it is no'),
-    ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"; if it is no model'),
+    ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"; if it is not a model'),
     ("a negative cost", "id,model,score,cost\n1,m,1,-1\n", {}, "a.csv:2: column cost: expected an amount of USD"),
     ("a cost of words", "id,model,score,cost\n1,m,1,cheap\n", {}, 'like 0.0247, got "cheap"'),
     ("scores misspelt", "id,model,pased,n\n1,m,1,9\n", {}, "column model names the model; which one holds the score?"),
@@ -283,7 +283,7 @@ PROBLEMS = [
     ("models misspelt", "id,modle,score\n1,m,1\n", {}, "column score holds the score; which one names the model?"),
     ("models misspelt, which", "id,modle,score\n1,m,1\n", {}, "name it with --model-column (modle?)"),
     ("models called otherwise", f"id,llm,score\n{TWICE}", {}, "name it with --model-column (llm?)"),
-    ("one model's scores", "id,passed\n1,1\n", {}, "the scores of one model alone stand below its name"),
+    ("one model's scores", "id,passed\n1,1\n", {}, "if all scores are one model's, head their column with its name"),
     ("models and scores misspelt", "id,modle,pased\n1,m,1\n", {}, "column modle: expected a model's scores or a kn"),
     ("a long table of other names", f"id,llm,grade\n{TWICE}", {}, "(--model-column llm --score-column grade)"),
     (
@@ -300,7 +300,7 @@ PROBLEMS = [
     ),
     ("costs in a wide table, which", "id,m,costs\n1,1,0.1\n", {}, "did you mean 'cost'? else rename it"),
     ("a difficulty", "id,m,n\n1,1,0.3\n2,0,0.7\n", {}, "a.csv:2: column n: expected 0 or 1 (or true, false) as in the"),
-    ("a cost column of a wide table", "id,m,usd\n1,1,2\n", {"cost": "usd"}, "here, give --cost MODEL=..."),
+    ("a cost column of a wide table", "id,m,usd\n1,1,2\n", {"cost": "usd"}, "in this one, give --cost MODEL=..."),
     ("open quote", 'id,m\n"1,1\n', {}, "not CSV"),
     ("not Parquet", "PAR1 and so on", {}, "not Parquet that can be read"),
 ]

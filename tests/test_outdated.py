@@ -77,7 +77,7 @@ def test_a_table_just_built_is_not_outdated(fresh: Project) -> None:
             {"objective": {"within": 0.01, "of": "best"}},
             "objective: changed since routes.yaml was built; run `routerctl build-table`",
         ),
-        (None, {"seed": 9}, "seed is 9 now, routes.yaml was built with 0; run `routerctl eval`"),
+        (None, {"seed": 9}, "seed is now 9, routes.yaml was built with 0; run `routerctl eval`"),
         (
             None,
             {"ladders": {"main": ["small"]}},
@@ -121,7 +121,7 @@ def test_eval_sets_and_labels_are_compared(fresh: Project) -> None:
     fresh.write("evals/sums.labels.jsonl", f'{{"case": "a", "candidate": "b", "reply": "{digest}", "passed": true}}\n')
     assert found(fresh) == [
         "routes.yaml and evals/ do not have the same classes: more; run `routerctl build-table`",
-        "routes.yaml: sums rests on another eval set than evals/sums.yaml is now; run `routerctl eval`",
+        "routes.yaml: sums rests on another version of evals/sums.yaml; run `routerctl eval`",
         "routes.yaml: the human labels of sums have changed; run `routerctl build-table`",
     ]
     project, table = load_project(fresh.root), load_table(fresh.root / AT.file)

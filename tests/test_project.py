@@ -198,7 +198,7 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
         (
             "ladder: main",
             "ladder: main\nobjective: {within: 0.01, of: today}",
-            "3: objective.of: no candidate serves today: say `today: NAME` beside it",
+            "3: objective.of: no candidate serves today: write `today: NAME` beside it",
         ),
         ("ladder: main", "ladder: main\nmode: prooven", "3: mode: 'prooven' is not known here; did you mean 'proven'?"),
         ("ladder: main", "ladder: main\nseed: 0.5", "3: seed: expected a whole number, got 0.5"),

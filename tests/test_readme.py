@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from routerctl.cli import run
 from routerctl.cli.output.table import print_routes
 from routerctl.evaluation.eval_sets import load_eval_set
 from routerctl.table import load_table
+from tests.conftest import Project
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -113,3 +116,15 @@ def test_the_choices_shown_are_those_of_routes_yaml(capsys: pytest.CaptureFixtur
     table = "\n".join(line.rstrip() for line in capsys.readouterr().out.strip("\n").splitlines())
     shown = README.split("<!-- demo:begin -->")[1].split("<!-- demo:end -->")[0]
     assert table in shown
+
+
+def test_the_program_of_the_readme_runs(
+    served: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The block of Python routes a prompt, on a table whose only class has the name that it says."""
+    monkeypatch.chdir(served.root)
+    (block,) = blocks("python")
+    space: dict[str, Any] = {}
+    exec(block.replace('"ticket"', '"sums"'), space)  # noqa: S102 - our own text
+    asyncio.run(space["main"]())
+    assert capsys.readouterr().out.startswith("I am model-large. large 0.000")

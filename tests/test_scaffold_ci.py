@@ -93,7 +93,7 @@ def test_a_model_that_is_another_one_is_red(clone: Project, far: Far, key: str) 
     far.emulator.serves = {"model-small": "model-small-2"}
     found = _ci(clone, key)
     assert (found["eval --baseline"][0], found["eval"][0]) == (3, 3)
-    assert "next: write the id that is served as the pin" in found["eval"][1]
+    assert "next: pin the id that is served" in found["eval"][1]
 
 
 def test_a_cheaper_candidate_that_got_better_is_told(vendors: Project, far: Far, key: str, in_process: None) -> None:

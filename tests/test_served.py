@@ -55,11 +55,11 @@ def test_another_model_is_told_and_refused_where_strict(
     vendors.eval_set("sums", 60)
     loose = measured("eval", "--full", serves=serves)
     assert loose.code == 0
-    assert f"warning: sums: {said}; write the id that is served as the pin" in loose.err
+    assert f"warning: sums: {said}; pin the id that is served" in loose.err
     strict = measured("eval", "--full", "--strict", "--junit", "gate.xml", serves=serves)
     assert strict.code == 3
     assert strict.last == "routerctl: another model than the pin answered for sums"
-    assert "next: write the id that is served as the pin" in strict.err
+    assert "next: pin the id that is served" in strict.err
     assert _model_checks(vendors.root / "gate.xml")
     built = measured("build-table")
     assert (built.code, f"warning: sums: {said}" in built.err) == (0, True)

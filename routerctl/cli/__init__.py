@@ -16,10 +16,11 @@ from typing import Annotated
 
 import typer
 
-from routerctl import __version__, notices
+from routerctl import notices
 from routerctl.cli.options import LEVELS, Command
 from routerctl.cli.output.terminal import notify, say
 from routerctl.errors import InputError, RouterctlError
+from routerctl.version import __version__
 
 # name -> (module, what of it); in the order of the help
 COMMANDS = {

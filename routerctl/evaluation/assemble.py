@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.build import build_table
 from routerctl.evaluation.eval_sets import EVALS_FOLDER, load_eval_set, load_eval_sets
 from routerctl.evaluation.importers.as_run import check_agree, supersedes
-from routerctl.evaluation.labels import read_labels
+from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.policy import compile_policy
 from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
 from routerctl.evaluation.repricing import at_present_prices
@@ -23,11 +24,11 @@ def assemble(
 ) -> tuple[Table, dict[str, Run]]:
     """Build the table from the runs `wanted`, else from each class's newest run; give it with its runs.
 
-    What they cost is told at the prices that the project states now. A class without an eval set rests on imported
-    outcomes, as all do where there is neither project nor eval set.
+    Their costs are at the prices that the project states now. A class without an eval set rests on imported outcomes,
+    as all do where there is neither project nor eval set.
     Raises: InputError where a class has no usable run or the runs do not fit together.
     """
-    project, eval_sets = _project_and_sets(root)
+    project, eval_sets = project_and_sets(root)
     ladder_name = project.ladder_named(ladder)[0] if project else ladder
     chosen = [run_folder(root, name) for name in wanted]
     # Without a project nothing says which classes there are: those of the runs that are asked for.
@@ -35,40 +36,59 @@ def assemble(
     asked = f" --ladder {ladder}" if ladder else ""
     runs = _runs_for(eval_sets, chosen, others, ladder_name, asked=asked, project=project)
     check_agree(runs)
-    table = build_table(
+    labels = {name: read_labels(root, name) for name in runs}
+    return table_of(root, project, eval_sets, runs, labels=labels, previous=previous), runs
+
+
+def table_of(
+    root: Path,
+    project: Project | None,
+    eval_sets: Sequence[EvalSet],
+    runs: Mapping[str, Run],
+    *,
+    labels: Mapping[str, Sequence[Label]],
+    previous: Table | None,
+    retirements: Mapping[str, str] | None = None,
+) -> Table:
+    """Build the table that runs, by class, give with what the project and its eval sets say now.
+
+    `retirements`: the days on which models end; None: those known now.
+    Raises: InputError where they do not fit together.
+    """
+    policy = compile_policy(project, root, runs) if project else Policy()
+    return build_table(
         runs,
-        policy=compile_policy(project, root, runs) if project else Policy(),
+        policy=policy if retirements is None else replace(policy, retirements=retirements),
         previous=previous,
         stakes={item.name: item.stakes for item in eval_sets},
-        labels={name: read_labels(root, name) for name in runs},
+        labels=labels,
         unproven=_unproven(project, eval_sets, runs),
         today=_today(project, eval_sets, runs),
     )
-    return table, runs
 
 
 def _unproven(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, WhenUnproven]:
-    """Say who serves each class where nothing is proven; nothing where no project says it."""
+    """Say what serves each class where nothing is proven; nothing where no project says it."""
     if project is None:
         return {}
     return dict.fromkeys(runs, project.when_unproven) | {item.name: project.unproven_of(item) for item in eval_sets}
 
 
 def _today(project: Project | None, eval_sets: Sequence[EvalSet], runs: Iterable[str]) -> dict[str, str]:
-    """Say who serves each class now, where project or eval set says it."""
+    """Say what serves each class now, where project or eval set says it."""
     if project is None:
         return {}
     own = {item.name: item.today for item in eval_sets if item.today}
     return (dict.fromkeys(runs, project.today) if project.today else {}) | own
 
 
-def _project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
+def project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
     """Read the project and its eval sets; imported outcomes need neither.
 
     Raises: InputError where one is missing and nothing was imported in its place.
     """
     has_sets = any((root / EVALS_FOLDER).glob("*.yaml"))
-    if has_sets or not _imported_classes(root):
+    if has_sets or not imported_classes(root):
         return load_project(root), load_eval_sets(root)
     return (load_project(root) if (root / PROJECT_FILE).exists() else None), ()
 
@@ -84,8 +104,8 @@ def _runs_for(
 ) -> dict[str, Run]:
     """Give each class the first run that is evidence for it: of those wanted, then of all; `asked`: as an option.
 
-    A class with an eval set needs a run that was made on the set as it is now. A run of a part of the ladder, outcomes
-    imported for a class that has an eval set, and those imported again later, count only where asked for by name.
+    A class with an eval set needs a run on the present version of it. A run of a part of the ladder, outcomes imported
+    for a class that has an eval set, and those imported again later, count only where asked for by name.
     """
     sets = {item.name: item for item in eval_sets}
     read: dict[Path, Run] = {}
@@ -108,14 +128,14 @@ def _runs_for(
 def _check_found(
     found: Collection[str], eval_sets: Sequence[EvalSet], ladders: Collection[str], ladder_name: str | None, asked: str
 ) -> None:
-    """See that each eval set has a run, and that there is one of the ladder; `ladders`: those of all runs.
+    """Check that each eval set has a run, and that there is one of the ladder; `ladders`: those of all runs.
 
     Raises: InputError saying what would help.
     """
     for item in eval_sets:
         if item.name not in found:
             raise InputError(
-                f"no finished run of ladder {ladder_name!r} was made on this eval set as it is now; "
+                f"no finished run of ladder {ladder_name!r} was made on the present version of this eval set; "
                 f"`routerctl eval{asked} --class {item.name}` makes one (replies already paid for cost nothing)"
                 f"{_example(item.digest) if found else ''}",
                 file=item.file,
@@ -128,13 +148,11 @@ def _check_found(
 
 
 def _example(digest: str) -> str:
-    """What to do without the eval set that `init` writes; "" for any other."""
+    """What to do where the eval set is the one that `init` writes; "" for any other."""
     scaffold = Path(__file__).parents[1] / "scaffold"
     if digest != load_eval_set(scaffold / EVALS_FOLDER / "ticket.yaml", scaffold).digest:
         return ""
-    return (
-        f"; it is the example that `init` wrote: if it is not wanted, remove it, and default_class from {PROJECT_FILE}"
-    )
+    return f"; it is the example that `init` wrote: if unwanted, remove it, and default_class in {PROJECT_FILE}"
 
 
 def _usable(
@@ -152,12 +170,12 @@ def _usable(
             yield name
 
 
-def _imported_classes(root: Path) -> dict[str, ClassHeader]:
-    """Each class that was imported, as its newest run has it."""
+def imported_classes(root: Path) -> dict[str, ClassHeader]:
+    """Give each class that was imported, as its newest run has it."""
     found: dict[str, ClassHeader] = {}
     later: list[RunHeader] = []
     for folder in run_folders(root):
-        with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; who needs it names it
+        with contextlib.suppress(InputError):  # a damaged run is evidence of nothing; what needs it names it
             header = read_header(folder)
             if header.imported and not any(supersedes(one, header) for one in later):
                 found = {**header.classes, **found}

@@ -1,7 +1,6 @@
 """Runs -> `Table`: the evidence of each class, its chosen candidate and the rungs above it.
 
-Place: the evaluation line, between results and routes.yaml. Pure but for what it is handed: the same runs, rules and
-previous table give the same table, byte for byte.
+Pure: the same runs, rules and previous table give the same table, byte for byte.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from routerctl.evaluation.selection import (
     two_sentences,
 )
 from routerctl.evaluation.selection.judge_correction import calibrate, why_not
+from routerctl.evaluation.worth.grid import delivered
 from routerctl.table import same_content, with_digest
 from routerctl.types import (
     ClassHeader,
@@ -56,7 +56,7 @@ _ByCandidate = Mapping[str, Mapping[int, tuple[Result, ...]]]  # candidate -> pl
 
 
 def evidence_of(run: Run, task_class: str, labels: Sequence[Label] = ()) -> tuple[Evidence, ...]:
-    """Judge every candidate that a run tried on a class, in ladder order; `labels`: what humans said of its replies."""
+    """Judge every candidate that a run tried on a class, in ladder order; `labels`: those of its replies."""
     header = run.header.classes[task_class]
     cases = cases_by_candidate(run, task_class)
     return tuple(_evidence(name, cases, header, run.header, labels) for name in run.header.ladder if cases.get(name))
@@ -99,7 +99,7 @@ def _evidence(
     judgement = rounded(judgement)
     cost_usd = _weighed(used, of_class, lambda one: one.cost_usd)
     whole = _weighed(used, of_class, lambda _: 1)
-    # Outcomes that came without a cost are not free; where one model's is not known, nobody's is.
+    # Imported outcomes without a cost are not free; where one model's is not known, no costs are compared.
     known = is_known(header.prices)
     latencies_s = sorted(result.latency_s for result in used if result.latency_s is not None)
     return Evidence(
@@ -147,7 +147,7 @@ def _judged(name: str, cases: _ByCandidate, of_class: ClassHeader, header: RunHe
 def _held_to(
     labels: Sequence[Label], judgement: Judgement, results: Sequence[Result], name: str, header: RunHeader
 ) -> Judgement:
-    """Replace the judge's verdict by what humans said of the same replies."""
+    """Replace the judge's verdict by the one that human labels of the same replies allow."""
     judged = [result.passed for result in first_replies(results, name)]
     known = labels_of(labels, results, name)
     return calibrate(judgement, judged, known, judgement.alpha, judgement.bar, mode=header.mode)
@@ -166,19 +166,15 @@ def _right(result: Result, of_class: ClassHeader) -> Decimal | int:
 
 
 def _accepted(used: Sequence[Result], of_class: ClassHeader) -> Decimal:
-    """Count the replies that were worth their money: those that passed, or their scores where these are compared."""
+    """Count the replies that passed, or add up their scores where the bar is on these."""
     return _weighed(used, of_class, lambda one: _right(one, of_class))
 
 
 def _wrong_per_thousand(used: Sequence[Result], of_class: ClassHeader) -> float | None:
     """Count the replies that would have been delivered though they are wrong, per 1,000; None without a reply."""
-
-    def wrong(one: Result) -> Decimal | int:
-        nobody = one.status is Status.FAILED or one.stop_reason is StopReason.REFUSAL
-        return 0 if nobody else 1 - _right(one, of_class)
-
     whole = _weighed(used, of_class, lambda _: 1)
-    return round(float(1000 * _weighed(used, of_class, wrong) / whole), 1) if whole else None
+    wrong = _weighed(used, of_class, lambda one: 1 - _right(one, of_class) if delivered(one) else 0)
+    return round(float(1000 * wrong / whole), 1) if whole else None
 
 
 def _share(total_usd: Decimal, count: Decimal) -> Decimal | None:
@@ -202,8 +198,8 @@ def build_table(
 ) -> Table:
     """Make the table in which each class rests on its run; `runs`, `stakes`, human `labels` are by task class.
 
-    `unproven`: who serves where nothing is proven, likewise; as the run has it where a class is missing. `today`: who
-    serves now, likewise.
+    `unproven`: what serves where nothing is proven, likewise; as the run has it where a class is missing. `today`: the
+    candidate that serves now, likewise.
 
     A table equal to the previous one but for its version keeps that version.
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
@@ -252,7 +248,7 @@ def _with_policy(routes: Mapping[str, Route], headers: Sequence[RunHeader], poli
 
 
 def _own_results(runs: Mapping[str, Run]) -> dict[str, Run]:
-    """Leave of each class's run its own results, looking through each run once: it may have many classes."""
+    """Give each class's run with the results of that class alone; a run of many classes is read through once."""
     by_class: dict[tuple[int, str], list[Result]] = defaultdict(list)
     for run in {id(run): run for run in runs.values()}.values():
         for result in run.results:
@@ -315,9 +311,9 @@ def choice_of(
     ladder: Sequence[str] | None = None,
     when_unproven: WhenUnproven | None = None,
 ) -> Choice:
-    """Choose who serves a class by a run's evidence; `ladder`: a part of the run's, None = all of it.
+    """Choose what serves a class by a run's evidence; `ladder`: a part of the run's, None = all of it.
 
-    `when_unproven`: who serves where nothing is proven; None = as the run has it.
+    `when_unproven`: what serves where nothing is proven; None = as the run has it.
     """
     header = run.header
     untested = header.ladder[-1:] if header.top_rung == "skip" else ()
@@ -333,13 +329,9 @@ def _shown(run: Run, task_class: str, evidence: Iterable[Evidence]) -> dict[str,
 
     def shown(one: Evidence) -> Shown:
         own = cases[one.candidate]
-        return Shown(
-            verdict=one.judgement.verdict,
-            outcomes={index: outcome_of(case, measure) for index, case in own.items()},
-            costs={index: sum((reply.cost_usd for reply in case[1:]), case[0].cost_usd) for index, case in own.items()}
-            if known
-            else None,
-        )
+        costs = {index: sum((reply.cost_usd for reply in case), Decimal(0)) for index, case in own.items()}
+        outcomes = {index: outcome_of(case, measure) for index, case in own.items()}
+        return Shown(verdict=one.judgement.verdict, outcomes=outcomes, costs=costs if known else None)
 
     return {one.candidate: shown(one) for one in evidence}
 

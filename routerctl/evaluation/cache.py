@@ -1,9 +1,8 @@
-"""The response cache: what was once paid for is never paid for again.
+"""The reply cache: what was once paid for is never paid for again.
 
 One SQLite file (WAL), content-addressed: the key is a digest over everything that can change a reply. A reply is
-committed before anybody sees it, so a killed process loses none that it had. What it loses is what was on its way: a
-call is noted before it is made, so that the next run can say how many may have been paid for without a reply. Place:
-the files floor; it stores, others call.
+committed before anything else sees it, so a killed process loses none that it had. It loses what was in flight: a call
+is noted before it is made, so that the next run can say how many may have been paid for without a reply.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class ReplyCache:
         return decode(Reply, Document(file=str(self._path), value=value, lines={}))
 
     def put(self, key: str, reply: Reply, *, created_at: datetime) -> None:
-        """Keep a reply; it is on its way to the disk when this returns."""
+        """Keep a reply; the operating system has it when this returns."""
         row = (key, _moment(created_at), json_text(encode(reply)))
         self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
@@ -103,7 +102,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _is_running(process: int) -> bool:
-    """Tell whether a process of this machine is there; this one's own notes are of calls in flight."""
+    """Tell whether a process of this machine is running; this one's own notes are of calls in flight."""
     if sys.platform == "win32":  # signal 0 is Ctrl-C there
         return process == os.getpid()
     try:

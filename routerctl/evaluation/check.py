@@ -1,21 +1,19 @@
-"""A project -> what is wrong with it, without a call; and the table that its evidence gives.
+"""A project -> what is wrong with it, without a call; and whether its tables follow from their evidence.
 
-Place: beside the build, at the end of the evaluation line. `build-table` and `check` share `assemble`, so a table is
-compared with exactly what would be built.
+`build-table` and `check` share `assemble`, so a table is compared with exactly what would be built.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
 from routerctl.errors import GateError, InputError
-from routerctl.evaluation.assemble import _imported_classes, _project_and_sets, _today, _unproven
-from routerctl.evaluation.build import build_table
+from routerctl.evaluation.assemble import imported_classes, project_and_sets, table_of
 from routerctl.evaluation.differences import first_differences
 from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.ladder_order import costs_behind, order_warning
@@ -30,7 +28,6 @@ from routerctl.evaluation.outdated import (
 )
 from routerctl.evaluation.policy import (
     classifier_warnings,
-    compile_policy,
     limit_notes,
     limit_warnings,
     policy_warnings,
@@ -48,13 +45,13 @@ from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.pins import retires_on
 from routerctl.table import load_table, same_content
-from routerctl.types import EvalSet, Policy, Route, Run, Table
+from routerctl.types import EvalSet, Route, Run, Table
 from routerctl.words import plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What `check` found out: `notes` say what is well, `warnings` what will not be for long."""
+    """What `check` found: `notes` say what is in order, `warnings` what soon may not be."""
 
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -65,9 +62,9 @@ def check_project(root: Path, today: date) -> Checked:
 
     Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
     """
-    project, eval_sets = _project_and_sets(root)
+    project, eval_sets = project_and_sets(root)
     warnings, notes = list[str](), list[str]()
-    imported = _imported_classes(root)
+    imported = imported_classes(root)
     if project:
         _check_providers(project)
         scorers = {name: item.scorer.name for name, item in imported.items()}
@@ -107,21 +104,20 @@ def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
 
 
 def _check_providers(project: Project) -> None:
-    """See that every provider could be made, those that no candidate uses too; none is, which may take a key.
+    """Check that every provider could be made, also where no candidate uses it; none is, as that may take a key.
 
     Raises: InputError for a kind that nobody registered, or an option that it does not have.
     """
     for name, spec in project.providers.items():
+        part = "kind"
         try:
             check_kind(spec.kind)
-        except InputError as error:
-            raise project.error(("providers", name, "kind"), error.problem) from None
-        try:  # only where it has options: a vendor's SDK takes long to import
+            part = "options"  # looked at only where there are some: a vendor's SDK takes long to import
             known = getattr(kind_class(spec.kind), "OPTIONS", None) if spec.options else None
             if known is not None:
                 checked_options(spec, known)
         except InputError as error:
-            raise project.error(("providers", name, "options"), error.problem) from None
+            raise project.error(("providers", name, part), error.problem) from None
 
 
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
@@ -145,11 +141,11 @@ def _order_warnings(project: Project, today: date) -> list[str]:
 
 
 def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]:
-    """Say what has become known of a model's end since the table was built, and where no successor is named."""
+    """Say which models' ends have become known since the table was built, and which have no successor."""
     known = retirements_of(project, table.candidates)
     for model, day in known.items():
         if table.retirements.get(model) != day:
-            yield f"{file}: {model} retires on {day}, which was not known when it was built"
+            yield f"{file}: {model} retires on {day}, which was not known when the table was built"
     for model, day in {**table.retirements, **known}.items():
         if model not in table.routing.successors:
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
@@ -204,18 +200,9 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     at: TableFile,
 ) -> None:
     try:
-        policy = compile_policy(project, root, runs) if project else Policy()
         # When a model ends is news, not evidence: a warning says it, and the table stays.
-        policy = replace(policy, retirements=table.retirements)
-        built = build_table(
-            runs,
-            policy=policy,
-            previous=table,
-            stakes={item.name: item.stakes for item in eval_sets},
-            labels=labels,
-            unproven=_unproven(project, eval_sets, runs),
-            today=_today(project, eval_sets, runs),
-        )
+        ends = table.retirements
+        built = table_of(root, project, eval_sets, runs, labels=labels, previous=table, retirements=ends)
     except InputError as error:
         raise GateError(f"{at.file} does not follow from its evidence: {error}") from None
     if not same_content(built, table):
@@ -224,7 +211,7 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
 
 
 def _check_served(table: Table, at: TableFile) -> None:
-    """See that the evidence is of the models that are pinned.
+    """Check that the evidence is of the models that are pinned.
 
     Raises: GateError naming every class with another one.
     """

@@ -1,6 +1,6 @@
-"""A table and the one that its evidence gives -> the first places at which they differ, and whose word is right there.
+"""A table and the one that its evidence gives -> the first places at which they differ, and what is right there.
 
-Place: the first floor of the comparison, for `check`, which names values where `diff` compares decisions.
+For `check`, which names values where `diff` compares decisions.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from routerctl.types import POLICY_FIELDS, Table
 NONE = "none"
 _WIDTH = 72  # characters shown of a long text
 _CONTEXT = 24  # of these, before the first that differs
-
-
 _SHOWN_DIFFERENCES = 5
 _Place = tuple[str, Any, Any]  # where two tables differ, and what stands there in each
 _POLICY = ("rules", "default_class", "classifier", "routing", "retirements", "objective")
 _OF_CLASS = ("stakes", "when_unproven", "today")  # an eval set says them, else routerctl.yaml, else the run
-# What of a class follows from the rest, each from what stands before it; all else is a setting.
+# The parts of a class that follow from the rest, each from those before it; all others are settings.
 _FOLLOWS = (("chosen", "level", "rungs", "evidence"), ("verdict", "rule"))
 _SENTENCE = len(_FOLLOWS)
 _IN_ALL_SENTENCES = ("mode", "risk", "margin", "ladder", "objective")
@@ -39,9 +37,8 @@ def first_differences(old: Table, new: Table) -> Iterator[str]:
     found = _by_cause(one for one in _walk(ours, theirs, "") if one[0] not in ("table_version", "digest"))
     for place, before, after in found[:_SHOWN_DIFFERENCES]:
         told = leaf_pair(_said(before), _said(after))
-        yield (
-            f"{place} is {told[0]}, {_source(place, asked)} says {told[1]}" if told else f"{place} is written otherwise"
-        )
+        differs = f"is {told[0]}, {_source(place, asked)} says {told[1]}" if told else "is written differently"
+        yield f"{place} {differs}"
     if len(found) > _SHOWN_DIFFERENCES:
         yield "and more"
 
@@ -61,15 +58,15 @@ def _rank(place: str) -> int:
 
 
 def _class_of(place: str) -> str:
-    """Name the class that a place is of, or what of the table as a whole it is."""
+    """Name the class that a place belongs to, else the part of the table."""
     top, *rest = place.split(".")
     return f"{top}.{rest[0]}" if top == "routes" and rest else top
 
 
 def _source(place: str, asked: Collection[str]) -> str:
-    """Name what a part of the table comes from: routerctl.yaml or the project, where it is policy, or the evidence.
+    """Name the source of a part of the table: routerctl.yaml or the project, where it is policy, or the evidence.
 
-    `asked`: providers that made evidence; all of another one is policy.
+    `asked`: providers that made evidence; all that is said of another one is policy.
     """
     top, *rest = place.split(".")
     if top == "routes" and not set(_OF_CLASS).isdisjoint(rest[1:2]):
@@ -81,7 +78,7 @@ def _source(place: str, asked: Collection[str]) -> str:
 
 
 def _said(value: Any) -> Any:
-    """Leave out of a value what says nothing."""
+    """Leave the empty parts out of a value."""
     if isinstance(value, Mapping):
         return {key: _said(item) for key, item in value.items() if item not in (None, "", [], {})}
     if isinstance(value, list):

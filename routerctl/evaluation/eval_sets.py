@@ -1,7 +1,7 @@
 """evals/<class>.yaml, and the .jsonl or .csv beside it -> `EvalSet`s.
 
-Place: the files floor, first on the evaluation line. Every error names the file and the line. It knows the scorers'
-own checks and the prompt template, not who will answer.
+Every error names the file and the line. It knows the scorers' own checks and the prompt template, not which candidates
+will answer.
 """
 
 from __future__ import annotations
@@ -18,15 +18,7 @@ from typing import Any
 
 from routerctl.errors import InputError, in_percent, nearest
 from routerctl.files.codec import check_schema_version, decode, encode, require
-from routerctl.files.yaml import (
-    Document,
-    PathParts,
-    conflict_of,
-    parse_json_lines,
-    parse_yaml,
-    read_text,
-    resolve_plain,
-)
+from routerctl.files.yaml import Document, conflict_of, parse_json_lines, parse_yaml, read_text, resolve_plain
 from routerctl.scorers import get_scorer
 from routerctl.strategies.prompts import check_template, render_input, render_prompt
 from routerctl.types import (
@@ -44,7 +36,7 @@ from routerctl.types import (
 
 EVALS_FOLDER = "evals"
 SCHEMA_VERSION = 1
-_MOST_CASES = 50_000  # a plan of the exact test takes half a minute for so many
+_MOST_CASES = 50_000  # planning the exact test takes half a minute for so many
 _CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 # A scorer's own check takes null for "the parameters alone"; these cannot score without an expected answer.
 _NEED_EXPECTED = frozenset(
@@ -159,12 +151,8 @@ def _with_shape(file: _File) -> _File:
 def _check_header(file: _File, name: str, at: Document) -> None:
     require(bool(_CLASS_NAME.match(name)), at, (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
     _check_bar(file.bar, at)
-    require(
-        0 < file.pass_at <= 1,
-        at,
-        ("pass_at",),
-        f"expected a score above 0 and up to 1, got {file.pass_at:g}{in_percent(file.pass_at)}",
-    )
+    expected = f"expected a score above 0 and up to 1, got {file.pass_at:g}{in_percent(file.pass_at)}"
+    require(0 < file.pass_at <= 1, at, ("pass_at",), expected)
     require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
     within = file.max_cases is None or 1 <= file.max_cases <= _MOST_CASES
     require(within, at, ("max_cases",), f"expected a whole number from 1 to {_MOST_CASES:,}")
@@ -192,7 +180,7 @@ def _check_stakes(stakes: Stakes, at: Document) -> None:
 
 
 def _check_prompt(prompt: PromptSpec, at: Document) -> None:
-    """Find what is wrong with the prompt whatever the case, so that the error points at the prompt."""
+    """Find what is wrong with the prompt for any case, so that the error points at the prompt."""
     try:
         check_template(prompt.template)
     except InputError as error:
@@ -205,11 +193,12 @@ def _check_prompt(prompt: PromptSpec, at: Document) -> None:
 
 
 def _cases(file: _File, path: Path, at: Document, scorer: ScorerSpec) -> list[tuple[Case, Document]]:
-    """Give each case with the document and line that it stands in."""
+    """Give each case with its document, which knows its line."""
     if not isinstance(file.cases, str):
+        lines = [at.line(("cases", number)) or 0 for number in range(len(file.cases))]
         return [
-            (replace(case, line=at.line(("cases", place)) or 0), _place(at, ("cases", place)))
-            for place, case in enumerate(file.cases)
+            (replace(case, line=line), Document(file=at.file, value=None, lines={(): line}))
+            for case, line in zip(file.cases, lines, strict=True)
         ]
     beside = path.parent / file.cases
     shown = f"{EVALS_FOLDER}/{file.cases}"
@@ -220,10 +209,6 @@ def _cases(file: _File, path: Path, at: Document, scorer: ScorerSpec) -> list[tu
     text = read_text(beside, shown)
     rows = parse_json_lines(text, shown) if beside.suffix == ".jsonl" else _csv_rows(text, shown, scorer)
     return [(replace(decode(Case, row), line=row.line(()) or 0), row) for row in rows]
-
-
-def _place(at: Document, path: PathParts) -> Document:
-    return Document(file=at.file, value=None, lines={(): at.line(path) or 0})
 
 
 def _csv_rows(text: str, shown: str, scorer: ScorerSpec) -> list[Document]:
@@ -302,7 +287,7 @@ def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: Scorer
         require(has_answer, row, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
         is_input = isinstance(case.input, str | dict | list)
         require(is_input, row, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
-        require(_is_unicode(case), row, (), f"case {case.id!a}: half of a surrogate pair is no text")
+        require(_is_unicode(case), row, (), f"case {case.id!a}: contains half of a surrogate pair, which is not text")
         try:
             get_scorer(scorer.name).check(scorer.params, case.expected)
             render_prompt(file.prompt, case.input)
@@ -334,20 +319,21 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:
     """Digest everything that a verdict depends on, not how the file is written.
 
-    Descriptions, tags, stakes and who serves, today or where nothing is proven, may change freely. The order of keys
-    plays no part but in what a model sees: an input (a template may walk over it) and the reply's schema. Fields at
-    their default are left out, so that a field added to the format later changes no digest.
+    Descriptions, tags, stakes and what serves, today or where nothing is proven, may change freely. The order of keys
+    counts only in what a model sees: an input (a template may iterate over it) and the reply's schema. Fields at their
+    default are left out, so that a field added to the format later changes no digest.
     """
-    read = {name: _sha256((folder / str(file.scorer.params[name])).read_bytes()) for name in _file_params(file.scorer)}
+    paths = {name: folder / str(file.scorer.params[name]) for name in _file_params(file.scorer)}
     seen = encode([file.prompt, file.reply, *(case.input for case in cases)])
     content: Mapping[str, Any] = {
         "set": encode(replace(file, description="", cases=(), stakes=Stakes(), when_unproven=None, today=None)),
         "cases": [encode(replace(case, tags=())) for case in cases],
         "seen": json.dumps(seen, ensure_ascii=False),
-        "files": read,
+        "files": {name: sha256_of(path.read_bytes()) for name, path in paths.items()},
     }
-    return _sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+    return sha256_of(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
-def _sha256(content: bytes) -> str:
+def sha256_of(content: bytes) -> str:
+    """Write a digest as files have it."""
     return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -1,6 +1,6 @@
 """Replies to be labelled -> a .csv or .jsonl that is filled in elsewhere, and such a file -> labels.
 
-The texts in it are for the reader alone; what a filled line speaks of is told by its case, candidate and digests.
+The texts in it are for the reader alone; a filled line is matched by its case, candidate and digests.
 """
 
 from __future__ import annotations
@@ -55,12 +55,11 @@ def write_open(path: Path, replies: Sequence[Result]) -> None:
 
 
 def json_rows(replies: Iterable[Result]) -> Iterator[str]:
-    """Give a JSON line a reply; whatever could move a cursor or hide stands as its escape."""
+    """Give a JSON line for each reply; characters that could move a cursor or hide are written as their escapes."""
     for result in replies:
         line = json_text(_row(result))
-        yield (
-            "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in line) + "\n"
-        )
+        shown = (character if character.isprintable() else json.dumps(character)[1:-1] for character in line)
+        yield "".join(shown) + "\n"
 
 
 def _csv_rows(replies: Iterable[Result]) -> Iterator[str]:
@@ -127,7 +126,7 @@ def _label(row: Row, passed: bool, replies: Mapping[tuple[str, str], Result], by
     asked = row.get("asked") or ""
     said = Label(case=case, candidate=candidate, reply=row["reply"], asked=asked, passed=passed)
     if known_label({said.key: passed}, result) is None:
-        problem = f"case {case!r}: this is about another reply of {candidate}, or another case, than the run has"
+        problem = f"case {case!r}: this label is for another reply of {candidate}, or another case, than the run has"
         raise InputError(problem, file=file, line=line)
     return label_of(result, passed=passed, by=row.get("by") or by)
 
@@ -162,9 +161,8 @@ def _from_csv(text: str, file: str) -> Iterator[tuple[Row, int]]:
         line = reader.line_num + 1  # where the next row starts: quoted texts run over several lines
         for cells in reader:
             if cells and len(cells) != len(header):
-                raise InputError(
-                    f"expected {len(header)} values as in the header, got {len(cells)}", file=file, line=line
-                )
+                problem = f"expected {len(header)} values as in the header, got {len(cells)}"
+                raise InputError(problem, file=file, line=line)
             if cells:
                 yield dict(zip(header, map(_bare, cells), strict=True)), line
             line = reader.line_num + 1

@@ -1,18 +1,17 @@
-"""evals/<class>.labels.jsonl: what a human says of replies, read, matched with a run's results, and added to.
+"""evals/<class>.labels.jsonl: human labels of replies, read, matched with a run's results, and added to.
 
-A label speaks of one reply of one candidate to one case, and is good for nothing else: the digests in it say which.
-Place: the files floor. It knows no judge and no verdict; what labels prove is `selection`'s business.
+A label is for one reply of one candidate to one case: the digests in it say which. It knows no judge and no verdict;
+`selection` decides what labels prove.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from routerctl.evaluation.eval_sets import EVALS_FOLDER
+from routerctl.evaluation.eval_sets import EVALS_FOLDER, sha256_of
 from routerctl.files.codec import decode, encode, json_text, require
 from routerctl.files.yaml import Document, parse_json_lines, read_text
 from routerctl.types import Json, Result, Status
@@ -20,18 +19,18 @@ from routerctl.types import Json, Result, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """One line of the file: a human's word on one reply."""
+    """One line of the file: whether a human passed one reply."""
 
     case: str  # its id
     candidate: str
     reply: str  # sha256:... of the reply's text
     passed: bool
     asked: str = ""  # sha256:... of the case's input and expected answer; "" = written by hand, fits any
-    by: str = ""  # who says so
+    by: str = ""  # the human
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What it speaks of. The candidate too: see `labels_of`."""
+        """What it is for. The candidate is part of it: see `labels_of`."""
         return (self.case, self.candidate, self.reply, self.asked)
 
 
@@ -43,7 +42,7 @@ def labels_file(root: Path, task_class: str) -> Path:
 def read_labels(root: Path, task_class: str) -> tuple[Label, ...]:
     """Read the labels of a task class; none where there is no file.
 
-    Raises: InputError for a line that is no label, and where two lines say opposite things of one reply.
+    Raises: InputError for a line that is not a label, and where two lines contradict each other.
     """
     path = labels_file(root, task_class)
     if not path.exists():
@@ -52,7 +51,7 @@ def read_labels(root: Path, task_class: str) -> tuple[Label, ...]:
     found: dict[tuple[str, str, str, str], tuple[Label, int]] = {}
     for row in parse_json_lines(read_text(path, shown), shown):
         label = decode(Label, row)
-        check_label(label, row)
+        _check_label(label, row)
         earlier, line = found.get(label.key, (label, 0))
         problem = f"case {label.case!r}: line {line} says the opposite of the same reply; keep one of them"
         require(earlier.passed == label.passed, row, (), problem)
@@ -60,8 +59,8 @@ def read_labels(root: Path, task_class: str) -> tuple[Label, ...]:
     return tuple(label for label, _ in found.values())
 
 
-def check_label(label: Label, at: Document) -> None:
-    """Refuse a digest that is none.
+def _check_label(label: Label, at: Document) -> None:
+    """Refuse what is not a digest.
 
     Raises: InputError.
     """
@@ -88,12 +87,12 @@ def add_labels(root: Path, task_class: str, labels: Sequence[Label]) -> None:
 
 def reply_digest(text: str) -> str:
     """Digest a reply's text."""
-    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256_of(text.encode("utf-8", "surrogatepass"))
 
 
 def asked_digest(given: Json, expected: Json) -> str:
     """Digest what a reply was judged against, so that a label does not outlive a change of its case."""
-    return "sha256:" + hashlib.sha256(json_text([given, expected]).encode()).hexdigest()
+    return sha256_of(json_text([given, expected]).encode())
 
 
 def label_of(result: Result, *, passed: bool, by: str = "") -> Label:
@@ -143,6 +142,6 @@ def known_label(known: Mapping[tuple[str, str, str, str], bool], result: Result)
 
 
 def labels_digest(labels: Iterable[Label]) -> str:
-    """Digest what labels say, whoever said it and in whatever order; "" where there is none."""
+    """Digest what labels say, regardless of their order and of who gave them; "" where there is none."""
     said = sorted([*label.key, label.passed] for label in labels)
-    return "sha256:" + hashlib.sha256(json_text(said).encode()).hexdigest() if said else ""
+    return sha256_of(json_text(said).encode()) if said else ""

@@ -1,8 +1,8 @@
 """A ladder with its prices, and what runs measured -> a sentence where a rung stands before a cheaper one.
 
 A run and a route try the rungs as they are written, so a dear one in front hides the cheaper ones behind it. Prices per
-token or hour tell who is cheaper only of candidates that are asked in the same way; what the same cases cost tells it
-of any two. Place: the evaluation line, beside the build; it reorders nothing.
+token or hour can be compared only between candidates that are asked in the same way; what the same cases cost can be
+compared between any two. It reorders nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Costs = Mapping[str, Mapping[str, Spent]]  # task class -> candidate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """What two candidates cost, part by part, and how that is told."""
+    """What two candidates cost, part by part, and its words."""
 
     parts: tuple[tuple[Decimal, Decimal], ...]
     told: tuple[str, str]
@@ -60,7 +60,7 @@ def order_warning(
     prices: Mapping[str, Price],
     costs: Costs | None = None,
 ) -> str | None:
-    """Say of a ladder which rung stands before a cheaper one; None: none does, as far as can be told.
+    """Say which rung of a ladder stands before a cheaper one; None: none does, as far as is known.
 
     `costs`: what was measured of these candidates (see `measured_costs`); it goes before the prices.
     """
@@ -72,7 +72,7 @@ def order_warning(
                 found.append((one, other, pair))
     if not found:
         return None
-    # Of the first such rung, the cheapest behind it: that is who should have been asked.
+    # Of the first such rung, the cheapest behind it: the one that should be asked first.
     one, other, pair = min(
         (each for each in found if each[0] == found[0][0]), key=lambda each: sum(cost for _, cost in each[2].parts)
     )

@@ -1,8 +1,8 @@
-"""A candidate and the ladder of the present table -> the ladder that it is proposed on.
+"""A candidate and the ladder of the present table -> the ladder with the proposed candidate on it.
 
 Its place goes by the price of the same tokens: before the first rung that is dearer, after those that cost the same.
 The tokens are those that a call took in the runs the table rests on; a vote or a critique counts as the calls it may
-take. Nothing is guessed: where a price is by the hour, or no run is at hand, it goes last or where the user says.
+take. Nothing is guessed: where a price is by the hour, or no run is here, it goes last or where the user says.
 """
 
 from __future__ import annotations
@@ -50,9 +50,8 @@ def ladder_place(name: str, project: Project, table: Table, *, after: str | None
         known = [one for one in project.candidates if one not in table.ladder]
         raise InputError(f"no candidate {name!r}{nearest(name, known)}", file=PROJECT_FILE)
     if name in table.ladder:
-        raise InputError(
-            f"{name!r} is on its ladder {table.ladder_name!r} already: nothing to propose", file=TABLE_FILE
-        )
+        problem = f"{name!r} is on its ladder {table.ladder_name!r} already: nothing to propose"
+        raise InputError(problem, file=TABLE_FILE)
     _check_rungs(project, table)
     if after is not None:
         if after not in table.ladder:
@@ -63,10 +62,10 @@ def ladder_place(name: str, project: Project, table: Table, *, after: str | None
 
 
 def _check_rungs(project: Project, table: Table) -> None:
-    """See to it that the new candidate is compared with what is in force, not with something of the same name."""
+    """Check that the new candidate is compared with what serves now, not with something else of the same name."""
     for rung in table.ladder:
         if rung not in project.candidates:
-            problem = f"candidate {rung!r} of {TABLE_FILE} is not here any more; a proposal stands beside what it pins"
+            problem = f"candidate {rung!r} of {TABLE_FILE} is missing; a proposal is compared with what the table pins"
             raise InputError(problem, file=PROJECT_FILE)
         if evidence_part(pinned_candidate(project, rung)) != evidence_part(table.candidates[rung]):
             problem = f"is not what {TABLE_FILE} was built with; run `routerctl eval` and `routerctl build-table` first"
@@ -111,7 +110,7 @@ def _calls(candidate: Candidate) -> int:
 
 
 def _usage(root: Path, table: Table) -> Usage | None:
-    """Average the tokens of a call over the runs that the table rests on; None where they tell none."""
+    """Average the tokens of a call over the runs that the table rests on; None where they have none."""
     calls = input_tokens = output_tokens = 0
     for run_id in sorted({route.run_id for route in table.routes.values()}):
         try:

@@ -1,7 +1,7 @@
 """A table chosen class by class, with its runs -> routes that look at all classes: the best available, the objective.
 
 Classes weigh by the requests that the eval sets state, else by the number of their cases: a table follows from files
-alone, so no decision log is asked. Place: the evaluation line, part of the build.
+alone, so no decision log is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from routerctl.words import points_as_written
 
 
 def chosen_as_a_whole(table: Table, runs: Mapping[str, Run], objective: Objective) -> dict[str, Route]:
-    """Choose a candidate for every class (see `evaluation.worth.objective`); a class that nobody asks keeps its own.
+    """Choose a candidate for every class (see `evaluation.worth.objective`); a class without requests keeps its own.
 
     Raises: InputError where the reference is not on the ladder or was not run on every case, or no cost is known.
     """
@@ -30,9 +30,8 @@ def chosen_as_a_whole(table: Table, runs: Mapping[str, Run], objective: Objectiv
     try:
         plan = plan_of(grid, objective.within, _reference(grid, objective), floors)
     except ValueError as error:
-        raise InputError(
-            f"objective: {error}; `routerctl eval --full` runs the whole grid", file=PROJECT_FILE
-        ) from None
+        problem = f"objective: {error}; `routerctl eval --full` runs the whole grid"
+        raise InputError(problem, file=PROJECT_FILE) from None
     chosen = {name: grid.candidates[row] for name, row in zip(grid.classes, plan.rows, strict=True)}
     return {
         name: _served_by(chosen.get(name, route.chosen), route, table.ladder, objective)
@@ -41,7 +40,7 @@ def chosen_as_a_whole(table: Table, runs: Mapping[str, Run], objective: Objectiv
 
 
 def best_by_all_classes(table: Table, runs: Mapping[str, Run]) -> dict[str, Route]:
-    """Choose again where nobody reaches the bar: by differences that every class's own noise pulls to what all show.
+    """Choose again where no candidate reaches the bar, by differences shrunken to what all classes have in common.
 
     One class alone follows noise: see `routerctl.statistics.shrinkage`.
     """
@@ -63,7 +62,7 @@ def best_by_all_classes(table: Table, runs: Mapping[str, Run]) -> dict[str, Rout
 
 
 def _is_best_available(route: Route) -> bool:
-    """Whether a class is served by the best of those that were run, not by a top rung that serves whatever they did."""
+    """Whether the best candidate of those that were run serves a class, and not a top rung regardless of the others."""
     run = any(one.candidate == route.chosen and one.judgement.cases for one in route.evidence)
     return not route.passing and route.when_unproven == "provisional" and run
 

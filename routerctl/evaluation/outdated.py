@@ -1,7 +1,7 @@
-"""A project and a table -> what of the project has changed since the table was built, and the command that follows it.
+"""A project and a table -> what has changed in the project since the table was built, and the command that follows it.
 
-It reads no run: what it finds can be told in a clone that has no reports. Place: the end of the evaluation line, beside
-the build; `check` stops at the first thing found here, `diff` says all of them.
+It reads no run, so it works in a clone that has no reports. `check` stops at the first thing found here, `diff` says
+all of them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def other_sets(table: Table, eval_sets: Sequence[EvalSet], imported: Collection[
     for item in eval_sets:
         route = table.routes.get(item.name)
         if route and item.name not in imported and route.eval_set_digest != item.digest:
-            yield f"{at.file}: {item.name} rests on another eval set than {item.file} is now; run `{at.eval}`"
+            yield f"{at.file}: {item.name} rests on another version of {item.file}; run `{at.eval}`"
 
 
 def other_labels(table: Table, judged: Collection[str], root: Path, at: TableFile) -> Iterator[str]:
@@ -104,7 +104,7 @@ def other_evidence(project: Project, table: Table, at: TableFile, *, own_ladder:
     for name, now in {**settings, "seed": project.seed, "top_rung": project.top_rung}.items():
         was = getattr(table, name)
         if now != was:
-            yield f"{name} is {now} now, {at.file} was built with {was}; {again}"
+            yield f"{name} is now {now}, {at.file} was built with {was}; {again}"
     stranger = own_ladder and table.ladder_name not in project.ladders
     if not stranger and project.ladders.get(table.ladder_name) != table.ladder:
         yield f"ladder {table.ladder_name!r} is not what {at.file} was built with; run `{at.eval}`"
@@ -113,8 +113,9 @@ def other_evidence(project: Project, table: Table, at: TableFile, *, own_ladder:
         spec = project.providers.get(name)
         if spec is None or evidence_part(spec) != evidence_part(table.providers[name]):
             yield f"provider {name!r} is not what {at.file} was built with; run `{at.eval}`"
-    for name in (name for name, one in own.items() if not is_same(project, name, one)):
-        yield f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`"
+    for name, one in own.items():
+        if not is_same(project, name, one):
+            yield f"candidate {name!r} is not what {at.file} was built with; run `{at.eval}`"
 
 
 def _own_candidates(table: Table) -> dict[str, Candidate]:
@@ -122,7 +123,7 @@ def _own_candidates(table: Table) -> dict[str, Candidate]:
 
 
 def other_prices(project: Project, table: Table, at: TableFile) -> Iterator[str]:
-    """Name the candidates and other places whose price the user states otherwise; a list's may move on.
+    """Name the candidates and other places whose price the user has changed; a price list's own changes do not count.
 
     Raises: InputError for a candidate that pins nothing or has no price.
     """
@@ -137,7 +138,7 @@ def _follow(what: str, at: TableFile) -> str:
 
 
 def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], at: TableFile) -> Iterator[str]:
-    """Name what routerctl.yaml and the eval sets say of serving and the table does not: no evidence rests on it."""
+    """Name what routerctl.yaml and the eval sets say of serving and the table does not; the evidence stays valid."""
     changed = [name for name in ("rules", "default_class", "routing") if getattr(project, name) != getattr(table, name)]
     changed += ["objective"] if objective_of(project) != table.objective else []
     changed += [f"today of {name}" for name in _other_today(project, table, eval_sets)]
@@ -153,7 +154,7 @@ def other_policy(project: Project, table: Table, eval_sets: Sequence[EvalSet], a
 
 
 def _other_today(project: Project, table: Table, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """Name the classes that another candidate serves now; where nobody is named, the run's word stays."""
+    """Name the classes that another candidate serves now; where none is named, the run's stays."""
     own = {item.name: item.today for item in eval_sets}
     for name, route in table.routes.items():
         now = own.get(name) or project.today

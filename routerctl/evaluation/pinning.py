@@ -1,7 +1,7 @@
-"""Headers of a table's runs and a policy -> who may be asked: the providers, candidates and prices of the table.
+"""Headers of a table's runs and a policy -> the providers, candidates and prices of the table.
 
 What answers and costs depend on is as the evidence was made; the rest (limits of a provider, other places of the same
-weights and their prices) is as the policy has it now. Place: the evaluation line, under the build; pure.
+weights and their prices) is as the policy has it now. Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T", Candidate, Price, ProviderSpec)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """Who may be asked when a table serves."""
+    """What may be called when a table serves."""
 
     providers: Mapping[str, ProviderSpec]
     candidates: Mapping[str, Candidate]
@@ -27,7 +27,7 @@ class Pins:
 
 
 def pins_of(headers: Sequence[RunHeader], policy: Policy) -> Pins:
-    """Put together who was asked in any of the runs and who serves beside the ladder, with the policy as it is now.
+    """Combine what was asked in any of the runs and what serves beside the ladder, with the present policy.
 
     Raises: InputError where two runs mean different things by one name.
     """

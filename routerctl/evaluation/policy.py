@@ -1,13 +1,13 @@
 """A project and the runs of a table -> the policy that is compiled into it: what the table says beside its evidence.
 
 Candidates that serve beside the ladder (successors, a model that classifies) come with their providers and prices,
-since `route` needs nothing but the table. Place: the evaluation line, before the build.
+since `route` needs nothing but the table.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -32,6 +32,7 @@ from routerctl.types import (
     Table,
     with_policy_of,
 )
+from routerctl.words import listed
 
 _JUDGE = "judge"
 _SHOWN = 5  # names of a long list
@@ -67,7 +68,7 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
 
 
 def objective_of(project: Project) -> Objective | None:
-    """Give what the table as a whole is to reach, who serves today by name: it means the same when that changes."""
+    """Give what the table as a whole is to reach, naming today's candidate: it means the same when that changes."""
     aim = project.objective
     return replace(aim, of=project.today) if aim and aim.of == "today" and project.today else aim
 
@@ -99,7 +100,7 @@ def uncompiled(project: Project) -> Policy:
 
 
 def _beside(routing: Routing, classifier: Classifier | None, candidates: Mapping[str, Candidate]) -> list[str]:
-    """Name who may serve without standing on a ladder: successors, who is cheap, and the model that classifies."""
+    """Name what may serve without being on a ladder: successors, cheap ones of budgets, the model that classifies."""
     named = [*routing.successors.values(), *(name for budget in routing.budgets for name in budget.cheap)]
     if classifier and classifier.candidate:
         named.append(classifier.candidate)
@@ -111,9 +112,8 @@ def _pinned_classifier(classifier: Classifier | None, root: Path, classes: Colle
     if classifier is None or classifier.file is None:
         return classifier
     if not (root / classifier.file).exists():
-        raise InputError(
-            f"classifier.file: no file {classifier.file!r} here; `routerctl train` writes one", file=PROJECT_FILE
-        )
+        problem = f"classifier.file: no file {classifier.file!r} here; `routerctl train` writes one"
+        raise InputError(problem, file=PROJECT_FILE)
     pinned = replace(classifier, digest=digest_of(root / classifier.file))
     _learned(pinned, root, classes)
     return pinned
@@ -127,10 +127,8 @@ def _learned(classifier: Classifier, root: Path, classes: Collection[str]) -> tu
     file = classifier.file or ""
     try:
         learned = load_classifier(root / file, classifier.digest).classes
-    except InputError as error:
-        raise InputError(
-            error.problem, file=file, line=error.line
-        ) from None  # a table and its checks hold no path of a machine
+    except InputError as error:  # without the path of this machine
+        raise InputError(error.problem, file=file, line=error.line) from None
     for name in learned:
         if name not in classes:
             raise InputError(f"names the class {name!r}, which has no eval set; run `routerctl train`", file=file)
@@ -154,8 +152,8 @@ def classifier_warnings(classifier: Classifier | None, root: Path, classes: Coll
     learned = _learned(classifier, root, classes)
     for name in sorted(set(classes) - set(learned)):
         yield (
-            f"{classifier.file}: does not know the class {name!r}: a prompt of it is taken for another or unknown, "
-            "where no rule names it; `routerctl train` learns it from its eval set"
+            f"{classifier.file}: does not know the class {name!r}: where no rule names it, its prompts are taken for "
+            "another class or unknown; `routerctl train` learns it from its eval set"
         )
 
 
@@ -172,7 +170,7 @@ def retirements_of(project: Project, candidates: Mapping[str, Candidate]) -> dic
 
 
 def policy_warnings(project: Project, scorers: Mapping[str, str]) -> Iterator[str]:
-    """Say what does nothing, one line each, which starts with its place; `scorers`: the name of each class's scorer."""
+    """Name settings without effect, a line each, starting with its place; `scorers`: the scorer's name by class."""
     yield from _thresholds(project, scorers)
     for candidate in project.candidates.values():
         if candidate.escalation:
@@ -183,14 +181,12 @@ def policy_warnings(project: Project, scorers: Mapping[str, str]) -> Iterator[st
     for model in project.routing.successors:
         if model not in models:
             near = nearest(model, models)
-            yield f"routing.successors: no candidate has the model {model!r}, nobody is redirected{near}"
+            yield f"routing.successors: no candidate has the model {model!r}, nothing is redirected{near}"
 
 
 def _thresholds(project: Project, scorers: Mapping[str, str]) -> Iterator[str]:
-    climbing = [
-        project.candidates[name]
-        for name in dict.fromkeys(name for ladder in project.ladders.values() for name in ladder[:-1])
-    ]
+    below_top = dict.fromkeys(name for ladder in project.ladders.values() for name in ladder[:-1])
+    climbing = [project.candidates[name] for name in below_top]
     thresholds = project.routing.thresholds
     for name, below in thresholds.items():
         place = f"routing.thresholds.{name}"
@@ -200,24 +196,24 @@ def _thresholds(project: Project, scorers: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_classes(place: str, below: Mapping[str, float], scorers: Mapping[str, str]) -> Iterator[str]:
-    """Name the classes whose scorer is no judge where a judge's word is waited for."""
+    """Name the classes without a judge where escalation is by a judge's score."""
     without = [name for name, scorer in scorers.items() if scorer != _JUDGE]
     if _JUDGE in below and without:
-        yield f"{place}: {_JUDGE} never escalates for {_names(without)}, whose scorer is no judge"
+        yield f"{place}: {_JUDGE} never escalates for {listed(without, _SHOWN)}, whose scorer is no judge"
 
 
 def _of_candidates(
-    place: str, below: Mapping[str, float], asked: Iterable[Candidate], project: Project
+    place: str, below: Mapping[str, float], asked: Sequence[Candidate], project: Project
 ) -> Iterator[str]:
-    """Name the candidates of which a signal can never be told."""
-    asked = list(asked)
+    """Name the candidates that never have a signal."""
     single = [one.name for one in asked if one.strategy.name != "self_consistency"]
     if "agreement" in below and single:
-        yield f"{place}: agreement never escalates for {_names(single)}: only self_consistency has samples that agree"
+        who = listed(single, _SHOWN)
+        yield f"{place}: agreement never escalates for {who}: only self_consistency has samples that agree"
     unknown = [one.name for one in asked if not _may_tell_logprob(one, project)]
     if "logprob" in below and unknown:
         yield (
-            f"{place}: logprob never escalates for {_names(unknown)}: it takes a provider with `options: "
+            f"{place}: logprob never escalates for {listed(unknown, _SHOWN)}: it takes a provider with `options: "
             "{logprobs: true}` (kinds openai and local) and a strategy of one reply"
         )
 
@@ -225,10 +221,8 @@ def _of_candidates(
 def _may_tell_logprob(candidate: Candidate, project: Project) -> bool:
     if candidate.strategy.name != "single_shot":
         return False  # of several replies none is measured
-    return any(
-        _gives_logprobs(project.providers[at])
-        for at in (candidate.provider, *(place.provider for place in candidate.also))
-    )
+    names = (candidate.provider, *(place.provider for place in candidate.also))
+    return any(_gives_logprobs(project.providers[name]) for name in names)
 
 
 def _gives_logprobs(provider: ProviderSpec) -> bool:
@@ -247,9 +241,9 @@ def limit_notes(project: Project, eval_sets: Sequence[EvalSet]) -> Iterator[str]
                 kept[reply_limit(candidate, one.reply) == own].append(f"{one.name} ({one.reply.max_tokens})")
         if kept[True]:
             why = "what it thinks counts too" if thinks(candidate) else "the smaller one"
-            yield f"{place}: {own} holds for {_names(kept[True])}: {why}"
+            yield f"{place}: {own} holds for {listed(kept[True], _SHOWN)}: {why}"
         if kept[False]:
-            yield f"{place}: not {own} but the class's limit holds for {_names(kept[False])}: the smaller one"
+            yield f"{place}: not {own} but the class's limit holds for {listed(kept[False], _SHOWN)}: the smaller one"
 
 
 def limit_warnings(project: Project, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
@@ -259,10 +253,5 @@ def limit_warnings(project: Project, eval_sets: Sequence[EvalSet]) -> Iterator[s
         if names and thinks(candidate):
             yield (
                 f"candidates.{candidate.name}: it thinks within max_tokens, which is less than {LITTLE_ROOM} for "
-                f"{_names(names)}: replies may be cut off before the answer; give the candidate a max_tokens"
+                f"{listed(names, _SHOWN)}: replies may be cut off before the answer; give the candidate a max_tokens"
             )
-
-
-def _names(names: Iterable[str]) -> str:
-    first, rest = list(names)[:_SHOWN], list(names)[_SHOWN:]
-    return ", ".join(first) + (f" and {len(rest)} more" if rest else "")

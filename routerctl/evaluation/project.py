@@ -1,7 +1,6 @@
-"""routerctl.yaml -> a `Project`: who can be asked, in which ladders, at what risk, and which rules name a task class.
+"""routerctl.yaml -> a `Project`: candidates, ladders, risks, and the rules that name a task class.
 
-Place: the files floor. It checks that the file is whole and that its parts agree; whether a model id is pinned and
-has a price is the wire's knowledge.
+It checks that the file is whole and that its parts agree, not whether a model id is pinned and has a price.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, in_percent, nearest
-from routerctl.evaluation.project_routing import check_limits, check_serving
+from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_serving, require_known
 from routerctl.files.codec import check_schema_version, decode, require
 from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
 from routerctl.types import (
@@ -36,7 +35,6 @@ from routerctl.types import (
 PROJECT_FILE = "routerctl.yaml"
 SCHEMA_VERSION = 1
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ADDRESS = re.compile(r"https?://[^\s/@]+(/\S*)?\Z")
 _NO_SAMPLING = ("anthropic",)  # its API has no sampling parameters (SDK 2.x)
 
@@ -70,8 +68,8 @@ class Project:
     margin: float = 0.03  # of mode `margin`
     seed: int = 0  # of the cases' order
     top_rung: TopRung = "report"  # skip: the last rung is not tested, and serves where nothing passes
-    when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may say else
-    today: str | None = None  # the candidate that serves now, against which money and risk are told; likewise
+    when_unproven: WhenUnproven = "provisional"  # top_rung: it serves where nothing is proven; an eval set may override
+    today: str | None = None  # the candidate that serves now, with which money and risk are compared; likewise
     objective: Objective | None = None  # what the table as a whole is to reach; the bars hold as floors
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     prices: tuple[PriceOverride, ...] = ()
@@ -97,7 +95,7 @@ class Project:
         return self.risk if self.family_risk is None else self.family_risk / classes
 
     def unproven_of(self, eval_set: EvalSet) -> WhenUnproven:
-        """Say who serves a class where nothing is proven: its eval set says so, or that quality is critical."""
+        """Say what serves a class where nothing is proven: its eval set says so, or that quality is critical."""
         critical = "top_rung" if eval_set.stakes.quality_critical else self.when_unproven
         return eval_set.when_unproven or critical
 
@@ -147,21 +145,12 @@ def _check_policy(project: Project, document: Document) -> None:
     for name, share in (("risk", project.risk), ("margin", project.margin), ("family_risk", family)):
         expected = f"expected a number between 0 and 1, got {share}{in_percent(share or 0)}"
         require(share is None or 0 < share < 1, document, (name,), expected)
-    require(
-        family is None or ("risk",) not in document.lines,
-        document,
-        ("family_risk",),
-        "risk and family_risk exclude each other",
-    )
+    alone = family is None or ("risk",) not in document.lines
+    require(alone, document, ("family_risk",), "risk and family_risk exclude each other")
     _check_objective(project, document)
     few = project.speculation
     require(few is None or few >= 0, document, ("speculation",), "expected a whole number from 0")
-    require(
-        project.ladder in project.ladders,
-        document,
-        ("ladder",),
-        f"no ladder {project.ladder!r}{nearest(project.ladder, project.ladders)}",
-    )
+    require_known(project.ladder, project.ladders, "ladder", document, ("ladder",))
 
 
 def _check_objective(project: Project, document: Document) -> None:
@@ -172,15 +161,14 @@ def _check_objective(project: Project, document: Document) -> None:
     expected = f"expected a share from 0 to below 1, got {aim.within}{in_percent(aim.within)}"
     require(0 <= aim.within < 1, document, (*path, "within"), expected)
     known = ["best", "today", *project.candidates]
-    require(aim.of in known, document, (*path, "of"), f"no candidate {aim.of!r}{nearest(aim.of, known)}")
+    require_known(aim.of, known, "candidate", document, (*path, "of"))
     told = aim.of != "today" or project.today is not None
-    require(told, document, (*path, "of"), "no candidate serves today: say `today: NAME` beside it")
+    require(told, document, (*path, "of"), "no candidate serves today: write `today: NAME` beside it")
 
 
 def _check_today(project: Project, document: Document) -> None:
-    known = project.today is None or project.today in project.candidates
-    problem = f"no candidate {project.today!r}{nearest(project.today or '', project.candidates)}"
-    require(known, document, ("today",), problem)
+    if project.today is not None:
+        require_known(project.today, project.candidates, "candidate", document, ("today",))
 
 
 def _check_provider(provider: ProviderSpec, document: Document) -> None:
@@ -188,16 +176,12 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
     require(provider.concurrency >= 1, document, (*path, "concurrency"), "expected a whole number from 1")
     require(provider.max_attempts >= 1, document, (*path, "max_attempts"), "expected a whole number from 1")
     require(provider.timeout_s > 0, document, (*path, "timeout_s"), "expected a number of seconds above 0")
-    require(
-        provider.usd_per_hour is None or provider.usd_per_hour >= 0,
-        document,
-        (*path, "usd_per_hour"),
-        "expected a number from 0",
-    )
+    usd = provider.usd_per_hour
+    require(usd is None or usd >= 0, document, (*path, "usd_per_hour"), "expected a number from 0")
     # Neither is shown: what stands there by mistake is a key or a password, and both fields go into routes.yaml.
     variable, address = provider.api_key_env, provider.base_url
     require(
-        variable is None or bool(_VARIABLE.match(variable)),
+        variable is None or bool(VARIABLE.match(variable)),
         document,
         (*path, "api_key_env"),
         "expected the name of an environment variable, like MY_API_KEY; the key itself stands in no file",
@@ -212,14 +196,8 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
 
 def _check_candidate(candidate: Candidate, project: Project, document: Document) -> None:
     path = ("candidates", candidate.name)
-    known = project.providers
-    require(
-        candidate.provider in known,
-        document,
-        (*path, "provider"),
-        f"no provider {candidate.provider!r}{nearest(candidate.provider, known)}",
-    )
-    kind = known[candidate.provider].kind
+    require_known(candidate.provider, project.providers, "provider", document, (*path, "provider"))
+    kind = project.providers[candidate.provider].kind
     samples, sampling = candidate.strategy.samples, candidate.sampling
     consistency = candidate.strategy.name == "self_consistency"
     require(
@@ -241,28 +219,16 @@ def _check_candidate(candidate: Candidate, project: Project, document: Document)
         "self_consistency on a local model needs a temperature above 0, or all samples are the same",
     )
     _check_sampling(sampling, document, (*path, "sampling"))
-    require(
-        candidate.max_tokens is None or candidate.max_tokens >= 1,
-        document,
-        (*path, "max_tokens"),
-        "expected a whole number from 1",
-    )
+    most = candidate.max_tokens
+    require(most is None or most >= 1, document, (*path, "max_tokens"), "expected a whole number from 1")
 
 
 def _check_sampling(sampling: Sampling, document: Document, path: PathParts) -> None:
     temperature, top_p = sampling.temperature, sampling.top_p
-    require(
-        temperature is None or 0 <= temperature <= 2,
-        document,
-        (*path, "temperature"),
-        f"expected a number from 0 to 2, got {temperature}",
-    )
-    require(
-        top_p is None or 0 < top_p <= 1,
-        document,
-        (*path, "top_p"),
-        f"expected a number above 0 and up to 1, got {top_p}",
-    )
+    in_range = temperature is None or 0 <= temperature <= 2
+    require(in_range, document, (*path, "temperature"), f"expected a number from 0 to 2, got {temperature}")
+    in_range = top_p is None or 0 < top_p <= 1
+    require(in_range, document, (*path, "top_p"), f"expected a number above 0 and up to 1, got {top_p}")
 
 
 def _check_ladders(project: Project, document: Document) -> None:
@@ -270,33 +236,19 @@ def _check_ladders(project: Project, document: Document) -> None:
         path = ("ladders", name)
         require(bool(rungs), document, path, "expected at least one candidate")
         for place, rung in enumerate(rungs):
-            known = project.candidates
-            require(rung in known, document, (*path, place), f"no candidate {rung!r}{nearest(rung, known)}")
+            require_known(rung, project.candidates, "candidate", document, (*path, place))
             require(rung not in rungs[:place], document, (*path, place), f"{rung!r} stands on the ladder twice")
 
 
 def _check_prices(project: Project, document: Document) -> None:
     for place, price in enumerate(project.prices):
         path = ("prices", place)
-        known = project.providers
-        require(
-            price.provider in known,
-            document,
-            (*path, "provider"),
-            f"no provider {price.provider!r}{nearest(price.provider, known)}",
-        )
-        require(
-            _is_day(price.date),
-            document,
-            (*path, "date"),
-            f"expected a day like 2026-11-23, got {price.date!r}",
-        )
-        require(
-            all((price.provider, price.model) != (other.provider, other.model) for other in project.prices[:place]),
-            document,
-            path,
-            f"two prices of {price.model!r} of provider {price.provider!r}",
-        )
+        require_known(price.provider, project.providers, "provider", document, (*path, "provider"))
+        day = f"expected a day like 2026-11-23, got {price.date!r}"
+        require(_is_day(price.date), document, (*path, "date"), day)
+        earlier = [(other.provider, other.model) for other in project.prices[:place]]
+        twice = f"two prices of {price.model!r} of provider {price.provider!r}"
+        require((price.provider, price.model) not in earlier, document, path, twice)
         amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
         require(all(amount is None or amount >= 0 for amount in amounts), document, path, "a price cannot be negative")
 
@@ -309,18 +261,14 @@ def _is_day(text: str) -> bool:
 
 
 def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
-    """Refuse a rule that has no condition, says what could not be meant, or repeats a name.
+    """Refuse a rule that has no condition, makes no sense, or repeats a name.
 
     Raises: InputError.
     """
     for place, rule in enumerate(rules):
         path = ("rules", place)
         require(rule.when != Condition(), document, path, f"rule {rule.name!r} has no condition")
-        require(
-            all(other.name != rule.name for other in rules[:place]),
-            document,
-            path,
-            f"two rules are named {rule.name!r}",
-        )
+        unique = all(other.name != rule.name for other in rules[:place])
+        require(unique, document, path, f"two rules are named {rule.name!r}")
         for inside, problem in condition_problems(rule.when):
             raise document.error((*path, *inside), problem)

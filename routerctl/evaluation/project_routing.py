@@ -1,7 +1,6 @@
 """Checks what routerctl.yaml says of serving: places, cascades, thresholds, residency, successors, classifier.
 
-Place: the files floor, called by `project`. What a model id pins and costs is the wire's knowledge; which task classes
-exist is the evaluation line's.
+Called by `project`. It knows neither what a model id pins and costs nor, before `check_classes`, the task classes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from routerctl.files.yaml import Document, PathParts
 from routerctl.strategies.confidence import SIGNALS
 from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec, Routing
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@?#]+(/[0-9]*)?(#[^\s@]*)?)\Z")
 _STATE_EXPECTED = (
     "expected redis://HOST:PORT/0#PROJECT without a password and without options after a question mark, or "
@@ -26,8 +25,6 @@ _STATE_EXPECTED = (
 )
 _TAKEN = ("routes.yaml", "routerctl.yaml")  # `build-table --tier` writes the file
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")  # it names a folder
-
-
 DEFAULT = "default"  # thresholds of every class that has none of its own
 
 
@@ -38,7 +35,7 @@ def check_serving(
     classifier: Classifier | None,
     document: Document,
 ) -> None:
-    """Refuse what names nobody, or could not be meant.
+    """Refuse unknown names and settings that make no sense.
 
     Raises: InputError with file, line and what was expected.
     """
@@ -50,7 +47,11 @@ def check_serving(
         _check_classifier(classifier, candidates, document)
 
 
-def _known(name: str, known: Collection[str], kind: str, document: Document, path: PathParts) -> None:
+def require_known(name: str, known: Collection[str], kind: str, document: Document, path: PathParts) -> None:
+    """Refuse a name that is not among the known ones.
+
+    Raises: InputError with the nearest right name.
+    """
     require(name in known, document, path, f"no {kind} {name!r}{nearest(name, known)}")
 
 
@@ -58,14 +59,10 @@ def _check_places(candidate: Candidate, providers: Mapping[str, ProviderSpec], d
     taken = {candidate.provider}
     for number, place in enumerate(candidate.also):
         path = ("candidates", candidate.name, "also", number)
-        _known(place.provider, providers, "provider", document, (*path, "provider"))
+        require_known(place.provider, providers, "provider", document, (*path, "provider"))
         require(place.provider not in taken, document, path, f"{place.provider!r} is named twice")
-        require(
-            providers[place.provider].kind != "local",
-            document,
-            path,
-            "a local model is pinned by its weights, which no other provider has",
-        )
+        elsewhere = providers[place.provider].kind != "local"
+        require(elsewhere, document, path, "a local model is pinned by its weights, which no other provider has")
         taken.add(place.provider)
 
 
@@ -74,7 +71,7 @@ def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate],
     if escalation is None:
         return
     path = ("candidates", candidate.name, "escalation")
-    _known(escalation.to, candidates, "candidate", document, (*path, "to"))
+    require_known(escalation.to, candidates, "candidate", document, (*path, "to"))
     require(escalation.to != candidate.name, document, (*path, "to"), "a candidate cannot escalate to itself")
     require(
         candidates[escalation.to].escalation is None,
@@ -88,7 +85,7 @@ def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate],
 
 def _check_thresholds(below: Mapping[str, float], document: Document, path: PathParts) -> None:
     for signal, least in below.items():
-        require(signal in SIGNALS, document, (*path, signal), f"no signal {signal!r}{nearest(signal, SIGNALS)}")
+        require_known(signal, SIGNALS, "signal", document, (*path, signal))
         require(0 < least <= 1, document, (*path, signal), f"expected a number above 0 and up to 1, got {least}")
 
 
@@ -99,32 +96,26 @@ def _check_routing(
     document: Document,
 ) -> None:
     deadline, days = routing.deadline_s, routing.log_days
-    require(
-        deadline is None or deadline > 0, document, ("routing", "deadline_s"), "expected a number of seconds above 0"
-    )
+    in_time = deadline is None or deadline > 0
+    require(in_time, document, ("routing", "deadline_s"), "expected a number of seconds above 0")
     require(days is None or days >= 1, document, ("routing", "log_days"), "expected a whole number of days from 1")
     for name, below in routing.thresholds.items():
         _check_thresholds(below, document, ("routing", "thresholds", name))
     for model, name in routing.successors.items():
         path = ("routing", "successors", model)
-        _known(name, candidates, "candidate", document, path)
+        require_known(name, candidates, "candidate", document, path)
         require(candidates[name].model != model, document, path, f"{name!r} is this very model")
-    places = {item.region for item in providers.values()} | {item.region for item in candidates.values()}
-    regions = {one for one in places if one} | {
-        place.region for item in candidates.values() for place in item.also if place.region
-    }
+    others = [place.region for item in candidates.values() for place in item.also]
+    named = [*(item.region for item in providers.values()), *(item.region for item in candidates.values()), *others]
+    regions = {region for region in named if region}
     for number, rule in enumerate(routing.residency):
         at = ("routing", "residency", number, "regions")
         require(bool(rule.regions), document, at, "expected at least one region")
         for inside, problem in condition_problems(rule.when):
             raise document.error(("routing", "residency", number, *inside), problem)
         for region in rule.regions:
-            require(
-                region in regions,
-                document,
-                at,
-                f"no provider or candidate is in region {region!r}{nearest(region, regions)}",
-            )
+            problem = f"no provider or candidate is in region {region!r}{nearest(region, regions)}"
+            require(region in regions, document, at, problem)
 
 
 def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
@@ -136,7 +127,7 @@ def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate
         "expected either file (which `routerctl train` writes) or candidate (a model that is asked)",
     )
     if classifier.candidate:
-        _known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
+        require_known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
         require(not classifier.priors, document, (*path, "priors"), "a model that is asked takes no priors")
     for name, share in classifier.priors.items():
         require(share > 0, document, (*path, "priors", name), f"expected a number above 0, got {share}")
@@ -166,7 +157,7 @@ def check_limits(
     providers: Mapping[str, ProviderSpec],
     document: Document,
 ) -> None:
-    """Refuse a budget, tier or tenant that names nobody or could not be meant.
+    """Refuse a budget, tier or tenant that has an unknown name or makes no sense.
 
     Raises: InputError with file, line and what was expected.
     """
@@ -182,37 +173,28 @@ def check_limits(
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml") and tier.table not in _TAKEN
         require(plain, document, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
-        known = tier.ladder is None or tier.ladder in ladders
-        require(known, document, (*path, "ladder"), f"no ladder {tier.ladder!r}{nearest(str(tier.ladder), ladders)}")
+        if tier.ladder is not None:
+            require_known(tier.ladder, ladders, "ladder", document, (*path, "ladder"))
     for name, tenant in routing.tenants.items():
         path = ("routing", "tenants", name)
         require(bool(_TENANT.match(name)), document, path, "a tenant's name is 1 to 64 letters, digits and . _ -")
-        known = tenant.tier is None or tenant.tier in routing.tiers
-        require(known, document, (*path, "tier"), f"no tier {tenant.tier!r}{nearest(str(tenant.tier), routing.tiers)}")
+        if tenant.tier is not None:
+            require_known(tenant.tier, routing.tiers, "tier", document, (*path, "tier"))
         for provider, variable in tenant.keys.items():
             at = (*path, "keys", provider)
-            require(provider in providers, document, at, f"no provider {provider!r}{nearest(provider, providers)}")
+            require_known(provider, providers, "provider", document, at)
             # Not shown: what stands there by mistake is a key.
-            require(bool(_VARIABLE.match(variable)), document, at, "expected the name of a variable that holds the key")
+            require(bool(VARIABLE.match(variable)), document, at, "expected the name of a variable that holds the key")
 
 
 def _check_budget(budget: Budget, candidates: Mapping[str, Candidate], document: Document, path: PathParts) -> None:
     require(budget.cap_usd >= 0, document, (*path, "cap_usd"), f"expected dollars from 0, got {budget.cap_usd}")
-    require(
-        _is_zone(budget.time_zone),
-        document,
-        (*path, "time_zone"),
-        f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}",
-    )
-    require(
-        (budget.over == "cheap") == bool(budget.cheap),
-        document,
-        path,
-        "`over: cheap` and `cheap: [candidates that still serve]` belong together",
-    )
+    problem = f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}"
+    require(_is_zone(budget.time_zone), document, (*path, "time_zone"), problem)
+    both_or_none = (budget.over == "cheap") == bool(budget.cheap)
+    require(both_or_none, document, path, "`over: cheap` and `cheap: [candidates that still serve]` belong together")
     for number, name in enumerate(budget.cheap):
-        at = (*path, "cheap", number)
-        require(name in candidates, document, at, f"no candidate {name!r}{nearest(name, candidates)}")
+        require_known(name, candidates, "candidate", document, (*path, "cheap", number))
 
 
 def _is_zone(name: str) -> bool:

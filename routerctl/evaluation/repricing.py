@@ -1,9 +1,9 @@
-"""A run and the prices of now -> the run as if its calls had been made at these prices: what they cost is policy.
+"""A run and the present prices -> the run as if its calls had been made at these: what they cost is policy.
 
 Only prices that routerctl.yaml states are taken: what the packaged list says of another day changes nothing. A run
 keeps what each case cost and the sums of its tokens, not which of them were cached nor what each attempt took. So a
-cost is counted anew only where what was kept tells it exactly, and refused elsewhere. What was paid stays what it was.
-Place: the evaluation line, between reading a run and all that counts money; build, check and replay see the same costs.
+cost is counted anew only where it follows exactly from what was kept, and refused elsewhere. What was paid stays as it
+was. Build, check and replay see the same costs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from routerctl.types import Candidate, Price, Result, Run, RunHeader, Status, Ta
 def at_present_prices(run: Run, project: Project | None) -> Run:
     """Count a run's costs at the prices that a project states now; None: there is none, and all stays.
 
-    Raises: InputError where a cost cannot be told, or a candidate pins nothing or has no price.
+    Raises: InputError where a cost does not follow, or a candidate pins nothing or has no price.
     """
     if project is None:
         return run
@@ -34,7 +34,7 @@ def at_present_prices(run: Run, project: Project | None) -> Run:
 def at_prices_of(run: Run, table: Table) -> Run:
     """Count a run's costs at the prices that a table has of the same candidates.
 
-    Raises: InputError where a cost cannot be told.
+    Raises: InputError where a cost does not follow.
     """
     made = run.header
     same = (name for name, one in made.candidates.items() if _is_candidate(table.candidates.get(name), one))
@@ -43,7 +43,7 @@ def at_prices_of(run: Run, table: Table) -> Run:
 
 
 def restated(project: Project, candidates: Mapping[str, Candidate], prices: Mapping[str, Price]) -> dict[str, Price]:
-    """Give the prices that are others now, of the candidates that are still the same; the list may move on.
+    """Give the prices that have changed, of the candidates that are still the same; a list's own changes do not count.
 
     Raises: InputError for a candidate that pins nothing or has no price.
     """
@@ -66,9 +66,9 @@ def is_same(project: Project, name: str, candidate: Candidate) -> bool:
 
 
 def is_restated(was: Price, now: Price) -> bool:
-    """Tell whether a price is another one because the user says so, not because a list is of another day.
+    """Tell whether a price differs because the user says so, not because a list is of another day.
 
-    What imported replies cost that nobody knows the cost of, no price can say.
+    A cost that is not known, of imported replies, stays so.
     """
     sources = (now.source, was.source)
     return now != was and NOT_KNOWN not in sources and any(one.startswith(PROJECT_FILE) for one in sources)
@@ -103,12 +103,12 @@ def _counted(result: Result, moves: Mapping[str, _Move], run_id: str) -> Result:
     if not any(asked):
         return result
     cost_usd = _cost(result, asked)
-    if cost_usd is None and result.status is Status.FAILED:  # no answer, and what its attempts cost is not told apart
+    if cost_usd is None and result.status is Status.FAILED:  # no answer, and no record of each attempt's cost
         return result
     if cost_usd is None:
         who = " or ".join(repr(name) for name in (result.candidate, result.served_by) if name in moves)
         raise InputError(
-            f"the price of {who} has changed, and run {run_id} does not tell what {result.candidate}'s calls cost at "
+            f"the price of {who} has changed, and run {run_id} does not say what {result.candidate}'s calls cost at "
             f"the new one ({_why_not(asked)}); run `routerctl eval` (replies already paid for cost nothing)"
         )
     return result if cost_usd == result.cost_usd else replace(result, cost_usd=cost_usd, recorded_usd=result.cost_usd)

@@ -1,7 +1,6 @@
 """reports/<run id>/: run.json (the header) and results.jsonl (a line a result), written as the run goes and read back.
 
 results.jsonl is append-only; a run that was cut off leaves at most one torn last line, which reading drops.
-Place: the files floor, between the run that writes and the selection that reads.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class RunWriter:
         self.extend((result,))
 
     def extend(self, results: Iterable[Result]) -> None:
-        """Write results that are all at hand."""
+        """Write several results at once."""
         for result in results:
             self._lines.write(json_text(encode(result)) + "\n")
             self.paid_usd += result.spent_usd
@@ -151,11 +150,7 @@ def _shared(row: Document, texts: dict[str, str]) -> Document:
 
 def run_folders(root: Path) -> list[Path]:
     """List the folders of all runs, newest first."""
-    return sorted(_folders(root / REPORTS_FOLDER), reverse=True)
-
-
-def _folders(reports: Path) -> Iterator[Path]:
-    return (path.parent for path in reports.glob("*/run.json"))
+    return sorted((path.parent for path in (root / REPORTS_FOLDER).glob("*/run.json")), reverse=True)
 
 
 def run_folder(root: Path, run: str) -> Path:

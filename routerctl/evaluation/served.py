@@ -1,8 +1,4 @@
-"""Evidence -> whose models answered that are not the pinned ones, in sentences.
-
-Place: the floor above the wire, for whoever builds, checks, compares or shows evidence: for tables and for results in
-one way.
-"""
+"""Evidence of a table, or a run's results -> sentences on models that answered and are not the pinned ones."""
 
 from __future__ import annotations
 
@@ -13,7 +9,7 @@ from routerctl.providers.pins import as_pinned, foreign_words
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, ProviderSpec, Result, Route, RunHeader, Table
 
-ADVICE = "write the id that is served as the pin, or ask anew with `routerctl eval --max-age 0`"
+ADVICE = "pin the id that is served, or ask again with `routerctl eval --max-age 0`"
 
 
 def foreign_evidence(table: Table, route: Route) -> tuple[str, ...]:
@@ -55,7 +51,7 @@ def _foreign(
     name: str, served: Iterable[str], candidates: Mapping[str, Candidate], providers: Mapping[str, ProviderSpec]
 ) -> Iterator[str]:
     candidate = candidates.get(name)
-    if candidate is None:  # a table that was written by hand: whoever reads it says so
+    if candidate is None:  # a table that was written by hand: reading it says so
         return
     pins = {candidate.model, *([candidates[candidate.escalation.to].model] if candidate.escalation else [])}
     others = {one for one in served if all(as_pinned(pin, one) != pin for pin in pins)}

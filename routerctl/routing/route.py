@@ -48,6 +48,8 @@ class Routed:
 class AllRungsFailed(EveryRungFailed):
     """Every rung of a route failed; `decision` tells the hops."""
 
+    decision: Decision
+
     def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
         self.decision, self.alarms = decision, alarms
         said = "; ".join(f"{hop.candidate}: {hop.detail}" for hop in decision.hops if hop.detail)
@@ -57,6 +59,8 @@ class AllRungsFailed(EveryRungFailed):
 class NoBudgetLeft(BudgetSpent):
     """No rung of a route could be paid for; `decision` tells the hops."""
 
+    decision: Decision
+
     def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
         self.decision, self.alarms = decision, alarms
         said = next(hop.detail for hop in decision.hops if hop.outcome == OVER_BUDGET)
@@ -65,6 +69,8 @@ class NoBudgetLeft(BudgetSpent):
 
 class NoPlaceAllowed(InputError):
     """The residency rules leave no place to any rung of a route; `decision` tells the hops."""
+
+    decision: Decision
 
     def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
         self.decision, self.alarms = decision, alarms

@@ -1,14 +1,15 @@
 """A scorer's name -> the scorer; a reply and what was expected -> a `Score`.
 
 A scorer is a few small functions and one line in the registry below; third parties add theirs, a `Scorer`, under the
-entry point group `routerctl.scorers`. Place: the arithmetic floor, between replies and results. It knows nothing of
-candidates, providers or bars; importing it loads none of the scorers.
+entry point group `routerctl.scorers`. It knows nothing of candidates, providers or bars; importing it loads no scorer.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 ENTRY_POINT_GROUP = "routerctl.scorers"
-IMPORTED = "imported"  # of scores that came along with the replies: nobody here can give them, no eval set names it
+IMPORTED = "imported"  # of scores that came with imported replies: no eval set names it, and nothing here computes them
 _EXPLANATION_CHARS = 500
 _BUILT_IN = {
     "choice": "choice:CHOICE",
@@ -63,21 +64,17 @@ def get_scorer(name: str) -> Scorer:
 
 
 def extract(spec: ScorerSpec, text: str) -> str | None:
-    """Find the answer in a reply as canonical text, or None; what is expected plays no part.
+    """Find the answer in a reply as canonical text, or None, without looking at what is expected.
 
     Raises: Unscorable where the scorer fails; InputError for an unknown scorer.
     """
     if len(text) > MAX_CHARS:
         return None
-    if spec.name == IMPORTED:  # what form was asked for is not known: the text itself is the answer
+    if spec.name == IMPORTED:  # nobody knows which form was asked for: the text itself is the answer
         return text.strip() or None
     scorer = get_scorer(spec.name)
-    try:
+    with _as_unscorable(spec):
         found = scorer.extract(text, spec.params)
-    except Unscorable:
-        raise
-    except Exception as error:  # third-party code: its fault must not stop a paid run
-        raise Unscorable(f"scorer {spec.name}: {type(error).__name__}: {error}") from error
     if found is not None and not isinstance(found, str):
         raise Unscorable(f"scorer {spec.name}: extract gave {type(found).__name__}, not text")
     return found
@@ -93,24 +90,25 @@ def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
         raise InputError("scorer judge asks a model: it cannot score a reply by itself")
     found = extract(spec, text)
     if found is None:
-        too_long = len(text) > MAX_CHARS
-        return Score(
-            value=0.0,
-            extracted=None,
-            explanation=f"no answer found: more than {MAX_CHARS:,} characters" if too_long else "no answer found",
-        )
-    try:
+        why = f": more than {MAX_CHARS:,} characters" if len(text) > MAX_CHARS else ""
+        return Score(value=0.0, extracted=None, explanation=f"no answer found{why}")
+    with _as_unscorable(spec):
         value, explanation = get_scorer(spec.name).score(found, expected, spec.params)
         value = float(value)
+    if math.isnan(value):
+        raise Unscorable(f"scorer {spec.name}: gave NaN")
+    said = shown(str(explanation), _EXPLANATION_CHARS)
+    return Score(value=min(1.0, max(0.0, value)), extracted=found, explanation=said)
+
+
+@contextmanager
+def _as_unscorable(spec: ScorerSpec) -> Iterator[None]:
+    try:
+        yield
     except Unscorable:
         raise
     except Exception as error:  # third-party code: its fault must not stop a paid run
         raise Unscorable(f"scorer {spec.name}: {type(error).__name__}: {error}") from error
-    if math.isnan(value):
-        raise Unscorable(f"scorer {spec.name}: gave NaN")
-    return Score(
-        value=min(1.0, max(0.0, value)), extracted=found, explanation=shown(str(explanation), _EXPLANATION_CHARS)
-    )
 
 
 def _plug_ins() -> tuple[EntryPoint, ...]:

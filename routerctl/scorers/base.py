@@ -1,7 +1,4 @@
-"""What a scorer is, what it may raise, and the few helpers that all of them share.
-
-Place: the arithmetic floor, under `routerctl.scorers`. It knows no scorer and nothing of files or models.
-"""
+"""What a scorer is, what it may raise, and the few helpers that all of them share; it knows no file and no model."""
 
 from __future__ import annotations
 

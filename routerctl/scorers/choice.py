@@ -1,7 +1,7 @@
 """A reply -> the one label it chooses among several -> right or wrong.
 
-Place: one scorer of `routerctl.scorers`. It reads words, not meaning: "not positive" mentions positive. A reply that
-can be read as two labels chooses none, because a guess here would be counted as evidence.
+It reads words, not meaning: "not positive" mentions positive. A reply that can be read as two labels chooses none,
+because a guess here would be counted as evidence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A reply with a JSON object -> the share of its named fields that are right.
 
-Place: one scorer of `routerctl.scorers`. Types count, since a program reads the reply: "65" is not 65, "true" is not
-true. Fields that are not named are ignored.
+Types count, since a program reads the reply: "65" is not 65, "true" is not true. Fields that are not named are ignored.
 """
 
 from __future__ import annotations

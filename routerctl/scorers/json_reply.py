@@ -1,7 +1,7 @@
 """A reply -> the JSON value in it: bare, in a code fence, or surrounded by prose.
 
-Place: under the scorers `json_fields` and `json_schema`. It knows no field and no schema. Strict JSON: NaN, Infinity
-and numbers beyond a double are refused, and so is nesting deeper than any real answer's.
+It knows no field and no schema. Strict JSON: NaN, Infinity and numbers beyond a double are refused, and so is nesting
+deeper than any real answer's.
 """
 
 from __future__ import annotations
@@ -39,11 +39,8 @@ def read_json(text: str, *, kinds: tuple[type, ...]) -> Json | None:
         value = _whole(candidate)
         if isinstance(value, kinds):
             return value
-    last = None
-    for value in _embedded(text, "{[" if list in kinds else "{"):
-        if isinstance(value, kinds):
-            last = value
-    return last
+    found = [value for value in _embedded(text, "{[" if list in kinds else "{") if isinstance(value, kinds)]
+    return found[-1] if found else None
 
 
 def canonical(value: Json) -> str:

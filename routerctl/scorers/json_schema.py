@@ -1,6 +1,6 @@
 """A reply with JSON -> whether it satisfies a JSON Schema (and equals what was expected, where that is given).
 
-Place: one scorer of `routerctl.scorers`. References to other documents are not fetched.
+References to other documents are not fetched.
 """
 
 from __future__ import annotations
@@ -30,15 +30,13 @@ def _check(params: Params, _: Json) -> None:
     only(params, "schema")
     if not isinstance(params.get("schema"), dict):
         raise ValueError("schema: expected a JSON Schema as a mapping")  # noqa: TRY004 - what `check` promises
-    problem = problem_with_schema(plain(params["schema"]))
-    if problem:
+    if problem := problem_with_schema(plain(params["schema"])):
         raise ValueError(f"schema: {problem}")
 
 
 def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
     reply = json.loads(extracted)
-    problem = _problem({"schema": plain(params["schema"]), "reply": reply})
-    if problem:
+    if problem := _problem({"schema": plain(params["schema"]), "reply": reply}):
         return 0.0, problem
     if expected is not None and not same(reply, expected):
         return 0.0, f"valid, but not {shown(canonical(plain(expected)))}"

@@ -1,7 +1,7 @@
-"""The parameters of a judge -> what is asked of it: who judges, by which rubric, on which scale.
+"""The parameters of a judge -> what is asked of it: which candidate judges, by which rubric, on which scale.
 
-Place: one entry of `routerctl.scorers`, so that an eval set is checked as with any scorer. It cannot score: that takes
-a model, which `routerctl.strategies.judge` asks.
+It is registered as a scorer so that eval sets with a judge are checked like any other. It cannot score: that takes a
+model, which `routerctl.strategies.judge` asks.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def judge_spec(params: Params) -> JudgeSpec:
     if not isinstance(examples, list | tuple):
         raise ValueError("examples: expected a list")  # noqa: TRY004 - what `check` promises
     return JudgeSpec(
-        candidate=_text(params, "candidate", "the name of a candidate of routerctl.yaml, who judges"),
+        candidate=_text(params, "candidate", "the name of the candidate in routerctl.yaml that judges"),
         rubric=_text(params, "rubric", "a text that says when a reply passes"),
         scale=scale,
         examples=tuple(_example(item, place, SCALES[scale]) for place, item in enumerate(examples)),
@@ -65,7 +65,7 @@ def _text(params: Params, name: str, meaning: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name}: expected {meaning}")
     if re.search("[\ud800-\udfff]", value):
-        raise ValueError(f"{name}: half of a surrogate pair is no text")
+        raise ValueError(f"{name}: contains half of a surrogate pair, which is not text")
     return value.strip()
 
 

@@ -1,7 +1,7 @@
 """A reply -> the number it answers with, exactly as written -> right or wrong within a tolerance.
 
-Place: one scorer of `routerctl.scorers`. It does not know units, words ("twelve"), mixed fractions ("1 1/2") or LaTeX;
-currency and per-cent signs are skipped, so 25% is 25.
+It does not know units, words ("twelve"), mixed fractions ("1 1/2") or LaTeX; currency and per-cent signs are skipped,
+so 25% is 25.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """A reply -> the Python code in it -> whether the expected test code runs through after it.
 
-Place: one scorer of `routerctl.scorers`; `sandbox.python` runs the code, in a limited child. This is a limit on
-accidents, NOT a sandbox against malice: processor time, clock, memory, file size and open files are limited by the
-kernel; processes, network and writing outside a temporary folder are refused by an audit hook inside the same
-interpreter, which hostile code can get around. Who scores code from models that they do not trust runs the whole
-eval in a container or virtual machine.
+`sandbox.python` runs the code, in a limited child. This is a limit on accidents, NOT a sandbox against malice:
+processor time, clock, memory, file size and open files are limited by the kernel; processes, network and writing
+outside a temporary folder are refused by an audit hook inside the same interpreter, which hostile code can get around.
+To score code from models that you do not trust, run the whole eval in a container or virtual machine.
 
 Why a hook: RLIMIT_NPROC counts all of a user's processes and does not bind root, and `unshare -n` needs privileges
 that many machines withhold, so either would make scores depend on the machine. Memory is not limited on macOS.

@@ -1,8 +1,8 @@
 """A reply -> the query in it -> whether it gives the rows of the reference query.
 
-Place: one scorer of `routerctl.scorers`; `sandbox.sql` runs the queries, in a limited child. SQLite's dialect. Column
-names are ignored, their order is not. A query right on this database may be wrong on another: the setup script's rows
-must tell right from wrong. `date('now')` reads the clock and has no place in a reference.
+`sandbox.sql` runs the queries, in a limited child, in SQLite's dialect. Column names are ignored, their order is not. A
+query right on this database may be wrong on another: the setup script's rows must tell right from wrong.
+`date('now')` reads the clock and has no place in a reference.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def find_query(text: str) -> str | None:
 
     The first ```sql (or untagged) block; else from the first line that starts with SELECT, WITH or VALUES in one case
     ("With this query" is prose) to the semicolon, or to the blank line before prose. A second statement is kept:
-    running it fails, as it would for who trusts the reply.
+    running it fails, as it would for anyone who ran the reply.
     """
     for tag, content in fenced(text):
         if tag in ("", "sql", "sqlite") and content.strip():
@@ -68,9 +68,8 @@ def _check(params: Params, expected: Json) -> None:
     only(params, "setup", "ordered")
     if params.get("ordered", "auto") not in (True, False, "auto"):
         raise ValueError(f"ordered: expected true, false or auto, got {params['ordered']!r}")
-    setup = _setup(params)
     try:
-        connection = open_database(setup)
+        connection = open_database(_setup(params))
     except sqlite3.Error as error:
         raise ValueError(f"setup: {Path(params['setup']).name}: {error}") from None
     try:

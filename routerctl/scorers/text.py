@@ -1,6 +1,6 @@
 """A reply as text -> a score: exact, contains, regex, token_f1, similarity.
 
-Place: five scorers of `routerctl.scorers`. They know nothing of numbers, JSON or labels: "3.0" is not "3" here.
+They know nothing of numbers, JSON or labels: "3.0" is not "3" here.
 """
 
 from __future__ import annotations
@@ -150,16 +150,12 @@ def _score_similarity(extracted: str, expected: Json, params: Params) -> tuple[f
     from rapidfuzz import fuzz
     from rapidfuzz.distance import Levenshtein
 
-    metric = params.get("metric", "ratio")
-    sensitive = flag(params, "case_sensitive")
-    left = normalised(extracted, case_sensitive=sensitive)
-    best = 0.0
-    for text in texts(expected):
-        right = normalised(text, case_sensitive=sensitive)
-        if metric == "levenshtein":
-            best = max(best, Levenshtein.normalized_similarity(left, right))
-        else:
-            best = max(best, getattr(fuzz, metric)(left, right) / 100)
+    metric, sensitive = params.get("metric", "ratio"), flag(params, "case_sensitive")
+    left, *others = (normalised(text, case_sensitive=sensitive) for text in (extracted, *texts(expected)))
+    if metric == "levenshtein":
+        best = max(Levenshtein.normalized_similarity(left, right) for right in others)
+    else:
+        best = max(getattr(fuzz, metric)(left, right) / 100 for right in others)
     return best, f"{metric} {best:.3f}"
 
 

@@ -1,10 +1,9 @@
-"""Turns counts and values of cases into error probabilities, lines to stop at, intervals and set sizes.
+"""Turns counts and values of cases into error probabilities, stopping boundaries, intervals and set sizes.
 
 `sequential`: the exact test of 0/1 cases; `betting`: the test of other values in [0, 1], weighted or not; `anytime`:
 evidence and intervals that hold at any stopping time; `clusters`: dependent cases; `paired`: before against after;
 `noninferiority`: a candidate against a reference; `shrinkage`: noisy differences of classes; `sizes`: how many cases.
-Place: arithmetic, below selection, which feeds real results in. It knows numbers only: no case, no candidate, no
-verdict, no money.
+It knows numbers only: no case, no candidate, no verdict, no money.
 """
 
 from routerctl.statistics.anytime import anytime_interval, below_line

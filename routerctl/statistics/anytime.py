@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, check
+from routerctl.statistics.tails import Counts, Probabilities, check, edge
+
+_BISECTIONS = 60
 
 
 def log_evidence_below(passes: Counts, cases: Counts, bar: float) -> Probabilities:
@@ -55,15 +56,4 @@ def anytime_interval(passes: int, cases: int, alpha: float) -> tuple[float, floa
         return float(special.xlogy(passes, p) + special.xlog1py(failures, -p)) > floor
 
     best = passes / cases if cases else 0.5
-    return _edge(best, 0.0, kept), _edge(best, 1.0, kept)
-
-
-def _edge(inside: float, end: float, kept: Callable[[float], bool]) -> float:
-    """Where `kept` ends between a point inside and an end of [0, 1]; rounded outwards."""
-    if kept(end):
-        return end
-    outside = end
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if kept(middle) else (inside, middle)
-    return outside
+    return edge(kept, 0.0, best, _BISECTIONS), edge(kept, 1.0, best, _BISECTIONS)

@@ -1,6 +1,6 @@
 """Turns several candidates' outcomes on one task into the row to choose: the cheapest at a bar, or the best available.
 
-Place: arithmetic, above `outcomes`. It knows rows and numbers only: no candidate, no verdict.
+It knows rows and numbers only: no candidate, no verdict.
 """
 
 from __future__ import annotations

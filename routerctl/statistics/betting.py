@@ -1,8 +1,8 @@
 """Turns values in [0, 1], weighted or not, into evidence about their mean: bets that nobody can win on average.
 
 `Bets` tests "the mean is at most m" value by value; `betting_interval` holds the mean at any stopping time;
-`betting_least_cases` and `betting_needed_cases` say how many values it takes. Place: arithmetic, beside the exact test,
-for what is not 0/1: means over epochs, graded scores, unequal weights, clusters as units. It knows numbers only.
+`sizes` says how many values it takes. They serve what the exact test of 0/1 cases cannot: means over epochs, graded
+scores, unequal weights, clusters as units. It knows numbers only.
 
 A gambler starts with 1 and stakes a part of it on each value y of weight w before it is seen: wealth is multiplied by
 1 + stake * w * (y - m). Where the weighted mean is at most m, that is E[w y] <= m E[w], the expected factor is at most
@@ -17,12 +17,12 @@ Source: Waudby-Smith & Ramdas, Estimating means of bounded random variables by b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
-from routerctl.statistics.tails import Probabilities, check
+from routerctl.statistics.tails import Probabilities, check, edge
 
 CAP = 0.75  # the most of the wealth that one value may lose
 PRIOR = 5.0  # values that the guess of how they deviate, like 0/1 values at the bar, counts as, before any was seen
@@ -80,10 +80,8 @@ class Bets:
 
     def _stake(self, variance: float) -> float:
         most = CAP / (self.mean * self._greatest) if self._greatest else 0.0
-        return min(math.sqrt(2 * self.goal / (self._n * self._floored(variance))), most)
-
-    def _floored(self, variance: float) -> float:
-        return max(variance, _LEAST_VARIANCE * self._greatest**2)
+        floored = max(variance, _LEAST_VARIANCE * self._greatest**2)
+        return min(math.sqrt(2 * self.goal / (self._n * floored)), most)
 
     def hopeless(self, left: int, weight_left: float) -> bool:
         """Whether it is time to give up with `left` of the n values to come, which together weigh `weight_left`.
@@ -147,8 +145,8 @@ def betting_interval(
     greatest = np.maximum.accumulate(w) if max_weight is None else np.full(len(w), max_weight)
     goal = math.log(2 / alpha)
     stakes = _stakes(y, w, greatest, goal, n)
-    low = _edge(lambda m: _log_wealth(y, w, greatest, stakes, m) < goal, 0.0)
-    high = 1 - _edge(lambda m: _log_wealth(1 - y, w, greatest, stakes, m) < goal, 0.0)
+    low = edge(lambda m: _log_wealth(y, w, greatest, stakes, m) < goal, 0.0, 1.0, _BISECTIONS)
+    high = 1 - edge(lambda m: _log_wealth(1 - y, w, greatest, stakes, m) < goal, 0.0, 1.0, _BISECTIONS)
     return min(low, high), max(low, high)  # crossed ends, both halves having won: nothing is kept, this is around it
 
 
@@ -171,17 +169,6 @@ def _stakes(y: Probabilities, w: Probabilities, greatest: Probabilities, goal: f
 def _log_wealth(y: Probabilities, w: Probabilities, greatest: Probabilities, stakes: Probabilities, m: float) -> float:
     most = CAP / np.maximum(m * greatest, 1e-100)
     return float(np.log1p(np.minimum(stakes, most) * w * (y - m)).sum())
-
-
-def _edge(kept: Callable[[float], bool], outside: float) -> float:
-    """The greatest m up to which `kept` does not hold, from `outside` towards 1; `outside` where it holds there."""
-    if kept(outside):
-        return outside
-    low, high = outside, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if kept(middle) else (middle, high)
-    return low
 
 
 # --- how many values --------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""A judge's values and a human's word on some of them -> what the accuracy is when the judge is held to the human.
+"""A judge's values and human labels on some of them -> bounds for the accuracy that the humans would have found.
 
-Two bounds: the exact one of the human's word alone, and the judge's mean put right by it. Place: arithmetic, below
-selection. It knows numbers only: no judge, no case, no verdict.
+Two bounds: the exact one of the labels alone, and one of the judge's mean corrected by them. It knows numbers only: no
+judge, no case, no verdict.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
+
+from routerctl.statistics.tails import Probabilities
 
 
 def accuracy_lower(passes: int, cases: int, alpha: float) -> float:
@@ -32,7 +34,7 @@ def accuracy_upper(passes: int, cases: int, alpha: float) -> float:
 def corrected_mean(judged: Sequence[float], labels: Sequence[bool]) -> float:
     """Return the judge's mean over all cases plus the mean error that the labels show in it.
 
-    `judged`: the judge's values in [0, 1] of all cases, in random order; `labels`: the human's word on the first ones.
+    `judged`: the judge's values in [0, 1] of all cases, in random order; `labels`: the humans' on the first ones.
     Source: prediction-powered inference, Angelopoulos et al., Science 382 (2023), without a tuned weight.
 
     Raises: ValueError where there is no label, or there are more labels than cases.
@@ -61,17 +63,13 @@ def corrected_lower(judged: Sequence[float], labels: Sequence[bool], alpha: floa
     return min(plain, _normal_lower(values.mean() + warier.mean(), spread / len(values), warier, z))
 
 
-def _normal_lower(
-    mean: float, variance: float, errors: np.ndarray[tuple[int], np.dtype[np.float64]], z: float
-) -> float:
+def _normal_lower(mean: float, variance: float, errors: Probabilities, z: float) -> float:
     """The labelled cases are among the judged ones; taking both means as independent errs to the safe side mostly."""
     of_errors = float(errors.var(ddof=1)) / len(errors) if len(errors) > 1 else math.inf
     return max(0.0, float(mean) - z * math.sqrt(float(variance) + of_errors))
 
 
-def _values(
-    judged: Sequence[float], labels: Sequence[bool]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+def _values(judged: Sequence[float], labels: Sequence[bool]) -> tuple[Probabilities, Probabilities]:
     if not 0 < len(labels) <= len(judged):
         raise ValueError(f"{len(labels)} labels for {len(judged)} judged cases")
     values = np.asarray(judged, dtype=np.float64)

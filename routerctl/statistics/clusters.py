@@ -1,7 +1,7 @@
 """Turns clusters of cases that resemble each other into a lower bound for their mean.
 
-Cases may be weighted and their values anything in [0, 1]: a cluster is its sums of weight * value and of weights.
-Place: arithmetic, below selection. It knows sums only: no case, no candidate, no verdict.
+Cases may be weighted and their values anything in [0, 1]: a cluster is its sums of weight * value and of weights. It
+knows sums only: no case, no candidate, no verdict.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Probabilities, check
+from routerctl.statistics.tails import Probabilities, bisect, check
 
 _BISECTIONS = 50
-
 _NOTHING = 1e-12  # a mean below it is 0: its variance would be lost to rounding
 _NEAR_HALF = 0.5 - 1e-6  # where both t quantiles are 0, their ratio is taken beside
 
@@ -32,10 +31,8 @@ def korn_graubard_lower(
     Source: Korn & Graubard, Survey Methodology 24 (1998), one-sided. A perfect score has no spread to estimate a
     design effect from: then each cluster counts as one case.
     """
-    passes, sizes = np.asarray(cluster_passes, dtype=float), np.asarray(cluster_sizes, dtype=float)
-    clusters, total = len(passes), float(sizes.sum())
-    p = float(passes.sum()) / total if total else 0.0
-    n = total if cases is None else cases
+    passes, sizes, p, n = _sums(cluster_passes, cluster_sizes, cases)
+    clusters = len(passes)
     if clusters < 2 or p <= _NOTHING:
         return 0.0
     if p >= 1:
@@ -53,12 +50,11 @@ def korn_graubard_level(
     cluster_passes: Sequence[float], cluster_sizes: Sequence[float], bar: float, cases: float | None = None
 ) -> float:
     """Return the least alpha at which `korn_graubard_lower` reaches the bar, to a millionth; 1: at none."""
-    low, high = 0.0, 1.0
-    for _ in range(20):  # 2^-20
-        middle = (low + high) / 2
-        reached = korn_graubard_lower(cluster_passes, cluster_sizes, middle, cases) >= bar - 1e-12
-        low, high = (low, middle) if reached else (middle, high)
-    return high
+
+    def reached(alpha: float) -> bool:
+        return korn_graubard_lower(cluster_passes, cluster_sizes, alpha, cases) >= bar - 1e-12
+
+    return bisect(reached, 0.0, 1.0, 20)[1]  # 2^-20
 
 
 def design_effect(cluster_passes: Sequence[float], cluster_sizes: Sequence[float], cases: float | None = None) -> float:
@@ -66,13 +62,20 @@ def design_effect(cluster_passes: Sequence[float], cluster_sizes: Sequence[float
 
     A score without spread (all passed, none passed, a single cluster) shows none: then a cluster counts as one case.
     """
-    passes, sizes = np.asarray(cluster_passes, dtype=float), np.asarray(cluster_sizes, dtype=float)
-    clusters, total = len(passes), float(sizes.sum())
-    p = float(passes.sum()) / total if total else 0.0
-    n = total if cases is None else cases
+    passes, sizes, p, n = _sums(cluster_passes, cluster_sizes, cases)
+    clusters = len(passes)
     if clusters < 2 or not _NOTHING < p < 1:
         return max(n / clusters, 1.0) if clusters else 1.0
     return _effect(passes, sizes, p, n)
+
+
+def _sums(
+    cluster_passes: Sequence[float], cluster_sizes: Sequence[float], cases: float | None
+) -> tuple[Probabilities, Probabilities, float, float]:
+    """The clusters' sums as arrays, their mean, and the effective number of cases."""
+    passes, sizes = np.asarray(cluster_passes, dtype=float), np.asarray(cluster_sizes, dtype=float)
+    total = float(sizes.sum())
+    return passes, sizes, float(passes.sum()) / total if total else 0.0, total if cases is None else cases
 
 
 def _effect(passes: Probabilities, sizes: Probabilities, p: float, n: float) -> float:
@@ -83,7 +86,7 @@ def _effect(passes: Probabilities, sizes: Probabilities, p: float, n: float) -> 
 
 @lru_cache(maxsize=256)
 def independent_need(n: int, bar: float, alpha: float) -> float:
-    """The passes out of n independent cases, fractions allowed, at which the Clopper-Pearson bound is the bar.
+    """Return the passes out of n independent cases, fractions allowed, at which the Clopper-Pearson bound is the bar.
 
     No Korn-Graubard bound of the same score is higher: below this it cannot reach the bar. More than n: no score can.
 
@@ -92,9 +95,8 @@ def independent_need(n: int, bar: float, alpha: float) -> float:
     check(n, bar, alpha)
     if bar**n > alpha:
         return n + 1.0
-    low, high = 0.0, float(n)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        within = middle > 0 and float(special.betainc(middle, n - middle + 1, bar)) <= alpha
-        low, high = (low, middle) if within else (middle, high)
-    return low
+
+    def within(passes: float) -> bool:
+        return passes > 0 and float(special.betainc(passes, n - passes + 1, bar)) <= alpha
+
+    return bisect(within, 0.0, float(n), _BISECTIONS)[0]

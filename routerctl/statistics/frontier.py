@@ -2,7 +2,7 @@
 
 `descent` walks from the best options to the cheapest ones, always giving up the least for the money: the solutions of
 "maximise gain - lambda x cost" for every lambda, in at most tasks x (options - 1) steps. `mixed` is what a random mix
-between options brings. Place: arithmetic, below worth. It knows numbers only.
+between options brings. It knows numbers only.
 """
 
 from __future__ import annotations

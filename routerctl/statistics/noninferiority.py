@@ -1,9 +1,8 @@
 """Turns pairs of 0/1 outcomes into evidence that a candidate is not worse than a reference by more than a margin.
 
 `noninferiority_p`: the exact test; `paired_interval`: the interval of the difference that goes with its statistic;
-`noninferiority_power` has what the test can show. Place: arithmetic, below selection, which makes the pairs. It knows
-counts only: n cases that both answered, of which `lost` are right with the reference alone and `gained` with the
-candidate alone.
+`noninferiority_power` has what the test can show. It knows counts only: n cases that both answered, of which `lost` are
+right with the reference alone and `gained` with the candidate alone.
 
 The null hypothesis is "the candidate's accuracy is lower by the margin or more". Its outcomes also depend on how often
 the two differ at all, the discordance, which nobody knows: the p-value is the greatest over all discordances that the
@@ -22,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, tails
+from routerctl.statistics.tails import Counts, Probabilities, bisect, tails
 
 # What the discordance's interval may miss is added to p. So small a share costs no power that can be measured (.0005
 # costs up to 9 % of it, .001 more), and the interval is still narrow enough to look at few discordances.
@@ -168,8 +167,4 @@ def paired_interval(n: int, lost: int, gained: int, alpha: float) -> tuple[float
 def _furthest(n: int, lost: int, gained: int, alpha: float) -> float:
     """The margin by which the candidate may be worse, as far as the score can tell at alpha / 2; it may be negative."""
     z = -float(special.ndtri(alpha / 2))
-    kept, excluded = (lost - gained) / n, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (kept + excluded) / 2
-        kept, excluded = (kept, middle) if float(score(n, lost, gained, middle)) > z else (middle, excluded)
-    return excluded
+    return bisect(lambda margin: float(score(n, lost, gained, margin)) > z, (lost - gained) / n, 1.0, _BISECTIONS)[1]

@@ -1,7 +1,7 @@
 """Turns a number of pairs into what the exact test of non-inferiority can show on them, and back.
 
 `critical_lost`: what it takes to pass; `noninferiority_power`: how often a candidate does; `cases_for_noninferiority`:
-how many cases would do. Place: arithmetic, beside `noninferiority`, whose p-value it turns round.
+how many cases would do.
 """
 
 from __future__ import annotations

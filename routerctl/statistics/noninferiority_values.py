@@ -2,7 +2,7 @@
 
 What `noninferiority` does for 0/1 pairs of the same weight is done here for the others. `noninferiority_bets`: any
 values, weighted or not, clusters as units; its error holds whatever they are. `clustered_noninferiority_p`: clusters of
-0/1 pairs; it finds more than bets do, and its error holds nearly. Place: arithmetic, below selection.
+0/1 pairs; it finds more than bets do, and its error holds nearly.
 """
 
 from __future__ import annotations

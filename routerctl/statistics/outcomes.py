@@ -1,8 +1,8 @@
 """Turns several candidates' outcomes on the same cases into their paired differences, from the cases that both have.
 
 `Outcomes` is one task's matrix of values and costs; `contrast` compares every row with one of them; `folds` cuts the
-cases into parts that can be looked at after a choice was made on the others. Place: arithmetic, below selection and
-worth, which fill the matrices. It knows numbers only: rows and columns, no names, no verdict.
+cases into parts that can be looked at after a choice was made on the others. It knows numbers only: rows and columns,
+no names, no verdict.
 """
 
 from __future__ import annotations

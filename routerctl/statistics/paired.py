@@ -1,7 +1,7 @@
 """Turns the same cases, answered before and after, into p-values for "it got worse", and into what a set could show.
 
-Place: arithmetic, below `regression`, which makes the pairs. It knows numbers only: no case, no class, no candidate.
-Every p-value is one-sided: small means that things got worse; an improvement has a large one.
+It knows numbers only: no case, no class, no candidate. Every p-value is one-sided: small means that things got worse;
+an improvement has a large one.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, tail, tails
+from routerctl.statistics.tails import Counts, Probabilities, bisect, tail, tails
 
 _LARGEST_GRID = 20_000  # steps of the exact distribution of a sum: a convolution of this length takes milliseconds
 _EVERY_SIGN = 13  # 2^13 patterns are fewer than the usual 9,999 resamples
+_POWER = 0.8
 _ZERO = 1e-9  # two sums nearer than this are the same sum, added in another order
 
 
@@ -57,8 +58,7 @@ def sign_flip(
     units = units[np.abs(units) > _ZERO]
     if not len(units):
         return 1.0
-    steps = _steps(units)
-    if steps is not None:
+    if (steps := _steps(units)) is not None:
         return _exact(steps)
     if len(units) <= _EVERY_SIGN:
         return _every_pattern(units)
@@ -159,12 +159,12 @@ def power_of(n: int, drop: float, discordance_noise: float, alpha: float) -> flo
 
 
 @lru_cache(maxsize=1024)
-def least_detectable_drop(n: int, discordance_noise: float, alpha: float, power: float = 0.8) -> float | None:
-    """Return the drop that the mid-p McNemar test on n cases notices with this power, a share; None: not even all.
+def least_detectable_drop(n: int, discordance_noise: float, alpha: float) -> float | None:
+    """Return the drop that the mid-p McNemar test on n cases notices with 80 % power, a share; None: not even all.
 
     The model is `power_of`'s. Source of the question: Connor, Biometrics 43 (1987); the answer here is exact.
     """
-    return _least(lambda drop: power_of(n, drop, discordance_noise, alpha) >= power, 1 - discordance_noise)
+    return _least(lambda drop: power_of(n, drop, discordance_noise, alpha) >= _POWER, 1 - discordance_noise)
 
 
 @lru_cache(maxsize=256)
@@ -181,10 +181,8 @@ def _critical(n: int, alpha: float) -> Counts:
     return low
 
 
-def least_detectable_shift(
-    units: Iterable[float], sizes: Iterable[float], alpha: float, power: float = 0.8
-) -> float | None:
-    """Return the drop of the mean that the sign-flip test notices with this power, a share; None: not even all.
+def least_detectable_shift(units: Iterable[float], sizes: Iterable[float], alpha: float) -> float | None:
+    """Return the drop of the mean that the sign-flip test notices with 80 % power, a share; None: not even all.
 
     `units`: what changes sign together, a case's difference or the sum of a cluster's; `sizes`: the cases of each. The
     drop comes as units that break whole, the widest spread that a drop can have, so one spread more evenly is noticed
@@ -193,7 +191,7 @@ def least_detectable_shift(
     never less than what so few units show that only their number counts, where each doubles the patterns.
     """
     values, cases = (np.asarray(list(one), dtype=float) for one in (units, sizes))
-    few = _least_broken(len(values), alpha, power)
+    few = _least_broken(len(values), alpha)
     if few is None:
         return None
     n, squares = float(cases.sum()), float((cases**2).sum())
@@ -202,23 +200,19 @@ def least_detectable_shift(
     def noticed(drop: float) -> bool:
         by_chance = noise + drop * squares
         needed = special.ndtri(1 - alpha) * math.sqrt(by_chance)
-        return bool(n * drop - needed >= special.ndtri(power) * math.sqrt(by_chance - drop**2 * squares))
+        return bool(n * drop - needed >= special.ndtri(_POWER) * math.sqrt(by_chance - drop**2 * squares))
 
     return max(few, least) if (least := _least(noticed, 1.0)) is not None else None
 
 
-def _least_broken(n: int, alpha: float, power: float) -> float | None:
+def _least_broken(n: int, alpha: float) -> float | None:
     """The chance to break at which so many of n units do that signs alone tell: k of them have p = 2^-k."""
     enough = max(math.ceil(-math.log2(alpha)), 1)
-    return _least(lambda chance: tail(enough, n, chance) >= power, 1.0)
+    return _least(lambda chance: tail(enough, n, chance) >= _POWER, 1.0)
 
 
 def _least(holds: Callable[[float], bool], high: float) -> float | None:
     """The least share from which on something holds, to a thousandth of a point; None: not even at the highest."""
     if not holds(high):
         return None
-    low = 0.0
-    for _ in range(16):  # 2^-16
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return high
+    return bisect(holds, 0.0, high, 16)[1]  # 2^-16

@@ -1,7 +1,6 @@
 """Turns differences of several strata (task classes) into one, and pulls each of them to what they have in common.
 
-Place: arithmetic, above `outcomes`, which gives the differences, and `shrinkage`, which works on one row of them. It
-knows numbers only.
+`outcomes` gives the differences, `shrinkage` works on one row of them. It knows numbers only.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Turns a set size, a bar and an error probability into the lines at which a test of 0/1 cases stops.
+"""Turns a set size, a bar and an error probability into the boundaries at which a test of 0/1 cases stops.
 
-Place: arithmetic, below selection, which feeds real results to these lines. It knows counts only: no case, no
-candidate, no verdict, no money. Cases are taken as independent draws from the traffic the set stands for, looked
-at in an order that has nothing to do with their outcome; whoever breaks that breaks the error probability.
+It knows counts only: no case, no candidate, no verdict, no money. Cases are taken as independent draws from the traffic
+the set stands for, looked at in an order that has nothing to do with their outcome; where that does not hold, neither
+does the error probability.
 
 The sequential test is the exact binomial one of Jennison & Turnbull, Group Sequential Methods (2000), ch. 12.
 Walks are counted in failures: a run that can still pass has few of them, which keeps the arrays short.
@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Counts, Probabilities, check, least_passes, tails
+from routerctl.statistics.tails import Counts, Probabilities, bisect, check, least_passes, tails
 
 POWER = 0.9  # a candidate is "good enough" when it passes this often
 FUTILITY = 0.05  # a run is given up when a good enough candidate would pass from here less often than this
@@ -195,11 +195,7 @@ def _futile(made: StoppingPlan, accuracy: float) -> Counts:
 
 def _accuracy_for(power: float, chance: Callable[[float], float]) -> float:
     """The least accuracy with chance(accuracy) >= power, for a chance that rises from 0 to 1."""
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if chance(middle) >= power else (middle, high)
-    return high
+    return bisect(lambda accuracy: chance(accuracy) >= power, 0.0, 1.0, _BISECTIONS)[1]
 
 
 # --- what a plan does -------------------------------------------------------------------------------------------------
@@ -253,7 +249,7 @@ def _chances(proof: StoppingPlan, then_reach: int = 0) -> Callable[[float], floa
 
 def without_futility(made: StoppingPlan) -> StoppingPlan:
     """Return the plan of which a run goes on as long as it can still pass."""
-    return replace(made, low=_hopeless(made.n, made.need)) if made.decidable else made
+    return replace(made, low=hopeless(made)) if made.decidable else made
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,8 @@
 """Turns counts before and counts now into p-values for "it moved", which count the error of both sides.
 
 `exceeding`: how many values lie beyond an order statistic of the baseline; `fewer_midp`, `more_exact`: two shares;
-`mix_p`, `stability_index`: shares of several kinds; `weighted_holm`: many tests at one error. Place: arithmetic, below
-`drift`. It knows numbers only. Every function works on counts, so that a database can do the counting.
+`mix_p`, `stability_index`: shares of several kinds; `weighted_holm`: many tests at one error. It knows numbers only.
+Every function works on counts, so that a database can do the counting.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
-from routerctl.statistics.tails import Probabilities
+from routerctl.statistics.tails import Probabilities, bisect
 
+_POWER = 0.8
 _TERMS = 100_000  # of a tail that are summed exactly; beyond, counts are so large that the normal tail is as good
 _LEAST_EXPECTED = 5.0  # in a cell of a table, for chi-squared to be its distribution (Cochran 1954)
 
@@ -104,14 +105,14 @@ def _check(before: int, before_n: int, now: int, now_n: int) -> None:
         raise ValueError(f"no shares: {before} of {before_n}, {now} of {now_n}")
 
 
-def noticed_fall(share: float, before_n: int, now_n: int, alpha: float, power: float = 0.8) -> float | None:
-    """Return the fall of a share that the test of two samples notices with this power; None: not even all of it.
+def noticed_fall(share: float, before_n: int, now_n: int, alpha: float) -> float | None:
+    """Return the fall of a share that the test of two samples notices with 80 % power; None: not even all of it.
 
     Source: the usual normal approximation, solved by bisection.
     """
     if not before_n or not now_n:
         return None
-    z_alpha, z_power = -float(special.ndtri(alpha)), float(special.ndtri(power))
+    z_alpha, z_power = -float(special.ndtri(alpha)), float(special.ndtri(_POWER))
 
     def noticed(fall: float) -> bool:
         now = share - fall
@@ -120,13 +121,7 @@ def noticed_fall(share: float, before_n: int, now_n: int, alpha: float, power: f
         true = math.sqrt(share * (1 - share) / before_n + now * (1 - now) / now_n)
         return fall >= z_alpha * null + z_power * true
 
-    low, high = 0.0, share
-    if not noticed(high):
-        return None
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if noticed(middle) else (middle, high)
-    return high
+    return bisect(noticed, 0.0, share, 30)[1] if noticed(share) else None
 
 
 # --- several kinds ----------------------------------------------------------------------------------------------------

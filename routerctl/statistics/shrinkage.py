@@ -1,8 +1,8 @@
 """Turns paired differences into means with standard errors, noisy ones of several classes into what to believe of each.
 
 `paired_mean`: differences of one class -> mean and standard error; `shrink`: a mean of each class -> all of them pulled
-to what they have in common; `stratified`: means of classes -> the mean of their mix. Place: arithmetic, below
-selection. It knows numbers only: no case, no class, no candidate.
+to what they have in common; `stratified`: means of classes -> the mean of their mix. It knows numbers only: no case, no
+class, no candidate.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy import special  # type: ignore[import-untyped]  # scipy ships no type
 from routerctl.statistics.paired import unit_sums
 from routerctl.statistics.tails import Probabilities
 
+_LEVEL = 0.95  # of an interval
 _LEAST_NOISE = 1e-12  # squared standard error of a value without any: its weight stays a number
 
 
@@ -105,11 +106,11 @@ class Mix:
 
     mean: float
     error: float  # standard error
-    interval: tuple[float, float]  # (low, high) of the level asked for
+    interval: tuple[float, float]  # (low, high), 95 %
 
 
-def stratified(means: Sequence[float], errors: Sequence[float], shares: Sequence[float], level: float = 0.95) -> Mix:
-    """Return the mean over a mix of classes whose means are known independently, with its normal interval.
+def stratified(means: Sequence[float], errors: Sequence[float], shares: Sequence[float]) -> Mix:
+    """Return the mean over a mix of classes whose means are known independently, with its normal 95 % interval.
 
     `shares`: of each class, at least 0, in any unit: they are divided by their sum.
 
@@ -120,5 +121,5 @@ def stratified(means: Sequence[float], errors: Sequence[float], shares: Sequence
         raise ValueError("a mix needs shares that are at least 0, one of them above")
     w = w / w.sum()
     mean, error = float(w @ np.asarray(means, dtype=float)), float(np.linalg.norm(w * np.asarray(errors, dtype=float)))
-    off = -float(special.ndtri((1 - level) / 2)) * error
+    off = -float(special.ndtri((1 - _LEVEL) / 2)) * error
     return Mix(mean=mean, error=error, interval=(mean - off, mean + off))

@@ -71,7 +71,7 @@ def betting_least_cases(bar: float, alpha: float, mean_weight: float = 1.0) -> i
     check(1, bar, alpha)
     if bar == 1:
         return None
-    return _first(lambda n: betting_decidable(n, bar, alpha, mean_weight))
+    return first_from(lambda n: betting_decidable(n, bar, alpha, mean_weight))
 
 
 def betting_needed_cases(
@@ -99,7 +99,7 @@ def betting_needed_cases(
         growth, spread = _log_growth(stake, bar, mean, deviation)
         return n * growth - z * spread * math.sqrt(n) >= goal
 
-    return max(_first(enough), least)
+    return max(first_from(enough), least)
 
 
 def _log_growth(stake: float, bar: float, mean: float, deviation: float) -> tuple[float, float]:
@@ -109,8 +109,8 @@ def _log_growth(stake: float, bar: float, mean: float, deviation: float) -> tupl
     return (1 - zero) * win + zero * loss, math.sqrt(zero * (1 - zero)) * (win - loss)
 
 
-def _first(holds: Callable[[int], bool]) -> int:
-    """The least n >= 1 from which `holds` is true, for a condition that stays true."""
+def first_from(holds: Callable[[int], bool]) -> int:
+    """Return the least n >= 1 from which `holds` is true, for a condition that stays true."""
     reached = 1
     while not holds(reached):
         reached *= 2

@@ -1,6 +1,8 @@
-"""What the tests of this folder share: tails of the binomial distribution, and the check of a test's parameters."""
+"""What the tests of this folder share: binomial tails, bisection, and the check of a test's parameters."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +40,16 @@ def least_passes(sizes: Counts, bar: float, alpha: float) -> Counts:
         within = tails(middle, sizes, bar) <= alpha
         low, high = np.where(within, low, middle), np.where(within, middle, high)
     return high
+
+
+def bisect(holds: Callable[[float], bool], low: float, high: float, steps: int) -> tuple[float, float]:
+    """Halve an interval so many times; `holds` is taken to be false at its first end and true at its second."""
+    for _ in range(steps):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return low, high
+
+
+def edge(kept: Callable[[float], bool], outside: float, inside: float, steps: int) -> float:
+    """Return where `kept` begins between an end and a point where it is taken to hold, rounded towards the end."""
+    return outside if kept(outside) else bisect(kept, outside, inside, steps)[0]

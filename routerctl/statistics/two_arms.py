@@ -2,7 +2,7 @@
 
 `blocks`: outcomes -> means of small blocks, so many of each arm as the shares have it; `Gambles`: the differences of
 blocks -> wealth of gamblers who bet that the mean difference is above, and below, a number; an interval; block counts.
-Place: arithmetic, below `experiments`. It knows numbers only.
+It knows numbers only.
 
 A block's difference has the mean difference of the arms whatever order the arms come in, since who is in which arm
 was decided without looking at outcomes. A gambler starts with 1 and multiplies it by 1 + stake * (difference - m) block
@@ -16,7 +16,7 @@ fixed sizes as in Turner, Ly & Gruenwald, Generic e-variables for exact sequenti
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import special  # type: ignore[import-untyped]  # scipy ships no type information
 
 from routerctl.statistics.betting import CAP, PRIOR
-from routerctl.statistics.tails import Counts, Probabilities
+from routerctl.statistics.tails import Counts, Probabilities, edge
 
 Numbers = Sequence[float] | NDArray[np.float64]
 Flags = Sequence[bool] | NDArray[np.bool_]
@@ -121,12 +121,12 @@ class Gambles:
         return stakes
 
     def above(self, m: float) -> Probabilities:
-        """Log wealth after each block of who bets that the mean is above m."""
+        """Log wealth after each block of the gambler who bets that the mean is above m."""
         path: Probabilities = np.cumsum(self._gains_above(m))
         return path
 
     def below(self, m: float) -> Probabilities:
-        """Log wealth after each block of who bets that the mean is below m."""
+        """Log wealth after each block of the gambler who bets that the mean is below m."""
         path: Probabilities = np.cumsum(self._gains_below(m))
         return path
 
@@ -168,8 +168,8 @@ class Gambles:
 
         Each wealth falls (rises) with m, stakes before the cap being the same for every m: what is kept is an interval.
         """
-        low = _edge(lambda m: float(self._gains_above(m).sum()) < self.goal, self._low, self._high)
-        high = _edge(lambda m: float(self._gains_below(m).sum()) < self.goal, self._high, self._low)
+        low = edge(lambda m: float(self._gains_above(m).sum()) < self.goal, self._low, self._high, _BISECTIONS)
+        high = edge(lambda m: float(self._gains_below(m).sum()) < self.goal, self._high, self._low, _BISECTIONS)
         return min(low, high), max(low, high)  # crossed: both have won, nothing is kept, this is around it
 
     def _gains_above(self, m: float) -> Probabilities:
@@ -183,16 +183,6 @@ class Gambles:
 
 def _first(reached: NDArray[np.bool_]) -> int | None:
     return int(reached.argmax()) if reached.any() else None
-
-
-def _edge(kept: Callable[[float], bool], outside: float, inside: float) -> float:
-    """Where `kept` begins between two ends, of which `inside` is taken to be kept; rounded towards `outside`."""
-    if kept(outside):
-        return outside
-    for _ in range(_BISECTIONS):
-        middle = (outside + inside) / 2
-        outside, inside = (outside, middle) if kept(middle) else (middle, inside)
-    return outside
 
 
 # --- how many ---------------------------------------------------------------------------------------------------------

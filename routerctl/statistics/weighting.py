@@ -1,8 +1,8 @@
 """Turns weighted sums of what was seen into means with intervals: of heavy-tailed amounts, and of shares.
 
-`Sums`: counts and power sums of values that had the same chance to be seen, `Units` by whom they are of; `weighted`,
+`Sums`: counts and power sums of values that had the same chance to be seen, `Units`: the same by user; `weighted`,
 `ips_mean`: several of them -> the mean over all that could have been seen; `amount_interval`, `share_interval`;
-`combine`: independent parts -> their weighted sum. Place: arithmetic, below `replay`. It knows numbers only.
+`combine`: independent parts -> their weighted sum. It knows numbers only.
 
 Only sums are needed, so that a database can make them: n, sum, sum of squares, sum of cubes; where values are of users
 who resemble themselves more than each other, the same by user.
@@ -70,7 +70,7 @@ class Sums:
     def as_units(self) -> Units:
         """The values by unit."""
         n, total, squares = float(self.n), self.total, self.squares
-        alone = Units(
+        return self.units or Units(
             units=self.n,
             n_2=n,
             n_3=n,
@@ -80,7 +80,6 @@ class Sums:
             total_2_n=squares,
             total_3=self.cubes,
         )
-        return self.units or alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Other runners' result files -> `Reading`s: the registry of formats, and which one a file has.
 
-Adding a format is one file with `recognises` and `read`, and one line here. Place: the files floor, before a run is
-made of what was read (`arranging`, `imported`). Importing it loads none of the formats.
+Adding a format is one file with `recognises` and `read`, and one line here; `cases` and `as_run` make a run of what was
+read. Importing it loads none of the formats.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             continue
         found = sorted(file for pattern in _IN_FOLDERS for file in path.rglob(pattern))
         if not found:
-            wanted = " and ".join(_IN_FOLDERS)
-            raise InputError(f"a folder without {wanted}; name the files themselves", file=plain_text(str(path)))
+            problem = f"a folder without {' and '.join(_IN_FOLDERS)}; name the files themselves"
+            raise InputError(problem, file=plain_text(str(path)))
         yield from found
 
 

@@ -1,8 +1,7 @@
 """Arranged cases and a ladder -> a `Run`, as if its calls had been made here: the same header, the same results.
 
 The order of the cases is drawn anew from the seed and their ids: a file may be sorted by topic or difficulty, and the
-rule must not see that. Place: the files floor, last of the importers. It knows neither project nor prices; the ladder
-is handed in.
+rule must not see that. It knows neither project nor prices; the ladder is handed in.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Any
 
-from routerctl import __version__
 from routerctl.costs import known_prices
 from routerctl.errors import InputError
 from routerctl.evaluation.importers.base import Reading, Record
@@ -47,6 +45,7 @@ from routerctl.types import (
     TopRung,
     WhenUnproven,
 )
+from routerctl.version import __version__
 
 _EXPLANATION_CHARS = 500
 _FILE = "imported "  # before each file's name in `software`, with its digest
@@ -129,9 +128,9 @@ def write_run(run: Run, reports: Path) -> None:
 
 
 def supersedes(later: RunHeader, earlier: RunHeader) -> bool:
-    """Tell whether a run has the outcomes of an earlier import again, with other options: it takes the earlier's place.
+    """Tell whether a run imports the outcomes of an earlier one again, with other options, and so replaces it.
 
-    Other scores of the same files, and the same ones on another ladder of the project, stand beside the earlier.
+    Other scores of the same files, and the same ones on another ladder of the project, are kept beside the earlier.
     """
     scorers = [one.scorer for one in later.classes.values()]
     return (
@@ -166,7 +165,7 @@ def check_agree(runs: Mapping[str, Run]) -> None:
 
 
 def _agree(one: Any, other: Any, name: str) -> bool:
-    """Tell whether two runs say the same; a price that one of them does not know is no other one."""
+    """Tell whether two runs say the same; a price that only one of them knows is no contradiction."""
     if name == "prices":
         one, other = known_prices(one), known_prices(other)
         return all(one[key] == other[key] for key in one.keys() & other.keys())

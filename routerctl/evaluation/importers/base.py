@@ -1,7 +1,7 @@
 """The vocabulary of importing: a file's bytes -> a `SourceFile`; what is read from it -> `Record`s in a `Reading`.
 
-Place: under the importers, on the files floor. It knows gzip and JSON, no runner's format, and nothing of candidates,
-bars or prices. What stands in a foreign file is hostile text: it is kept as it is and shown through `console.clean`.
+It knows gzip and JSON, no runner's format, and nothing of candidates, bars or prices. What stands in a foreign file is
+hostile text: it is kept as it is and shown through `words.clean`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from routerctl.errors import InputError, nearest
 from routerctl.types import Json, Status, StopReason
 
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
-_MISSING = frozenset(("", "nan", "na", "null", "none"))
 MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
-_WORDS = {
-    **dict.fromkeys(("true", "yes", "pass", "passed", "correct"), 1.0),
-    **dict.fromkeys(("false", "no", "fail", "failed", "incorrect", "wrong"), 0.0),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +42,14 @@ class Columns:
     cluster: str | None = None
 
 
-_FIELDS = ("task_class", "case", "cluster")  # what a runner's file may be told to take from another field
+_FIELDS = ("task_class", "case", "cluster")  # roles that the user may have taken from another field of a runner's file
 _OF_TABLES = ("model", "cost", "latency")
 
 
 def check_fields(columns: Columns, known: Iterable[str], source: SourceFile) -> None:
-    """See that a runner's file has the fields that the user names; `known`: those it has.
+    """Check that a runner's file has the fields that the user names; `known`: those it has.
 
-    Raises: InputError with the nearest right name: a class or a cluster that is not found must not pass for none.
+    Raises: InputError with the nearest right name: a mistyped field must not read as "no class" or "no cluster".
     """
     fields = {name for name in known if isinstance(name, str)}
     for role in _FIELDS:
@@ -63,7 +58,7 @@ def check_fields(columns: Columns, known: Iterable[str], source: SourceFile) -> 
             raise source.error(f"no field {given!r}{nearest(given, fields)}")
     for role in _OF_TABLES:
         if getattr(columns, role) is not None:
-            raise source.error(f"--{role}-column is for tables; this file says its {role} in its own way")
+            raise source.error(f"--{role}-column is for tables; this format has a {role} field of its own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +91,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one file says, and in `notes` what a person should know about it."""
+    """What one file says; `notes` are for the person who imports it."""
 
     file: str
     format: str
@@ -254,110 +249,3 @@ def _bytes_as_text(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.hex()
-
-
-def as_score(value: Any, source: SourceFile, what: str, line: int | None = None) -> float | None:
-    """Read a score in [0, 1]: a number, true or false, or a word for either; None where there is none.
-
-    Raises: InputError for anything else, with the file and line.
-    """
-    found = as_number(value)
-    if found is None and isinstance(value, str):
-        found = _WORDS.get(value.strip().lower())
-    if found is None and not is_missing(value):
-        _no_score(value, source, what, line)
-    if found is not None and not 0 <= found <= 1:
-        _no_score(value, source, what, line)
-    return found
-
-
-def _no_score(value: Any, source: SourceFile, what: str, line: int | None) -> NoReturn:
-    raise source.error(
-        f"{what}: expected a score from 0 to 1 (or true, false), got {shown(value)}{score_hint(value)}", line
-    )
-
-
-def score_hint(value: Any) -> str:
-    """End an error about a value that is no score with what to do; "" where nothing is known to help."""
-    if is_percent(value):
-        return "; divide scores in percent by 100"
-    word = isinstance(value, str) and value.strip()[:1].isalpha()
-    return "; leave the score empty for a failed call" if word else ""
-
-
-def is_percent(value: Any) -> bool:
-    """Tell a value that may be a score in percent: `90%`, or a number above 1 and up to 100."""
-    text = value.strip() if isinstance(value, str) else ""
-    number = as_number(text.removesuffix("%") if text else value)
-    return number is not None and (0 <= number <= 100 if text.endswith("%") else 1 < number <= 100)
-
-
-def shown(value: Any) -> str:
-    """A value as an error quotes it."""
-    return json.dumps(value, default=str)[:40]
-
-
-def is_missing(value: Any) -> bool:
-    """Tell a value that says that there is none: nothing, no number, or a usual word for either."""
-    if isinstance(value, str):
-        return value.strip().lower() in _MISSING
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def as_number(value: Any) -> float | None:
-    """Read a finite number, also from a text or a truth value; None where it is none."""
-    if isinstance(value, str) and len(value) > 100:
-        return None
-    try:
-        found = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
-
-
-def as_usd(value: Any) -> Decimal | None:
-    """Read an amount of money exactly as it is written, with or without a dollar sign; None where it is none."""
-    text = value.strip().removeprefix("$") if isinstance(value, str) else value
-    number = as_number(text)
-    return Decimal(str(text).strip()) if number is not None and number >= 0 and not isinstance(value, bool) else None
-
-
-def as_cost(value: Any, source: SourceFile, what: str, line: int | None = None) -> Decimal | None:
-    """Read what a reply cost; None where the file does not say.
-
-    Raises: InputError for anything else, with the file and line: a cost that is passed over would pass for unknown.
-    """
-    found = as_usd(value)
-    if found is None and not is_missing(value):
-        raise source.error(f"{what}: expected an amount of USD from 0, like 0.0247, got {shown(value)}", line)
-    return found
-
-
-def as_count(value: Any) -> int:
-    """Read a count of tokens; what is none counts 0."""
-    number = as_number(value)
-    return int(number) if number is not None and number > 0 else 0
-
-
-def as_text(value: Any) -> str:
-    """Give a text as it is, nothing as "", anything else as JSON."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def inner(value: Any, *path: str | int) -> Any:
-    """Follow a path into JSON; None where it ends early."""
-    for part in path:
-        if isinstance(part, int):
-            value = value[part] if isinstance(value, list) and len(value) > part else None
-        else:
-            value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def failed_or(score: float | None, error: str) -> Status:
-    """A row's status: an error means a failed call, no score that the scorer could not decide."""
-    if error:
-        return Status.FAILED
-    return Status.UNSCORED if score is None else Status.SCORED

@@ -1,8 +1,7 @@
 """Records -> the cases of each task class, with every model's replies to each in order.
 
 A case is known by the file's id, else by its input. Only cases that every model answered are kept, each with the same
-number of replies, so that models are compared on the same questions. Place: the files floor, between the formats and
-the run; it knows no candidate, no bar and no price.
+number of replies, so that models are compared on the same questions. It knows no candidate, no bar and no price.
 """
 
 from __future__ import annotations
@@ -21,8 +20,6 @@ from routerctl.types import Case, Json, Status
 from routerctl.words import plain, plural
 
 _Rank = tuple[bool, str, str]  # whether it was answered, when the file was made, the file's digest
-
-
 _NOT_IN_A_CLASS = re.compile(r"[^a-z0-9_-]+")
 _ID_CHARS = 200
 _ID_DIGITS = 16
@@ -47,11 +44,11 @@ class Arranged:
     notes: tuple[str, ...]
 
 
-def arrange(readings: Sequence[Reading], task_class: str | None, only: Sequence[str] = ()) -> tuple[Arranged, ...]:
-    """Put the records of all files together, class by class; `only`: the models that count, () = all.
+def arrange(readings: Sequence[Reading], task_class: str | None) -> tuple[Arranged, ...]:
+    """Put the records of all files together, class by class.
 
     `task_class` names the class of everything; else each record's task does, and where it has none the file's name.
-    The oldest file comes first, however they are given: where a case has more replies than count, nobody chooses which.
+    The oldest file comes first, however they are given: where a case has more replies than count, the first ones do.
     Raises: InputError where nothing is left, two tasks get one class name, or one id stands for different cases.
     """
     named: dict[str, str] = {}
@@ -59,28 +56,22 @@ def arrange(readings: Sequence[Reading], task_class: str | None, only: Sequence[
     used: dict[str, dict[str, Reading]] = defaultdict(dict)
     for reading in sorted(readings, key=lambda reading: (reading.made_at, reading.digest)):
         for record in reading.records:
-            if only and record.model not in only:
-                continue
-            task = task_class or record.task or _file_stem(reading.file)
+            task = task_class or record.task or PurePath(reading.file).name.partition(".")[0]
             name = named.get(task)
             if name is None:
                 name = named[task] = _class_name(task, named, reading.file)
             found[name][record.model].append(record)
             used[name][reading.file] = reading
     if not found:
-        raise InputError("no outcome in it", file=readings[0].file if len(readings) == 1 else None)
+        raise InputError("it holds no outcome", file=readings[0].file if len(readings) == 1 else None)
     return tuple(_arranged(name, by_model, list(used[name].values())) for name, by_model in sorted(found.items()))
-
-
-def _file_stem(file: str) -> str:
-    return PurePath(file).name.partition(".")[0]
 
 
 def _class_name(task: str, named: Mapping[str, str], file: str) -> str:
     """Write a task's name as a task class may be called."""
     name = _NOT_IN_A_CLASS.sub("-", task.lower()).strip("-_")[:64].rstrip("-_")
     if not name:
-        raise InputError(f"the task {task!r} makes no class name (a-z, 0-9, _, -); name one with --class", file=file)
+        raise InputError(f"the task {task!r} gives no class name (a-z, 0-9, _, -); name one with --class", file=file)
     other = next((other for other, taken in named.items() if taken == name), None)
     if other is not None:
         raise InputError(f"the tasks {other!r} and {task!r} would both be the class {name!r}", file=file)
@@ -96,14 +87,15 @@ def _arranged(name: str, by_model: Mapping[str, Sequence[Record]], readings: Seq
     everything = {key for cases in answers.values() for key in cases}
     if len(common) < len(everything):
         left = len(everything) - len(common)
-        notes.append(f"{name}: {left} of {len(everything)} cases left out: not every model has an answer to them")
+        notes.append(f"{name}: {left} of {len(everything)} cases left out: not every model answered them")
     if not common:
         raise InputError(f"class {name}: no case was answered by each of {', '.join(answers)}")
     epochs, replies, left = _epochs(answers, common)
     if left:
         replies_left = plain(plural(left, "reply", "replies"))
-        notes.append(f"{name}: {replies_left} left out: every case counts with {epochs} of each model")
-    cases = [_case(identity, [replies[model, identity] for model in answers]) for identity in _identities(replies)]
+        notes.append(f"{name}: {replies_left} left out: {epochs} of each model count for every case")
+    identities = dict.fromkeys(identity for _, identity in replies)
+    cases = [_case(identity, [replies[model, identity] for model in answers]) for identity in identities]
     return Arranged(
         task_class=name,
         cases=tuple(cases),
@@ -139,10 +131,9 @@ def _key(record: Record, digests: dict[_Question, str]) -> str:
     asked, expected = record.input, record.expected
     if not (isinstance(asked, str) and (expected is None or isinstance(expected, str))):
         return _digest(asked, expected)
-    found = digests.get((asked, expected))
-    if found is None:
-        found = digests[asked, expected] = _digest(asked, expected)
-    return found
+    if (asked, expected) not in digests:
+        digests[asked, expected] = _digest(asked, expected)
+    return digests[asked, expected]
 
 
 def _digest(asked: Json, expected: Json) -> str:
@@ -173,7 +164,7 @@ def _check_same_cases(name: str, answers: Mapping[str, Mapping[str, Sequence[Rec
 
 
 def _agree(one: Json, other: Json) -> bool:
-    """Whether two values may be of one case: a failed call's row often has neither input nor answer."""
+    """Whether two values may belong to one case: a failed call's row often has neither input nor answer."""
     return one is None or other is None or one == other
 
 
@@ -209,12 +200,8 @@ def _told_apart(
     return replies, left
 
 
-def _identities(replies: Mapping[tuple[str, str], Replies]) -> list[str]:
-    return list(dict.fromkeys(identity for _, identity in replies))
-
-
 def _case(identity: str, replies: Sequence[Replies]) -> Case:
-    """The case as the first record has it that says anything."""
+    """The case, each part as the first record that has it says."""
     records = [record for several in replies for record in several]
     return Case(
         id=identity,

@@ -1,7 +1,7 @@
 """A table's header and rows -> which column has which role, whether the table is long or wide, and what is not used.
 
-A column that is called otherwise than expected must not pass for a model, nor go unsaid: what is chosen rests on it.
-Place: under `tables`, on the files floor; it makes no records.
+A column with an unexpected name must neither be taken for a model nor be ignored in silence: the choice rests on it. It
+makes no records.
 """
 
 from __future__ import annotations
@@ -12,16 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from routerctl.errors import close_to, nearest
-from routerctl.evaluation.importers.base import (
-    Columns,
-    SourceFile,
-    as_number,
-    as_text,
-    is_missing,
-    is_percent,
-    score_hint,
-    shown,
-)
+from routerctl.evaluation.importers.base import Columns, SourceFile
+from routerctl.evaluation.importers.values import as_number, as_text, is_missing, is_percent, score_hint, shown
 
 Cells = Mapping[str, Any]
 Rows = Sequence[tuple[int | None, Cells]]
@@ -98,15 +90,24 @@ def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns
         return True
     if "model" in roles and (columns.model or not _all_scores(rows, roles["model"])):
         hint = _either([name for name in free if _all_scores(rows, name)], "score")
-        raise source.error(
-            f"column {roles['model']} names the model; which one holds the score? name it with --score-column{hint}", 1
+        problem = (
+            f"column {roles['model']} names the model; which one holds the score? name it with --score-column{hint}"
         )
+        raise source.error(problem, 1)
     if "score" in roles:
         told = [name for name in free if _close(name, ("model",))] or _telling(rows, free, roles)
-        hint = _either(told or [name for name in free if _is_text(rows, name) and _repeats(rows, name)], "model")
+        hint = _either(
+            told
+            or [
+                name
+                for name in free
+                if _is_text(rows, name) and 2 <= len({row[name] for _, row in rows}) <= len(rows) / 2
+            ],
+            "model",
+        )
         raise source.error(
             f"column {roles['score']} holds the score; which one names the model? name it with --model-column{hint}; "
-            "the scores of one model alone stand below its name",
+            "if all scores are one model's, head their column with its name",
             1,
         )
     return False
@@ -131,10 +132,6 @@ def _once(rows: Rows, name: str, model: str) -> bool:
     values = [as_text(row.get(name)) for _, row in rows]
     pairs = {(value, as_text(row.get(model))) for value, (_, row) in zip(values, rows, strict=True)}
     return all(values) and len(pairs) == len(rows)
-
-
-def _repeats(rows: Rows, name: str) -> bool:
-    return 2 <= len({row[name] for _, row in rows}) <= len(rows) / 2
 
 
 def _tells(rows: Rows, name: str, keys: Sequence[str]) -> bool:
@@ -164,21 +161,22 @@ def models_of(
     """
     for role in ("cost", "latency"):
         if getattr(columns, role):
-            raise source.error(f"--{role}-column is for a row a case and model; here, give --{role} MODEL=...", 1)
+            raise source.error(f"--{role}-column is for long tables; in this one, give --{role} MODEL=...", 1)
     taken = {name for role, name in roles.items() if role != "model"}
     free = [name for name in header if name and name not in taken]
     for name in free:
         meant = _close(name, ("model",)) if not _all_scores(rows, name) else _close(name, _NUMBERS)
         if meant and name not in roles.values():
-            raise source.error(
-                f"column {name}: expected a model's scores or a known column; did you mean {meant!r}? else rename it", 1
+            problem = (
+                f"column {name}: expected a model's scores or a known column; did you mean {meant!r}? else rename it"
             )
+            raise source.error(problem, 1)
     models = [name for name in free if _holds_scores(name, rows, source)]
     if not models:
         percents = [name for name in free if _all_percents(rows, name)]
         hint = f"; divide scores in percent by 100 (column {percents[0]}?)" if percents else ""
         raise source.error(
-            "no column holds scores from 0 to 1 alone: expected one a model, or a column `model` and a column `score` "
+            "no column holds only scores from 0 to 1: expected one for each model, or the columns `model` and `score` "
             f"(--model-column, --score-column){hint}",
             1,
         )
@@ -186,13 +184,13 @@ def models_of(
     _check_alike(rows, models, source)
     used = {*models, *(name for role, name in roles.items() if role not in (*_NUMBERS, "reply", "error"))}
     left = [name for name in header if name not in used]
-    return models, unused(rows, left, roles, "columns that hold no model's scores from 0 to 1, left out")
+    return models, unused(rows, left, roles, "columns left out, as they hold no scores from 0 to 1")
 
 
 def _check_one_row(
     rows: Rows, others: Sequence[str], models: Sequence[str], roles: Mapping[str, str], source: SourceFile
 ) -> None:
-    """Refuse rows of one case that another column tells apart: they are of several models, or of several cases.
+    """Refuse several rows of one case that differ in another column: they are of several models, or several cases.
 
     Raises: InputError.
     """
@@ -209,47 +207,48 @@ def _check_alike(rows: Rows, models: Sequence[str], source: SourceFile) -> None:
 
     Raises: InputError.
     """
-    cells = {name: [(at, value) for at, row in rows if not is_missing(value := row.get(name))] for name in models}
-    whole = {name: [_is_whole(value) for _, value in found] for name, found in cells.items()}
+    cells = {name: _cells(rows, name) for name in models}
+    whole = {name: [as_number(value) in (None, 0, 1) for _, value in found] for name, found in cells.items()}
     if any(map(all, whole.values())):
         for name in [name for name in models if not any(whole[name])][:1]:
             line, value = cells[name][0]
             raise source.error(
                 f"column {name}: expected 0 or 1 (or true, false) as in the other columns, got {shown(value)}; if it "
-                "is no model, take the column out, else give a long table: a row a case and model",
+                "is not a model, take the column out, else give a long table, with a row for each case and model",
                 line,
             )
-
-
-def _is_whole(value: Any) -> bool:
-    return as_number(value) in (None, 0, 1)
 
 
 def _holds_scores(name: str, rows: Rows, source: SourceFile) -> bool:
     """Tell whether every cell that says something is a score.
 
-    Raises: InputError at the first that is none where nearly all are: the model must not go for one slip of the pen.
+    Raises: InputError at the first that is not, where nearly all are: one slip must not remove the whole model.
     """
-    cells = [(line, row.get(name)) for line, row in rows if not is_missing(row.get(name))]
+    cells = _cells(rows, name)
     others = [(line, value) for line, value in cells if not _is_score(value)]
     if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(value)) for _, value in others)):
         line, value = others[0]
         raise source.error(
             f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got "
-            f"{shown(value)}{score_hint(value)}; if it is no model, take the column out",
+            f"{shown(value)}{score_hint(value)}; if it is not a model, take the column out",
             line,
         )
     return bool(cells) and not others
 
 
+def _cells(rows: Rows, name: str) -> list[tuple[int | None, Any]]:
+    """The cells of a column that say something, with their lines."""
+    return [(line, value) for line, row in rows if not is_missing(value := row.get(name))]
+
+
 def _all_scores(rows: Rows, name: str) -> bool:
-    cells = [value for _, row in rows if not is_missing(value := row.get(name))]
-    return bool(cells) and all(map(_is_score, cells))
+    cells = _cells(rows, name)
+    return bool(cells) and all(_is_score(value) for _, value in cells)
 
 
 def _all_percents(rows: Rows, name: str) -> bool:
-    cells = [value for _, row in rows if not is_missing(value := row.get(name))]
-    return any(map(is_percent, cells)) and all(is_percent(value) or _is_score(value) for value in cells)
+    values = [value for _, value in _cells(rows, name)]
+    return any(map(is_percent, values)) and all(is_percent(value) or _is_score(value) for value in values)
 
 
 def _is_score(value: Any) -> bool:

@@ -4,7 +4,7 @@ An `.eval` is a zip of JSON members packed with zstd, which Python's zipfile lea
 then. Of an `.eval` only header.json and summaries.json are read; they hold scores, tokens and times but not the whole
 reply. Latency is the model call's own time where the log has it, else the sample's working time, scoring included.
 A retry keeps its task's id, so a sample and epoch of it is the same work in both logs.
-Place: one format of `routerctl.evaluation.importers`. Checked against inspect_ai 0.3.285.
+Checked against inspect_ai 0.3.285.
 """
 
 from __future__ import annotations
@@ -14,26 +14,23 @@ import json
 import sys
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from routerctl.evaluation.importers.base import (
-    MAX_BYTES,
-    Columns,
-    Reading,
-    Record,
-    SourceFile,
+from routerctl.evaluation.importers.base import MAX_BYTES, Columns, Reading, Record, SourceFile, check_fields
+from routerctl.evaluation.importers.values import (
     as_cost,
     as_count,
     as_number,
     as_score,
     as_text,
-    check_fields,
     failed_or,
     inner,
+    lone_message,
 )
-from routerctl.types import Json, StopReason
+from routerctl.types import StopReason
 
 _ATTACHMENT = "attachment://"
 _ZIP = b"PK\x03\x04"
@@ -45,6 +42,18 @@ _STOPS = {
     "content_filter": StopReason.REFUSAL,
     "tool_calls": StopReason.TOOL_USE,
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Log:
+    """What the samples of one log have in common."""
+
+    source: SourceFile
+    columns: Columns
+    task: str
+    task_id: str
+    model: str
+    scorer: str
 
 
 def recognises(source: SourceFile) -> bool:
@@ -63,8 +72,15 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     if not isinstance(samples, list) or not model:
         raise source.error("not a log of Inspect: expected eval.model and samples")
     scorer = _scorer(header, samples, source, columns.score)
-    task_id = as_text(inner(header, "eval", "task_id"))
-    rows = [(place, row) for place, row in enumerate(samples, 1) if isinstance(row, dict)]
+    log = _Log(
+        source=source,
+        columns=columns,
+        task=task,
+        task_id=as_text(inner(header, "eval", "task_id")),
+        model=model,
+        scorer=scorer,
+    )
+    rows = [(number, row) for number, row in enumerate(samples, 1) if isinstance(row, dict)]
     given = [one for _, row in rows for one in (row, row.get("metadata")) if isinstance(one, dict)]
     check_fields(columns, (name for one in given for name in one), source)
     return Reading(
@@ -72,10 +88,7 @@ def read(source: SourceFile, columns: Columns) -> Reading:
         format="inspect",
         digest=source.digest,
         scorer=scorer,
-        records=tuple(
-            _record(row, place, task=task, task_id=task_id, model=model, scorer=scorer, source=source, columns=columns)
-            for place, row in rows
-        ),
+        records=tuple(_record(row, number, log) for number, row in rows),
         made_at=_moment(inner(header, "eval", "created")),
         notes=tuple(_notes(header, samples, scorer, packed=source.content.startswith(_ZIP))),
     )
@@ -106,9 +119,8 @@ def _member(archive: zipfile.ZipFile, name: str, source: SourceFile) -> Any:
     """Read one member as JSON, up to a bound: a small archive can hold any amount of nothing."""
     if name not in archive.namelist():
         # An unfinished log has only its journal; so has a zip that is something else.
-        raise source.error(
-            f"no {name} in it: not a finished log of Inspect (`inspect log recover` ends one that was cut off)"
-        )
+        problem = f"no {name} in it: not a finished log of Inspect (`inspect log recover` ends one that was cut off)"
+        raise source.error(problem)
     try:
         with archive.open(name) as member:
             content = member.read(MAX_BYTES + 1)
@@ -149,30 +161,21 @@ def _moment(created: Any) -> str:
         return ""
 
 
-def _record(
-    row: Mapping[str, Any],
-    place: int,
-    *,
-    task: str,
-    task_id: str,
-    model: str,
-    scorer: str,
-    source: SourceFile,
-    columns: Columns,
-) -> Record:
-    name, _, key = (scorer, "", "") if scorer in _scores(row) else scorer.partition(".")
+def _record(row: Mapping[str, Any], number: int, log: _Log) -> Record:
+    columns = log.columns
+    name, _, key = (log.scorer, "", "") if log.scorer in _scores(row) else log.scorer.partition(".")
     score = inner(row, "scores", name)
     value = inner(score, "value", key) if key else inner(score, "value")
     error = as_text(inner(row, "error", "message") or row.get("error"))
-    found = None if error else _value(value, source, name, place)
+    found = None if error else _value(value, log.source, name, number)
     usage = _usage(row)
     return Record(
-        task=as_text(_named(row, columns.task_class)) or task,
-        model=model,
+        task=as_text(_named(row, columns.task_class)) or log.task,
+        model=log.model,
         case=as_text(_named(row, columns.case)) if columns.case else as_text(row.get("id")),
         status=failed_or(found, error),
         score=found,
-        input=_input(row.get("input")),
+        input=lone_message(row.get("input")),
         expected=row.get("target"),
         reply=_reply(row),
         extracted=None if inner(score, "answer") is None else as_text(inner(score, "answer")),
@@ -183,11 +186,11 @@ def _record(
         input_tokens=sum(as_count(one.get("input_tokens")) for one in usage)
         + sum(as_count(one.get(f"input_tokens_cache_{way}")) for one in usage for way in ("read", "write")),
         output_tokens=sum(as_count(one.get("output_tokens")) for one in usage),
-        cost_usd=_cost(usage, source, place),
+        cost_usd=_cost(usage, log.source, number),
         latency_s=None if error else as_number(inner(row, "output", "time") or row.get("working_time")),
         cluster=as_text(_named(row, columns.cluster)) or None,
         retries=as_count(row.get("retries")),
-        work=as_text([task_id, model, row.get("id"), row.get("epoch")]) if task_id else "",
+        work=as_text([log.task_id, log.model, row.get("id"), row.get("epoch")]) if log.task_id else "",
     )
 
 
@@ -196,13 +199,13 @@ def _named(row: Mapping[str, Any], field: str | None) -> Any:
     return (row.get(field) if field in row else inner(row, "metadata", field)) if field else None
 
 
-def _value(value: Any, source: SourceFile, scorer: str, place: int) -> float | None:
+def _value(value: Any, source: SourceFile, scorer: str, number: int) -> float | None:
     if isinstance(value, dict):
         keys = ", ".join(f"{scorer}.{key}" for key in value)
         raise source.error(f"scorer {scorer} gives several values; name one with --score-column: {keys}")
     if isinstance(value, str) and value in _LETTERS:
         return _LETTERS[value]
-    return as_score(value, source, f"sample {place}, scorer {scorer}")
+    return as_score(value, source, f"sample {number}, scorer {scorer}")
 
 
 def _usage(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -210,17 +213,10 @@ def _usage(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in found.values() if isinstance(one, dict)] if isinstance(found, dict) else []
 
 
-def _cost(usage: list[Mapping[str, Any]], source: SourceFile, place: int) -> Decimal | None:
-    costs = [as_cost(one.get("total_cost"), source, f"sample {place}, total_cost") for one in usage]
+def _cost(usage: list[Mapping[str, Any]], source: SourceFile, number: int) -> Decimal | None:
+    costs = [as_cost(one.get("total_cost"), source, f"sample {number}, total_cost") for one in usage]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
-
-
-def _input(value: Any) -> Json:
-    """A lone user message as its text; a conversation as it is."""
-    if isinstance(value, list) and len(value) == 1 and isinstance(inner(value, 0, "content"), str):
-        return inner(value, 0, "content")
-    return value
 
 
 def _reply(row: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Models of a foreign file and what the user says of them -> the ladder that their run stands on.
+"""Models of a foreign file and what the user says of them -> the ladder of their run.
 
 A model that routerctl.yaml has as a candidate is that candidate, with its pins, provider and price; where all are
 candidates of the ladder, the run fits beside the project's own. Any other gets a provider of kind "imported", which
@@ -18,8 +18,8 @@ from routerctl.costs import Pricer, known_prices, pricer_of
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers.as_run import Lineup
-from routerctl.evaluation.importers.base import as_number, as_usd
 from routerctl.evaluation.importers.prices import Costed, StatedModel
+from routerctl.evaluation.importers.values import as_number, as_usd
 from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.evaluation.run_files import read_header, run_folders
@@ -126,21 +126,20 @@ def matches(models: Sequence[str], project: Project, same: Sequence[str]) -> dic
     said = _pairs(same, models, "--as")
     found: dict[str, str] = {}
     for model in models:
-        names = [_known_candidate(said[model], project)] if model in said else _alike(model, project)
+        if model in said and said[model] not in project.candidates:
+            near = nearest(said[model], project.candidates)
+            raise InputError(f"--as: no candidate {said[model]!r} in {PROJECT_FILE}{near}")
+        names = [said[model]] if model in said else _alike(model, project)
         if len(names) > 1:
             either = " or ".join(names)
             raise InputError(f"the model {model!r} may be the candidate {either}: say --as {model}=CANDIDATE")
         if names and names[0] in found.values():
-            raise InputError(f"two models of the files are the candidate {names[0]!r}; --order names those that count")
+            raise InputError(
+                f"two models of the files are the candidate {names[0]!r}; name the one to use with --order"
+            )
         if names:
             found[model] = names[0]
     return found
-
-
-def _known_candidate(name: str, project: Project) -> str:
-    if name not in project.candidates:
-        raise InputError(f"--as: no candidate {name!r} in {PROJECT_FILE}{nearest(name, project.candidates)}")
-    return name
 
 
 def _alike(model: str, project: Project) -> list[str]:
@@ -177,7 +176,7 @@ def line_up(
     if project is None:
         for flag, given in (("--ladder", ladder), ("--as", same)):
             if given:
-                raise InputError(f"{flag} is about candidates of {PROJECT_FILE}, and there is none here")
+                raise InputError(f"{flag} names candidates of {PROJECT_FILE}, and there is no such file here")
         return _own_ladder(models, costed, {}, {}, {}, ordered)
     found = matches(models, project, same)
     ladder_name, rungs = project.ladder_named(ladder)
@@ -187,15 +186,15 @@ def line_up(
         made = _on_ladder(project, root, ladder_name, rungs, found, on)
         return replace(made, prices={**made.prices, **_unknown(costed, found)})
     strangers = [model for model, name in zip(models, names, strict=True) if name not in rungs]
-    why = f"not on ladder {ladder_name!r}: {', '.join(strangers)}" if strangers else "--order is not the ladder's"
-    info(f"{why}; so these outcomes stand on a ladder of their own and cannot be in one table with other runs")
+    why = f"not on ladder {ladder_name!r}: {', '.join(strangers)}" if strangers else "--order is not the ladder's order"
+    info(f"{why}; so these outcomes get a ladder of their own and cannot be in one table with other runs")
     candidates = {model: pinned_candidate(project, name) for model, name in found.items()}
     prices = prices_of(project, {item.name: item for item in candidates.values()}, on)
     return _own_ladder(models, costed, candidates, project.providers, prices, ordered)
 
 
 def _unknown(costed: Costed, names: Mapping[str, str]) -> dict[str, Price]:
-    """Give, by candidate, that a cost is not known: a project's price says nothing of replies without tokens."""
+    """Mark, by candidate, the costs that are not known: the project's price does not help without token counts."""
     return {names[model]: costed.prices[model] for model in costed.missing}
 
 
@@ -216,9 +215,7 @@ def _on_ladder(
     )
     # Runs go into one table if they name the same prices, and the day is a part of a price.
     newest = next((header for header in map(read_header, run_folders(root)) if _same_ladder(header, made)), None)
-    if newest is None:
-        return made
-    known = known_prices(newest.prices)
+    known = known_prices(newest.prices) if newest else {}
     if not known:
         return made
     earlier = prices_of(project, candidates, date.fromisoformat(next(iter(known.values())).date))
@@ -226,12 +223,8 @@ def _on_ladder(
 
 
 def _same_ladder(header: RunHeader, made: Lineup) -> bool:
-    return header.finished and (header.ladder_name, header.ladder, header.candidates, header.providers) == (
-        made.ladder_name,
-        made.ladder,
-        made.candidates,
-        made.providers,
-    )
+    names = ("ladder_name", "ladder", "candidates", "providers")
+    return header.finished and all(getattr(header, name) == getattr(made, name) for name in names)
 
 
 def _own_ladder(

@@ -2,8 +2,8 @@
 
 A document has a row a filter: the first filter counts, or the one that --score-column names as `metric,filter`. The
 model stands in results_<time>.json beside the samples, else the folder has its name; of one model's several times with
-a task the newest counts. There are neither costs nor tokens nor latencies, and a failed call ends a run, so no row is
-one. Place: one format of `evaluation.importers`. Checked against lm-eval 0.4.13.
+a task the newest counts. There are neither costs nor tokens nor latencies, and no failed calls, since one ends the run.
+Checked against lm-eval 0.4.13.
 """
 
 from __future__ import annotations
@@ -14,18 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from routerctl.errors import InputError, nearest
-from routerctl.evaluation.importers.base import (
-    Columns,
-    Reading,
-    Record,
-    SourceFile,
-    as_score,
-    as_text,
-    check_fields,
-    failed_or,
-    inner,
-    open_source,
-)
+from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, check_fields, open_source
+from routerctl.evaluation.importers.values import as_score, as_text, failed_or, inner
 
 _NAME = re.compile(r"samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+)\.jsonl(\.gz)?\Z")
 Row = Mapping[str, Any]
@@ -42,7 +32,9 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     Raises: InputError where they are not lm-eval's, or the metric is not between 0 and 1.
     """
     if "doc_id" not in source.keys:
-        raise source.error("has no outcomes of cases; name the samples_*.jsonl beside it (made by --log_samples)")
+        raise source.error(
+            "has no outcomes of single cases; name the samples_*.jsonl beside it (made by --log_samples)"
+        )
     rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
     docs = [row["doc"] for _, row in rows if isinstance(row.get("doc"), dict)]
     check_fields(columns, (name for doc in docs for name in doc), source)
@@ -51,8 +43,7 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     metrics = list(dict.fromkeys(str(name) for names in named for name in names))
     metric, kept = _chosen(columns.score, metrics, filters, source)
     found = _NAME.search(source.path.name)
-    task = found["task"] if found else ""
-    made_at = found["time"] if found else ""
+    task, made_at = (found["task"], found["time"]) if found else ("", "")
     model = _model(source, made_at)
     records = [
         _record(row, line, task=task, model=model, metric=metric, source=source, columns=columns)
@@ -60,15 +51,14 @@ def read(source: SourceFile, columns: Columns) -> Reading:
         if as_text(row.get("filter")) == kept
     ]
     others = [f"{metric},{name}" for name in filters if name != kept] + [name for name in metrics if name != metric]
+    left_out = f"scores are those of {metric},{kept}; left out: {', '.join(others)} (--score-column)"
     return Reading(
         file=source.shown,
         format="lm-eval",
         digest=source.digest,
         scorer=f"{metric},{kept}",
         records=tuple(records),
-        notes=(f"scores are those of {metric},{kept}; left out: {', '.join(others)} (--score-column)",)
-        if others
-        else (),
+        notes=(left_out,) if others else (),
         made_at=made_at,
     )
 
@@ -98,36 +88,29 @@ def _model(source: SourceFile, time: str) -> str:
                 return name
     folder = source.path.resolve().parent.name
     if not folder:
-        raise source.error(
-            "the model is not known: expected results_*.json beside the samples, or a folder of its name"
-        )
+        raise source.error("no model is named: expected results_*.json beside the samples, or a folder of its name")
     return folder.replace("__", "/")  # how lm-eval writes a model's name as a folder
 
 
 def _record(row: Row, line: int, *, task: str, model: str, metric: str, source: SourceFile, columns: Columns) -> Record:
     score = as_score(row.get(metric), source, f"metric {metric}", line)
     doc = row.get("doc")
-    named = {role: as_text(inner(doc, name)) for role, name in _fields(columns).items()}
+    fields = (columns.task_class, columns.case, columns.cluster)
+    own_task, case, cluster = (as_text(inner(doc, field)) if field else "" for field in fields)
     return Record(
-        task=named.get("task", "") or task,
+        task=own_task or task,
         model=model,
-        case=named.get("case", "") or as_text(row.get("doc_id")),
+        case=case or as_text(row.get("doc_id")),
         status=failed_or(score, ""),
         score=score,
         input=doc,
         expected=row.get("target"),
         reply=_reply(row.get("resps")),
         extracted=as_text(inner(row, "filtered_resps", 0)) or None,
-        cluster=named.get("cluster") or None,
+        cluster=cluster or None,
         line=line,
         work=as_text([task, model]) if task else "",
     )
-
-
-def _fields(columns: Columns) -> dict[str, str]:
-    """The fields of the document that the user names."""
-    roles = {"task": columns.task_class, "case": columns.case, "cluster": columns.cluster}
-    return {role: name for role, name in roles.items() if name}
 
 
 def _reply(replies: Any) -> str:

@@ -3,8 +3,8 @@
 A `match` event decides by `correct`; where a sample has none, its `metrics` event does, by `accuracy` (Includes) or
 `score` (model-graded), unless --score-column names another value. A sample that was asked and never decided is
 unscored; an `error` event is a failed call. The first line is the specification, which names the evaluation and the
-model. There are neither costs nor tokens, and no time but each event's own, which is not the call's.
-Place: one format of `routerctl.evaluation.importers`. By the schema of evals/record.py.
+model. There are neither costs nor tokens, and no time but each event's own, which is not the call's. By the schema of
+evals/record.py.
 """
 
 from __future__ import annotations
@@ -14,18 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from routerctl.errors import nearest
-from routerctl.evaluation.importers.base import (
-    Columns,
-    Reading,
-    Record,
-    SourceFile,
-    as_score,
-    as_text,
-    check_fields,
-    failed_or,
-    inner,
-)
-from routerctl.types import Json, Status
+from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, check_fields
+from routerctl.evaluation.importers.values import as_score, as_text, failed_or, inner, lone_message
+from routerctl.types import Status
 
 Row = Mapping[str, Any]
 Events = Sequence[tuple[int, Row]]
@@ -124,8 +115,8 @@ def _records(
 def _record(
     row: Row, sampled: Sequence[Row], line: int, name: str, *, task: str, model: str, source: SourceFile
 ) -> Record:
-    error = as_text(inner(row, "data", "message") or inner(row, "data", "error") or "unknown")
-    error = error if row["type"] == "error" else ""
+    problem = inner(row, "data", "message") or inner(row, "data", "error") or "unknown"
+    error = as_text(problem) if row["type"] == "error" else ""
     score = as_score(_value(row, name), source, name, line) if name else None
     picked = inner(row, "data", "picked")
     # The first sampling has the question alone. Of several the last is the answer, but in metrics the grader's own.
@@ -136,20 +127,13 @@ def _record(
         case=as_text(row.get("sample_id")),
         status=failed_or(score, error),
         score=score,
-        input=_prompt(inner(first, "data", "prompt")),
+        input=lone_message(inner(first, "data", "prompt")),
         expected=inner(row, "data", "expected"),
         reply=_reply(inner(last, "data", "sampled")),
         extracted=None if picked is None else as_text(picked),
         error=error,
         line=line,
     )
-
-
-def _prompt(value: Any) -> Json:
-    """A lone message as its text; a conversation as it is."""
-    if isinstance(value, list) and len(value) == 1 and isinstance(inner(value, 0, "content"), str):
-        return inner(value, 0, "content")
-    return value
 
 
 def _reply(sampled: Any) -> str:

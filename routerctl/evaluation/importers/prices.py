@@ -1,10 +1,10 @@
-"""Records and what the user says of prices -> what each reply cost, such that costs compare, and whose is missing.
+"""Records and the prices that the user gives -> what each reply cost, so that costs compare, and what is missing.
 
-What goes first: a cost per case that the user gives, a price that the user gives times the tokens, the file's own
-cost, the project's price times the tokens. A reply from the runner's cache without tokens or cost counts with the mean
-of the model's others: what it would have cost; so do a few others that the file does not tell of. Costs are compared to
+In this order: a cost per case that the user gives, a price that the user gives times the tokens, the file's own cost,
+the project's price times the tokens. A reply from the runner's cache without tokens or cost counts at the mean of the
+model's others: what it would have cost; so do a few others whose cost the file does not have. Costs are compared to
 choose the cheapest, so they are kept only where every model has one: a model whose cost nobody knows must not pass for
-free. Place: the files floor; knows no class, no bar.
+free. It knows no class and no bar.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MOST_LACKING = 0.1  # of a model's replies: so few without a cost, or tokens, a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lacking:
-    """Replies of a model of which the files do not say what they cost, or of how many tokens they are."""
+    """Replies of a model whose cost, or number of tokens, the files do not have."""
 
     replies: int
     of: int  # answered replies of the model
@@ -55,17 +55,15 @@ class Costed:
     latencies_s: Mapping[str, float]  # by model, where the user says one
     mean_usd: Mapping[str, Decimal]  # a reply, by model whose cost is known
     missing: tuple[str, ...]  # models whose cost is not known
-    lacking: Mapping[str, Lacking]  # by model, where some replies are not told of
-    replaced: tuple[str, ...]  # models of which the files have costs that are not used, the user giving others
+    lacking: Mapping[str, Lacking]  # by model, where the files do not have all of them
+    replaced: tuple[str, ...]  # models whose costs in the files are not used, since the user gives others
     tokens: frozenset[str]  # models whose tokens are known
     prices: Mapping[str, Price]  # by model: where its cost comes from, or that nobody knows it
 
     def cost_usd(self, record: Record) -> Decimal | None:
         """What a reply cost; a call that failed is not billed. None: not every model's cost is known."""
         way = self.ways[record.model]
-        if self.missing or way is None:
-            return None
-        return _charged(record, way)
+        return None if self.missing or way is None else _charged(record, way)
 
     def latency_s(self, record: Record) -> float | None:
         """What a reply took: as the user says, else as the file does; None: nobody does."""
@@ -83,10 +81,12 @@ def cost(readings: Sequence[Reading], told: Mapping[str, StatedModel], on: date)
     for reading in readings:
         for record in reading.records:
             by_model[record.model].append(record)
-    tokens = frozenset(name for name, records in by_model.items() if _has_tokens(records))
+    tokens = frozenset(name for name, records in by_model.items() if any(map(_says_tokens, _answered(records))))
     for name, item in told.items():
         if item.input_mtok_usd is not None and name not in tokens:
-            raise InputError(f"--price {name}: the files say no tokens of it; give --cost {name}=USD a case")
+            raise InputError(
+                f"--price {name}: the files have no token counts of it; give --cost {name}=USD, for a case"
+            )
     found = {name: _way(records, told.get(name, StatedModel()), name in tokens) for name, records in by_model.items()}
     ways = {name: one.way for name, one in found.items()}
     missing = tuple(name for name, way in ways.items() if way is None)
@@ -122,45 +122,41 @@ def _charged(record: Record, way: Way) -> Decimal:
     return Decimal(0) if record.status is Status.FAILED else way(record)
 
 
-def _has_tokens(records: Sequence[Record]) -> bool:
-    return any(_says_tokens(record) for record in records if record.status is not Status.FAILED)
+def _answered(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if record.status is not Status.FAILED]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     source: str
     way: Way | None  # None: it is not known
-    lacking: tuple[Record, ...] = ()  # answered, not from a cache, and not told of
-    of: int = 0  # replies that were answered, and not from a cache where the file does not tell of them
+    lacking: tuple[Record, ...] = ()  # answered, not from a cache, and without it in the file
+    of: int = 0  # answered replies, without those from a cache that lack it
     what: Literal["cost", "tokens"] = "cost"
 
 
 def _way(records: Sequence[Record], told: StatedModel, tokens: bool) -> _Found:
     """Find the source of a model's costs and how a reply's cost follows."""
-    flat, project = told.cost_usd, told.project
-    answered = [record for record in records if record.status is not Status.FAILED]
+    flat, project, answered = told.cost_usd, told.project, _answered(records)
     if flat is not None:
         return _Found(source=f"given at import: {flat:f} USD a case", way=lambda _record: flat)
     if told.input_mtok_usd is not None and tokens:
         prices = (told.input_mtok_usd, told.output_mtok_usd or Decimal(0))
         return _by_most("given at import: --price", answered, "tokens", lambda record: _by_tokens(record, *prices))
-    own = _by_most(
-        "each reply's cost as the file has it", answered, "cost", lambda record: record.cost_usd or Decimal(0)
-    )
+    in_file = "each reply's cost as the file has it"
+    own = _by_most(in_file, answered, "cost", lambda record: record.cost_usd or Decimal(0))
     if own.way or project is None or not tokens:
         return own
-    return _by_most(
-        "the candidate's price",
-        answered,
-        "tokens",
-        lambda record: project(
-            Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), record.latency_s or 0.0
-        ),
-    )
+
+    def priced(record: Record) -> Decimal:
+        usage = Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens)
+        return project(usage, record.latency_s or 0.0)
+
+    return _by_most("the candidate's price", answered, "tokens", priced)
 
 
 def _by_most(source: str, answered: Sequence[Record], what: Literal["cost", "tokens"], way: Way) -> _Found:
-    """Count replies of which the file does not say what they take at the mean of the others, where these are enough."""
+    """Count replies whose cost, or tokens, the file does not have at the mean of the others, where these are enough."""
     says = _says_cost if what == "cost" else _says_tokens
     said = [record for record in answered if says(record)]
     lacking = tuple(record for record in answered if not (says(record) or record.cached))
@@ -168,13 +164,11 @@ def _by_most(source: str, answered: Sequence[Record], what: Literal["cost", "tok
     if not said or len(lacking) > _MOST_LACKING * of:
         return _Found(source=NOT_KNOWN, way=None, lacking=lacking, of=of, what=what)
     mean_usd = sum(map(way, said), Decimal(0)) / len(said)
-    return _Found(
-        source=source,
-        way=lambda record: way(record) if says(record) else mean_usd,
-        lacking=lacking,
-        of=of,
-        what=what,
-    )
+
+    def or_mean(record: Record) -> Decimal:
+        return way(record) if says(record) else mean_usd
+
+    return _Found(source=source, way=or_mean, lacking=lacking, of=of, what=what)
 
 
 def _says_tokens(record: Record) -> bool:
@@ -188,12 +182,8 @@ def _says_cost(record: Record) -> bool:
 def _lacking(found: _Found, readings: Sequence[Reading]) -> Lacking:
     first = found.lacking[0]
     file = next(one.file for one in readings if any(record is first for record in one.records))
-    return Lacking(
-        replies=len(found.lacking),
-        of=found.of,
-        what=found.what,
-        first=file if first.line is None else f"{file}:{first.line}",
-    )
+    place = file if first.line is None else f"{file}:{first.line}"
+    return Lacking(replies=len(found.lacking), of=found.of, what=found.what, first=place)
 
 
 def _by_tokens(record: Record, input_mtok_usd: Decimal, output_mtok_usd: Decimal) -> Decimal:

@@ -4,7 +4,7 @@ A row's `success` is its score unless --score-column asks for `score` or a named
 `error` just as a failed call does: only failureReason 2 is a failed call. `testIdx` is no id (`--repeat` numbers the
 repeats on), so the case is its metadata's id, else its variables and assertions. Its input is the prompt as it was
 sent; where several prompts are compared, the variables, which they have in common. Latency includes the client's queue.
-Place: one format of `routerctl.evaluation.importers`. Checked against promptfoo 0.121.20.
+Checked against promptfoo 0.121.20.
 """
 
 from __future__ import annotations
@@ -17,20 +17,8 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.errors import nearest
-from routerctl.evaluation.importers.base import (
-    Columns,
-    Reading,
-    Record,
-    SourceFile,
-    as_cost,
-    as_count,
-    as_number,
-    as_score,
-    as_text,
-    check_fields,
-    failed_or,
-    inner,
-)
+from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, check_fields
+from routerctl.evaluation.importers.values import as_cost, as_count, as_number, as_score, as_text, failed_or, inner
 from routerctl.types import StopReason
 from routerctl.words import plural
 
@@ -58,13 +46,13 @@ def read(source: SourceFile, columns: Columns) -> Reading:
 
     Raises: InputError where it is not promptfoo's or its scores are not between 0 and 1.
     """
-    rows = _rows(source)
-    given = [inner(row, *path) for _, row in rows for path in (("vars",), ("testCase", "metadata"))]
+    lines = _rows(source)
+    rows = [row for _, row in lines]
+    given = [inner(row, *path) for row in rows for path in (("vars",), ("testCase", "metadata"))]
     check_fields(columns, (name for one in given if isinstance(one, dict) for name in one), source)
-    _check_score(columns.score, [row for _, row in rows], source)
-    names = _names([row for _, row in rows])
-    alike = _asked_alike([row for _, row in rows], columns)
-    records = tuple(_record(row, line, names, source, columns, alike=alike) for line, row in rows)
+    _check_score(columns.score, rows, source)
+    names, alike = _names(rows), _asked_alike(rows, columns)
+    records = tuple(_record(row, line, names, source, columns, alike=alike) for line, row in lines)
     return Reading(
         file=source.shown,
         format="promptfoo",
@@ -126,7 +114,7 @@ def _record(
     score = None if error else as_score(_value(row, columns.score), source, columns.score or "success", line)
     cached = inner(row, "response", "cached") is True
     variables = row.get("vars")
-    cost_usd = as_cost(row.get("cost"), source, "cost", line)
+    cost_usd, latency_ms = as_cost(row.get("cost"), source, "cost", line), as_number(row.get("latencyMs"))
     return Record(
         task=as_text(_named(row, columns.task_class)),
         model=names[as_count(row.get("promptIdx"))],
@@ -142,7 +130,7 @@ def _record(
         input_tokens=as_count(inner(row, "response", "tokenUsage", "prompt")),
         output_tokens=as_count(inner(row, "response", "tokenUsage", "completion")),
         cost_usd=cost_usd if cost_usd != Decimal(0) else None,  # 0 stands for a model without a price, too
-        latency_s=None if error or cached else _seconds(row.get("latencyMs")),
+        latency_s=None if error or cached or latency_ms is None else latency_ms / 1000,
         cached=cached,
         cluster=as_text(_named(row, columns.cluster)) or None,
         line=line,
@@ -188,21 +176,14 @@ def _stop(row: Row) -> StopReason | None:
     return _STOPS.get(reason, StopReason.OTHER) if isinstance(reason, str) else None
 
 
-def _seconds(milliseconds: Any) -> float | None:
-    number = as_number(milliseconds)
-    return None if number is None else number / 1000
-
-
-def _notes(rows: Sequence[tuple[int | None, Row]], names: Mapping[int, str]) -> list[str]:
+def _notes(rows: Sequence[Row], names: Mapping[int, str]) -> list[str]:
     notes = ["latency includes the client's queue"]
-    cached = sum(inner(row, "response", "cached") is True for _, row in rows)
+    cached = sum(inner(row, "response", "cached") is True for row in rows)
     if cached:
         notes.append(
-            f"{plural(cached, 'reply', 'replies')} from promptfoo's cache: latency left out; without a cost "
-            "of its own, the mean of the model's others"
+            f"{plural(cached, 'reply', 'replies')} from promptfoo's cache: latency left out; one without a cost counts "
+            "the mean of the model's other replies"
         )
     if any("#" in name for name in names.values()):
-        notes.append(
-            "a provider was asked in several ways (prompts, settings): each is a model of its own, #1, #2, ..."
-        )
+        notes.append("a provider was asked in several ways (prompts, settings): each counts as a model, #1, #2, ...")
     return notes

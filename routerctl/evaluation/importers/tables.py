@@ -2,8 +2,7 @@
 
 A wide table has a column a model, with a score from 0 to 1 in each cell; an empty cell is a reply without a score, for
 leaving the case out would choose among the cases. A long one has a column that names the model and one with the score.
-Columns are found by the usual names in `columns`, and the user's flags go before them. Place: one format of
-`routerctl.evaluation.importers`; it knows no runner.
+Columns are found by the usual names in `columns`, and the user's flags go before them. It knows no runner.
 """
 
 from __future__ import annotations
@@ -15,21 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from routerctl.evaluation.importers.base import (
-    Columns,
-    Reading,
-    Record,
-    SourceFile,
-    as_cost,
-    as_count,
-    as_number,
-    as_score,
-    as_text,
-    failed_or,
-    is_missing,
-    plain,
-)
+from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, plain
 from routerctl.evaluation.importers.columns import Cells, Rows, cell, is_long, models_of, roles_of, unused
+from routerctl.evaluation.importers.values import as_cost, as_count, as_number, as_score, as_text, failed_or, is_missing
 
 _PARQUET = b"PAR1"
 _AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
@@ -47,7 +34,7 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     """
     rows = _rows(source)
     if not rows:
-        raise source.error("no row in it: expected a header and at least one row")
+        raise source.error("it has no rows: expected a header and at least one row")
     header = list(dict.fromkeys(name for _, row in rows for name in row))
     roles = roles_of(header, columns, source)
     long = is_long(rows, header, roles, columns, source)
@@ -84,7 +71,7 @@ def _rows(source: SourceFile) -> Rows:
 def _objects(rows: Iterable[tuple[int | None, Any]], source: SourceFile) -> Iterator[tuple[int | None, Cells]]:
     for line, row in rows:
         if not isinstance(row, dict):
-            raise source.error("expected a JSON object with a value a column", line)
+            raise source.error("expected a JSON object with a value for each column", line)
         yield line, row
 
 
@@ -161,7 +148,7 @@ def _empty_cells(records: Sequence[Record]) -> list[str]:
     if not empty:
         return []
     each = ", ".join(f"{model} {count}" for model, count in empty.items())
-    return [f"cells without a score: {each} (a case that was not asked is better left out, row and all)"]
+    return [f"cells without a score: {each} (if a case was not asked, leave out its whole row)"]
 
 
 def _long(rows: Rows, roles: Mapping[str, str], source: SourceFile) -> Iterator[Record]:

@@ -17,14 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from routerctl.evaluation.regression.pairs import Pair, Pairing
-from routerctl.statistics.paired import (
-    holm,
-    least_detectable_drop,
-    least_detectable_shift,
-    mcnemar_midp,
-    sign_flip,
-    unit_sums,
-)
+from routerctl.statistics import paired
 from routerctl.words import plural
 
 TestMethod = Literal["mcnemar mid-p", "sign-flip"]
@@ -90,16 +83,16 @@ class Regression:
 # --- the tests --------------------------------------------------------------------------------------------------------
 
 
-def screen(pairings: Mapping[str, Pairing], level: float = SCREENED, *, seed: int = 0) -> set[str]:
-    """Return the classes that deserve more epochs: those at p <= level, or all where all pairs together are.
+def screen(pairings: Mapping[str, Pairing]) -> set[str]:
+    """Return the classes that deserve more epochs: those at p <= SCREENED, or all where all pairs together are.
 
     The first epoch and the further ones then go through `judge_regression` together. It can raise an alarm only where
     it would have without a screen, so the screen costs a little power and no false alarm.
     """
-    pooled = _pooled(pairings, pairings, seed)
-    if pooled is not None and pooled <= level:
+    pooled = _pooled(pairings, pairings)
+    if pooled is not None and pooled <= SCREENED:
         return set(pairings)
-    return {name for name, one in pairings.items() if _p_value(one.pairs, seed) <= level}
+    return {name for name, one in pairings.items() if _p_value(one.pairs) <= SCREENED}
 
 
 def judge_regression(
@@ -109,7 +102,6 @@ def judge_regression(
     alpha: float = 0.05,
     confirmed: Collection[str] | None = None,
     candidates: Mapping[str, str] | None = None,
-    seed: int = 0,
 ) -> Regression:
     """Judge whether a run got worse than its baseline; `pairings` and `candidates` go by task class.
 
@@ -121,8 +113,7 @@ def judge_regression(
     if not 0 < alpha < 1:
         raise ValueError(f"alpha is a probability, not {alpha}")
     kept = set(pairings) if confirmed is None else set(confirmed)
-    tested = _p_values(pairings, kept, seed)
-    pooled = _pooled(pairings, kept, seed)
+    tested = _p_values(pairings, kept)
     # With one class the two halves would be the same test twice; it then has all of alpha.
     alone = len(tested) == 1 and not any(pairings[name].chosen_there for name in tested)
     level = alpha if alone else alpha / 2
@@ -130,7 +121,7 @@ def judge_regression(
     return Regression(
         baseline=baseline,
         classes=classes,
-        pooled_p=pooled,
+        pooled_p=_pooled(pairings, kept),
         alpha=alpha,
         level=level,
         only_before=sum(one.only_before for one in pairings.values()),
@@ -138,37 +129,37 @@ def judge_regression(
     )
 
 
-def _p_values(pairings: Mapping[str, Pairing], kept: Collection[str], seed: int) -> dict[str, tuple[float, float]]:
-    """The p-value of each class that has pairs, 1 where the screen let it be, and Holm's for all of them together."""
-    found = {name: _p_value(one.pairs, seed) if name in kept else 1.0 for name, one in pairings.items() if one.pairs}
-    adjusted = holm([min(p_value * _times(pairings[name]), 1.0) for name, p_value in found.items()])
+def _p_values(pairings: Mapping[str, Pairing], kept: Collection[str]) -> dict[str, tuple[float, float]]:
+    """The p-value of each class that has pairs, 1 where the screen passed it, and Holm's for all of them together."""
+    found = {name: _p_value(one.pairs) if name in kept else 1.0 for name, one in pairings.items() if one.pairs}
+    adjusted = paired.holm([min(p_value * _times(pairings[name]), 1.0) for name, p_value in found.items()])
     return dict(zip(found, zip(found.values(), adjusted, strict=True), strict=True))
 
 
-def _pooled(pairings: Mapping[str, Pairing], kept: Collection[str], seed: int) -> float | None:
+def _pooled(pairings: Mapping[str, Pairing], kept: Collection[str]) -> float | None:
     """The p-value of all pairs together, 1 unless all are kept; without classes whose baseline run chose as well."""
     members = [name for name, one in pairings.items() if one.pairs and not one.chosen_there]
     if not members or sum(bool(one.pairs) for one in pairings.values()) < 2:
         return None
     if not all(name in kept for name in members):
         return 1.0
-    return _test([(name, pair) for name in members for pair in pairings[name].pairs], seed)
+    return _test([(name, pair) for name in members for pair in pairings[name].pairs])
 
 
 def _times(one: Pairing) -> int:
     return FLATTERED if one.chosen_there else 1
 
 
-def _p_value(pairs: Sequence[Pair], seed: int) -> float:
-    return _test([("", pair) for pair in pairs], seed)
+def _p_value(pairs: Sequence[Pair]) -> float:
+    return _test([("", pair) for pair in pairs])
 
 
-def _test(pairs: Sequence[tuple[str, Pair]], seed: int) -> float:
+def _test(pairs: Sequence[tuple[str, Pair]]) -> float:
     """Test pairs that carry their class's name: a cluster's name means something within its class only."""
     if _method([pair for _, pair in pairs]) == "mcnemar mid-p":
         broke = sum(pair.before > pair.after for _, pair in pairs)
-        return mcnemar_midp(broke, sum(pair.before < pair.after for _, pair in pairs))
-    return sign_flip([pair.before - pair.after for _, pair in pairs], clusters=_clusters(pairs), seed=seed)
+        return paired.mcnemar_midp(broke, sum(pair.before < pair.after for _, pair in pairs))
+    return paired.sign_flip([pair.before - pair.after for _, pair in pairs], clusters=_clusters(pairs))
 
 
 def _method(pairs: Sequence[Pair]) -> TestMethod:
@@ -228,9 +219,8 @@ def _mean(values: Sequence[float]) -> float:
 
 def _moved(pairs: Sequence[Pair], *, worse: bool) -> tuple[str, ...]:
     moved = [pair for pair in pairs if (pair.before > 0.5) != (pair.after > 0.5) and (pair.before > 0.5) == worse]
-    return tuple(
-        pair.case_id for pair in sorted(moved, key=lambda pair: (-abs(pair.before - pair.after), pair.case_id))
-    )
+    worst_first = sorted(moved, key=lambda pair: (-abs(pair.before - pair.after), pair.case_id))
+    return tuple(pair.case_id for pair in worst_first)
 
 
 def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
@@ -239,14 +229,14 @@ def _least_drop(pairs: Sequence[Pair], alpha: float) -> float | None:
         return None
     if _method(pairs) == "sign-flip":
         clusters = _clusters([("", pair) for pair in pairs])
-        units = unit_sums([pair.before - pair.after for pair in pairs], clusters)
-        return least_detectable_shift(units, unit_sums([1.0] * len(pairs), clusters), alpha)
+        units = paired.unit_sums([pair.before - pair.after for pair in pairs], clusters)
+        return paired.least_detectable_shift(units, paired.unit_sums([1.0] * len(pairs), clusters), alpha)
     broke = sum(pair.before > pair.after for pair in pairs)
     fixed = sum(pair.before < pair.after for pair in pairs)
     # Noise changes as many cases each way; what one way has more of is drop or gain. Half a case, so that a lucky
     # rerun without any change does not count as a promise of none.
     noise = min((2 * min(broke, fixed) + 1) / (len(pairs) + 1), 0.9)
-    return least_detectable_drop(len(pairs), noise, alpha)
+    return paired.least_detectable_drop(len(pairs), noise, alpha)
 
 
 def _notes(one: Pairing) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """A run or a table to compare with -> the serving candidates asked again on the same cases, and what got worse.
 
 All classes are asked once; those that look worse are asked again, for as many epochs as were wanted. A screen can only
-lead to an alarm that the full comparison gives too. Place: the evaluation line, beside the climb; whether a difference
-is one is decided in `regression`.
+lead to an alarm that the full comparison gives too. `alarm` decides whether things got worse.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from routerctl.types import Judgement, Result, Run, RunHeader, Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """What is compared with: per task class the candidate that serves, and its results then."""
+    """What the new run is compared with: per task class the candidate that serves, and its results then."""
 
     name: str  # a run id, or the table's file
     serving: Mapping[str, str]  # candidate by task class
     results: Mapping[str, tuple[Result, ...]]  # by task class
     runs: Mapping[str, Run]  # by task class
-    table: Table | None  # that names who serves; None: the run was made to compare and chose nobody
+    table: Table | None  # that chose the candidates; None: the run was made to compare and chose none
 
     @property
     def headers(self) -> Mapping[str, RunHeader]:
@@ -62,7 +61,7 @@ def load_baseline(root: Path, wanted: str) -> Baseline:
         runs = {name: read_run(run_folder(root, route.run_id)) for name, route in table.routes.items()}
         return _baseline(wanted, _serving(table), runs, table)
     run = read_run(run_folder(root, wanted))
-    if run.header.baseline:  # made to compare: it asked nobody but who served
+    if run.header.baseline:  # made to compare: it asked only the candidates that served
         serving = {one.task_class: one.candidate for one in run.results}
         return _baseline(run.header.run_id, serving, dict.fromkeys(serving, run))
     runs = dict.fromkeys(run.header.classes, run)
@@ -106,7 +105,7 @@ def against(planned: Planned, baseline: Baseline, *, every_case: bool) -> tuple[
     }
     if not kept:
         where = TABLE_FILE if baseline.name == TABLE_FILE else f"baseline {baseline.name}"
-        raise InputError("no class and candidate here was measured there", file=where)
+        raise InputError("it measured no class and candidate of this run", file=where)
     jobs = tuple(
         job if every_case else _asked_there(job, baseline) for job in planned.jobs if job.eval_set.name in kept
     )
@@ -169,7 +168,7 @@ class Comparison:
         self._planned, self._baseline, self._watcher = planned, baseline, watcher
         self._epochs, self._alpha, self._screened = epochs, alpha, screened
         self._after: dict[str, list[Result]] = {job.eval_set.name: [] for job in planned.jobs}
-        self.regression: Regression | None = None  # None: stopped before it could be told
+        self.regression: Regression | None = None  # None: stopped too early for an answer
         self.beside_today: Told | None = None  # by the newer replies; None: today's model is not known, or serves
 
     def result(self, result: Result) -> None:
@@ -222,7 +221,7 @@ class Comparison:
         return not self._screened or (task_class in suspects and epochs <= self._baseline.epochs(task_class))
 
     def _pairings(self) -> dict[str, Pairing]:
-        """Pair each class; a baseline that was itself made to compare chose nobody."""
+        """Pair each class; a baseline that was itself made to compare chose no candidate."""
         return {
             name: pairs_of(
                 self._baseline.results[name],

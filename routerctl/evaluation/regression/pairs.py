@@ -1,7 +1,7 @@
 """Turns the results of one class in two runs into pairs: the same case before and after, averaged over its epochs.
 
 Three things are left out and counted: a case that only one run has, a case whose input or expected answer differs
-(it is another question now), and a case whose every call failed in either run. A failed call says that the far side
+(it is another question now), and a case whose every call failed in either run. A failed call says that the provider
 was down, not that the model got worse. A reply that could not be scored counts as 0, as everywhere.
 """
 

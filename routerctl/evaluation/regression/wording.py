@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routerctl.evaluation.regression.alarm import ClassRegression, Regression
-from routerctl.words import NBSP, count, p_words, percent, plural
+from routerctl.words import NBSP, count, listed, p_words, percent, plural
 
 NAMED = 10  # case ids in a sentence
-STALE_AFTER_DAYS = 90.0
+STALE_AFTER_DAYS = 90
 
 
-def regression_words(
-    regression: Regression, *, baseline_days: float | None = None, stale_after_days: float = STALE_AFTER_DAYS
-) -> tuple[str, ...]:
+def regression_words(regression: Regression, *, baseline_days: float | None = None) -> tuple[str, ...]:
     """Say what a comparison found, the verdict first, then a sentence or two a class; `baseline_days`: its age."""
     found = [verdict_words(regression), *(class_words(one) for one in regression.classes)]
     if regression.only_before or regression.only_after:
@@ -21,9 +19,9 @@ def regression_words(
             f"Compared are common cases only: {plural(regression.only_before, 'case')} of the baseline and "
             f"{plural(regression.only_after, 'case')} of this run have no counterpart."
         )
-    if baseline_days is not None and baseline_days > stale_after_days:
+    if baseline_days is not None and baseline_days > STALE_AFTER_DAYS:
         found.append(
-            f"The baseline is {plural(round(baseline_days), 'day')} old (more than {stale_after_days:g}): "
+            f"The baseline is {plural(round(baseline_days), 'day')} old (more than {STALE_AFTER_DAYS}): "
             "small drops add up unseen; promote a newer run."
         )
     return tuple(found)
@@ -38,7 +36,7 @@ def verdict_words(regression: Regression) -> str:
     if not compared:
         return f"Nothing could be compared {against}: {_why_nothing(regression)}."
     if fell:
-        return f"Regression {against} in {_listed(fell)}{pooled}."
+        return f"Regression {against} in {listed(fell, NAMED)}{pooled}."
     if regression.pooled_alarm:
         return f"Regression {against}: no class alone, but all together went {_overall(compared)}{pooled}."
     return f"No regression found {against} in {plural(len(compared), 'class', 'classes')}{pooled}."
@@ -61,11 +59,11 @@ def _overall(classes: Sequence[ClassRegression]) -> str:
 
 
 def class_words(one: ClassRegression) -> str:
-    """Say what became of one class: scores, p-values, newly broken cases by id, what would have been noticed."""
+    """Say what was found of one class: scores, p-values, newly broken cases by id, what would have been noticed."""
     name = f"{one.task_class} ({one.candidate})" if one.candidate else one.task_class
     parts = [f"{name}: {_what(one)}"]
     if one.broke:
-        parts.append(f"newly broken: {_listed(one.broke)}")
+        parts.append(f"newly broken: {listed(one.broke, NAMED)}")
     if one.least_detectable_drop is not None and not one.alarm:
         points, about = f"{one.least_detectable_drop * 100:.1f}{NBSP}points", "about " if one.screened else ""
         parts.append(f"a drop of {points} would have been noticed {about}4 times in 5")
@@ -80,16 +78,10 @@ def _what(one: ClassRegression) -> str:
     scores = f"{percent(one.before)} before, {percent(one.after)} now on {plural(one.n, 'common case')}"
     if one.screened:
         return f"no sign of a drop in the first epoch, {scores}"
-    surely = p_words(one.p_value)
-    if one.adjusted_p != one.p_value:
-        surely += f"; among all classes {p_words(one.adjusted_p)}"
+    adjusted = f"; among all classes {p_words(one.adjusted_p)}" if one.adjusted_p != one.p_value else ""
+    surely = p_words(one.p_value) + adjusted
     changes = f"{count(len(one.broke))} broke, {count(len(one.fixed))} fixed"
     if one.alarm:
         fell = f"dropped from {percent(one.before)} to {percent(one.after)} on {plural(one.n, 'common case')}"
         return f"{fell}, {changes} ({surely})"
     return f"no regression found, {scores}, {changes} ({surely})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {count(more)} more" if more > 0 else "")

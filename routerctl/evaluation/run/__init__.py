@@ -1,1 +1,1 @@
-"""The evaluation line's middle: eval sets x candidates -> results under reports/<run id>/."""
+"""Eval sets x candidates -> results under reports/<run id>/, and what that takes before the first call."""

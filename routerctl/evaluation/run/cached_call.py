@@ -1,7 +1,6 @@
 """A request -> a reply from the cache, or from the wire within the spending limit.
 
-What was paid for is in the cache before anybody else sees it. Place: the evaluation line, between a strategy and the
-wire; it knows prices and budgets, not cases or scores.
+What was paid for is in the cache before anything else sees it. It knows prices and limits, not cases or scores.
 """
 
 from __future__ import annotations
@@ -41,14 +40,14 @@ class Spending:
     paid_calls: int = 0
     cached_calls: int = 0  # answered from what earlier runs had kept
     repeated_calls: int = 0  # answered from what this run had kept: the same was asked before, for another candidate
-    lost_calls: int = 0  # of runs that were killed: perhaps paid for, and asked again
+    lost_calls: int = 0  # of runs that were killed: perhaps paid for, and made again
     kept: set[str] = field(default_factory=set, repr=False)  # keys of what this run has put into the cache
     _settled: asyncio.Event = field(default_factory=asyncio.Event, repr=False, compare=False)
 
     async def room_for(self, amount_usd: Decimal, what: str = "it") -> None:
         """Set the most that a call can cost aside, first waiting for calls in flight where these may leave room.
 
-        `what`: whose call it is, and what decides its most. Raises: BudgetSpent where the limit could be passed though
+        `what`: whose call it is, and what bounds its cost. Raises: BudgetSpent where the limit could be passed though
         nothing is in flight.
         """
         while self._too_much(amount_usd) and self.reserved_usd:
@@ -67,12 +66,12 @@ class Spending:
         if self._too_much(amount_usd):
             raise BudgetSpent(
                 f"the next call could pass the limit of ${self.limit_usd}: ${self.spent_usd:.6f} is spent, and {what} "
-                f"may cost ${amount_usd:.6f}; what was paid for is kept, and running again goes on from there"
+                f"may cost ${amount_usd:.6f}; what was paid for is kept, and running again continues from there"
             )
         self.reserved_usd += amount_usd
 
     def settle(self, reserved_usd: Decimal, cost_usd: Decimal, calls: int, perhaps_usd: Decimal = Decimal(0)) -> None:
-        """Replace what was set aside by what it cost in truth, and what attempts without a reply may have cost."""
+        """Replace what was set aside by what the call really cost and what attempts without a reply may have cost."""
         self.reserved_usd -= reserved_usd
         self.spent_usd += cost_usd
         self.perhaps_usd += perhaps_usd
@@ -91,7 +90,7 @@ class _Held:
     perhaps_usd: Decimal = Decimal(0)  # of the attempts that failed
 
     async def again(self, problem: ProviderError) -> bool:
-        """Set the next attempt aside as well; it is not waited for: calls that wait for each other never end."""
+        """Set money aside for the next attempt, without waiting for room: calls that wait for each other never end."""
         if not problem.may_be_billed:
             return True
         try:
@@ -181,10 +180,10 @@ class Caller:
         return reply
 
     def _most_words(self, request: Request) -> str:
-        """Say what decides the most that a call can cost."""
+        """Say what bounds the cost of a call."""
         timed = self._pricer(Usage(), 1.0) > 0
         most = f"timeout_s {self._provider.timeout_s:g}" if timed else f"max_tokens {request.reply.max_tokens}"
-        return f"a call of {self._candidate.name} with {most}, which decides that,"
+        return f"a call of {self._candidate.name} with {most}"
 
     async def _noted(self, key: str, request: Request, again: Again) -> Reply:
         """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
@@ -193,7 +192,7 @@ class Caller:
         note = self._cache.asking(key, at=self._now())
         try:
             reply = await self._call(self._provider.name, request, again=again)
-        except RouterctlError:  # told to have failed; a cancelled call may have been paid for, its note stays
+        except RouterctlError:  # it is known to have failed; a cancelled call may have been paid for, its note stays
             self._cache.answered(note)
             raise
         self._cache.put(key, reply, created_at=self._now())

@@ -1,7 +1,7 @@
 """A class's cases and a candidate -> the calls of each case that are still to be paid for, each as long as it can get.
 
-What was paid for before is found by replaying each strategy, and its judge, from the cache. Place: the evaluation line,
-under the estimate; it knows no price and no rule.
+What was paid for before is found by replaying each strategy, and its judge, from the cache. It knows no price and no
+stopping rule.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PlannedCall = tuple[Candidate, Request]  # who is asked what
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """What is left to be paid of one case, all its epochs together; without calls and judging nothing is."""
+    """What is still to be paid for in one case, all its epochs together; without calls and judging nothing is."""
 
     kept: int  # calls in the cache
     partly: tuple[int, ...]  # of each reply that takes more calls: those of it that are in the cache
@@ -45,7 +45,7 @@ class _NotKept(RouterctlError):
 
 
 def left_of(header: RunHeader, job: Job, candidate: Candidate, cache: ReplyCache | None) -> list[Left]:
-    """Tell what is left to be paid of each case, in planned order."""
+    """Tell what is still to be paid for in each case, in planned order."""
     replay = _Replay(header, job, candidate, cache)
 
     async def all_cases() -> list[Left]:
@@ -84,9 +84,8 @@ class _Replay:
             return Left(kept=kept, partly=(kept,), calls=tuple(calls[kept:]), judging=self._judging(case))
         if judge is not None:
             try:
-                await judge_reply(
-                    self._ask(judge, 0), judge, self._job.scorer, case.input, case.expected, answered.text
-                )
+                ask = self._ask(judge, 0)
+                await judge_reply(ask, judge, self._job.scorer, case.input, case.expected, answered.text)
             except _NotKept:
                 return Left(kept=self._kept, partly=(), calls=(), judging=self._judging(case, answered.text))
             except Unscorable:  # it is paid for, whatever it says

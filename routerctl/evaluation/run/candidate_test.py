@@ -1,6 +1,6 @@
 """One candidate's outcomes on one class as they come in -> when its test ends, and whether it may be the best.
 
-Place: under the run, which asks the cases; over the rule, which judges them. It asks nobody.
+The run asks the cases and the stopping rule judges them: this puts the two together, and makes no call.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CandidateTest:
         return judge(ordered[:gap], self._question, ordered[gap:])
 
     def shown(self) -> Shown:
-        """Give what is there as the choice takes it: up to the test's end, whatever was on the way then."""
+        """Give the outcomes up to the test's end, as the choice takes them, without those in flight then."""
         end = None if self.complete else self.rule.stopped_at
         outcomes = {index: one for index, one in self.outcomes.items() if end is None or index < end}
         return Shown(verdict=self.rule.standing, outcomes=outcomes, costs=None)

@@ -1,6 +1,6 @@
 """One case, one candidate -> its results: asked in the candidate's way, scored or judged, booked.
 
-Place: the evaluation line, under the climb, which decides what is asked. It knows neither verdicts nor other cases.
+The climb decides what is asked. A case knows neither verdicts nor other cases.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Job:
 
 
 class Failure(RouterctlError):
-    """A call failed for good: whose, why, and what had been paid for before."""
+    """A call failed for good: the candidate, the problem, and what had been paid for before."""
 
     def __init__(self, who: str, problem: ProviderError, result: Result) -> None:
         """`who`: the candidate asked, which may be the judge; `result`: the case as it is booked then."""
@@ -66,7 +66,7 @@ class CaseAttempt:
     epoch: int
     caller: Caller
     judge_caller: Caller | None
-    then: tuple[Candidate, Caller] | None = None  # whom a cascade escalates to
+    then: tuple[Candidate, Caller] | None = None  # the candidate that a cascade escalates to
     gate: Gate  # awaited before the first call of the case that costs something
 
     async def result(self) -> Result:
@@ -91,16 +91,15 @@ class CaseAttempt:
         except ProviderError as error:
             unscored = replace(booked, status=Status.UNSCORED, error=f"{type(error).__name__}: {error}")
             raise Failure(self.job.judge.name if self.job.judge else "", error, self._judged(unscored)) from None
-        return self._judged(
-            replace(
-                booked,
-                status=Status.SCORED,
-                passed=score.value >= eval_set.pass_at,
-                score=score.value,
-                extracted=score.extracted,
-                explanation=score.explanation,
-            )
+        scored = replace(
+            booked,
+            status=Status.SCORED,
+            passed=score.value >= eval_set.pass_at,
+            score=score.value,
+            extracted=score.extracted,
+            explanation=score.explanation,
         )
+        return self._judged(scored)
 
     def _ask(self, caller: Caller, epoch: int) -> strategies.Ask:
         async def ask(request: Request) -> Reply:
@@ -158,7 +157,7 @@ class CaseAttempt:
         )
 
     def _booked(self) -> Result:
-        """Book what a case was and cost; what became of it stands at the worst until it is known.
+        """Record what a case was and cost; its outcome is the worst one until it is known.
 
         Calls of a strategy that had succeeded before one failed are paid all the same.
         """

@@ -1,8 +1,8 @@
 """Eval sets and a run's header -> results, climbing each class's ladder until a candidate passes.
 
 Classes run side by side and share a provider's concurrency. Within a class the cases are asked in planned order and
-the rule sees their outcomes in that order, whatever order the replies come in. Place: the heart of the evaluation
-line; it knows neither the terminal nor the table.
+the rule sees their outcomes in that order, whatever order the replies come in. It knows neither the terminal nor the
+table.
 """
 
 from __future__ import annotations
@@ -17,25 +17,14 @@ from routerctl.evaluation.run.cached_call import Caller
 from routerctl.evaluation.run.candidate_test import CandidateTest, unfinished_contenders, untested_rung
 from routerctl.evaluation.run.case import CaseAttempt, Failure, Job, Needless
 from routerctl.evaluation.run.concurrency import Places, Share
-from routerctl.evaluation.selection import (
-    planned_order,
-    rounded,
-)
-from routerctl.types import (
-    Candidate,
-    EvalSet,
-    Judgement,
-    RelativeBar,
-    Result,
-    RunHeader,
-    ScorerSpec,
-)
+from routerctl.evaluation.selection import planned_order, rounded
+from routerctl.types import Candidate, EvalSet, Judgement, RelativeBar, Result, RunHeader, ScorerSpec
 
 _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, not evidence
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a run as it goes."""
+    """Sees a run as it goes."""
 
     def result(self, result: Result) -> None:
         """See one result."""
@@ -209,7 +198,7 @@ class Evaluation:
         """Keep this class's share of the provider's concurrency busy, in planned order, until decided.
 
         Cases beyond that whose replies were paid for before are taken too: they are evidence like those that landed
-        late, and a run again comes to the same. `places`: in the planned order, of the cases to ask.
+        late, and another run gives the same. `places`: in the planned order, of the cases to ask.
         """
         problems: list[Exception] = []
         to_ask = deque(places)
@@ -239,7 +228,7 @@ class Evaluation:
         error = self._last_failure[candidate]
         return type(error)(
             f"{candidate}: {count} cases in a row failed, the last one: {error.problem}; "
-            "this is an outage, not evidence. What was paid for is kept, running again goes on from there",
+            "this is an outage, not evidence. What was paid for is kept, and running again continues from there",
             provider=error.provider,
             status=error.status,
         )

@@ -1,6 +1,6 @@
 """One provider's concurrency, shared by the classes that test one of its candidates: who may start a case, and when.
 
-Place: under the evaluation; it counts cases in flight and knows nothing of what they are.
+It counts cases in flight and knows nothing of what they are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from routerctl.types import Result
+
+_Task = asyncio.Task[tuple[Result, ...] | None]
 
 
 class Places:
@@ -28,7 +30,7 @@ class Places:
         share = Share(self)
         self.shares.append(share)
         try:
-            await asyncio.sleep(0)  # all classes stand up before the first takes what is its due
+            await asyncio.sleep(0)  # all classes register before the first takes its share
             yield share
         finally:
             for task in share.flying:
@@ -48,10 +50,10 @@ class Share:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._done: list[tuple[int, asyncio.Task[tuple[Result, ...] | None]]] = []
+        self._done: list[tuple[int, _Task]] = []
         self._free: set[int] = set()  # cases in flight that need no call that costs, as far as is known
         self._fewer_free = asyncio.Event()
-        self.flying: set[asyncio.Task[tuple[Result, ...] | None]] = set()
+        self.flying: set[_Task] = set()
         self.changed = asyncio.Event()
 
     @property
@@ -80,14 +82,14 @@ class Share:
         self._fewer_free.set()
         self._fewer_free = asyncio.Event()
 
-    def _land(self, index: int, task: asyncio.Task[tuple[Result, ...] | None]) -> None:
+    def _land(self, index: int, task: _Task) -> None:
         self.flying.discard(task)
         self._done.append((index, task))
         self._places.in_flight -= 1
-        self.changed.set()  # first: whose case it was has the first call on the place
+        self.changed.set()  # first: the class of this case may fill the place before the others
         self._places.wake()
 
-    async def landed(self) -> list[tuple[int, asyncio.Task[tuple[Result, ...] | None]]]:
+    async def landed(self) -> list[tuple[int, _Task]]:
         """Wait until something changed, and give the cases that have landed; perhaps there is only room now."""
         await self.changed.wait()
         self.changed.clear()

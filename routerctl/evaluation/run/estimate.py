@@ -2,7 +2,7 @@
 
 Likely: what a case took before, times how likely each case is to be asked under the rule. At most: every case of every
 candidate, every token a reply may have, every call tried again as often as it may be. Replies in the cache cost nothing
-in either. Place: the evaluation line, beside the plan; it puts together what `left`, `measured` and `expected` say.
+in either. It puts together what `calls_left`, `measured` and `expected` say.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from routerctl.strategies.answer import first_request
 from routerctl.strategies.prompts import render_prompt
 from routerctl.types import Candidate, ProviderSpec, RelativeBar, Request, RunHeader, Usage
 
-# Where the likely figures come from: measured on this class, by the request line, on other classes, of other candidates
-# on this class; or guessed from what the class lets a reply be.
+# Where the likely figures come from: measured on this class, while serving, on other classes, or of other candidates on
+# this class; or guessed from the limits that the class sets for a reply.
 Basis = Literal["class", "log", "candidate", "others", "reply"]
 
 _BYTES_PER_TOKEN = 4  # English text, about
@@ -56,7 +56,7 @@ class Estimate:
     task_class: str
     candidate: str
     basis: Basis
-    chance: float  # that it is asked at all: those below it may do
+    chance: float  # that it is asked at all: a cheaper one may do
     likely: Amount  # the expectation, that chance included
     at_most: Amount
     cached_calls: int  # paid for before, as far as can be told
@@ -90,12 +90,9 @@ class Estimator:
         of_class = self._header.classes[job.eval_set.name]
         reference = of_class.bar.of if isinstance(of_class.bar, RelativeBar) else ""
         today = of_class.today if self._header.compares_today else ""
-        beside = (
-            []
-            if self._header.baseline
-            else [name for name in dict.fromkeys((reference, today)) if name and name not in rungs]
-        )
-        candidates = [self._header.candidates[name] for name in [*rungs, *beside]]
+        beside = () if self._header.baseline else (reference, today)
+        names = dict.fromkeys((*rungs, *(name for name in beside if name)))
+        candidates = [self._header.candidates[name] for name in names]
         lefts = [left_of(self._header, job, one, self._cache) for one in candidates]
         ladder = [
             self._contender(job, one.name, left, climbs=one.name in rungs)
@@ -106,8 +103,7 @@ class Estimator:
         def question_for(name: str, theirs: Sequence[float]) -> Question:
             return question_of(of_class, self._header, name, theirs)
 
-        races = self._header.top_rung == "report"
-        full = self._header.full
+        races, full = self._header.top_rung == "report", self._header.full
         chances = chances_asked(question_for, job.cases, ladder, ahead=ahead, races=races, full=full, today=today)
         return [
             self._rung(job, candidate, left, chance)
@@ -276,13 +272,12 @@ def _reply_tokens(job: Job, candidate: Candidate) -> float:
 
 def _sum(own: Took, other: Took, share: float) -> Took:
     """Add so much of another candidate's case."""
-    both = None if own.seconds is None or other.seconds is None else own.seconds + share * other.seconds
     return Took(
         cases=0,
         calls=own.calls + share * other.calls,
         input_tokens=own.input_tokens + share * other.input_tokens,
         output_tokens=own.output_tokens + share * other.output_tokens,
-        seconds=both,
+        seconds=None if own.seconds is None or other.seconds is None else own.seconds + share * other.seconds,
         usd=own.usd + other.usd * _exact(share),
     )
 

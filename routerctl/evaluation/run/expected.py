@@ -1,8 +1,7 @@
 """A class's ladder, what is known of its candidates' outcomes, and the rule -> how likely each case is to be asked.
 
-Climbs are simulated with the very rules that end a test, a climb and the race of those that may be the best: whatever
-they say there holds here. Place: the evaluation line, under the estimate; it knows values in [0, 1], neither replies
-nor money.
+Climbs are simulated with the very rules that end a test, a climb and the race of the candidates that may be the best.
+It knows values in [0, 1], neither replies nor money.
 """
 
 from __future__ import annotations
@@ -50,16 +49,13 @@ def chances_asked(
     if full:
         return [[1.0] * len(cases) for _ in ladder]
     climbs = max(_FEWEST, min(_CLIMBS, _FEEDS // max(len(cases) * len(ladder), 1)))
-    climb, ended = (
-        _Climb(question_for, cases, ladder, ahead, races=races),
-        {one.name: [0] * (len(cases) + 1) for one in ladder},
-    )
+    climb = _Climb(question_for, cases, ladder, ahead, races=races)
+    ended = {one.name: [0] * (len(cases) + 1) for one in ladder}
+    always = {today: len(cases)} if today else {}
     done = 0
     while done < climbs and (climb.drew or not done):  # where nothing was drawn, all climbs are alike
         done += 1
-        for name, asked in (
-            climb.once() | ({today: len(cases)} if today else {})
-        ).items():  # of those that were reached
+        for name, asked in (climb.once() | always).items():  # those that were reached
             ended[name][asked] += 1
     return [_at_least(ended[one.name], done) for one in ladder]
 
@@ -91,7 +87,7 @@ class _Climb:
             while rule.cases < len(self._cases) and (rule.verdict is None or name == reference):
                 outcome = self._drawn(outcomes, name, rule.cases + 1)[rule.cases]
                 rule.feed(replace(outcome, reference=theirs[rule.cases]) if reference else outcome)
-            # Who would be paid waits for the cases before that are in the cache: one of them may decide.
+            # A case that costs something waits for earlier ones in the cache: one of them may decide.
             paid = rule.cases > 0 and rule.cases - 1 not in contender.kept
             asked[name] = min(len(self._cases), rule.cases + (self._ahead if paid else 0))
             shown[name] = self._shown(rule.standing, outcomes, name, asked[name])
@@ -120,10 +116,8 @@ class _Climb:
         """Give a candidate's outcomes, so many at least, drawing those that are missing."""
         drawn = outcomes[name]
         for place in range(len(drawn), count):
-            case = self._cases[place]
-            drawn.append(
-                Outcome(value=self._value(self._ladder[name], place), weight=case.weight, cluster=case.cluster)
-            )
+            case, value = self._cases[place], self._value(self._ladder[name], place)
+            drawn.append(Outcome(value=value, weight=case.weight, cluster=case.cluster))
         return drawn
 
     def _value(self, contender: Contender, place: int) -> float:

@@ -1,7 +1,6 @@
 """A project and its eval sets -> the header of a run.
 
-Place: the evaluation line, before the first call: whatever can be refused (an alias, a model without a price) is
-refused here, when nothing has been paid yet.
+Whatever can be refused (an alias, a model without a price) is refused here, before the first call is paid for.
 """
 
 from __future__ import annotations
@@ -95,8 +94,7 @@ def pinned_candidate(project: Project, name: str) -> Candidate:
             return replace(candidate, model=pin_of(candidate.model))
         except InputError as error:
             raise project.error(("candidates", name, "model"), error.problem) from None
-    problem = alias_problem(candidate.model, provider.kind)
-    if problem:
+    if problem := alias_problem(candidate.model, provider.kind):
         raise project.error(("candidates", name, "model"), problem)
     for number, place in enumerate(candidate.also):
         problem = place.model and alias_problem(place.model, project.providers[place.provider].kind)
@@ -127,10 +125,8 @@ def _check_bars(project: Project, jobs: Sequence[Job]) -> None:
                 file=job.eval_set.file,
             )
         if project.mode == "margin" and project.margin >= bar:
-            problem = (
-                f"{project.margin:g} is not below the bar of {job.eval_set.name} ({bar:g}): nothing would be proven"
-            )
-            raise project.error(("margin",), problem)
+            what = f"{project.margin:g} is not below the bar of {job.eval_set.name} ({bar:g})"
+            raise project.error(("margin",), f"{what}: nothing would be proven")
 
 
 def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
@@ -191,18 +187,17 @@ def judge_of(project: Project, eval_set: EvalSet) -> Candidate | None:
 
 
 def _check_references(jobs: Sequence[Job], ladder_name: str, rungs: Sequence[str]) -> None:
-    """Refuse a bar against a model that is not on the ladder: nothing would compare with it.
+    """Refuse a bar against a model that is not on the ladder, and a model of today that is not: neither would be run.
 
     Raises: InputError with the nearest right name.
     """
     for job in jobs:
         bar, today = job.eval_set.bar, job.eval_set.today
-        if isinstance(bar, RelativeBar) and bar.of not in rungs:
-            problem = f"bar.of: no candidate {bar.of!r} on ladder {ladder_name!r}{nearest(bar.of, rungs)}"
-            raise InputError(problem, file=job.eval_set.file)
-        if today is not None and today not in rungs:
-            problem = f"today: no candidate {today!r} on ladder {ladder_name!r}{nearest(today, rungs)}"
-            raise InputError(problem, file=job.eval_set.file)
+        named = {"bar.of": bar.of if isinstance(bar, RelativeBar) else None, "today": today}
+        for field, name in named.items():
+            if name is not None and name not in rungs:
+                problem = f"{field}: no candidate {name!r} on ladder {ladder_name!r}{nearest(name, rungs)}"
+                raise InputError(problem, file=job.eval_set.file)
 
 
 def _check_objective(project: Project, ladder_name: str, rungs: Sequence[str]) -> None:

@@ -1,8 +1,7 @@
-"""Earlier runs and what was logged -> what a case of each class x candidate took, and how it came out.
+"""Earlier runs and what was logged -> what a case of each class x candidate took, and its outcome.
 
-Place: the evaluation line, under the estimate; it reads, and judges nothing. A measurement counts where the candidate
-was asked in the same way: same model, provider, effort, sampling, strategy and escalation. Dollars are told at the
-prices of the run to come.
+A measurement counts where the candidate was asked in the same way: same model, provider, effort, sampling, strategy and
+escalation. Dollars are at the prices of the coming run. It judges nothing.
 """
 
 from __future__ import annotations
@@ -51,22 +50,22 @@ class Measured:
 
 
 def measure(root: Path, header: RunHeader, logged: Iterable[LoggedUsage] = ()) -> Measured:
-    """Look up what the candidates of a run to come took before, in the run that tells most of each class.
+    """Look up what the candidates of a coming run took before, in the run with most results of each class.
 
-    `logged`: what the request line logged of them.
+    `logged`: what was logged of them while serving.
     """
     best: dict[Key, tuple[RunHeader, list[Result]]] = {}
     for earlier, results in _runs(root, header):
         for key, own in _by_key(results).items():
             if _is_same(key[1], earlier, header) and len(own) > len(best.get(key, (earlier, []))[1]):
                 best[key] = earlier, own
-    took = {key: _took(own, earlier, header, key) for key, (earlier, own) in best.items()}
+    measured = {key: _took(own, earlier, header, key) for key, (earlier, own) in best.items()}
+    took = {key: one for key, one in measured.items() if one is not None}
     of_candidate = defaultdict(list)
     for (_, name), one in took.items():
-        if one is not None:
-            of_candidate[name].append(one)
+        of_candidate[name].append(one)
     return Measured(
-        of_class={key: one for key, one in took.items() if one is not None},
+        of_class=took,
         of_log=_logged(logged, header),
         of_candidate={name: _together(several) for name, several in of_candidate.items()},
         values={
@@ -76,7 +75,7 @@ def measure(root: Path, header: RunHeader, logged: Iterable[LoggedUsage] = ()) -
 
 
 def _runs(root: Path, header: RunHeader) -> Iterator[tuple[RunHeader, Sequence[Result]]]:
-    """Give the newest runs that asked any of the candidates; what others recorded was asked in ways not known."""
+    """Give the newest runs that asked any of the candidates; how imported outcomes were asked for is not known."""
     for folder in run_folders(root)[:_LOOKED]:
         try:
             earlier = read_header(folder)
@@ -87,7 +86,7 @@ def _runs(root: Path, header: RunHeader) -> Iterator[tuple[RunHeader, Sequence[R
 
 
 def _is_same(name: str, earlier: RunHeader, header: RunHeader) -> bool:
-    """Tell whether a candidate was asked as it will be; whom it escalates to as well."""
+    """Tell whether a candidate was asked as it will be, and the one that it escalates to as well."""
     one, other = header.candidates.get(name), earlier.candidates.get(name)
     if one is None or other is None or replace(one, also=()) != replace(other, also=()):
         return False
@@ -110,13 +109,12 @@ def _took(results: Sequence[Result], earlier: RunHeader, header: RunHeader, key:
     seconds = fmean([one.latency_s for one in answered if one.latency_s is not None] or [0.0])
     usage = Usage(input_tokens=round(mean["input_tokens"]), output_tokens=round(mean["output_tokens"]))
     usd = sum((one.cost_usd for one in answered), Decimal(0)) / len(answered)
-    of_class = earlier.classes[key[0]]
     return Took(
         cases=len(answered),
         **mean,
         seconds=seconds,
         usd=usd * _dearer(key[1], earlier, header, usage, seconds),
-        judge_usd=_judge_usd(answered, of_class.judge, earlier, header),
+        judge_usd=_judge_usd(answered, earlier.classes[key[0]].judge, earlier, header),
     )
 
 
@@ -149,7 +147,7 @@ def _together(several: Sequence[Took]) -> Took:
 
 
 def _values(results: Iterable[Result], of_class: ClassHeader) -> dict[str, float]:
-    """Give what each case came to, all its epochs together."""
+    """Give the outcome of each case, all its epochs together."""
     by_case: dict[str, list[Result]] = defaultdict(list)
     for one in results:
         by_case[one.case_id].append(one)
@@ -157,7 +155,7 @@ def _values(results: Iterable[Result], of_class: ClassHeader) -> dict[str, float
 
 
 def _logged(logged: Iterable[LoggedUsage], header: RunHeader) -> dict[Key, Took]:
-    """Average what the candidates that serve alone took on the request line."""
+    """Average what the candidates that serve alone took while serving."""
     pricers = pricers_of(header)
     return {
         (one.task_class, one.candidate): _took_there(one, pricers[one.candidate])

@@ -1,8 +1,7 @@
 """The runs below reports/ -> what each is, and what it must be kept for.
 
-A table is worth what its evidence is: a run that a table rests on is never let go, nor one that the next table would
-rest on, nor one that counts as an attempt. Place: the evaluation line, beside the session; it reads, and removes only
-what it is told to.
+A table is worth what its evidence is: a run that a table rests on is never removed, nor one that the next table would
+rest on, nor one that counts as an attempt. It reads, and removes only what it is told to.
 """
 
 from __future__ import annotations
@@ -24,6 +23,9 @@ from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header
 from routerctl.files.yaml import read_text
 from routerctl.table import load_table
 from routerctl.types import RunHeader
+from routerctl.words import listed
+
+State = Literal["finished", "unfinished", "imported", "damaged"]
 
 _GOING_ON = timedelta(hours=1)  # an unfinished run that was written to since may be another process's
 
@@ -35,12 +37,12 @@ class KeptRun:
     run_id: str
     folder: Path
     made_at: datetime
-    state: Literal["finished", "unfinished", "imported", "damaged"]
+    state: State
     classes: tuple[str, ...]
     replies: int
     size_bytes: int
     reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
-    by_name: bool  # it may go where it is asked for: nothing rests on it, or only a table that is yet to be built does
+    by_name: bool  # it may be removed by name: nothing rests on it, or only a table that is yet to be built does
 
 
 def kept_runs(root: Path, now: datetime) -> tuple[KeptRun, ...]:
@@ -64,7 +66,7 @@ def remove(run: KeptRun) -> None:
 
 
 def check_removable(run: KeptRun) -> None:
-    """See that a run may go where it is asked for by name.
+    """Check that a run may be removed by name.
 
     Raises: InputError where something rests on it.
     """
@@ -90,10 +92,10 @@ def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, l
         found[run_id].append(f"{file} rests on it")
     for run_id, header in headers.items():
         if header and (tried := _tried_at_other_bars(header, _later(header, headers))):
-            found[run_id].append(f"an attempt at {_listed(tried)}")
+            found[run_id].append(f"an attempt at {listed(tried, 3)}")
     if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
         for run_id, names in counted_runs(root).items():
-            found[run_id].append(f"an attempt at {_listed(names)}")
+            found[run_id].append(f"an attempt at {listed(names, 3)}")
     return found
 
 
@@ -106,13 +108,13 @@ def _newest(headers: Mapping[str, RunHeader | None]) -> Mapping[str, str]:
             continue
         known = {(header.ladder_name, bool(header.imported), name) for name in header.classes}
         if fresh := known - newest:
-            found[run_id] = f"newest of {_listed(sorted(name for *_, name in fresh))}"
+            found[run_id] = f"newest of {listed(sorted(name for *_, name in fresh), 3)}"
             newest |= fresh
     return found
 
 
 def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[RunHeader]:
-    """The imports that have taken the place of one."""
+    """The imports that have replaced one."""
     return [one for one in headers.values() if one and supersedes(one, header)]
 
 
@@ -131,15 +133,11 @@ def _tables(root: Path) -> Iterator[tuple[str, str]]:
             yield from ((path.name, run_id) for run_id in sorted(runs))
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, now: datetime) -> KeptRun:
     files = [path for path in folder.rglob("*") if path.is_file()]
     written = datetime.fromtimestamp(max((path.stat().st_mtime for path in files), default=0.0), UTC)
     if header is not None and not header.finished and now - written < _GOING_ON:
-        held = [*held, "it may be going on"]
+        held = [*held, "it may be running"]
     lines = folder / "results.jsonl"
     return KeptRun(
         run_id=folder.name,
@@ -154,7 +152,7 @@ def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, 
     )
 
 
-def _state(header: RunHeader | None) -> Literal["finished", "unfinished", "imported", "damaged"]:
+def _state(header: RunHeader | None) -> State:
     if header is None:
         return "damaged"
     if header.imported:

@@ -9,8 +9,7 @@ long as what a set becomes is decided before its new cases are asked. Each candi
 proven again and again must give no further chance at full alpha to a cheaper one that keeps failing beside it.
 
 A lowered bar is the same question asked more easily, and counts likewise; a raised one asks more than was looked at.
-Outcomes that are imported again are no new test unless the bar was lowered.
-Place: the evaluation line, beside the plan; it reads headers and results.
+Outcomes that are imported again are no new test unless the bar was lowered. It reads headers and results.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class _Tested:
     """A bar that scores were seen at and did not prove."""
 
     bar: Bar
-    score: float | None  # what it came to on its cases, where it is against a model
+    score: float | None  # that it asked for on its cases, where it is against a model
 
     @classmethod
     def of(cls, bar: Bar | None, score: float | None) -> _Tested | None:
@@ -87,7 +86,7 @@ class Past:
     def tests_of(self, job: Job, present: ClassHeader) -> Iterator[tuple[Run, ClassHeader]]:
         """Give the earlier tests of other versions of a set: same question, and cases in common.
 
-        Raises: InputError where a declared set grew in the midst of its planned order.
+        Raises: InputError where a declared set grew in the middle of its planned order.
         """
         for folder, header in self._headers:
             for name, earlier in header.classes.items():
@@ -151,7 +150,7 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
 
     An edited prompt, reply or scorer asks another question, and another model is another candidate; another name is
     neither. A set whose growth was declared (`max_cases`) is one test.
-    Raises: InputError where a declared set grew in the midst of its planned order.
+    Raises: InputError where a declared set grew in the middle of its planned order.
     """
     tests = [
         (run, earlier, past.evidence(run, earlier))
@@ -170,7 +169,7 @@ def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader)
     candidates = {name: header.candidates[name] for name in header.ladder}
     alike = [
         (folder, before, earlier)
-        for folder, before in [(folder, read_header(folder)) for folder in folders]
+        for folder, before in zip(folders, map(read_header, folders), strict=True)
         for name, earlier in before.classes.items()
         if name == present.task_class or (name not in header.classes and earlier.n == present.n)
         if _same_question(earlier, present)
@@ -217,7 +216,7 @@ def with_attempts(of_class: ClassHeader, found: Attempts) -> ClassHeader:
 
 
 def attempt_words(of_class: ClassHeader, rungs: Sequence[str]) -> Iterator[str]:
-    """Say whose test is not the first, what that costs, and that the bar was higher then."""
+    """Say which candidates' test is not the first, what that costs, and that the bar was higher then."""
     numbers = {name: of_class.attempts.get(name, of_class.attempt) for name in rungs}
     for attempt in sorted(set(numbers.values())):
         who = "" if len(set(numbers.values())) == 1 else f" of {', '.join(n for n in rungs if numbers[n] == attempt)}"
@@ -247,14 +246,14 @@ def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
 
 
 def _is_above(one: Bar, other: Bar) -> bool:
-    """Whether a bar asks for more than another; of a number and a model, or of two models, nobody knows beforehand."""
+    """Whether a bar asks for more than another; between a number and a model, or two models, that is not known."""
     if isinstance(one, RelativeBar) and isinstance(other, RelativeBar):
         return one.of == other.of and one.within < other.within
     return not isinstance(one, RelativeBar) and not isinstance(other, RelativeBar) and one > other
 
 
 def _of_evidence(bar: Bar, known: Sequence[Evidence]) -> _Tested | None:
-    """Give a bar that scores were seen at and did not prove, with what it came to there; None: there were none."""
+    """Give a bar that scores were seen at and did not prove, with the score it asked for; None: there were none."""
     missed = next((one.judgement for one in known if _missed(one)), None)
     return None if missed is None else _Tested(bar=bar, score=missed.bar if isinstance(bar, RelativeBar) else None)
 
@@ -302,7 +301,7 @@ def _results(run: Run, task_class: str) -> list[Result]:
 
 
 def _check_appended(run: Run, job: Job) -> None:
-    """See to it that cases added to a declared set come after those that were tested before.
+    """Check that cases added to a declared set come after those that were tested before.
 
     Raises: InputError.
     """
@@ -312,6 +311,6 @@ def _check_appended(run: Run, job: Job) -> None:
             moved = job.cases[one.index].id if one.index < len(job.cases) else one.case_id
             raise InputError(
                 f"case {moved!r} was added since run {run.header.run_id}: give the added cases `batch: 2` (or the next "
-                "number), so that the test goes on after the cases it has seen",
+                "number), so that the test continues after the cases it has seen",
                 file=job.eval_set.file,
             )

@@ -1,7 +1,6 @@
 """`routerctl eval` as one function: project -> plan -> cache, wire and writer opened -> results under reports/.
 
-Place: the end of the evaluation line's first half. It opens and closes what a run needs; the climbing itself is
-`evaluate`, the terminal is the caller's.
+It opens and closes what a run needs. `climb` asks the cases; the terminal is the caller's business.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class EvalOptions:
     candidates: tuple[str, ...] = ()  # of the ladder; () = all
     ladder_rungs: tuple[str, ...] = ()  # a ladder that routerctl.yaml does not have; `ladder` is its name then
     full: bool = False
-    compare_today: bool = False  # who serves today is asked every case, too
+    compare_today: bool = False  # the model that serves today is asked every case, too
     max_cost_usd: Decimal | None = None
     use_cache: bool = True
     max_age: timedelta | None = None  # a cached reply older than this is asked for anew
@@ -132,20 +131,17 @@ def _check_today(header: RunHeader) -> None:
     """
     for name, one in header.classes.items() if header.compares_today else ():
         if not one.today:
-            raise InputError(f"--compare-today: write `today: CANDIDATE`, who serves {name} now", file=PROJECT_FILE)
+            raise InputError(f"--compare-today: write `today: CANDIDATE` (what serves {name} now)", file=PROJECT_FILE)
         if one.today not in header.ladder:
-            known = nearest(one.today, header.ladder)
-            raise InputError(
-                f"today: no candidate {one.today!r} on ladder {header.ladder_name!r}{known}", file=PROJECT_FILE
-            )
+            problem = f"no candidate {one.today!r} on ladder {header.ladder_name!r}{nearest(one.today, header.ladder)}"
+            raise InputError(f"today: {problem}", file=PROJECT_FILE)
 
 
 def warnings_of(planned: Planned) -> list[str]:
     """Say what a user should know of a run before it starts: candidates that judge themselves, attempts."""
-    found: list[str] = []
     many = len(planned.header.ladder)
-    if many >= _MANY_RUNGS:
-        found.append(f"{many} candidates share each class's risk: prune the ladder, or expect to need larger sets")
+    shared = f"{many} candidates share each class's risk: prune the ladder, or expect to need larger sets"
+    found = [shared] if many >= _MANY_RUNGS else []
     found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
     for job in planned.jobs:
@@ -186,9 +182,9 @@ def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[s
 
 
 def estimate_run(planned: Planned, now: Callable[[], datetime], rungs: Sequence[str] | None = None) -> list[Estimate]:
-    """Estimate each class x candidate of a planned run; `rungs`: who is asked in place of those that a climb tests.
+    """Estimate each class x candidate of a planned run; `rungs`: the candidates asked, instead of those of a climb.
 
-    Raises: InputError where the cache or the decision log is none.
+    Raises: InputError where the cache cannot be read.
     """
     measured = measure(planned.project.root, planned.header, planned.options.logged)
     untested = untested_rung(planned.header)

@@ -1,9 +1,9 @@
 """Turns cases' outcomes in planned order into a verdict per candidate, and verdicts into one route's rungs.
 
-`order` fixes the order before the first answer; `question` says what is asked of a candidate; `lines` and `rules` walk
-outcome by outcome until it is answered; `judging` says what was found; `choosing` makes a route of it, `sentences` and
-`levels` put it in words. Place: arithmetic, between a run, which feeds it, and the table, which keeps what it says. It
-knows no model, no reply, no file and no clock; `statistics` draws the lines, this folder walks along them.
+`order` fixes the order before the first answer; `question` says what is asked of a candidate; `boundaries` and
+`stopping` take outcome by outcome until it is answered; `judge` says what was found; `choose` makes a route of it,
+`wording` and `levels` put it in words. It knows no model, no reply, no file and no clock; `statistics` computes the
+boundaries.
 
 Two rules make the error probability true, and both are kept here: the order of the cases is fixed before the first
 answer (`planned_order`), and the test sees answers in that order only (`Reorder`). Wrong answers tend to be slow:

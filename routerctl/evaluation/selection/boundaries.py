@@ -1,8 +1,8 @@
-"""The lines that a candidate's outcomes are walked along: each says, case by case, whether it is passed or missed.
+"""A candidate's outcomes, case by case -> whether a condition on it is met for good, out of reach, or open.
 
 `CountLine` is the exact test and the score of 0/1 cases, `WealthLine` the betting test, `MeanLine` the score of values
 and weights, `ClusterLine` the test of dependent cases. The `...Evidence` classes say whether the bar is shown to be
-missed. Place: between `statistics`, which draws, and `rules`, which decides; a line knows sums, no verdict.
+missed. A boundary knows sums, no verdict.
 """
 
 from __future__ import annotations
@@ -96,8 +96,12 @@ class CountEvidence:
 
 def bets_of(question: Question) -> Bets:
     """Start bets that the mean is above what is to be proven."""
+    return _bets(question, question.proof_bar, question.n)
+
+
+def _bets(question: Question, mean: float, n: int) -> Bets:
     weights = {"mean_weight": question.mean_weight, "max_weight": question.greatest_weight}
-    return Bets(question.proof_bar, question.alpha, question.n, **weights)
+    return Bets(mean, question.alpha, n, **weights)
 
 
 class WealthLine:
@@ -105,10 +109,9 @@ class WealthLine:
 
     def __init__(self, question: Question, *, give_up: bool) -> None:
         """Start with a stake of 1; `give_up`: once winning is unlikely, else only after the last case."""
-        bar, n = question.proof_bar, question.n
+        bar = question.proof_bar
         self._give_up, self._bets = give_up, bets_of(question)
-        share = round(question.mean_weight / question.greatest_weight, 9)
-        self._decidable = bar < 1 and betting_decidable(n, bar, question.alpha, share)
+        self._decidable = bar < 1 and betting_decidable(question.n, bar, question.alpha, question.weight_share)
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool | None:
         """See `Boundary`."""
@@ -131,10 +134,9 @@ class WealthEvidence:
     """Bets on the mirrored values: that failures are more than 1 - bar."""
 
     def __init__(self, question: Question) -> None:
-        """Start with a stake of 1; at bar 1 there is nothing to stake, one failure says it all."""
-        weights = {"mean_weight": question.mean_weight, "max_weight": question.greatest_weight}
-        bar, alpha, soon = question.bar, question.alpha, math.ceil(question.n / _SOON)
-        self._bets = Bets(1 - bar, alpha, soon, **weights) if bar < 1 else None
+        """Start with a stake of 1; at bar 1 there is nothing to stake: one failure decides."""
+        bar = question.bar
+        self._bets = _bets(question, 1 - bar, math.ceil(question.n / _SOON)) if bar < 1 else None
 
     def look(self, seen: Tally, outcome: Outcome | None, weight: float) -> bool:
         """See `MissTest`."""

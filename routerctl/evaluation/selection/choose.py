@@ -1,6 +1,6 @@
 """Turns the evidence of a class's candidates into the one that serves, how well that is shown, and those behind it.
 
-Place: between the judgements and the route. It knows verdicts, outcomes and costs by case, nothing else.
+It knows verdicts, outcomes and costs by case, nothing else.
 """
 
 from __future__ import annotations
@@ -57,15 +57,13 @@ def choose(
     if not ladder:
         raise ValueError("a ladder needs at least one candidate")
     run = [name for name in ladder if name in shown and shown[name].outcomes]
-    proof_only = when_unproven == "top_rung"
     able = [name for name in run if qualifies(shown[name].verdict, when_unproven)]
     if able:
         return served_by(cheapest(able, shown), ladder, shown, when_unproven)
-    if proof_only or not run or ladder[-1] in untested:
+    if when_unproven == "top_rung" or not run or ladder[-1] in untested:
         return Choice(chosen=ladder[-1], level=_level(ladder[-1], shown), rungs=(ladder[-1],))
     chosen, alike = best_available(run, shown)
-    behind = tuple(name for name in alike if name != chosen)
-    return Choice(chosen=chosen, level=_level(chosen, shown), rungs=(chosen, *behind))
+    return Choice(chosen=chosen, level=_level(chosen, shown), rungs=tuple(dict.fromkeys((chosen, *alike))))
 
 
 def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
@@ -76,7 +74,7 @@ def qualifies(verdict: Verdict, when_unproven: WhenUnproven) -> bool:
 def contenders(shown: Mapping[str, Shown], when_unproven: WhenUnproven) -> tuple[str, ...]:
     """Name those to run on all cases where none qualifies: those as good as the best score so far, if they are several.
 
-    None where no case at all was passed: prompt or scorer fail then rather than candidates that are to be told apart.
+    None where no case at all was passed: then the prompt or the scorer is at fault, and comparing candidates is no use.
     Where nothing but proof counts, the top rung serves, whatever the scores: that one, if its test ended before the
     first case, as nothing would be known of it. `shown`: of all that were tested, in ladder order.
     """
@@ -115,11 +113,10 @@ def cheapest(names: Sequence[str], shown: Mapping[str, Shown]) -> str:
 
     Between equals the one with more of them accepted, then the first.
     """
-    costs = {name: _per_accepted(name, shown, common_cases(names, shown)) for name in names}
-    known = [cost for cost in costs.values() if cost is not None]
-    if len(known) < len(costs):
-        return names[0]
     cases = common_cases(names, shown)
+    costs = {name: _per_accepted(name, shown, cases) for name in names}
+    if None in costs.values():
+        return names[0]
     return min(names, key=lambda name: (costs[name] or Decimal(0), -_accepted(name, shown, cases)))
 
 

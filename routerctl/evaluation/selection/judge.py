@@ -1,6 +1,6 @@
 """Turns a candidate's outcomes in planned order into a judgement: verdict, counts, interval, what would settle it.
 
-Place: after the rule, which it walks once more; before the table, which keeps what it says.
+It feeds the stopping rule once more with all that is there, and knows neither replies nor money.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
     used = [*outcomes, *beyond]
     interval = _interval(used, seen, question)
     if verdict.proven and _contradicts(interval, seen.mean or 0.0, question.proof_bar):
-        verdict = Verdict.BELOW  # as after an outage; this takes proofs back and gives none
+        verdict = Verdict.BELOW  # as after an outage; this can only withdraw a proof
     judgement = Judgement(
         verdict=verdict,
         cases=seen.cases,
@@ -66,7 +66,7 @@ def judge(outcomes: Sequence[Outcome], question: Question, beyond: Sequence[Outc
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
         clusters=len(seen.clusters),
-        attempt=question.attempt if question.total_alpha is not None else 1,
+        attempt=question.attempt_shown,
         total_alpha=question.total_alpha,
         trust=question.trust,
     )
@@ -117,7 +117,7 @@ def _betting_level(used: Sequence[Outcome], question: Question) -> float:
     """The inverse of the greatest wealth (Ville), which a mean at the bar brings at most so often."""
     bets, most = bets_of(question), 0.0
     for one in used:
-        bets.bet(one.value, one.weight if question.weighted else 1.0)
+        bets.bet(one.value, question.weight_of(one))
         most = max(most, bets.log_wealth)
     return math.exp(-most)
 
@@ -128,8 +128,7 @@ def _interval(used: Sequence[Outcome], seen: Tally, question: Question) -> tuple
         case "exact":
             return anytime_interval(seen.passes, seen.cases, question.alpha)
         case "betting":
-            weights = [one.weight if question.weighted else 1.0 for one in used]
-            values = [one.value for one in used]
+            weights, values = [question.weight_of(one) for one in used], [one.value for one in used]
             return betting_interval(values, weights, question.alpha, question.n, question.greatest_weight)
         case "clusters":
             whole = [pair for pair in list(seen.clusters.values())[: seen.closed] if pair[1]]
@@ -151,7 +150,7 @@ def _least(question: Question) -> int | None:
     """The cases with which a perfect score passes."""
     bar, alpha = question.proof_bar, question.alpha
     if question.method == "betting":
-        return betting_least_cases(bar, alpha, round(question.mean_weight / question.greatest_weight, 9))
+        return betting_least_cases(bar, alpha, question.weight_share)
     least = least_cases(bar, alpha)
     if question.method == "exact" or least is None:
         return least
@@ -177,9 +176,8 @@ def _needed(used: Sequence[Outcome], seen: Tally, question: Question, hoped: flo
         values, sizes = zip(*seen.clusters.values(), strict=True)
         return max(math.ceil(independent * design_effect(values, sizes, seen.effective)), _least(question) or 0)
     deviation = _deviation(used, seen, question, mean)
-    share = round(question.mean_weight / question.greatest_weight, 9)
     score_alone = math.ceil((_Z_80 * deviation / (hoped - bar)) ** 2)
-    return max(betting_needed_cases(proof_bar, hoped, deviation, alpha, mean_weight=share), score_alone)
+    return max(betting_needed_cases(proof_bar, hoped, deviation, alpha, mean_weight=question.weight_share), score_alone)
 
 
 def _deviation(used: Sequence[Outcome], seen: Tally, question: Question, mean: float) -> float:
@@ -188,6 +186,6 @@ def _deviation(used: Sequence[Outcome], seen: Tally, question: Question, mean: f
     The five are what the test itself starts from: few cases that came out alike do not show that all will.
     """
     bar, unit = question.proof_bar, seen.weight / seen.cases
-    weights = [one.weight if question.weighted else 1.0 for one in used]
+    weights = [question.weight_of(one) for one in used]
     squares = sum((w / unit * (one.value - mean)) ** 2 for w, one in zip(weights, used, strict=True))
     return math.sqrt((5 * bar * (1 - bar) + squares) / (5 + seen.cases))

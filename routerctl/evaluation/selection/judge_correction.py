@@ -1,9 +1,8 @@
-"""A judge's verdict and human labels on some of its cases -> the verdict that the humans' word allows.
+"""A judge's verdict and human labels on some of its cases -> the verdict that the labels allow.
 
-Place: arithmetic, beside the rule, whose `Judgement` it takes and gives back. It knows neither who judged nor where
-labels come from. A judge may be lenient, and more cases make a lenient judge only surer of itself; so nothing is proven
-on its word. What is proven rests on the labels, which must be a random sample: the first cases of the planned order,
-without a gap, since whoever may leave a case out may leave out the hard ones.
+It knows neither who judged nor where labels come from. A judge may be lenient, and more cases only make a lenient judge
+surer of itself; so its word alone proves nothing. What is proven rests on the labels, which must be a random sample:
+the first cases of the planned order, without a gap, since somebody who may skip a case may skip the hard ones.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import replace
 from routerctl.statistics.anytime import anytime_interval
 from routerctl.statistics.calibration import accuracy_lower, accuracy_upper, corrected_lower, corrected_mean
 from routerctl.statistics.sizes import needed_cases
+from routerctl.statistics.tails import bisect
 from routerctl.types import ClassHeader, Judgement, Mode, RelativeBar, Verdict
 
 LEAST_FOR_CORRECTION = 200  # labels: the normal approximation is not to be trusted with fewer
@@ -47,7 +47,7 @@ def calibrate(
     *,
     mode: Mode = "proven",
 ) -> Judgement:
-    """Replace a judge's verdict by what human labels allow to say; without a label it stays the judge's.
+    """Replace a judge's verdict by the one that human labels allow; without a label it stays the judge's.
 
     `judged`: the judge's values in [0, 1] of all used cases in planned order, one a case (the first reply's, where
     there are epochs; whether each passed, where the bar is on the pass rate). `labels`: place in the planned order ->
@@ -56,7 +56,7 @@ def calibrate(
     Below 200 labels, or where fewer than as many cases again were judged beside them, the exact bound of the labels
     alone decides; from there on the judge's mean corrected by the labels does. Which of the two is settled by these
     numbers, before any label is looked at. Either way the labels alone can show that the bar is missed. How many labels
-    there are must have been chosen beforehand: one who looks after each of them can prove much. Where the labels prove
+    there are must have been chosen beforehand: stopping once they look good proves nothing. Where the labels prove
     nothing, a candidate that passes by the judge is provisional as long as they and the score that they correct reach
     the bar. Mode `point` speaks of these very cases, most of which no human saw: its verdict stays the judge's.
 
@@ -137,15 +137,11 @@ def _bounds(said: Sequence[bool], alpha: float, *, cut: bool) -> tuple[float, fl
 
 def _level(lower: Callable[[float], float], target: float) -> float:
     """The level, to a millionth, at which a lower bound would prove the target."""
-    low, high = 0.0, 1.0
-    for _ in range(20):  # 2^-20
-        middle = (low + high) / 2
-        low, high = (low, middle) if lower(middle) >= target else (middle, high)
-    return high
+    return bisect(lambda level: lower(level) >= target, 0.0, 1.0, 20)[1]  # 2^-20
 
 
 def _verdict(judgement: Judgement, *, proven: bool, missed: bool, reached: bool) -> Verdict:
-    """Say what labels make of the judge's verdict; one on a test that has not ended stays open."""
+    """Give the verdict that labels leave of the judge's; one on a test that has not ended stays open."""
     if proven:
         return Verdict.WITHIN_MARGIN if judgement.margin else Verdict.PROVEN
     if missed:

@@ -1,8 +1,8 @@
 """A judge's verdict -> how many human labels it takes to prove the same, said before the first one is given.
 
-Labels take the place of the judge's word as soon as there is one: a class that is proven by the judge is provisional
-until there are enough. What the judge found is not told, since it would sway who labels. Place: beside `calibrating`,
-whose bounds these numbers are of.
+Labels replace the judge's word as soon as there is one: a class that is proven by the judge is provisional until there
+are enough. What the judge found is not shown, since it would sway the person who labels. The bounds are those of
+`judge_correction`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def need_words(judgement: Judgement, replies: int, task_class: str, *, asked: in
 
 
 def _too_few(needed: int, asked: int, planned: int, replies: int, task_class: str) -> str:
-    """Say what to do first where there is not so much to label, or all that is there is to be labelled.
+    """Say what to do first where there is too little to label, or all of it is to be labelled.
 
     Labels on all replies of a test that the judge ended early are held to a stricter bound: it chose how many.
     """

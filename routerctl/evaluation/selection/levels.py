@@ -1,7 +1,6 @@
 """Turns a route into words on its level: how well the candidate that serves is shown, and what would show it better.
 
-Place: beside `sentences`, which speaks of one judgement; terminal, report, gate and diff take a class's level
-from here.
+`wording` speaks of one judgement; terminal, report, CI and diff take a class's level from here.
 """
 
 from __future__ import annotations
@@ -37,12 +36,12 @@ def risk_of(route: Route) -> float | None:
 
 
 def bar_change_words(route: Route) -> tuple[str, str]:
-    """Call what became of a bar that scores were seen at, and say it; "" where it stayed or was raised."""
+    """Name the change of a bar at which scores had been seen, and put it in a sentence; "" where it was not lowered."""
     if route.lowered_from is None:
         return "", ""
     bars = route.lowered_from, route.bar
-    comes_to = route.target if any(one.judgement.cases for one in route.evidence) else None
-    scores = route.lowered_score, comes_to
+    asks_for = route.target if any(one.judgement.cases for one in route.evidence) else None
+    scores = route.lowered_score, asks_for
     return bar_change(*bars, *scores), lowered_words(*bars, *scores)
 
 
@@ -53,7 +52,7 @@ def risk_shown(route: Route) -> str:
 
 
 def nobody_words(route: Route) -> str:
-    """Say of a class where no candidate qualifies what that means and who serves."""
+    """Say of a class where no candidate qualifies what that means and which candidate serves."""
     bar = bar_words(route.bar)
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
@@ -66,7 +65,7 @@ def nobody_words(route: Route) -> str:
 
 
 def not_asked(route: Route, table: Table) -> tuple[str, ...]:
-    """Name those that a run would ask now and did not: a provisional one served then, and does so no longer.
+    """Name the candidates that a run would ask now and did not: a provisional one served then, and no longer does.
 
     Where the set proves nothing, only the top rung is run, as it serves.
     """
@@ -80,17 +79,17 @@ def not_asked(route: Route, table: Table) -> tuple[str, ...]:
 
 
 def not_asked_words(route: Route, table: Table) -> str:
-    """Say what would tell more of those that were not asked; "" where all were."""
+    """Say how to measure the candidates that were not asked; "" where all were."""
     names = ", ".join(not_asked(route, table))
     if not names:
         return ""
     if route.scorer.name == IMPORTED:
-        return f"no outcomes were imported of {names}"
-    return f"`routerctl eval` runs those that were not: {names}"
+        return f"no outcomes of {names} were imported"
+    return f"`routerctl eval` runs the candidates not yet run: {names}"
 
 
 def unproven_words(route: Route, table: Table) -> str:
-    """Say of a class that is not proven what serves, on what counts, and what would prove it."""
+    """Say of a class that is not proven which candidate serves, with its counts, and what would prove it."""
     one = _chosen(route)
     head = f"{route.chosen} is provisional" if route.passing else nobody_words(route)[:-1]
     if missing := not_asked_words(route, table):
@@ -103,7 +102,7 @@ def unproven_words(route: Route, table: Table) -> str:
 
 
 def _would_prove(route: Route) -> str:
-    """The fewest cases that would prove the chosen candidate, else another, if it is as good as there is hope for."""
+    """The fewest cases that would prove the chosen candidate, else another, if it is as good as one may hope."""
     one = _chosen(route)
     if one is not None and one.judgement.against:
         return f"; {settle_words(one.judgement, one.judgement.against)}"
@@ -121,7 +120,7 @@ def _would_prove(route: Route) -> str:
 
 
 def _cut_off(route: Route) -> Evidence | None:
-    """Give the evidence of who serves where the bar is neither reached nor missed, as planned cases are missing.
+    """Give the serving candidate's evidence where the bar is neither reached nor missed, as planned cases are missing.
 
     Where nothing but proof counts, a test may have ended like that: its proof was out of reach.
     """

@@ -1,6 +1,6 @@
 """Turns an eval set's cases into the random order in which every candidate meets them.
 
-Place: before the first answer; it looks at ids, batches and clusters, never at what a case asks.
+It looks at ids, batches and clusters, never at what a case asks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def planned_order(cases: Iterable[Case], seed: int, max_cases: int | None = None
     kept: list[Case] = []
     for group in groups:
         if kept and len(kept) + len(group) > max_cases:
-            break  # no later, smaller cluster in its stead: which cases are seen may not depend on a cluster's size
+            break  # no later, smaller cluster instead: which cases are seen may not depend on a cluster's size
         kept += group
     return tuple(kept)
 

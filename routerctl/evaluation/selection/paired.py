@@ -2,8 +2,8 @@
 
 A bar against a model asks for pairs. The reference runs all planned cases first, so that it is known what the rest can
 still bring: a test ends once the score cannot come within the margin any more, or with the last case, where the exact
-test of the whole set has its one look. Early looks would cost it power. Place: beside `rules` and `judging`, which do
-the same for a bar that is a number.
+test of the whole set has its one look. Early looks would cost it power. `stopping` and `judge` do the same for a bar
+that is a number.
 """
 
 from __future__ import annotations
@@ -14,48 +14,32 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from routerctl.evaluation.selection.question import Outcome, Question
-from routerctl.evaluation.selection.tally import TOLERANCE, Tally
+from routerctl.evaluation.selection.tally import TOLERANCE, StoppingRule
 from routerctl.statistics import anytime_interval, betting_interval
 from routerctl.statistics.noninferiority import noninferiority_p, paired_interval
 from routerctl.statistics.noninferiority_power import cases_for_noninferiority
 from routerctl.statistics.noninferiority_values import clustered_noninferiority_p, noninferiority_bets
 from routerctl.statistics.shrinkage import paired_mean
+from routerctl.statistics.sizes import first_from
 from routerctl.types import Against, Judgement, Verdict
 
 _Z_95 = 1.959963984540054
 _MOST_PAIRS = 100_000  # no set that anybody will make is larger
 
 
-class PairedRule:
+class PairedRule(StoppingRule):
     """The stopping rule of one candidate beside a reference; of the reference itself: all cases."""
 
-    __slots__ = ("_pairs", "_question", "_rest", "lost", "seen", "stopped_at")
+    __slots__ = ("_pairs", "_rest", "lost")
 
     def __init__(self, question: Question) -> None:
         """Before the first case; `question.reference` holds the reference's values, where they are known."""
-        self._question = question
+        super().__init__(question)
         self._pairs: list[tuple[Outcome, float]] = []
         self.lost = 0.0  # weight * (reference - candidate), summed
-        self.seen = Tally(question)
-        self.stopped_at: int | None = None
         # What the cases from each place on may gain at most: no more than the reference leaves.
         gains = [1 - value for value in question.reference] if question.reference and not question.weighted else []
         self._rest = [*itertools.accumulate(reversed(gains), initial=0.0)][::-1] if gains else []
-
-    @property
-    def cases(self) -> int:
-        """See `StoppingRule`."""
-        return self.seen.cases
-
-    @property
-    def passes(self) -> int:
-        """See `StoppingRule`."""
-        return self.seen.passes
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """See `StoppingRule`."""
-        return None if self.stopped_at is None else self.standing
 
     @property
     def standing(self) -> Verdict:
@@ -67,12 +51,9 @@ class PairedRule:
             return Verdict.NOT_REACHED
         if not complete:
             return Verdict.NOT_PROVEN
-        proven = self._question.mode != "point" and self.seen.cases == self._question.n
-        return (
-            Verdict.PROVEN
-            if proven and paired_p(self._pairs, self._question) <= self._question.alpha
-            else (Verdict.PROVISIONAL)
-        )
+        asked = self._question.mode != "point" and self.seen.cases == self._question.n
+        proven = asked and paired_p(self._pairs, self._question) <= self._question.alpha
+        return Verdict.PROVEN if proven else Verdict.PROVISIONAL
 
     def feed(self, outcome: Outcome) -> Verdict | None:
         """See `StoppingRule`.
@@ -141,7 +122,7 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
     for outcome in outcomes:
         rule.feed(outcome)
     verdict, ended, seen = rule.standing, rule.stopped_at, rule.seen
-    pairs = [(one, one.weight if question.weighted else 1.0) for one in outcomes]
+    pairs = [(one, question.weight_of(one)) for one in outcomes]
     pairs += [(one, seen.take(one)) for one in beyond]
     against = _against(pairs, question)
     target = _mean([((one.reference or 0.0), weight) for one, weight in pairs]) - question.within
@@ -161,7 +142,7 @@ def judge_beside(outcomes: Sequence[Outcome], question: Question, beyond: Sequen
         method=question.method,
         mean=None if question.method == "exact" else seen.mean,
         clusters=len(seen.clusters),
-        attempt=question.attempt if question.total_alpha is not None else 1,
+        attempt=question.attempt_shown,
         total_alpha=question.total_alpha,
         trust=question.trust,
         against=against,
@@ -208,8 +189,7 @@ def _interval(outcomes: Sequence[Outcome], question: Question) -> tuple[float, f
     """The interval of the candidate's own score, at any stopping time."""
     if question.method == "exact":
         return anytime_interval(sum(one.value > 0.5 for one in outcomes), len(outcomes), question.alpha)
-    weights = [one.weight if question.weighted else 1.0 for one in outcomes]
-    values = [one.value for one in outcomes]
+    weights, values = [question.weight_of(one) for one in outcomes], [one.value for one in outcomes]
     return betting_interval(values, weights, question.alpha, question.n, question.greatest_weight)
 
 
@@ -231,13 +211,7 @@ def more_than_seen(needed: int | None, verdict: Verdict, cases: int) -> int | No
 
 @lru_cache(maxsize=256)
 def least_pairs(within: float, alpha: float) -> int | None:
-    """The number of pairs from which two that never differ prove the margin; None: more than anybody has."""
+    """Return the number of pairs from which two that never differ prove the margin; None: more than anybody has."""
     if noninferiority_p(_MOST_PAIRS, 0, 0, within) > alpha:
         return None
-    low, high = 0, 1
-    while noninferiority_p(high, 0, 0, within) > alpha:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if noninferiority_p(middle, 0, 0, within) <= alpha else (middle, high)
-    return high
+    return first_from(lambda pairs: noninferiority_p(pairs, 0, 0, within) <= alpha)

@@ -1,6 +1,6 @@
 """Turns a judgement beside a reference into the sentences that report and terminal print about it.
 
-Place: beside `sentences`, which asks here where a bar is relative. It computes nothing that decides.
+`wording` asks here where a bar is relative. It computes nothing that decides.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Turns a question into what its set can prove, before the first answer costs anything.
 
-Place: above the rules, before any outcome; the run's head, the estimate and `check` say it. The arithmetic is the
-test's own: what `needed_cases` says after a run is said here for a model as good as one may hope for.
+The head of a run, the estimate and `check` say it. The arithmetic is the test's own: what `needed_cases` says after a
+run is said here for a model as good as one may hope for.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _surely(question: Question) -> int:
 
 
 def _unproven(question: Question) -> str:
-    """What becomes of a class whose candidates are not proven; a test that has ended before a case proves nothing."""
+    """What serves a class whose candidates are not proven; a test that ended before the first case proves nothing."""
     if question.when_unproven != "top_rung":
         return " Below that it can still be provisional."
     ended = rule_of(question).stopped_at == 0
@@ -66,8 +66,8 @@ def _enough(question: Question, hope: float, power: float) -> int:
     bar, alpha = question.proof_bar, question.alpha
     if question.method != "betting":
         return needed_cases(bar, hope, alpha, power)
-    deviation, share = (hope * (1 - hope)) ** 0.5, round(question.mean_weight / question.greatest_weight, 9)
-    return betting_needed_cases(bar, hope, deviation, alpha, power=power, mean_weight=share)
+    deviation = (hope * (1 - hope)) ** 0.5
+    return betting_needed_cases(bar, hope, deviation, alpha, power=power, mean_weight=question.weight_share)
 
 
 def _beside(question: Question) -> str:

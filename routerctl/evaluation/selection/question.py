@@ -1,7 +1,6 @@
 """Turns a run's header into the question that is asked of each candidate, and a case's results into its outcome.
 
-Place: the first step of selection; everything that the rule must know before the first answer stands in a `Question`.
-It draws no line and looks at no second case.
+Everything that the rule must know before the first answer stands in a `Question`. It computes no boundary.
 """
 
 from __future__ import annotations
@@ -75,10 +74,24 @@ class Question:
         """The greatest weight of a case."""
         return self.max_weight if self.weighted else 1.0
 
+    @property
+    def weight_share(self) -> float:
+        """The mean weight of a case, the greatest being 1."""
+        return round(self.mean_weight / self.greatest_weight, 9)
+
+    @property
+    def attempt_shown(self) -> int:
+        """The number of the attempt, where a judgement tells of several."""
+        return self.attempt if self.total_alpha is not None else 1
+
+    def weight_of(self, outcome: Outcome) -> float:
+        """Give a case's weight; 1 where all weigh the same."""
+        return outcome.weight if self.weighted else 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one case came to, all its epochs together."""
+    """The result of one case, all its epochs together."""
 
     value: float  # in [0, 1]
     reference: float | None = None  # the reference's on the same case, where the bar is relative
@@ -108,7 +121,7 @@ def question_of(
     """
     beside = of_class.bar if isinstance(of_class.bar, RelativeBar) else None
     untested = set(header.ladder[-1:] if header.top_rung == "skip" else ())
-    untested |= {beside.of} if beside else set()  # who serves untested, or is the reference, takes no share of the risk
+    untested |= {beside.of} if beside else set()  # neither takes a share of the risk
     share = alpha_per_candidate(header.risk, max(1, sum(name not in untested for name in header.ladder)))
     attempt = of_class.attempts.get(candidate, of_class.attempt)
     again = of_class.grows or attempt > 1
@@ -151,7 +164,7 @@ def alpha_of_attempt(alpha: float, attempt: int, grows: bool) -> float:
     """Return attempt r's part of a candidate's share: every test of a set that grew is another chance to pass.
 
     alpha / 2^r adds up to at most alpha however often a set grows. Where growth was not declared, the first attempt had
-    the whole share already; later ones get alpha / 2^r all the same, and `total_alpha` says what that comes to.
+    the whole share already; later ones get alpha / 2^r all the same, and `total_alpha` gives the sum.
 
     Raises: ValueError where attempt < 1.
     """
@@ -177,10 +190,8 @@ def outcome_of(results: Sequence[Result], measure: Measure) -> Outcome:
     """
     if not results:
         raise ValueError("a case without a result has no outcome")
-    first, value = results[0], _value(results[0], measure)
-    if len(results) > 1:
-        value = sum(_value(result, measure) for result in results) / len(results)
-    return Outcome(value=value, weight=first.weight, cluster=first.cluster)
+    value = sum(_value(result, measure) for result in results) / len(results)
+    return Outcome(value=value, weight=results[0].weight, cluster=results[0].cluster)
 
 
 def _value(result: Result, measure: Measure) -> float:

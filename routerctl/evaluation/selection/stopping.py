@@ -1,12 +1,9 @@
 """Turns a question into the rule that stops a candidate, fed with outcomes in planned order.
 
-Place: between the lines, which say what each condition says, and the run and the judge, which feed them. It knows
-neither a case nor a reply.
+Each boundary tells of one condition; the rule puts them together. It knows neither a case nor a reply.
 """
 
 from __future__ import annotations
-
-from typing import Protocol
 
 from routerctl.evaluation.selection.boundaries import (
     Boundary,
@@ -21,73 +18,31 @@ from routerctl.evaluation.selection.boundaries import (
 )
 from routerctl.evaluation.selection.paired import PairedRule
 from routerctl.evaluation.selection.question import Outcome, Question
-from routerctl.evaluation.selection.tally import Tally
+from routerctl.evaluation.selection.tally import StoppingRule
 from routerctl.statistics import plan, point_plan
 from routerctl.statistics.tails import check
 from routerctl.types import Verdict
 
 
-class StoppingRule(Protocol):
-    """What stops a candidate."""
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """The verdict once the test has ended; None: go on."""
-
-    @property
-    def standing(self) -> Verdict:
-        """The verdict on what was fed, whether the test has ended or not."""
-
-    @property
-    def cases(self) -> int:
-        """Cases looked at."""
-
-    @property
-    def passes(self) -> int:
-        """Of those: value above one half. That is passed; with epochs, passed in more than half of them."""
-
-    def feed(self, outcome: Outcome) -> Verdict | None:
-        """Look at the next case of the planned order and return the verdict, None while the test goes on."""
-
-    def surely_needed(self) -> int:
-        """Say how many further cases are needed at least before the test can end; 0 once it has."""
-
-
-class BarRule:
+class BarRule(StoppingRule):
     """A stopping rule: a test ends once the bar is proven, once the score cannot reach it, or with the last case.
 
     Outcomes that come after its end still count: they are evidence like the others, and a proof that they complete is
     one, since the line to cross allows for every look.
     """
 
-    __slots__ = ("_below", "_evidence", "_proof", "_proven", "_question", "_reach", "_reached", "seen", "stopped_at")
+    __slots__ = ("_below", "_evidence", "_proof", "_proven", "_reach", "_reached")
 
     def __init__(
         self, question: Question, *, proof: Boundary | None, reach: Boundary, evidence: MissTest | None
     ) -> None:
         """`proof` of the bar, `reach` of it by the score, `evidence` against it; None: not asked for in this mode."""
-        self._question, self._proof, self._reach, self._evidence = question, proof, reach, evidence
+        super().__init__(question)
+        self._proof, self._reach, self._evidence = proof, reach, evidence
         self._proven: bool | None = None if proof else False
         self._reached: bool | None = None
         self._below = False
-        self.seen = Tally(question)
-        self.stopped_at: int | None = None
         self._look(None, 0.0)
-
-    @property
-    def cases(self) -> int:
-        """See `StoppingRule`."""
-        return self.seen.cases
-
-    @property
-    def passes(self) -> int:
-        """See `StoppingRule`."""
-        return self.seen.passes
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """See `StoppingRule`."""
-        return None if self.stopped_at is None else self.standing
 
     @property
     def standing(self) -> Verdict:
@@ -140,11 +95,11 @@ class BarRule:
         return self._question.when_unproven == "top_rung" and self._proof is not None
 
     def _look(self, outcome: Outcome | None, weight: float) -> None:
-        # How many replies were on the way when a live test ended is the workers' doing, and may change no verdict.
+        # How many replies were in flight when a live test ended depends on the workers, and may change no verdict.
         looks = self._question.full or self.stopped_at is None
         if self._evidence is not None and not self._below and looks:
             self._below = self._evidence.look(self.seen, outcome, weight)
-        # A line once crossed stays crossed, though the count may fall behind it later.
+        # A boundary once crossed stays crossed, though the count may fall behind it later.
         if self._proof is not None and self._proven is None:
             self._proven = self._proof.look(self.seen, outcome, weight)
         if self._reached is None:
@@ -177,7 +132,7 @@ def count_rule(question: Question, *, binding: bool = True) -> BarRule:
     can no longer reach the bar on the cases there are, or with the last of these. Mode `point` asks for the score only
     and ends once that is settled. Where nothing but proof counts (`when_unproven: top_rung`) a test also ends once a
     good enough candidate would hardly be proven any more, or before the first case where no score on n cases proves
-    anything. `binding`: False where outcomes are at hand, so that a proof found later counts.
+    anything. `binding`: False where all outcomes are known, so that a proof found later counts.
 
     Raises: ValueError where n < 1, or bar, alpha, margin or a weight is out of range.
     """

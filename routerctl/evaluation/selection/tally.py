@@ -1,11 +1,14 @@
-"""Turns outcomes, one after the other, into the sums that the lines look at.
+"""Turns outcomes, one after the other, into the sums that the boundaries look at, and says what a stopping rule is.
 
-Place: under the lines; it checks that an outcome is one that the question announced, and decides nothing.
+It checks that an outcome is one that the question announced, and decides nothing.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from routerctl.evaluation.selection.question import Outcome, Question
+from routerctl.types import Verdict
 
 TOLERANCE = 1e-9  # in weights: what sums of floats may be off by
 
@@ -13,17 +16,7 @@ TOLERANCE = 1e-9  # in weights: what sums of floats may be off by
 class Tally:
     """The sums over the cases looked at."""
 
-    __slots__ = (
-        "_open",
-        "_question",
-        "cases",
-        "closed",
-        "clusters",
-        "passes",
-        "squares",
-        "value",
-        "weight",
-    )
+    __slots__ = ("_open", "_question", "cases", "closed", "clusters", "passes", "squares", "value", "weight")
 
     def __init__(self, question: Question) -> None:
         """Before the first case."""
@@ -42,7 +35,7 @@ class Tally:
 
         Raises: ValueError for a value outside [0, 1], a weight above the greatest, or more cases than there are.
         """
-        question, weight = self._question, outcome.weight if self._question.weighted else 1.0
+        question, weight = self._question, self._question.weight_of(outcome)
         if self.cases >= question.there:
             raise ValueError(f"one more outcome than the {question.there} cases there are")
         if not 0 <= outcome.value <= 1:
@@ -78,7 +71,7 @@ class Tally:
 
     @property
     def weight_left(self) -> float:
-        """What they weigh; once all have run the plan's total does not matter any more."""
+        """What they weigh."""
         return self.weight_until(self._question.n)
 
     def weight_until(self, cases: int) -> float:
@@ -100,3 +93,43 @@ class Tally:
     def effective(self) -> float:
         """Kish's effective number of cases; the number of cases where they weigh the same."""
         return self.weight**2 / self.squares if self.squares else 0.0
+
+
+class StoppingRule(ABC):
+    """What stops a candidate, fed with outcomes in planned order."""
+
+    __slots__ = ("_question", "seen", "stopped_at")
+
+    def __init__(self, question: Question) -> None:
+        """Before the first case."""
+        self._question = question
+        self.seen = Tally(question)
+        self.stopped_at: int | None = None  # cases after which the test ended; None: it goes on
+
+    @property
+    def cases(self) -> int:
+        """Cases looked at."""
+        return self.seen.cases
+
+    @property
+    def passes(self) -> int:
+        """Of those: value above one half. That is passed; with epochs, passed in more than half of them."""
+        return self.seen.passes
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict once the test has ended; None: go on."""
+        return None if self.stopped_at is None else self.standing
+
+    @property
+    @abstractmethod
+    def standing(self) -> Verdict:
+        """The verdict on what was fed, whether the test has ended or not."""
+
+    @abstractmethod
+    def feed(self, outcome: Outcome) -> Verdict | None:
+        """Look at the next case of the planned order and return the verdict, None while the test goes on."""
+
+    @abstractmethod
+    def surely_needed(self) -> int:
+        """Say how many further cases are needed at least before the test can end; 0 once it has."""

@@ -1,6 +1,6 @@
-"""Turns judgements into the sentences that a report and a terminal print about them.
+"""Turns judgements into the sentences that a report and a terminal print about them; it computes nothing that decides.
 
-Place: the end of selection. It computes nothing that decides: what passed has passed before it is put in words.
+Tables keep some of these sentences: a change of their words makes every table made before differ from its evidence.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ FEW_CLUSTERS = 30  # below, Korn-Graubard's level was measured up to 7.4 % for 5
 def two_sentences(judgement: Judgement, *, mode: Mode, risk: float, ladder_length: int, top_rung: bool = False) -> str:
     """Say in a few sentences what the verdicts mean for the class that this judgement is from.
 
-    `top_rung`: nothing but proof counts in this class. The last sentence says whose word a pass is where it is not a
-    program's, or warns where there are too few clusters for the level to be exact.
+    `top_rung`: nothing but proof counts in this class. The last sentence says who decides what passes, where that is
+    not a program, or warns where there are too few clusters for the level to be exact.
     """
     if judgement.against:
         said = test_words(judgement, judgement.against, _share(judgement, risk, ladder_length), mode)
@@ -155,7 +155,7 @@ def _planned_clusters(judgement: Judgement) -> int:
 
 
 def verdict_words(judgement: Judgement) -> str:
-    """Say in plain words what was found, on how many cases, how surely, on whose word, and what would settle it."""
+    """Say in plain words what was found, on how many cases, how surely, by whose word, and what would settle it."""
     if judgement.cases == 0:
         return _without_a_case(judgement)
     warning = _few_clusters(judgement) if judgement.method == "clusters" and judgement.verdict.proven else ""

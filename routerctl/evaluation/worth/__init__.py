@@ -4,19 +4,12 @@
 matrices; `choosers`, `objective`: how candidates are chosen on them; `crossfit`: what that does on other cases; `gaps`,
 `against`: the table beside each candidate serving every class; `told`: money and risk in words; `answering`, `reasons`:
 whether it is worth it; `frontier`: the picture's points; `cascades`: a cheap candidate whose doubtful answers the next
-one gives.
-Place: arithmetic, above the report and the terminal, which print it. Pure: it knows no file, no network and no clock.
-What needs numpy is imported when it is asked for: most commands want the figures only.
+one gives. It knows no file, no network and no clock. What needs numpy is imported when it is asked for: most commands
+want the figures only.
 """
 
 from routerctl.evaluation.worth.against import Constant
-from routerctl.evaluation.worth.cascades import (
-    Cascade,
-    Replies,
-    cascade,
-    replies_of,
-    share_interval,
-)
+from routerctl.evaluation.worth.cascades import Cascade, Replies, cascade, replies_of, share_interval
 from routerctl.evaluation.worth.choosers import floor_of
 from routerctl.evaluation.worth.figures import (
     THOUSAND,

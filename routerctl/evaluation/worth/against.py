@@ -1,7 +1,7 @@
 """Turns a table and its results into how it compares with each candidate serving every class, in accuracy and money.
 
 Compared are the same cases: class by class those that the table's choice and the other one both have; where there is
-none, `gaps` says what may be. Place: the folder's seventh file, above `crossfit` and `gaps`.
+none, `gaps` says what may be.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _rank(one: Constant) -> tuple[int, float, bool, float]:
 
 
 def today_of(beside: Beside) -> Constant | None:
-    """Compare the table with what serves now, which may differ from class to class; None where a class does not say."""
+    """Compare the table with what serves now, class by class; None where that is not stated for a class."""
     names = {name: beside.table.routes[name].today for name in beside.grid.classes}
     if not names or not all(names.values()):
         return None
@@ -162,7 +162,7 @@ def _cost(grid: Grid, chosen: Sequence[int]) -> float | None:
 
 
 def _with_gaps(span: Span, gaps: Sequence[tuple[Span, float]]) -> Span:
-    """Add what may be where nothing was run to what was measured; the ends add up, since nothing says how they vary."""
+    """Add what may be where nothing was run to what was measured; the ends add up, as nothing tells how they vary."""
     from routerctl.statistics.pooling import Span as Sum
 
     parts = [(span, 1.0), *gaps]

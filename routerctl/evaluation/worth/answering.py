@@ -1,7 +1,6 @@
 """Turns what was found for and against a table into the answer and its sentences.
 
-First the answer and why; then the table beside today's model and the best constant; then what would settle it. Place:
-the folder's ninth file, above `told`; the reasons come from `reasons`, which asks here.
+First the answer and why; then the table beside today's model and the best constant; then what would settle it.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ class Scene:
 
     @property
     def unpriced(self) -> bool:
-        """Whether money cannot be told, since what the table is told against has no known cost, or the table none."""
+        """Whether money cannot be compared, as the cost of the table, or of what it is compared with, is not known."""
         return self.against is not None and not self.against.priced
 
 
@@ -72,7 +71,7 @@ def answer_of(scene: Scene, deciding: Reason | None) -> tuple[Answer, str, str]:
         answer: Answer = "dominated" if deciding.kind == "dominated" else "not worth it"
         return answer, _advice(scene, deciding), deciding.text
     if scene.against is None:
-        return "not settled", "", "No result is at hand on which the table could be compared."
+        return "not settled", "", "There are no results here to compare the table on."
     if scene.unpriced:
         return "not settled", "", _no_money(scene.against, scene)
     if scene.rival:
@@ -100,17 +99,17 @@ def _brings(against: Constant, scene: Scene) -> str:
 def _no_money(against: Constant, scene: Scene) -> str:
     known = any(one.priced for one in scene.ranked)
     whose, flag = (f"{against.candidate} costs", "") if known else ("models cost", " (`import --cost MODEL=USD`)")
-    return f"What {whose} is not known, so whether the table pays cannot be said{flag}."
+    return f"What {whose} is not known, so nobody can say whether the table pays{flag}."
 
 
 def _open(rival: Constant) -> str:
     """Say how a candidate may do as well as the table."""
-    who = f"lways {rival.candidate}"
     if rival.behind:
-        return f"On cases that the table was not chosen on, a{who} may do as well."
+        return f"On cases that the table was not chosen on, always {rival.candidate} may do as well."
     if rival.priced and rival.saved_in_all.mean < 0:
-        return f"A{who} costs less than the table, and is not shown to be worse."
-    return f"A{who} is not shown to be worse than the table{', nor to be dearer' if rival.priced else ''}."
+        return f"Always {rival.candidate} costs less than the table, and is not shown to be worse."
+    dearer = ", nor to be dearer" if rival.priced else ""
+    return f"Always {rival.candidate} is not shown to be worse than the table{dearer}."
 
 
 def beside_others(scene: Scene, answer: Answer, deciding: Reason | None) -> tuple[str, ...]:

@@ -3,8 +3,8 @@
 Everything is counted on those cases. The share that the second gets right is taken where the first was rejected:
 what is hard for one is hard for the other, so its overall share would flatter the cascade. Source: per task, with
 accepted share a, price of the check g and q = P(second right | first rejected): cost c1 + g + (1 - a) c2, right
-p1 TPR + (1 - a) q. Sets of cases are bits of whole numbers: a ladder of 71 candidates has 2,485 pairs to count. Place:
-the folder's second file; knows results, neither tables nor runs.
+p1 TPR + (1 - a) q. Sets of cases are bits of whole numbers: a ladder of 71 candidates has 2,485 pairs to count. It
+knows results, neither tables nor runs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import compress
 
-from routerctl.types import Result, Status, StopReason
+from routerctl.evaluation.worth.grid import delivered
+from routerctl.types import Result
 
 LEAST_REJECTED = 10  # with fewer rejected cases q is a guess
 LEVEL = 0.95  # of the interval of q
@@ -89,17 +90,13 @@ def replies_of(results: Iterable[Result]) -> Replies:
         results=listed,
         cases=_as_set(one is not None for one in listed),
         passed=_as_set(one is not None and one.passed for one in listed),
-        wrong=_as_set(one is not None and _delivered(one) and not one.passed for one in listed),
+        wrong=_as_set(one is not None and delivered(one) and not one.passed for one in listed),
         total_usd=sum((one.cost_usd for one in by_place.values()), Decimal(0)),
     )
 
 
 def _as_set(flags: Iterable[bool]) -> int:
     return int("".join("1" if flag else "0" for flag in flags)[::-1] or "0", 2)
-
-
-def _delivered(one: Result) -> bool:
-    return one.status is not Status.FAILED and one.stop_reason is not StopReason.REFUSAL
 
 
 def cascade(

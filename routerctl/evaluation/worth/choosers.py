@@ -1,7 +1,7 @@
 """Turns a grid into one candidate for every class, by the bars.
 
-A chooser sees nothing but the cases it is given, so that the same one can choose on a part of them and be looked at on
-the rest. Place: the folder's third file, above `grid`.
+A chooser sees nothing but the cases it is given, so that the same one can choose on a part of them and be measured on
+the rest.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ class Floor:
     """What a candidate must reach on a class to be chosen for its cost."""
 
     bar: float | None = None  # least weighted mean; None: none is asked for
-    proven_at: float | None = (
-        None  # the level at which it must be shown to be above the bar; None: reaching it is enough
-    )
+    proven_at: float | None = None  # level at which it must be shown to be above the bar; None: reaching it is enough
     within: tuple[float, int] | None = None  # (points, row): at most so much below that row on the same cases
 
     def met(self, outcomes: Outcomes) -> Mask:
@@ -61,7 +59,7 @@ def by_bars(floors: Sequence[Floor]) -> Chooser:
 
 
 def _at_bar(outcomes: Outcomes, floor: Floor, scores: Vector) -> int:
-    """Who reaches the bar is compared by the price of a right answer, who does not by that of an answer."""
+    """Rows that reach the bar are compared by the price of a right answer, others by that of an answer."""
     from routerctl.statistics.best import cheapest, per_right
 
     prices = per_right(outcomes) if floor.met(outcomes).any() else outcomes.mean_costs()

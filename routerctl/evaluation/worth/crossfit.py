@@ -1,8 +1,8 @@
 """Turns a grid and a rule of choosing into what the rule's choices do on cases that it did not choose on.
 
 Every case is looked at once, served by what the rule chose on the other folds. That is an estimate of the procedure on
-so many cases, not a proof of the table: the table itself is chosen on all of them. Place: the folder's fifth file,
-above `choosers`. Source: Stone, Journal of the Royal Statistical Society B 36 (1974).
+so many cases, not a proof of the table: the table itself is chosen on all of them.
+Source: Stone, Journal of the Royal Statistical Society B 36 (1974).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedCases:
-    """What served each case: its values and costs, by class."""
+    """What was served for each case: its values and costs, by class."""
 
     values: tuple[Vector, ...]
     costs: tuple[Vector, ...]
@@ -39,14 +39,13 @@ def served(grid: Grid, rows: Rows) -> ServedCases:
     )
 
 
-def cross_fitted(grid: Grid, choose: Chooser, folds: int = FOLDS) -> ServedCases:
+def cross_fitted(grid: Grid, choose: Chooser) -> ServedCases:
     """Serve each fold by what was chosen on the others; cases are dealt out in planned order, clusters whole."""
-    from routerctl.statistics.outcomes import folds as folds_of
-    from routerctl.statistics.outcomes import spliced
+    from routerctl.statistics.outcomes import folds, spliced
 
-    parts = [folds_of(each, folds) for each in grid.outcomes]
-    chosen = [choose(grid.part([~part[fold] for part in parts])) for fold in range(folds)]
-    picked = [[(part[fold], chosen[fold][place]) for fold in range(folds)] for place, part in enumerate(parts)]
+    parts = [folds(each, FOLDS) for each in grid.outcomes]
+    chosen = [choose(grid.part([~part[fold] for part in parts])) for fold in range(FOLDS)]
+    picked = [[(part[fold], chosen[fold][place]) for fold in range(FOLDS)] for place, part in enumerate(parts)]
     both = [spliced(each, pick) for each, pick in zip(grid.outcomes, picked, strict=True)]
     rows = tuple(tuple(sorted({row for _, row in pick})) for pick in picked)
     return ServedCases(values=tuple(one for one, _ in both), costs=tuple(two for _, two in both), rows=rows)
@@ -99,14 +98,18 @@ def _class_leads(grid: Grid, ours: ServedCases, place: int) -> list[_Cell]:
     each = grid.outcomes[place]
     right = contrast(each.values, ours.values[place], each.weights, each.clusters)
     saved = contrast(each.costs, ours.costs[place], each.weights, each.clusters, floor=0.0)
-    return [
-        _Cell(
-            right=0.0 if ours.rows[place] == (row,) else -float(right.mean[row]),
-            right_se=0.0 if ours.rows[place] == (row,) else float(right.se[row]),
-            saved=0.0 if ours.rows[place] == (row,) else float(saved.mean[row]),
-            saved_se=0.0 if ours.rows[place] == (row,) else float(saved.se[row]),
-            cases=int(right.cases[row]),
-            differs=ours.rows[place] != (row,),
+
+    def cell(row: int) -> _Cell:
+        cases = int(right.cases[row])
+        if ours.rows[place] == (row,):
+            return _Cell(right=0.0, right_se=0.0, saved=0.0, saved_se=0.0, cases=cases, differs=False)
+        return _Cell(
+            right=-float(right.mean[row]),
+            right_se=float(right.se[row]),
+            saved=float(saved.mean[row]),
+            saved_se=float(saved.se[row]),
+            cases=cases,
+            differs=True,
         )
-        for row in range(len(grid.candidates))
-    ]
+
+    return [cell(row) for row in range(len(grid.candidates))]

@@ -2,8 +2,8 @@
 
 They are given for one class and for several weighed together, of what a table serves or of one candidate.
 Source of the price per correct answer: Cost-of-Pass (arXiv 2504.13359), C / p; of the total with the price L of a wrong
-answer: c + (wrong answers delivered per task) x L. Place: the folder's first file; everything comes from measured
-evidence, and a candidate that was not run on a class has no figure there.
+answer: c + (wrong answers delivered per task) x L. Everything comes from measured evidence: a candidate that was not
+run on a class has no figure there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Row = tuple[Route, Evidence]  # a class and what serves it
 class Weighting:
     """How much each class counts in a figure of several: by its requests per month, where every class has them.
 
-    Else by the number of its cases: who made the sets, or the file that was imported, had some mix in mind.
+    Else by the number of its cases: the sets, or the file that was imported, were made with some mix in mind.
     """
 
     requests: Volumes  # of the classes where it is known: stated in the eval set, else measured
@@ -56,8 +56,9 @@ class Figures:
     @property
     def month_total_usd(self) -> Decimal | None:
         """What the calls of a month and its wrong answers cost."""
-        known = self.requests_per_month is not None and self.total_usd is not None
-        return self.total_usd * exact(self.requests_per_month or 0) if known and self.total_usd is not None else None
+        if self.requests_per_month is None or self.total_usd is None:
+            return None
+        return self.total_usd * exact(self.requests_per_month)
 
 
 # --- one class --------------------------------------------------------------------------------------------------------
@@ -134,13 +135,13 @@ def _together(rows: Sequence[Row], of: Weighting) -> Figures | None:
         return None
     weights = [exact(of.share(route.task_class)) for route, _ in rows]
     weights = weights if sum(weights) else [Decimal(1)] * len(rows)
-    costs = [one.cost_per_case_usd or Decimal(0) for _, one in rows]
-    cost = _mean(costs, weights)
+    cost = _mean([one.cost_per_case_usd or Decimal(0) for _, one in rows], weights)
     correct = _mean([exact(one.judgement.score or 0.0) for _, one in rows], weights)
     per_correct = rows[0][1].cost_per_accepted_usd if len(rows) == 1 else cost / correct if correct else None
     wrongs = [wrong_per_thousand(one) for _, one in rows]
     known = [wrong for wrong in wrongs if wrong is not None]
     losses = [_loss(route, wrong) for (route, _), wrong in zip(rows, wrongs, strict=True)]
+    counted = any(loss is not None for loss in losses)
     names = tuple(route.task_class for route, _ in rows)
     return Figures(
         classes=names,
@@ -148,15 +149,13 @@ def _together(rows: Sequence[Row], of: Weighting) -> Figures | None:
         correct=float(correct),
         per_correct_usd=per_correct,
         wrong_per_thousand=float(_mean([exact(one) for one in known], weights)) if len(known) == len(rows) else None,
-        total_usd=cost + _mean([loss or Decimal(0) for loss in losses], weights)
-        if any(loss is not None for loss in losses)
-        else None,
+        total_usd=cost + _mean([loss or Decimal(0) for loss in losses], weights) if counted else None,
         requests_per_month=sum(of.requests[name] for name in names) if all(n in of.requests for n in names) else None,
     )
 
 
 def _loss(route: Route, wrong: float | None) -> Decimal | None:
-    """What the wrong answers of one task cost on average; None where nobody said, or nobody counted."""
+    """What the wrong answers of one task cost on average; None where the price or the number is not known."""
     each = route.stakes.wrong_answer_usd
     return None if each is None or wrong is None else each * exact(wrong) / THOUSAND
 
@@ -177,8 +176,8 @@ def exact(number: float) -> Decimal:
 def evaluation_usd(table: Table, runs: Sequence[Run]) -> Decimal | None:
     """Sum what the results that the table rests on cost when they were made, judging included; None: none were here.
 
-    Cached replies count with their price: without the cache they would have to be paid again. Imported ones do not:
-    whoever evaluated them, it was not for this table.
+    Cached replies count with their price: without the cache they would have to be paid again. Imported ones do not
+    count: their evaluation was not for this table.
     """
     wanted = {(route.run_id, route.task_class) for route in table.routes.values()}
     by_id = {run.header.run_id: run for run in runs if not run.header.imported}

@@ -1,8 +1,7 @@
 """Turns a grid and a table's choices into the points of the picture: cost against accuracy, of everything in question.
 
-Constants; the line of random mixes of them, which need no table and which is therefore the least to
-beat; the path of the best choices at each price; the table; and what serves today. Place: beside `reasons`; the report
-draws it.
+Constants; the line of random mixes of them, which need no table and so are the least to beat; the path of the best
+choices at each price; the table; and what serves today. The report draws it.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from routerctl.evaluation.worth.choosers import Rows
 from routerctl.evaluation.worth.grid import Grid
 from routerctl.evaluation.worth.objective import plan_of, totals_of
 from routerctl.statistics.frontier import CostGain, hull, mixed
-from routerctl.statistics.outcomes import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,8 @@ def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | 
     whole = [row for row in range(len(grid.candidates)) if all(each.complete()[row] for each in grid.outcomes)]
     if not whole or any(each.unpriced() for each in grid.outcomes):
         return None
-    rights, costs = (totals_of(grid, rows) for rows in (_means(grid), [each.mean_costs() for each in grid.outcomes]))
+    rights = totals_of(grid, [each.means() for each in grid.outcomes])
+    costs = totals_of(grid, [each.mean_costs() for each in grid.outcomes])
     base = max(whole, key=lambda row: rights[row])
     constants = {grid.candidates[row]: (costs[row], rights[row]) for row in whole}
     table, now = _of_rows(grid, chosen), _of_rows(grid, today) if today else None
@@ -54,10 +53,6 @@ def frontier(grid: Grid, chosen: Rows, today: Rows | None = None) -> Frontier | 
         today=now,
         over_line=None if mix is None else table[1] - mix,
     )
-
-
-def _means(grid: Grid) -> list[Vector]:
-    return [each.means() for each in grid.outcomes]
 
 
 def _of_rows(grid: Grid, rows: Sequence[int]) -> CostGain | None:

@@ -1,8 +1,7 @@
 """Turns a class on which a candidate was not run into what it may be there, and what it would cost to know.
 
 Nothing is made up: its accuracy may be anything from 0 to 1. What an answer costs is estimated from other classes, or
-from the price list and the tokens of others' answers, and taken to lie within half and twice of that. Place: the
-folder's sixth file, above `grid`.
+from the price list and the tokens of others' answers, and taken to lie between half and twice of that.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def _saved(cost: float | None, serving: float | None, *, measured: bool) -> Span
     from routerctl.statistics.pooling import Span
 
     if cost is None or serving is None:
-        return Span(mean=float("nan"), low=float("nan"), high=float("nan"))
+        return Span(mean=math.nan, low=math.nan, high=math.nan)
     least, most = (serving, serving) if measured else (serving / _FACTOR, serving * _FACTOR)
     return Span(mean=cost - serving, low=cost / _FACTOR - most, high=cost * _FACTOR - least)
 

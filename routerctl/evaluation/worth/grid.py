@@ -1,11 +1,11 @@
 """Turns a run's results into one matrix a class: what each candidate made of each case, and what it cost.
 
-Everything that is said of a table as a whole is counted on these matrices. Place: the folder's second file, above
-`figures`. It knows results, neither tables nor files.
+Everything that is said of a table as a whole is counted on these matrices. It knows results, neither tables nor files.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -98,12 +98,12 @@ def _entries(
     by_score = of_class.measure == "mean_score"
     for one in results:
         value = (one.score or 0.0) if by_score else float(one.passed)
-        cost = float(one.cost_usd) if priced else float("nan")
+        cost = float(one.cost_usd) if priced else math.nan
         if wrong_usd and delivered(one):
             cost += wrong_usd * (1 - value)
         yield rows[one.candidate], one.index, one.epoch, value, cost
 
 
 def delivered(result: Result) -> bool:
-    """Whether somebody would have got this reply: the call neither failed nor was refused."""
+    """Whether a user would have got this reply: the call neither failed nor was refused."""
     return result.status is not Status.FAILED and result.stop_reason is not StopReason.REFUSAL

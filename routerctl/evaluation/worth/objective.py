@@ -1,7 +1,7 @@
 """Turns a grid into the cheapest choices whose accuracy as a whole is within so much of a reference's.
 
-A bar for every class spends much where a class is hard and the dear candidate adds nothing. This asks for the whole.
-Place: the folder's fourth file, beside `choosers`, whose floors it keeps to.
+A bar for every class spends much where a class is hard and the dear candidate adds nothing. This looks at all classes
+together, and keeps to the floors of `choosers`.
 """
 
 from __future__ import annotations

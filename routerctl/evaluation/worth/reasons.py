@@ -1,7 +1,6 @@
 """Turns a table and its results into the answer to "is it worth it?": reasons against first, then what it brings.
 
-The least to beat is one candidate for all, since that needs no table. Place: the folder's last file; terminal and
-report print what it says. It judges no candidate.
+The least to beat is one candidate for all, since that needs no table. It judges no candidate.
 """
 
 from __future__ import annotations
@@ -71,9 +70,7 @@ class Worth:
     constants: tuple[Constant, ...]  # the most accurate first
     against: Constant | None  # what the table's money and risk are told against
     today: Constant | None  # what serves now, where every class says it
-    procedure: (
-        str  # how the rule does on cases that it did not choose on, or why that is not known; "" = nothing to say
-    )
+    procedure: str  # how the rule does on cases it did not choose on, or why that is not known; "" = nothing to say
     gaps: tuple[Gap, ...]  # what to run to settle it
     frontier: Frontier | None  # the picture's points; None: nothing to draw
 
@@ -103,6 +100,8 @@ def weigh(
     deciding = next((one for one in reasons if one.decides), None)
     answer, advice, text = answer_of(scene, deciding)
     gaps = settling(scene.open) if answer == "not settled" else ()
+    without_table = deciding is not None and deciding.kind in NO_TABLE
+    imported = any(run.header.imported for run in runs)
     return Worth(
         answer=answer,
         text=text,
@@ -115,9 +114,7 @@ def weigh(
         constants=ranked,
         against=scene.against,
         today=today,
-        procedure=""
-        if deciding and deciding.kind in NO_TABLE
-        else _procedure(scene, lacking=lacking, imported=any(run.header.imported for run in runs)),
+        procedure="" if without_table else _procedure(scene, lacking=lacking, imported=imported),
         gaps=gaps,
         frontier=_frontier(beside),
     )
@@ -153,7 +150,7 @@ def _frontier(beside: Beside) -> Frontier | None:
 
 
 def _lacks(table: Table, grid: Grid) -> bool:
-    """Tell whether there is anything that the rule might choose and that was not run on every case."""
+    """Tell whether the rule might choose a candidate that was not run on every case."""
     for name, outcomes in zip(grid.classes, grid.outcomes, strict=True):
         seen = {one.candidate for one in table.routes[name].evidence if one.judgement.verdict.missed}
         whole = {row for row, good in enumerate(outcomes.complete()) if good}
@@ -184,7 +181,7 @@ def _procedure(scene: Scene, *, lacking: bool, imported: bool) -> str:
 
 
 def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | None:
-    """Find what to tell money and risk against: today's model, else the cheapest no less accurate, else the best."""
+    """Find what to compare money and risk with: today's model, else the cheapest as accurate one, else the best."""
     if today is not None and not today.same:
         return today
     others = [one for one in ranked if not one.same]
@@ -194,8 +191,7 @@ def _against(ranked: Sequence[Constant], today: Constant | None) -> Constant | N
 
 
 def _settle(scene: Scene, gaps: Sequence[Gap]) -> str:
-    more = "More cases would tell." if scene.rival and not scene.unpriced else ""
-    return gap_words(gaps) or more
+    return gap_words(gaps) or ("More cases would tell." if scene.rival and not scene.unpriced else "")
 
 
 # --- reasons ----------------------------------------------------------------------------------------------------------
@@ -226,19 +222,18 @@ def _one_choice(table: Table) -> Iterator[Reason]:
     chosen = {route.chosen for route in table.routes.values()}
     if len(table.routes) > 1 and len(chosen) == 1:
         (name,) = chosen
-        text = f"Every class chose {name}: use always {name}, which needs no table."
+        text = f"Every class chose {name}: use {name} alone, which needs no table."
         yield Reason(kind="one choice", text=text, numbers={"classes": len(table.routes)}, decides=True)
 
 
 def _dominated(scene: Scene) -> Iterator[Reason]:
     """The most accurate of those that cost no more and are no worse on what was measured."""
-    for one in [one for one in scene.ranked if one.dominates and not one.gaps][:1]:
+    one = next((one for one in scene.ranked if one.dominates and not one.gaps), None)
+    if one is not None:
         found = told(one, scene.of)
         low, high = found.more_wrong_interval
         risk = wrong_words(-found.more_wrong, (-high, -low))
-        text = (
-            f"Always {one.candidate}{_no_dearer(found)} is no worse than the table: {risk}. Use always {one.candidate}."
-        )
+        text = f"Always {one.candidate}{_no_dearer(found)} is no worse than the table: {risk}. Use it alone."
         numbers: dict[str, Number] = {"candidate": one.candidate, "more_wrong_per_1000": -found.more_wrong}
         numbers |= {} if found.saved_usd is None else {"saved_usd": -found.saved_usd}
         yield Reason(kind="dominated", text=text, numbers=numbers, decides=True)
@@ -283,8 +278,8 @@ def _small_classes(scene: Scene) -> Iterator[Reason]:
         return
     said = ", ".join(f"{name} {usd(saved)} ({count(round(of.requests[name]))} requests)" for name, saved in small)
     saves = plural(len(small), f"of {classes} classes saves", f"of {classes} classes save")
-    text = f"{saves} less than {usd(LITTLE_USD)} a month: "
-    yield Reason(kind="volume", text=f"{text}{said}.", numbers=dict(small), decides=False)
+    text = f"{saves} less than {usd(LITTLE_USD)} a month: {said}."
+    yield Reason(kind="volume", text=text, numbers=dict(small), decides=False)
 
 
 def _class_savings(scene: Scene) -> Iterator[tuple[str, Decimal]]:

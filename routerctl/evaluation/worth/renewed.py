@@ -1,7 +1,6 @@
-"""A table's results and newer replies of who serves -> money and risk against today's model, by the newer replies.
+"""A table's results and newer replies of its choices -> money and risk against today's model, by the newer replies.
 
-Place: the folder's tenth file, beside `reasons`. Today's model is not asked again: its replies are those that the table
-rests on, so only the cases count that both have answered.
+Today's model is not asked again: its replies are those that the table rests on, so only cases count that both answered.
 """
 
 from __future__ import annotations
@@ -10,22 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from routerctl.evaluation.worth.against import Beside, today_of
-from routerctl.evaluation.worth.figures import Volumes, weighting
+from routerctl.evaluation.worth.figures import weighting
 from routerctl.evaluation.worth.grid import grid_of
 from routerctl.evaluation.worth.told import Told, told
 from routerctl.types import Result, Run, Table
 
 
-def renewed_beside_today(
-    table: Table, runs: Mapping[str, Run], newer: Mapping[str, Sequence[Result]], volumes: Volumes | None = None
-) -> Told | None:
+def renewed_beside_today(table: Table, runs: Mapping[str, Run], newer: Mapping[str, Sequence[Result]]) -> Told | None:
     """Tell what the table does beside today's model on the `newer` results of its choices; both by class.
 
     Classes count where today's model has answered some of the same cases. None: there is none, or it is the table.
     """
     common = {name: run for name in newer if (run := _renewed(table, name, runs[name], newer[name]))}
     part = replace(table, routes={name: table.routes[name] for name in common})
-    of = weighting(part, volumes)
+    of = weighting(part)
     names = tuple(dict.fromkeys((*table.ladder, *(one.today for one in part.routes.values()))))
     weights = {name: of.share(name) for name in common}
     prices = {name: usd for name, one in part.routes.items() if (usd := one.stakes.wrong_answer_usd)}

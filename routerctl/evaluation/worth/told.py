@@ -1,6 +1,6 @@
-"""Turns a comparison with one candidate for all into the numbers that are told everywhere, and into their words.
+"""Turns a comparison with one candidate for all into the numbers that are shown everywhere, and into their words.
 
-Terminal, JSON, report and diff take money and risk from here. Place: the folder's eighth file, above `against`.
+Terminal, JSON, report and diff take money and risk from here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Told:
     more_wrong: float  # in 1,000 requests: not passed, for whatever reason
     more_wrong_interval: tuple[float, float]  # 95 %
     measured: bool  # False: no case of a class that another candidate serves was run with both
-    estimated_on: str  # the classes where it is estimated, having no case in common, in words; "" = none
+    estimated_on: str  # in words, the classes without a case in common, where it is estimated; "" = none
 
 
 def told(one: Constant, of: Weighting, *, today: bool = False) -> Told:
@@ -64,7 +64,7 @@ def _estimated_on(one: Constant) -> str:
 
 
 def _unit(of: Weighting) -> tuple[Decimal, str]:
-    """How many requests money is told of, and how that is said."""
+    """The number of requests that money is given for, and its words."""
     if not of.by_volume:
         return Decimal(THOUSAND), "per 1,000 requests"
     return exact(sum(of.requests.values())), "a month"
@@ -118,7 +118,7 @@ def _between(found: Told) -> str:
 
 
 def _share(found: Told) -> str:
-    """What share of the candidate's cost the table's calls are; said apart where the money is not of calls alone."""
+    """What share of the candidate's cost the table's calls are; said apart where other costs are counted too."""
     if found.cost_share is None:
         return ""
     share = f"{percent(found.cost_share)} of" if found.cost_share <= _TIMES else f"{found.cost_share:.1f} times"
@@ -176,7 +176,7 @@ def procedure_words(one: Constant, of: Weighting, *, today: bool = False) -> str
 
 
 def settling(open_: Sequence[Constant]) -> tuple[Gap, ...]:
-    """Give the two cells whose measurement would settle most: those that weigh most among what was not run."""
+    """Give the two cells whose measurement would settle most: the ones with most requests among those not run."""
     gaps = {(gap.task_class, gap.candidate): gap for one in open_ for gap in one.gaps}
     return tuple(sorted(gaps.values(), key=lambda gap: -gap.share)[:2])
 

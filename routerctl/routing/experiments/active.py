@@ -62,7 +62,7 @@ class ActiveExperiment:
 
     def refresh(self) -> None:
         """Look which experiment is on."""
-        self._looked_at = self._clock()
+        now = self._clock()
         try:
             store = self._state()
             found = from_document(store.get([ACTIVE])[ACTIVE]) if store else None
@@ -71,6 +71,7 @@ class ActiveExperiment:
         if found and found.salt not in self._left and found.digest_a != self._digest:
             self.leave(found, "routes.yaml is not the table that it started with")
         self._experiment = found if found and found.salt not in self._left else None
+        self._looked_at = now  # last: until then whoever asks waits for what is found
 
     def assignment_of(self, inquiry: Inquiry, new_id: Callable[[], str]) -> Assignment | None:
         """Give an inquiry its arm; None where no experiment is known to be on. `new_id`: the key of one without."""

@@ -1,7 +1,7 @@
 """A job on stdin -> limits, then the task -> its verdict on the standard output the process was started with.
 
-Place: the program that `limited.py` starts. It imports no part of the package: it is run by its path, often without
-site-packages. What the task prints goes nowhere; only `run`'s answer is written.
+The program that `run.py` starts. It imports no part of the package: it is run by its path, often without
+site-packages. What the task prints goes nowhere; only the answer of its `run` is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def limit(limits: dict[str, Any]) -> None:
     except ImportError:
         return
     wanted = {
-        resource.RLIMIT_CPU: (limits["cpu_s"], limits["cpu_s"] + 1),  # SIGXCPU, and SIGKILL for who ignores it
+        resource.RLIMIT_CPU: (limits["cpu_s"], limits["cpu_s"] + 1),  # SIGXCPU, and SIGKILL for code that ignores it
         resource.RLIMIT_FSIZE: (limits["file_mb"] * MIB,) * 2,
         resource.RLIMIT_NOFILE: (limits["open_files"],) * 2,
         resource.RLIMIT_CORE: (0, 0),

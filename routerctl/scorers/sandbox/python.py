@@ -1,7 +1,7 @@
 """A reply's code and test code -> what went wrong, in words.
 
-Place: run in a limited child for the scorer `python`; imports no part of the package. The audit hook stops accidents
-(deleting a home folder, calling a web service), not malice: Python code can undo anything done in its own process.
+It runs in a limited child and imports no part of the package. The audit hook stops accidents (deleting a home folder,
+calling a web service), not malice: Python code can undo anything done in its own process.
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def run(job: dict[str, Any]) -> dict[str, str | None]:
     sys.modules["reply"] = module  # dataclasses and pickle look their module up there
     sys.addaudithook(_guard(os.path.realpath(os.getcwd())))  # noqa: PTH109 - pathlib would be imported for two calls
     for source, name in ((job["code"], "the reply"), (job["tests"], "the tests")):
-        problem = _execute(source, name, module.__dict__)
-        if problem:
+        if problem := _execute(source, name, module.__dict__):
             return {"problem": problem}
     return {"problem": None}
 

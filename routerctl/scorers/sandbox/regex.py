@@ -1,7 +1,4 @@
-"""A pattern and a text -> the first match.
-
-Place: run in a limited child for the scorer `regex`; imports no part of the package.
-"""
+"""A pattern and a text -> the first match; it runs in a limited child and imports no part of the package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A task's name, a job (JSON) and limits -> a process that runs the task, and its verdict (JSON) or why there is none.
 
-Place: under the scorers that compute with what a model wrote (regex, json_schema, sql, python). What can hang or eat
-memory cannot be stopped inside our own process; a child can. It knows nothing of the tasks.
+For scorers that compute with what a model wrote (regex, json_schema, sql, python): what hangs or eats memory cannot be
+stopped inside our own process, a child can. It knows nothing of the tasks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A JSON value and a JSON Schema -> the first problem, in words.
 
-Place: called by the scorer `json_schema`, in process or (as `run(job)`) in a limited child. It imports no part of the
+The scorer `json_schema` calls it in its own process or (as `run(job)`) in a limited child. It imports no part of the
 package, so that the child can load it by its path.
 """
 

@@ -1,8 +1,8 @@
 """A setup script, a reference query and a reply's query -> what is wrong with the reply's rows, in words.
 
-Place: run in a limited child for the scorer `sql`; imports no part of the package. Each query gets its own in-memory
-SQLite database. Reading is all an authorizer allows; virtual-machine steps are counted, which, unlike seconds, gives
-the same answer on every machine.
+It runs in a limited child and imports no part of the package. Each query gets its own in-memory SQLite database. An
+authorizer allows nothing but reading; virtual-machine steps are counted, which, unlike seconds, gives the same answer
+on every machine.
 """
 
 from __future__ import annotations
@@ -122,13 +122,13 @@ def difference(found: Sequence[Row], wanted: Sequence[Row], *, ordered: bool) ->
     if len(found) != len(wanted):
         more = f"more than {len(wanted)}" if len(found) > len(wanted) else str(len(found))
         return f"{more} rows, expected {len(wanted)}"
-    if ordered:
-        for place, (row, other) in enumerate(zip(found, wanted, strict=True), 1):
-            if not equal(row, other):
-                return f"row {place} is {row!r:.120}, expected {other!r:.120}"
-        return None
-    missing = _unmatched(found, wanted)
-    return None if missing is None else f"no row {missing!r:.200}"
+    if not ordered:
+        missing = _unmatched(found, wanted)
+        return None if missing is None else f"no row {missing!r:.200}"
+    for number, (row, other) in enumerate(zip(found, wanted, strict=True), 1):
+        if not equal(row, other):
+            return f"row {number} is {row!r:.120}, expected {other!r:.120}"
+    return None
 
 
 def _unmatched(found: Sequence[Row], wanted: Sequence[Row]) -> Row | None:
