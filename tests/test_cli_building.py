@@ -68,7 +68,7 @@ def test_what_is_part_of_the_test_is_not_taken_afterwards(
     project.config[name] = value
     project.save()
     done = run("build-table")
-    warned = f"warning: {name} is {value} now, routes.yaml was built with {was}; run `routerctl eval`"
+    warned = f"warning: {name} is now {value}, routes.yaml was built with {was}; run `routerctl eval`"
     assert (done.code, done.err.count(warned)) == (0, 1)
     assert (project.root / "routes.yaml").read_bytes() == before
     assert warned.removeprefix("warning: ") in run("check").last
