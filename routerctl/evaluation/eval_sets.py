@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, in_percent, nearest
-from routerctl.files.codec import check_schema_version, decode, encode, require
+from routerctl.files.codec import check_schema_version, decode, encode
 from routerctl.files.yaml import Document, conflict_of, parse_json_lines, parse_yaml, read_text, resolve_plain
 from routerctl.scorers import get_scorer
 from routerctl.strategies.prompts import check_template, render_input, render_prompt
@@ -149,34 +149,34 @@ def _with_shape(file: _File) -> _File:
 
 
 def _check_header(file: _File, name: str, at: Document) -> None:
-    require(bool(_CLASS_NAME.match(name)), at, (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
+    at.require(bool(_CLASS_NAME.match(name)), (), f"a task class is named by a-z, 0-9, _ and -, not {name!r}")
     _check_bar(file.bar, at)
     expected = f"expected a score above 0 and up to 1, got {file.pass_at:g}{in_percent(file.pass_at)}"
-    require(0 < file.pass_at <= 1, at, ("pass_at",), expected)
-    require(file.reply.max_tokens >= 1, at, ("reply", "max_tokens"), "expected a whole number from 1")
+    at.require(0 < file.pass_at <= 1, ("pass_at",), expected)
+    at.require(file.reply.max_tokens >= 1, ("reply", "max_tokens"), "expected a whole number from 1")
     within = file.max_cases is None or 1 <= file.max_cases <= _MOST_CASES
-    require(within, at, ("max_cases",), f"expected a whole number from 1 to {_MOST_CASES:,}")
-    require(file.epochs >= 1, at, ("epochs",), "expected a whole number from 1")
-    require(not (file.grows and file.max_cases), at, ("grows",), "max_cases is declared: leave `grows` out")
+    at.require(within, ("max_cases",), f"expected a whole number from 1 to {_MOST_CASES:,}")
+    at.require(file.epochs >= 1, ("epochs",), "expected a whole number from 1")
+    at.require(not (file.grows and file.max_cases), ("grows",), "max_cases is declared: leave `grows` out")
     _check_stakes(file.stakes, at)
     both = bool(file.reply.choices) and file.reply.json_schema is not None
-    require(not both, at, ("reply",), "choices and json_schema exclude each other")
+    at.require(not both, ("reply",), "choices and json_schema exclude each other")
     choices = file.reply.choices
-    require(len(set(choices)) == len(choices), at, ("reply", "choices"), "two choices are the same")
+    at.require(len(set(choices)) == len(choices), ("reply", "choices"), "two choices are the same")
 
 
 def _check_bar(bar: Bar, at: Document) -> None:
     if isinstance(bar, RelativeBar):
         expected = "expected a share above 0 and below 1, such as 0.02 for two points"
-        require(0 < bar.within < 1, at, ("bar", "within"), f"{expected}, got {bar.within:g}{in_percent(bar.within)}")
+        at.require(0 < bar.within < 1, ("bar", "within"), f"{expected}, got {bar.within:g}{in_percent(bar.within)}")
     else:
-        require(0 < bar <= 1, at, ("bar",), f"expected a pass rate above 0 and up to 1, got {bar:g}{in_percent(bar)}")
+        at.require(0 < bar <= 1, ("bar",), f"expected a pass rate above 0 and up to 1, got {bar:g}{in_percent(bar)}")
 
 
 def _check_stakes(stakes: Stakes, at: Document) -> None:
     requests, wrong_usd = stakes.requests_per_month, stakes.wrong_answer_usd
-    require(requests is None or requests >= 0, at, ("stakes", "requests_per_month"), "expected a number from 0")
-    require(wrong_usd is None or wrong_usd >= 0, at, ("stakes", "wrong_answer_usd"), "expected an amount from 0")
+    at.require(requests is None or requests >= 0, ("stakes", "requests_per_month"), "expected a number from 0")
+    at.require(wrong_usd is None or wrong_usd >= 0, ("stakes", "wrong_answer_usd"), "expected an amount from 0")
 
 
 def _check_prompt(prompt: PromptSpec, at: Document) -> None:
@@ -275,19 +275,19 @@ def _csv_expected(cell: str, scorer: ScorerSpec) -> Any:
 
 
 def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: ScorerSpec, at: Document) -> None:
-    require(bool(cases), at, ("cases",), "the eval set is empty: expected at least one case")
+    at.require(bool(cases), ("cases",), "the eval set is empty: expected at least one case")
     first: dict[str, int] = {}
     for case, row in cases:
         if case.id in first:
             raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
         first[case.id] = case.line
-        require(case.weight > 0, row, ("weight",), "expected a number above 0")
-        require(case.batch >= 1, row, ("batch",), "expected a whole number from 1")
+        row.require(case.weight > 0, ("weight",), "expected a number above 0")
+        row.require(case.batch >= 1, ("batch",), "expected a whole number from 1")
         has_answer = case.expected is not None or scorer.name not in _NEED_EXPECTED
-        require(has_answer, row, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
+        row.require(has_answer, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
         is_input = isinstance(case.input, str | dict | list)
-        require(is_input, row, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
-        require(_is_unicode(case), row, (), f"case {case.id!a}: contains half of a surrogate pair, which is not text")
+        row.require(is_input, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
+        row.require(_is_unicode(case), (), f"case {case.id!a}: contains half of a surrogate pair, which is not text")
         try:
             get_scorer(scorer.name).check(scorer.params, case.expected)
             render_prompt(file.prompt, case.input)
@@ -307,7 +307,7 @@ def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
         raise at.error(("scorer", "name"), error.problem) from None
     for name in names:
         file = folder / str(spec.params[name])
-        require(file.is_file(), at, ("scorer", name), f"no file {EVALS_FOLDER}/{spec.params[name]}")
+        at.require(file.is_file(), ("scorer", name), f"no file {EVALS_FOLDER}/{spec.params[name]}")
     resolved = _resolved(spec, folder)
     try:
         get_scorer(spec.name).check(resolved.params, None)

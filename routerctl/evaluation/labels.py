@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from routerctl.evaluation.eval_sets import EVALS_FOLDER, sha256_of
-from routerctl.files.codec import decode, encode, json_text, require
+from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.yaml import Document, parse_json_lines, read_text
 from routerctl.types import Json, Result, Status
 
@@ -54,7 +54,7 @@ def read_labels(root: Path, task_class: str) -> tuple[Label, ...]:
         _check_label(label, row)
         earlier, line = found.get(label.key, (label, 0))
         problem = f"case {label.case!r}: line {line} says the opposite of the same reply; keep one of them"
-        require(earlier.passed == label.passed, row, (), problem)
+        row.require(earlier.passed == label.passed, (), problem)
         found.setdefault(label.key, (label, row.line(()) or 0))
     return tuple(label for label, _ in found.values())
 
@@ -67,7 +67,7 @@ def _check_label(label: Label, at: Document) -> None:
     for name in ("reply", "asked"):
         value = getattr(label, name)
         is_digest = value.startswith("sha256:") and len(value) == 71
-        require(is_digest or (name == "asked" and not value), at, (name,), "expected sha256: and 64 hexadecimal digits")
+        at.require(is_digest or (name == "asked" and not value), (name,), "expected sha256: and 64 hexadecimal digits")
 
 
 def add_labels(root: Path, task_class: str, labels: Sequence[Label]) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, in_percent, nearest
 from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_serving, require_known
-from routerctl.files.codec import check_schema_version, decode, require
+from routerctl.files.codec import check_schema_version, decode
 from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
 from routerctl.types import (
     Candidate,
@@ -144,12 +144,12 @@ def _check_policy(project: Project, document: Document) -> None:
     family = project.family_risk
     for name, share in (("risk", project.risk), ("margin", project.margin), ("family_risk", family)):
         expected = f"expected a number between 0 and 1, got {share}{in_percent(share or 0)}"
-        require(share is None or 0 < share < 1, document, (name,), expected)
+        document.require(share is None or 0 < share < 1, (name,), expected)
     alone = family is None or ("risk",) not in document.lines
-    require(alone, document, ("family_risk",), "risk and family_risk exclude each other")
+    document.require(alone, ("family_risk",), "risk and family_risk exclude each other")
     _check_objective(project, document)
     few = project.speculation
-    require(few is None or few >= 0, document, ("speculation",), "expected a whole number from 0")
+    document.require(few is None or few >= 0, ("speculation",), "expected a whole number from 0")
     require_known(project.ladder, project.ladders, "ladder", document, ("ladder",))
 
 
@@ -159,11 +159,11 @@ def _check_objective(project: Project, document: Document) -> None:
         return
     path = ("objective",)
     expected = f"expected a share from 0 to below 1, got {aim.within}{in_percent(aim.within)}"
-    require(0 <= aim.within < 1, document, (*path, "within"), expected)
+    document.require(0 <= aim.within < 1, (*path, "within"), expected)
     known = ["best", "today", *project.candidates]
     require_known(aim.of, known, "candidate", document, (*path, "of"))
     told = aim.of != "today" or project.today is not None
-    require(told, document, (*path, "of"), "no candidate serves today: write `today: NAME` beside it")
+    document.require(told, (*path, "of"), "no candidate serves today: write `today: NAME` beside it")
 
 
 def _check_today(project: Project, document: Document) -> None:
@@ -173,22 +173,20 @@ def _check_today(project: Project, document: Document) -> None:
 
 def _check_provider(provider: ProviderSpec, document: Document) -> None:
     path = ("providers", provider.name)
-    require(provider.concurrency >= 1, document, (*path, "concurrency"), "expected a whole number from 1")
-    require(provider.max_attempts >= 1, document, (*path, "max_attempts"), "expected a whole number from 1")
-    require(provider.timeout_s > 0, document, (*path, "timeout_s"), "expected a number of seconds above 0")
+    document.require(provider.concurrency >= 1, (*path, "concurrency"), "expected a whole number from 1")
+    document.require(provider.max_attempts >= 1, (*path, "max_attempts"), "expected a whole number from 1")
+    document.require(provider.timeout_s > 0, (*path, "timeout_s"), "expected a number of seconds above 0")
     usd = provider.usd_per_hour
-    require(usd is None or usd >= 0, document, (*path, "usd_per_hour"), "expected a number from 0")
+    document.require(usd is None or usd >= 0, (*path, "usd_per_hour"), "expected a number from 0")
     # Neither is shown: what stands there by mistake is a key or a password, and both fields go into routes.yaml.
     variable, address = provider.api_key_env, provider.base_url
-    require(
+    document.require(
         variable is None or bool(VARIABLE.match(variable)),
-        document,
         (*path, "api_key_env"),
         "expected the name of an environment variable, like MY_API_KEY; the key itself stands in no file",
     )
-    require(
+    document.require(
         address is None or bool(_ADDRESS.match(address)),
-        document,
         (*path, "base_url"),
         "expected an address like https://host/v1, without user name or password",
     )
@@ -200,44 +198,41 @@ def _check_candidate(candidate: Candidate, project: Project, document: Document)
     kind = project.providers[candidate.provider].kind
     samples, sampling = candidate.strategy.samples, candidate.sampling
     consistency = candidate.strategy.name == "self_consistency"
-    require(
+    document.require(
         samples % 2 == 1 and samples >= 3 if consistency else samples == 1,
-        document,
         (*path, "strategy", "samples"),
         "self_consistency votes among an odd number of samples from 3; other strategies take none",
     )
-    require(
+    document.require(
         kind not in _NO_SAMPLING or sampling == Sampling(),
-        document,
         (*path, "sampling"),
         "this provider's API has no sampling parameters; leave it out",
     )
-    require(
+    document.require(
         not (consistency and kind == "local" and not sampling.temperature),
-        document,
         (*path, "sampling"),
         "self_consistency on a local model needs a temperature above 0, or all samples are the same",
     )
     _check_sampling(sampling, document, (*path, "sampling"))
     most = candidate.max_tokens
-    require(most is None or most >= 1, document, (*path, "max_tokens"), "expected a whole number from 1")
+    document.require(most is None or most >= 1, (*path, "max_tokens"), "expected a whole number from 1")
 
 
 def _check_sampling(sampling: Sampling, document: Document, path: PathParts) -> None:
     temperature, top_p = sampling.temperature, sampling.top_p
     in_range = temperature is None or 0 <= temperature <= 2
-    require(in_range, document, (*path, "temperature"), f"expected a number from 0 to 2, got {temperature}")
+    document.require(in_range, (*path, "temperature"), f"expected a number from 0 to 2, got {temperature}")
     in_range = top_p is None or 0 < top_p <= 1
-    require(in_range, document, (*path, "top_p"), f"expected a number above 0 and up to 1, got {top_p}")
+    document.require(in_range, (*path, "top_p"), f"expected a number above 0 and up to 1, got {top_p}")
 
 
 def _check_ladders(project: Project, document: Document) -> None:
     for name, rungs in project.ladders.items():
         path = ("ladders", name)
-        require(bool(rungs), document, path, "expected at least one candidate")
+        document.require(bool(rungs), path, "expected at least one candidate")
         for place, rung in enumerate(rungs):
             require_known(rung, project.candidates, "candidate", document, (*path, place))
-            require(rung not in rungs[:place], document, (*path, place), f"{rung!r} stands on the ladder twice")
+            document.require(rung not in rungs[:place], (*path, place), f"{rung!r} stands on the ladder twice")
 
 
 def _check_prices(project: Project, document: Document) -> None:
@@ -245,12 +240,12 @@ def _check_prices(project: Project, document: Document) -> None:
         path = ("prices", place)
         require_known(price.provider, project.providers, "provider", document, (*path, "provider"))
         day = f"expected a day like 2026-11-23, got {price.date!r}"
-        require(_is_day(price.date), document, (*path, "date"), day)
+        document.require(_is_day(price.date), (*path, "date"), day)
         earlier = [(other.provider, other.model) for other in project.prices[:place]]
         twice = f"two prices of {price.model!r} of provider {price.provider!r}"
-        require((price.provider, price.model) not in earlier, document, path, twice)
+        document.require((price.provider, price.model) not in earlier, path, twice)
         amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
-        require(all(amount is None or amount >= 0 for amount in amounts), document, path, "a price cannot be negative")
+        document.require(all(amount is None or amount >= 0 for amount in amounts), path, "a price cannot be negative")
 
 
 def _is_day(text: str) -> bool:
@@ -267,8 +262,8 @@ def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
     """
     for place, rule in enumerate(rules):
         path = ("rules", place)
-        require(rule.when != Condition(), document, path, f"rule {rule.name!r} has no condition")
+        document.require(rule.when != Condition(), path, f"rule {rule.name!r} has no condition")
         unique = all(other.name != rule.name for other in rules[:place])
-        require(unique, document, path, f"two rules are named {rule.name!r}")
+        document.require(unique, path, f"two rules are named {rule.name!r}")
         for inside, problem in condition_problems(rule.when):
             raise document.error((*path, *inside), problem)

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, nearest
-from routerctl.files.codec import require
 from routerctl.files.yaml import Document, PathParts
 from routerctl.strategies.confidence import SIGNALS
 from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec, Routing
@@ -52,7 +51,7 @@ def require_known(name: str, known: Collection[str], kind: str, document: Docume
 
     Raises: InputError with the nearest right name.
     """
-    require(name in known, document, path, f"no {kind} {name!r}{nearest(name, known)}")
+    document.require(name in known, path, f"no {kind} {name!r}{nearest(name, known)}")
 
 
 def _check_places(candidate: Candidate, providers: Mapping[str, ProviderSpec], document: Document) -> None:
@@ -60,9 +59,9 @@ def _check_places(candidate: Candidate, providers: Mapping[str, ProviderSpec], d
     for number, place in enumerate(candidate.also):
         path = ("candidates", candidate.name, "also", number)
         require_known(place.provider, providers, "provider", document, (*path, "provider"))
-        require(place.provider not in taken, document, path, f"{place.provider!r} is named twice")
+        document.require(place.provider not in taken, path, f"{place.provider!r} is named twice")
         elsewhere = providers[place.provider].kind != "local"
-        require(elsewhere, document, path, "a local model is pinned by its weights, which no other provider has")
+        document.require(elsewhere, path, "a local model is pinned by its weights, which no other provider has")
         taken.add(place.provider)
 
 
@@ -72,21 +71,20 @@ def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate],
         return
     path = ("candidates", candidate.name, "escalation")
     require_known(escalation.to, candidates, "candidate", document, (*path, "to"))
-    require(escalation.to != candidate.name, document, (*path, "to"), "a candidate cannot escalate to itself")
-    require(
+    document.require(escalation.to != candidate.name, (*path, "to"), "a candidate cannot escalate to itself")
+    document.require(
         candidates[escalation.to].escalation is None,
-        document,
         (*path, "to"),
         f"{escalation.to!r} escalates itself: a cascade has two candidates, longer ones are ladders",
     )
-    require(bool(escalation.below), document, (*path, "below"), "expected at least one signal with its threshold")
+    document.require(bool(escalation.below), (*path, "below"), "expected at least one signal with its threshold")
     _check_thresholds(escalation.below, document, (*path, "below"))
 
 
 def _check_thresholds(below: Mapping[str, float], document: Document, path: PathParts) -> None:
     for signal, least in below.items():
         require_known(signal, SIGNALS, "signal", document, (*path, signal))
-        require(0 < least <= 1, document, (*path, signal), f"expected a number above 0 and up to 1, got {least}")
+        document.require(0 < least <= 1, (*path, signal), f"expected a number above 0 and up to 1, got {least}")
 
 
 def _check_routing(
@@ -97,41 +95,40 @@ def _check_routing(
 ) -> None:
     deadline, days = routing.deadline_s, routing.log_days
     in_time = deadline is None or deadline > 0
-    require(in_time, document, ("routing", "deadline_s"), "expected a number of seconds above 0")
-    require(days is None or days >= 1, document, ("routing", "log_days"), "expected a whole number of days from 1")
+    document.require(in_time, ("routing", "deadline_s"), "expected a number of seconds above 0")
+    document.require(days is None or days >= 1, ("routing", "log_days"), "expected a whole number of days from 1")
     for name, below in routing.thresholds.items():
         _check_thresholds(below, document, ("routing", "thresholds", name))
     for model, name in routing.successors.items():
         path = ("routing", "successors", model)
         require_known(name, candidates, "candidate", document, path)
-        require(candidates[name].model != model, document, path, f"{name!r} is this very model")
+        document.require(candidates[name].model != model, path, f"{name!r} is this very model")
     others = [place.region for item in candidates.values() for place in item.also]
     named = [*(item.region for item in providers.values()), *(item.region for item in candidates.values()), *others]
     regions = {region for region in named if region}
     for number, rule in enumerate(routing.residency):
         at = ("routing", "residency", number, "regions")
-        require(bool(rule.regions), document, at, "expected at least one region")
+        document.require(bool(rule.regions), at, "expected at least one region")
         for inside, problem in condition_problems(rule.when):
             raise document.error(("routing", "residency", number, *inside), problem)
         for region in rule.regions:
             problem = f"no provider or candidate is in region {region!r}{nearest(region, regions)}"
-            require(region in regions, document, at, problem)
+            document.require(region in regions, at, problem)
 
 
 def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
     path: PathParts = ("classifier",)
-    require(
+    document.require(
         (classifier.file is None) != (classifier.candidate is None),
-        document,
         path,
         "expected either file (which `routerctl train` writes) or candidate (a model that is asked)",
     )
     if classifier.candidate:
         require_known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
-        require(not classifier.priors, document, (*path, "priors"), "a model that is asked takes no priors")
+        document.require(not classifier.priors, (*path, "priors"), "a model that is asked takes no priors")
     for name, share in classifier.priors.items():
-        require(share > 0, document, (*path, "priors", name), f"expected a number above 0, got {share}")
-    require(not classifier.digest, document, (*path, "digest"), "leave it out: build-table pins the file")
+        document.require(share > 0, (*path, "priors", name), f"expected a number above 0, got {share}")
+    document.require(not classifier.digest, (*path, "digest"), "leave it out: build-table pins the file")
 
 
 def check_classes(classes: Container[str], policy: Policy) -> None:
@@ -164,35 +161,35 @@ def check_limits(
     for number, budget in enumerate(routing.budgets):
         path: PathParts = ("routing", "budgets", number)
         twice = any(other.name == budget.name for other in routing.budgets[:number])
-        require(not twice, document, (*path, "name"), f"two budgets are named {budget.name!r}")
+        document.require(not twice, (*path, "name"), f"two budgets are named {budget.name!r}")
         _check_budget(budget, candidates, document, path)
     if routing.state is not None:
         # Not shown: it may hold a password, which would go into routes.yaml, too.
-        require(bool(_STATE.match(routing.state)), document, ("routing", "state"), _STATE_EXPECTED)
+        document.require(bool(_STATE.match(routing.state)), ("routing", "state"), _STATE_EXPECTED)
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml") and tier.table not in _TAKEN
-        require(plain, document, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
+        document.require(plain, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
         if tier.ladder is not None:
             require_known(tier.ladder, ladders, "ladder", document, (*path, "ladder"))
     for name, tenant in routing.tenants.items():
         path = ("routing", "tenants", name)
-        require(bool(_TENANT.match(name)), document, path, "a tenant's name is 1 to 64 letters, digits and . _ -")
+        document.require(bool(_TENANT.match(name)), path, "a tenant's name is 1 to 64 letters, digits and . _ -")
         if tenant.tier is not None:
             require_known(tenant.tier, routing.tiers, "tier", document, (*path, "tier"))
         for provider, variable in tenant.keys.items():
             at = (*path, "keys", provider)
             require_known(provider, providers, "provider", document, at)
             # Not shown: what stands there by mistake is a key.
-            require(bool(VARIABLE.match(variable)), document, at, "expected the name of a variable that holds the key")
+            document.require(bool(VARIABLE.match(variable)), at, "expected the name of a variable that holds the key")
 
 
 def _check_budget(budget: Budget, candidates: Mapping[str, Candidate], document: Document, path: PathParts) -> None:
-    require(budget.cap_usd >= 0, document, (*path, "cap_usd"), f"expected dollars from 0, got {budget.cap_usd}")
+    document.require(budget.cap_usd >= 0, (*path, "cap_usd"), f"expected dollars from 0, got {budget.cap_usd}")
     problem = f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}"
-    require(_is_zone(budget.time_zone), document, (*path, "time_zone"), problem)
+    document.require(_is_zone(budget.time_zone), (*path, "time_zone"), problem)
     both_or_none = (budget.over == "cheap") == bool(budget.cheap)
-    require(both_or_none, document, path, "`over: cheap` and `cheap: [candidates that still serve]` belong together")
+    document.require(both_or_none, path, "`over: cheap` and `cheap: [candidates that still serve]` belong together")
     for number, name in enumerate(budget.cheap):
         require_known(name, candidates, "candidate", document, (*path, "cheap", number))
 

@@ -239,7 +239,7 @@ def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict
     for key, value in data.items():
         item = value
         if key_field and isinstance(value, dict):
-            require(key_field not in value, at, (*path, key, key_field), f"leave it out: the key {key!r} says it")
+            at.require(key_field not in value, (*path, key, key_field), f"leave it out: the key {key!r} says it")
             item = {**value, key_field: key}
         decoded[key] = _decode(kind, item, at, (*path, key))
     return decoded
@@ -376,12 +376,6 @@ def json_default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written to a file")
 
 
-def require(condition: bool, document: Document, path: PathParts, problem: str) -> None:
-    """Raise the error that points at `path` unless the condition holds."""
-    if not condition:
-        raise document.error(path, problem)
-
-
 def check_schema_version(document: Document, known: int) -> None:
     """Refuse a file of another schema version, saying which one this program knows.
 
@@ -390,10 +384,10 @@ def check_schema_version(document: Document, known: int) -> None:
     value = document.value
     if not isinstance(value, dict):
         raise document.error((), "expected a mapping that starts with schema_version")
-    require("schema_version" in value, document, (), "'schema_version' is missing")
+    document.require("schema_version" in value, (), "'schema_version' is missing")
     version = value["schema_version"]
     if isinstance(version, int) and version > known:
         raise document.error(
             ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
         )
-    require(version == known, document, ("schema_version",), f"expected {known}, got {version}")
+    document.require(version == known, ("schema_version",), f"expected {known}, got {version}")

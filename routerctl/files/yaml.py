@@ -53,6 +53,11 @@ class Document:
         where = ".".join(str(part) for part in path)
         return InputError(f"{where}: {problem}" if where else problem, file=self.file, line=self.line(path))
 
+    def require(self, condition: bool, path: PathParts, problem: str) -> None:
+        """Raise the error that points at `path` unless the condition holds."""
+        if not condition:
+            raise self.error(path, problem)
+
 
 def read_text(path: Path, shown: str | None = None) -> str:
     """Read a UTF-8 file (a byte-order mark is dropped).
