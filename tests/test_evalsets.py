@@ -225,7 +225,7 @@ def test_a_set_is_read_before_it_is_judged_by_its_file(load: Load, tmp_path: Pat
         ('{"id": "b", "input": "x", "expected": 5}', "2: case 'b': expected a text or a list of texts, got 5"),
         ('{"id": "b", "input": null, "expected": "y"}', "2: input: expected a text (quote it) or a mapping, got None"),
         ('{"id": "b", "input": NaN, "expected": "y"}', "2: NaN is not JSON"),
-        ('{"id": "b", "input": {"n": 1e999}, "expected": "y"}', "2: input.n: expected a number that is not beyond all"),
+        ('{"id": "b", "input": {"n": 1e999}, "expected": "y"}', "2: input.n: expected a finite number"),
         (
             '{"id": "b", "input": "\\ud83d", "expected": "y"}',
             "2: case 'b': contains half of a surrogate pair, which is not text",
