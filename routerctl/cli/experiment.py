@@ -65,25 +65,24 @@ def start(
 
         routerctl experiment start eu --table routes.eu.yaml --key tenant --more-cost 0.1
     """
-    from routerctl.cli.output.experiment import ExperimentOptions, start_experiment
+    from routerctl.cli.output.terminal import say
+    from routerctl.routing.experiments import lifecycle
 
-    start_experiment(
-        ExperimentOptions(
-            name=name,
-            table=table,
-            share=share,
-            key=key,
-            least_difference=least_difference,
-            margin=margin,
-            window_s=window_hours * 3600,
-            more_cost=more_cost,
-            more_errors=more_errors,
-            more_slow=more_slow,
-            slow_s=slow_s,
-            cost_cap_usd=cost_cap_usd,
-        ),
-        tenant,
+    options = lifecycle.ExperimentOptions(
+        name=name,
+        table=table,
+        share=share,
+        key=key,
+        least_difference=least_difference,
+        margin=margin,
+        window_s=window_hours * 3600,
+        more_cost=more_cost,
+        more_errors=more_errors,
+        more_slow=more_slow,
+        slow_s=slow_s,
+        cost_cap_usd=cost_cap_usd,
     )
+    say(lifecycle.start(Path.cwd(), options, tenant))
 
 
 @app.command("status")
@@ -114,9 +113,10 @@ def promote(
 
         routerctl experiment promote
     """
-    from routerctl.cli.output.experiment import promote_experiment
+    from routerctl.cli.output.terminal import say
+    from routerctl.routing.experiments import lifecycle
 
-    promote_experiment(tenant, force=force)
+    say(lifecycle.promote(Path.cwd(), tenant, force=force))
 
 
 @app.command("abort")
@@ -130,6 +130,7 @@ def abort(
 
         routerctl experiment abort --why "support complains"
     """
-    from routerctl.cli.output.experiment import abort_experiment
+    from routerctl.cli.output.terminal import say
+    from routerctl.routing.experiments import lifecycle
 
-    abort_experiment(tenant, why)
+    say(lifecycle.abort(Path.cwd(), tenant, why))

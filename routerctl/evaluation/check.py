@@ -31,7 +31,6 @@ from routerctl.evaluation.policy import (
     limit_notes,
     limit_warnings,
     policy_warnings,
-    retirements_of,
     uncompiled,
 )
 from routerctl.evaluation.project import Project
@@ -40,10 +39,10 @@ from routerctl.evaluation.repricing import at_present_prices
 from routerctl.evaluation.run.header import pin_warnings, pinned_candidate, prices_of
 from routerctl.evaluation.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.evaluation.run_files import read_run, run_folder
-from routerctl.evaluation.served import ADVICE, foreign_in
+from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.pins import retires_on
+from routerctl.providers.pins import retirements_of, retires_on
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, Route, Run, Table
 from routerctl.words import plain, plural
@@ -142,7 +141,7 @@ def _order_warnings(project: Project, today: date) -> list[str]:
 
 def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]:
     """Say which models' ends have become known since the table was built, and which have no successor."""
-    known = retirements_of(project, table.candidates)
+    known = retirements_of(table.candidates.values(), project.providers)
     for model, day in known.items():
         if table.retirements.get(model) != day:
             yield f"{file}: {model} retires on {day}, which was not known when the table was built"
@@ -215,7 +214,7 @@ def _check_served(table: Table, at: TableFile) -> None:
 
     Raises: GateError naming every class with another one.
     """
-    found = "; ".join(foreign_in(table))
+    found = "; ".join(unpinned_in(table))
     if found:
         raise GateError(f"{at.file}: {found}; {ADVICE}, then `{at.build}`")
 

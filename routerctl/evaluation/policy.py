@@ -18,7 +18,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.evaluation.project import PROJECT_FILE, Project
 from routerctl.evaluation.project_routing import DEFAULT
 from routerctl.evaluation.run.header import pinned_candidate, place_prices_of, prices_of, providers_of
-from routerctl.providers.pins import retires_on
+from routerctl.providers.pins import retirements_of
 from routerctl.providers.thinking import LITTLE_ROOM, reply_limit, thinks
 from routerctl.types import (
     Candidate,
@@ -57,7 +57,8 @@ def compile_policy(project: Project, root: Path, runs: Mapping[str, Run]) -> Pol
         classifier=_pinned_classifier(project.classifier, root, runs),
         routing=project.routing,
         retirements=retirements_of(
-            project, beside | {name: with_policy_of(one, now.get(name)) for name, one in measured.items()}
+            (*beside.values(), *(with_policy_of(one, now.get(name)) for name, one in measured.items())),
+            project.providers,
         ),
         beside=tuple(beside),
         providers=providers_of(project, now),
@@ -155,18 +156,6 @@ def classifier_warnings(classifier: Classifier | None, root: Path, classes: Coll
             f"{classifier.file}: does not know the class {name!r}: where no rule names it, its prompts are taken for "
             "another class or unknown; `routerctl train` learns it from its eval set"
         )
-
-
-def retirements_of(project: Project, candidates: Mapping[str, Candidate]) -> dict[str, str]:
-    """Give the day on which each model ends that has one, as the installed SDK knows it."""
-    days = {}
-    for one in candidates.values():
-        for provider, model in [(one.provider, one.model), *((at.provider, at.model or one.model) for at in one.also)]:
-            spec = project.providers.get(provider)
-            end = retires_on(model, spec.kind) if spec else None
-            if end:
-                days[model] = end.isoformat()
-    return dict(sorted(days.items()))
 
 
 def policy_warnings(project: Project, scorers: Mapping[str, str]) -> Iterator[str]:

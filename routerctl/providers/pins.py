@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
-from routerctl.types import Reply
+from routerctl.types import Candidate, ProviderSpec, Reply
 
 _FILE = "resources/messages/messages.py"
 _NAME = "DEPRECATED_MODELS"  # id -> end-of-life day in words, "November 30th, 2026"
@@ -79,7 +79,7 @@ def served_of(pin: str, replies: Sequence[Reply]) -> str:
     return next((reply.served_model for reply in replies if reply.served_model != pin), replies[-1].served_model)
 
 
-def foreign_words(candidate: str, pin: str, served: Iterable[str]) -> str:
+def unpinned_words(candidate: str, pin: str, served: Iterable[str]) -> str:
     """Say that other models than the pin answered."""
     return f"{candidate} is pinned to {pin}, but the provider says it served {', '.join(sorted(served))}"
 
@@ -176,3 +176,15 @@ def _days() -> dict[str, date]:
 def _day(words: str) -> date:
     plain = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", words)
     return datetime.strptime(plain, "%B %d, %Y").date()  # noqa: DTZ007 - a day, not a moment
+
+
+def retirements_of(candidates: Iterable[Candidate], providers: Mapping[str, ProviderSpec]) -> dict[str, str]:
+    """Give the day on which each candidate's model is retired, by model id, where the vendor's SDK knows one."""
+    days = {}
+    for one in candidates:
+        for provider, model in [(one.provider, one.model), *((at.provider, at.model or one.model) for at in one.also)]:
+            spec = providers.get(provider)
+            end = retires_on(model, spec.kind) if spec else None
+            if end:
+                days[model] = end.isoformat()
+    return dict(sorted(days.items()))

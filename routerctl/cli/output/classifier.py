@@ -33,7 +33,7 @@ def run_training(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Train, write the classifier and its report, and print the figures.
+    """Do what `routerctl train` says: train, write the classifier and its report, print the figures.
 
     Raises: InputError; GateError, with nothing written, where it is worthless and `force` is not given.
     """

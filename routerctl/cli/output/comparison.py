@@ -19,7 +19,7 @@ from routerctl.evaluation.regression import Regression, regression_words
 from routerctl.evaluation.regression.baseline import Baseline, Comparison, against, estimate_comparison, load_baseline
 from routerctl.evaluation.repricing import at_present_prices
 from routerctl.evaluation.run.session import EvalOptions, Finished, Planned, plan_run
-from routerctl.evaluation.served import ADVICE
+from routerctl.evaluation.unpinned import ADVICE
 from routerctl.evaluation.worth import told_words
 from routerctl.files.codec import json_default
 from routerctl.review.ci import Strict, checks_of, to_json
@@ -50,7 +50,7 @@ def compare_with_baseline(
     strict: Strict | None,
     as_json: bool,
 ) -> None:
-    """Ask who serves in the baseline again on the same cases, print what changed, and raise the alarm.
+    """Do what `eval --baseline` says: ask who serves there again, print what changed, and raise the alarm.
 
     Raises: GateError where it got worse; ProviderError where the calls of a class failed; Inconclusive where nothing
     could be compared, under `strict` a class; InputError; whatever ends a run early.

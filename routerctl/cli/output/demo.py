@@ -50,7 +50,7 @@ STEPS = (
 
 
 def demonstrate(folder: Path | None, steps: Sequence[DemoCommand] = STEPS) -> None:
-    """Run the steps in `folder`, or in a new one for temporary files; it is kept.
+    """Do what `routerctl demo` says: run the steps in `folder`, or in a new one for temporary files; it is kept.
 
     Raises: InputError for a folder that holds something, typer.Exit with the code of a command that failed.
     """

@@ -57,7 +57,7 @@ class _Report:
 
 
 def look_for_drift(options: DriftOptions, *, as_json: bool, now: datetime | None = None) -> None:
-    """Compare and print.
+    """Do what `routerctl drift` says: compare, print, and exit 3 where something moved.
 
     Raises: GateError naming what moved; InputError.
     """

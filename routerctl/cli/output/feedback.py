@@ -67,7 +67,7 @@ class _Rater:
 
 
 def rate(decision: str | None, said: Said, *, tenant: str | None, as_json: bool) -> None:
-    """Note what is said of one decision; without one, of those that stdin names.
+    """Do what `log feedback` says: note what is said of one decision; without one, of those that stdin names.
 
     Raises: InputError; after the last line, where one or more could not be noted.
     """

@@ -31,7 +31,7 @@ _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]
 
 
 def check_health(path: Path, *, tenant: str | None, every_s: float | None, generate: bool, as_json: bool) -> int:
-    """Probe all places and print what was found, again every `every_s` seconds; give the exit code.
+    """Do what `routerctl health` says, again every `every_s` seconds: probe all places, print, give the exit code.
 
     `tenant`: as it is served; None: as whoever routerctl.yaml does not name.
     Raises: InputError.

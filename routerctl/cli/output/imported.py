@@ -28,7 +28,7 @@ from routerctl.evaluation.importers.prices import Costed, cost
 from routerctl.evaluation.project import Project
 from routerctl.evaluation.run.retests import attempt_words, of_imports, with_attempts
 from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, run_folders
-from routerctl.evaluation.served import foreign_results
+from routerctl.evaluation.unpinned import unpinned_results
 from routerctl.files.codec import json_default
 from routerctl.scorers import IMPORTED
 from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
@@ -56,7 +56,7 @@ class ImportOptions:
 
 
 def import_files(options: ImportOptions, *, as_json: bool) -> None:
-    """Write the run that the files hold and print a line a class and candidate.
+    """Do what `routerctl import` says: write the run that the files hold and print a line a class and candidate.
 
     Raises: InputError, before anything is written.
     """
@@ -247,7 +247,7 @@ def _say_what_was_made(
     for result in run.results:
         by_class[result.task_class].append(result)
     for name, results in by_class.items():
-        for words in foreign_results(run.header, results, name):
+        for words in unpinned_results(run.header, results, name):
             say(f"warning: {name}: {words}")
 
 

@@ -55,7 +55,7 @@ class Sample:
 
 
 def label_replies(options: LabelOptions, *, export_to: Path | None, import_from: Path | None) -> None:
-    """Label replies on the terminal, or by way of a file.
+    """Do what `routerctl label` says: label replies on the terminal, or by way of a file.
 
     Raises: InputError.
     """

@@ -35,7 +35,7 @@ class _Counted:
 def export_decisions(
     wanted: Wanted, format_: str | None, output: Path | None, *, labelled: bool, as_json: bool
 ) -> None:
-    """Write decisions to a file or to stdout.
+    """Do what `log export` says: write decisions to a file or to stdout.
 
     Raises: InputError.
     """
@@ -86,7 +86,7 @@ def _to_file(rows: Iterable[Row], format_: str, output: Path) -> None:
 
 
 def prune_decisions(older_than: float | None, *, everything: bool, tenant: str | None, as_json: bool) -> None:
-    """Drop decisions.
+    """Do what `log prune` says: drop decisions, and print how many.
 
     Raises: InputError.
     """

@@ -89,7 +89,7 @@ def print_catalog() -> None:
 
 
 def pull_one(name: str, source: str | None) -> None:
-    """Bring one model's weights, with a progress bar on a terminal."""
+    """Do what `models pull` says: bring one model's weights, with a progress bar on a terminal."""
     path = weights.fetch(weights.local_model(name), source=source, progress=_progress(name), say=say)
     if is_live(sys.stderr):
         sys.stderr.write("\n")

@@ -47,7 +47,7 @@ PROPOSED_FILE = "routes.proposed.yaml"
 
 
 def propose_table(candidate: str, *, after: str | None, max_cost_usd: Decimal | None, as_json: bool) -> None:
-    """Evaluate a candidate beside those of routes.yaml, write the table that would follow, and print the difference.
+    """Do what `build-table --propose` says: evaluate a candidate, write the table that would follow, print the diff.
 
     Raises: InputError; whatever ends a run early.
     """

@@ -51,7 +51,7 @@ class Replayed:
 
 
 def print_replay(options: ReplayOptions, *, as_json: bool) -> None:
-    """Replay and print.
+    """Do what `routerctl replay` says: replay and print.
 
     Raises: InputError.
     """

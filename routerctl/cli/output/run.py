@@ -73,7 +73,7 @@ def print_estimate(options: EvalOptions, *, as_json: bool) -> None:
 
 
 def run_evals(options: EvalOptions, *, strict: Strict | None, junit: Path | None, as_json: bool) -> None:
-    """Run the eval, write the report, print the verdicts, tell CI.
+    """Do what `routerctl eval` says: run, write the report, print the verdicts, tell CI.
 
     Raises: InputError; GateError, ProviderError, Inconclusive under `strict`; whatever ends a run early.
     """

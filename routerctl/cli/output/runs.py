@@ -12,15 +12,15 @@ import typer
 
 from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import InputError
-from routerctl.evaluation.run.retention import KeptRun, check_removable, kept_runs, remove
-from routerctl.evaluation.run_files import REPORTS_FOLDER, run_folder
+from routerctl.evaluation.run.retention import KeptRun, kept_runs, prune
+from routerctl.evaluation.run_files import REPORTS_FOLDER
 from routerctl.words import count, plain, plural
 
 _MB = 1_000_000
 
 
 def print_runs(*, as_json: bool) -> None:
-    """Print all runs."""
+    """Print what `routerctl runs list` lists."""
     runs = kept_runs(Path.cwd(), datetime.now(UTC))
     if as_json:
         typer.echo(json.dumps([_values(one) for one in runs]))
@@ -34,41 +34,22 @@ def print_runs(*, as_json: bool) -> None:
 def prune_runs(
     named: Sequence[str], older_than: float | None, *, everything: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Remove the runs that nothing rests on, all of them or those that are older, or those that are named.
+    """Do what `routerctl runs prune` says, and print the runs that are gone, or would be.
 
-    Raises: InputError where it is not said which, one that is named must be kept, or what rests on a run is not known.
+    Raises: InputError as `retention.prune`.
     """
     if [bool(named), everything, older_than is not None].count(True) != 1:
         raise InputError("name the runs to remove: their ids, --older-than DAYS or --all")
-    root, now = Path.cwd(), datetime.now(UTC)
-    runs = kept_runs(root, now)
-    if named:
-        gone = _named(runs, named, root)
-    else:
-        before = now if older_than is None else now - timedelta(days=older_than)
-        runs = tuple(one for one in runs if one.made_at <= before)
-        gone = [one for one in runs if not one.reasons]
-    for one in gone if not dry_run else ():
-        remove(one)
+    now = datetime.now(UTC)
+    before = now if older_than is None else now - timedelta(days=older_than)
+    gone, kept = prune(Path.cwd(), named, now=now, before=before, dry_run=dry_run)
     if as_json:
         typer.echo(json.dumps({"removed": [_values(one) for one in gone], "dry_run": dry_run}))
         return
     for one in gone:
         typer.echo(one.run_id)
     would = "would be removed" if dry_run else "removed"
-    say(f"{REPORTS_FOLDER}/: {_all(gone)} {would}; {plain(plural(len(runs) - len(gone), 'run'))} kept")
-
-
-def _named(runs: Sequence[KeptRun], named: Sequence[str], root: Path) -> list[KeptRun]:
-    """Find the runs of these ids, before any of them goes.
-
-    Raises: InputError where there is none, or it must be kept.
-    """
-    wanted = {run_folder(root, name).name for name in named}
-    gone = [one for one in runs if one.run_id in wanted]
-    for one in gone:
-        check_removable(one)
-    return gone
+    say(f"{REPORTS_FOLDER}/: {_all(gone)} {would}; {plain(plural(kept, 'run'))} kept")
 
 
 def _all(runs: Sequence[KeptRun]) -> str:

@@ -51,7 +51,7 @@ _MARKS = {
 def build(
     *, ladder: str | None, wanted: tuple[str, ...], strict: Strict | None, as_json: bool, tier: str | None = None
 ) -> None:
-    """Write routes.yaml, or the table of a tier, and the report, and print the choices.
+    """Do what `build-table` says: write routes.yaml, or a tier's table, and the report, and print the choices.
 
     Raises: InputError; under `strict`, once both are written, GateError, ProviderError and Inconclusive.
     """

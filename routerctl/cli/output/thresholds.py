@@ -24,7 +24,7 @@ _COLUMNS = ("signal", "below", "right", "wrong", "sent on", "score", "least", PE
 
 
 def print_thresholds(*, classes: tuple[str, ...], run_id: str | None, risk: float | None, as_json: bool) -> None:
-    """Calibrate classes and print what was found.
+    """Do what `routerctl calibrate` says: calibrate classes and print what was found.
 
     Raises: InputError.
     """

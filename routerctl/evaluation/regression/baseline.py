@@ -19,7 +19,7 @@ from routerctl.evaluation.run.climb import Evaluation, Watcher
 from routerctl.evaluation.run.estimate import Estimate, between
 from routerctl.evaluation.run.session import Planned, estimate_run
 from routerctl.evaluation.run_files import read_run, run_folder
-from routerctl.evaluation.served import foreign_results
+from routerctl.evaluation.unpinned import unpinned_results
 from routerctl.evaluation.worth.renewed import renewed_beside_today
 from routerctl.evaluation.worth.told import Told
 from routerctl.table import TABLE_FILE, load_table
@@ -213,8 +213,8 @@ class Comparison:
     def _foreign(self, task_class: str) -> tuple[str, ...]:
         """Say that another model than the pin answered now, or in the baseline."""
         header = self._baseline.headers[task_class]
-        now = foreign_results(self._planned.header, self._after[task_class], task_class)
-        before = foreign_results(header, self._baseline.results[task_class], task_class)
+        now = unpinned_results(self._planned.header, self._after[task_class], task_class)
+        before = unpinned_results(header, self._baseline.results[task_class], task_class)
         return (*now, *(f"{words} (in the baseline)" for words in before))
 
     def _gets(self, task_class: str, epochs: int, suspects: set[str]) -> bool:

@@ -19,7 +19,7 @@ from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers.as_run import supersedes
 from routerctl.evaluation.project import PROJECT_FILE
 from routerctl.evaluation.run.session import counted_runs
-from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header
+from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, run_folder
 from routerctl.files.yaml import read_text
 from routerctl.table import load_table
 from routerctl.types import RunHeader
@@ -56,22 +56,28 @@ def kept_runs(root: Path, now: datetime) -> tuple[KeptRun, ...]:
     return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
 
 
-def remove(run: KeptRun) -> None:
-    """Remove a run's folder.
+def prune(
+    root: Path, named: Sequence[str], *, now: datetime, before: datetime, dry_run: bool
+) -> tuple[Sequence[KeptRun], int]:
+    """Remove the runs of these ids, or without ids all that nothing rests on and that were made `before` a moment.
 
-    Raises: InputError where something rests on it.
+    Gives those that went and the number of those that were looked at and stay; with `dry_run` nothing goes.
+    Raises: InputError where an id names no run, something rests on one that is named, or what rests on a run is not
+    known; then none goes.
     """
-    check_removable(run)
-    shutil.rmtree(run.folder)
-
-
-def check_removable(run: KeptRun) -> None:
-    """Check that a run may be removed by name.
-
-    Raises: InputError where something rests on it.
-    """
-    if not run.by_name:
-        raise InputError(f"is kept: {', '.join(run.reasons)}", file=f"{REPORTS_FOLDER}/{run.run_id}/")
+    runs = kept_runs(root, now)
+    if named:
+        wanted = {run_folder(root, name).name for name in named}
+        gone = [one for one in runs if one.run_id in wanted]
+        for one in gone:
+            if not one.by_name:
+                raise InputError(f"is kept: {', '.join(one.reasons)}", file=f"{REPORTS_FOLDER}/{one.run_id}/")
+    else:
+        runs = tuple(one for one in runs if one.made_at <= before)
+        gone = [one for one in runs if not one.reasons]
+    for one in gone if not dry_run else ():
+        shutil.rmtree(one.folder)
+    return gone, len(runs) - len(gone)
 
 
 def _is_run(folder: Path) -> bool:

@@ -19,7 +19,7 @@ from routerctl.errors import GateError, Inconclusive, ProviderError, RouterctlEr
 from routerctl.evaluation.regression import ClassRegression, Regression, class_words
 from routerctl.evaluation.regression.wording import verdict_words as regression_verdict
 from routerctl.evaluation.selection import nobody_words, not_asked_words, verdict_words
-from routerctl.evaluation.served import ADVICE, foreign_evidence
+from routerctl.evaluation.unpinned import ADVICE, unpinned_evidence
 from routerctl.types import Evidence, Result, Route, Table, Verdict
 from routerctl.words import count, missing_words
 
@@ -111,7 +111,7 @@ def checks_of(
     found = [] if table is None else [_bar(route, table, times, strict=strict) for route in table.routes.values()]
     minded = CheckOutcome.FAILED if strict else CheckOutcome.SKIPPED
     if table is not None:
-        found += _models({name: foreign_evidence(table, one) for name, one in table.routes.items()}, table, minded)
+        found += _models({name: unpinned_evidence(table, one) for name, one in table.routes.items()}, table, minded)
         found += _choices(table, present, minded)
     if regression is not None:
         served = {} if table is None else {name: route.chosen for name, route in table.routes.items()}

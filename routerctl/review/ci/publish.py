@@ -8,7 +8,7 @@ from pathlib import Path
 
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.regression import Regression
-from routerctl.evaluation.served import ADVICE, foreign_in
+from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.files.writing import check_place, write_atomically
 from routerctl.notices import info, warn
 from routerctl.review.ci import Check, annotation_lines, gate_error, junit_xml, next_steps, step_summary
@@ -64,5 +64,5 @@ def end_gate(checks: Sequence[Check], *, baseline: str = "") -> None:
 
 def warn_of_models(table: Table) -> None:
     """Say which evidence is of another model than the pin."""
-    for words in foreign_in(table):
+    for words in unpinned_in(table):
         warn(f"{words}; {ADVICE}")

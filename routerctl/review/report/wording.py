@@ -17,7 +17,7 @@ from routerctl.evaluation.selection import (
     not_asked_words,
     unproven_words,
 )
-from routerctl.evaluation.served import foreign_evidence
+from routerctl.evaluation.unpinned import unpinned_evidence
 from routerctl.evaluation.worth import chosen_evidence
 from routerctl.review.report.answers import Answers
 from routerctl.review.report.weighing import level_counts
@@ -151,7 +151,7 @@ def best_available(table: Table) -> str:
 
 def _foreign(route: Route, table: Table) -> list[Flag]:
     what = f"{route.task_class}: another model"
-    return [Flag(what=what, text=f"{words}.", task_class=route.task_class) for words in foreign_evidence(table, route)]
+    return [Flag(what=what, text=f"{words}.", task_class=route.task_class) for words in unpinned_evidence(table, route)]
 
 
 def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:

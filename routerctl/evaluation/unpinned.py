@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from routerctl.providers.pins import as_pinned, foreign_words
+from routerctl.providers.pins import as_pinned, unpinned_words
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, ProviderSpec, Result, Route, RunHeader, Table
 
 ADVICE = "pin the id that is served, or ask again with `routerctl eval --max-age 0`"
 
 
-def foreign_evidence(table: Table, route: Route) -> tuple[str, ...]:
+def unpinned_evidence(table: Table, route: Route) -> tuple[str, ...]:
     """Say of each candidate that the route's evidence tells of, and of its judge, that another model answered."""
     judge = str(route.scorer.params.get("candidate", "")) if route.scorer.name == "judge" else ""
     found: list[str] = []
     for one in route.evidence:
         found += _foreign(one.candidate, one.served_models, table.candidates, table.providers)
         if one.judge_served and judge in table.candidates:
-            found.append(foreign_words(judge, table.candidates[judge].model, one.judge_served))
+            found.append(unpinned_words(judge, table.candidates[judge].model, one.judge_served))
     return tuple(dict.fromkeys(found))
 
 
-def foreign_in(table: Table) -> Iterator[str]:
+def unpinned_in(table: Table) -> Iterator[str]:
     """Say the same of every class of a table, a line each."""
     for name, route in table.routes.items():
-        yield from (f"{name}: {words}" for words in foreign_evidence(table, route))
+        yield from (f"{name}: {words}" for words in unpinned_evidence(table, route))
 
 
-def foreign_results(header: RunHeader, results: Iterable[Result], task_class: str) -> tuple[str, ...]:
+def unpinned_results(header: RunHeader, results: Iterable[Result], task_class: str) -> tuple[str, ...]:
     """Say it of one class's results, where there is no table of them."""
     served: dict[str, set[str]] = defaultdict(set)
     judged: set[str] = set()
@@ -43,7 +43,7 @@ def foreign_results(header: RunHeader, results: Iterable[Result], task_class: st
     ]
     judge = header.classes[task_class].judge if task_class in header.classes else ""
     if judged and judge:
-        found.append(foreign_words(judge, header.candidates[judge].model, judged))
+        found.append(unpinned_words(judge, header.candidates[judge].model, judged))
     return tuple(found)
 
 
@@ -60,4 +60,4 @@ def _foreign(
         if len(set(served)) > 1:
             yield f"{name} is one model in the imported outcomes, but was served by {', '.join(sorted(set(served)))}"
     elif others:
-        yield foreign_words(name, candidate.model, others)
+        yield unpinned_words(name, candidate.model, others)
