@@ -16,7 +16,7 @@ from routerctl.errors import InputError
 from routerctl.evaluation.labels import label_of
 from routerctl.evaluation.selection import Outcome, Question
 from routerctl.files.yaml import parse_yaml
-from routerctl.tuning.thresholds import Promise, calibrate_class, sentences_of, yaml_of
+from routerctl.tuning.thresholds import Promise, calibrate_class, calibration_sentences, thresholds_yaml
 from routerctl.tuning.thresholds.bounds import lower_bound, mean_of, needed, proves
 from routerctl.tuning.thresholds.fixed_sequence import Walk, points_of, walks
 from routerctl.tuning.thresholds.pairs import AnsweredPair, pairs_of
@@ -251,7 +251,7 @@ def test_a_signal_that_knows_pays() -> None:
     assert point is not None
     assert [point.score, point.escalated, point.q, point.fpr] == pytest.approx([0.95, 0.25, 1.0, 1 / 6])
     assert found.proof_bar <= point.lower < point.score
-    pasted = parse_yaml(yaml_of(found, of_pair, run.header), "x").value
+    pasted = parse_yaml(thresholds_yaml(found, of_pair, run.header), "x").value
     cascade = pasted["candidates"]["small-then-large"]
     assert cascade == {
         "provider": "fake",
@@ -266,8 +266,8 @@ def test_signals_that_tell_nothing_are_said_to() -> None:
     run = run_of(DEAF)
     found = calibrate_class(run, "sums")
     assert set(promises(run).values()) == {Promise.TELLS_NOTHING}
-    assert yaml_of(found, found.pairs[0], run.header) == ""
-    assert sentences_of(found, found.pairs[0])[0].startswith("No signal helps here")
+    assert thresholds_yaml(found, found.pairs[0], run.header) == ""
+    assert calibration_sentences(found, found.pairs[0])[0].startswith("No signal helps here")
 
 
 def test_escalating_that_costs_more_than_the_better_one_alone_never_pays() -> None:
@@ -275,7 +275,7 @@ def test_escalating_that_costs_more_than_the_better_one_alone_never_pays() -> No
     run = run_of(HELPFUL, prices=("0.01", "0.01"))
     found = calibrate_class(run, "sums")
     assert promises(run)["hedging"] is Promise.DEARER
-    assert sentences_of(found, found.pairs[0])[0].startswith("Escalating never pays here")
+    assert calibration_sentences(found, found.pairs[0])[0].startswith("Escalating never pays here")
 
 
 def test_too_few_cases_are_said_with_the_number_needed() -> None:
@@ -286,7 +286,7 @@ def test_too_few_cases_are_said_with_the_number_needed() -> None:
     assert hedging.promise is Promise.NOT_PROVEN
     assert hedging.needed_cases is not None
     assert hedging.needed_cases > 20
-    assert f"about {hedging.needed_cases} cases" in sentences_of(found, found.pairs[0])[0]
+    assert f"about {hedging.needed_cases} cases" in calibration_sentences(found, found.pairs[0])[0]
 
 
 def test_a_dear_cascade_that_is_proven_hides_no_cheap_one_that_is_not() -> None:
@@ -298,10 +298,10 @@ def test_a_dear_cascade_that_is_proven_hides_no_cheap_one_that_is_not() -> None:
         for one in pair.signals
         if one.signal in ("length", "hedging")
     ]
-    said = sentences_of(found, replace(pair, signals=tuple(signals)))
+    said = calibration_sentences(found, replace(pair, signals=tuple(signals)))
     assert said[0].startswith("Too few cases")
     assert any("eval --full" in one for one in said)
-    said = sentences_of(found, replace(pair, signals=tuple(one for one in signals if one.signal == "length")))
+    said = calibration_sentences(found, replace(pair, signals=tuple(one for one in signals if one.signal == "length")))
     assert said[0].startswith("Escalating never pays here")
 
 
@@ -328,7 +328,7 @@ def test_a_run_that_stopped_early_is_taken_as_such() -> None:
     found = calibrate_class(stopped, "sums")
     assert not found.pairs[0].fixed
     assert promises(stopped)["hedging"] is Promise.NOT_PROVEN
-    assert "eval --full" in " ".join(sentences_of(found, found.pairs[0]))
+    assert "eval --full" in " ".join(calibration_sentences(found, found.pairs[0]))
 
 
 def test_imported_outcomes_without_a_cost_are_not_free() -> None:
@@ -336,7 +336,7 @@ def test_imported_outcomes_without_a_cost_are_not_free() -> None:
     run = run_of(HELPFUL, prices=("0", "0"), imported=("x.csv",))
     found = calibrate_class(run, "sums")
     assert promises(run)["hedging"] is Promise.UNPRICED
-    assert yaml_of(found, found.pairs[0], run.header) == ""
+    assert thresholds_yaml(found, found.pairs[0], run.header) == ""
 
 
 def test_a_judge_cannot_be_held_to_its_own_word_but_to_a_human_s() -> None:

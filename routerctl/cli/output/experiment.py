@@ -11,7 +11,7 @@ import typer
 
 from routerctl.cli.output.terminal import folded
 from routerctl.errors import InputError
-from routerctl.routing.experiments.assignment import to_document
+from routerctl.routing.experiments.assignment import experiment_document
 from routerctl.routing.experiments.lifecycle import latest_experiment, open_experiment
 from routerctl.routing.experiments.trial import Stand
 from routerctl.routing.experiments.wording import comparison_words, guard_words
@@ -55,7 +55,7 @@ def _lines(experiment: Experiment, stand: Stand | None, file: str) -> Iterator[s
 
 
 def _json(experiment: Experiment, stand: Stand | None) -> dict[str, object]:
-    shown = {key: value for key, value in to_document(experiment).items() if key != "salt"}
+    shown = {key: value for key, value in experiment_document(experiment).items() if key != "salt"}
     if stand is None:
         return {**shown, "standing": "undecided", "decisions_a": 0, "decisions_b": 0}
     comparison = asdict(stand.comparison)

@@ -14,7 +14,14 @@ from routerctl.evaluation.labels import read_labels
 from routerctl.evaluation.project import PROJECT_FILE, load_project
 from routerctl.evaluation.repricing import at_present_prices
 from routerctl.files.codec import encode, json_default
-from routerctl.tuning.thresholds import ClassFinding, PairFinding, SignalFinding, calibrate_class, sentences_of, yaml_of
+from routerctl.tuning.thresholds import (
+    ClassFinding,
+    PairFinding,
+    SignalFinding,
+    calibrate_class,
+    calibration_sentences,
+    thresholds_yaml,
+)
 from routerctl.tuning.thresholds.runs import runs_of
 from routerctl.tuning.thresholds.wording import THOUSAND, cascade_name, is_callable, needed_words
 from routerctl.types import RunHeader
@@ -51,9 +58,9 @@ def _print(found: ClassFinding, header: RunHeader) -> None:
         typer.echo("\n".join(folded(_headline(found, pair))))
         if pair.signals:
             print_table(_COLUMNS, [_row(one) for one in pair.signals], right=_COLUMNS[1:-1])
-        for sentence in sentences_of(found, pair):
+        for sentence in calibration_sentences(found, pair):
             typer.echo("\n".join(folded(sentence)))
-        lines = yaml_of(found, pair, header)
+        lines = thresholds_yaml(found, pair, header)
         if lines:
             place = f"# routerctl.yaml; where {pair.first} serves and {pair.second} stands behind it:"
             if is_callable(pair, header):
@@ -101,6 +108,6 @@ def class_json(found: ClassFinding, header: RunHeader) -> Mapping[str, Any]:
     told: dict[str, Any] = encode(found, keep_defaults=True)
     for row, pair in zip(told["pairs"], found.pairs, strict=True):
         row["best"] = pair.best.signal if pair.best else None
-        row["sentences"] = sentences_of(found, pair)
-        row["yaml"] = yaml_of(found, pair, header)
+        row["sentences"] = calibration_sentences(found, pair)
+        row["yaml"] = thresholds_yaml(found, pair, header)
     return told

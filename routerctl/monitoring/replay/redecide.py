@@ -19,7 +19,7 @@ from routerctl.classify.decide import TextClassifier, classifier_of, name_class,
 from routerctl.errors import InputError
 from routerctl.monitoring.replay import Cell
 from routerctl.monitoring.warehouse import kept_prompts, replay_cells
-from routerctl.monitoring.warehouse.cells import arm_of, policy_of, units_of_sums
+from routerctl.monitoring.warehouse.cells import arm_of, logged_policy, units_of_sums
 from routerctl.types import Inquiry, Table
 from routerctl.words import count, plural
 
@@ -100,7 +100,7 @@ def _anew(
         if named != row["task_class"]:
             moves[row["task_class"], named] += 1
         who = (row["table_digest"] or "", row["chosen"], row["pin"])
-        key = (named, policy_of(row), arm_of(row), *who, row["propensity"])
+        key = (named, logged_policy(row), arm_of(row), *who, row["propensity"])
         sums[key][row.get("unit") or ""].add(row["cost_nano_usd"] / 1e9, row["feedback"])
     return tuple(_cell(key, units) for key, units in sorted(sums.items(), key=lambda item: item[0])), moves
 

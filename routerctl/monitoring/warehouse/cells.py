@@ -109,8 +109,8 @@ def _order(cell: Cell) -> tuple[str, str, str, float, str, str]:
     return cell.task_class, cell.policy + cell.arm, cell.candidate, cell.propensity, cell.digest, cell.pin
 
 
-def policy_of(row: Mapping[str, Any]) -> str:
-    """Name what chose: the table, or the experiment of two tables, for a class.
+def logged_policy(row: Mapping[str, Any]) -> str:
+    """Name what chose in a logged decision: the table, or the experiment of two tables, for a class.
 
     Both arms of an experiment are one policy: an inquiry had its chance of either.
     """
@@ -127,7 +127,7 @@ def arm_of(row: Mapping[str, Any]) -> str:
 def _cell(row: Mapping[str, Any]) -> Cell:
     return Cell(
         task_class=row["task_class"],
-        policy=policy_of(row),
+        policy=logged_policy(row),
         candidate=row["chosen"],
         propensity=row["propensity"],
         arm=arm_of(row),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from routerctl.errors import RouterctlError, StateDown
 from routerctl.notices import alarm, warn
-from routerctl.routing.experiments.assignment import ACTIVE, assigned, ended, from_document, key_of
+from routerctl.routing.experiments.assignment import ACTIVE, assigned, ended, experiment_of_document, key_of
 from routerctl.routing.state.base import StateStore
 from routerctl.types import Experiment, Inquiry
 
@@ -65,7 +65,7 @@ class ActiveExperiment:
         now = self._clock()
         try:
             store = self._state()
-            found = from_document(store.get([ACTIVE])[ACTIVE]) if store else None
+            found = experiment_of_document(store.get([ACTIVE])[ACTIVE]) if store else None
         except StateDown:  # said by the store itself; what is not known is not tried
             found = None
         if found and found.salt not in self._left and found.digest_a != self._digest:

@@ -52,12 +52,12 @@ def assigned(experiment: Experiment, key: str) -> tuple[Arm, str, float]:
     return arm, unit, experiment.share if arm == "B" else 1 - experiment.share
 
 
-def to_document(experiment: Experiment) -> dict[str, Json]:
-    """Give the document that the shared state keeps."""
+def experiment_document(experiment: Experiment) -> dict[str, Json]:
+    """Give an experiment as the shared state keeps it."""
     return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(experiment).items()}
 
 
-def from_document(document: Json | None) -> Experiment | None:
+def experiment_of_document(document: Json | None) -> Experiment | None:
     """Read it; None where there is none."""
     if document is None:
         return None
@@ -74,9 +74,9 @@ def ended(
     kept = ENDED + experiment.name
 
     def change(documents: Documents) -> tuple[Documents, bool]:
-        on = from_document(documents[ACTIVE])
+        on = experiment_of_document(documents[ACTIVE])
         if on is None or on.salt != experiment.salt:
             return {}, False
-        return {ACTIVE: None, kept: to_document(replace(on, ended_at=at, ended=how, why=why))}, True
+        return {ACTIVE: None, kept: experiment_document(replace(on, ended_at=at, ended=how, why=why))}, True
 
     return [ACTIVE, kept], change

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from routerctl.errors import GateError, InputError
 from routerctl.files.writing import write_atomically
-from routerctl.routing.experiments.assignment import ACTIVE, ENDED, ended, from_document, to_document
+from routerctl.routing.experiments.assignment import ACTIVE, ENDED, ended, experiment_document, experiment_of_document
 from routerctl.routing.experiments.compare import Standing, planned_outcomes
 from routerctl.routing.experiments.trial import Stand, question_of, stand_of
 from routerctl.routing.experiments.wording import guard_words
@@ -60,7 +60,7 @@ class ExperimentFiles:
     @property
     def active(self) -> Experiment | None:
         """The experiment that is on."""
-        return from_document(self.store.get([ACTIVE])[ACTIVE])
+        return experiment_of_document(self.store.get([ACTIVE])[ACTIVE])
 
     def stand(self, experiment: Experiment) -> Stand | None:
         """How an experiment stands; None before its first decision."""
@@ -99,8 +99,8 @@ def start(root: Path, options: ExperimentOptions, tenant: str | None) -> str:
         experiment = _experiment(options, files)
 
         def begin(documents: Documents) -> tuple[Documents, Experiment | None]:
-            on = from_document(documents[ACTIVE]) or from_document(documents[kept])
-            return ({}, on) if on else ({ACTIVE: to_document(experiment)}, None)
+            on = experiment_of_document(documents[ACTIVE]) or experiment_of_document(documents[kept])
+            return ({}, on) if on else ({ACTIVE: experiment_document(experiment)}, None)
 
         kept = ENDED + experiment.name
         other = files.store.update([ACTIVE, kept], begin)
@@ -246,7 +246,7 @@ def _end(store: StateStore, experiment: Experiment, how: str, why: str) -> None:
 
 def latest_experiment(store: StateStore) -> Experiment | None:
     """Give the experiment that ended last; None where none has."""
-    found = [from_document(document) for document in store.scan("experiment/ended/").values()]
+    found = [experiment_of_document(document) for document in store.scan("experiment/ended/").values()]
     return max((one for one in found if one), key=lambda one: one.ended_at, default=None)
 
 

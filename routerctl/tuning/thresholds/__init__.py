@@ -8,4 +8,4 @@ there and asks no model.
 
 from routerctl.tuning.thresholds.calibrate import calibrate_class
 from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding
-from routerctl.tuning.thresholds.wording import sentences_of, yaml_of
+from routerctl.tuning.thresholds.wording import calibration_sentences, thresholds_yaml

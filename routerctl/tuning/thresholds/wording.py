@@ -27,8 +27,8 @@ def below_words(below: Mapping[str, float]) -> str:
     return " or ".join(f"{name} below {least:g}" for name, least in below.items())
 
 
-def sentences_of(found: ClassFinding, pair: PairFinding) -> list[str]:
-    """Say what a pair's table comes to, what it would take, and on which terms it holds."""
+def calibration_sentences(found: ClassFinding, pair: PairFinding) -> list[str]:
+    """Say what was found of two candidates' thresholds, what it takes to prove one, and on which terms that holds."""
     said = [_conclusion(found, pair)]
     if pair.first_passes:
         said.append(f"{pair.first} passes by itself: escalating could raise its score, but not lower its cost.")
@@ -120,7 +120,7 @@ def is_callable(pair: PairFinding, header: RunHeader) -> bool:
     return all(header.providers[name].kind != IMPORTED for name in asked)
 
 
-def yaml_of(found: ClassFinding, pair: PairFinding, header: RunHeader) -> str:
+def thresholds_yaml(found: ClassFinding, pair: PairFinding, header: RunHeader) -> str:
     """Write the lines for routerctl.yaml that put a pair's best cascade to use; empty where none pays.
 
     `candidates`: a cascade as a candidate of its own, which `eval` measures and the ladder may hold; `routing`: the
