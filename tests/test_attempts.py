@@ -172,7 +172,7 @@ async def test_a_lowered_bar_is_another_chance_and_is_told(project: Project) -> 
     words = warnings_of(plan_run(project.root, EvalOptions(), clock))
     assert words == [
         "sums: attempt 2 after tests that did not prove it: alpha is divided by 4",
-        "sums: the bar was 90% when it was tested and not proven, it is 50% now",
+        "sums: the bar was 90% when it was tested and not proven; it is now 50%",
     ]
     of_class = await run(project, {SMALL: 4, LARGE: 4})
     assert (of_class.attempt, of_class.lowered_from) == (2, 0.9)
@@ -180,7 +180,7 @@ async def test_a_lowered_bar_is_another_chance_and_is_told(project: Project) -> 
     table = load_table(project.root / "routes.yaml")
     assert table.routes["sums"].lowered_from == 0.9
     assert [one.text for one in _flags(project) if "lowered" in one.what] == [
-        "The bar was 90% when it was tested and not proven, it is 50% now."
+        "The bar was 90% when it was tested and not proven; it is now 50%."
     ]
     project.eval_set("sums", 60, bar=0.95)
     of_class = await run(project, {SMALL: 4, LARGE: 4})
@@ -273,7 +273,7 @@ def test_a_lowered_bar_is_told_in_the_terminal(project: Project) -> None:
     project.replies({"model-small": 0.8, "model-large": 0.85})
     assert project.run("eval").code == 0
     project.eval_set("sums", 60, bar=0.75)
-    told = "warning: sums: the bar was 90% when it was tested and not proven, it is 75% now"
+    told = "warning: sums: the bar was 90% when it was tested and not proven; it is now 75%"
     for command in ("eval", "build-table"):
         assert project.run(command).err.count(told) == 1
 
@@ -325,7 +325,7 @@ async def test_a_bar_of_another_kind_is_lowered_only_where_the_scores_say_so(  #
     for runs in ("at hand", "gone"):  # the table remembers what the bar came to
         project.eval_set("sums", 200, bar=then)
         words = warnings_of(plan_run(project.root, EvalOptions(), clock))
-        assert f"sums: the bar was {was} when it was tested and not proven, it is {now} now" in words, runs
+        assert f"sums: the bar was {was} when it was tested and not proven; it is now {now}" in words, runs
         shutil.rmtree(project.root / "reports", ignore_errors=True)
     assert (await run(project, {SMALL: 5, LARGE: 0})).attempts["small"] == 2
     build(project)
@@ -333,7 +333,7 @@ async def test_a_bar_of_another_kind_is_lowered_only_where_the_scores_say_so(  #
     (row,) = [row for row in compare(before, after).classes[0].differences if row.what == "bar"]
     assert row.after == f"{now} ({change} from {was}, at which it was not proven)"
     (flag,) = [one for one in _flags(project) if one.what == f"sums: {change} bar"]
-    assert flag.text.startswith(f"The bar was {was} when it was tested and not proven, it is {now}")
+    assert flag.text.startswith(f"The bar was {was} when it was tested and not proven; it is now {now}")
 
 
 async def test_a_lowered_bar_shows_in_a_comparison_of_tables(project: Project) -> None:

@@ -372,7 +372,7 @@ def test_not_a_log(tmp_path: Path) -> None:
     assert path.read_bytes() == b"my notes" * 100
     path.unlink()
     sqlite3.connect(path).execute("CREATE TABLE decisions (mine)").connection.close()
-    with pytest.raises(InputError, match=r"none of routerctl's; move it away"):
+    with pytest.raises(InputError, match=r"not routerctl's; move it away"):
         DecisionLog(path)
     assert rows(path) == []
     sqlite3.connect(path).execute("PRAGMA user_version = 99").connection.close()

@@ -324,7 +324,7 @@ def test_a_table_with_a_skipped_top_rung_follows_from_its_evidence(project: Proj
     project.config["top_rung"] = "report"
     project.save()
     changed = project.run("check")
-    assert (changed.code, "top_rung is report now" in changed.last) == (3, True)
+    assert (changed.code, "top_rung is now report" in changed.last) == (3, True)
 
 
 def test_what_came_after_the_stop_is_told(project: Project) -> None:

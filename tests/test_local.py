@@ -137,7 +137,7 @@ def test_missing_package_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     ("options", "expected"),
     [
         ({"thread": 1}, "no option 'thread'; did you mean 'threads'?"),
-        ({"threads": "two"}, "option 'threads' is a int"),
+        ({"threads": "two"}, "option 'threads' must be of type int"),
         ({"models": {"mine": 1}}, "options.models.mine is the path of a GGUF file"),
     ],
 )

@@ -220,8 +220,8 @@ def test_retry_after(headers: dict[str, str], wait_s: float | None) -> None:
     ("options", "text"),
     [
         ({"logprob": True}, "provider 'p': no option 'logprob'; did you mean 'logprobs'?"),
-        ({"logprobs": "yes"}, "provider 'p': option 'logprobs' must be a bool"),
-        ({"n": True}, "provider 'p': option 'n' must be a float"),
+        ({"logprobs": "yes"}, "provider 'p': option 'logprobs' must be of type bool"),
+        ({"n": True}, "provider 'p': option 'n' must be of type float"),
     ],
 )
 def test_a_wrong_option_is_refused(options: dict[str, object], text: str) -> None:

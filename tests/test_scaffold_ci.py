@@ -83,8 +83,8 @@ def test_a_serving_model_that_got_worse_is_red(clone: Project, far: Far, key: st
     code, said = found["eval"]
     assert code == 3
     assert said.splitlines()[-1] == "routerctl: the choice would change: sums small -> large"
-    assert "next: `routerctl build-table` takes the new choice" in said
-    assert "Next: `routerctl build-table` takes the new choice" in found["summary"][1]
+    assert "next: `routerctl build-table` adopts the new choice" in said
+    assert "Next: `routerctl build-table` adopts the new choice" in found["summary"][1]
     assert "sums&#58; choice" in found["summary"][1]
 
 

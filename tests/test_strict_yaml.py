@@ -78,7 +78,7 @@ def test_lines_are_kept() -> None:
         ("a: [1\n", "f.yaml:2: not YAML"),
         ("a: !!python/object:os.system x\n", "f.yaml:1: the tag"),
         ("a: &a [*a]\n", "f.yaml:1: nested in itself"),
-        ("? [1]\n: 2\n", "f.yaml:1: a key must be a text"),
+        ("? [1]\n: 2\n", "f.yaml:1: a key must be text"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: not YAML"),
         ("a: \x00\n", "f.yaml: not YAML"),
     ],

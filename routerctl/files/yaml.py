@@ -120,7 +120,7 @@ def _mapping(
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
-            raise InputError("a key must be a text", file=file, line=line)
+            raise InputError("a key must be text", file=file, line=line)
         key = key_node.value
         if key in mapping:
             raise InputError(f"duplicate key {key!r} (first on line {lines[(*path, key)]})", file=file, line=line)

@@ -109,7 +109,7 @@ def checked_options(spec: ProviderSpec, known: Mapping[str, type]) -> Mapping[st
             raise errors.InputError(f"provider '{spec.name}': no option '{name}'{errors.nearest(name, known)}")
         kind = (int, float) if known[name] is float else known[name]
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise errors.InputError(f"provider '{spec.name}': option '{name}' must be a {known[name].__name__}")
+            raise errors.InputError(f"provider '{spec.name}': option '{name}' must be of type {known[name].__name__}")
     return spec.options
 
 
