@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import pydoc
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,15 +20,16 @@ import pytest
 
 import routerctl
 from routerctl import Router, notices
-from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, Overloaded
+from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, Overloaded, RouterctlError
 from routerctl.routing.decision_log.reader import LogReader, Wanted
-from routerctl.routing.router import prompt_problem
+from routerctl.routing.router import SyncRouter, prompt_problem
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.testing import FixedClock, scripted
-from routerctl.types import Budget, Table, Tenant, Tier
+from routerctl.types import Budget, Reply, Request, StopReason, Table, Tenant, Tier, Usage
 from tests.conftest import Project
 
 TABLE = "routes.yaml"
+NOT_OPEN = "the router is not open: use it inside `with Router.open_sync(...)`"
 
 
 @pytest.fixture
@@ -85,6 +89,17 @@ async def test_without_await_the_same_is_served(table: Path) -> None:
 
 
 PROBLEMS: list[tuple[Any, Mapping[str, Any], str]] = [
+    (None, {}, "expected a text or an object"),
+    (b"bytes", {}, "expected a text or an object"),
+    ([{"role": "user"}], {}, "expected a text or an object"),
+    (" \n", {}, "expected a text or an object"),
+    ({"input": {1, 2}}, {}, "expected JSON values"),
+    ("hello", {"klass": "sums"}, "no argument 'klass'"),
+    ("hello", {"tenent": "acme"}, "no argument 'tenent'; did you mean 'tenant'"),
+    ("hello", {"task_class": 3}, "task_class: expected a text, got 3"),
+    ("hello", {"features": ["x"]}, "features: expected a mapping"),
+    ("hello", {"features": {"x": {1}}}, "features: expected a mapping of JSON values"),
+    ("hello", {"attachments": "pdf"}, "attachments: expected a list of kinds"),
     ("", {}, "expected a text or an object"),
     ({}, {}, "expected a text or an object"),
     ("half a pair \ud800", {}, "half of a surrogate pair"),
@@ -102,6 +117,92 @@ async def test_what_cannot_be_meant_is_refused_in_one_line(
         for ask in (lambda: router.route(prompt, **said), lambda: asyncio.to_thread(router.explain, prompt, **said)):
             with pytest.raises(InputError, match=problem):
                 await ask()
+
+
+async def test_a_router_that_is_not_open_says_so(table: Path) -> None:
+    """Before its block and after it, with and without `await`; none hangs, and none is entered twice unnoticed."""
+    router, sync = Router.open(table), Router.open_sync(table)
+    with pytest.raises(RouterctlError, match="the router is not open"):
+        await router.route("1+7")
+    with pytest.raises(RouterctlError, match="the router is not open"):
+        sync.route("1+7")
+    async with router:
+        assert (await router.route("1+7")).text
+    with sync:
+        assert sync.route("1+7").text
+    with pytest.raises(RouterctlError, match="the router is not open"):
+        await router.route("1+7")
+    with pytest.raises(RouterctlError, match="the router is not open"):
+        sync.route("1+7")
+    with pytest.raises(RouterctlError, match="open another one"), sync:
+        pass
+
+
+def test_closing_ends_the_calls_of_other_threads(table: Path) -> None:
+    """A thread that waits for an answer is told that the router was closed; it does not wait for ever."""
+    begun, ended = threading.Event(), list[str]()
+
+    class Slow:
+        """Begins, and does not end by itself."""
+
+        async def reply(self, request: Request) -> Reply:
+            begun.set()
+            await asyncio.sleep(60)
+            raise AssertionError(request)
+
+        async def close(self) -> None:
+            """Nothing is open."""
+
+    def ask(router: SyncRouter) -> None:
+        try:
+            router.route("1+7")
+        except RouterctlError as error:
+            ended.append(str(error))
+
+    with Router.open_sync(table, providers={"fake": Slow()}) as router:
+        threads = [threading.Thread(target=ask, args=(router,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        begun.wait(10)
+    for thread in threads:
+        thread.join(10)
+    assert len(ended) == 4
+    assert set(ended) <= {"the router was closed before the answer came", NOT_OPEN}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"keys": {"fake": "x"}}, "keys: expected texts, by variables"),
+        ({"keys": {"ANTHROPIC_API_KEY": 3}}, "keys: expected texts, by variables"),
+        ({"providers": {"fkae": 1}}, "no provider 'fkae' in the table; did you mean 'fake'"),
+    ],
+)
+def test_names_that_would_be_ignored_are_refused(given: dict[str, Any], problem: str, table: Path) -> None:
+    """A test's provider that replaces none would let the real one be paid."""
+    with pytest.raises(InputError, match=problem):
+        Router.open(table, **given)
+
+
+def test_help_shows_no_environment() -> None:
+    """What `help(Router)` and a documentation tool print holds no key: none is a default of a signature."""
+    assert os.environ["PATH"] not in pydoc.render_doc(Router)
+
+
+async def test_an_alarm_is_in_the_answer_and_a_notice(table: Path) -> None:
+    """Another model than the pin served: a program that never looks at `alarms` hears of it, too."""
+    other = Reply(
+        text="4", stop_reason=StopReason.END, served_model="another", usage=Usage(input_tokens=1), latency_s=0.1
+    )
+    heard: list[tuple[str, str]] = []
+    before = notices.take(lambda text, level: heard.append((text, level)))
+    try:
+        async with Router.open(table, providers=scripted(table, lambda _request: other)) as router:
+            routed = await router.route("2+2")
+    finally:
+        notices.take(before)
+    assert heard == [(routed.alarms[0], "alarm")]
+    assert "another" in routed.alarms[0]
 
 
 def test_what_is_no_prompt_is_told_by_its_kind() -> None:

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from routerctl import notices
-from routerctl.cli.options import LEVELS, Command
+from routerctl.cli.options import LEVELS, Command, Group
 from routerctl.cli.output.terminal import notify, say
 from routerctl.errors import InputError, RouterctlError
 from routerctl.version import __version__
@@ -52,6 +52,7 @@ def made_app(arguments: list[str]) -> typer.Typer:
     A command's options take a millisecond to make, and a start makes those of every command that it knows.
     """
     app = typer.Typer(
+        cls=Group,
         name="routerctl",
         help="A lock file for model choice, with the evidence behind every line of it.",
         epilog="Exit codes: 0 done, 1 unexpected, 2 input, 3 gate, 4 every rung failed, 5 provider, 6 budget, "
@@ -67,7 +68,7 @@ def made_app(arguments: list[str]) -> typer.Typer:
         module, what = COMMANDS[name]
         made = getattr(import_module(f"routerctl.cli.{module}"), what)
         if isinstance(made, typer.Typer):
-            app.add_typer(made, name=name)
+            app.add_typer(made, name=name, cls=Group)
             _let_flow(made)
         else:
             app.command(name)(made)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperCommand, TyperOption
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from routerctl.errors import nearest
 
@@ -15,17 +15,29 @@ LEVELS = ("proven", "provisional")  # that `--strict` may ask for; alone it asks
 _METAVARS: dict[Any, str] = {int: "N", float: "X", Path: "FILE"}
 
 
+def _shown_plainly(params: list[Any]) -> list[Any]:
+    """Let a help page show a flag by its name alone, and of other options what to put in the value's place."""
+    for one in params:
+        if isinstance(one, TyperOption) and one.metavar is None:
+            last_word = (one.name or "").rpartition("_")[2].upper()
+            one.metavar = "" if one.is_flag else _METAVARS.get(one.type_descriptor.annotation, last_word)
+    return params
+
+
 class Command(TyperCommand):
-    """A command whose help shows a flag by its name alone, and of other options what to put in the value's place."""
+    """A command with a plain help page."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Give the parameters, `--help` among them."""
-        params = super().get_params(ctx)
-        for one in params:
-            if isinstance(one, TyperOption) and one.metavar is None:
-                last_word = (one.name or "").rpartition("_")[2].upper()
-                one.metavar = "" if one.is_flag else _METAVARS.get(one.type_descriptor.annotation, last_word)
-        return params
+        return _shown_plainly(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands, likewise."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the parameters, `--help` among them."""
+        return _shown_plainly(super().get_params(ctx))
 
 
 def dollars(text: str) -> Decimal:

@@ -8,7 +8,7 @@ that is served. Place: the head of the request line.
 from __future__ import annotations
 
 import os
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
 from routerctl.classify.decide import classifier_of, decide
 from routerctl.classify.rules import inquiry_text
-from routerctl.errors import InputError
+from routerctl.errors import InputError, RouterctlError, nearest
+from routerctl.notices import alarm
 from routerctl.routing.clock import Clock, SystemClock
 from routerctl.routing.explain import explain
 from routerctl.routing.tables import Tables
@@ -62,12 +63,14 @@ class Router:
         table: Table,
         root: Path,
         *,
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`root`: the folder of the table, below which log and state are; `open` finds both."""
+        env = os.environ if env is None else env  # not in the signature, where help() would print every key
         self.table, self._root, self._env, self._ready = table, root, env, providers or {}
+        self._is_open = False
         self._clock = clock or SystemClock()
         self._states = States(table, root, env)
         self._tables = Tables(table, root, self._states.known)
@@ -89,8 +92,10 @@ class Router:
 
         Raises: InputError where the table cannot be read.
         """
-        env = {**os.environ, **keys} if keys else os.environ
-        return cls(load_table(Path(table)), Path(table).resolve().parent, env=env, providers=providers, clock=clock)
+        made = load_table(Path(table))
+        _check_names(made, keys or {}, providers or {})
+        env = {**os.environ, **keys} if keys else None
+        return cls(made, Path(table).resolve().parent, env=env, providers=providers, clock=clock)
 
     @classmethod
     def open_sync(
@@ -112,10 +117,15 @@ class Router:
             EveryRungFailed: nobody on the class's route replied; its `decision` tells each hop.
             BudgetSpent: nobody on it could be paid for.
         """
-        return await self.serve(_inquiry(prompt, asked))
+        routed = await self.serve(_inquiry(prompt, asked))
+        for words in routed.alarms:
+            alarm(words)
+        return routed
 
     async def serve(self, inquiry: Inquiry) -> Routed:
-        """Serve one inquiry; as `route`."""
+        """Serve one inquiry; as `route`, but its alarms are left to the caller."""
+        if not self._is_open:
+            raise RouterctlError("the router is not open: use it inside `async with Router.open(...)`")
         if self._runtime is None:
             from routerctl.routing.runtime import Runtime
 
@@ -149,12 +159,14 @@ class Router:
 
     async def __aenter__(self) -> Self:
         """Give the router; nothing is opened before the first prompt."""
+        self._is_open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close what was opened."""
+        self._is_open = False
         if self._runtime:
             await self._runtime.close()
         self._states.close()
@@ -168,57 +180,126 @@ class SyncRouter:
         import asyncio
         import threading
 
-        self._router, self._loop = router, asyncio.new_event_loop()  # its own: a notebook has one already
-        self._thread = threading.Thread(target=self._loop.run_forever, name="routerctl", daemon=True)
+        self._router, self._asyncio = router, asyncio
+        self._lock, self._is_open = threading.Lock(), False
+        self._loop: asyncio.AbstractEventLoop | None = None  # of its own: a notebook has one already
+        self._thread: threading.Thread | None = None
 
     def route(self, prompt: Prompt, **asked: Unpack[Asked]) -> Routed:
         """Serve one prompt; as `Router.route`."""
-        return self._run(self._router.route(prompt, **asked))
+        return self._run(lambda: self._router.route(prompt, **asked))
 
     def explain(self, prompt: Prompt, **asked: Unpack[Asked]) -> Explanation:
         """Say what `route` would decide and why; as `Router.explain`."""
         return self._router.explain(prompt, **asked)
 
     def __enter__(self) -> Self:
-        """Start the loop."""
+        """Start the loop, in a thread.
+
+        Raises: RouterctlError where it was closed.
+        """
+        import threading
+
+        if self._thread:
+            raise RouterctlError("the router was closed: open another one")
+        self._loop = self._asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="routerctl", daemon=True)
         self._thread.start()
+        self._is_open = True
+        self._run(self._router.__aenter__)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close what was opened, and end the loop."""
+        """Give up the calls of other threads, close what was opened, and end the loop."""
+        with self._lock:
+            self._is_open = False
+            if not (self._loop and self._thread):
+                return
+            closing = self._asyncio.run_coroutine_threadsafe(self._close(), self._loop)
         try:
-            self._run(self._router.__aexit__(kind, error, trace))
+            closing.result()
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        from asyncio import run_coroutine_threadsafe
+    async def _close(self) -> None:
+        tasks = self._asyncio.all_tasks() - {self._asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await self._asyncio.gather(*tasks, return_exceptions=True)
+        await self._router.__aexit__(None, None, None)
 
-        future = run_coroutine_threadsafe(work, self._loop)
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        from concurrent.futures import CancelledError
+
+        with self._lock:  # what is begun before the end is ended by it
+            if not (self._is_open and self._loop):
+                raise RouterctlError("the router is not open: use it inside `with Router.open_sync(...)`")
+            future = self._asyncio.run_coroutine_threadsafe(work(), self._loop)
         try:
             return future.result()
+        except CancelledError:
+            raise RouterctlError("the router was closed before the answer came") from None
         except BaseException:
             future.cancel()  # Ctrl-C while it waits: the call is given up, too
             raise
 
 
+_TEXTS = ("task_class", "id", "tenant", "user", "step")
+
+
 def _inquiry(prompt: Prompt, asked: Asked) -> Inquiry:
-    wanted = {name: value for name, value in asked.items() if name != "attachments"}
-    kinds = tuple(asked.get("attachments", ()))
-    inquiry = Inquiry(prompt=prompt if isinstance(prompt, str) else dict(prompt), attachments=kinds, **wanted)  # type: ignore[arg-type]  # a TypedDict's items are objects
-    problem = prompt_problem(inquiry.prompt)
+    """Check what a program says as `--jsonl` checks a line.
+
+    Raises: InputError naming the argument, what was expected and the nearest right name.
+    """
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    for name, value in given.items():
+        if name not in Asked.__annotations__:
+            raise InputError(f"no argument {name!r}{nearest(name, Asked.__annotations__)}")
+        if name in _TEXTS and not isinstance(value, str):
+            raise InputError(f"{name}: expected a text, got {value!r}")
+    features, kinds = given.pop("features", {}), given.pop("attachments", ())
+    if not (isinstance(features, Mapping) and _is_json(dict(features))):
+        raise InputError(f"features: expected a mapping of JSON values by name, got {features!r}")
+    if isinstance(kinds, str) or not all(isinstance(kind, str) for kind in kinds):
+        raise InputError(f"attachments: expected a list of kinds such as ['pdf'], got {kinds!r}")
+    text = dict(prompt) if isinstance(prompt, Mapping) else prompt
+    problem = prompt_problem(text) or ("" if _is_json(text) else "expected JSON values")
     if problem:
         raise InputError(f"prompt: {problem}")
-    return inquiry
+    return Inquiry(prompt=text, features=dict(features), attachments=tuple(kinds), **given)
+
+
+def _is_json(value: Json) -> bool:
+    """Tell whether a value can be written as JSON, at no great depth."""
+    import json
+
+    try:
+        return not is_deep(value) and bool(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        return False
+
+
+def _check_names(table: Table, keys: Mapping[str, str], providers: Mapping[str, object]) -> None:
+    """Refuse what would be ignored: a key that goes by its provider's name, a provider that no table has.
+
+    Raises: InputError.
+    """
+    for name, value in keys.items():
+        if name in table.providers or not isinstance(value, str):
+            raise InputError(f"keys: expected texts, by variables such as ANTHROPIC_API_KEY; got {name!r}")
+    for name in providers:
+        if name not in table.providers and not table.routing.tiers:  # a tier's table may have others
+            raise InputError(f"providers: no provider {name!r} in the table{nearest(name, table.providers)}")
 
 
 def prompt_problem(prompt: Json) -> str:
     """Say why something cannot be a prompt; "" where it can."""
-    if not isinstance(prompt, str | dict) or not prompt:
+    if not isinstance(prompt, str | dict) or not prompt or not inquiry_text(prompt).strip():
         return "expected a text or an object with the template's fields"
     if is_deep(prompt, _DEEPEST):
         return "nested too deeply"

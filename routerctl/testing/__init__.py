@@ -1,7 +1,8 @@
 """For tests of your own: a provider that answers from a script, a clock that stands still, and both vendors' APIs.
 
-    clock, providers = FixedClock(), scripted("routes.yaml", {"*": "4"})
-    async with Router.open("routes.yaml", providers=providers, clock=clock) as router:
+    table = shutil.copy("routes.yaml", tmp_path)  # log and shared state stand beside a table: a test has its own
+    clock, providers = FixedClock(), scripted(table, {"*": "4"})
+    async with Router.open(table, providers=providers, clock=clock) as router:
         assert (await router.route("2 + 2?", task_class="sums")).text == "4"
 
 `routerctl.testing.emulator` answers over HTTP, for programs that take a base URL, and goes wrong on command.
@@ -22,8 +23,8 @@ __all__ = ["FakeProvider", "FixedClock", "Script", "scripted"]
 def scripted(table: str | Path, script: Script) -> dict[str, FakeProvider]:
     """Give a provider in place of each that a table names, all answering from one script; none has a latency.
 
-    `script`: a function of the request, a map from the prompt's text (or "*") to the reply, or replies in order; a
-    reply is a text, a `Reply`, or an error of `routerctl.errors` to raise.
+    `script`: a function of the request; a map from the last message as it is sent, after the template (or "*"), to the
+    reply; or replies in order. A reply is a text, a `Reply`, or an error of `routerctl.errors` to raise.
     """
     outside = Outside(env={})
     providers = load_table(Path(table)).providers
