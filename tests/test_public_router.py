@@ -25,7 +25,7 @@ from routerctl.routing.decision_log.reader import LogReader, Wanted
 from routerctl.routing.router import SyncRouter, prompt_problem
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.testing import FixedClock, scripted
-from routerctl.types import Budget, Reply, Request, StopReason, Table, Tenant, Tier, Usage
+from routerctl.types import Budget, Classifier, Reply, Request, StopReason, Table, Tenant, Tier, Usage
 from tests.conftest import Project
 
 TABLE = "routes.yaml"
@@ -136,6 +136,9 @@ async def test_a_router_that_is_not_open_says_so(table: Path) -> None:
         sync.route("1+7")
     with pytest.raises(RouterctlError, match="open another one"), sync:
         pass
+    with pytest.raises(RouterctlError, match="open another one"):
+        async with router:
+            pass
 
 
 def test_closing_ends_the_calls_of_other_threads(table: Path) -> None:
@@ -332,6 +335,69 @@ async def test_an_experiment_whose_table_is_gone_is_left_by_both(trying: Project
     finally:
         notices.take(notices.log)
     assert [one for one in said if "takes no part" in one] == said[:1]
+
+
+@pytest.mark.parametrize("spoilt", ["gone", "changed"])
+async def test_an_experiment_whose_classifier_is_not_the_pinned_one_is_left(
+    spoilt: str, trying: Project, table: Path
+) -> None:
+    """As one whose table is gone: A serves every prompt, each is in the log, and nothing stays open of the attempt."""
+    assert trying.run("experiment", "abort").code == 0
+    file = trying.write("classifier.json", "{}")
+    pinned = Classifier(file="classifier.json", digest=f"sha256:{'0' * 64}")
+    _changed(table, replace(_other_choice(load_table(table)), classifier=pinned), "routes.b.yaml")
+    given = ("--table", "routes.b.yaml", "--share", "0.5", "--slow-s", "9")
+    assert trying.run("experiment", "start", "other", *given).code == 0
+    if spoilt == "gone":
+        file.unlink()
+    before = notices.take(lambda _text, _level: None)
+    try:
+        async with Router.open(table) as router:
+            told = [router.explain("1+7", user=f"user-{k}").decision.arm for k in range(9)]
+            routed = [await router.route("1+7", user=f"user-{k}") for k in range(9)]
+            assert len([task for task in asyncio.all_tasks() if "probe" in repr(task)]) == 1
+    finally:
+        notices.take(before)
+    assert set(told) == {one.decision.arm for one in routed} == {""}
+
+
+async def test_what_is_being_served_is_waited_for(table: Path) -> None:
+    """Leaving the block while calls are in flight: they are answered, and in the log."""
+    async with Router.open(table) as router:
+        flying = [asyncio.ensure_future(router.route("1+7")) for _ in range(4)]
+        await asyncio.sleep(0)
+    ids = {(await one).decision.id for one in flying}
+    with LogReader(table.parent / ".routerctl/decisions.sqlite") as log:
+        assert {row["id"] for row in log.every(Wanted())} == ids
+
+
+def test_another_loop_and_another_process_are_told(table: Path) -> None:
+    """What belongs to the loop that it was opened in is not used in another; a forked child does not wait for ever."""
+    router = Router.open(table)
+
+    async def ask() -> None:
+        await router.__aenter__()
+        await router.route("1+7")
+
+    asyncio.run(ask())
+    with pytest.raises(RouterctlError, match="another event loop"):
+        asyncio.run(ask())
+    with Router.open_sync(table) as sync:
+        sync.route("1+7")
+        sync._process = os.getpid() + 1  # as a fork leaves it
+        with pytest.raises(RouterctlError, match="after the fork"):
+            sync.route("1+7")
+        sync._process = os.getpid()
+
+
+@pytest.mark.parametrize("address", ["$NOT_SET_HERE", "redis://?"])
+def test_explaining_needs_no_shared_state(address: str, served: Project, table: Path, in_process: None) -> None:
+    """Where its address is not known here, the reasons are told, and that an experiment may be on."""
+    made = load_table(table)
+    _changed(table, replace(made, routing=replace(made.routing, state=address)))
+    done = served.run("route", "--explain", stdin=b"1+7")
+    assert (done.code, "rung 1" in done.out) == (0, True), done.err
+    assert done.err.count("it is not known whether an experiment is running") == 1
 
 
 def test_explaining_writes_nothing(served: Project) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
-from routerctl.classify.decide import classifier_of, decide
+from routerctl.classify.decide import decide
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError, RouterctlError, nearest
 from routerctl.notices import alarm
@@ -70,7 +70,7 @@ class Router:
         """`root`: the folder of the table, below which log and state are; `open` finds both."""
         env = os.environ if env is None else env  # not in the signature, where help() would print every key
         self.table, self._root, self._env, self._ready = table, root, env, providers or {}
-        self._is_open = False
+        self._is_open = self._was_closed = False
         self._clock = clock or SystemClock()
         self._states = States(table, root, env)
         self._tables = Tables(table, root, self._states.known)
@@ -153,12 +153,17 @@ class Router:
             experiment.refresh()
         assigned = self._tables.of(inquiry)
         table = assigned.table
-        decision = assigned.with_arm(decide(table, inquiry, classifier_of(table, self._root)))
+        decision = assigned.with_arm(decide(table, inquiry, assigned.classifier))
         lines = explain(table, inquiry, decision, self._clock.now().date())
         return Explanation(decision=decision, reasons=(*assigned.reasons(), *lines))
 
     async def __aenter__(self) -> Self:
-        """Give the router; nothing is opened before the first prompt."""
+        """Give the router; nothing is opened before the first prompt.
+
+        Raises: RouterctlError where it was closed.
+        """
+        if self._was_closed:
+            raise RouterctlError("the router was closed: open another one")
         self._is_open = True
         return self
 
@@ -166,7 +171,7 @@ class Router:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close what was opened."""
-        self._is_open = False
+        self._is_open, self._was_closed = False, True
         if self._runtime:
             await self._runtime.close()
         self._states.close()
@@ -184,6 +189,7 @@ class SyncRouter:
         self._lock, self._is_open = threading.Lock(), False
         self._loop: asyncio.AbstractEventLoop | None = None  # of its own: a notebook has one already
         self._thread: threading.Thread | None = None
+        self._process: int | None = None
 
     def route(self, prompt: Prompt, **asked: Unpack[Asked]) -> Routed:
         """Serve one prompt; as `Router.route`."""
@@ -201,11 +207,11 @@ class SyncRouter:
         import threading
 
         if self._thread:
-            raise RouterctlError("the router was closed: open another one")
+            raise RouterctlError("the router was entered before: open another one")
         self._loop = self._asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="routerctl", daemon=True)
         self._thread.start()
-        self._is_open = True
+        self._is_open, self._process = True, os.getpid()
         self._run(self._router.__aenter__)
         return self
 
@@ -236,6 +242,8 @@ class SyncRouter:
         from concurrent.futures import CancelledError
 
         with self._lock:  # what is begun before the end is ended by it
+            if self._process not in (None, os.getpid()):
+                raise RouterctlError("the router was opened in another process: open one after the fork")
             if not (self._is_open and self._loop):
                 raise RouterctlError("the router is not open: use it inside `with Router.open_sync(...)`")
             future = self._asyncio.run_coroutine_threadsafe(work(), self._loop)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.classify.decide import classifier_of
 from routerctl.costs import lost_usd, most_usd, pricer_for
 from routerctl.errors import RouterctlError
 from routerctl.notices import alarm, warn
@@ -65,10 +64,13 @@ class Runtime:
         self._open: dict[tuple[str | None, str], TenantRouter] = {}  # by tenant and the table's digest
         self._opening, self._looking = asyncio.Lock(), asyncio.Lock()
         self._checks: dict[ActiveExperiment, asyncio.Task[None]] = {}
-        self._closing = AsyncExitStack()
+        self._closing, self._loop = AsyncExitStack(), asyncio.get_running_loop()
+        self._flying: set[asyncio.Future[None]] = set()  # one for each inquiry that is being served
 
     async def close(self) -> None:
-        """Wait for a look at guardrails that has begun, share and write the rest, and close everything."""
+        """Wait for what is being served and for a look at guardrails that has begun; then close everything."""
+        while self._flying:
+            await asyncio.wait(self._flying)
         await asyncio.gather(*self._checks.values(), return_exceptions=True)
         await self._closing.aclose()
 
@@ -78,12 +80,19 @@ class Runtime:
         Raises: InputError; EveryRungFailed; BudgetSpent; RouterctlError for our own fault, which costs no other
         inquiry its answer.
         """
+        if asyncio.get_running_loop() is not self._loop:
+            raise RouterctlError("the router is used in another event loop than it was opened in")
+        done = self._loop.create_future()
+        self._flying.add(done)
         try:
             return await self._served(tables, inquiry)
         except RouterctlError:
             raise
         except Exception as error:
             raise RouterctlError(f"unexpected: {type(error).__name__}: {error}") from error
+        finally:
+            self._flying.discard(done)
+            done.set_result(None)
 
     async def _served(self, tables: Tables, inquiry: Inquiry) -> Routed:
         experiment = tables.experiment_for(inquiry)
@@ -121,26 +130,31 @@ class Runtime:
         key = assigned.tenant.name if assigned.tenant else None, assigned.table.digest
         async with self._opening:
             if key not in self._open:
-                self._open[key] = await self._opened(assigned.tenant, assigned.table)
+                async with AsyncExitStack() as opening:  # what was opened before a problem is closed again
+                    self._open[key] = await self._opened(assigned, opening)
+                    self._closing.push_async_exit(opening.pop_all())
         return self._open[key]
 
-    async def _opened(self, tenant: Tenant | None, table: Table) -> TenantRouter:
+    async def _opened(self, assigned: Assigned, opening: AsyncExitStack) -> TenantRouter:
+        tenant, table, classifier = assigned.tenant, assigned.table, assigned.classifier
         providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
-        price, enter = pricer_for(table), self._closing.enter_context
+        price = pricer_for(table)
         clock = self._clock
         outside = Outside(env=self._env, clock=clock.monotonic, sleep=clock.sleep)
-        wire = await self._closing.enter_async_context(Wire(providers, outside, price, ready=self._ready))
+        wire = await opening.enter_async_context(Wire(providers, outside, price, ready=self._ready))
         health = Health(self._states.of(tenant), clock=lambda: clock.now().timestamp(), rng=random.Random())  # noqa: S311 - jitter
-        self._closing.callback(health.close)
-        recorder = enter(DecisionRecorder(folder_of(self._root, tenant) / DECISIONS_FILE, table, now=clock.now))
+        opening.callback(health.close)
+        recorder = opening.enter_context(
+            DecisionRecorder(folder_of(self._root, tenant) / DECISIONS_FILE, table, now=clock.now)
+        )
         probing = probe_every(wire, health, places_of(table), rng=random.Random())  # noqa: S311 - jitter
-        self._closing.push_async_callback(_ended, asyncio.ensure_future(probing))
+        opening.push_async_callback(_ended, asyncio.ensure_future(probing))
         context = Context(
             call=wire.call,
             clock=clock.monotonic,
             today=lambda: clock.now().date(),
             ready=wire.ready,
-            classifier=classifier_of(table, self._root),
+            classifier=classifier,
             watch=health,
             warm=wire.warm,
             budget_gate=self._budget_gate(tenant, table, price),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from routerctl.classify.decide import TextClassifier, classifier_of
 from routerctl.errors import InputError
 from routerctl.routing.experiments.active import ActiveExperiment, Assignment
 from routerctl.routing.state.base import StateStore
@@ -29,6 +30,7 @@ class Assigned:
 
     tenant: Tenant | None  # None: nobody that routerctl.yaml names
     table: Table
+    classifier: TextClassifier | None  # the trained one that the table names
     experiment: ActiveExperiment
     assignment: Assignment | None = None  # None: no experiment is on
     other: Table | None = None  # the other arm's
@@ -60,25 +62,34 @@ class Tables:
         self._own: dict[str | None, Table] = {}  # by tier
         self._tried: dict[str, Table] = {}  # by digest
         self._experiments: dict[str | None, ActiveExperiment] = {}  # by tenant
+        self._classifiers: dict[str, TextClassifier | None] = {}  # by the table's digest
 
     def of(self, inquiry: Inquiry) -> Assigned:
         """Give what serves an inquiry, by what is known of experiments (`experiment_for`, refreshed).
 
-        Raises: InputError for a tier's table that is not there.
+        Raises: InputError for a tier's table or a classifier that is not there.
         """
         tenant = tenant_of(self._project, inquiry.tenant)
         own, experiment = self._of_tenant(tenant), self.experiment_for(inquiry)
-        plain = Assigned(tenant=tenant, table=own, experiment=experiment)
         assignment = experiment.assignment_of(inquiry, _new_id)
-        if assignment is None:
-            return plain
-        try:
-            tried = self._of_experiment(assignment.experiment)
-        except InputError as error:
-            experiment.leave(assignment.experiment, str(error))
-            return plain
-        table, other = (tried, own) if assignment.in_b else (own, tried)
-        return replace(plain, table=table, assignment=assignment, other=other)
+        if assignment is not None:
+            try:
+                tried = self._of_experiment(assignment.experiment)
+                classifier = self._classifier_of(tried)
+            except InputError as error:
+                experiment.leave(assignment.experiment, str(error))
+                assignment = None
+        if assignment is None or not assignment.in_b:
+            classifier = self._classifier_of(own)
+        in_b = assignment is not None and assignment.in_b
+        return Assigned(
+            tenant=tenant,
+            table=tried if in_b else own,
+            classifier=classifier,
+            experiment=experiment,
+            assignment=assignment,
+            other=None if assignment is None else own if in_b else tried,
+        )
 
     def experiment_for(self, inquiry: Inquiry) -> ActiveExperiment:
         """Give the experiment that an inquiry may be part of; where it is stale, `refresh` it first."""
@@ -94,6 +105,11 @@ class Tables:
         if tier not in self._own:
             self._own[tier] = table_of(self._project, self._root, tenant)
         return self._own[tier]
+
+    def _classifier_of(self, table: Table) -> TextClassifier | None:
+        if table.digest not in self._classifiers:
+            self._classifiers[table.digest] = classifier_of(table, self._root)
+        return self._classifiers[table.digest]
 
     def _of_experiment(self, experiment: Experiment) -> Table:
         if experiment.digest_b not in self._tried:

@@ -73,6 +73,7 @@ class States:
         """`root`: the folder of the project's own table."""
         self._project, self._root, self._env = project, root, env
         self._stores: dict[str | None, StateStore] = {}
+        self._said = False
 
     def of(self, tenant: Tenant | None) -> StateStore:
         """Give the state of a tenant, or the project's where `tenant` is None; it is opened at its first use.
@@ -85,9 +86,15 @@ class States:
         return self._stores[name]
 
     def known(self, tenant: Tenant | None) -> StateStore | None:
-        """Give the state of a tenant; None where there is no file of it yet, and none is made."""
+        """Give the state of a tenant; None where it has no file yet, or its address is wrong, which is said once."""
         is_there = self._project.routing.state or (folder_of(self._root, tenant) / STATE_FILE).exists()
-        return self.of(tenant) if is_there else None
+        try:
+            return self.of(tenant) if is_there else None
+        except InputError as error:
+            if not self._said:
+                warn(f"it is not known whether an experiment is running: {error}")
+            self._said = True
+            return None
 
     def close(self) -> None:
         """Close what was opened."""
