@@ -18,7 +18,6 @@ import typer
 
 from routerctl import notices
 from routerctl.cli.options import LEVELS, Command, Group
-from routerctl.cli.output.terminal import notify, say
 from routerctl.errors import InputError, RouterctlError
 from routerctl.version import __version__
 
@@ -118,7 +117,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code; an error is one line on stderr, never a traceback."""
-    before = notices.take(notify)
+    before = notices.take(_notify)
     try:
         return _run(arguments)
     finally:
@@ -191,7 +190,15 @@ def _usage_words(error: typer.TyperException) -> str:
     return format_message() if format_message else str(error)
 
 
+def _notify(text: str, level: notices.Level) -> None:
+    from routerctl.cli.output.terminal import notify  # a start that says nothing does without
+
+    notify(text, level)
+
+
 def _fail(problem: str, code: int) -> int:
+    from routerctl.cli.output.terminal import say
+
     if problem:
         say(f"routerctl: {problem}")
     return code
