@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.review.diff import compare
-from routerctl.review.diff.render import Comparison, code, markdown
+from routerctl.review.diff.render import ComparedTables, code, markdown
 from routerctl.table import table_text, with_digest
 from routerctl.types import PromptSpec, Table
 from tests.conftest import Done, Project
@@ -258,7 +258,9 @@ def hostile() -> Table:
 def test_hostile_texts_stay_in_their_code_spans() -> None:
     """Outside of code spans the comment has no mention, link, image or tag but its own fold."""
     for before, after in ((BASE, hostile()), (hostile(), BASE), (table(), hostile())):
-        out = markdown(Comparison(found=compare(before, after), names=(HOSTILE, "routes.yaml"), edited=(True, False)))
+        out = markdown(
+            ComparedTables(found=compare(before, after), names=(HOSTILE, "routes.yaml"), edited=(True, False))
+        )
         assert "@team" in out
         own = without_code_spans(out)
         assert re.findall("<[^>]*>", own) == ["<details>", "<summary>", "</summary>", "</details>"]
@@ -286,11 +288,11 @@ def test_a_comment_is_never_too_long_for_github() -> None:
     """A comment holds 65,536 characters; what does not fit is counted, and the fold is closed."""
     before = table(*(route(f"class-{k}", OPUS) for k in range(150)))
     after = table(*(route(f"class-{k}", HAIKU, prompt=PromptSpec(template="x" * 500)) for k in range(150)))
-    out = markdown(Comparison(found=compare(before, after), names=("a", "b")))
+    out = markdown(ComparedTables(found=compare(before, after), names=("a", "b")))
     assert 40_000 < len(out) < 65_536
     assert re.search(r"\d+ more do not fit here: run `routerctl diff`\.\n\n</details>$", out)
     many = table(*(route(f"class-{k}", HAIKU) for k in range(1500)))
-    out = markdown(Comparison(found=compare(table(), many), names=("a", "b")))
+    out = markdown(ComparedTables(found=compare(table(), many), names=("a", "b")))
     assert len(out) < 65_536
     assert out.endswith("Too much for a comment: run `routerctl diff`.")
 

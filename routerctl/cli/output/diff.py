@@ -14,7 +14,7 @@ from routerctl.cli.output.terminal import say
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.outdated import since_built
 from routerctl.review.diff import compare
-from routerctl.review.diff.render import WRITERS, Comparison
+from routerctl.review.diff.render import WRITERS, ComparedTables
 from routerctl.review.diff.revisions import TableSource, find
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE
@@ -37,7 +37,7 @@ def print_diff(before: str, after: str | None, *, form: Format, exit_code: bool)
             )
     found, since = compare(old.table, new.table), _since_built(root, new)
     names, edited = (old.name, new.name), (old.edited, new.edited)
-    written = WRITERS[form](Comparison(found=found, names=names, edited=edited, since=since, asked=asked_of(root)))
+    written = WRITERS[form](ComparedTables(found=found, names=names, edited=edited, since=since, asked=asked_of(root)))
     if form == "text" and sys.stdout.isatty():  # a program finds each statement on one line
         written = "\n".join(map(_wrapped, written.split("\n")))
     typer.echo(written)

@@ -35,7 +35,7 @@ from routerctl.files.codec import json_default
 from routerctl.files.writing import write_atomically
 from routerctl.review.ci.publish import warn_of_models
 from routerctl.review.diff import TableChanges, compare
-from routerctl.review.diff.render import Comparison, text, values
+from routerctl.review.diff.render import ComparedTables, text, values
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.usage import logged_usage
 from routerctl.routing.decision_log.volumes import asked_of
@@ -149,7 +149,7 @@ def _without_missed(route: Route, present: Route) -> Route:
 
 def _print(found: TableChanges, placed: LadderPlace, finished: Finished, *, as_json: bool) -> None:
     folder = finished.folder.relative_to(Path.cwd())
-    shown = Comparison(found=found, names=(TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), asked=asked_of(Path.cwd()))
+    shown = ComparedTables(found=found, names=(TABLE_FILE, f"{folder}/{PROPOSED_FILE}"), asked=asked_of(Path.cwd()))
     notes = [*_notes(found, placed), _next_step(found, placed)]
     if as_json:
         proposal = {"proposal": _values(found, placed, finished, notes)}

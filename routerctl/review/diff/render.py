@@ -34,7 +34,7 @@ _COMMENT = 60_000  # characters: GitHub takes a comment of 65,536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ComparedTables:
     """Two compared tables, and what else a reader is told of them."""
 
     found: TableChanges
@@ -52,7 +52,7 @@ class Comparison:
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def text(shown: Comparison) -> str:
+def text(shown: ComparedTables) -> str:
     """Write the differences for a reader: the choices first, a class a paragraph; then the table, then the money."""
     found, names, since = shown.found, shown.names, shown.since
     lines = [f"{_titled(names[0], found.before)} -> {_titled(names[1], found.after)}: {_counts(shown)}"]
@@ -73,7 +73,7 @@ def text(shown: Comparison) -> str:
 _SINCE = "not in the table yet:"
 
 
-def _counts(shown: Comparison) -> str:
+def _counts(shown: ComparedTables) -> str:
     return counts_words(shown.found) + ("; the project has changed since" if shown.since else "")
 
 
@@ -101,7 +101,7 @@ def _rows(differences: tuple[Difference, ...]) -> Iterator[str]:
 # --- Markdown ---------------------------------------------------------------------------------------------------------
 
 
-def markdown(shown: Comparison) -> str:
+def markdown(shown: ComparedTables) -> str:
     """Write the differences as a comment on a pull request: the sentences, and every row folded away."""
     found, names, since = shown.found, shown.names, shown.since
     title = " -> ".join(
@@ -162,12 +162,12 @@ def code(foreign: str) -> str:
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
-def as_json(shown: Comparison) -> str:
+def as_json(shown: ComparedTables) -> str:
     """Write the differences as one line of JSON."""
     return json.dumps(values(shown), default=json_default)
 
 
-def values(shown: Comparison) -> dict[str, Any]:
+def values(shown: ComparedTables) -> dict[str, Any]:
     """Give the differences as JSON has them; money is exact text, in USD."""
     found = shown.found
     sides = zip(("before", "after"), shown.names, (found.before, found.after), shown.edited, strict=True)
@@ -239,4 +239,4 @@ def _cost(found: Bill | None) -> Mapping[str, Any] | None:
     }
 
 
-WRITERS: Mapping[str, Callable[[Comparison], str]] = {"text": text, "markdown": markdown, "json": as_json}
+WRITERS: Mapping[str, Callable[[ComparedTables], str]] = {"text": text, "markdown": markdown, "json": as_json}
