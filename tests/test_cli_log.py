@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import ctypes
 import io
 import json
 import os
@@ -26,7 +25,7 @@ from routerctl.routing.decision_log.reader import READ_COLUMNS, LogReader, Wante
 from routerctl.routing.tenants import DECISIONS_FILE
 from routerctl.tuning.classifier.corpus import read_decisions
 from routerctl.types import Inquiry, StopReason
-from tests.conftest import Done, Project
+from tests.conftest import Done, Project, without_rights
 from tests.test_decisions import BUSY, DECISION, FAILED, SERVED, UNSURE
 
 Run = Callable[..., Done]
@@ -497,11 +496,6 @@ def test_reading_disturbs_no_writer(logged: Project) -> None:
     database.close()
 
 
-def _without_rights() -> None:
-    """Let not even root write into a folder that forbids it: CAP_DAC_OVERRIDE leaves the bounding set."""
-    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="drops a capability of Linux")
 @pytest.mark.parametrize("waiting", [False, True])
 def test_a_log_in_a_folder_that_cannot_be_written(logged: Project, waiting: bool) -> None:
@@ -511,7 +505,7 @@ def test_a_log_in_a_folder_that_cannot_be_written(logged: Project, waiting: bool
         path.with_name(f"{path.name}-wal").write_bytes(b"x" * 100)
     folder.chmod(0o500)
     for command in (["list"], ["show", "1"], ["tail"], ["stats"], ["export"]):
-        done = logged.run("log", *command, preexec_fn=_without_rights)
+        done = logged.run("log", *command, preexec_fn=without_rights)
         assert (done.code, "cannot be read as a decision log" in done.err) == ((2, True) if waiting else (0, False))
     folder.chmod(0o700)
 
