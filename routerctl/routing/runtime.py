@@ -156,7 +156,8 @@ class Runtime:
             ready=wire.ready,
             classifier=classifier,
             watch=health,
-            warm=wire.warm,
+            warm=wire.is_warm,
+            load=wire.load,
             budget_gate=self._budget_gate(tenant, table, price),
         )
         return TenantRouter(table=table, context=context, recorder=recorder)
