@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routerctl.classify.rules import first_match, holds, rule_warnings
-from routerctl.classify.rules.texts import folded, has_keyword, least_length
+from routerctl.classify.rules.keywords import folded, has_keyword, least_length
 from routerctl.types import Condition, Inquiry, Rule
 from tests.inquiries import CONDITIONS, INQUIRIES
 

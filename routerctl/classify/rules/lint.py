@@ -9,19 +9,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations, product
 from operator import eq, ge
 from typing import Any, NamedTuple
 
+from routerctl.classify.rules.keywords import folded_keyword, has_keyword, least_length
 from routerctl.classify.rules.matching import any_of, key_of, refusal, said
-from routerctl.classify.rules.texts import folded_keyword, has_keyword, least_length
 from routerctl.classify.rules.wording import affirmed
 from routerctl.types import Condition, Rule
 
 _LEAST_CHARS = {"is_json": 2, "has_code": 3, "language": 1}  # {}, then ``` or two lines of a brace, then any letter
 _Test = Callable[[Any, Any], bool]  # (a fact's value, another's of its kind) -> whether the one brings the other along
-_BRINGS: dict[str, _Test] = {"chars": ge, "words": ge, "keywords": has_keyword, "regex": eq, "attachments": eq}
+_BRINGS: dict[str, _Test] = {
+    "chars": ge,
+    "words": ge,
+    "keywords": partial(has_keyword, bare=True),
+    "regex": eq,
+    "attachments": eq,
+}
 
 
 class _Claim(NamedTuple):
