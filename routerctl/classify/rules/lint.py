@@ -15,7 +15,7 @@ from operator import eq, ge
 from typing import Any, NamedTuple
 
 from routerctl.classify.rules.keywords import folded_keyword, has_keyword, least_length
-from routerctl.classify.rules.matching import any_of, key_of, refusal, said
+from routerctl.classify.rules.matching import any_of, key_of, knows_all_scripts, refusal, said
 from routerctl.classify.rules.wording import affirmed
 from routerctl.types import Condition, Rule
 
@@ -45,7 +45,11 @@ def rule_warnings(rules: Sequence[Rule]) -> tuple[str, ...]:
     for rule in rules:
         refused = [refusal(part.regex) for part in _within(rule.when) if part.regex]
         broken = [f"can never be tried: {why}" for why in refused if why] or list(_impossible(rule.when))
-        odd = broken or list(_shadowed(rule, before)) or [*_repeated(rule.when), *_idle_alternatives(rule.when)]
+        odd = (
+            broken
+            or list(_shadowed(rule, before))
+            or [*(*_repeated(rule.when), *_idle_alternatives(rule.when), *_blind(rule.when))]
+        )
         before += [] if broken else [(rule, _claim(rule.when, holds=False))]
         found += [f"rules.{rule.name}: {problem}" for problem in odd]
     return tuple(found)
@@ -73,6 +77,13 @@ def _shadowed(rule: Rule, before: Sequence[tuple[Rule, _Claim]]) -> Iterator[str
             how = "has the same condition" if one.when == rule.when else how
             yield f"is never reached: rule {one.name} before it {how}"
             return
+
+
+def _blind(condition: Condition) -> Iterator[str]:
+    """Name the patterns that RE2 cannot be told of all scripts."""
+    for part in _within(condition):
+        if part.regex and not knows_all_scripts(part.regex):
+            yield f"/{part.regex}/ knows no letters but those of ASCII"
 
 
 def _repeated(condition: Condition) -> Iterator[str]:

@@ -25,7 +25,10 @@ def _has_features(wanted: Mapping[str, Json], seen: PromptFeatures) -> bool:
 
 
 def _matches(pattern: str, seen: PromptFeatures) -> bool:
-    return compiled(pattern)(seen.utf8)
+    if seen.text.isascii():
+        return compiled(pattern)(seen.utf8)
+    translated, is_marked = in_all_scripts(pattern)
+    return compiled(translated)(seen.marked_utf8 if is_marked else seen.utf8)
 
 
 # Field -> its test, the cheap ones first.
@@ -53,6 +56,7 @@ _values = attrgetter(*TESTS)
 # What each condition says, read once and not per prompt; by identity, with the condition, so that its number stays its.
 _ASKED: dict[int, tuple[Condition, tuple[tuple[Test, Any], ...]]] = {}
 _MOST_ASKED = 10_000
+_MOST_MEMORY = 64 << 20  # bytes of a compiled pattern: the letters of all scripts take some
 
 
 def said(condition: Condition) -> Iterable[tuple[str, Any]]:
@@ -77,6 +81,33 @@ def failing_field(condition: Condition, seen: PromptFeatures) -> tuple[str, Any]
 
 
 @lru_cache(maxsize=512)
+def in_all_scripts(pattern: str) -> tuple[str, bool]:
+    """Give the pattern for text in any script, and whether such a text is to be marked for it.
+
+    Raises: InputError where it has letters of other scripts and cannot be told of them.
+    """
+    from routerctl.classify.rules import patterns  # only text that is not ASCII pays for it
+
+    try:
+        return patterns.for_all_scripts(pattern), patterns.has_boundary(pattern)
+    except patterns.UntranslatableError:
+        if pattern.isascii():
+            return pattern, False
+        raise
+
+
+def knows_all_scripts(pattern: str) -> bool:
+    """Tell whether a pattern can be told of the letters of all scripts, or has nothing to be told."""
+    from routerctl.classify.rules import patterns
+
+    try:
+        patterns.for_all_scripts(pattern)
+    except patterns.UntranslatableError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=512)
 def compiled(pattern: str) -> Callable[[bytes], bool]:
     """Give what finds an RE2 pattern in UTF-8.
 
@@ -87,6 +118,7 @@ def compiled(pattern: str) -> Callable[[bytes], bool]:
     options = re2.Options()
     options.log_errors = False  # it would write to stderr
     options.never_capture = True
+    options.max_mem = _MOST_MEMORY
     try:
         search = re2.compile(pattern, options).search
     except re2.error as error:
@@ -100,6 +132,7 @@ def refusal(pattern: str) -> str | None:
     """Say why RE2 refuses a pattern; None where it takes it."""
     try:
         compiled(pattern)
+        compiled(in_all_scripts(pattern)[0])
     except InputError as error:
         return error.problem
     return None

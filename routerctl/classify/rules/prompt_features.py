@@ -78,3 +78,10 @@ class PromptFeatures:
     def utf8(self) -> bytes:
         """The text as RE2 takes it."""
         return keywords.composed(self.text).encode("utf-8", "replace")
+
+    @cached_property
+    def marked_utf8(self) -> bytes:
+        """The same with marks where words begin and end."""
+        from routerctl.classify.rules.patterns import marked  # only text that is not ASCII pays for it
+
+        return marked(keywords.composed(self.text)).encode("utf-8", "replace")
