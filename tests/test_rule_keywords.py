@@ -184,7 +184,7 @@ def test_a_megabyte_of_anything_is_decided() -> None:
     parts = [Condition(keywords=("환불 x", "החזר")), Condition(has_code=True), Condition(is_json=True)]
     parts += [Condition(regex=r"(?i)\bпривет\b\W*\d"), Condition(min_words=10**9), Condition(max_words=0)]
     rules = [Rule(name=str(place), task_class="c", when=part) for place, part in enumerate(parts)]
-    pieces = ["\ud800", "\u0301", "क्", "א", "\U0010ffff", "환", "`", "(", "привет "]
+    pieces = ["\ud800", "\u0301", "א", "\U0010ffff", "привет "]
     for text in (anything(drawn, 100_000), *(piece * (10**6 // len(piece)) for piece in pieces)):
         asked = Inquiry(prompt=text)
         assert first_match(rules, asked) == next((rule for rule in rules if holds(rule.when, asked)), None)

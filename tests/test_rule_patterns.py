@@ -1,4 +1,4 @@
-r"""Patterns mean the same in every script: `\b`, `\w`, `\d`` and POSIX classes beside other letters than ASCII."""
+r"""Patterns mean the same in every script: `\b`, `\w`, `\d` and POSIX classes beside other letters than ASCII."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import unicodedata
 import pytest
 
 from routerctl.classify.rules import holds, rule_warnings
-from routerctl.classify.rules.matching import refusal
 from routerctl.classify.rules.patterns import MARK
+from routerctl.classify.rules.regex import refusal
 from routerctl.errors import InputError
 from routerctl.types import Condition, Inquiry, Rule
 

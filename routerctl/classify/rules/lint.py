@@ -15,11 +15,12 @@ from operator import eq, ge
 from typing import Any, NamedTuple
 
 from routerctl.classify.rules.keywords import folded_keyword, has_keyword, least_length
-from routerctl.classify.rules.matching import any_of, key_of, knows_all_scripts, refusal, said
+from routerctl.classify.rules.matching import any_of, key_of, said
+from routerctl.classify.rules.regex import knows_all_scripts, refusal
 from routerctl.classify.rules.wording import affirmed
 from routerctl.types import Condition, Rule
 
-_LEAST_CHARS = {"is_json": 2, "has_code": 3, "language": 1}  # {}, then ``` or two lines of a brace, then any letter
+_LEAST_CHARS = {"is_json": 2, "has_code": 3, "language": 1}  # {}, then ```, then any letter
 _Test = Callable[[Any, Any], bool]  # (a fact's value, another's of its kind) -> whether the one brings the other along
 _BRINGS: dict[str, _Test] = {
     "chars": ge,

@@ -1,18 +1,16 @@
 """A condition and an inquiry -> whether it holds, and which part of it is the first that does not.
 
-On the hot path of every request. The only file that may import RE2, which takes linear time on any text and is imported
-when the first rule with a regex is tried.
+On the hot path of every request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from routerctl.classify.rules.prompt_features import PromptFeatures
-from routerctl.errors import InputError
+from routerctl.classify.rules.regex import compiled, in_all_scripts
 from routerctl.types import Condition
 from routerctl.types.asking import Json
 
@@ -56,7 +54,6 @@ _values = attrgetter(*TESTS)
 # What each condition says, read once and not per prompt; by identity, with the condition, so that its number stays its.
 _ASKED: dict[int, tuple[Condition, tuple[tuple[Test, Any], ...]]] = {}
 _MOST_ASKED = 10_000
-_MOST_MEMORY = 64 << 20  # bytes of a compiled pattern: the letters of all scripts take some
 
 
 def said(condition: Condition) -> Iterable[tuple[str, Any]]:
@@ -78,69 +75,6 @@ def holds_for(condition: Condition, seen: PromptFeatures) -> bool:
 def failing_field(condition: Condition, seen: PromptFeatures) -> tuple[str, Any] | None:
     """Name the first field that does not hold, with what the condition says of it; None when all hold."""
     return next(((name, value) for name, value in said(condition) if not TESTS[name](value, seen)), None)
-
-
-@lru_cache(maxsize=512)
-def in_all_scripts(pattern: str) -> tuple[str, bool]:
-    """Give the pattern for text in any script, and whether such a text is to be marked for it.
-
-    Raises: InputError where it has letters of other scripts and cannot be told of them.
-    """
-    from routerctl.classify.rules import patterns  # only text that is not ASCII pays for it
-
-    try:
-        return patterns.for_all_scripts(pattern), patterns.has_boundary(pattern)
-    except patterns.UntranslatableError:
-        if pattern.isascii():
-            return pattern, False
-        raise
-
-
-def knows_all_scripts(pattern: str) -> bool:
-    """Tell whether a pattern can be told of the letters of all scripts, or has nothing to be told."""
-    from routerctl.classify.rules import patterns
-
-    try:
-        patterns.for_all_scripts(pattern)
-    except patterns.UntranslatableError:
-        return False
-    return True
-
-
-@lru_cache(maxsize=512)
-def compiled(pattern: str) -> Callable[[bytes], bool]:
-    """Give what finds an RE2 pattern in UTF-8.
-
-    Raises: InputError for what RE2 refuses.
-    """
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False  # it would write to stderr
-    options.never_capture = True
-    options.max_mem = _MOST_MEMORY
-    try:
-        search = re2.compile(pattern, options).search
-    except re2.error as error:
-        raise InputError(f"not a regular expression of RE2: {_words_of(error)}") from None
-    except UnicodeEncodeError:
-        raise InputError("not a regular expression of RE2: half of a surrogate pair") from None
-    return lambda text: search(text) is not None
-
-
-def refusal(pattern: str) -> str | None:
-    """Say why RE2 refuses a pattern; None where it takes it."""
-    try:
-        compiled(pattern)
-        compiled(in_all_scripts(pattern)[0])
-    except InputError as error:
-        return error.problem
-    return None
-
-
-def _words_of(error: Exception) -> str:
-    said_by_re2 = error.args[0] if error.args else ""
-    return said_by_re2.decode("utf-8", "replace") if isinstance(said_by_re2, bytes) else str(said_by_re2)
 
 
 def key_of(value: Json) -> Hashable:

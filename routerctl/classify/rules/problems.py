@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from routerctl.classify.rules.keywords import folded_keyword
 from routerctl.classify.rules.languages import LANGUAGES
-from routerctl.classify.rules.matching import refusal
+from routerctl.classify.rules.regex import refusal
 from routerctl.errors import nearest
 from routerctl.types import Condition
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from routerctl.classify.rules import keywords, texts
+from routerctl.classify.rules import code, keywords, texts
 from routerctl.types import Inquiry
 from routerctl.types.asking import Json
 
@@ -65,7 +65,7 @@ class PromptFeatures:
     @cached_property
     def has_code(self) -> bool:
         """Whether there is program code in the text."""
-        return texts.has_code(self.text)
+        return code.has_code(self.utf8)
 
     @cached_property
     def language(self) -> str | None:
