@@ -182,6 +182,13 @@ def test_many_tangled_rules_end() -> None:
     assert rule_warnings(rules(*tangled, *({"all_of": (one,)} for one in deep))) == ()
 
 
+def test_long_lists_of_keywords_are_compared() -> None:
+    """A rule of a thousand keywords that stand behind it in another is told; one of a thousand others is not."""
+    many, others = (tuple(f"{name}{place}" for place in range(1000)) for name in ("x", "y"))
+    found = rule_warnings(rules({"keywords": many}, {"keywords": others}, {"keywords": many[::-1][1:]}))
+    assert found == ("rules.c: is never reached: rule a before it holds whenever it does",)
+
+
 @given(conditions=st.lists(CONDITIONS, min_size=1, max_size=4), inquiries=st.lists(INQUIRIES, min_size=1, max_size=8))
 @settings(max_examples=600, deadline=None)
 @example(conditions=[Condition(has_code=True, max_chars=3)], inquiries=[Inquiry(prompt="}\n}")])

@@ -85,7 +85,8 @@ _SIGNS = (
 _HINTS = (
     r"^\s*\}[\s;)]*$|^\s*(?:end|done|fi)\s*$|^\s*(?:try|else|finally): *$",
     r"^\s*(?:if|elif|for|while) [^\n]+:\s*\n[ \t]+\S",
-    r"^\s*import \w+\s*$|\breturn [\w.\"'(\[][^\n.]*;|\blet \w+ = \w|^[a-z_]\w+ ?= ?[\[{\"'\w]|^[a-z] ?= ?[\[{\"']|^\w+ = \w+\(",
+    r"^\s*import \w+\s*$|\breturn [\w.\"'(\[][^\n.]*;|\blet \w+ = \w",
+    r"^[a-z_]\w+ ?= ?[\[{\"'\w]|^[a-z] ?= ?[\[{\"']|^\w+ = \w+\(",
     r"===?[^=]|[a-z)\]\"'] ?!==?|&&|\|\||[-+*/]=|\w\[[ijk0]\]|\w->[a-z_]{2,}|\$[A-Za-z_]\w*|\w\(\)|\|> |^\s*//",
     r"\b[A-Z]\w*(?:Error|Exception)\b|\b(?:undefined|nullptr|NaN)\b|= ?[^=\n]+;\s*$|\bputs |\w\);\s*$",
     r"^(?:FROM [\w./-]+|WORKDIR /|RUN \w|CMD \[|ENTRYPOINT \[|COPY \S+ \S+|ENV \w+|EXPOSE \d)",

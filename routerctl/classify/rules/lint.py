@@ -116,8 +116,12 @@ def _never(condition: Condition) -> bool:
 @lru_cache(maxsize=100_000)  # a condition that is nested ten deep would take minutes
 def _exclude(one: _Claim, other: _Claim) -> bool:
     """Tell whether two claims are never true together; yes is certain, no is not."""
+    if _only_denies(one) and _only_denies(other):
+        return False  # of a thousand keywords each would be compared with each
     both = ((one, other), (other, one))
     for this, that in both:
+        if this.kind == "every" and that._replace(holds=not that.holds) in _set_of(this.value):
+            return True
         if this.kind == "some":
             return all(_exclude(part, that) for part in this.value)
     if "every" in (one.kind, other.kind):
@@ -125,6 +129,19 @@ def _exclude(one: _Claim, other: _Claim) -> bool:
     if one.holds != other.holds:
         return _brings(one, other) if one.holds else _brings(other, one)
     return one.holds and one.kind == other.kind and one.kind not in _BRINGS and not one.value & other.value
+
+
+@lru_cache(maxsize=10_000)
+def _only_denies(claim: _Claim) -> bool:
+    """Tell whether a claim says of nothing that it is so; one that is never true does not."""
+    if claim.kind in ("every", "some"):
+        return (claim.kind == "every" or bool(claim.value)) and all(map(_only_denies, claim.value))
+    return not claim.holds
+
+
+@lru_cache(maxsize=10_000)
+def _set_of(parts: tuple[_Claim, ...]) -> frozenset[_Claim]:
+    return frozenset(parts)
 
 
 def _brings(fact: _Claim, other: _Claim) -> bool:
