@@ -42,7 +42,7 @@ _ONE_LETTER = (
 )
 _DROPPED = re.compile(f"[{_IGNORED}]+|(?<=[{UNSPACED}])\u200b(?=[{UNSPACED}])")
 _SHAPED = re.compile(f"[{_SHAPES}]+")
-_SPECIAL = re.compile(f"[{_IGNORED}\u200b{_SHAPES}]")
+_SPECIAL = re.compile(f"[{_IGNORED}\u200b{_SHAPES}\u1f00-\u1fff]")
 _POLYTONIC = re.compile("[\u1f00-\u1fff]")
 
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
@@ -62,13 +62,16 @@ def folded(text: str) -> str:
     """Write what is read as the same in one way: case, composition of accents, width, signs that are left out."""
     if text.isascii():
         return text.lower()
-    if _SPECIAL.search(text):
+    special = _SPECIAL.search(text) is not None  # few texts have any of that
+    if special:
         text = _SHAPED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
         text = _DROPPED.sub("", text)
     fold = composed(text.casefold())
+    if special:
+        fold = _POLYTONIC.sub(lambda found: unicodedata.normalize("NFD", found[0])[0], fold)
     for written, meant in _ONE_LETTER:
         fold = fold.replace(written, meant)
-    return _POLYTONIC.sub(lambda found: unicodedata.normalize("NFD", found[0])[0], fold)
+    return fold
 
 
 def composed(text: str) -> str:

@@ -25,8 +25,8 @@ def _has_features(wanted: Mapping[str, Json], seen: PromptFeatures) -> bool:
 def _matches(pattern: str, seen: PromptFeatures) -> bool:
     if seen.text.isascii():
         return compiled(pattern)(seen.utf8)
-    translated, is_marked = in_all_scripts(pattern)
-    return compiled(translated)(seen.marked_utf8 if is_marked else seen.utf8)
+    loose, exact = in_all_scripts(pattern)
+    return compiled(loose)(seen.utf8) and (exact is None or compiled(exact)(seen.marked_utf8))
 
 
 # Field -> its test, the cheap ones first.

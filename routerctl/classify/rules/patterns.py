@@ -70,12 +70,19 @@ def has_boundary(pattern: str) -> bool:
 
 
 def for_all_scripts(pattern: str) -> str:
-    r"""Translate a pattern that RE2 takes; where it has a `\b`, for text that is `marked`, else for any.
+    r"""Translate a pattern that RE2 takes for any text, as if each of its `\b` were true.
 
     Raises: UntranslatableError.
     """
-    pattern = composed(pattern)
-    return "".join(_translated(pattern, rf"{_MARK}*" if has_boundary(pattern) else ""))
+    return "".join(_translated(composed(pattern), ""))
+
+
+def for_marked(pattern: str) -> str:
+    r"""Translate a pattern with `\b` for text that is `marked`.
+
+    Raises: UntranslatableError.
+    """
+    return "".join(_translated(composed(pattern), rf"{_MARK}*"))
 
 
 def marked(text: str) -> str:
@@ -130,6 +137,8 @@ def _token(kind: str, said: str, token: re.Match[str], over: str, dot_takes_all:
         yield _atom(said, over)
     elif over and said in _ENDS:
         yield _ENDS[said]
+    elif said == r"\b":
+        yield "(?:)"
     elif said == r"\B":
         raise UntranslatableError(r"\B cannot be told of other letters than those of ASCII")
     else:

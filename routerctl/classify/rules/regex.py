@@ -15,18 +15,22 @@ _MOST_MEMORY = 64 << 20  # bytes of a compiled pattern: the letters of all scrip
 
 
 @lru_cache(maxsize=512)
-def in_all_scripts(pattern: str) -> tuple[str, bool]:
-    """Give the pattern for text in any script, and whether such a text is to be marked for it.
+def in_all_scripts(pattern: str) -> tuple[str, str | None]:
+    r"""Give a pattern for text in any script and, where it has a `\b`, the one for text that is marked for it.
+
+    What the first does not find, the second does not: few texts have to be marked.
 
     Raises: InputError where it has letters of other scripts and cannot be told of them.
     """
     from routerctl.classify.rules import patterns  # only text that is not ASCII pays for it
 
     try:
-        return patterns.for_all_scripts(pattern), patterns.has_boundary(pattern)
+        return patterns.for_all_scripts(pattern), (
+            patterns.for_marked(pattern) if patterns.has_boundary(pattern) else None
+        )
     except patterns.UntranslatableError:
         if pattern.isascii():
-            return pattern, False
+            return pattern, None
         raise
 
 
@@ -66,7 +70,8 @@ def refusal(pattern: str) -> str | None:
     """Say why RE2 refuses a pattern; None where it takes it."""
     try:
         compiled(pattern)
-        compiled(in_all_scripts(pattern)[0])
+        for translated in in_all_scripts(pattern):
+            compiled(translated or "")
     except InputError as error:
         return error.problem
     return None
