@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
+
+
+def _lazy(pattern: str) -> Callable[[], re.Pattern[str]]:
+    """Make a pattern that is compiled when it is first needed: text of ASCII needs hardly any, and start-up none."""
+    return cache(partial(re.compile, pattern))
+
 
 # Scripts that set no words apart: Thai and Lao, Burmese, Khmer, Tai, Javanese and Balinese, kana, bopomofo, Han.
 _UNSPACED = (
@@ -18,11 +25,11 @@ _UNSPACED = (
     *("\ua980-\ua9ff", "\uaa60-\uaa7f", "\uf900-\ufaff", "\U0001b000-\U0001b16f", "\U00020000-\U0003ffff"),
 )
 UNSPACED = "".join(_UNSPACED)  # as it stands in a class of a regular expression
-_UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
-_MARKS = re.compile(r"[^\w\x00-\x7f]{31,}+")  # combining marks are no letters to Python; see `_streamable`
+_UNSPACED_LETTER = _lazy(f"[{UNSPACED}]")
+_MARKS = _lazy(r"[^\w\x00-\x7f]{31,}+")  # combining marks are no letters to Python; see `_streamable`
 _MOST_MARKS = 30  # in a row, of the Stream-Safe Text Format: https://unicode.org/reports/tr15/#Stream_Safe_Text_Format
 _JOINER = "\u034f"  # the combining grapheme joiner, over which no mark is sorted
-_LIGATURE = re.compile("ffi|ffl|ff|fi|fl|ss|st")  # of the characters that fold into several, those of ASCII alone
+_LIGATURE = _lazy("ffi|ffl|ff|fi|fl|ss|st")  # of the characters that fold into several, those of ASCII alone
 
 # What is written for its looks: soft hyphens, joiners, marks of direction, tatweel, and signs of vowels that readers of
 # Arabic and Hebrew do without.
@@ -40,18 +47,18 @@ _ONE_LETTER = (
     *(("ı", "i"), ("\u2019", "'"), ("\u02bc", "'")),
     *zip("άέήίόύώϊϋΐΰ", "αεηιουωιυιυ", strict=True),  # capitals are written without accents
 )
-_DROPPED = re.compile(f"[{_IGNORED}]+|(?<=[{UNSPACED}])\u200b(?=[{UNSPACED}])")
-_SHAPED = re.compile(f"[{_SHAPES}]+")
-_SPECIAL = re.compile(f"[{_IGNORED}\u200b{_SHAPES}\u1f00-\u1fff]")
-_POLYTONIC = re.compile("[\u1f00-\u1fff]")
+_DROPPED = _lazy(f"[{_IGNORED}]+|(?<=[{UNSPACED}])\u200b(?=[{UNSPACED}])")
+_SHAPED = _lazy(f"[{_SHAPES}]+")
+_SPECIAL = _lazy(f"[{_IGNORED}\u200b{_SHAPES}\u1f00-\u1fff]")
+_POLYTONIC = _lazy("[\u1f00-\u1fff]")
 
-_HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
-_WRITTEN_ON = re.compile("[\u0590-\u06ff]")  # Hebrew and Arabic, as folded above
+_HANGUL = _lazy("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
+_WRITTEN_ON = _lazy("[\u0590-\u06ff]")  # Hebrew and Arabic, as folded above
 _MOST_WRITTEN_ON = 8  # letters at either end
-_BEFORE = re.compile(  # and, the, in, to, from, that...: https://en.wikipedia.org/wiki/Prefixes_in_Hebrew
+_BEFORE = _lazy(  # and, the, in, to, from, that...: https://en.wikipedia.org/wiki/Prefixes_in_Hebrew
     "[והבכלמש]{1,4}|ا?[وف]?س?[بكل]?(?:ال)?|[وف]?لل|ن?مي"
 )
-_AFTER = re.compile(  # plural, then whose; of Arabic, Persian and Urdu
+_AFTER = _lazy(  # plural, then whose; of Arabic, Persian and Urdu
     "(?:ימ|ות|ית|ת|י)?(?:י|כ|יכ|ו|יו|ה|יה|נו|ינו|כמ|יכמ|כנ|יכנ|המ|יהמ|הנ|יהנ|מ|נ)?"
     "|(?:ات|ان|ون|ين|يت|ت|ا|ي|و)?(?:ها|هما|هم|هن|ه|كما|كم|كن|ك|نا|ني|ي)?"
     "|(?:ها|ان)?ي?ي?(?:م|ت|ش|مان|تان|شان|ام|ات|اش|را)?|ي?(?:وں|يں|اں|ے)"
@@ -62,13 +69,13 @@ def folded(text: str) -> str:
     """Write what is read as the same in one way: case, composition of accents, width, signs that are left out."""
     if text.isascii():
         return text.lower()
-    special = _SPECIAL.search(text) is not None  # few texts have any of that
+    special = _SPECIAL().search(text) is not None  # few texts have any of that
     if special:
-        text = _SHAPED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
-        text = _DROPPED.sub("", text)
+        text = _SHAPED().sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        text = _DROPPED().sub("", text)
     fold = composed(text.casefold())
     if special:
-        fold = _POLYTONIC.sub(lambda found: unicodedata.normalize("NFD", found[0])[0], fold)
+        fold = _POLYTONIC().sub(lambda found: unicodedata.normalize("NFD", found[0])[0], fold)
     for written, meant in _ONE_LETTER:
         fold = fold.replace(written, meant)
     return fold
@@ -81,7 +88,7 @@ def composed(text: str) -> str:
 
 def _streamable(text: str) -> str:
     """Part long rows of combining marks: composing sorts them, in quadratic time."""
-    return _MARKS.sub(lambda found: _parted(found[0]), text)
+    return _MARKS().sub(lambda found: _parted(found[0]), text)
 
 
 def _parted(row: str) -> str:
@@ -125,35 +132,35 @@ def _begins(text: str, start: int, first: str, bare: bool) -> bool:
     before = text[start - 1 : start]
     if not (_is_letter(first) and _is_letter(before)):
         return True
-    if _HANGUL.match(first) or _HANGUL.match(before):  # a compound; beside other letters the script ends a word
-        return not (_HANGUL.match(first) and _HANGUL.match(before))
-    if bare or not _WRITTEN_ON.match(before):
+    if _HANGUL().match(first) or _HANGUL().match(before):  # a compound; beside other letters the script ends a word
+        return not (_HANGUL().match(first) and _HANGUL().match(before))
+    if bare or not _WRITTEN_ON().match(before):
         return False
     begin = start - 1
     while start - begin <= _MOST_WRITTEN_ON and _is_letter(text[begin - 1 : begin]):
         begin -= 1
-    return _BEFORE.fullmatch(text, begin, start) is not None
+    return _BEFORE().fullmatch(text, begin, start) is not None
 
 
 def _ends(text: str, end: int, last: str, bare: bool) -> bool:
     after = text[end : end + 1]
     if _is_mark(after):  # it belongs to the letter before
         return False
-    if not (_is_letter(last) and _is_letter(after)) or _HANGUL.match(last) or _HANGUL.match(after):
+    if not (_is_letter(last) and _is_letter(after)) or _HANGUL().match(last) or _HANGUL().match(after):
         return True
-    if bare or not _WRITTEN_ON.match(after):
+    if bare or not _WRITTEN_ON().match(after):
         return False
     until = end + 1
     while until - end <= _MOST_WRITTEN_ON and _is_letter(text[until : until + 1]):
         until += 1
-    return _AFTER.fullmatch(text, end, until) is not None
+    return _AFTER().fullmatch(text, end, until) is not None
 
 
 def _is_letter(character: str) -> bool:
     """Tell a letter, digit or underscore of a script that sets words apart; in the others any place may end a word."""
     if not (character.isalnum() or character == "_" or _is_mark(character)):
         return False
-    return character < "\u0e00" or not _UNSPACED_LETTER.match(character)
+    return character < "\u0e00" or not _UNSPACED_LETTER().match(character)
 
 
 def _is_mark(character: str) -> bool:
@@ -164,6 +171,6 @@ def _is_mark(character: str) -> bool:
 def least_length(keyword: str) -> int:
     """Give the fewest characters of a text in which a folded keyword stands: folding makes two or three of some."""
     if keyword.isascii():
-        return len(_LIGATURE.sub("x", keyword))
+        return len(_LIGATURE().sub("x", keyword))
     # Folding gives at most three for one, composing again (unicode.org/faq/normalization), a ligature of Arabic 18.
     return -(-len(keyword) // 18)
