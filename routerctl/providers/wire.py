@@ -163,15 +163,17 @@ class Wire:
             return None
         return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
 
-    def warm(self, provider: str, model: str) -> bool:
-        """Tell whether a model would answer at once; one that has to be loaded first is loaded meanwhile."""
+    def is_warm(self, provider: str, model: str) -> bool:
+        """Tell whether a model would answer at once, without having to be loaded first."""
         far = self._lane(provider).provider
-        if not isinstance(far, Loading) or far.is_warm(model):
-            return True
-        if (provider, model) not in self._warming:
+        return not isinstance(far, Loading) or far.is_warm(model)
+
+    def load(self, provider: str, model: str) -> None:
+        """Begin to load a model that is not warm; nobody waits for it."""
+        far = self._lane(provider).provider
+        if isinstance(far, Loading) and (provider, model) not in self._warming:
             task = asyncio.ensure_future(self._warm_up(far, provider, model))
             self._warming[provider, model] = task
-        return False
 
     async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
         try:
