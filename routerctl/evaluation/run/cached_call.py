@@ -181,7 +181,7 @@ class Caller:
         """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
         if self._cache is None:
             return await self._call(self._provider.name, request, again=again)
-        note = self._cache.asking(key, at=self._now())
+        note = self._cache.asking(key)
         try:
             reply = await self._call(self._provider.name, request, again=again)
         except RouterctlError:  # it is known to have failed; a cancelled call may have been paid for, its note stays
