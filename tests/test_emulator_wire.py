@@ -97,7 +97,6 @@ TEMPORARY = [
     (emulator.NOT_JSON, errors.BrokenReply),
     (emulator.HTML, errors.BrokenReply),
     (emulator.WRONG_SHAPE, errors.BrokenReply),
-    (emulator.NO_USAGE, errors.BrokenReply),
 ]
 FINAL = [
     (Fault(400), errors.BadRequest),
@@ -390,7 +389,7 @@ async def test_latency_is_the_request_alone(emu: Emulator) -> None:
     async def sleep(_seconds: float) -> None:
         return None
 
-    emu.play(emulator.NO_USAGE)
+    emu.play(emulator.WRONG_SHAPE)
     async with Wire([_spec("openai", emu)], Outside(env=KEYS, clock=lambda: next(times), sleep=sleep), _price) as wire:
         reply = await wire.call("openai", _ask("openai"))
     assert (reply.latency_s, reply.attempts) == (0.25, 2)
