@@ -262,6 +262,7 @@ def test_errors_say_themselves_whether_they_speak_of_the_place() -> None:
         "RateLimited",
         "ServerFault",
         "TimedOut",
+        "WrongAddress",
     }
     assert {kind.__name__ for kind in kinds if kind.lasting} == {"BillingProblem", "KeyRefused"}
     ours = (errors.BadRequest, errors.ModelNotFound, errors.Busy, errors.KeyMissing)

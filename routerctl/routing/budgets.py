@@ -7,8 +7,7 @@ nobody settled in time (its process died) counts as spent: the call may have bee
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,6 +17,8 @@ from zoneinfo import ZoneInfo
 from routerctl.types import Budget, Inquiry, Json
 
 Book = dict[str, Json]  # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}}
+# A hold that ends later was made before the clock was set back: a call that lives holds its money anew in time.
+LONGEST_HOLD_S = 60.0
 _ZERO = Decimal(0)
 _ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
 _STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
@@ -156,14 +157,14 @@ def spent_usd(book: Book | None) -> Decimal:
 
 def held_usd(book: Book | None) -> Decimal:
     """What is held, also for calls that nobody settled in time."""
-    return _held(book, before_s=math.inf)
+    return _held(book, lambda _until_s: True)
 
 
-def _held(book: Book | None, *, before_s: float) -> Decimal:
-    """What is held by those whose time ends before a moment."""
+def _held(book: Book | None, counts: Callable[[float], bool]) -> Decimal:
+    """What is held by those whose last moment counts."""
     if book is None:
         return _ZERO
-    return sum((Decimal(amount) for amount, until_s in book["held"].values() if until_s < before_s), _ZERO)
+    return sum((Decimal(amount) for amount, until_s in book["held"].values() if counts(until_s)), _ZERO)
 
 
 def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Decimal, now_s: float) -> Room:
@@ -171,7 +172,7 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     waiting: Room | None = None
     for purse in purses:
         book = books[purse.key]
-        gone = _held(book, before_s=now_s)
+        gone = _held(book, lambda until_s: not now_s <= until_s <= now_s + LONGEST_HOLD_S)
         left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))

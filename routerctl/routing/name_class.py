@@ -12,6 +12,7 @@ from decimal import Decimal
 from routerctl.classify.decide import NOT_ASKED, ClassDecision, name_class, named_at_once, named_by_classifier
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import OverBudget, ProviderError
+from routerctl.providers.pins import served_of
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hops import SKIPPED, first_place, idle_hop, recorded
 from routerctl.routing.steps import Place, allowed_regions
@@ -58,7 +59,7 @@ async def _classified(
         return None, idle_hop(place, type(error).__name__, str(error), "classify")
     return task_class, replace(
         idle_hop(place, "classified", "", "classify"),
-        served_model=paid[-1].served_model if paid else None,
+        served_model=served_of(place.candidate.model, paid) if paid else None,
         cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)),
         latency_s=sum(reply.latency_s for reply in paid),
         attempts=sum(reply.attempts for reply in paid),

@@ -91,18 +91,18 @@ class _Held:
 
     async def again(self, problem: ProviderError) -> bool:
         """Set money aside for the next attempt, without waiting for room: calls that wait for each other never end."""
-        if not problem.may_be_billed:
+        if not (problem.may_be_billed or problem.usage):
             return True
         try:
             self.spending.reserve(self.billed_usd)
         except BudgetSpent:
             return False
         self.usd += self.billed_usd
-        self.perhaps_usd += self.billed_usd
+        self.failed(problem)
         return True
 
     def failed(self, problem: ProviderError) -> None:
-        """Note that the last attempt failed, too."""
+        """Note what an attempt that failed may have cost; where it told its tokens, that is known."""
         if problem.may_be_billed:
             self.perhaps_usd += self.billed_usd
 
@@ -111,7 +111,8 @@ class Caller:
     """Asks one candidate on behalf of one case.
 
     `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
-    were not in the cache, `failed_usd` is what calls without a reply cost where time is the price.
+    were not in the cache, `failed_usd` is what attempts without a reply are known to have cost: time at its price, and
+    tokens that were told.
     """
 
     def __init__(
@@ -160,16 +161,18 @@ class Caller:
                 self._spending.repeated_calls += 1
             else:
                 self._spending.cached_calls += 1
-            self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
+            cost_usd = cost_of_reply(known, self._pricer)
+            self.replies.append(replace(known, cost_usd=cost_usd, failed_usd=Decimal(0), unpriced=0))
             return self.replies[-1]
         held = _Held(self._spending, self._ceiling(self._candidate, request), lost_usd(self._pricer, request, 1, 0.0))
         await self._spending.room_for(held.usd, self._most_words(request))
         cost_usd, calls = Decimal(0), 0
         try:
             reply = await self._noted(key, request, held.again)
-            cost_usd, calls = reply.cost_usd, 1
+            cost_usd, calls = reply.cost_usd + reply.failed_usd, 1
+            self.failed_usd += reply.failed_usd
         except ProviderError as error:
-            cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)  # where time is the price, it was paid for
+            cost_usd = error.cost_usd
             self.failed_usd += cost_usd
             held.failed(error)
             raise
