@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from routerctl import errors
 from routerctl.costs import Pricer
+from routerctl.providers.kinds import ENDPOINT
 from routerctl.providers.timing import Turns
 from routerctl.types import Json, ProviderSpec, Reply, Request
 
@@ -45,8 +46,6 @@ BACKOFF_S, BACKOFF_CAP_S = 0.5, 16.0
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 3600.0  # no place is left alone for longer because it asked for that: it may have meant nothing
 FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wrong, too little to flood a log
-
-ENDPOINT = re.compile(r"/+(v1/+messages|messages|chat/+completions|completions)/*\Z", re.IGNORECASE)
 
 Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed attempt) -> may be made again; None: yes
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
