@@ -17,7 +17,7 @@ from routerctl.errors import InputError, in_percent, nearest
 from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_serving, require_known
 from routerctl.files.codec import check_schema_version, decode
 from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
-from routerctl.providers.kinds import ENDPOINT
+from routerctl.providers.addresses import ENDPOINT
 from routerctl.types import (
     Candidate,
     Classifier,

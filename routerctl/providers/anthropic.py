@@ -16,6 +16,7 @@ import httpx2
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.addresses import checked_url
 from routerctl.providers.base import Probed
 from routerctl.providers.environment import checked_environment
 from routerctl.providers.faults import Faults
@@ -77,7 +78,7 @@ class AnthropicProvider:
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
         self._client = anthropic.AsyncAnthropic(
             api_key=self._key,
-            base_url=base.checked_url(spec, spec.base_url),
+            base_url=checked_url(spec, spec.base_url),
             max_retries=0,  # the wire's loop owns latency and cost
             timeout=timeout,
             # A redirect would take the prompt to another place than the one that is configured.

@@ -18,7 +18,6 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from routerctl import errors
 from routerctl.costs import Pricer
-from routerctl.providers.kinds import ENDPOINT
 from routerctl.providers.timing import Turns
 from routerctl.types import Json, ProviderSpec, Reply, Request
 
@@ -114,29 +113,6 @@ def checked_options(spec: ProviderSpec, known: Mapping[str, type]) -> Mapping[st
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise errors.InputError(f"provider '{spec.name}': option '{name}' must be of type {known[name].__name__}")
     return spec.options
-
-
-def checked_url(spec: ProviderSpec, url: str | None) -> str | None:
-    """Return a base URL that can be called, or None for the vendor's own.
-
-    Raises:
-        InputError: it has no scheme or no host, which the SDKs would report as a failed connection.
-    """
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url or "")
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        whole = False
-    if url and not whole:
-        raise errors.InputError(f"provider '{spec.name}': base_url: expected http(s)://HOST..., got '{url}'")
-    if url and ENDPOINT.search(url):
-        raise errors.InputError(
-            f"provider '{spec.name}': base_url: expected the address that the endpoint is added to, like "
-            f"'{ENDPOINT.sub('', url)}', got '{url}'"
-        )
-    return url.rstrip("/") if url else None
 
 
 def typed(value: Any, kind: type[T]) -> T:

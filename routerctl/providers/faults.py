@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.addresses import address_hint, plain_address
 from routerctl.providers.reading import Far, Odd, body_of
 from routerctl.types import Json, Request, Usage
 
@@ -126,7 +126,7 @@ class Faults:
         kind = self._kind(told, status, request, model)
         shown = base.far_text(told.message, self.key) or "no words"
         if kind is errors.WrongAddress:
-            shown = f"{status} from {_plain(str(response.request.url))}: {self._elsewhere(response, shown)}"
+            shown = f"{status} from {plain_address(str(response.request.url))}: {self._elsewhere(response, shown)}"
         else:
             shown = f"{status} for model '{model}': {shown}"
         wait_s = base.retry_after_s(response.headers)
@@ -174,20 +174,10 @@ class Faults:
     def _elsewhere(self, response: Any, shown: str) -> str:
         """Say what was found at an address where the API is not, and what may be wrong with the address."""
         if 300 <= response.status_code < 400:
-            to = base.far_text(_plain(response.headers.get("location", "")) or "nowhere", self.key)
+            to = base.far_text(plain_address(response.headers.get("location", "")) or "nowhere", self.key)
             return f"it redirects to {to}; redirects are not followed: a prompt goes to the configured address alone"
         hint = address_hint(str(response.request.url), versioned=self.versioned)
         return f"{shown} ({hint})" if hint else shown
-
-
-def address_hint(url: str, *, versioned: bool) -> str:
-    """Say what is likely wrong with an address that was asked in vain; "" where it looks right."""
-    path = urlsplit(url).path
-    if re.search(r"/v\d+/+v\d+/", path):
-        return "its path holds the API's version twice: is there one too many in base_url?"
-    if versioned and not re.search(r"/v\d", path):
-        return "its path holds no version of the API: should base_url end in /v1?"
-    return ""
 
 
 def priced(problem: errors.ProviderError, usage: Usage | None, *, may_be_billed: bool) -> errors.ProviderError:
@@ -218,13 +208,3 @@ def _texts(request: Request | None) -> Iterator[str]:
     if request is not None:
         yield request.prompt.system
         yield from (turn.content for turn in request.prompt.messages)
-
-
-def _plain(url: str) -> str:
-    """An address without what may be secret in it."""
-    try:
-        parts = urlsplit(url)
-        host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-    except ValueError:
-        return "an address that cannot be read"
-    return f"{parts.scheme}://{host}{parts.path}" if host else parts.path

@@ -7,7 +7,6 @@ providers of these classes.
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +24,6 @@ KINDS: Mapping[str, str] = {
     "local": "routerctl.providers.local:LocalProvider",
     "fake": "routerctl.providers.fake:FakeProvider",
 }
-# What the kinds add to a base URL themselves: one that ends so would be asked for it twice.
-ENDPOINT = re.compile(r"/+(v1/+messages|messages|chat/+completions|completions)/*\Z", re.IGNORECASE)
 PLUGIN_GROUP = "routerctl.providers"  # entry point name = kind, value = "module:Class"
 
 

@@ -16,6 +16,7 @@ import openai
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.addresses import checked_url
 from routerctl.providers.base import Probed
 from routerctl.providers.environment import checked_environment
 from routerctl.providers.faults import Faults
@@ -86,7 +87,7 @@ class OpenAIProvider:
         self._options = base.checked_options(spec, self.OPTIONS)
         if proxied:
             checked_environment(outside.env)
-        self._url = base.checked_url(spec, base_url or spec.base_url)
+        self._url = checked_url(spec, base_url or spec.base_url)
         self._key = api_key or _key(spec, outside.env, self._url)
         self._faults = Faults(provider=spec.name, by_code=BY_CODE, key=self._key, versioned=bool(self._url))
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
