@@ -243,7 +243,8 @@ class Emulator:
             return False
         name = unquote(f"{path}/".removeprefix(MODELS).removesuffix("/"))
         if fault.status != 200:
-            writer.write(_http(fault.status, _error(fault, anthropic=anthropic), fault.headers))
+            body = _error(fault, anthropic=anthropic) if fault.body is None else fault.body
+            writer.write(_http(fault.status, body, fault.headers))
         elif name:
             writer.write(self._model(name, anthropic=anthropic))
         else:
