@@ -13,6 +13,8 @@ from routerctl.providers.environment import checked_environment
 from routerctl.providers.openai import OpenAIProvider
 from routerctl.types import ProviderSpec
 
+SPEC = ProviderSpec(name="p", kind="x")
+
 # Signed by itself, for nobody.
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----
@@ -72,7 +74,7 @@ def test_a_certificate_file_that_cannot_be_used_is_named(tmp_path: Path, content
 def test_a_variable_that_cannot_be_used_is_named(name: str, value: str, shown: str, words: str) -> None:
     """With its value, but for the password in it."""
     with pytest.raises(errors.InputError) as caught:
-        checked_environment({name: value})
+        checked_environment({name: value}, SPEC, "X")
     assert f"the environment variable {name} is {shown}: " in str(caught.value)
     assert words in str(caught.value)
     assert "pw" not in str(caught.value)
@@ -92,11 +94,25 @@ def test_a_variable_that_cannot_be_used_is_named(name: str, value: str, shown: s
 )
 def test_a_usual_environment_is_let_through(env: dict[str, str]) -> None:
     """Also an empty variable, which means none."""
-    checked_environment(env)
+    checked_environment(env, SPEC, "X")
 
 
 def test_a_certificate_file_is_let_through(tmp_path: Path) -> None:
     """And a folder of them."""
     file = tmp_path / "ca.pem"
     file.write_text(CERTIFICATE)
-    checked_environment({"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(tmp_path)})
+    checked_environment({"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(tmp_path)}, SPEC, "X")
+
+
+@pytest.mark.parametrize(("maker", "vendor"), [(AnthropicProvider, "ANTHROPIC"), (OpenAIProvider, "OPENAI")])
+def test_no_variable_moves_a_provider_elsewhere(maker: type, vendor: str) -> None:
+    """The SDKs take a base URL from the environment: prompts and key would go to a place that no file names."""
+    env = {f"{vendor}_API_KEY": "k", f"{vendor}_BASE_URL": "http://me:pw@elsewhere/v1"}
+    with pytest.raises(errors.InputError) as caught:
+        maker(SPEC, Outside(env=env))
+    assert f"{vendor}_BASE_URL is 'http://[password]@elsewhere/v1', and provider 'p' has no base_url" in str(
+        caught.value
+    )
+    maker(
+        ProviderSpec(name="p", kind="x", base_url="http://host/v1", api_key_env=f"{vendor}_API_KEY"), Outside(env=env)
+    )

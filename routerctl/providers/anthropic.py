@@ -71,7 +71,7 @@ class AnthropicProvider:
     def __init__(self, spec: ProviderSpec, outside: base.Outside) -> None:
         self._spec, self._timing, self._once = spec, Timing(outside.clock, outside.turns), Once(spec.name)
         self._options = base.checked_options(spec, self.OPTIONS)
-        checked_environment(outside.env)
+        checked_environment(outside.env, spec, "ANTHROPIC_BASE_URL")
         self._key = base.key_of(spec, outside.env, "ANTHROPIC_API_KEY")
         self._faults = Faults(provider=spec.name, by_code=BY_CODE, key=self._key, versioned=False)
         # An explicit timeout also lifts the SDK's refusal of long answers without streaming.

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from routerctl.errors import InputError
+from routerctl.types import ProviderSpec
 
 _FILE, _FOLDER = "SSL_CERT_FILE", "SSL_CERT_DIR"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -21,11 +22,18 @@ _SCHEMES = ("http", "https")
 _HOST = re.compile(r"[^\s/@\[\]:]+|\[[0-9a-fA-F:.%]+\]")
 
 
-def checked_environment(env: Mapping[str, str]) -> None:
-    """See that certificates can be read and that proxies are addresses.
+def checked_environment(env: Mapping[str, str], spec: ProviderSpec, base_url_variable: str) -> None:
+    """See that certificates can be read, that proxies are addresses, and that nothing moves the provider elsewhere.
 
-    Raises: InputError with the variable and its value, but for a proxy's password.
+    `base_url_variable`: what an SDK asks where it is given no base URL: prompts would leave the configured place.
+
+    Raises: InputError with the variable and its value, but for a password.
     """
+    if env.get(base_url_variable) and not spec.base_url:
+        raise InputError(
+            f"the environment variable {base_url_variable} is '{_shown(env[base_url_variable])}', and provider "
+            f"'{spec.name}' has no base_url: write it there if that is who is to be asked, or unset the variable"
+        )
     if env.get(_FILE):
         _check_certificates(env[_FILE])
     for folder in filter(None, env.get(_FOLDER, "").split(os.pathsep)):

@@ -86,7 +86,7 @@ class OpenAIProvider:
         self._timing, self._once = Timing(outside.clock, outside.turns), Once(spec.name)
         self._options = base.checked_options(spec, self.OPTIONS)
         if proxied:
-            checked_environment(outside.env)
+            checked_environment(outside.env, spec, "OPENAI_BASE_URL")
         self._url = checked_url(spec, base_url or spec.base_url)
         self._key = api_key or _key(spec, outside.env, self._url)
         self._faults = Faults(provider=spec.name, by_code=BY_CODE, key=self._key, versioned=bool(self._url))
