@@ -348,12 +348,12 @@ async def test_half_an_answer_with_an_error_is_a_failure(kind: str, emu: Emulato
     emu.play(emulator.FAILED_WITHIN)
     async with _wire(sleeper, _spec(kind, emu, max_attempts=2)) as wire:
         reply = await wire.call(kind, _ask(kind))
-        assert (reply.text, reply.attempts, reply.unpriced) == ("42", 2, 0)
+        assert (reply.text, reply.attempts, reply.perhaps_usd) == ("42", 2, Decimal(0))
         assert reply.failed_usd == reply.cost_usd > 0
         emu.play(*[emulator.FAILED_WITHIN] * 2)
         with pytest.raises(errors.ServerFault, match="Provider disconnected") as caught:
             await wire.call(kind, _ask(kind))
-    assert (caught.value.cost_usd, caught.value.unpriced) == (2 * reply.cost_usd, 0)
+    assert (caught.value.cost_usd, caught.value.perhaps_usd) == (2 * reply.cost_usd, Decimal(0))
 
 
 @pytest.mark.parametrize("kind", VENDORS)
@@ -390,7 +390,7 @@ async def test_the_odd_field_of_an_answer_is_named(
             await wire.call(kind, _ask(kind))
     assert words in str(caught.value)
     assert caught.value.usage == Usage(input_tokens=9, output_tokens=2)
-    assert (caught.value.cost_usd > 0, caught.value.unpriced, caught.value.may_be_billed) == (True, 0, False)
+    assert (caught.value.cost_usd > 0, caught.value.perhaps_usd, caught.value.may_be_billed) == (True, Decimal(0), False)
 
 
 async def test_a_text_in_parts_is_one_text(emu: Emulator, sleeper: Sleeper) -> None:

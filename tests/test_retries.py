@@ -375,6 +375,7 @@ class Strange:
 
 
 NOBODY: Any = None
+MOST_USD = Decimal(ReplySpec().max_tokens)  # of an attempt at a call, at the price above
 STRANGE = [
     KeyError("secret"),
     TypeError("secret"),
@@ -399,7 +400,7 @@ async def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception)
             await wire.probe("p", "m")
         assert not wire.warm("p", "m")
         await asyncio.sleep(0.01)
-    assert (strange.asked, caught.value.attempts, caught.value.unpriced) == (2, 2, 2)
+    assert (strange.asked, caught.value.attempts, caught.value.perhaps_usd) == (2, 2, 2 * MOST_USD)
     assert type(raised).__name__ in str(caught.value)
     assert "test_retries.py:" in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -470,7 +471,12 @@ async def test_the_cost_of_failed_attempts_is_told_by_the_reply_after_them() -> 
     ]
     async with _wire(world, _fake(script, world), Shortest()) as wire:
         reply = await wire.call("p", REQUEST)
-    assert (reply.attempts, reply.cost_usd, reply.failed_usd, reply.unpriced) == (4, Decimal(1), Decimal(5), 1)
+    assert (reply.attempts, reply.cost_usd, reply.failed_usd, reply.perhaps_usd) == (
+        4,
+        Decimal(1),
+        Decimal(5),
+        MOST_USD,
+    )
 
 
 async def test_the_cost_of_failed_attempts_is_told_by_the_last_error() -> None:
@@ -485,7 +491,7 @@ async def test_the_cost_of_failed_attempts_is_told_by_the_last_error() -> None:
     async with _wire(world, _fake(script, world, latency_s=0.5), Shortest()) as wire:
         with pytest.raises(errors.BadRequest) as caught:
             await wire.call("p", REQUEST)
-    assert (caught.value.attempts, caught.value.cost_usd, caught.value.unpriced) == (4, Decimal("10.0"), 1)
+    assert (caught.value.attempts, caught.value.cost_usd, caught.value.perhaps_usd) == (4, Decimal("10.0"), MOST_USD)
 
 
 async def test_attempts_of_free_tokens_leave_nothing_unpriced() -> None:
@@ -501,7 +507,7 @@ async def test_attempts_of_free_tokens_leave_nothing_unpriced() -> None:
     async with by_time as wire:
         with pytest.raises(errors.BrokenReply) as caught:
             await wire.call("p", REQUEST)
-    assert (caught.value.cost_usd, caught.value.unpriced) == (Decimal("0.5"), 0)
+    assert (caught.value.cost_usd, caught.value.perhaps_usd) == (Decimal("0.5"), Decimal(0))
 
 
 @pytest.mark.parametrize(("left_s", "hurried"), [(0.05, True), (60.0, False)])
