@@ -390,7 +390,35 @@ async def test_the_odd_field_of_an_answer_is_named(
             await wire.call(kind, _ask(kind))
     assert words in str(caught.value)
     assert caught.value.usage == Usage(input_tokens=9, output_tokens=2)
-    assert (caught.value.cost_usd > 0, caught.value.perhaps_usd, caught.value.may_be_billed) == (True, Decimal(0), False)
+    assert (caught.value.cost_usd > 0, caught.value.perhaps_usd, caught.value.may_be_billed) == (
+        True,
+        Decimal(0),
+        False,
+    )
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [
+        (emulator.CUT, True),
+        (Fault(body=b"no gzip", headers={"content-encoding": "gzip"}), True),
+        (emulator.HANG_UP, False),
+        (emulator.NOT_HTTP, False),
+        (Fault(500), False),
+    ],
+    ids=_label,
+)
+async def test_an_answer_that_broke_off_may_be_billed(
+    kind: str, fault: Fault, billed: bool, emu: Emulator, sleeper: Sleeper
+) -> None:
+    """Its work was done; where no answer had begun, nobody says so."""
+    emu.play(fault)
+    async with _wire(sleeper, _spec(kind, emu, max_attempts=1)) as wire:
+        with pytest.raises(errors.ProviderError) as caught:
+            await wire.call(kind, _ask(kind))
+    assert caught.value.may_be_billed is billed
+    assert (caught.value.perhaps_usd > 0) is billed
 
 
 async def test_a_text_in_parts_is_one_text(emu: Emulator, sleeper: Sleeper) -> None:

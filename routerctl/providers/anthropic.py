@@ -102,7 +102,7 @@ class AnthropicProvider:
             with self._timing.call() as timed:
                 answer = await self._create(**body)
         except RAISED as problem:
-            raise self._error(problem, request.model, request) from None  # the chain would show the far side's text
+            raise timed.told_by(self._error(problem, request.model, request)) from None  # a chain shows the far text
         return self._read(answer.http_response.content, request, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:
