@@ -398,7 +398,8 @@ async def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception)
             await wire.call("p", REQUEST)
         with pytest.raises(errors.BrokenReply):
             await wire.probe("p", "m")
-        assert not wire.warm("p", "m")
+        assert not wire.is_warm("p", "m")
+        wire.load("p", "m")
         await asyncio.sleep(0.01)
     assert (strange.asked, caught.value.attempts, caught.value.perhaps_usd) == (2, 2, 2 * MOST_USD)
     assert type(raised).__name__ in str(caught.value)
@@ -448,7 +449,7 @@ def test_a_provider_that_cannot_be_made_is_the_users_to_mend(monkeypatch: pytest
     monkeypatch.syspath_prepend(tmp_path)
     wire = Wire([ProviderSpec(name="p", kind="acme")], World().outside(), _price)
     with pytest.raises(errors.InputError, match=r"provider 'p' of kind 'acme' cannot be made: TypeError: "):
-        wire.warm("p", "m")
+        wire.is_warm("p", "m")
 
 
 # --- what failed attempts cost ----------------------------------------------------------------------------------------
