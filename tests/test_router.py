@@ -241,6 +241,7 @@ FALLING = [
     errors.KeyRefused,
     errors.BillingProblem,
     errors.ModelNotFound,
+    errors.WrongAddress,
     errors.BadRequest,
     errors.RateLimited,
     errors.Overloaded,

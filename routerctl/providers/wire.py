@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from routerctl import errors
 from routerctl.costs import Pricer, cost_of_reply, most_usd
@@ -24,11 +26,15 @@ from routerctl.providers.base import (
     Probed,
     Probing,
     Provider,
+    far_text,
     probed,
 )
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
+from routerctl.providers.reading import Odd, checked
 from routerctl.types import ProviderSpec, Reply, Request, Usage
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -64,6 +70,42 @@ class _Failed:
             self.perhaps_usd += self.most_usd
         problem.attempts, problem.perhaps_usd = self.attempts, self.perhaps_usd
         problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
+
+
+def _made(spec: ProviderSpec, outside: Outside) -> Provider:
+    """Make a provider of its spec; raises InputError, or ProviderError for its key."""
+    try:
+        return kind_class(spec.kind)(spec, outside)
+    except errors.RouterctlError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - an SDK's of its environment, or a plug-in's own
+        shown = far_text(f"{type(problem).__name__}: {problem}")
+        raise errors.InputError(f"provider '{spec.name}' of kind '{spec.kind}' cannot be made: {shown}") from None
+
+
+async def _reply(provider: Provider, request: Request) -> Reply:
+    """What a provider gives, which may be anybody's code."""
+    return checked(await provider.reply(request))
+
+
+async def _guarded(answer: Awaitable[T], provider: str) -> T:
+    """Wait for what a provider gives; whatever it raises that is no error of ours is an answer that cannot be read.
+
+    Nothing that a far side sends may end an inquiry: it would be served by nobody, and its cost be in no log.
+    """
+    try:
+        return await answer
+    except (errors.ProviderError, errors.InputError):
+        raise
+    except TimeoutError:  # its own: the wire's end outside of this
+        raise errors.TimedOut("it gave up waiting for an answer", provider=provider) from None
+    except Odd as odd:
+        raise errors.BrokenReply(f"not a reply: {odd}", provider=provider) from None
+    except Exception as problem:  # noqa: BLE001 - that it is whatever may come is the point
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        # Not its words: they may be the far side's.
+        shown = f"its answer could not be read: {type(problem).__name__} at {Path(where.filename).name}:{where.lineno}"
+        raise errors.BrokenReply(shown, provider=provider) from None
 
 
 class Wire:
@@ -161,7 +203,8 @@ class Wire:
         lane = self._lane(provider)
         if not isinstance(lane.provider, Probing):
             return None
-        return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
+        rest_s = self._backoff_s(1)
+        return await _guarded(probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(rest_s)), provider)
 
     def is_warm(self, provider: str, model: str) -> bool:
         """Tell whether a model would answer at once, without having to be loaded first."""
@@ -177,7 +220,7 @@ class Wire:
 
     async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
         try:
-            await far.warm_up(model)
+            await _guarded(far.warm_up(model), provider)
         except errors.ProviderError:
             pass  # whoever asks for the model next meets the same problem, and says it
         finally:
@@ -195,13 +238,15 @@ class Wire:
                 raise errors.Busy("the deadline left no time for a call", provider=lane.spec.name)
             try:
                 async with asyncio.timeout(limit_s):
-                    return await lane.provider.reply(request)
+                    return await _guarded(_reply(lane.provider, request), lane.spec.name)
             except TimeoutError:
-                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "the rest of the deadline"
+                hurried = limit_s < lane.spec.timeout_s
+                whose = "the rest of the deadline" if hurried else "timeout_s"
                 timed_out = errors.TimedOut(
                     f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
                 )
                 timed_out.spent_s, timed_out.attempts = limit_s, 1  # that it was noticed later is our own doing
+                timed_out.hurried = hurried
                 raise timed_out from None
             except errors.ProviderError as problem:
                 problem.spent_s, problem.attempts = self._outside.clock() - started, 0 if problem.unasked else 1
@@ -254,7 +299,7 @@ class Wire:
         """The provider, made at first use; no await in here, so two callers cannot both make it."""
         if name not in self._lanes:
             spec = self._spec(name)
-            provider = self._ready.get(name) or kind_class(spec.kind)(spec, self._outside)
+            provider = self._ready.get(name) or _made(spec, self._outside)
             self._closing.push_async_callback(provider.close)
             self._lanes[name] = _Lane(spec, provider, asyncio.Semaphore(spec.concurrency))
         return self._lanes[name]

@@ -8,8 +8,7 @@ waiting to leave then counts for nothing.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +19,8 @@ from routerctl.types import Budget, Inquiry, Json
 
 # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}, "waiting": [hold id: its call has not left yet]}
 Book = dict[str, Json]
+# A hold that ends later was made before the clock was set back: a call that lives holds its money anew in time.
+LONGEST_HOLD_S = 60.0
 _ZERO = Decimal(0)
 _ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
 _STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
@@ -166,14 +167,14 @@ def spent_usd(book: Book | None) -> Decimal:
 
 def held_usd(book: Book | None, now_s: float = 0.0) -> Decimal:
     """What is held, also for calls that nobody settled in time; not for those that never left, which is seen by now."""
-    return _held(_living(book, now_s), before_s=math.inf)
+    return _held(_living(book, now_s), lambda _until_s: True)
 
 
-def _held(book: Book | None, *, before_s: float) -> Decimal:
-    """What is held by those whose time ends before a moment."""
+def _held(book: Book | None, counts: Callable[[float], bool]) -> Decimal:
+    """What is held by those whose last moment counts."""
     if book is None:
         return _ZERO
-    return sum((Decimal(amount) for amount, until_s in book["held"].values() if until_s < before_s), _ZERO)
+    return sum((Decimal(amount) for amount, until_s in book["held"].values() if counts(until_s)), _ZERO)
 
 
 def _living(book: Book | None, now_s: float) -> Book | None:
@@ -200,7 +201,7 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     waiting: Room | None = None
     for purse in purses:
         book = _living(books[purse.key], now_s)
-        gone = _held(book, before_s=now_s)
+        gone = _held(book, lambda until_s: not now_s <= until_s <= now_s + LONGEST_HOLD_S)
         left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))

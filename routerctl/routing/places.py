@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from routerctl.errors import OverBudget
-from routerctl.providers.pins import unpinned_words
+from routerctl.providers.pins import foreign_of, unpinned_words
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hedge import ask_hedged
 from routerctl.routing.hops import NO_ANSWER, SKIPPED, HopResult, ask_place, idle_hop
@@ -140,6 +140,6 @@ class PlaceCaller:
         return evidence.latency_p95_s if share > 0.5 else evidence.latency_p50_s
 
     def _check_pin(self, hop: Hop, answer: Answer) -> None:
-        served = {reply.served_model for reply in answer.replies} - {hop.model}
+        served = foreign_of(hop.model, answer.replies)
         if served:
             self.alarms.append(unpinned_words(hop.candidate, hop.model, served))
