@@ -17,14 +17,15 @@ from routerctl.errors import InputError
 from routerctl.evaluation.importers import FORMATS, read_outcomes
 from routerctl.evaluation.importers.base import Columns, Reading, open_source
 from routerctl.evaluation.importers.cases import arrange
+from routerctl.evaluation.importers.values import read_scale
 from routerctl.types import Status, StopReason
 
 MADE = Path(__file__).parent / "fixtures" / "import"
 
 
-def read(path: Path, chosen: str = "auto", **columns: str) -> Reading:
+def read(path: Path, chosen: str = "auto", scale: str | None = None, **columns: str) -> Reading:
     """Read one file."""
-    (found,) = read_outcomes([path], chosen, Columns(**columns))
+    (found,) = read_outcomes([path], chosen, Columns(**columns, scale=read_scale(scale)))
     return found
 
 
@@ -99,9 +100,10 @@ def test_promptfoo_tells_a_failed_call_from_a_failed_assertion() -> None:
 
 def test_promptfoo_repeats_share_a_case() -> None:
     """`testIdx` runs on over repeats, so the case is the test's variables: 8 cases, each twice per provider."""
-    cases = by_case(read(MADE / "promptfoo/results.jsonl.gz"))
-    assert len({case for _, case in cases}) == 8
-    assert {len(records) for records in cases.values()} == {2}
+    found = read(MADE / "promptfoo/results.jsonl.gz")
+    (of_class,) = arrange([found], None)
+    assert (len(of_class.cases), of_class.epochs, of_class.left) == (8, 2, {})
+    cases = by_case(found)
     assert all(record.cost_usd is None for records in cases.values() for record in records)  # 0 is not a price
     assert all(0 < record.latency_s < 60 for records in cases.values() for record in records if record.latency_s)
 
@@ -245,6 +247,7 @@ def _damaged(folder: Path) -> Path:
 HEADER = {"status": "success", "eval": {"task": "t", "model": "m"}, "results": {"scores": [{"name": "s"}]}}
 SAMPLE = {"id": "1", "epoch": 1, "input": "x", "target": "y"}
 ROW = {"promptIdx": 0, "testIdx": 0, "success": True, "provider": {"id": "p"}, "vars": {"a": 1}, "failureReason": 0}
+COSTLY = SAMPLE | {"scores": {"s": {"value": 1}}, "model_usage": {"m": {"total_cost": -1}}}
 BROKEN = [
     ("missing", lambda folder: folder / "none.csv", {}, "no such file"),
     ("a folder without logs", lambda folder: folder, {}, "a folder without *.eval"),
@@ -275,7 +278,7 @@ BROKEN = [
     ),
     (
         "a negative cost",
-        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {}, "model_usage": {"m": {"total_cost": -1}}}]),
+        _inspect_zip(header=HEADER, summaries=[COSTLY]),
         {},
         "sample 1, total_cost: expected an amount of USD",
     ),

@@ -45,7 +45,9 @@ def record(model: str = "m", case: str = "", score: float | None = 1.0, **more: 
 
 def reading(*records: Record, file: str = "file.csv") -> Reading:
     """One file that holds these."""
-    return Reading(file=file, format="table", digest=f"sha256:{file}", scorer="score", records=records)
+    return Reading(
+        file=file, format="table", digest=f"sha256:{file}", scorer="score", records=records, rows=len(records)
+    )
 
 
 def arranged(*records: Record) -> Arranged:

@@ -99,10 +99,13 @@ def test_json_says_what_was_imported(bare: Project, run: Command) -> None:
             "mean_score": 6 / 16,
             "failed": 2,
             "unscored": 0,
-            "refused": 0,
+            "refused": 2,
+            "input_tokens": 280,
+            "output_tokens": 42,
             "cost_usd": "0.000154",
         }
     ]
+    assert (found["replies"], found["left_out"]) == (16, {})
     assert found["imported"] == ["addition_mini.eval"]  # not where on this machine it lay
 
 
