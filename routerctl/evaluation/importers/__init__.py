@@ -26,6 +26,8 @@ FORMATS = {
     "table": "tables",
 }
 AUTO = "auto"
+_MOST_LEVELS = 100  # of lists and mappings in each other
+_TOO_DEEP = "an input or another value is nested too deeply"
 _IN_FOLDERS = ("*.eval", "samples_*.jsonl")  # what Inspect and lm-eval leave in a folder
 
 
@@ -62,10 +64,34 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _read(source: SourceFile, chosen: str, columns: Columns) -> Reading:
     name = chosen if chosen != AUTO else next(name for name in FORMATS if _module(name).recognises(source))
-    reading: Reading = _module(name).read(source, columns)
+    try:
+        reading: Reading = _module(name).read(source, columns)
+    except RecursionError:  # what a parser takes may be too deep for what is made of it
+        raise source.error(_TOO_DEEP) from None
+    _check_depth(reading, source)
     _check_scored(reading, source)
     scale = f" of {columns.scale}" if columns.scale else ""
     return replace(reading, scorer=f"{reading.scorer}{scale}")
+
+
+def _check_depth(reading: Reading, source: SourceFile) -> None:
+    """Refuse questions and answers that are nested so deeply that no run can be written of them.
+
+    Raises: InputError at the first.
+    """
+    for record in reading.records:
+        level: list[Any] = [record.input, record.expected]
+        for _ in range(_MOST_LEVELS):
+            level = [
+                item
+                for value in level
+                if isinstance(value, dict | list)
+                for item in (value.values() if isinstance(value, dict) else value)
+            ]
+            if not level:
+                break
+        else:
+            raise source.error(_TOO_DEEP, record.line)
 
 
 def _check_scored(reading: Reading, source: SourceFile) -> None:
