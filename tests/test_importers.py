@@ -195,6 +195,17 @@ def test_lm_eval_names_the_metrics_that_may_be_meant(
     assert problem in str(found.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "scorer"), [({"acc": 1.0}, "acc"), ({"ppl": 8.5, "acc": 0.0}, "acc"), ({"acc": 1, "acc_norm": 0}, "acc")]
+)
+def test_lm_eval_reads_rows_of_before_metrics_were_named(values: dict[str, Any], scorer: str, tmp_path: Path) -> None:
+    """Before 0.4.3 a metric was any other key with a number: the only score, or the first."""
+    path = lm_samples(tmp_path, values, values, metrics=())
+    path.write_text(path.read_text().replace('"metrics": [], ', "").replace('"filter": "none", ', ""))
+    found = read(path)
+    assert (found.scorer, [one.score for one in found.records]) == (f"{scorer},", [values[scorer]] * 2)
+
+
 def test_lm_eval_counts_the_rows_of_other_filters() -> None:
     """Each row of the file is a record or left out with its reason."""
     (file,) = (MADE / "lm-eval/small").glob("samples*")
@@ -375,9 +386,9 @@ BROKEN = [
     ),
     (
         "lm-eval without metrics",
-        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": 1}'),
+        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": "1"}'),
         {},
-        "no row names its metrics",
+        "no row names its metrics, and none",
     ),
     (
         "openai evals without a spec",

@@ -64,6 +64,14 @@ def test_rows_without_promptidx_are_told_apart_by_provider(lines: bool, tmp_path
     assert passes(arranged(path)) == {"a:m": (3, 6), "b:m": (6, 6)}
 
 
+def test_results_of_before_there_was_an_id_are_known(tmp_path: Path) -> None:
+    """By the keys that they had then."""
+    path = tmp_path / "r.json"
+    rows = [row(None, **test) for test in TESTS]
+    path.write_text(json.dumps({"results": {"version": 2, "results": rows}, "config": {}, "shareableUrl": None}))
+    assert passes(arranged(path)) == {"p": (6, 6)}
+
+
 def test_rows_without_promptidx_are_told_apart_by_prompt(tmp_path: Path) -> None:
     """Of one provider, by their prompt's label."""
     rows = [

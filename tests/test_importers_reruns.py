@@ -138,6 +138,14 @@ def test_a_failed_row_that_was_repeated_does_not_count(
         assert found.left.get("failed calls that were repeated", 0) == left
 
 
+def test_what_a_failed_call_had_used_is_paid_for(tmp_path: Path) -> None:
+    """By the reply that made it good, which was retried as often."""
+    rows = ["1,a,,500,70,0.5", "1,a,,500,,", "1,a,1,,100,2", "2,a,1,,100,2"]
+    (found,) = arrange(read([table(tmp_path, *rows, header="id,model,score,error,input_tokens,cost")]), None)
+    told = [(one.input_tokens, str(one.cost_usd), one.retries) for (one,) in found.replies.values()]
+    assert told == [(170, "2.5", 2), (100, "2", 0)]
+
+
 @pytest.mark.parametrize("rows", [[GOOD, BAD, "2,a,1,"], [GOOD, "1,a,,", "2,a,1,"], [GOOD, BAD, FAILED, "2,a,0,"]])
 def test_of_different_outcomes_of_a_case_none_is_chosen_by_its_row(rows: list[str], tmp_path: Path) -> None:
     """Refused in any order, with what tells them apart."""

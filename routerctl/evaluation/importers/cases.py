@@ -19,6 +19,7 @@ from pathlib import PurePath
 
 from routerctl.errors import InputError
 from routerctl.evaluation.importers.base import Reading, Record, plain_text
+from routerctl.evaluation.importers.repeats import Answers, Replies, epochs_of, with_failed, without_retries
 from routerctl.types import Case, Json, Status
 from routerctl.words import plain, plural
 
@@ -30,9 +31,7 @@ _MOST_PAIRED = 40  # models among which a pair is looked for
 _MOST_NAMED = 8
 _SORTED = json.JSONEncoder(sort_keys=True, default=str)  # kept: making one for each reply takes longer than its work
 _DIGEST = "case-"
-Replies = tuple[Record, ...]
 _Question = tuple[str, str | None]  # and its answer
-_Answers = Mapping[str, Mapping[str, Sequence[Record]]]  # by model and case
 
 FAILED_AND_REPEATED = "failed calls that were repeated"
 NOT_COMMON = "to cases that not every model answered"
@@ -102,11 +101,12 @@ def _arranged(
     digests: dict[_Question, str] = {}
     everything = {model: _by_case(records, digests) for model, records in by_model.items()}
     _check_same_cases(name, everything)
-    answers = _without_retries(everything)
+    answers = without_retries(everything)
     common = [key for key in _first(answers) if all(key in cases for cases in answers.values())]
     if not common:
         raise InputError(f"class {name}: no case was answered by each of {_listed(list(answers))}{_in_pairs(answers)}")
-    epochs, replies = _epochs(name, answers, common, made_at)
+    epochs, replies = epochs_of(name, answers, common, made_at)
+    replies = with_failed(replies, everything, answers)
     identities = dict.fromkeys(identity for _, identity in replies)
     left = {
         FAILED_AND_REPEATED: _count(everything) - _count(answers),
@@ -127,11 +127,11 @@ def _arranged(
     )
 
 
-def _count(answers: _Answers, keys: Sequence[str] | None = None) -> int:
+def _count(answers: Answers, keys: Sequence[str] | None = None) -> int:
     return sum(len(cases[key]) for cases in answers.values() for key in (cases if keys is None else keys))
 
 
-def _notes(name: str, answers: _Answers, common: Sequence[str], left: Mapping[str, int], epochs: int) -> Iterator[str]:
+def _notes(name: str, answers: Answers, common: Sequence[str], left: Mapping[str, int], epochs: int) -> Iterator[str]:
     everything = {key for cases in answers.values() for key in cases}
     if len(common) < len(everything):
         few = len(everything) - len(common)
@@ -146,7 +146,7 @@ def _notes(name: str, answers: _Answers, common: Sequence[str], left: Mapping[st
         yield f"{name}: {more} left out: {epochs} of each model count for every case"
 
 
-def _in_pairs(answers: _Answers) -> str:
+def _in_pairs(answers: Answers) -> str:
     """Name the two models that have the most cases in common, as the end of a sentence."""
     pairs = [
         (sum(key in answers[other] for key in answers[one]), one, other)
@@ -167,7 +167,7 @@ def _each(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _first(answers: _Answers) -> Mapping[str, Sequence[Record]]:
+def _first(answers: Answers) -> Mapping[str, Sequence[Record]]:
     return next(iter(answers.values()))
 
 
@@ -203,7 +203,7 @@ def _short(identity: str) -> str:
     return f"{identity[: _ID_CHARS - _ID_DIGITS - 1]}-{digest}"
 
 
-def _check_same_cases(name: str, answers: _Answers) -> None:
+def _check_same_cases(name: str, answers: Answers) -> None:
     """Refuse an id under which two models were asked different questions."""
     first: dict[str, Record] = {}
     for cases in answers.values():
@@ -220,71 +220,6 @@ def _check_same_cases(name: str, answers: _Answers) -> None:
 def _agree(one: Json, other: Json) -> bool:
     """Whether two values may belong to one case: a failed call's row often has neither input nor answer."""
     return one is None or other is None or one == other
-
-
-def _without_retries(answers: _Answers) -> dict[str, dict[str, list[Record]]]:
-    """Leave out a failed call where the case was asked again and answered, whichever stands first.
-
-    Where every model has equally many replies to every case these are epochs, and a call of one that failed counts;
-    unless without the failed ones, too, all have equally many: then each of these was made good.
-    """
-    kept = {model: {key: _answered(records) for key, records in cases.items()} for model, cases in answers.items()}
-    asked, made_good = ({len(records) for cases in of.values() for records in cases.values()} for of in (answers, kept))
-    if len(asked) == 1 and len(made_good) > 1:
-        return {model: {key: list(records) for key, records in cases.items()} for model, cases in answers.items()}
-    return kept
-
-
-def _answered(records: Sequence[Record]) -> list[Record]:
-    """The replies without the failed calls that were made good: in the same epoch, where the file tells these apart."""
-    if len(records) == 1:
-        return list(records)
-    good = {record.epoch for record in records if record.status is not Status.FAILED}
-    return [record for record in records if record.status is not Status.FAILED or record.epoch not in good]
-
-
-def _epochs(
-    name: str, answers: _Answers, common: Sequence[str], made_at: Mapping[int, str]
-) -> tuple[int, dict[tuple[str, str], Replies]]:
-    """Give the number of replies that each case has in common, and these replies.
-
-    An id that repeats is a case asked again. An input that repeats, without an id, is one only where all of them do
-    so equally often; else they are different cases with the same words, the k-th occurrence the k-th case.
-    """
-    counts = {key: min(len(cases[key]) for cases in answers.values()) for key in common}
-    uneven = len({len(cases[key]) for cases in answers.values() for key in common}) > 1
-    apart = uneven and not any(record.case for record in _first(answers)[common[0]])
-    epochs = 1 if apart else min(counts.values())
-    replies: dict[tuple[str, str], Replies] = {}
-    for key in common:
-        for model, cases in answers.items():
-            kept = _oldest(cases[key], counts[key] if apart else epochs, made_at, f"class {name}: {model}")
-            for place, several in enumerate([(record,) for record in kept] if apart else [kept], 1):
-                replies[model, f"{key}-{place}" if place > 1 else key] = several
-    return epochs, replies
-
-
-def _oldest(records: Sequence[Record], most: int, made_at: Mapping[int, str], whose: str) -> Replies:
-    """Keep the first replies by their file's time and their epoch.
-
-    Raises: InputError where these do not say which are first, and the replies differ.
-    """
-    if len(records) <= most:
-        return tuple(records)
-    ranked = [((made_at.get(id(record), ""), record.epoch), record) for record in records]
-    ranked.sort(key=lambda pair: pair[0])
-    last = ranked[most - 1][0]
-    tied = {(record.status, record.score) for rank, record in ranked if rank == last}
-    if ranked[most][0] == last and len(tied) > 1:
-        first = records[0]
-        where = f" (line {first.line})" if first.line else ""
-        called = f"the case {first.case[:40]!r}" if first.case else "one case"
-        raise InputError(
-            f"{whose} has {len(records)} replies to {called}{where} where {most} would count, and their scores differ: "
-            "which counts must not hang on the order of the rows; number them in a column `epoch`, tell the cases "
-            "apart (--case-column), or leave the others out"
-        )
-    return tuple(record for _, record in ranked[:most])
 
 
 def _case(identity: str, replies: Sequence[Replies]) -> Case:

@@ -43,6 +43,7 @@ _NO_SCORES = frozenset(
         *("brier_score", "ter", "bypass", "weighted_perplexity"),
     )
 )
+_NO_METRICS = frozenset(("doc_id", "metrics", "filter", "target", "doc_hash", "prompt_hash", "target_hash"))
 Row = Mapping[str, Any]
 
 
@@ -66,7 +67,7 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     check_fields(columns, (name for doc in docs for name in doc), source)
     filters = list(dict.fromkeys(as_text(row.get("filter")) for _, row in rows))
     named = [row["metrics"] for _, row in rows if isinstance(row.get("metrics"), list)]
-    metrics = list(dict.fromkeys(str(name) for names in named for name in names))
+    metrics = list(dict.fromkeys(str(name) for names in named for name in names)) or _unnamed(rows)
     metric, kept = _chosen(columns, metrics, filters, rows, source)
     found = _NAME.search(source.path.name)
     task, made_at = (found["task"], found["time"]) if found else ("", "")
@@ -93,11 +94,25 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     )
 
 
+def _unnamed(rows: Sequence[tuple[int, Row]]) -> list[str]:
+    """The metrics of rows of before 0.4.3, which do not name them: what has a number in each."""
+    kept = [row for _, row in rows]
+    return [
+        name
+        for name in (kept[0] if kept else ())
+        if name not in _NO_METRICS and all(_has_number(row, name) for row in kept)
+    ]
+
+
+def _has_number(row: Row, name: str) -> bool:
+    return isinstance(row.get(name), int | float) and not isinstance(row.get(name), bool)
+
+
 def _chosen(
     columns: Columns, metrics: list[str], filters: list[str], rows: Sequence[tuple[int, Row]], source: SourceFile
 ) -> tuple[str, str]:
     if not metrics:
-        raise source.error("no row names its metrics; lm-eval from 0.4.3 on does")
+        raise source.error("no row names its metrics, and none has a number in each row")
     name, _, kept = (columns.score or "").partition(",")
     if name and name not in metrics:
         raise source.error(f"no metric {name!r}{nearest(name, metrics)}")

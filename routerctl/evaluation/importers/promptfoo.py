@@ -49,7 +49,8 @@ Row = Mapping[str, Any]
 
 def recognises(source: SourceFile) -> bool:
     """Tell the whole file by its evaluation's id, the lines by what each row has."""
-    return {"provider", "success", "vars"} <= source.keys or {"evalId", "results"} <= source.keys
+    whole = ({"evalId", "results"}, {"shareableUrl", "results", "config"})  # the latter: before there was an id
+    return {"provider", "success", "vars"} <= source.keys or any(keys <= source.keys for keys in whole)
 
 
 def read(source: SourceFile, columns: Columns) -> Reading:
