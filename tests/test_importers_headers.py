@@ -138,6 +138,18 @@ def test_numbers_of_how_a_case_was_asked_are_no_model(tmp_path: Path) -> None:
     assert found.notes == ("columns left out, as they hold no scores from 0 to 1: temperature, Seed, (no name)",)
 
 
+@pytest.mark.parametrize("cells", [(80, 90), (1, 5), (-1, 1), ("2", "0.5")])
+def test_a_model_on_another_scale_is_not_dropped(cells: tuple[Any, Any], tmp_path: Path) -> None:
+    """Numbers whose name does not say what they are may be scores: refused; tokens or years are left out."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"id,gpt-4o,claude\n1,0.5,{cells[0]}\n2,0.7,{cells[1]}\n")
+    with pytest.raises(InputError, match=r"a.csv:\d: column claude: expected a score .* as in the other columns, got "):
+        read(path)
+    for name in ("tokens_out", "Year", "wall seconds", "n_turns", "difficulty", "cost usd"):
+        path.write_text(path.read_text().replace(path.read_text().split("\n")[0].split(",")[2], name))
+        assert read(path).notes == (f"columns left out, as they hold no scores from 0 to 1: {name}",)
+
+
 def test_words_of_outcomes_are_scores_in_a_wide_table(tmp_path: Path) -> None:
     """Pass and fail are; yes and no may be the answers to anything."""
     path = tmp_path / "a.csv"

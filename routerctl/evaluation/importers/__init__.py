@@ -80,17 +80,12 @@ def _check_depth(reading: Reading, source: SourceFile) -> None:
     Raises: InputError at the first.
     """
     for record in reading.records:
-        level: list[Any] = [record.input, record.expected]
-        for _ in range(_MOST_LEVELS):
-            level = [
-                item
-                for value in level
-                if isinstance(value, dict | list)
-                for item in (value.values() if isinstance(value, dict) else value)
-            ]
-            if not level:
-                break
-        else:
+        level: list[Any] = [value for value in (record.input, record.expected) if isinstance(value, dict | list)]
+        depth = 0
+        while level:
+            inside = (item for value in level for item in (value.values() if isinstance(value, dict) else value))
+            level, depth = [item for item in inside if isinstance(item, dict | list)], depth + 1
+        if depth > _MOST_LEVELS:
             raise source.error(_TOO_DEEP, record.line)
 
 

@@ -106,13 +106,14 @@ def _arranged(
     if not common:
         raise InputError(f"class {name}: no case was answered by each of {_listed(list(answers))}{_in_pairs(answers)}")
     epochs, replies = epochs_of(name, answers, common, made_at)
-    replies = with_failed(replies, everything, answers)
     identities = dict.fromkeys(identity for _, identity in replies)
     left = {
         FAILED_AND_REPEATED: _count(everything) - _count(answers),
         NOT_COMMON: _count(answers) - _count(answers, common),
         MORE: _count(answers, common) - sum(map(len, replies.values())),
     }
+    if left[FAILED_AND_REPEATED]:
+        replies = with_failed(replies, everything, answers)
     return Arranged(
         task_class=name,
         cases=tuple(_case(identity, [replies[model, identity] for model in answers]) for identity in identities),

@@ -18,6 +18,7 @@ from routerctl.evaluation.importers.names import (
     NUMBERS,
     SCORES,
     SETTINGS,
+    SIDE,
     Cells,
     cell,
     close_name,
@@ -142,6 +143,7 @@ def models_of(
             1,
         )
     _check_scores(models, source)
+    _check_numbers(rows, [name for name in free if name not in models], scores)
     _check_one_row(rows, [name for name in free if name not in models], models, roles, source)
     _check_alike(rows, models, scores)
     used = {*models, *(name for role, name in roles.items() if role not in (*NUMBERS, "reply", "error"))}
@@ -183,6 +185,23 @@ def _check_scores(models: Sequence[str], source: SourceFile) -> None:
             "--score-column; if all scores are one model's, head their column with its name",
             1,
         )
+
+
+def _check_numbers(rows: Rows, others: Sequence[str], scores: Scores) -> None:
+    """Refuse a column of other numbers whose name does not say what they are: a model on another scale, say.
+
+    Raises: InputError.
+    """
+    for name in others:
+        cells = _cells(rows, name)
+        named = {*usual(name).split("_"), usual(name)} & (SIDE | SETTINGS)
+        if cells and not named and all(as_number(value) is not None for _, value in cells):
+            line, value = next(pair for pair in cells if _cell_score(pair[1], scores) is None)
+            raise scores.source.error(
+                f"column {name}: {scores.expected} as in the other columns, got {shown(value)}; if it is a model, give "
+                "all scores on one scale (--scale), else take the column out",
+                line,
+            )
 
 
 def _scale_hint(rows: Rows, free: Sequence[str]) -> str:

@@ -60,6 +60,30 @@ SETTINGS = frozenset(
         *("row", "no", "number", "count", "length", "split", "turns", "unnamed:_0"),
     )
 )
+# Words in the names of other numbers; a column of numbers without one may be a model on another scale.
+SIDE = frozenset(
+    (
+        *("token", "tokens", "latency", "time", "ms", "s", "sec", "secs", "second", "seconds", "duration", "cost"),
+        *(
+            "costs",
+            "usd",
+            "price",
+            "length",
+            "len",
+            "chars",
+            "words",
+            "count",
+            "counts",
+            "size",
+            "year",
+            "month",
+            "day",
+        ),
+        *("date", "timestamp", "age", "difficulty", "level", "rank", "id", "idx", "index", "no", "num", "number"),
+        *("line", "row", "page", "seed", "temperature", "weight", "version", "turn", "turns", "batch", "fold", "steps"),
+        *("retries", "attempts", "max", "min", "total", "top", "code", "hash", "group", "label", "answer", "n"),
+    )
+)
 _ALIKE = 0.8  # of difflib's ratio: `modle`, `costs` and `pased` are, `base` and `tags` are not
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -33,14 +33,15 @@ class Scores:
 
     source: SourceFile
     scale: Scale | None  # None: from 0 to 1
-    low: float  # of all the file's numbers
-    high: float
+    values: Sequence[Any]  # all of them
 
     def read(self, value: Any, what: str, line: int | None = None) -> float | None:
         """Read a score in [0, 1]: a number on the scale, true or false, or a word for either; None where there is none.
 
         Raises: InputError for anything else, with the file, the line and the flag that helps.
         """
+        if self.scale is None and (number := as_number(value)) is not None and 0 <= number <= 1:
+            return number  # as nearly all are
         if is_missing(value):
             return None
         found = score_of(value, self.scale)
@@ -61,8 +62,15 @@ class Scores:
             return ""
         if _is_percent(value):
             return "; scores in percent need --scale 100"
-        span = f"from {self.low:g} to {self.high:g}" if self.low < self.high else f"up to {self.high:g}"
-        return f"; the scores go {span}: {scale_flags(self.low, self.high)}"
+        low, high = self.span
+        span = f"from {low:g} to {high:g}" if low < high else f"up to {high:g}"
+        return f"; the scores go {span}: {scale_flags(low, high)}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest of the numbers; 0 and 1 where there is none."""
+        numbers = [found for value in self.values if (found := on_scale(value)) is not None]
+        return (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
 
 
 def scores_of(values: Iterable[Any], source: SourceFile, scale: Scale | None) -> Scores:
@@ -70,11 +78,13 @@ def scores_of(values: Iterable[Any], source: SourceFile, scale: Scale | None) ->
 
     Raises: InputError where they are from 0 to 1 though a scale is given: they would all be next to nothing.
     """
-    numbers = [found for value in values if (found := on_scale(value)) is not None]
-    low, high = (min(numbers), max(numbers)) if numbers else (0.0, 1.0)
-    if scale and scale.high > 1 and numbers and low >= 0 and high <= 1:
-        raise source.error(f"--scale {scale.flag}: no score is above 1, so they are from 0 to 1 as it is; leave it out")
-    return Scores(source=source, scale=scale, low=low, high=high)
+    scores = Scores(source=source, scale=scale, values=tuple(values))
+    if scale and scale.high > 1 and any(on_scale(value) is not None for value in scores.values):
+        low, high = scores.span
+        if 0 <= low <= high <= 1:
+            problem = f"--scale {scale.flag}: no score is above 1, so they are from 0 to 1 as it is; leave it out"
+            raise source.error(problem)
+    return scores
 
 
 def score_of(value: Any, scale: Scale | None = None) -> float | None:
@@ -179,7 +189,7 @@ def said_number(value: Any, source: SourceFile, what: str, line: int | None = No
 
     Raises: InputError for anything else, with the file and line: skipped, it would count as not known.
     """
-    number = as_number(value)
+    number = None if value is None else as_number(value)
     if number is None and is_missing(value):
         return None
     if number is None or isinstance(value, bool) or not 0 <= number < _MOST_TOKENS:
