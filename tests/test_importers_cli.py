@@ -18,6 +18,7 @@ from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
+from tests.test_importers_promptfoo import filtered, whole
 
 Command = Callable[..., Done]
 
@@ -431,6 +432,29 @@ def test_the_table_of_an_import_adds_up(bare: Project, run: Command) -> None:
     head, row = ([line.split() for line in done.out.splitlines()][place] for place in (1, 3))
     assert head[2:6] == ["cases", "epochs", "replies", "passed"]
     assert row[2:7] == ["6", "4", "24", "6", "25.0%"]
+
+
+def test_models_that_were_asked_in_several_ways_are_ordered_by_their_plain_names(bare: Project, run: Command) -> None:
+    """Where no case is everyone's, the error names a pair; plain names compare the models on all prompts."""
+    whole(bare.root, filtered(2))
+    refused(run("import", "r.json"), "no case was answered by each of", "have --order 'gpt-4o-mini #1,gpt-4o #1'")
+    refused(run("import", "r.json", "--order", "gpt-4,gpt-4o"), "--order: no model 'gpt-4'")
+    done = fine(run("import", "r.json", "--order", "gpt-4o-mini,gpt-4o", "--class", "t"))
+    assert "all the ways in which gpt-4o, gpt-4o-mini was asked are taken together" in done.err
+    assert newest(bare).header.ladder == ("gpt-4o-mini", "gpt-4o")
+    assert sum(one.passed for one in newest(bare).results) == len(newest(bare).results) / 2 == 32
+
+
+def test_models_on_few_cases_in_common_are_told_of_a_pair_with_more(bare: Project, run: Command) -> None:
+    """Two of three share most: the note says which, and no case is lost without it."""
+    rows = [f"{case},{model},1\n" for case in range(10) for model in "ab"] + ["9,c,1\n", "10,c,0\n"]
+    bare.write("o.csv", f"id,model,score\n{''.join(rows)}")
+    done = fine(run("import", "o.csv"))
+    assert "o: 10 of 11 cases left out: not every model answered them\n" in done.err
+    assert "o: 10 cases in common have --order a,b\n" in done.err
+    assert "3 of 22 replies count; left out: 19 to cases that not every model answered\n" in done.err.replace(
+        "\xa0", " "
+    )
 
 
 def test_a_scale_is_given_on_the_command_line(bare: Project, run: Command) -> None:

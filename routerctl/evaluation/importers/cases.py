@@ -104,7 +104,9 @@ def _arranged(
     answers = without_retries(everything)
     common = [key for key in _first(answers) if all(key in cases for cases in answers.values())]
     if not common:
-        raise InputError(f"class {name}: no case was answered by each of {_listed(list(answers))}{_in_pairs(answers)}")
+        raise InputError(
+            f"class {name}: no case was answered by each of {_listed(list(answers))}; {_in_pairs(answers)}"
+        )
     epochs, replies = epochs_of(name, answers, common, made_at)
     identities = dict.fromkeys(identity for _, identity in replies)
     left = {
@@ -138,7 +140,7 @@ def _notes(name: str, answers: Answers, common: Sequence[str], left: Mapping[str
         few = len(everything) - len(common)
         yield f"{name}: {few} of {len(everything)} cases left out: not every model answered them"
         if 2 * few >= len(everything) and len(answers) > 2:
-            yield f"{name}: compare models with more cases in common by --order{_in_pairs(answers)}"
+            yield f"{name}: {_in_pairs(answers)}"
     if left[FAILED_AND_REPEATED]:
         failed = plural(left[FAILED_AND_REPEATED], "failed call", "failed calls")
         yield plain(f"{name}: {failed} left out, since the case was asked again")
@@ -148,15 +150,15 @@ def _notes(name: str, answers: Answers, common: Sequence[str], left: Mapping[str
 
 
 def _in_pairs(answers: Answers) -> str:
-    """Name the two models that have the most cases in common, as the end of a sentence."""
+    """Name the two models that have the most cases in common, and the flag that compares them."""
     pairs = [
         (sum(key in answers[other] for key in answers[one]), one, other)
         for one, other in itertools.combinations(list(answers)[:_MOST_PAIRED], 2)
     ]
     most, one, other = max(pairs, key=lambda pair: pair[0], default=(0, "", ""))
     if not most:
-        return "; each was asked other cases, so there is nothing to compare: import them one by one with --order"
-    return f"; {plain(plural(most, 'case'))} in common have --order {shlex.quote(f'{one},{other}')}"
+        return "each was asked other cases, so there is nothing to compare: import them one by one with --order"
+    return f"{plain(plural(most, 'case'))} in common have --order {shlex.quote(f'{one},{other}')}"
 
 
 def _listed(models: Sequence[str]) -> str:
