@@ -28,7 +28,9 @@ MTOK: dict[str, Any] = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
 
 def price(input_: str | None = None, output: str = "0", **changes: Any) -> Price:
     """A price that the user states, per million tokens."""
-    amounts = {} if input_ is None else {"input_mtok_usd": Decimal(input_), "output_mtok_usd": Decimal(output)}
+    amounts: dict[str, Any] = (
+        {} if input_ is None else {"input_mtok_usd": Decimal(input_), "output_mtok_usd": Decimal(output)}
+    )
     amounts |= {name: Decimal(amount) for name, amount in changes.items() if name != "source"}
     return Price(date="2026-11-01", source=changes.get("source", "routerctl.yaml: made up"), **amounts)
 
@@ -208,6 +210,24 @@ def test_a_price_is_taken_without_a_reply(dear: Project, run: Command) -> None:
     dear.save()
     assert run("build-table").code == 0
     assert load_table(dear.root / "routes.yaml").routes == table.routes
+
+
+def test_a_price_s_tiers_are_pinned_and_paid_by(dear: Project, run: Command) -> None:
+    """Written below a price they are in the table; a case and a routed prompt cost what their length does."""
+    before = load_table(dear.root / "routes.yaml")
+    tier = {"above_input_tokens": 1, "input_mtok_usd": 3, "output_mtok_usd": 3}
+    dear.config["prices"][0]["tiers"] = [tier, {**tier, "above_input_tokens": 100_000, "input_mtok_usd": 30}]
+    dear.save()
+    assert "price of small: changed since" in run("check").last
+    assert run("build-table").code == run("check").code == 0
+    after = load_table(dear.root / "routes.yaml")
+    assert [one.above_input_tokens for one in after.prices["small"].tiers] == [1, 100_000]
+    costs = [table.routes["sums"].evidence[0].cost_per_case_usd for table in (before, after)]
+    assert costs == [Decimal("0.000005"), Decimal("0.000012")]  # 3 tokens in, 1 out
+    prompts = {"hi": "0.000011", "hi there": "0.000021", "hi " * 150_000: "3.375015"}  # 4 bytes a token, 5 tokens out
+    for prompt, cost_usd in prompts.items():
+        routed = run("route", "--class", "sums", "--json", stdin=prompt)
+        assert Decimal(json.loads(routed.out, parse_float=Decimal)["cost_usd"]) == Decimal(cost_usd)
 
 
 def test_a_price_by_the_hour_is_taken_too(dear: Project, run: Command) -> None:

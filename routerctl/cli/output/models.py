@@ -17,8 +17,8 @@ from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.files.codec import encode, json_default
 from routerctl.providers import weights
 from routerctl.providers.pins import retires_on
-from routerctl.types import Candidate, Price, ProviderSpec
-from routerctl.words import usd
+from routerctl.types import Candidate, Price, PriceTier, ProviderSpec
+from routerctl.words import count, usd
 
 
 def print_models(*, as_json: bool) -> None:
@@ -67,6 +67,11 @@ def _lifecycle(candidate: Candidate, provider: ProviderSpec, today: date) -> str
 def _price_words(price: Price) -> str:
     if price.usd_per_hour is not None:
         return f"{usd(price.usd_per_hour)} an hour"
+    tiers = [f"above {count(one.above_input_tokens)}: {_both_ways(one)}" for one in price.tiers]
+    return "; ".join((_both_ways(price), *tiers))
+
+
+def _both_ways(price: Price | PriceTier) -> str:
     return f"{usd(price.input_mtok_usd or Decimal(0))} / {usd(price.output_mtok_usd or Decimal(0))}"
 
 
