@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
 
-import openai
 import pytest
-from anthropic.types.model_param import ModelParam
 
-from routerctl.providers.pins import alias_problem, as_pinned, known_ids, moving_warning
+from routerctl.providers.pins import alias_problem, as_pinned, moving_warning
+from routerctl.providers.sdk_lists import model_ids
 from tests.conftest import Project
 
 ALIASES = [
@@ -42,7 +40,7 @@ def test_an_alias_is_refused_with_pins_that_exist(model: str, kind: str, pins: l
     said = alias_problem(model, kind) or ""
     assert said.startswith(f"{model!r} is an alias that may move")
     assert re.findall("'([^']+)'", said)[1:] == pins
-    assert set(pins) <= known_ids("anthropic") | known_ids("openai")
+    assert set(pins) <= (model_ids("anthropic") or set()) | (model_ids("openai") or set())
     assert ("GET /v1/models" in said) == (not pins)
     for pin in pins:
         assert alias_problem(pin, kind) is moving_warning(pin, kind) is None
@@ -102,9 +100,3 @@ def test_check_and_eval_say_which_ids_may_move(project: Project, in_process: Non
     said = project.run("check").err
     assert "warning: candidates.luna: 'gpt-6-luna' has no date" in said
     assert said.count("'gpt-6.1-sol' has no date") == 1
-
-
-def test_pins_read_the_sdks_types() -> None:
-    """The ids read without importing the SDKs are those of their types."""
-    assert known_ids("anthropic") == set(get_args(get_args(ModelParam)[0]))
-    assert known_ids("openai") == set(get_args(openai.types.ChatModel))

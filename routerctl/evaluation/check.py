@@ -42,7 +42,7 @@ from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.pins import retirements_of, retires_on
+from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, Route, Run, Table
 from routerctl.words import plain, plural
@@ -122,13 +122,14 @@ def _check_providers(project: Project) -> None:
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
     prices_of(project, pinned, today)
+    yield from missing_lists(project.providers.values())
     yield from pin_warnings(pinned, project.providers)
     for name, candidate in pinned.items():
-        end = retires_on(candidate.model, project.providers[candidate.provider].kind)
-        if end and end <= today:
-            yield f"candidates.{name}: {candidate.model} was retired on {end.isoformat()}"
-        elif end:
-            yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
+        for model, day in retirements_of([candidate], project.providers).items():
+            left = (date.fromisoformat(day) - today).days
+            yield f"candidates.{name}: {model} " + (
+                f"retires on {day}, in {left} days" if left > 0 else f"was retired on {day}"
+            )
 
 
 def _order_warnings(project: Project, today: date) -> list[str]:

@@ -15,8 +15,9 @@ from routerctl.cli.output.terminal import is_live, print_table, say
 from routerctl.evaluation.project import load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.files.codec import encode, json_default
+from routerctl.notices import warn
 from routerctl.providers import weights
-from routerctl.providers.pins import retires_on
+from routerctl.providers.retirements import list_of, missing_lists, retires_on
 from routerctl.types import Candidate, Price, PriceTier, ProviderSpec
 from routerctl.words import count, usd
 
@@ -42,6 +43,8 @@ def print_models(*, as_json: bool) -> None:
                 "ladders": [ladder for ladder, rungs in project.ladders.items() if name in rungs],
             }
         )
+    for words in missing_lists(project.providers.values()):
+        warn(words)
     if as_json:
         typer.echo(json.dumps(rows, default=json_default, ensure_ascii=False))
         return
@@ -58,7 +61,7 @@ def _asked(candidate: Candidate) -> str:
 
 
 def _lifecycle(candidate: Candidate, provider: ProviderSpec, today: date) -> str:
-    end = retires_on(candidate.model, provider.kind)
+    end = retires_on(candidate.model, provider)
     if end is None:
         return _at_hand(candidate, provider)
     return f"retired since {end.isoformat()}" if end <= today else f"retires {end.isoformat()}"
@@ -77,7 +80,8 @@ def _both_ways(price: Price | PriceTier) -> str:
 
 def _at_hand(candidate: Candidate, provider: ProviderSpec) -> str:
     if provider.kind != "local":
-        return "no end known"
+        listed = list_of(provider)
+        return f"no end known on {listed.as_of}" if listed else "nobody lists ends here"
     name, _ = weights.split_pin(candidate.model)
     if name not in {model.name for model in weights.catalog()}:
         return "your own file"
