@@ -103,7 +103,7 @@ PRICED = _priced()
 )
 def test_our_cost_is_the_lists_cost(fresh: int, read: int, written: int, out: int) -> None:
     """For every model of both vendors the cost equals the list's own, and for untiered ones the flat arithmetic too."""
-    counts = {"input_tokens": fresh + read + written, "output_tokens": out}
+    counts: dict[str, Any] = {"input_tokens": fresh + read + written, "output_tokens": out}
     counts |= {"cache_read_tokens": read, "cache_write_tokens": written}
     for spec, model, price in PRICED:
         theirs = genai_prices.calc_price(
@@ -134,7 +134,12 @@ def test_every_seller_s_price_is_kept_whole() -> None:
             tiers |= {tier.above_input_tokens for tier in price.tiers}
             fees += price.request_usd is not None
             for tokens in (10, *(at + more for at in costs._starts(price) for more in (0, 1))):
-                usage = {"input_tokens": tokens, "output_tokens": 3, "cache_read_tokens": 2, "cache_write_tokens": 1}
+                usage: dict[str, Any] = {
+                    "input_tokens": tokens,
+                    "output_tokens": 3,
+                    "cache_read_tokens": 2,
+                    "cache_write_tokens": 1,
+                }
                 theirs = model.calc_price(genai_prices.Usage(**usage), seller, genai_request_timestamp=noon)
                 assert pricer_of(price, ANTHROPIC, "x")(Usage(**usage), 0.0) == theirs.total_price, model.id
     assert len(tiers) > 5
@@ -304,7 +309,8 @@ def test_what_a_call_can_cost_is_of_the_highest_tier_that_it_can_reach(length: i
     most = most_usd(pricer, request, 0.0)
     assert most == Decimal(usd)
     for tokens in range(1, longest + 1, 7):
-        for cached in ({}, {"cache_write_tokens": tokens}, {"cache_read_tokens": tokens}):
+        ways: list[dict[str, Any]] = [{}, {"cache_write_tokens": tokens}, {"cache_read_tokens": tokens}]
+        for cached in ways:
             assert pricer(Usage(input_tokens=tokens, output_tokens=100, **cached), 0.0) <= most
 
 

@@ -1,11 +1,13 @@
 """A model and where it is asked -> the day on which it retires there, as far as anybody has said.
 
-Two sources: `retirements.yaml`, days that vendors' pages told, each list with its source and date; and the installed
-SDK's list. What a vendor's API says of a model is for whoever asks it (`providers.base.Probed`).
+Two sources: `retirements.json`, days that vendors' pages told, each list with its source and date; and the installed
+SDK's list. A day that was announced later is in neither until somebody looks again. What a vendor's API says of a model
+is for whoever asks it (`providers.base.Probed`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,12 +15,9 @@ from functools import cache
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from routerctl.files.codec import decode
-from routerctl.files.yaml import parse_yaml
 from routerctl.providers import sdk_lists
 from routerctl.types import Candidate, ProviderSpec
 
-_FILE = "retirements.yaml"
 _OTHERS = ("azure.com", "amazonaws.com", "googleapis.com")  # platforms that serve vendors' models by days of their own
 
 
@@ -32,17 +31,11 @@ class RetirementList:
     models: Mapping[str, str]  # id -> ISO day
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shipped:
-    schema_version: int
-    lists: tuple[RetirementList, ...]
-
-
 @cache
 def shipped() -> Mapping[str, RetirementList]:
     """Give the lists that come with routerctl, by vendor."""
-    text = files("routerctl").joinpath("providers", _FILE).read_text(encoding="utf-8")
-    return {one.vendor: one for one in decode(_Shipped, parse_yaml(text, _FILE)).lists}
+    text = files("routerctl").joinpath("providers", "retirements.json").read_text(encoding="utf-8")
+    return {one["vendor"]: RetirementList(**one) for one in json.loads(text)["lists"]}
 
 
 def list_of(spec: ProviderSpec) -> RetirementList | None:
