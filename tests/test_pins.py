@@ -21,6 +21,17 @@ ALIASES = [
     ("claude-3-5-haiku", "anthropic", []),
     ("claude-3-7-sonnet-latest", "anthropic", []),
     ("claude-latest", "anthropic", []),
+    ("claude-sonnet", "anthropic", ["claude-sonnet-5-5"]),  # no generation at all
+    ("claude", "anthropic", []),
+    ("claude-next", "anthropic", []),
+    ("claude-sonnet-4-5@latest", "anthropic", ["claude-sonnet-4-5-20250929"]),
+    ("claude-opus-5@default", "anthropic", ["claude-opus-5"]),
+    ("anthropic/claude-opus-latest", "openai", []),  # a gateway has ids of its own: none is proposed
+    ("gemini-flash-latest", "openai", []),
+    ("google/gemini-2.5-pro-latest", "openai", []),
+    ("mistral-large-latest", "openai", []),
+    ("latest", "openai", []),
+    ("openrouter/auto", "openai", []),
     ("gpt-4o", "openai", ["gpt-4o-2024-11-20"]),  # the latest of three
     ("gpt-4o-mini", "openai", ["gpt-4o-mini-2024-07-18"]),
     ("gpt-4o-audio-preview", "openai", ["gpt-4o-audio-preview-2025-06-03"]),
@@ -56,6 +67,18 @@ def test_an_alias_is_refused_with_pins_that_exist(model: str, kind: str, pins: l
         ("gpt-4o-2024-08-06", "openai"),
         ("gpt-4-0613", "openai"),
         ("gpt-oss-20b", "openai"),
+        ("mistral-large-2512", "openai"),
+        ("deepseek-chat-v3-0324", "openai"),
+        ("grok-4-0709", "openai"),
+        ("command-r-08-2024", "openai"),
+        ("qwen-plus-2025-04-28", "openai"),
+        ("gemini-2.5-flash", "openai"),  # what is called stable does not change
+        ("gemini-2.5-flash-preview-05-20", "openai"),
+        ("meta-llama/llama-3.3-70b-instruct", "openai"),
+        ("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "openai"),
+        ("anthropic/claude-opus-5.5", "openai"),
+        ("claude-opus-6", "anthropic"),  # a generation to come
+        ("my-own-auto-complete", "openai"),
         ("qwen2.5-7b", "openai"),
         ("claude-sonnet-5-5", "openai"),
         ("anything", "local"),
@@ -67,7 +90,20 @@ def test_a_pin_is_no_alias(model: str, kind: str) -> None:
     assert alias_problem(model, kind) is moving_warning(model, kind) is None
 
 
-@pytest.mark.parametrize("model", ["gpt-6-luna", "gpt-5.4", "openai/gpt-4o", "anthropic/claude-haiku-4.5"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("gpt-6-luna", "gpt-5.4", "openai/gpt-4o", "anthropic/claude-haiku-4.5", "anthropic/claude-sonnet-4-5"),
+        *(
+            "eu.anthropic.claude-sonnet-4-5",
+            "claude-mythos-preview",
+            "claude-opus-5-5-turbo",
+            "anthropic/claude-sonnet",
+        ),
+        *("gemini-3-pro-preview", "google/gemini-2.0-flash-exp", "deepseek-chat", "mistralai/mistral-large", "grok-4"),
+        *("x-ai/grok-4.1-fast", "command-r-plus", "qwen-max", "qwen/qwen3-max-preview"),
+    ],
+)
 def test_an_id_that_may_move_and_has_no_known_pin_is_warned_of(model: str) -> None:
     """No dated id is known that could stand in its place: it may be used, and the served id is what tells."""
     assert alias_problem(model, "openai") is None

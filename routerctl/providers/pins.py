@@ -14,12 +14,20 @@ from routerctl.providers import sdk_lists
 from routerctl.providers.retirements import retires_on
 from routerctl.types import ProviderSpec, Reply
 
-_LATEST = re.compile(r".+[-:@]latest\Z", re.IGNORECASE)
-_DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?\Z")
+_LATEST = re.compile(r"(?:.*[-_:@.])?latest\Z|.+@default\Z|auto\Z", re.IGNORECASE)  # `auto`: a gateway's choice
+_DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?(-v\d+(:\d+)?)?\Z")
 _CLAUDE = re.compile(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?\Z")  # claude-opus-5-5; before, the family came last
 _FAMILY = re.compile(r"claude-[a-z]+\Z")
-_OLD_CLAUDE = re.compile(r"claude-(\d{1,2}|instant|v\d)")
+_OLD_CLAUDE = re.compile(r"claude(\Z|-(\d{1,2}|instant|v\d))")
 _OPENAI = re.compile(r"(gpt-(?!oss)|chatgpt-|codex-|o\d)")
+# Short names that are known to lead to the newest of a family: DeepSeek's, Mistral's, xAI's, Cohere's, Alibaba's; and
+# what is called a preview or an experiment, Google's or anybody's.
+_OTHERS = re.compile(
+    r"deepseek-(chat|reasoner)|((mistral|ministral|magistral|devstral|codestral)(-(tiny|small|medium|large|\d+b))?)"
+    r"|grok-\d+(\.\d+)?(-(mini|fast))?|command(-(a|r|r-plus))?|qwen-(max|plus|turbo|flash)|.+-(preview|exp|beta)",
+    re.IGNORECASE,
+)
+_PLATFORM = re.compile(r"(?:[a-z-]+\.)?anthropic\.(?=claude)")  # Bedrock's: eu.anthropic.claude-...
 _FIRST_DATELESS_PIN = (4, 6)
 _SHOWN = 3  # pins of an alias whose newest cannot be told
 
@@ -34,7 +42,7 @@ def alias_problem(model: str, kind: str) -> str | None:
     """
     vendor, name = _vendor(model, kind), _bare(model)
     pins = _pins_of(name, vendor) if name == model else ()  # a gateway has names of its own
-    refused = _may_move(name, vendor) and name == model and (pins or vendor == "anthropic")
+    refused = _may_move(name, vendor) and name == model and (pins or _is_short_claude(name))
     if not refused and not _LATEST.match(name):
         return None
     what = f"{model!r} is an alias that may move"
@@ -82,7 +90,7 @@ def _with_end(pin: str, vendor: str) -> str:
 
 def _bare(model: str) -> str:
     """An id without a gateway's `vendor/` or an owner's name."""
-    return model.rpartition("/")[2]
+    return _PLATFORM.sub("", model.rpartition("/")[2])
 
 
 def _vendor(model: str, kind: str) -> str:
@@ -99,6 +107,7 @@ def _may_move(name: str, vendor: str) -> bool:
     Anthropic: from the 4.6 generation on the dateless id is the snapshot; before, the dated one.
     https://platform.claude.com/docs/en/about-claude/models/overview
     OpenAI: a dated id is a snapshot; a short one may move to a newer one. https://developers.openai.com/api/docs/models
+    Other vendors behind a compatible API: the short names of theirs that are known to move.
     """
     if _DATED.match(name):
         return False
@@ -106,15 +115,20 @@ def _may_move(name: str, vendor: str) -> bool:
         found = _CLAUDE.match(name)
         if found:
             return (int(found[1]), int(found[2] or 0)) < _FIRST_DATELESS_PIN
-        return bool(_OLD_CLAUDE.match(name))
-    return vendor == "openai" and bool(_OPENAI.match(name))
+        return name.startswith("claude")
+    return vendor == "openai" and bool(_OPENAI.match(name) or _OTHERS.fullmatch(name))
+
+
+def _is_short_claude(name: str) -> bool:
+    """Tell whether an id is one of Anthropic's aliases by its form; of a form that is new here nobody can say."""
+    return any(form.match(name) for form in (_CLAUDE, _FAMILY, _OLD_CLAUDE))
 
 
 def _pins_of(name: str, vendor: str) -> tuple[str, ...]:
     """The known snapshots that an alias may stand for: the newest, several where their names do not tell."""
     if vendor not in _VENDORS:
         return ()
-    stem = re.sub(r"[-:@]latest\Z", "", name, flags=re.IGNORECASE)
+    stem = re.sub(r"([-:@]latest|@default)\Z", "", name, flags=re.IGNORECASE)
     known = sdk_lists.model_ids(vendor) or frozenset()  # `sdk_lists.absent` tells of none
     dated = re.compile(re.escape(stem) + r"-(\d{8}|\d{4}-\d{2}-\d{2})\Z")
     if newest := max(filter(dated.match, known), default=None):
