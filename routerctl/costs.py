@@ -74,7 +74,7 @@ def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
     if price.usd_per_hour is not None:
         hourly = price.usd_per_hour
         return lambda _usage, seconds: (hourly * Decimal(repr(float(seconds))) / HOUR_S).quantize(PICODOLLAR)
-    whole = _with_listed_tiers(price, spec, model) if _lacks_tiers(price) else price
+    whole = _with_listed_tiers(price, spec, model) if lacks_tiers(price) else price
     return lambda usage, _seconds: _cost(whole, usage)
 
 
@@ -135,16 +135,21 @@ def rates(price: Price, input_tokens: int) -> tuple[Decimal, Decimal, Decimal, D
 
 def rise(was: Price, now: Price) -> Fraction | None:
     """Give by how much all of a price has risen, 1 = not at all; None where its parts moved apart."""
-    if (_lacks_tiers(was), _starts(was)) != (_lacks_tiers(now), _starts(now)):
+    if (lacks_tiers(was), _starts(was)) != (lacks_tiers(now), _starts(now)):
         return None
     pairs = list(zip(_parts(was), _parts(now), strict=True))
     ratios = {Fraction(new) / Fraction(old) if old else None for old, new in pairs if old or new}
     return None if len(ratios) > 1 else next(iter(ratios), Fraction(1))
 
 
+def lacks_tiers(price: Price) -> bool:
+    """Tell whether a price is of a table from before tiers were pinned, and had some: the list is asked for them."""
+    return price.source.startswith(LIST) and price.source.endswith(_TIERED) and not price.tiers
+
+
 def goes_by_call(price: Price) -> bool:
     """Tell whether what several calls cost depends on more than the sums of their tokens."""
-    return bool(price.tiers) or price.request_usd is not None or _lacks_tiers(price)
+    return bool(price.tiers) or price.request_usd is not None or lacks_tiers(price)
 
 
 def _cost(price: Price, usage: Usage) -> Decimal:
@@ -173,11 +178,6 @@ def _starts(price: Price) -> list[int]:
 
 
 # --- tables that pinned no tiers --------------------------------------------------------------------------------------
-
-
-def _lacks_tiers(price: Price) -> bool:
-    """Tell whether a price is of a table from before tiers were pinned, and had some."""
-    return price.source.startswith(LIST) and price.source.endswith(_TIERED) and not price.tiers
 
 
 def _with_listed_tiers(price: Price, spec: ProviderSpec, model: str) -> Price:

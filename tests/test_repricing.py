@@ -230,6 +230,37 @@ def test_a_price_s_tiers_are_pinned_and_paid_by(dear: Project, run: Command) -> 
         assert Decimal(json.loads(routed.out, parse_float=Decimal)["cost_usd"]) == Decimal(cost_usd)
 
 
+def test_a_table_from_before_prices_had_tiers_is_kept(project: Project, run: Command) -> None:
+    """Its runs make the same bytes; `check` and `route` say what it lacks, and a new `eval` pins it for nothing."""
+    project.config["providers"]["fake"]["base_url"] = "https://api.anthropic.com"  # whose list knows the price
+    project.config["candidates"]["small"]["model"] = "claude-haiku-5-5"
+    project.config["ladders"]["main"] = ["small"]
+    project.replies({"claude-haiku-5-5": 1.0})
+    project.save()
+    assert run("eval").code == 0
+    header = run_folders(project.root)[0] / "run.json"
+    made = json.loads(header.read_text("utf-8"))
+    del made["prices"]["small"]["tiers"]
+    made["prices"]["small"]["source"] += ", tiered"
+    header.write_text(json.dumps(made), encoding="utf-8")
+    assert run("build-table").code == 0
+    older = (project.root / "routes.yaml").read_bytes()
+    checked = run("check")
+    lacks = "pinned without what longer prompts cost"
+    assert (
+        checked.code,
+        f"warning: routes.yaml: the price of small is {lacks}; run `routerctl eval`" in checked.err,
+    ) == (0, True)
+    assert (run("build-table").code, (project.root / "routes.yaml").read_bytes()) == (0, older)
+    routed = run("route", "--class", "sums", "--json", stdin="x" * 500_000)
+    assert routed.err.count(lacks) == 1
+    assert Decimal(json.loads(routed.out, parse_float=Decimal)["cost_usd"]) > Decimal("0.0625")  # 125,000 at 0.50
+    again = run("eval")
+    assert "paid $0 for 0 calls" in again.err
+    assert run("build-table").code == 0
+    assert lacks not in run("check").err + run("route", "--class", "sums", stdin="hi").err
+
+
 def test_a_price_by_the_hour_is_taken_too(dear: Project, run: Command) -> None:
     """From tokens to time and from one rate to another; the report says what was paid then."""
     dear.config["prices"] = []

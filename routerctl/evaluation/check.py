@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
+from routerctl.costs import lacks_tiers
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.assemble import imported_classes, project_and_sets, table_of
 from routerctl.evaluation.differences import first_differences
@@ -92,7 +93,7 @@ def check_project(root: Path, today: date) -> Checked:
         _check_follows(root, project, eval_sets, table, at)
         _check_served(table, at)
         notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
-        warnings += _retirement_news(project, table, at.file) if project else []
+        warnings += [*_price_news(table, at), *(_retirement_news(project, table, at.file) if project else ())]
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
@@ -149,6 +150,15 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
     for model, day in {**table.retirements, **known}.items():
         if model not in table.routing.successors:
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
+
+
+def _price_news(table: Table, at: TableFile) -> Iterator[str]:
+    for name, price in table.prices.items():
+        if lacks_tiers(price):
+            yield (
+                f"{at.file}: the price of {name} is pinned without what longer prompts cost; run `{at.eval}`, then "
+                f"`{at.build}`"
+            )
 
 
 def _check_follows(
