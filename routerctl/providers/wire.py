@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from routerctl import errors
-from routerctl.costs import Pricer, cost_of_reply
+from routerctl.costs import Pricer, cost_of_reply, most_usd
 from routerctl.providers.base import (
     BACKOFF_CAP_S,
     BACKOFF_S,
@@ -28,8 +28,6 @@ from routerctl.providers.base import (
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
 from routerctl.types import ProviderSpec, Reply, Request, Usage
-
-_ONE_EACH = Usage(input_tokens=1, output_tokens=1)
 
 
 @dataclass(slots=True)
@@ -47,22 +45,24 @@ class _Lane:
 class _Failed:
     """What the attempts at one call have cost that failed so far."""
 
+    price: Pricer
+    most_usd: Decimal  # that the tokens of an attempt can cost
     attempts: int = 0
     lost_s: float = 0.0
     usd: Decimal = Decimal(0)  # of the tokens that were told
-    unpriced: int = 0
+    perhaps_usd: Decimal = Decimal(0)  # of those that nobody told
 
-    def note(self, problem: errors.ProviderError, price: Pricer) -> None:
+    def note(self, problem: errors.ProviderError) -> None:
         """Count one more, whose problem then tells of all."""
         problem.lost_s = self.lost_s
         self.attempts += problem.attempts
         self.lost_s += problem.spent_s
         if problem.usage is not None:
-            self.usd += price(problem.usage, 0.0)
-        elif problem.may_be_billed and price(_ONE_EACH, 0.0):  # else tokens are free there
-            self.unpriced += 1
-        problem.attempts, problem.unpriced = self.attempts, self.unpriced
-        problem.cost_usd = self.usd + price(Usage(), self.lost_s)
+            self.usd += self.price(problem.usage, 0.0)
+        elif problem.may_be_billed:
+            self.perhaps_usd += self.most_usd
+        problem.attempts, problem.perhaps_usd = self.attempts, self.perhaps_usd
+        problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
 
 
 class Wire:
@@ -123,12 +123,12 @@ class Wire:
         """
         price = self._pricer(self._spec(provider), request.model)
         lane = self._lane(provider)
-        attempt, failed = 1, _Failed()
+        attempt, failed = 1, _Failed(price, most_usd(price, request, 0.0))
         while True:
             try:
                 reply = await self._attempt(lane, request, until)
             except errors.ProviderError as problem:
-                failed.note(problem, price)
+                failed.note(problem)
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
                 wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
@@ -141,7 +141,7 @@ class Wire:
                 # Where time is the price, the attempts that failed are in `cost_usd`, too.
                 reply = replace(reply, attempts=attempt, lost_s=failed.lost_s, served_model=served)
                 cost_usd = cost_of_reply(reply, price)
-                return replace(reply, cost_usd=cost_usd, failed_usd=failed.usd, unpriced=failed.unpriced)
+                return replace(reply, cost_usd=cost_usd, failed_usd=failed.usd, perhaps_usd=failed.perhaps_usd)
 
     async def probe(self, provider: str, model: str) -> Probed | None:
         """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.

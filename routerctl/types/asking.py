@@ -97,7 +97,7 @@ class Reply:
     attempts: int = 1  # 1 = no retry
     lost_s: float = 0.0  # seconds of the attempts that failed before it: where time is the price, they cost as well
     failed_usd: Decimal = Decimal(0)  # beside `cost_usd`: of the attempts that failed before it and told their tokens
-    unpriced: int = 0  # of the attempts that failed before it: those that may be billed and told no tokens
+    perhaps_usd: Decimal = Decimal(0)  # likewise, at most, of those that may be billed and told none
     mean_logprob: float | None = None  # mean natural-log probability of the reply's tokens, where the API gives it
     detail: str = ""  # e.g. the refusal's category
 
