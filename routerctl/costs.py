@@ -58,7 +58,7 @@ def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Pr
     if spec.usd_per_hour is not None:
         source = f"routerctl.yaml: usd_per_hour of provider {spec.name}"
         return Price(date=on.isoformat(), source=source, usd_per_hour=spec.usd_per_hour)
-    listed = _listed(spec, model, on)
+    listed = listed_price(spec, model, on)
     if listed is None:
         raise InputError(
             f"no price is known for model '{model}' of provider '{spec.name}' on {on.isoformat()}; add under `prices:` "
@@ -67,6 +67,12 @@ def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Pr
             file="routerctl.yaml",
         )
     return listed
+
+
+def listed_price(spec: ProviderSpec, model: str, on: date) -> Price | None:
+    """Give the list's price of a day, tiers and all; None where it has none for both directions."""
+    info = _find(spec, model)
+    return None if info is None else _as_price(info.get_prices(_noon(on)), on)
 
 
 def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
@@ -182,7 +188,7 @@ def _starts(price: Price) -> list[int]:
 
 def _with_listed_tiers(price: Price, spec: ProviderSpec, model: str) -> Price:
     """Give a price with the tiers that the list has now, in proportion where it pins another base price; say so."""
-    listed = _listed(spec, model, date.fromisoformat(price.date))
+    listed = listed_price(spec, model, date.fromisoformat(price.date))
     what = f"the price of {model} ({price.date}) is pinned without what longer prompts cost"
     if listed is None or not listed.tiers:
         say = f"{what}, and the list no longer has it: they are counted at the price of short ones"
@@ -207,12 +213,6 @@ def _scaled(tier: PriceTier, listed: Price, pinned: Price) -> PriceTier:
 
 
 # --- the packaged list ------------------------------------------------------------------------------------------------
-
-
-def _listed(spec: ProviderSpec, model: str, on: date) -> Price | None:
-    """The list's price of that day, tiers and all; None where it has none for both directions."""
-    info = _find(spec, model)
-    return None if info is None else _as_price(info.get_prices(_noon(on)), on)
 
 
 def _as_price(prices: ModelPrice, on: date) -> Price | None:

@@ -261,6 +261,26 @@ def test_a_table_from_before_prices_had_tiers_is_kept(project: Project, run: Com
     assert lacks not in run("check").err + run("route", "--class", "sums", stdin="hi").err
 
 
+@pytest.mark.parametrize(
+    ("model", "tiers", "warned"),
+    [
+        ("claude-haiku-5-5", [], True),
+        ("claude-haiku-5-5", [{"above_input_tokens": 100_000, "input_mtok_usd": 1, "output_mtok_usd": 2}], False),
+        ("claude-sonnet-5-5", [], False),  # the list has one price of it
+        ("mine", [], False),
+    ],
+)
+def test_a_stated_price_that_says_nothing_of_long_prompts_is_told(
+    model: str, tiers: list[dict[str, int]], warned: bool, project: Project, run: Command
+) -> None:
+    """Where the list has a dearer price for them; who pays one price for all says so by a tier of the same price."""
+    project.config["providers"]["far"] = {"kind": "anthropic"}
+    project.config["prices"].append({**project.config["prices"][0], "provider": "far", "model": model, "tiers": tiers})
+    project.save()
+    checked = run("check")
+    assert (checked.code, "warning: prices.2: genai-prices" in checked.err) == (0, warned)
+
+
 def test_a_price_by_the_hour_is_taken_too(dear: Project, run: Command) -> None:
     """From tokens to time and from one rate to another; the report says what was paid then."""
     dear.config["prices"] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
-from routerctl.costs import lacks_tiers
+from routerctl.costs import lacks_tiers, listed_price
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.assemble import imported_classes, project_and_sets, table_of
 from routerctl.evaluation.differences import first_differences
@@ -46,7 +46,7 @@ from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, Route, Run, Table
-from routerctl.words import plain, plural
+from routerctl.words import count, plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,11 +125,23 @@ def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     prices_of(project, pinned, today)
     yield from missing_lists(project.providers.values())
     yield from pin_warnings(pinned, project.providers)
+    yield from _flat_prices(project, today)
     for name, candidate in pinned.items():
         for model, day in retirements_of([candidate], project.providers).items():
             left = (date.fromisoformat(day) - today).days
             yield f"candidates.{name}: {model} " + (
                 f"retires on {day}, in {left} days" if left > 0 else f"was retired on {day}"
+            )
+
+
+def _flat_prices(project: Project, today: date) -> Iterator[str]:
+    """Name the stated prices that say nothing of longer prompts though the list does; a tier of the same price may."""
+    for place, stated in enumerate(project.prices):
+        listed = None if stated.tiers else listed_price(project.providers[stated.provider], stated.model, today)
+        if listed and listed.tiers:
+            yield (
+                f"prices.{place}: {listed.source} has another price of {stated.model} above "
+                f"{count(listed.tiers[0].above_input_tokens)} input tokens; without `tiers` this one holds there, too"
             )
 
 
