@@ -110,6 +110,14 @@ def test_an_id_that_may_move_and_has_no_known_pin_is_warned_of(model: str) -> No
     assert f"{model!r} has no date" in (moving_warning(model, "openai") or "")
 
 
+@pytest.mark.parametrize("model", ["deepseek-chat", "qwen-max", "kimi-k3-preview"])
+def test_other_vendors_names_move_behind_either_api(model: str) -> None:
+    """Some serve Anthropic's API: the name is theirs all the same."""
+    assert alias_problem(model, "anthropic") is None
+    assert "has no date" in (moving_warning(model, "anthropic") or "")
+    assert moving_warning(f"{model}-2026-05-01", "anthropic") is None
+
+
 @pytest.mark.parametrize("served", ["claude-haiku-5-6", "claude-haiku-5-5-20260901", "claude-haiku-5", "", "x/y"])
 def test_another_id_is_another_model(served: str) -> None:
     """Nothing but the pin itself is the pin."""

@@ -1,8 +1,8 @@
 """Tells whether a model id is a pin, which id to write instead, and whether what was served is what was asked for.
 
-Offline: the known ids are those of the SDKs' types (`sdk_lists`). An id is refused where it is an
-alias; where a vendor does not say whether it may move, a warning says so, and the id that was served tells. Does not
-know which models still run.
+Offline: the known ids are those of the SDKs' types (`sdk_lists`). An id is refused where it is an alias; where a vendor
+does not say whether it may move, a warning says so, and the id that was served tells. Does not know which models still
+run.
 """
 
 from __future__ import annotations
@@ -111,12 +111,12 @@ def _may_move(name: str, vendor: str) -> bool:
     """
     if _DATED.match(name):
         return False
-    if vendor == "anthropic":
+    if vendor == "anthropic" and name.startswith("claude"):
         found = _CLAUDE.match(name)
-        if found:
-            return (int(found[1]), int(found[2] or 0)) < _FIRST_DATELESS_PIN
-        return name.startswith("claude")
-    return vendor == "openai" and bool(_OPENAI.match(name) or _OTHERS.fullmatch(name))
+        return not found or (int(found[1]), int(found[2] or 0)) < _FIRST_DATELESS_PIN
+    if vendor == "openai" and _OPENAI.match(name):
+        return True
+    return bool(vendor and _OTHERS.fullmatch(name))
 
 
 def _is_short_claude(name: str) -> bool:
