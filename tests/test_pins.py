@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from routerctl.providers.pins import alias_problem, as_pinned, moving_warning
+from routerctl.providers.pins import alias_problem, as_pinned, foreign_of, moving_warning, served_of
 from routerctl.providers.sdk_lists import model_ids
+from routerctl.types import Reply, StopReason, Usage
 from tests.conftest import Project
 
 ALIASES = [
@@ -144,3 +145,24 @@ def test_check_and_eval_say_which_ids_may_move(project: Project, in_process: Non
     said = project.run("check").err
     assert "warning: candidates.luna: 'gpt-6-luna' has no date" in said
     assert said.count("'gpt-6.1-sol' has no date") == 1
+
+
+@pytest.mark.parametrize(
+    ("served", "answered", "foreign"),
+    [
+        (["m"], "m", set()),
+        (["m", "n"], "n", {"n"}),
+        (["m", ""], None, set()),
+        (["", "n"], "n", {"n"}),
+        ([""], None, set()),
+    ],
+)
+def test_who_answered_is_not_known_where_a_reply_does_not_say_it(
+    served: list[str], answered: str | None, foreign: set[str]
+) -> None:
+    """Then nobody claims that it was the pin, nor that it was not; another model that is named is told all the same."""
+    replies = [
+        Reply(text="", stop_reason=StopReason.END, served_model=name, usage=Usage(), latency_s=0.0) for name in served
+    ]
+    assert served_of("m", replies) == answered
+    assert foreign_of("m", replies) == foreign
