@@ -24,6 +24,7 @@ def log(text: str, level: Level) -> None:
 
 
 _taken_by: list[Notify] = [log]
+_said: set[str] = set()
 
 
 def take(notify: Notify) -> Notify:
@@ -40,6 +41,13 @@ def info(text: str) -> None:
 def warn(text: str) -> None:
     """Say what a person should hear, but need not stop for."""
     _taken_by[0](text, "warning")
+
+
+def warn_once(text: str) -> None:
+    """Say what a person should hear, but not twice in one process."""
+    if text not in _said:
+        _said.add(text)
+        warn(text)
 
 
 def alarm(text: str) -> None:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -193,13 +193,13 @@ def test_every_json_output_is_one_object_alone_on_stdout(project: Project, run: 
 def test_the_end_of_a_model_is_past_or_to_come() -> None:
     """`models` says since when a model is retired, or when it will be; the day itself is past."""
     from routerctl.cli.output.models import _lifecycle
-    from routerctl.providers import pins
 
-    model, end = max(pins._days().items(), key=lambda pair: (pair[1], pair[0]))
+    model, end = "claude-opus-4-5-20251101", date(2027, 1, 22)
     asked, vendor = Candidate(name="a", provider="v", model=model), ProviderSpec(name="v", kind="anthropic")
     said = [_lifecycle(asked, vendor, end + timedelta(days=days)) for days in (-1, 0, 1)]
     assert said == [f"retires {end}", f"retired since {end}", f"retired since {end}"]
-    assert _lifecycle(replace(asked, model="other"), vendor, end) == "no end known"
+    assert _lifecycle(replace(asked, model="other"), vendor, end).startswith("no end known on 2026-")
+    assert _lifecycle(asked, replace(vendor, kind="acme"), end) == "nobody lists ends here"
 
 
 # --- the request line: failures ---------------------------------------------------------------------------------------

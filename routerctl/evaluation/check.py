@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
+from routerctl.costs import lacks_tiers, listed_price
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.assemble import imported_classes, project_and_sets, table_of
 from routerctl.evaluation.differences import first_differences
@@ -42,10 +43,10 @@ from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.pins import retirements_of, retires_on
+from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, Route, Run, Table
-from routerctl.words import plain, plural
+from routerctl.words import count, plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def check_project(root: Path, today: date) -> Checked:
         _check_follows(root, project, eval_sets, table, at)
         _check_served(table, at)
         notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
-        warnings += _retirement_news(project, table, at.file) if project else []
+        warnings += [*_price_news(table, at), *(_retirement_news(project, table, at.file) if project else ())]
         unreached = [name for name, item in table.routes.items() if not item.passing]
         warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
@@ -122,13 +123,26 @@ def _check_providers(project: Project) -> None:
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
     prices_of(project, pinned, today)
+    yield from missing_lists(project.providers.values())
     yield from pin_warnings(pinned, project.providers)
+    yield from _flat_prices(project, today)
     for name, candidate in pinned.items():
-        end = retires_on(candidate.model, project.providers[candidate.provider].kind)
-        if end and end <= today:
-            yield f"candidates.{name}: {candidate.model} was retired on {end.isoformat()}"
-        elif end:
-            yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
+        for model, day in retirements_of([candidate], project.providers).items():
+            left = (date.fromisoformat(day) - today).days
+            yield f"candidates.{name}: {model} " + (
+                f"retires on {day}, in {left} days" if left > 0 else f"was retired on {day}"
+            )
+
+
+def _flat_prices(project: Project, today: date) -> Iterator[str]:
+    """Name the stated prices that say nothing of longer prompts though the list does; a tier of the same price may."""
+    for place, stated in enumerate(project.prices):
+        listed = None if stated.tiers else listed_price(project.providers[stated.provider], stated.model, today)
+        if listed and listed.tiers:
+            yield (
+                f"prices.{place}: {listed.source} has another price of {stated.model} above "
+                f"{count(listed.tiers[0].above_input_tokens)} input tokens; without `tiers` this one holds there, too"
+            )
 
 
 def _order_warnings(project: Project, today: date) -> list[str]:
@@ -148,6 +162,15 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
     for model, day in {**table.retirements, **known}.items():
         if model not in table.routing.successors:
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
+
+
+def _price_news(table: Table, at: TableFile) -> Iterator[str]:
+    for name, price in table.prices.items():
+        if lacks_tiers(price):
+            yield (
+                f"{at.file}: the price of {name} is pinned without what longer prompts cost; run `{at.eval}`, then "
+                f"`{at.build}`"
+            )
 
 
 def _check_follows(

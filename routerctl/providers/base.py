@@ -181,6 +181,12 @@ class Probed:
     detail: str = ""  # what could not be found out
 
 
+def iso_day(moment: Any) -> str:
+    """Give the ISO day of a moment as an SDK gives it, a datetime or the text it could not read; "" for neither."""
+    found = re.match(r"\d{4}-\d{2}-\d{2}", str(moment or ""))
+    return found[0] if found else ""
+
+
 @runtime_checkable
 class Probing(Protocol):
     """A provider that can be asked about a model without paying for a reply."""
