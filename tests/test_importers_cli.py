@@ -384,6 +384,32 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     assert "a: not the first attempt" in fine(run("build-table")).out
 
 
+@pytest.mark.parametrize(
+    ("pass_at", "settings", "attempt"),
+    [
+        (("0.9", "0.6"), {}, 2),
+        (("0.6", "0.9"), {}, 1),
+        (("1", "1"), {"seed": 7}, 2),
+        (("1", "1"), {"mode": "margin"}, 2),
+    ],
+    ids=["passes at less", "passes at more", "another order", "margin"],
+)
+def test_outcomes_tested_in_an_easier_way_are_another_attempt(
+    pass_at: tuple[str, str], settings: dict[str, object], attempt: int, project: Project, run: Command
+) -> None:
+    """Not only by the bar; and the import that was tried first is kept for that."""
+    rows = "".join(f"{case},{name},0.{case % 10}\n" for case in range(60) for name in ("model-small", "model-large"))
+    project.write("a.csv", f"id,model,score\n{rows}")
+    again = ["import", "a.csv", "--class", "talk", "--pass-at"]
+    fine(run(*again, pass_at[0]))
+    project.config.update(settings)
+    project.save()
+    for _ in range(2):
+        fine(run(*again, pass_at[1]))
+        assert newest(project).header.classes["talk"].attempt == attempt
+        fine(run("runs", "prune", "--all"))
+
+
 def test_many_lowered_bars_are_told_in_few_lines(bare: Project, run: Command) -> None:
     """Ten lines of all, and how many more there are."""
     head, *_ = outcomes({}).splitlines()

@@ -165,7 +165,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
     Raises: InputError where the project cannot be read.
     """
     planned = plan_run(root, EvalOptions(), lambda: datetime.now(UTC))
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), planned.header)
     everybody = {name: pinned_candidate(planned.project, name) for name in planned.project.candidates}
     found: dict[str, list[str]] = {}
     for job in planned.jobs:
@@ -175,7 +175,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
 
 
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), header)
     ladder = {name: header.candidates[name] for name in header.ladder}
     classes = [(job, header.classes[job.eval_set.name]) for job in jobs]
     return {one.task_class: with_attempts(one, attempts_of(past, job, one, ladder)) for job, one in classes}
