@@ -17,6 +17,8 @@ from routerctl.evaluation.selection import (
     not_asked_words,
     unproven_words,
 )
+from routerctl.evaluation.selection.judge_correction import why_not
+from routerctl.evaluation.selection.labels_needed import label_need
 from routerctl.evaluation.unpinned import unpinned_evidence
 from routerctl.evaluation.worth import chosen_evidence
 from routerctl.review.report.answers import Answers
@@ -76,15 +78,19 @@ def _lowered(route: Route) -> list[Flag]:
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
     """Classes whose verdict is a model's word that no human label stands behind."""
-    chosen = [(name, one) for name, r in table.routes.items() if (one := chosen_evidence(r))]
-    names = [name for name, one in chosen if one.judgement.trust == "judge"]
-    judges = sorted({run.header.classes[name].judge for run in runs for name in names if name in run.header.classes})
-    if not names:
+    chosen = {name: one for name, r in table.routes.items() if (one := chosen_evidence(r))}
+    judged = {name: one.judgement for name, one in chosen.items() if one.judgement.trust == "judge"}
+    if not judged:
         return []
+    headers = {name: run.header.classes[name] for run in runs for name in judged if name in run.header.classes}
+    judges = sorted({header.judge for header in headers.values()})
     who = f" ({', '.join(judges)})" if any(judges) else ""
+    needs = {name: label_need(judged[name]).least for name, header in headers.items() if not why_not(header)}
+    least = [f"{count(need)} on {name}" for name, need in needs.items() if need]
+    number = f": at least {', '.join(least)}; with fewer a class is provisional" if least else ""
     text = (
-        f"The verdicts on {', '.join(names)} are the word of a judge{who}: a lenient judge proves what is not true. "
-        "`routerctl label` collects human labels that put it to the test."
+        f"The verdicts on {', '.join(judged)} are the word of a judge{who}: a lenient judge proves what is not true. "
+        f"`routerctl label` collects human labels that put it to the test{number}."
     )
     return [Flag(what="According to a judge", text=text)]
 
