@@ -16,6 +16,7 @@ from routerctl.evaluation.repricing import is_restated
 from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
+from routerctl.words import percent
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 
@@ -357,6 +358,37 @@ def test_other_outcomes_stand_beside(again: tuple[str, ...], project: Project, r
     assert "no longer counts" not in fine(run("import", *file, *again)).err
     fine(run("eval", "--class", "sums"))
     assert "a" in classes(run)
+
+
+@pytest.mark.parametrize(("cases", "epochs"), [(6, 4), (6, 1), (1200, 2)])
+def test_passed_replies_are_told_of_the_replies(cases: int, epochs: int, bare: Project, run: Command) -> None:
+    """Of a case that was answered several times each reply counts, so a score is what stands beside it."""
+    rows = "".join(f"{case},small,{int(case % 4 == 0)}\n" for case in range(cases) for _ in range(epochs))
+    bare.write("a.csv", f"id,model,score\n{rows}")
+    passed, replies = epochs * len(range(0, cases, 4)), epochs * cases
+    (row,) = [line.split() for line in fine(run("import", "a.csv")).out.splitlines() if " small " in line]
+    assert row[2:6] == [f"{cases:,}", str(epochs), f"{passed:,}/{replies:,}", percent(passed / replies)]
+
+
+def test_counts_read_alike_in_terminal_and_report(bare: Project, run: Command) -> None:
+    """Thousands are set off wherever they are shown; what the table itself holds stays as it is written there."""
+    rows = "".join(f"{case},{name},{int(case % 5 > 0)}\n" for case in range(4110) for name in ("small", "large"))
+    bare.write("a.csv", f"id,model,score\n{rows}")
+    fine(run("import", "a.csv", "--bar", "0.79"))
+    built = fine(run("build-table"))
+    text = (bare.root / "routes.yaml").read_text()
+    page = (run_folders(bare.root)[0] / "report.html").read_text()
+    assert "3288 of 4110 cases passed (4110 planned)" in " ".join(text.split())
+    assert "3,288/4,110" in built.out
+    assert "3,288 of 4,110 cases passed (4,110 planned)" in page
+    for told in (built.out, built.err, page):
+        assert "3288" not in told
+        assert "4110" not in told
+    bare.write("old.yaml", text)
+    fine(run("import", "a.csv", "--bar", "0.7"))
+    fine(run("build-table"))
+    assert "3,288 of 4,110 cases" in fine(run("diff", "old.yaml", "routes.yaml")).out
+    fine(run("check"))
 
 
 def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(bare: Project, run: Command) -> None:

@@ -32,7 +32,7 @@ from routerctl.evaluation.unpinned import unpinned_results
 from routerctl.files.codec import json_default
 from routerctl.scorers import IMPORTED
 from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
-from routerctl.words import count, percent, plural, usd
+from routerctl.words import count, out_of, percent, plural, usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,10 +375,10 @@ def _row(item: _Counted, *, known: bool) -> list[str]:
     return [
         item.headers[0].task_class if len(item.headers) == 1 else f"all {len(item.headers)}",
         item.candidate,
-        str(sum(header.n for header in item.headers)),
+        count(sum(header.n for header in item.headers)),
         str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
-        str(passed),
+        out_of(passed, replies),
         percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
-        str(sum(row.status is Status.FAILED for row in item.results)),
+        count(sum(row.status is Status.FAILED for row in item.results)),
         usd(1000 * total_usd / replies) if known else "not known",
     ]

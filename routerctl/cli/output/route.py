@@ -12,7 +12,7 @@ from routerctl.cli.stdin import where
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
 from routerctl.types import Decision, Hop, Inquiry, Json, Route
-from routerctl.words import clean
+from routerctl.words import clean, plain, seconds
 
 if TYPE_CHECKING:
     from routerctl.routing.batch import Numbered
@@ -88,7 +88,7 @@ def _reason(routed: Routed) -> str:
     )
     shown = _shown(routed.table.routes[decision.task_class], served.candidate)
     unproven = f", {shown} for this class" if shown else ""
-    latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
+    latency = "" if served.latency_s is None else f", {plain(seconds(served.latency_s))}"
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
         f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{before}{unproven}"

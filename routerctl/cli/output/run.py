@@ -48,7 +48,7 @@ from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Judgement, Policy, Result, Run, RunHeader, Table
-from routerctl.words import clean, missing_words, plain, plural, usd
+from routerctl.words import clean, grouped, missing_words, plain, plural, usd
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -282,7 +282,7 @@ class RunView:
         if worth_usd := self._worth_usd.get((task_class, candidate)):
             spent_usd = self._spending.spent_usd
             found += f" Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
-        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
+        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {grouped(found)}")
         if self._progress:
             self._progress.console.print(line, markup=False)
         else:

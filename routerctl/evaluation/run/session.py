@@ -34,7 +34,7 @@ from routerctl.providers.wire import Wire
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
-from routerctl.words import usd
+from routerctl.words import count, grouped, plain, plural, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -88,9 +88,11 @@ class Finished:
     def paid_words(self) -> str:
         """What it paid, in words."""
         spending = self.spending
-        calls = [f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls"]
-        calls += [f"{spending.cached_calls} came from the cache"] if spending.cached_calls else []
-        calls += [f"{spending.repeated_calls} had been asked in this run already"] if spending.repeated_calls else []
+        calls = [f"paid {usd(self.paid_usd)} for {plain(plural(spending.paid_calls, 'call'))}"]
+        calls += [f"{count(spending.cached_calls)} came from the cache"] if spending.cached_calls else []
+        calls += (
+            [f"{count(spending.repeated_calls)} had been asked in this run already"] if spending.repeated_calls else []
+        )
         return ", ".join(calls)
 
 
@@ -156,7 +158,7 @@ def provable(planned: Planned) -> list[str]:
     """Say of each set that is small what it can prove, and how many cases it takes."""
     header = planned.header
     said = {name: provable_words(question_of(one, header)) for name, one in header.classes.items()}
-    return [f"{name}: {words}" for name, words in said.items() if words]
+    return [f"{name}: {grouped(words)}" for name, words in said.items() if words]
 
 
 def counted_runs(root: Path) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from routerctl.evaluation.selection import qualifies
 from routerctl.types import ClassHeader, Evidence, Judgement, Measure, Result, Run, Table
+from routerctl.words import count
 
 _ROUNDED = 1e-6  # a mean in the table is rounded; what differs by more is another mean
 
@@ -141,7 +142,8 @@ class Answers:
                 judged = one.judgement
                 told = f"{name}, {one.candidate}: the table says"
                 if (passes, cases) != (judged.passes, judged.cases):
-                    found.append(f"{told} {judged.passes} of {judged.cases}, the results {passes} of {cases}")
+                    ours = f"{count(passes)} of {count(cases)}"
+                    found.append(f"{told} {count(judged.passes)} of {count(judged.cases)}, the results {ours}")
                 elif _other_mean(judged, mean):
                     found.append(f"{told} a mean of {judged.mean:.4f}, the results {mean:.4f}")
         return found

@@ -25,7 +25,7 @@ from routerctl.review.report.answers import Answers
 from routerctl.review.report.weighing import level_counts
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import count, plural
+from routerctl.words import count, grouped, plural
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
 
@@ -119,15 +119,15 @@ def remedy(route: Route, table: Table) -> str:
     if missing := not_asked_words(route, table):
         return f"{missing[0].upper()}{missing[1:]}."
     if any(one.against for _, one in judged):
-        return unproven_words(route, table).partition("; ")[2].capitalize() + "."
+        more = grouped(unproven_words(route, table).partition("; ")[2])
+        return f"{more[0].upper()}{more[1:]}."
     if route.target >= 1:
         return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
     if too_few:
         need, n = min(too_few), judged[0][1].n
-        return (
-            f"The set is too small: even a perfect score on {n} cases could not prove it; at least {need} are needed."
-        )
+        perfect = f"even a perfect score on {count(n)} cases could not prove it"
+        return f"The set is too small: {perfect}; at least {count(need)} are needed."
     needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
     if needs:
         need, name, one = min(needs, key=lambda entry: (entry[1] != route.chosen, entry[0]))
