@@ -135,23 +135,34 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
         _warn_of_order(planned)
     for line in provable(planned):
         say(line)
-    with RunView(planned.header, spending) as view:
-        watcher, climb = work(view) if work else (view, None)
-        finished = await run_eval(
-            planned,
-            watcher,
-            Outside(env=os.environ),
-            spending=spending,
-            now=now,
-            on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
-            work=climb,
-        )
+    try:
+        with RunView(planned.header, spending) as view:
+            watcher, climb = work(view) if work else (view, None)
+            return await run_eval(
+                planned,
+                watcher,
+                Outside(env=os.environ),
+                spending=spending,
+                now=now,
+                on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
+                work=climb,
+            )
+    except (RouterctlError, asyncio.CancelledError):  # who finishes says what it paid with its results
+        if spending.paid_calls or spending.spent_usd:
+            calls = plain(plural(spending.paid_calls, "call"))
+            say(f"the run ended early; it paid {usd(spending.spent_usd)} for {calls}")
+        raise
+    finally:
+        _say_unseen(spending)
+
+
+def _say_unseen(spending: Spending) -> None:
+    """Say what may be billed though no reply came."""
     if spending.perhaps_usd:
         say(f"attempts without a reply may be billed too: {usd(spending.perhaps_usd)} at most")
     if spending.lost_calls:
         lost = plain(plural(spending.lost_calls, "call was", "calls were"))
         say(f"{lost} in flight when an earlier run was killed: perhaps paid for, without a reply")
-    return finished
 
 
 def _warn_of_order(planned: Planned) -> None:

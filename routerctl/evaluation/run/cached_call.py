@@ -17,6 +17,7 @@ from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
 from routerctl.evaluation.cache import ReplyCache, reply_key
 from routerctl.providers.pins import served_of
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
+from routerctl.words import usd
 
 Again = Callable[[ProviderError], Awaitable[bool]]  # whether a call that failed so may be tried again
 Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
@@ -65,8 +66,8 @@ class Spending:
         """
         if self._too_much(amount_usd):
             raise BudgetSpent(
-                f"the next call could pass the limit of ${self.limit_usd}: ${self.spent_usd:.6f} is spent, and {what} "
-                f"may cost ${amount_usd:.6f}; what was paid for is kept, and running again continues from there"
+                f"the next call could pass the limit of ${self.limit_usd}: {usd(self.spent_usd)} is spent, and {what} "
+                f"may cost {usd(amount_usd)}; what was paid for is kept, and running again continues from there"
             )
         self.reserved_usd += amount_usd
 
@@ -172,6 +173,9 @@ class Caller:
             cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)  # where time is the price, it was paid for
             self.failed_usd += cost_usd
             held.failed(error)
+            raise
+        except asyncio.CancelledError:  # in flight: nobody will know
+            held.perhaps_usd += held.billed_usd
             raise
         finally:
             self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd

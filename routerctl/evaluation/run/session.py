@@ -236,7 +236,7 @@ async def run_eval(
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
         if evaluation.stopped and writer.is_empty:
             raise asyncio.CancelledError  # as after a second Ctrl-C: nothing was asked, nothing is left
-        finished = replace(header, finished=not evaluation.stopped)
+        finished = replace(header, finished=not evaluation.stopped, perhaps_usd=spending.perhaps_usd)
         writer.write_header(finished)
         return Finished(
             header=finished,
