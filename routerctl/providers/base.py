@@ -45,14 +45,17 @@ CONNECT_TIMEOUT_S = 10.0
 FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wrong, too little to flood a log
 
 Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed attempt) -> may be made again; None: yes
+Leaving = Callable[[], Awaitable[None]] | None  # told when an attempt is about to leave, all waiting done
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
 
 
 class WireCall(Protocol):
     """The wire: (provider name, request, deadline on its clock) -> a priced reply."""
 
-    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
-        """Ask; `again` allows each further attempt; raises ProviderError."""
+    def __call__(
+        self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
+    ) -> Awaitable[Reply]:
+        """Ask; `again` allows each further attempt, `leaving` is told of each; raises ProviderError."""
 
 
 class Provider(Protocol):

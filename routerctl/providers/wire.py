@@ -17,6 +17,7 @@ from routerctl.providers.base import (
     BACKOFF_CAP_S,
     BACKOFF_S,
     Again,
+    Leaving,
     Loading,
     Outside,
     PricerFor,
@@ -112,10 +113,19 @@ class Wire:
                 await asyncio.to_thread(kind_class, kind)
                 self._imported.add(kind)
 
-    async def call(self, provider: str, request: Request, *, until: float = math.inf, again: Again = None) -> Reply:
+    async def call(
+        self,
+        provider: str,
+        request: Request,
+        *,
+        until: float = math.inf,
+        again: Again = None,
+        leaving: Leaving = None,
+    ) -> Reply:
         """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
 
-        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt.
+        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt;
+        `leaving`: told before each, once it has its slot.
 
         Raises:
             InputError: no such provider, or its model has no price (found before anything is paid for).
@@ -126,7 +136,7 @@ class Wire:
         attempt, failed = 1, _Failed(price, most_usd(price, request, 0.0))
         while True:
             try:
-                reply = await self._attempt(lane, request, until)
+                reply = await self._attempt(lane, request, until, leaving)
             except errors.ProviderError as problem:
                 failed.note(problem)
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
@@ -153,15 +163,17 @@ class Wire:
             return None
         return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
 
-    def warm(self, provider: str, model: str) -> bool:
-        """Tell whether a model would answer at once; one that has to be loaded first is loaded meanwhile."""
+    def is_warm(self, provider: str, model: str) -> bool:
+        """Tell whether a model would answer at once, without having to be loaded first."""
         far = self._lane(provider).provider
-        if not isinstance(far, Loading) or far.is_warm(model):
-            return True
-        if (provider, model) not in self._warming:
+        return not isinstance(far, Loading) or far.is_warm(model)
+
+    def load(self, provider: str, model: str) -> None:
+        """Begin to load a model that is not warm; nobody waits for it."""
+        far = self._lane(provider).provider
+        if isinstance(far, Loading) and (provider, model) not in self._warming:
             task = asyncio.ensure_future(self._warm_up(far, provider, model))
             self._warming[provider, model] = task
-        return False
 
     async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
         try:
@@ -171,10 +183,12 @@ class Wire:
         finally:
             self._warming.pop((provider, model), None)
 
-    async def _attempt(self, lane: _Lane, request: Request, until: float) -> Reply:
+    async def _attempt(self, lane: _Lane, request: Request, until: float, leaving: Leaving) -> Reply:
         """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
         async with self._slot(lane, until):
             await self._pass_gate(lane, until)
+            if leaving is not None:
+                await leaving()
             started = self._outside.clock()
             limit_s = min(lane.spec.timeout_s, until - started)
             if limit_s <= 0:
