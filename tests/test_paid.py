@@ -167,6 +167,25 @@ def _forget(project: Project, every: int) -> None:
         database.execute("DELETE FROM replies WHERE rowid % ? = 0", (every,))
 
 
+async def test_attempts_that_told_their_tokens_are_paid_with_the_reply(project: Project) -> None:
+    """What is known of their cost belongs to the case, now and when its reply comes from the cache."""
+    project.eval_set("sums", 12)
+    count = iter(range(1000))
+
+    def script(request: Request) -> Reply | errors.ProviderError:
+        problem = errors.BrokenReply("cut", provider="fake")
+        problem.usage = reply_of("42", request).usage
+        return problem if next(count) % 5 == 0 else reply_of("42", request)
+
+    finished, run = await _run(project, script, candidates=("small",), full=True)
+    paid_usd = _agree(finished, run)
+    assert paid_usd == sum(one.cost_usd for one in run.results)
+    assert any(one.retries for one in run.results)
+    again, repeated = await _run(project, script, candidates=("small",), full=True)
+    assert _agree(again, repeated) == 0
+    assert sum(one.cost_usd for one in repeated.results) == paid_usd
+
+
 async def test_what_attempts_without_a_reply_may_cost_is_told_in_the_report_too(project: Project) -> None:
     """Beside what was paid, as in the terminal; the run's header keeps it."""
     project.eval_set("sums", 12)

@@ -425,9 +425,9 @@ async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(p
     """No attempt gave a reply, but the machine ran for all of them."""
     header, _ = plan()
     problem = Overloaded("down")
-    problem.spent_s, problem.lost_s = 1.5, 0.5
 
     async def call(provider: str, request: Request, *, again: Again) -> Reply:
+        problem.cost_usd = Decimal("3.60") * 2 / 3600 if provider == header.candidates["timed"].provider else Decimal(0)
         raise problem
 
     line = Line(header, {})
@@ -447,10 +447,13 @@ async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -
     problems = [TimedOut("slow"), Overloaded("busy"), TimedOut("slow")]
 
     async def call(provider: str, request: Request, *, again: Again) -> Reply:
+        perhaps_usd = Decimal(0)
         for problem in problems:
+            perhaps_usd += most if problem.may_be_billed else 0
+            problem.perhaps_usd = perhaps_usd  # as the wire counts it
             if not await again(problem):
                 raise problem
-        return replace(reply_of("4", request), cost_usd=most / 10)
+        return replace(reply_of("4", request), cost_usd=most / 10, perhaps_usd=perhaps_usd)
 
     line = Line(header, {}, spending=Spending(limit_usd=3 * most))
     caller = line.caller()

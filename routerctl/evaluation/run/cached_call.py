@@ -105,7 +105,7 @@ class Caller:
     """Asks one candidate on behalf of one case.
 
     `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
-    were not in the cache, `failed_usd` is what is known of the cost of calls without a reply.
+    were not in the cache, `failed_usd` is what is known of the cost of attempts without a reply.
     """
 
     def __init__(
@@ -154,8 +154,7 @@ class Caller:
                 self._spending.repeated_calls += 1
             else:
                 self._spending.cached_calls += 1
-            self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
-            return self.replies[-1]
+            return self._got(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
         held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))
         cost_usd, perhaps_usd, calls = Decimal(0), Decimal(0), 0
@@ -172,7 +171,11 @@ class Caller:
         finally:
             self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
             self._spending.settle(held.usd, cost_usd, calls, perhaps_usd)
+        return self._got(reply)
+
+    def _got(self, reply: Reply) -> Reply:
         self.replies.append(reply)
+        self.failed_usd += reply.failed_usd
         return reply
 
     def _most_words(self, request: Request) -> str:
