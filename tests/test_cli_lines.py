@@ -56,7 +56,7 @@ def test_the_whole_line_on_the_fake_provider(project: Project, run: Run) -> None
     assert run("check").out.splitlines()[-1] == "ok: routes.yaml: version 1 follows from its evidence"
     done = run("route", stdin="What is 1+1?\n")
     assert done.out == "I am model-large.\n"
-    assert re.fullmatch(r"sums \(by rule plus\) -> large, \d\.\d\d s, \$0\.0000\d+\.\n", done.err)
+    assert re.fullmatch(r"sums \(by rule plus\) -> large, [\d.]+ s, \$0\.0000\d+\.\n", done.err)
     (folder,) = (project.root / "reports").iterdir()
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
 
@@ -238,7 +238,7 @@ def test_who_serves_unproven_is_named_so(*, right: float, words: str | None, pro
     assert level == {1.0: "proven", 0.9: "provisional", 0.0: "best available"}[right]
     said = ", best available for this class" if words is None else words
     done = run("route", stdin="What is 1+1?")
-    assert re.fullmatch(rf"sums \(by rule plus\) -> small{said}, \d\.\d\d s, \$0\.0000\d+\.\n", done.err)
+    assert re.fullmatch(rf"sums \(by rule plus\) -> small{said}, [\d.]+ s, \$0\.0000\d+\.\n", done.err)
     assert [row["level"] for row in _decisions(project.root)] == [level]
     explained = json.loads(run("route", "--explain", "--json", stdin="What is 1+1?").out)
     assert explained["level"] == level

@@ -298,7 +298,7 @@ async def test_the_limit_is_said(plan: Plan) -> None:
     spending = Spending(limit_usd=Decimal("0.000001"))
     line = Line(plan()[0], {"*": "4"}, spending=spending)
     words = (
-        r"limit of \$0\.000001: \$0\.000000 is spent, and a call of one with max_tokens 64 "
+        r"limit of \$0\.000001: \$0 is spent, and a call of one with max_tokens 64 "
         r"may cost \$0\.000\d+; what was paid for is kept"
     )
     with pytest.raises(BudgetSpent, match=words) as caught:

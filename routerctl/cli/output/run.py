@@ -48,7 +48,7 @@ from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import Judgement, Policy, Result, Run, RunHeader, Table
-from routerctl.words import clean, missing_words, plain, plural, usd
+from routerctl.words import clean, grouped, missing_words, plain, plural, usd
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -135,20 +135,31 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
         _warn_of_order(planned)
     for line in provable(planned):
         say(line)
-    with RunView(planned.header, spending) as view:
-        watcher, climb = work(view) if work else (view, None)
-        finished = await run_eval(
-            planned,
-            watcher,
-            Outside(env=os.environ),
-            spending=spending,
-            now=now,
-            on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
-            work=climb,
-        )
+    try:
+        with RunView(planned.header, spending) as view:
+            watcher, climb = work(view) if work else (view, None)
+            return await run_eval(
+                planned,
+                watcher,
+                Outside(env=os.environ),
+                spending=spending,
+                now=now,
+                on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
+                work=climb,
+            )
+    except (RouterctlError, asyncio.CancelledError):  # who finishes says what it paid with its results
+        if spending.paid_calls or spending.spent_usd:
+            calls = plain(plural(spending.paid_calls, "call"))
+            say(f"the run ended early; it paid {usd(spending.spent_usd)} for {calls}")
+        raise
+    finally:
+        _say_unseen(spending)
+
+
+def _say_unseen(spending: Spending) -> None:
+    """Say what may be billed though no reply came."""
     if spending.perhaps_usd:
         say(f"attempts without a reply may be billed too: {usd(spending.perhaps_usd)} at most")
-    return finished
 
 
 def _warn_of_order(planned: Planned) -> None:
@@ -279,7 +290,7 @@ class RunView:
         if worth_usd := self._worth_usd.get((task_class, candidate)):
             spent_usd = self._spending.spent_usd
             found += f" Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
-        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
+        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {grouped(found)}")
         if self._progress:
             self._progress.console.print(line, markup=False)
         else:

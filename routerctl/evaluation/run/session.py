@@ -35,7 +35,7 @@ from routerctl.providers.wire import Wire
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
-from routerctl.words import plain, plural, usd
+from routerctl.words import count, grouped, plain, plural, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -89,9 +89,11 @@ class Finished:
     def paid_words(self) -> str:
         """What it paid, in words."""
         spending = self.spending
-        calls = [f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls"]
-        calls += [f"{spending.cached_calls} came from the cache"] if spending.cached_calls else []
-        calls += [f"{spending.repeated_calls} had been asked in this run already"] if spending.repeated_calls else []
+        calls = [f"paid {usd(self.paid_usd)} for {plain(plural(spending.paid_calls, 'call'))}"]
+        calls += [f"{count(spending.cached_calls)} came from the cache"] if spending.cached_calls else []
+        calls += (
+            [f"{count(spending.repeated_calls)} had been asked in this run already"] if spending.repeated_calls else []
+        )
         return ", ".join(calls)
 
 
@@ -157,7 +159,7 @@ def provable(planned: Planned) -> list[str]:
     """Say of each set that is small what it can prove, and how many cases it takes."""
     header = planned.header
     said = {name: provable_words(question_of(one, header)) for name, one in header.classes.items()}
-    return [f"{name}: {words}" for name, words in said.items() if words]
+    return [f"{name}: {grouped(words)}" for name, words in said.items() if words]
 
 
 def counted_runs(root: Path) -> dict[str, list[str]]:
@@ -166,7 +168,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
     Raises: InputError where the project cannot be read.
     """
     planned = plan_run(root, EvalOptions(), lambda: datetime.now(UTC))
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), planned.header)
     everybody = {name: pinned_candidate(planned.project, name) for name in planned.project.candidates}
     found: dict[str, list[str]] = {}
     for job in planned.jobs:
@@ -176,7 +178,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
 
 
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), header)
     ladder = {name: header.candidates[name] for name in header.ladder}
     classes = [(job, header.classes[job.eval_set.name]) for job in jobs]
     return {one.task_class: with_attempts(one, attempts_of(past, job, one, ladder)) for job, one in classes}
@@ -235,7 +237,7 @@ async def run_eval(
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
         if evaluation.stopped and writer.is_empty:
             raise asyncio.CancelledError  # as after a second Ctrl-C: nothing was asked, nothing is left
-        finished = replace(header, finished=not evaluation.stopped)
+        finished = replace(header, finished=not evaluation.stopped, perhaps_usd=spending.perhaps_usd)
         writer.write_header(finished)
         return Finished(
             header=finished,

@@ -15,7 +15,7 @@ from routerctl.evaluation.differences import NONE, _cut, _leaf, leaf_pair
 from routerctl.evaluation.selection import level_name, level_words, risk_shown
 from routerctl.files.codec import encode
 from routerctl.types import Candidate, Evidence, Price, PriceTier, Route
-from routerctl.words import count, percent, points, seconds, spread, usd
+from routerctl.words import count, percent, plain, plural, points, seconds, spread, usd
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -93,7 +93,7 @@ def score_words(one: Evidence | None) -> str:
         return "no case run"
     judgement = one.judgement
     kind = "" if judgement.mean is None else "mean "
-    counted = f"{judgement.passes} of {judgement.cases} cases"
+    counted = f"{count(judgement.passes)} of {plain(plural(judgement.cases, 'case'))}"
     return f"{kind}{percent(one.judgement.score or 0.0)} ({spread(judgement.interval)}, {counted})"
 
 
