@@ -27,9 +27,10 @@ def _extract(text: str, _: Params) -> str | None:
 
 
 def _check(params: Params, expected: Json) -> None:
-    only(params, "cpu_s", "wall_s", "memory_mb", "packages")
+    only(params, "cpu_s", "wall_s", "memory_mb", "packages", "same_process")
     _limits(params)
     flag(params, "packages")
+    flag(params, "same_process")
     if os.name != "posix":
         raise ValueError("the scorer python needs Linux or macOS: elsewhere it could not limit what the code does")
     if expected is None:
@@ -53,7 +54,8 @@ def _limits(params: Params) -> Limits:
 
 def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
     job = {"code": extracted, "tests": expected}
-    ended = run_limited("python", job, _limits(params), packages=flag(params, "packages"))
+    packages, divide = flag(params, "packages"), not flag(params, "same_process")
+    ended = run_limited("python", job, _limits(params), packages=packages, divide=divide)
     if ended.cause == "fault":
         raise Unscorable(f"python: {ended.why}")
     problem = ended.why if ended.verdict is None else ended.verdict["problem"]
