@@ -141,8 +141,8 @@ _REFUSED = {
     "semget": (64, 190),
     "mq_open": (240, 180),  # what would stay behind
 }  # fmt: skip - by kind
-# Landlock does not know these, and a path or a descriptor tells the filter nothing: they do nothing and say all is well,
-# so that `shutil.copy` works in the folder and changes no mode, owner or date outside.
+# Landlock does not know these, and a path tells the filter nothing: they do nothing and say all is well, so that
+# `shutil.copy` works in the folder and changes no mode, owner or date outside.
 _PRETENDED = {
     "chmod": (90, -1),
     "fchmod": (91, 52),

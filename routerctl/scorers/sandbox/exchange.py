@@ -9,163 +9,26 @@ so no object can claim to be equal to what is expected. It imports nothing of th
 from __future__ import annotations
 
 import builtins
-import io
 import json
-import math
-import operator
 import os
 import struct
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from routerctl.scorers.sandbox.far import DOES, PLAIN_BASES, Far, FarCallable, is_far, number_of, peer_of
+from routerctl.scorers.sandbox.streams import Printed
 from routerctl.scorers.sandbox.values import Broken, Memo, Values, is_plain_class, plain_class
 
 MOST_BYTES = 2**27  # of one message; the memory limit is lower still
-_PRINTED_BYTES = 1_000_000  # that are kept of what is printed
-_UNARY = ("call", "len", "iter", "next", "getitem", "setitem", "delitem", "enter", "exit", "str", "repr", "bool", "int")
-_UNARY += ("float", "complex", "index", "abs", "neg", "pos", "invert", "round", "trunc", "floor", "ceil", "hash")
-_UNARY += ("reversed", "format", "bytes", "aiter", "anext", "aenter", "aexit", "instancecheck", "subclasscheck")
-_BINARY = ("eq", "ne", "lt", "le", "gt", "ge", "contains", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow")
-_BINARY += ("matmul", "lshift", "rshift", "and", "or", "xor", "divmod")
-_SWAPPED = _BINARY[7:]
-_PLAIN_BASES = (int, float, str, bytes, tuple, list, dict, set, frozenset)
+_NUMBER, _TEXT = "_routerctl_number", "_routerctl_text"  # of a far exception's class, and what it says of itself
 _ENDS = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")  # begins of names that lead to frames and code
 
 
 class Gone(BaseException):  # tests that expect an exception do not expect this
     """The other process has ended."""
-
-
-class Far:
-    """Something of the other side's."""
-
-    __slots__ = ("__base", "__name", "__number", "__peer")
-
-    def __init__(self, peer: Peer, number: int, name: str, base: str) -> None:
-        put = object.__setattr__
-        for slot, value in (("peer", peer), ("number", number), ("name", name), ("base", base)):
-            put(self, f"_Far__{slot}", value)
-
-    def __getattr__(self, name: str) -> Any:
-        return _peer(self).ask("getattr", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        _peer(self).ask("setattr", self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        _peer(self).ask("delattr", self, name)
-
-    def __dir__(self) -> list[str]:
-        return list(_peer(self).ask("dir", self))
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        raise TypeError("a class of the reply cannot be subclassed by the tests (see same_process)")
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # what `isinstance` sees of a subclass of a plain type
-        return plain_class(_base(self)) if _base(self) else type(self)
-
-
-class FarCallable(Far):
-    """Something of the other side's that can be called."""
-
-    __slots__ = ()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return _peer(self).ask("call", self, *args, **kwargs)
-
-
-def _part(name: str) -> Callable[[Any], Any]:
-    return lambda far: object.__getattribute__(far, f"_Far__{name}")
-
-
-_peer, _number, _class_name, _base = (_part(name) for name in ("peer", "number", "name", "base"))
-
-
-def is_far(value: Any) -> bool:
-    """Tell whether something is the other side's; not by `isinstance`, which asks it."""
-    return type(value) in (Far, FarCallable)
-
-
-def _forwarding(name: str) -> Callable[..., Any]:
-    return lambda self, *args, **kwargs: _peer(self).ask(name, self, *args, **kwargs)
-
-
-def _async_forwarding(name: str) -> Callable[..., Any]:
-    async def ask(self: Far, *args: Any) -> Any:
-        return _peer(self).ask(name, self, *args)
-
-    return ask
-
-
-def _comparing(name: str, *, swapped: bool = False) -> Callable[[Far, Any], Any]:
-    def ask(self: Far, other: Any) -> Any:
-        peer = _peer(self)
-        if is_far(other) or not peer.wary:
-            return peer.ask(name, *((other, self) if swapped else (self, other)))
-        if _base(self):
-            plain = peer.ask("plain", self)
-            if is_far(plain):
-                raise Broken("no plain value")
-            return _DOES[name](*((other, plain) if swapped else (plain, other)))
-        peer.note = f"a plain value met an object of the reply's class {_class_name(self)}, which is never equal to one"
-        if name in ("eq", "ne"):
-            return name == "ne"
-        raise TypeError(f"{name}: {peer.note}")
-
-    return ask
-
-
-for _name in _UNARY[1:]:
-    _made = _async_forwarding if _name in ("anext", "aenter", "aexit") else _forwarding
-    setattr(Far, f"__{_name}__", _made(_name))
-for _name in _BINARY:
-    setattr(Far, f"__{_name}__", _comparing(_name))
-for _name in _SWAPPED:
-    setattr(Far, f"__r{_name}__", _comparing(_name, swapped=True))
-
-
-def _plain(value: Any) -> Any:
-    return next(base for base in _PLAIN_BASES if isinstance(value, base))(value)
-
-
-def _awaited(value: Any) -> Any:
-    import asyncio
-
-    async def wait() -> Any:
-        return await value
-
-    if not _loops:
-        _loops.append(asyncio.new_event_loop())  # one for all: an asynchronous generator belongs to its loop
-    return _loops[0].run_until_complete(wait())
-
-
-_loops: list[Any] = []
-
-
-_DOES: dict[str, Callable[..., Any]] = {
-    **{name: getattr(operator, name, None) or getattr(operator, f"{name}_", None) for name in (*_UNARY, *_BINARY)},
-    **{
-        name: getattr(builtins, name)
-        for name in ("len", "iter", "next", "str", "repr", "bool", "int", "float", "complex")
-    },
-    **{name: getattr(builtins, name) for name in ("round", "hash", "reversed", "format", "bytes", "divmod", "aiter")},
-    **{name: getattr(builtins, name) for name in ("getattr", "setattr", "delattr", "dir")},
-    **{name: getattr(math, name) for name in ("trunc", "floor", "ceil")},
-    "call": lambda what, *args, **kwargs: what(*args, **kwargs),
-    "enter": lambda what: type(what).__enter__(what),
-    "exit": lambda what, *args: type(what).__exit__(what, *args),
-    "aenter": lambda what: _awaited(type(what).__aenter__(what)),
-    "aexit": lambda what, *args: _awaited(type(what).__aexit__(what, *args)),
-    "anext": lambda what: _awaited(type(what).__anext__(what)),
-    "await": _awaited,
-    "instancecheck": lambda what, value: isinstance(value, what),
-    "subclasscheck": lambda what, value: issubclass(value, what),
-    "plain": _plain,
-}  # fmt: skip - by where they come from
 
 
 class Peer:
@@ -181,7 +44,7 @@ class Peer:
         self.wary, self.note = wary, ""
         self.gone = False
         self.broken = ""  # what arrived that the other side's program does not send
-        self._does = _DOES | (does or {})
+        self._does = DOES | (does or {})
         self._in, self._out = reading, writing
         self._mine: list[Any] = []  # what was given away, by number
         self._numbers: dict[int, int] = {}
@@ -243,12 +106,12 @@ class Peer:
                 raise AttributeError(name)
         return self._does[what](*args, **kwargs)
 
-    # --- what is no plain value -------------------------------------------------------------------------------------------
+    # --- what is no plain value --------------------------------------------------------------------------------------
 
     def _handle(self, value: Any) -> list[Any]:
-        if is_far(value) and _peer(value) is self:
-            return ["yours", _number(value)]
-        mark = vars(value).get("_routerctl_number") if isinstance(value, type) else None
+        if is_far(value) and peer_of(value) is self:
+            return ["yours", number_of(value)]
+        mark = vars(value).get(_NUMBER) if isinstance(value, type) else None
         if type(mark) is int and mark in self._theirs:
             return ["yours", mark]
         if isinstance(value, type) and is_plain_class(value):
@@ -267,7 +130,7 @@ class Peer:
             return ["error class", number, value.__name__, [self._handle(base) for base in value.__bases__]]
         if kind is types.CoroutineType:
             return ["coroutine", number]
-        base = next((one.__name__ for one in _PLAIN_BASES if isinstance(value, one)), "")
+        base = next((one.__name__ for one in PLAIN_BASES if isinstance(value, one)), "")
         return ["theirs", number, kind.__name__, base, callable(value)]
 
     def _resolve(self, given: list[Any]) -> Any:
@@ -283,7 +146,7 @@ class Peer:
         if type(number) is not int or what not in ("theirs", "error class", "coroutine"):
             raise Broken(str(what))
         if number not in self._theirs:
-            made = {"theirs": self._far, "error class": self._error_class, "coroutine": self._coroutine}[what]
+            made: Any = {"theirs": self._far, "error class": self._error_class, "coroutine": self._coroutine}[what]
             self._theirs[number] = made(*given[1:])
         return self._theirs[number]
 
@@ -295,12 +158,12 @@ class Peer:
     def _error_class(self, number: int, name: str, bases: list[Any]) -> Any:
         ours = tuple(self._resolve(base) for base in bases)
         ours = tuple(base for base in ours if type(base) is type and issubclass(base, BaseException))
-        return type(str(name)[:60], ours or (Exception,), {"_routerctl_number": number, "__str__": _error_text})
+        return type(str(name)[:60], ours or (Exception,), {_NUMBER: number, "__str__": _error_text})
 
     async def _coroutine(self, number: int) -> Any:
         return self.ask("await", Far(self, number, "coroutine", ""))
 
-    # --- exceptions -------------------------------------------------------------------------------------------------------
+    # --- exceptions --------------------------------------------------------------------------------------------------
 
     def _error(self, error: BaseException) -> list[Any]:
         memo = Memo()
@@ -321,11 +184,11 @@ class Peer:
         except Exception:  # noqa: BLE001 - UnicodeError wants its five
             error = found.__new__(found)
             error.args = (str(text),)
-        if hasattr(found, "_routerctl_number"):
-            error._routerctl_text = str(text)  # type: ignore[attr-defined]
+        if hasattr(found, _NUMBER):
+            setattr(error, _TEXT, str(text))
         return error
 
-    # --- bytes ------------------------------------------------------------------------------------------------------------
+    # --- bytes -------------------------------------------------------------------------------------------------------
 
     def send(self, message: Any) -> None:
         """Send one message; raises Gone."""
@@ -367,7 +230,6 @@ class Peer:
         return b"".join(parts)
 
 
-Far.__doc__ = property(lambda far: _peer(far).ask("getattr", far, "__doc__"))  # type: ignore[assignment]
 _input = builtins.input
 
 
@@ -378,7 +240,7 @@ def _raised(value: Any) -> BaseException:
 
 
 def _error_text(error: Any) -> str:
-    text = getattr(error, "_routerctl_text", None)
+    text = getattr(error, _TEXT, None)
     return text if isinstance(text, str) else BaseException.__str__(error)
 
 
@@ -402,53 +264,3 @@ def _named(module: str, name: str) -> Any:
     for part in filter(None, name.split(".")):
         found = getattr(found, part)
     return found
-
-
-class _Kept(io.RawIOBase):
-    """The beginning of what is written."""
-
-    def __init__(self) -> None:
-        self.kept = bytearray()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self.kept += bytes(data)[: max(0, _PRINTED_BYTES - len(self.kept))]
-        return len(data)
-
-
-class Printed(io.TextIOWrapper):
-    """The standard output of the reply's process."""
-
-    def __init__(self) -> None:
-        self._raw = _Kept()
-        super().__init__(io.BufferedWriter(self._raw), encoding="utf-8", errors="surrogatepass", write_through=True)
-
-    def take(self) -> str:
-        """Give what was printed since the last time."""
-        self.flush()
-        text = self._raw.kept.decode("utf-8", "replace")
-        self._raw.kept.clear()
-        return text
-
-
-class Lines(io.TextIOBase):
-    """The standard input of the reply's process: each line is asked of the tests, which may have set one."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-
-    def readline(self, size: int = -1) -> str:  # type: ignore[override]
-        """Give one line."""
-        del size
-        return str(self._peer.ask("line"))
-
-    def read(self, size: int = -1) -> str:
-        """Give everything."""
-        del size
-        return "".join(self._all())
-
-    def _all(self) -> Iterator[str]:
-        while line := self.readline():
-            yield line

@@ -2,8 +2,8 @@
 
 Two processes: one runs the reply's code and has never seen the tests; the other runs the tests, calls the first one's
 functions (`exchange`) and alone can write the verdict. `confine` holds both from files, processes and the network; the
-audit hook refuses the same in words, and is all there is where the kernel cannot hold it: it stops accidents (deleting a
-home folder, calling a web service), not malice. It runs in a limited child and imports what stands beside it.
+audit hook refuses the same in words, and is all there is where the kernel cannot hold it: it stops accidents (deleting
+a home folder, calling a web service), not malice. It runs in a limited child and imports what stands beside it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from importlib import import_module
 from typing import Any
 
 from routerctl.scorers.sandbox.confine import confine_calls, readable
-from routerctl.scorers.sandbox.exchange import Gone, Lines, Peer
+from routerctl.scorers.sandbox.exchange import Gone, Peer
+from routerctl.scorers.sandbox.streams import Lines
 from routerctl.scorers.sandbox.values import Broken
 
 # Audit events of the standard library: https://docs.python.org/3/library/audit_events.html
@@ -96,7 +97,7 @@ def _serve(reading: int, writing: int, nowhere: int) -> None:
         wary=False,
         does={"load": lambda code: _execute(code, "the reply", module.__dict__), "module": lambda: module},
     )
-    sys.stdin, sys.stdout = Lines(peer), peer.printed
+    sys.stdin, sys.stdout = Lines(lambda: str(peer.ask("line"))), peer.printed
     sys.addaudithook(_guard(os.path.realpath(os.getcwd())))  # noqa: PTH109 - pathlib would be imported for two calls
     with contextlib.suppress(Gone):
         while True:
@@ -178,7 +179,7 @@ def _modules_of(tests: str) -> dict[str, types.ModuleType]:
     for node in _nodes(compile(tests, "the tests", "exec", _ONLY_AST)):
         if type(node).__name__ == "Attribute" and type(node.value).__name__ == "Name":
             used.setdefault(node.value.id, set()).add(node.attr)
-    found = {}
+    found: dict[str, types.ModuleType] = {}
     for name in used.keys() & sys.stdlib_module_names - {"antigravity", "this"}:
         with contextlib.suppress(Exception):
             module = import_module(name)

@@ -21,7 +21,9 @@ from routerctl.scorers.sandbox.child import STARTED
 from routerctl.types import Json
 
 _HERE = Path(__file__).parent
-_FILES = {"python": ("values", "exchange", "python")}  # of a task, in the order of their imports; else its own alone
+_FILES = {
+    "python": ("values", "far", "streams", "exchange", "python")
+}  # of a task, in the order of their imports; else its own alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
