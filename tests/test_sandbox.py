@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from routerctl.scorers.sandbox import confine
 from routerctl.scorers.sandbox.child import STARTED
 from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.types import Score, ScorerSpec
-from tests.conftest import SECRET
+from tests.conftest import SECRET, Project
 
 HELD = pytest.mark.skipif(bool(confine.not_held()), reason=f"code in a child can {', '.join(confine.not_held())} here")
 CHILD = Path(confine.__file__).with_name("child.py")
@@ -468,6 +470,28 @@ def _runs_for_nobody(python: str) -> bool:
     except OSError:
         return False
     return done.returncode == 0
+
+
+def _forbid_landlock() -> None:
+    """Let this process and its children have no Landlock, as in a container that forbids it."""
+    refused = [part for number in (444, 445, 446) for part in ((0x15, 0, 1, number), (0x06, 0, 0, 0x50026))]
+    program = b"".join(struct.pack("=HBBI", *one) for one in [(0x20, 0, 0, 0), *refused, (0x06, 0, 0, 0x7FFF0000)])
+    libc, code = ctypes.CDLL(None), ctypes.create_string_buffer(program, len(program))
+    libc.prctl(38, 1, 0, 0, 0)
+    libc.prctl(22, 2, ctypes.c_char_p(struct.pack("HP", len(program) // 8, ctypes.addressof(code))), 0, 0)
+
+
+@HELD
+@pytest.mark.parametrize("command", ["check", "eval"])
+def test_what_does_not_hold_is_said(project: Project, command: str) -> None:
+    """Where the system withholds it, `check` and `eval` name it once, and the code runs all the same."""
+    cases = [{"id": f"case-{k}", "input": f"sums: 1+{k}", "expected": "assert True"} for k in range(4)]
+    project.eval_set("sums", 4, scorer={"name": "python"}, cases=cases)
+    words = "warning: on this system the code of replies can read and change your files (scorer python)"
+    assert words not in project.run("check").err
+    done = project.run(command, preexec_fn=_forbid_landlock)
+    assert done.code == 0, done.err
+    assert done.err.replace("\n", " ").count(words) == 1, done.err
 
 
 def test_many_calls_are_quick_enough() -> None:

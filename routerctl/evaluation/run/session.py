@@ -31,6 +31,7 @@ from routerctl.evaluation.run_files import REPORTS_FOLDER, RunWriter
 from routerctl.evaluation.selection import provable_words, question_of
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
+from routerctl.scorers.python_code import unheld_words
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
@@ -144,6 +145,7 @@ def warnings_of(planned: Planned) -> list[str]:
     found = [shared] if many >= _MANY_RUNGS else []
     found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
+    found += [words for words in (unheld_words(job.scorer.name for job in planned.jobs),) if words]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
