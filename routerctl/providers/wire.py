@@ -22,10 +22,12 @@ from routerctl.providers.base import (
     Probed,
     Probing,
     Provider,
+    key_variable,
     probed,
 )
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
+from routerctl.redaction import learn_variables, redacted
 from routerctl.types import ProviderSpec, Reply, Request
 
 
@@ -57,6 +59,7 @@ class Wire:
     ) -> None:
         """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve."""
         self._specs = {spec.name: spec for spec in specs}
+        learn_variables(outside.env, (key_variable(spec) for spec in self._specs.values()))
         self._outside, self._pricer_for, self._longest_wait_s = outside, pricer_for, longest_wait_s
         self._ready = dict(ready or {})
         self._lanes: dict[str, _Lane] = {}
@@ -115,8 +118,9 @@ class Wire:
                 attempt += 1
             else:
                 # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
-                served = as_pinned(request.model, reply.served_model)
-                reply = replace(reply, attempts=attempt, lost_s=lost_s, served_model=served)
+                served = as_pinned(request.model, redacted(reply.served_model))
+                text, detail = redacted(reply.text), redacted(reply.detail)
+                reply = replace(reply, text=text, detail=detail, attempts=attempt, lost_s=lost_s, served_model=served)
                 return replace(reply, cost_usd=cost_of_reply(reply, price))
 
     async def probe(self, provider: str, model: str) -> Probed | None:

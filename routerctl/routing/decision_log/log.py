@@ -13,6 +13,7 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
+from routerctl.redaction import redacted
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
@@ -84,13 +85,9 @@ class DecisionLog:
         return int(written.lastrowid or 0)
 
     def _with_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> sqlite3.Cursor:
-        texts = (
-            row[_ID],
-            json_text(inquiry.prompt),
-            None if reply is None else storable(reply),
-            json_text(encode(inquiry.features)),
-            json_text(inquiry.attachments),
-        )
+        prompt, features = redacted(json_text(inquiry.prompt)), redacted(json_text(encode(inquiry.features)))
+        kept = None if reply is None else storable(redacted(reply))
+        texts = (row[_ID], prompt, kept, features, redacted(json_text(inquiry.attachments)))
         with self._transaction():
             written = self._database.execute(self._insert, row)
             self._database.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", texts)
@@ -110,7 +107,7 @@ class DecisionLog:
                 raise InputError(f"no decision {decision_id!r} in the log")
             self._database.execute(
                 "INSERT INTO feedback (decision, at, score, task_class, note) VALUES (?, ?, ?, ?, ?)",
-                (decision_id, stamp(at), score, task_class and storable(task_class), storable(note)),
+                (decision_id, stamp(at), score, task_class and storable(task_class), storable(redacted(note))),
             )
 
     def prune(self, before: datetime | None = None) -> int:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from routerctl.redaction import redacted
 from routerctl.scorers.sandbox.child import STARTED
 from routerctl.types import Json
 
@@ -113,7 +114,10 @@ def _ended(written: bytes, status: int | None, limits: Limits) -> Ended:
         return Ended(cause="fault", why=f"the child process did not start (exit status {status})")
     if outcome := written.removeprefix(STARTED):
         answer = json.loads(outcome)
-        return Ended(verdict=answer["verdict"]) if "verdict" in answer else Ended(cause="fault", why=answer["fault"])
+        if "verdict" not in answer:
+            return Ended(cause="fault", why=redacted(answer["fault"]))
+        verdict = answer["verdict"].items()
+        return Ended(verdict={name: redacted(one) if isinstance(one, str) else one for name, one in verdict})
     if status is None:
         return Ended(cause="clock", why=f"it took longer than {limits.wall_s:g} s")
     if status == -getattr(signal, "SIGXCPU", 0):
