@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from routerctl.types import Routing
+
 SHOWN = "[key]"
 _SHORTEST = 8
 _known: list[tuple[str, ...]] = [()]
@@ -23,6 +25,12 @@ def learn(values: Iterable[str | None]) -> None:
     if new:
         # The longest first: one key may begin as another does.
         _known[0] = tuple(sorted({*_known[0], *new}, key=len, reverse=True))
+
+
+def learn_tenants(routing: Routing, env: Mapping[str, str]) -> None:
+    """Learn the keys of a project's tenants, and the address of its shared state, which may hold a password."""
+    learn_variables(env, (name for tenant in routing.tenants.values() for name in tenant.keys.values()))
+    learn_variables(env, [(routing.state or "").removeprefix("$")])
 
 
 def learn_variables(env: Mapping[str, str], names: Iterable[str | None]) -> None:

@@ -79,7 +79,7 @@ def test_no_file_of_a_whole_line_holds_a_key(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(leaking.root / "summary.md"))
     cases = [{"id": f"case-{k}", "input": f"sums: {SECRET} 1+{k}", "expected": OWN} for k in range(60)]
     leaking.eval_set("sums", 60, cases=cases)
-    asked = json.dumps({"prompt": f"mine is {SECRET}", "step": OWN, "user": "ann", "features": {"key": SECRET}})
+    asked = json.dumps({"prompt": f"mine is {SECRET}", "user": "ann", "features": {"key": SECRET, "own": OWN}})
     commands: list[tuple[list[str], str]] = [
         (["eval", "--junit", "gate.xml"], ""),
         (["build-table"], ""),

@@ -31,6 +31,7 @@ from routerctl.evaluation.run_files import REPORTS_FOLDER, RunWriter
 from routerctl.evaluation.selection import provable_words, question_of
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
+from routerctl.redaction import learn_tenants
 from routerctl.scorers.python_code import unheld_words
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
@@ -225,6 +226,7 @@ async def run_eval(
     was paid for is in the cache and the results then, too.
     """
     header = planned.header
+    learn_tenants(planned.project.routing, outside.env)
     with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
         spending.lost_calls = cache.take_lost() if cache else 0
         async with Wire(header.providers.values(), outside, pricer_for(header), ready=ready) as wire:
