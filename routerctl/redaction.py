@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from typing import TYPE_CHECKING
 
-from routerctl.types import Routing
+if TYPE_CHECKING:
+    from routerctl.types import Routing
 
 SHOWN = "[key]"
 _SHORTEST = 8

@@ -242,3 +242,15 @@ async def test_a_program_hears_of_a_misspelt_tenant(shared: Project) -> None:
             await router.route("hello", task_class="sums", tenant="acmee")
         with pytest.raises(InputError, match="no tenant 'acmee'"):
             router.explain("hello", task_class="sums", tenant="acmee")
+
+
+def test_users_stand_in_no_book_by_name(shared: Project, run: Run) -> None:
+    """`budget` shows a digest of each; `--user` finds one's own, and nobody else's."""
+    done = run("budget", "--json")
+    (of_zoe,) = [one for one in json.loads(done.out) if one["per"] == "user"]
+    assert re.fullmatch(r"zeta/user-[0-9a-f]{24}", of_zoe["value"])
+    assert b"zoe" not in b"".join(path.read_bytes() for path in shared.root.glob(".routerctl/state.sqlite*"))
+    (found,) = json.loads(run("budget", "--tenant", "zeta", "--user", "zoe", "--json").out)
+    assert (found["value"], found["spent_usd"]) == ("zeta/zoe", of_zoe["spent_usd"])
+    for who in (("--user", "zoe"), ("--tenant", "zeta", "--user", "zo"), ("--tenant", "acme", "--user", "zoe")):
+        assert json.loads(run("budget", *who, "--json").out) == []
