@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -402,7 +403,10 @@ def test_nothing_is_left_behind(params: dict[str, Any]) -> None:
     loop = "def spin():\n    while True: pass\nthreading.Thread(target=spin).start()\ndouble = lambda x: 4"
     assert python(DAEMON, **params).value == 0.0
     assert python(busy + loop, **params).value == 1.0
-    assert not [pid for pid in _children() if pid != os.getpid()]
+    given_up_at = time.monotonic() + 20  # they are killed by then, but a busy machine takes its time to end them
+    while list(_children()) and time.monotonic() < given_up_at:
+        time.sleep(0.02)
+    assert not list(_children())
 
 
 def _children() -> Iterator[int]:
