@@ -17,6 +17,7 @@ from routerctl.errors import InputError, in_percent, nearest
 from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_serving, require_known
 from routerctl.files.codec import check_schema_version, decode
 from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
+from routerctl.providers.addresses import ENDPOINT
 from routerctl.types import (
     Candidate,
     Classifier,
@@ -189,6 +190,11 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
         address is None or bool(_ADDRESS.match(address)),
         (*path, "base_url"),
         "expected an address like https://host/v1, without user name or password",
+    )
+    document.require(
+        address is None or not ENDPOINT.search(address),
+        (*path, "base_url"),
+        "expected the address that the endpoint is added to, like https://host/v1, not the endpoint's own",
     )
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from routerctl.files.private import tighten
 
+RUNNING_FOLDER = "running"  # beside the files that processes share
+
 
 class RunningMark:
     """This process among those that share a folder."""
