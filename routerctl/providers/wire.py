@@ -39,6 +39,11 @@ from routerctl.types import ProviderSpec, Reply, Request, Usage
 T = TypeVar("T")
 
 
+def _without_keys(reply: Reply) -> Reply:
+    text, detail, served = redacted(reply.text), redacted(reply.detail), redacted(reply.served_model)
+    return replace(reply, text=text, detail=detail, served_model=served)
+
+
 @dataclass(slots=True)
 class _Lane:
     """One provider in use, with its gate: nobody calls it before `shut_until`."""
@@ -192,11 +197,10 @@ class Wire:
                 await self._outside.sleep(wait_s)
                 attempt += 1
             else:
-                served = as_pinned(request.model, redacted(reply.served_model))
-                text, detail = redacted(reply.text), redacted(reply.detail)
+                reply = _without_keys(reply)
+                served = as_pinned(request.model, reply.served_model)
                 # Where time is the price, the attempts that failed are in `cost_usd`, too.
-                lost_s = failed.lost_s
-                reply = replace(reply, text=text, detail=detail, attempts=attempt, lost_s=lost_s, served_model=served)
+                reply = replace(reply, attempts=attempt, lost_s=failed.lost_s, served_model=served)
                 cost_usd = cost_of_reply(reply, price)
                 return replace(reply, cost_usd=cost_usd, failed_usd=failed.usd, perhaps_usd=failed.perhaps_usd)
 
