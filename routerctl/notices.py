@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from routerctl.redaction import redacted
+
 Level = Literal["info", "warning", "alarm"]  # an alarm: a person must look at it now
 Notify = Callable[[str, Level], None]
 
@@ -35,12 +37,12 @@ def take(notify: Notify) -> Notify:
 
 def info(text: str) -> None:
     """Say what may interest a person."""
-    _taken_by[0](text, "info")
+    _taken_by[0](redacted(text), "info")
 
 
 def warn(text: str) -> None:
     """Say what a person should hear, but need not stop for."""
-    _taken_by[0](text, "warning")
+    _taken_by[0](redacted(text), "warning")
 
 
 def warn_once(text: str) -> None:
@@ -52,4 +54,4 @@ def warn_once(text: str) -> None:
 
 def alarm(text: str) -> None:
     """Say what a person must look at."""
-    _taken_by[0](text, "alarm")
+    _taken_by[0](redacted(text), "alarm")

@@ -18,6 +18,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.files.codec import check_schema_version, decode, encode, json_text
 from routerctl.files.writing import write_atomically
 from routerctl.files.yaml import Document, conflict_of, json_documents, read_text
+from routerctl.redaction import redacted
 from routerctl.types import Result, Run, RunHeader
 
 REPORTS_FOLDER = "reports"
@@ -64,7 +65,7 @@ class RunWriter:
     def extend(self, results: Iterable[Result]) -> None:
         """Write several results at once."""
         for result in results:
-            self._lines.write(json_text(encode(result)) + "\n")
+            self._lines.write(redacted(json_text(encode(result))) + "\n")
             self.paid_usd += result.spent_usd
             self.is_empty = False
         self._lines.flush()

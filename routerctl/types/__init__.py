@@ -54,7 +54,7 @@ from routerctl.types.evaluation import (
     Verdict,
     WhenUnproven,
 )
-from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, WhenDown
+from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, UnknownTenant, WhenDown
 from routerctl.types.routing import (
     Classifier,
     Condition,
@@ -134,6 +134,7 @@ __all__ = [
     "Tier",
     "TopRung",
     "Trust",
+    "UnknownTenant",
     "Usage",
     "Verdict",
     "WhenDown",

@@ -32,6 +32,8 @@ from routerctl.evaluation.selection import provable_words, question_of
 from routerctl.notices import warn
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
+from routerctl.redaction import learn_tenants
+from routerctl.scorers.python_code import unheld_words
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
@@ -147,6 +149,7 @@ def warnings_of(planned: Planned) -> list[str]:
     found = [shared] if many >= _MANY_RUNGS else []
     found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
+    found += [words for words in (unheld_words(job.scorer.name for job in planned.jobs),) if words]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
@@ -226,6 +229,7 @@ async def run_eval(
     was paid for is in the cache and the results then, too.
     """
     header = planned.header
+    learn_tenants(planned.project.routing, outside.env)
     with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
         spending.lost_calls = cache.take_lost(_tell_lost) if cache else 0
         async with Wire(header.providers.values(), outside, pricer_for(header), ready=ready) as wire:
