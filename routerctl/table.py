@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, MergeConflict
-from routerctl.files.codec import check_schema_version, decode, encode, json_text
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.document import check_schema_version
 from routerctl.files.yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
@@ -73,9 +74,11 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             file=shown,
             line=document.line(("schema_version",)),
         )
+    document = document.noting()
     check_schema_version(document, SCHEMA_VERSION)
-    document.value.pop("schema_version")
+    document.value.pop("schema_version", None)
     table = decode(Table, document)
+    document.raise_noted()
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
             "the content does not match the digest: edited by hand, merged or damaged; run "

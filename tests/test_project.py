@@ -279,7 +279,7 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
             "schema_version: 2",
             "1: schema_version: 2 is newer than this routerctl knows (1); upgrade routerctl",
         ),
-        ("schema_version: 1", "schema_version: '1'", "1: schema_version: expected 1, got 1"),
+        ("schema_version: 1", "schema_version: '1'", "1: schema_version: expected 1, got '1'"),
         ("schema_version: 1", "schema_version: 0", "1: schema_version: expected 1, got 0"),
         ("schema_version: 1\n", "", "1: 'schema_version' is missing"),
         (
@@ -318,12 +318,12 @@ def test_an_address_without_password(error_of: Callable[..., str], address: str)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "routerctl.yaml: expected a mapping that starts with schema_version"),
+        (b"", "routerctl.yaml:1: expected a mapping that starts with schema_version"),
         (b"- a", "routerctl.yaml:1: expected a mapping that starts with schema_version"),
         (b"a: 1\nb: \xff\n", "routerctl.yaml:2: not UTF-8 (byte 0xff)"),
         (GOOD.encode("utf-16"), "routerctl.yaml:1: not UTF-8 (byte 0xff)"),
         (b"a: [1\n", "routerctl.yaml:2: not YAML: did not find expected ',' or ']'"),
-        (b"a: \x00", "routerctl.yaml: not YAML: "),
+        (b"a: \x00", "routerctl.yaml:1: not YAML: "),
     ],
 )
 def test_not_a_project(tmp_path: Path, content: bytes, message: str) -> None:

@@ -19,7 +19,7 @@ from types import TracebackType
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.database import open_database
-from routerctl.files.yaml import Document
+from routerctl.files.document import Document
 from routerctl.types import ProviderSpec, Reply, Request
 
 _SCHEMA = """
