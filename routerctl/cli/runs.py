@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, DryRun
 
 app = typer.Typer(help="List the runs below reports/; remove those that nothing rests on.", no_args_is_help=True)
@@ -30,7 +31,9 @@ def list_(as_json: AsJson = False) -> None:
 def prune(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Remove these runs; an import even if it is the newest."),
+        typer.Argument(
+            metavar="RUN", help="Remove these runs; an import even if it is the newest.", autocompletion=completion.runs
+        ),
     ] = None,
     older_than: Annotated[
         float | None, typer.Option("--older-than", metavar="DAYS", min=0, help="Remove what is older.")

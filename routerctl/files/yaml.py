@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -71,6 +71,29 @@ def parse_yaml(text: str, file: str) -> Document:
     value = None if node is None else reader.value(node, (), ())
     raise_all(reader.found)
     return Document(file=file, value=value, lines=reader.lines or {(): 1})
+
+
+_IN_LIST = "\0"  # no key has it
+
+
+def keys_below(text: str, path: Sequence[str]) -> list[str]:
+    """List the keys of the mapping at `path`, as far as the text can be read: it may be half written."""
+    found, at = list[str](), list[str | None]()  # at: of each collection around, the key that waits for its value
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                at.append(None if isinstance(event, yaml.MappingStartEvent) else _IN_LIST)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                at.pop()
+                at[-1:] = [None] if at and at[-1] != _IN_LIST else at[-1:]
+            elif isinstance(event, yaml.ScalarEvent | yaml.AliasEvent) and at and at[-1] != _IN_LIST:
+                key = event.value if isinstance(event, yaml.ScalarEvent) else ""
+                if at[-1] is None and at[:-1] == list(path):
+                    found.append(key)
+                at[-1] = key if at[-1] is None else None
+    except yaml.YAMLError:  # what came before it is known
+        return found
+    return found
 
 
 class _Reader:
