@@ -67,6 +67,9 @@ cases:
 class Quiet:
     """Watches nothing."""
 
+    def testing(self, task_class: str, candidate: str, needed: Callable[[], int]) -> None:
+        pass
+
     def result(self, result: Result) -> None:
         pass
 
