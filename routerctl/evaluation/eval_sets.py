@@ -140,7 +140,7 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
         stakes=file.stakes,
         when_unproven=file.when_unproven,
         today=file.today,
-        lines={path: line for path, line in document.lines.items() if path[:1] != ("cases",)},
+        lines={path: line for path, line in document.lines.items() if len(path) < 2 or path[0] != "cases"},
     )
 
 

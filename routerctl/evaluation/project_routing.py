@@ -107,8 +107,8 @@ def _check_routing(
         for inside, problem in condition_problems(rule.when):
             document.note(("routing", "residency", number, *inside), problem)
         for region in rule.regions:
-            problem = f"no provider or candidate is in region {region!r}{nearest(region, regions)}"
-            document.require(region in regions, at, problem)
+            if region not in regions:
+                document.note(at, f"no provider or candidate is in region {region!r}{nearest(region, regions)}")
 
 
 def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
@@ -197,8 +197,8 @@ def check_limits(
 
 def _check_budget(budget: Budget, candidates: Mapping[str, Candidate], document: Document, path: PathParts) -> None:
     document.require(budget.cap_usd >= 0, (*path, "cap_usd"), f"expected dollars from 0, got {budget.cap_usd}")
-    problem = f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}"
-    document.require(_is_zone(budget.time_zone), (*path, "time_zone"), problem)
+    if not _is_zone(budget.time_zone):
+        document.note((*path, "time_zone"), f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}")
     both_or_none = (budget.over == "cheap") == bool(budget.cheap)
     document.require(both_or_none, path, "`over: cheap` and `cheap: [candidates that still serve]` belong together")
     for number, name in enumerate(budget.cheap):
