@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, MergeConflict
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.document import check_schema_version
+from routerctl.files.document import Document, check_schema_version
 from routerctl.files.yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
@@ -78,6 +79,7 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version", None)
     table = decode(Table, document)
+    _check_names(table, document)
     document.raise_noted()
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
@@ -87,6 +89,27 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             line=document.line(("digest",)),
         )
     return table
+
+
+def _check_names(table: Table, document: Document) -> None:
+    """See that who is named is there, so that whoever looks a candidate or a provider up finds it."""
+
+    def require(name: str, known: Collection[str], kind: str, *path: str | int) -> None:
+        if name not in known:
+            document.note(path, f"no {kind} {name!r} in this table")
+
+    for name, one in table.candidates.items():
+        path = ("candidates", name)
+        require(one.provider, table.providers, "provider", *path, "provider")
+        if one.escalation:
+            require(one.escalation.to, table.candidates, "candidate", *path, "escalation", "to")
+        for number, place in enumerate(one.also):
+            require(place.provider, table.providers, "provider", *path, "also", number, "provider")
+            require(f"{name}@{place.provider}", table.prices, "price of", *path, "also", number)
+    for name, route in table.routes.items():
+        for number, rung in enumerate(route.rungs):
+            require(rung, table.candidates, "candidate", "routes", name, "rungs", number)
+        require(route.chosen, table.candidates, "candidate", "routes", name, "chosen")
 
 
 def version_to_follow(path: Path) -> int | None:

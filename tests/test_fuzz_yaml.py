@@ -25,7 +25,7 @@ from routerctl.evaluation.check import Checked, check_project
 from routerctl.evaluation.run.cached_call import Spending
 from routerctl.evaluation.run.session import EvalOptions, plan_run, run_eval
 from routerctl.files.yaml import dump_yaml, parse_yaml
-from routerctl.providers.base import Outside
+from routerctl.providers.base import Outside, Provider
 from routerctl.providers.fake import FakeProvider
 from routerctl.table import load_table, table_text, with_digest
 from tests.test_check import KEY, Quiet, scripted
@@ -123,8 +123,8 @@ PIECES = (
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 2, 10**18, 10**30, Decimal("0.5"), Decimal("1e400"), Decimal("-0.1"), "", " ", "x",
     "\0", "a\nb", "\x1b[31m", "small", "large", "default", "../x", "/dev/null", "/", "x" * 5000, "{{ input.x }}", "(",
-    [], [[]], [None], ["x"], [1, "1"], {}, {"x": 1}, {"": ""}, {"name": "x"}, {"input": []}, [{}], "2026-13-01", "local",
-    "openai", "imported",
+    [], [[]], [None], ["x"], [1, "1"], {}, {"x": 1}, {"": ""}, {"name": "x"}, {"input": []}, [{}], "2026-13-01",
+    "local", "openai", "imported",
 )  # fmt: skip
 
 
@@ -140,7 +140,9 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     planned = plan_run(root, EvalOptions(), lambda: datetime(2026, 11, 23, tzinfo=UTC))
     outside = Outside(env={"FAR_KEY": KEY})
     names = planned.header.providers
-    ready = {name: FakeProvider(planned.project.providers[name], outside, scripted) for name in names}
+    ready: dict[str, Provider] = {
+        name: FakeProvider(planned.project.providers[name], outside, scripted) for name in names
+    }
     ended = run_eval(
         planned, Quiet(), outside, spending=Spending(), now=lambda: datetime(2026, 11, 23, tzinfo=UTC), ready=ready
     )

@@ -243,7 +243,7 @@ def _rows_beside(beside: Path, name: str, at: Document, scorer: ScorerSpec | Non
     shown = f"{EVALS_FOLDER}/{name}"
     if beside.suffix not in (".jsonl", ".csv"):
         at.note(("cases",), f"expected a list of cases or the name of a .jsonl or .csv file, got {name!r}")
-    elif not beside.exists():
+    elif not _is_file(beside):
         at.note(("cases",), f"no file {shown}")
     else:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 from routerctl.errors import InputError, raise_all
 
 PathParts = tuple[str | int, ...]
+_LONGEST = 1500  # characters of a problem: what is wrong may be a text without an end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,9 @@ class Document:
     def error(self, path: PathParts, problem: str) -> InputError:
         """Make the error that points at `path`."""
         where = ".".join(str(part) for part in path)
-        return InputError(f"{where}: {problem}" if where else problem, file=self.file, line=self.line(path))
+        text = f"{where}: {problem}" if where else problem
+        shown = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 300]}\u2026{text[-300:]}"
+        return InputError(shown, file=self.file, line=self.line(path))
 
     def require(self, condition: bool, path: PathParts, problem: str) -> bool:
         """Note the problem at `path` unless the condition holds; tell whether it does.
