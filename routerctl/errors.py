@@ -37,7 +37,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from routerctl.types import Decision
+    from routerctl.types import Decision, Usage
 
 
 class RouterctlError(Exception):
@@ -102,7 +102,6 @@ class OverBudget(BudgetSpent):
 
     def __init__(self, problem: str, *, cheap: tuple[str, ...] = ()) -> None:
         self.cheap = cheap
-        self.cost_usd = Decimal(0)  # of a reply that was cut off before, since there was too little for a longer one
         super().__init__(problem)
 
 
@@ -130,6 +129,10 @@ class ProviderError(RouterctlError):
         self.spent_s = 0.0  # how long the attempt took: where time is the price, it was paid for
         self.lost_s = 0.0  # likewise the attempts at the same call before it
         self.attempts = 0  # that reached the far side, this one included; the wire counts them
+        self.usage: Usage | None = None  # what the attempt used, where the far side told it all the same
+        self.cost_usd = Decimal(0)  # of all of them, as far as it is known: tokens that were told, time at its price
+        self.tokens_usd = Decimal(0)  # the part of it that is for tokens
+        self.perhaps_usd = Decimal(0)  # beside it, at most: of those that may be billed for tokens that nobody told
         super().__init__(f"{provider}: {problem}" if provider else problem)
 
     @property

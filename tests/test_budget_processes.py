@@ -102,7 +102,9 @@ def test_never_over_and_never_short(
     before = far.emulator.posts
     running = [_start(shop, 100 + EACH * number) for number in range(PROCESSES)]
     ended = [(*process.communicate(timeout=100), process.returncode) for process in running]
-    served = [json.loads(line) for out, _, _ in ended for line in out.splitlines()]
+    told = [json.loads(line) for out, _, _ in ended for line in out.splitlines()]
+    assert len(told) == PROCESSES * EACH
+    served = [one for one in told if "error" not in one]
     spent = sum((Decimal(one["cost_usd"]) for one in served), Decimal(0))
     assert len(served) == FITS, [err[-300:] for _, err, _ in ended]
     assert far.emulator.posts - before == FITS, "a call was made that was not paid for"

@@ -173,6 +173,8 @@ def test_a_decision_is_written_whole(path: Path) -> None:
         "confidence": None,
         "cost_usd": "0.0000001",
         "cost_nano_usd": 100,
+        "perhaps_usd": "0",
+        "perhaps_nano_usd": 0,
         "decision_s": 0.001,
         "latency_s": 0.5,
         "total_s": 1.5,
@@ -420,21 +422,31 @@ def test_an_older_log_is_brought_up_to_date(tmp_path: Path, opened: Any) -> None
 
 
 @pytest.mark.parametrize("opened", [DecisionLog, LogReader])
-def test_a_log_without_levels_gets_the_column(path: Path, opened: Any) -> None:
-    """Decisions of the schema before keep all they had; on what level their class was is not known."""
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [(2, ("level", "perhaps_usd", "perhaps_nano_usd")), (3, ("perhaps_usd", "perhaps_nano_usd"))],
+)
+def test_a_log_of_an_earlier_schema_gets_its_columns(
+    version: int, missing: tuple[str, ...], path: Path, opened: Any
+) -> None:
+    """Decisions of the schemas before keep all they had; on what level their class was may not be known."""
     with sqlite3.connect(path) as database:
-        database.execute("ALTER TABLE decisions DROP COLUMN level")
-        database.execute("PRAGMA user_version = 2")
+        for name in missing:
+            database.execute(f"ALTER TABLE decisions DROP COLUMN {name}")
+        database.execute("DROP TABLE under_way")
+        database.execute(f"PRAGMA user_version = {version}")
     database.close()
     before = rows(path)
+    later = {"level": None, "perhaps_usd": "0", "perhaps_nano_usd": 0}
     opened(path).close() if opened is DecisionLog else opened(path).__exit__(None, None, None)
-    assert rows(path) == [{**row, "level": None} for row in before]
+    assert rows(path) == [{**row, **{name: later[name] for name in missing}} for row in before]
+    level = before[0].get("level")
     write(path, ("new", DECISION))
-    assert [row["level"] for row in rows(path)] == [None, None, "provisional"]
+    assert [row["level"] for row in rows(path)] == [level, level, "provisional"]
     with LogReader(path) as reader:
-        assert [row["level"] for row in reader.every(Wanted())] == [None, None, "provisional"]
+        assert [row["level"] for row in reader.every(Wanted())] == [level, level, "provisional"]
         (figures,) = figures_of(reader, Wanted())
-    assert figures.levels == {"provisional": 1}
+    assert figures.levels == {"provisional": 1 if level is None else 3}
 
 
 def test_a_damaged_older_log_is_left_as_it_is(tmp_path: Path) -> None:

@@ -56,21 +56,24 @@ class Down:
         raise errors.StateDown("no answer")
 
 
-def budget_gate(
-    store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS, second: Decimal | None = None, **more: Any
-) -> BudgetGate:
-    """Budgets of which each attempt may take two cents; a second that is lost costs `second`, without one nothing."""
+def budget_gate(store: Any, *budgets: Budget, most: Decimal = _TWO_CENTS, **more: Any) -> BudgetGate:
+    """Budgets of which each attempt may take two cents."""
     ids = count()
     gate = BudgetGate(
         store=store,
         budgets=budgets,
         most_usd=lambda _candidate, _request: most,
-        lost_usd=lambda _candidate, _request, billed, lost_s: billed * most if second is None else int(lost_s) * second,
         new_id=lambda: f"hold-{next(ids)}",
         longest_s=lambda _candidate: 10.0,
         now=lambda: NOW,
     )
     return replace(gate, **more)
+
+
+def paid_ask(gate: BudgetGate, call: Any, inquiry: Inquiry = ASKED) -> Any:
+    """The function that asks through `call`, and pays from the purses of an inquiry."""
+    ask = gate.for_inquiry(inquiry, "sums")
+    return lambda candidate, request, until: ask(candidate, request, until, call)
 
 
 def budget(cap: Decimal = _TEN_CENTS, **changes: Any) -> Budget:
@@ -87,11 +90,13 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
 
 async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
     async def far(provider: str, request: Request, **_: object) -> Reply:
+        if isinstance(turn, errors.ProviderError):
+            turn.perhaps_usd = turn.may_be_billed * most
         if isinstance(turn, BaseException):
             raise turn
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
 
-    return await budget_gate(store, one, most=most).for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    return await paid_ask(budget_gate(store, one, most=most), far)(SMALL, ANYTHING, float("inf"))
 
 
 async def test_a_call_is_booked_at_what_it_cost(store: StateStore) -> None:
@@ -126,21 +131,27 @@ async def test_a_failed_call_gives_its_money_back_unless_it_may_be_billed(
 class Retried:
     """A wire that fails with each of these problems, and tries again where it may; then it replies for a cent."""
 
-    def __init__(self, *problems: errors.ProviderError, lost_usd: Decimal = Decimal(0)) -> None:
-        self._problems, self._lost_usd = problems, lost_usd
+    def __init__(self, *problems: errors.ProviderError, replies: bool = True, second: Decimal = ZERO) -> None:
+        """`second`: what one costs that is lost, where time is the price."""
+        self._problems, self._replies, self._second = problems, replies, second
         self.held: list[Any] = []  # by whom is at the books, before each attempt
         self.look: Any = lambda: None
 
     async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         for number, problem in enumerate(self._problems):
             self.held.append(self.look())
-            if number + 1 == len(self._problems) and self._lost_usd < 0:
+            so_far = self._problems[: number + 1]
+            problem.perhaps_usd = ZERO if self._second else sum(one.may_be_billed for one in so_far) * _TWO_CENTS
+            problem.cost_usd = sum((int(one.spent_s) * self._second for one in so_far), ZERO)
+            if number + 1 == len(self._problems) and not self._replies:
                 raise problem
             assert again is not None
             if not await again(problem):
                 raise problem
         self.held.append(self.look())
-        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1) + max(self._lost_usd, Decimal(0)))
+        reply = reply_of("hi", request, latency_s=0.1)
+        last = self._problems[-1]
+        return replace(reply, cost_usd=cents(1) + last.cost_usd, perhaps_usd=last.perhaps_usd)
 
 
 def _lost(kind: type[errors.ProviderError], spent_s: float = 0.0) -> errors.ProviderError:
@@ -154,7 +165,7 @@ async def test_attempts_that_may_be_billed_are_held_and_booked_each(store: State
     one = budget()
     far = Retried(_lost(errors.TimedOut), _lost(errors.Overloaded), _lost(errors.TimedOut))
     far.look = lambda: books(store, one)
-    ask = budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)
+    ask = paid_ask(budget_gate(store, one), far.call)
     await ask(SMALL, ANYTHING, float("inf"))
     assert far.held == [(ZERO, cents(2)), (ZERO, cents(4)), (ZERO, cents(4)), (ZERO, cents(6))]
     assert books(store, one) == (cents(5), ZERO)
@@ -163,16 +174,16 @@ async def test_attempts_that_may_be_billed_are_held_and_booked_each(store: State
 async def test_a_call_that_failed_is_booked_with_all_its_attempts(store: StateStore) -> None:
     """Three time-outs without a reply may be billed three times."""
     one = budget()
-    far = Retried(*(_lost(errors.TimedOut) for _ in range(3)), lost_usd=Decimal(-1))
+    far = Retried(*(_lost(errors.TimedOut) for _ in range(3)), replies=False)
     with pytest.raises(errors.TimedOut):
-        await budget_gate(store, one).for_inquiry(ASKED, "sums", far.call)(SMALL, ANYTHING, float("inf"))
+        await paid_ask(budget_gate(store, one), far.call)(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (cents(6), ZERO)
 
 
 async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
     """There is room for one attempt and a half: the failure stands, it is said why, and nothing stays held."""
     one, said = budget(cap=cents(3)), list[str]()
-    ask = budget_gate(store, one, warn=said.append).for_inquiry(ASKED, "sums", Retried(_lost(errors.TimedOut)).call)
+    ask = paid_ask(budget_gate(store, one, warn=said.append), Retried(_lost(errors.TimedOut)).call)
     with pytest.raises(errors.TimedOut):
         await ask(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (cents(2), ZERO)
@@ -182,15 +193,15 @@ async def test_nothing_is_tried_again_beyond_the_cap(store: StateStore) -> None:
 async def test_where_time_is_the_price_lost_seconds_are_held_and_booked_once(store: StateStore) -> None:
     """A second costs a cent: two lost ones are held beside the next attempt, and the reply's own cost has them."""
     one = budget(cap=cents(4))
-    far = Retried(_lost(errors.Overloaded, spent_s=2.0), lost_usd=cents(2))
+    far = Retried(_lost(errors.Overloaded, spent_s=2.0), second=cents(1))
     far.look = lambda: books(store, one)
-    ask = budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", far.call)
+    ask = paid_ask(budget_gate(store, one), far.call)
     await ask(SMALL, ANYTHING, float("inf"))
     assert far.held == [(ZERO, cents(2)), (ZERO, cents(4))]
     assert books(store, one) == (cents(3), ZERO)
-    failing = Retried(_lost(errors.Overloaded, spent_s=1.0), lost_usd=Decimal(-1))
+    failing = Retried(_lost(errors.Overloaded, spent_s=1.0), replies=False, second=cents(1))
     with pytest.raises(errors.OverBudget):
-        await budget_gate(store, one, second=cents(1)).for_inquiry(ASKED, "sums", failing.call)(SMALL, ANYTHING, 1e9)
+        await paid_ask(budget_gate(store, one), failing.call)(SMALL, ANYTHING, 1e9)
     assert failing.held == []
 
 
@@ -218,7 +229,7 @@ async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
         assert until_s() == 55
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
-    await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    await paid_ask(pay, far)(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (cents(1), ZERO)
 
 
@@ -235,7 +246,7 @@ async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) ->
 
     for _ in range(2):
         with pytest.raises(errors.OverBudget, match="under way"):
-            await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, next(seconds) + 12.0)
+            await paid_ask(pay, far)(SMALL, ANYTHING, next(seconds) + 12.0)
     assert said == ["budget all: waiting for $0.02 that other calls hold"]
 
 
@@ -282,7 +293,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
         together -= 1
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(0.4))
 
-    ask = pay.for_inquiry(ASKED, "sums", far)
+    ask = paid_ask(pay, far)
     await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(5)))
     assert books(store, one) == (cents(2), ZERO)
     assert most_together <= 2
@@ -298,7 +309,7 @@ async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
         await stuck.wait()
         return reply_of("hi", request, latency_s=0.1)
 
-    ask = pay.for_inquiry(ASKED, "sums", far)
+    ask = paid_ask(pay, far)
     first = asyncio.ensure_future(ask(SMALL, ANYTHING, float("inf")))
     await under_way.wait()
     with pytest.raises(errors.OverBudget, match="all of it is held by calls under way"):
@@ -315,11 +326,11 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
     async def far(provider: str, request: Request, **_: object) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
-    await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+    await paid_ask(pay, far)(SMALL, ANYTHING, float("inf"))
     with pytest.raises(errors.OverBudget, match="budget mine"):
-        await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+        await paid_ask(pay, far)(SMALL, ANYTHING, float("inf"))
     bob = replace(ASKED, user="bob")
-    await pay.for_inquiry(bob, "sums", far)(SMALL, ANYTHING, float("inf"))
+    await paid_ask(pay, far, bob)(SMALL, ANYTHING, float("inf"))
     assert books(store, everybody) == (cents(2), ZERO)
     assert (books(store, mine), books(store, mine, bob)) == ((cents(1), ZERO), (cents(1), ZERO))
 
@@ -334,7 +345,7 @@ async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
         return reply_of("hi", request, latency_s=0.1)
 
     for _ in range(3):
-        await pay.for_inquiry(ASKED, "sums", far)(SMALL, ANYTHING, float("inf"))
+        await paid_ask(pay, far)(SMALL, ANYTHING, float("inf"))
     (words,) = said
     assert words.startswith("budget all is not enforced and its spending not booked")
     with pytest.raises(errors.OverBudget, match="fail_closed: no answer"):
@@ -372,7 +383,7 @@ def _by_token(store: Any, *budgets: Budget, usual: int | None = 20, **more: Any)
 async def test_where_the_most_does_not_fit_a_usual_reply_may(store: StateStore) -> None:
     """A cap of two cents holds no reply of 1,024 tokens, but eleven of 18 that may have 20, each held at its most."""
     one, writer = budget(cap=cents(2)), Writer(*[18] * 20)
-    ask = _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)
+    ask = paid_ask(_by_token(store, one), writer.call)
     for _ in range(11):
         await ask(SMALL, ANYTHING, float("inf"))
     with pytest.raises(errors.OverBudget, match=r"may cost \$0\.002000 \(small, a reply of 20 tokens\)"):
@@ -381,13 +392,13 @@ async def test_where_the_most_does_not_fit_a_usual_reply_may(store: StateStore) 
     assert books(store, one) == (11 * 18 * TOKEN, ZERO)
     unknown = _by_token(store, budget(cap=cents(2), name="other"), usual=None)
     with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens"):
-        await unknown.for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
+        await paid_ask(unknown, writer.call)(SMALL, ANYTHING, float("inf"))
 
 
 async def test_with_room_for_the_most_no_limit_is_lowered(store: StateStore) -> None:
     """A reply may be as long as it was in the evaluation for as long as the budget has room for that."""
     one, writer = budget(cap=cents(11)), Writer(900, 18)
-    ask = _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)
+    ask = paid_ask(_by_token(store, one), writer.call)
     await ask(SMALL, ANYTHING, float("inf"))
     await ask(SMALL, ANYTHING, float("inf"))
     assert writer.limits == [1024, 20]
@@ -396,15 +407,14 @@ async def test_with_room_for_the_most_no_limit_is_lowered(store: StateStore) -> 
 async def test_a_reply_that_the_budget_cut_is_delivered_to_nobody(store: StateStore) -> None:
     """It is booked; asked again with the whole limit where calls under way leave room for it, else over budget."""
     one, writer = budget(cap=cents(2)), Writer(50)
-    with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens") as caught:
-        await _by_token(store, one).for_inquiry(ASKED, "sums", writer.call)(SMALL, ANYTHING, float("inf"))
-    assert caught.value.cost_usd == 20 * TOKEN
+    with pytest.raises(errors.OverBudget, match="a reply of 1024 tokens"):
+        await paid_ask(_by_token(store, one), writer.call)(SMALL, ANYTHING, float("inf"))
     assert books(store, one) == (20 * TOKEN, ZERO)
     two, writer = budget(cap=cents(15), name="two"), Writer(18, 50, 50)
-    ask = _by_token(store, two).for_inquiry(ASKED, "sums", writer.call)
+    ask = paid_ask(_by_token(store, two), writer.call)
     _, reply = await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(2)))
     assert writer.limits == [1024, 20, 1024]
-    assert (reply.stop_reason, reply.cost_usd, reply.attempts) == (StopReason.END, 70 * TOKEN, 2)
+    assert (reply.stop_reason, reply.cost_usd, reply.attempts) == (StopReason.END, 50 * TOKEN, 1)
     assert books(store, two) == (88 * TOKEN, ZERO)
 
 
@@ -421,7 +431,7 @@ async def test_no_moment_of_many_calls_passes_the_cap(seed: int, store: StateSto
         seen.append(sum(books(store, one), Decimal(0)))
         return reply
 
-    ask = _by_token(store, one).for_inquiry(ASKED, "sums", call)
+    ask = paid_ask(_by_token(store, one), call)
     ended = await asyncio.gather(*(ask(SMALL, ANYTHING, float("inf")) for _ in range(400)), return_exceptions=True)
     assert all(isinstance(one, Reply | errors.OverBudget) for one in ended)
     spent, held = books(store, one)
@@ -443,7 +453,8 @@ class Far:
     async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
         self.asked.append(request.model)
         turn = self.replies[request.model]
-        if isinstance(turn, Exception):
+        if isinstance(turn, errors.ProviderError):
+            turn.perhaps_usd, turn.attempts = turn.may_be_billed * cents(2), 1
             raise turn
         stop = turn if isinstance(turn, StopReason) else StopReason.END
         text = "cut" if isinstance(turn, StopReason) else turn

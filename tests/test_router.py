@@ -289,9 +289,10 @@ async def test_every_rung_failing_names_each(table: Table) -> None:
 
 
 async def test_a_refusal_is_an_answer(table: Table) -> None:
-    """A model that declines has answered: no other is asked."""
-    wire = Wire({"model-small": [""], "model-large": ["hi"]})
-    assert (await _route(table, wire, "hello")).answer.text == ""
+    """A model that declines in words has answered: no other is asked, and it is told."""
+    wire = Wire({"model-small": ["I cannot help with that."], "model-large": ["hi"]})
+    routed = await _route(table, wire, "hello")
+    assert (routed.text, routed.refused, routed.unfinished) == ("I cannot help with that.", True, "")
 
 
 async def test_a_served_model_that_is_not_the_pin_is_an_alarm(table: Table) -> None:

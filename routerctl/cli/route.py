@@ -65,7 +65,7 @@ def route(
         routerctl route --jsonl --json < prompts.jsonl
     """
     from routerctl.cli.output.route import explain_all, route_all
-    from routerctl.cli.stdin import read_features, read_inquiries
+    from routerctl.cli.stdin import read_features, read_lines
     from routerctl.errors import InputError
     from routerctl.routing.router import Router
     from routerctl.types import Inquiry
@@ -74,8 +74,8 @@ def route(
         raise InputError("--lines and --jsonl exclude each other")
     features = read_features(feature or ())
     given = Inquiry(prompt="", task_class=task_class, tenant=tenant, user=user, step=step, features=features)
-    inquiries, router = read_inquiries(given, lines=lines, jsonl=jsonl), Router.open(table)
+    read, router = read_lines(given, lines=lines, jsonl=jsonl), Router.open(table)
     if explain:
-        explain_all(router, inquiries, as_json=as_json)
+        explain_all(router, read, as_json=as_json)
     else:
-        route_all(router, inquiries, as_json=as_json, one_line=lines or jsonl)
+        route_all(router, read, as_json=as_json)

@@ -1,4 +1,4 @@
-"""stdin -> inquiries: all of it as one prompt, or one a line, each with the number of its line."""
+"""stdin -> lines: all of it as one prompt, or each line with its number and its prompt, or why it is none."""
 
 from __future__ import annotations
 
@@ -7,43 +7,49 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from routerctl.errors import InputError
+from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import decode
-from routerctl.files.yaml import parse_json_lines
+from routerctl.files.yaml import Document, parse_json_lines
+from routerctl.routing.lines import Line
 from routerctl.routing.router import is_deep, prompt_problem
 from routerctl.types import Inquiry, Json
-
-if TYPE_CHECKING:
-    from routerctl.routing.batch import Numbered
 
 _STDIN = "stdin"
 _ID_CHARS = 60  # of an id in a message
 
 
-def read_inquiries(given: Inquiry, *, lines: bool, jsonl: bool) -> Iterator[Numbered]:
-    """Read the prompts of stdin: all of it as one, or line by line as they come.
+def read_lines(given: Inquiry, *, lines: bool, jsonl: bool) -> Iterator[Line]:
+    """Read the prompts of stdin: all of it as one, or line by line as they come, blank ones and broken ones included.
 
     `given`: what the command line says of each that does not say it itself, its prompt aside; a class given there wins.
-    Raises: InputError, while it reads, for what is not UTF-8 or not a prompt, naming the line.
+    Raises: InputError, while it reads, where there is no input or the only prompt is none.
     """
     if not (lines or jsonl):
         text = _text(b"".join(_stdin()), None)
         if not text.strip():
             raise InputError("expected a prompt, got nothing", file=_STDIN)
-        yield None, replace(given, prompt=text.removesuffix("\n"))
+        yield Line(number=None, inquiry=replace(given, prompt=text.removesuffix("\n")))
         return
     for number, raw in enumerate(_lines(_stdin()), 1):
-        text = _text(raw, number).rstrip("\r")
-        if text.strip():
-            yield number, _of_json(text, number, given) if jsonl else replace(given, prompt=text)
+        try:
+            text = _text(raw, number).rstrip("\r")
+            if not text.strip():
+                yield Line(number=number)
+            elif jsonl:
+                yield _of_json(text, number, given)
+            else:
+                yield Line(number=number, inquiry=replace(given, prompt=text))
+        except InputError as error:
+            yield Line(number=number, problem=error)
 
 
-def where(line: int | None, inquiry: Inquiry) -> str:
-    """Begin a message about one prompt of several with its line and its id; about the only one, with nothing."""
-    named = f"{inquiry.id[:_ID_CHARS]}: " if inquiry.id else ""
-    return f"{_STDIN}:{line}: {named}" if line else ""
+def placed(line: Line, error: RouterctlError) -> str:
+    """Say an error of one prompt of several with its line and its id; of the only one, as it is."""
+    if line.number is None or error is line.problem:  # which names its line
+        return str(error)
+    named = f"{line.id[:_ID_CHARS]}: " if line.id else ""
+    return f"{_STDIN}:{line.number}: {named}{error}"
 
 
 def read_features(given: Iterable[str]) -> dict[str, Json]:
@@ -99,13 +105,26 @@ def _text(raw: bytes, line: int | None) -> str:
         raise InputError(problem, file=_STDIN, line=line) from None
 
 
-def _of_json(text: str, number: int, plain: Inquiry) -> Inquiry:
+def _of_json(text: str, number: int, plain: Inquiry) -> Line:
+    """Read one line of JSON; of one that is no prompt the id is kept, where it has one.
+
+    Raises: InputError for what is no JSON.
+    """
     try:
         (row,) = parse_json_lines(text, _STDIN)
     except InputError as error:  # the line is the first of what it was given
         raise InputError(error.problem, file=_STDIN, line=number) from None
-    document = replace(row, lines={(): number})
-    if is_deep(row.value):
+    named = row.value.get("id") if isinstance(row.value, dict) else None
+    inquiry_id = named if isinstance(named, str) else None
+    try:
+        inquiry = _inquiry(replace(row, lines={(): number}), plain)
+    except InputError as error:
+        return Line(number=number, problem=error, id=inquiry_id)
+    return Line(number=number, inquiry=inquiry, id=inquiry_id)
+
+
+def _inquiry(document: Document, plain: Inquiry) -> Inquiry:
+    if is_deep(document.value):
         raise document.error((), "nested too deeply")
     given = decode(Inquiry, document)
     if problem := prompt_problem(given.prompt):

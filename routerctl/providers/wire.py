@@ -7,11 +7,12 @@ import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
 from routerctl import errors
-from routerctl.costs import Pricer, cost_of_reply
+from routerctl.costs import Pricer, cost_of_reply, most_usd
 from routerctl.providers.base import (
     BACKOFF_CAP_S,
     BACKOFF_S,
@@ -26,7 +27,7 @@ from routerctl.providers.base import (
 )
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
-from routerctl.types import ProviderSpec, Reply, Request
+from routerctl.types import ProviderSpec, Reply, Request, Usage
 
 
 @dataclass(slots=True)
@@ -38,6 +39,30 @@ class _Lane:
     slots: asyncio.Semaphore
     shut_until: float = -math.inf
     shut_by: errors.ProviderError | None = None
+
+
+@dataclass(slots=True)
+class _Failed:
+    """What the attempts at one call have cost that failed so far."""
+
+    price: Pricer
+    most_usd: Decimal  # that the tokens of an attempt can cost
+    attempts: int = 0
+    lost_s: float = 0.0
+    usd: Decimal = Decimal(0)  # of the tokens that were told
+    perhaps_usd: Decimal = Decimal(0)  # of those that nobody told
+
+    def note(self, problem: errors.ProviderError) -> None:
+        """Count one more, whose problem then tells of all."""
+        problem.lost_s = self.lost_s
+        self.attempts += problem.attempts
+        self.lost_s += problem.spent_s
+        if problem.usage is not None:
+            self.usd += self.price(problem.usage, 0.0)
+        elif problem.may_be_billed:
+            self.perhaps_usd += self.most_usd
+        problem.attempts, problem.perhaps_usd = self.attempts, self.perhaps_usd
+        problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
 
 
 class Wire:
@@ -98,26 +123,25 @@ class Wire:
         """
         price = self._pricer(self._spec(provider), request.model)
         lane = self._lane(provider)
-        attempt, lost_s = 1, 0.0
+        attempt, failed = 1, _Failed(price, most_usd(price, request, 0.0))
         while True:
             try:
                 reply = await self._attempt(lane, request, until)
             except errors.ProviderError as problem:
-                problem.lost_s = lost_s
-                problem.attempts += attempt - 1
+                failed.note(problem)
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
                     raise
                 wait_s = (problem.retry_after_s or 0.0) + self._backoff_s(attempt)
                 if self._outside.clock() + wait_s >= until or not (again is None or await again(problem)):
                     raise
-                lost_s += problem.spent_s
                 await self._outside.sleep(wait_s)
                 attempt += 1
             else:
-                # Where time is the price, the attempts that failed cost, too; tokens of theirs nobody tells.
                 served = as_pinned(request.model, reply.served_model)
-                reply = replace(reply, attempts=attempt, lost_s=lost_s, served_model=served)
-                return replace(reply, cost_usd=cost_of_reply(reply, price))
+                # Where time is the price, the attempts that failed are in `cost_usd`, too.
+                reply = replace(reply, attempts=attempt, lost_s=failed.lost_s, served_model=served)
+                cost_usd = cost_of_reply(reply, price)
+                return replace(reply, cost_usd=cost_usd, failed_usd=failed.usd, perhaps_usd=failed.perhaps_usd)
 
     async def probe(self, provider: str, model: str) -> Probed | None:
         """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.

@@ -1,6 +1,7 @@
-"""Inquiries, as they come -> answers in their order, many under way at once; one that fails costs no other its answer.
+"""Lines of input, as they come -> answers in their order, many under way at once; one that fails costs no other its.
 
-Place: above the router, for whoever brings many inquiries (stdin).
+Every line has its end, in its turn: served, failed or blank. Place: above the router, for whoever brings many
+inquiries (stdin).
 """
 
 from __future__ import annotations
@@ -12,45 +13,46 @@ from contextlib import suppress
 from functools import partial
 
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, RouterctlError
+from routerctl.routing.lines import Line
 from routerctl.routing.route import Routed
 from routerctl.routing.router import Router
-from routerctl.types import Inquiry, Table
-
-Numbered = tuple[int | None, Inquiry]  # the line of the input, from 1; None where all of it is one prompt
-_Flying = tuple[Numbered, asyncio.Task[Routed]]
+from routerctl.types import Table
 
 _MOST_AT_ONCE = 128
 _WINDOW = 1024  # answers that wait for one before them
 
 
+_Flying = tuple[Line, asyncio.Task[Routed | None]]
+
+
 async def serve_all(
     router: Router,
-    inquiries: Iterator[Numbered],
-    served: Callable[[Inquiry, Routed], None],
-    failed: Callable[[int | None, Inquiry, RouterctlError], None],
+    lines: Iterator[Line],
+    ended: Callable[[Line, Routed | None, RouterctlError | None], None],
 ) -> None:
-    """Route every inquiry; tell of each, in order, that it is served or has failed, with the line it stands on.
+    """Route the prompt of every line; tell of each, in order, how it ended: a blank one with neither answer nor error.
 
-    Raises: InputError for a line that is no prompt, once those before it are served; of the gravest kind where an
-    inquiry could not be served.
+    Raises: InputError for input that cannot be read; of the gravest kind where a prompt could not be served, or no more
+    than the beginning of its answer.
     """
     errors, asked = list[RouterctlError](), 0
     working, window = asyncio.Semaphore(_at_once(router.table)), asyncio.Semaphore(_WINDOW)
-    flying: asyncio.Queue[_Flying | None] = asyncio.Queue()  # in the order of the inquiries; None: that was the last
-    starting = asyncio.ensure_future(_start_all(router, inquiries, flying, working, window))
+    flying: asyncio.Queue[_Flying | None] = asyncio.Queue()  # in the order of the lines; None: that was the last
+    starting = asyncio.ensure_future(_start_all(router, lines, flying, working, window))
     try:
         while flight := await flying.get():
-            (line, inquiry), task = flight
-            asked += 1
+            line, task = flight
+            asked += line.inquiry is not None or line.problem is not None
             try:
                 routed = await task
             except RouterctlError as error:
-                failed(line, inquiry, error)
+                ended(line, None, error)
                 errors.append(error)
             else:
-                served(inquiry, routed)
+                ended(line, routed, None)
+                errors += [EveryRungFailed(routed.unfinished)] if routed and routed.unfinished else []
             window.release()
-        await starting  # raises what was wrong with a prompt, once those before it are served
+        await starting  # raises what was wrong with the input, once those before it are served
     finally:
         await _land(starting, flying)
     if errors:  # each was told already
@@ -59,20 +61,22 @@ async def serve_all(
 
 async def _start_all(
     router: Router,
-    inquiries: Iterator[Numbered],
+    lines: Iterator[Line],
     flying: asyncio.Queue[_Flying | None],
     working: asyncio.Semaphore,
     window: asyncio.Semaphore,
 ) -> None:
-    async def one(inquiry: Inquiry) -> Routed:
+    async def one(line: Line) -> Routed | None:
         try:
-            return await router.serve(inquiry)
+            if line.problem:
+                raise line.problem
+            return await router.serve(line.inquiry) if line.inquiry else None
         finally:
             working.release()
 
     try:
-        while await window.acquire() and await working.acquire() and (coming := await _next(inquiries)):
-            flying.put_nowait((coming, asyncio.ensure_future(one(coming[1]))))
+        while await window.acquire() and await working.acquire() and (coming := await _next(lines)):
+            flying.put_nowait((coming, asyncio.ensure_future(one(coming))))
     finally:
         flying.put_nowait(None)
 
@@ -91,17 +95,17 @@ def _at_once(table: Table) -> int:
     return min(_MOST_AT_ONCE, sum(table.providers[name].concurrency for name in used))
 
 
-async def _next(inquiries: Iterator[Numbered]) -> Numbered | None:
-    """Wait for the next inquiry in a thread: the calls in flight go on, and Ctrl-C need not wait for the input.
+async def _next(lines: Iterator[Line]) -> Line | None:
+    """Wait for the next line in a thread: the calls in flight go on, and Ctrl-C need not wait for the input.
 
-    Raises: InputError for one that cannot be read, and whatever else reading raises.
+    Raises: whatever reading raises.
     """
     loop = asyncio.get_running_loop()
-    coming: asyncio.Future[Numbered | None] = loop.create_future()
+    coming: asyncio.Future[Line | None] = loop.create_future()
 
     def pull() -> None:
         try:
-            settle = partial(coming.set_result, next(inquiries, None))
+            settle = partial(coming.set_result, next(lines, None))
         except BaseException as error:  # noqa: BLE001 - whoever waits would wait for ever
             settle = partial(coming.set_exception, error)
         with suppress(RuntimeError):  # the loop has ended meanwhile

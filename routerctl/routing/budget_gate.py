@@ -28,7 +28,7 @@ from routerctl.types import Budget, Candidate, Inquiry, Reply, Request, StopReas
 if TYPE_CHECKING:
     from routerctl.providers.base import WireCall
 
-Ask = Callable[[Candidate, Request, float], Awaitable[Reply]]  # (who, what, deadline on `clock`)
+Ask = Callable[[Candidate, Request, float, "WireCall"], Awaitable[Reply]]  # (who, what, deadline on `clock`, by which)
 Offer = tuple[Request, Decimal]  # what may be asked, and the most USD that an attempt at it can cost
 
 _KEPT_S = 40 * 86400.0  # how long the books of a period that is over can be looked at
@@ -59,8 +59,6 @@ class BudgetGate:
     store: StateStore
     budgets: Sequence[Budget]
     most_usd: Callable[[Candidate, Request], Decimal]  # that an attempt can cost
-    # That attempts without a reply may have cost: (who, what, how many may be billed, seconds of all of them).
-    lost_usd: Callable[[Candidate, Request, int, float], Decimal]
     longest_s: Callable[[Candidate], float]  # that a call can take, attempts and all
     # Tokens that a reply hardly ever has: (who, what, of which class); None: not known, or another kind of call.
     usual_tokens: Callable[[Candidate, Request, str | None], int | None] = _nothing_measured
@@ -73,10 +71,10 @@ class BudgetGate:
     queues: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = field(default_factory=WeakValueDictionary)
     said: set[str] = field(default_factory=set)
 
-    def for_inquiry(self, inquiry: Inquiry, task_class: str | None, call: WireCall) -> Ask:
+    def for_inquiry(self, inquiry: Inquiry, task_class: str | None) -> Ask:
         """Give the function that asks, and pays from the purses of one inquiry."""
 
-        async def paid(candidate: Candidate, request: Request, until: float) -> Reply:
+        async def paid(candidate: Candidate, request: Request, until: float, call: WireCall) -> Reply:
             purses = purses_of(self.budgets, inquiry, task_class, self.now())
             if not purses:
                 return await call(candidate.provider, request, until=until)
@@ -85,12 +83,8 @@ class BudgetGate:
             reply = await hold.pay(call)
             if hold.request is request or reply.stop_reason is not StopReason.MAX_TOKENS:
                 return reply
-            try:  # nobody gets a reply that only the budget cut short
-                whole = await Reservation(self, purses, candidate, [request], until).pay(call)
-            except OverBudget as error:
-                error.cost_usd = reply.cost_usd
-                raise
-            return replace(whole, cost_usd=reply.cost_usd + whole.cost_usd, attempts=reply.attempts + whole.attempts)
+            # Nobody gets a reply that only the budget cut short.
+            return await Reservation(self, purses, candidate, [request], until).pay(call)
 
         return paid
 
@@ -126,8 +120,7 @@ class Reservation:
         self._purses, self._keys, self._name = purses, [purse.key for purse in purses], budget_gate.new_id()
         # Whose cap matters to this candidate.
         self._binding = [purse for purse in purses if candidate.name not in purse.budget.cheap]
-        self._usd = self._most_usd
-        self._billed, self._lost_s = 0, 0.0  # of the attempts that failed
+        self._usd = self._most_usd  # that all attempts may cost
         self._taken = self._done = False  # held; settled, so that a thread that is late writes nothing
 
     async def pay(self, call: WireCall) -> Reply:
@@ -140,9 +133,9 @@ class Reservation:
         beating = asyncio.ensure_future(self.beat())
         try:
             reply = await call(self._candidate.provider, self.request, until=self._until, again=self.again)
-            spent = reply.cost_usd + self.unseen_usd()
+            spent = reply.cost_usd + reply.failed_usd + reply.perhaps_usd
         except ProviderError as error:
-            spent = self.lost_usd(error)
+            spent = error.cost_usd + error.perhaps_usd
             raise
         finally:
             beating.cancel()
@@ -202,8 +195,7 @@ class Reservation:
 
         It is not waited for: two calls that hold what the other one needs would wait for ever.
         """
-        billed, lost_s = self._billed + problem.may_be_billed, self._lost_s + problem.spent_s
-        usd = self._lost(billed, lost_s) + self._most_usd
+        usd = problem.cost_usd + problem.perhaps_usd + self._most_usd
         if self._taken and usd > self._usd:
             try:
                 room = await asyncio.to_thread(self._try, usd)
@@ -212,7 +204,7 @@ class Reservation:
             if room.short is not None:
                 self._paying.say_once(f"budget {room.short.budget.name}: too little is left to try a failed call again")
                 return False
-        self._billed, self._lost_s, self._usd = billed, lost_s, usd
+        self._usd = usd
         return True
 
     async def beat(self) -> None:
@@ -255,17 +247,6 @@ class Reservation:
             return {key: renewed(books[key], self._name, self._until_s(now_s)) for key in self._keys}, None
 
         self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
-
-    def _lost(self, billed: int, seconds: float) -> Decimal:
-        return self._paying.lost_usd(self._candidate, self.request, billed, seconds)
-
-    def unseen_usd(self) -> Decimal:
-        """What the attempts before a reply may be billed for beyond its cost, which has their seconds already."""
-        return self._lost(self._billed, 0.0)
-
-    def lost_usd(self, problem: ProviderError) -> Decimal:
-        """What all attempts may have cost of a call that failed."""
-        return self._lost(self._billed + problem.may_be_billed, self._lost_s + problem.spent_s)
 
     def settle(self, usd: Decimal | None) -> None:
         """Book what the call did cost; None: all that it may have cost.

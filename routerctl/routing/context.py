@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 from routerctl.classify.decide import TextClassifier
 from routerctl.errors import ProviderError
+from routerctl.routing.noted_calls import MostUsd, NotedCalls, PlaceCalls
 from routerctl.routing.steps import Place
 from routerctl.types import Candidate, Inquiry, PlaceKey, Reply, Request
 
@@ -74,6 +76,10 @@ def _new_id() -> str:
     return uuid.uuid4().hex
 
 
+def _nothing(_candidate: Candidate, _request: Request) -> Decimal:
+    return Decimal(0)
+
+
 @dataclass(slots=True, kw_only=True)
 class Deadline:
     """Until when one inquiry is to be served."""
@@ -103,6 +109,8 @@ class Context:
     watch: Watch = field(default_factory=NoWatch)
     warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
     assigned: Assigned | None = None  # what serves, where an experiment decides it
+    most_usd: MostUsd = _nothing  # that one attempt at a call can cost
+    calls: NotedCalls | None = None  # of one inquiry; None: there is none yet
     budget_gate: BudgetGate | None = None  # None: there are no budgets
     paid: Ask | None = None  # asks from the purses of one inquiry
 
@@ -110,11 +118,22 @@ class Context:
         """Give the context in which every call is paid for by an inquiry; its class may not be known yet."""
         if self.budget_gate is None:
             return self
-        return replace(self, paid=self.budget_gate.for_inquiry(inquiry, task_class, self.call))
+        return replace(self, paid=self.budget_gate.for_inquiry(inquiry, task_class))
 
-    async def ask(self, candidate: Candidate, request: Request, until: float) -> Reply:
-        """Ask a candidate's provider; raises ProviderError, OverBudget."""
-        return await (self.paid or self._plain)(candidate, request, until)
+    def begin(self, candidate: Candidate) -> PlaceCalls:
+        """Give the calls of a hop that begins."""
+        return (self.calls or NotedCalls(self.call, self.most_usd)).begin(candidate)
+
+    def settle(self) -> None:
+        """All that was asked so far stands in the hops."""
+        if self.calls:
+            self.calls.settle()
+
+    async def ask(self, candidate: Candidate, request: Request, until: float, calls: PlaceCalls) -> Reply:
+        """Ask a candidate's provider as one of the calls of a hop; raises ProviderError, OverBudget."""
+        if self.paid is None:
+            return await calls(candidate.provider, request, until=until)
+        return await self.paid(candidate, request, until, calls)
 
     def why_skipped(self, place: Place, *, spill: bool = False) -> str | None:
         """Say why a place is not called now; `spill`: a model that has to be loaded first is passed by meanwhile.
@@ -140,6 +159,3 @@ class Context:
             began = self.clock()
             await self.ready(place.candidate.provider)
             deadline.at += self.clock() - began
-
-    async def _plain(self, candidate: Candidate, request: Request, until: float) -> Reply:
-        return await self.call(candidate.provider, request, until=until)

@@ -16,8 +16,8 @@ from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hops import first_place, recorded
 from routerctl.routing.places import PlaceCaller
 from routerctl.routing.steps import RungStep, allowed_regions
-from routerctl.strategies.confidence import delivered_of_answer, first_below, signal_values
-from routerctl.types import Answer, Inquiry, Reply, Route, Table
+from routerctl.strategies.confidence import YES, delivered_of_answer, first_below, is_cut_off, signal_values
+from routerctl.types import Answer, Inquiry, Route, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,19 @@ class Judged:
     value: float | None  # in [0, 1]; None: it gave no verdict
     detail: str = ""  # why not
     cost_usd: Decimal = Decimal(0)
+    perhaps_usd: Decimal = Decimal(0)
 
 
 async def doubt(  # noqa: PLR0917 - whose reply, to what, by which step
     table: Table, context: Context, inquiry: Inquiry, caller: PlaceCaller, step: RungStep, answer: Answer, *, more: bool
 ) -> str | None:
     """Name the signal that is below its threshold where `more` steps could be asked, and write it into the last hop."""
-    if not step.below:
+    wanted = step.below
+    if "complete" not in wanted and is_cut_off(answer, caller.route):  # half an answer is none, threshold or not
+        wanted = {**wanted, "complete": YES}
+    if not wanted:
         return None
-    below = {name: least for name, least in step.below.items() if more or name != "judge"}
+    below = {name: least for name, least in wanted.items() if more or name != "judge"}
     values, detail = await _values(table, context, inquiry, caller, below, answer)
     signal = first_below(values, below) if more else None
     outcome = "served"
@@ -54,10 +58,30 @@ async def _values(  # noqa: PLR0917 - as above
     if "judge" in below:
         said = await judged(table, context, route, inquiry, answer, caller.deadline)
         delivered, detail = replace(delivered, judge_score=said.value), said.detail
-        hops[-1] = replace(hops[-1], cost_usd=hops[-1].cost_usd + said.cost_usd)
+        hops[-1] = replace(
+            hops[-1],
+            cost_usd=hops[-1].cost_usd + said.cost_usd,
+            perhaps_usd=hops[-1].perhaps_usd + said.perhaps_usd,
+        )
+        context.settle()
     if "schema" in below:  # a schema with a costly pattern is given seconds, in which others are served
         return await asyncio.to_thread(signal_values, delivered, below), detail
     return signal_values(delivered, below), detail
+
+
+def unfinished(table: Table, route: Route, answer: Answer) -> str:
+    """Say of a reply that is served what it lacks to be whole; "" where nothing, or where the table wants no more.
+
+    A threshold of 0 says that half an answer is as good as any.
+    """
+    thresholds = table.routing.thresholds
+    of_class = thresholds.get(route.task_class, thresholds.get("default", {}))
+    if of_class.get("complete") == 0 or not is_cut_off(answer, route):
+        return ""
+    return (
+        f"the reply was cut off ({answer.stop_reason.value}), and no later rung gave a whole one; raise max_tokens, or "
+        f"accept it: routing: thresholds: {{{route.task_class}: {{complete: 0}}}}"
+    )
 
 
 async def judged(  # noqa: PLR0917 - who asks whom, of what
@@ -77,9 +101,9 @@ async def judged(  # noqa: PLR0917 - who asks whom, of what
     place, against = first_place(table, context, judge.name, allowed)
     if against:
         return Judged(value=None, detail=f"the judge {judge.name}: {against}")
-    paid: list[Reply] = []
     await context.make_ready(place, deadline)
-    ask = recorded(context, place.candidate, paid, deadline.share())
+    calls = context.begin(place.candidate)
+    ask = recorded(context, place.candidate, calls, deadline.share())
     value, detail = None, ""
     try:
         score, _ = await judge_reply(ask, place.candidate, route.scorer, inquiry.prompt, None, answer.text)
@@ -88,4 +112,4 @@ async def judged(  # noqa: PLR0917 - who asks whom, of what
         detail = f"the judge gave no verdict: {error.brief}"
     except (Unscorable, OverBudget) as error:  # without its words, which may quote the reply
         detail = f"the judge gave no verdict: {type(error).__name__}"
-    return Judged(value=value, detail=detail, cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)))
+    return Judged(value=value, detail=detail, cost_usd=calls.cost_usd, perhaps_usd=calls.perhaps_usd)

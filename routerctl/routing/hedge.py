@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from routerctl.routing.hops import HopResult, idle_hop
+from routerctl.routing.hops import HopResult
+from routerctl.routing.noted_calls import CANCELLED, PlaceCalls
 from routerctl.routing.steps import Place
+from routerctl.types import Candidate
 
 _LOST = "the other request of the hedge replied first; what this one cost is not known"
 
 
-async def ask_hedged(
-    ask: Callable[[Place, str], Awaitable[HopResult]],
+async def ask_hedged(  # noqa: PLR0917 - who is asked how, then whom
+    ask: Callable[[Place, str, PlaceCalls], Awaitable[HopResult]],
+    begin: Callable[[Candidate], PlaceCalls],
     place: Place,
     other: Callable[[], Place],
     why: str,
@@ -25,26 +28,25 @@ async def ask_hedged(
 
     The tail at scale (Dean & Barroso, CACM 56(2), 2013): few requests are asked twice, the slowest ones are cut off.
     """
-    first: asyncio.Future[HopResult] = asyncio.ensure_future(ask(place, why))
-    flying = {first: (place, why)}
+    flying: dict[asyncio.Future[HopResult], tuple[PlaceCalls, str]] = {}
+
+    def start(at: Place, because: str) -> None:
+        calls = begin(at.candidate)
+        flying[asyncio.ensure_future(ask(at, because, calls))] = (calls, because)
+
+    start(place, why)
+    ended: list[HopResult] = []
     try:
-        done, _ = await asyncio.wait({first}, timeout=after_s)
-        if not done:
-            second = other()
-            flying[asyncio.ensure_future(ask(second, "hedge"))] = (second, "hedge")
-        places = dict(flying)
-        ended: list[HopResult] = []
+        if not (await asyncio.wait(flying, timeout=after_s))[0]:
+            start(other(), "hedge")
         while flying:
             done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 flying.pop(task)
                 ended.append(task.result())
-            won = next((one for one in ended if one.answer), None)
-            if won:
+            if won := next((one for one in ended if one.answer), None):
                 late = [_late(one) for one in ended if one is not won]
-                lost = [
-                    HopResult(hop=idle_hop(places[task][0], "cancelled", _LOST, places[task][1])) for task in flying
-                ]
+                lost = [HopResult(hop=calls.hop(CANCELLED, _LOST, because)) for calls, because in flying.values()]
                 return (*late, *lost, won)
         return tuple(ended)
     finally:
@@ -55,4 +57,4 @@ async def ask_hedged(
 
 def _late(one: HopResult) -> HopResult:
     """The half of a hedge that is not delivered: where it replied as well, it was paid for in vain."""
-    return replace(one, hop=replace(one.hop, outcome="cancelled"), answer=None) if one.answer else one
+    return replace(one, hop=replace(one.hop, outcome=CANCELLED), answer=None) if one.answer else one

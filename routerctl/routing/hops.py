@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.errors import OverBudget, ProviderError, RouterctlError
 from routerctl.providers.pins import served_of
 from routerctl.routing.context import Context
+from routerctl.routing.noted_calls import PlaceCalls
 from routerctl.routing.steps import Place, RungStep, own_place, places_for, regions_words
 from routerctl.types import Answer, Candidate, Hop, Json, PlaceKey, Reply, Request, Route, Table
 
 OVER_BUDGET = "over budget"  # the outcome of a hop that was not called, since a budget had no room for it
 SKIPPED = "skipped"  # likewise, since something speaks against calling it
+NO_ANSWER = "no answer"  # of one that replied, but with nothing that anybody could read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,68 +30,54 @@ class HopResult:
     problem: RouterctlError | None = None
 
 
-async def ask_place(context: Context, route: Route, place: Place, value: Json, *, until: float, why: str) -> HopResult:
-    """Ask one place: same prompt, same strategy as in the evaluation.
+async def ask_place(
+    context: Context, route: Route, place: Place, value: Json, *, until: float, why: str, calls: PlaceCalls
+) -> HopResult:
+    """Ask one place: same prompt, same strategy as in the evaluation; `calls`: of this hop, none made yet.
 
+    An answer in which nothing stands is none.
     Raises: InputError where the input does not fit the class's template.
     """
     from routerctl.strategies import answer as strategies
     from routerctl.strategies.prompts import render_prompt
 
     prompt = render_prompt(route.prompt, value)
-    paid: list[Reply] = []
+    ask = recorded(context, place.candidate, calls, until)
     try:
-        answer = await strategies.answer(
-            recorded(context, place.candidate, paid, until), place.candidate, prompt, route.reply, route.scorer
-        )
+        answer = await strategies.answer(ask, place.candidate, prompt, route.reply, route.scorer)
     except ProviderError as error:
-        return HopResult(hop=_failed_hop(place, error, paid, why), problem=error)
+        return HopResult(hop=calls.hop(type(error).__name__, str(error), why), problem=error)
     except OverBudget as error:
-        spent = sum((reply.cost_usd for reply in paid), error.cost_usd)
-        return HopResult(hop=replace(idle_hop(place, OVER_BUDGET, str(error), why), cost_usd=spent), problem=error)
-    return HopResult(hop=_served_hop(place, answer, why), answer=answer)
+        return HopResult(hop=calls.hop(OVER_BUDGET, str(error), why), problem=error)
+    served = served_of(place.candidate.model, answer.replies)
+    hop = replace(calls.hop("served", "", why), served_model=served, latency_s=answer.latency_s)
+    if not strategies.says_something(answer.text):
+        return HopResult(hop=replace(hop, outcome=NO_ANSWER, detail=_empty(answer)))
+    return HopResult(hop=hop, answer=answer)
 
 
 def recorded(
-    context: Context, candidate: Candidate, paid: list[Reply], until: float
+    context: Context, candidate: Candidate, calls: PlaceCalls, until: float
 ) -> Callable[[Request], Awaitable[Reply]]:
-    """Make the function that asks a candidate's place, keeps what was paid for and notes how each call ended."""
+    """Make the function that asks a candidate's place as one of the calls of a hop, and notes how each one ended."""
     place = PlaceKey(candidate.provider, candidate.model)
 
     async def ask(request: Request) -> Reply:
         try:
-            reply = await context.ask(candidate, request, until)
+            reply = await context.ask(candidate, request, until, calls)
         except ProviderError as error:
             context.watch.record(place, error, None)
             raise
         context.watch.record(place, None, reply.latency_s)
-        paid.append(reply)
         return reply
 
     return ask
 
 
-def _served_hop(place: Place, answer: Answer, why: str) -> Hop:
-    return Hop(
-        candidate=place.candidate.name,
-        provider=place.candidate.provider,
-        model=place.candidate.model,
-        served_model=served_of(place.candidate.model, answer.replies),
-        outcome="served",
-        cost_usd=answer.cost_usd,
-        latency_s=answer.latency_s,
-        attempts=sum(reply.attempts for reply in answer.replies),
-        why=why,
-    )
-
-
-def _failed_hop(place: Place, error: ProviderError, paid: Sequence[Reply], why: str) -> Hop:
-    """A strategy may fail after some of its calls were paid for: their cost stays in the books."""
-    return replace(
-        idle_hop(place, type(error).__name__, str(error), why),
-        cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)),
-        attempts=sum(reply.attempts for reply in paid) + error.attempts,
-    )
+def _empty(answer: Answer) -> str:
+    """Say how a reply ended in which nothing stands."""
+    detail = next((f", {reply.detail}" for reply in answer.replies if reply.detail), "")
+    return f"replied with nothing (it ended with: {answer.stop_reason.value}{detail})"
 
 
 def idle_hop(place: Place, outcome: str, detail: str, why: str) -> Hop:

@@ -7,7 +7,6 @@ called now, and sees the prompt only where the residency rules let it.
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 from routerctl.classify.decide import NOT_ASKED, ClassDecision, name_class, named_at_once, named_by_classifier
 from routerctl.classify.rules import inquiry_text
@@ -15,7 +14,7 @@ from routerctl.errors import OverBudget, ProviderError
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hops import SKIPPED, first_place, idle_hop, recorded
 from routerctl.routing.steps import Place, allowed_regions
-from routerctl.types import Hop, Inquiry, Reply, Table
+from routerctl.types import Hop, Inquiry, Table
 
 
 async def named(
@@ -46,20 +45,15 @@ async def _classified(
     from routerctl.classify.classifier.ask_model import ask_class
 
     classes = {name: item.description for name, item in table.routes.items()}
-    paid: list[Reply] = []
     await context.make_ready(place, deadline)
-    ask = recorded(context, place.candidate, paid, deadline.share())
+    calls = context.begin(place.candidate)
+    ask = recorded(context, place.candidate, calls, deadline.share())
     try:
         task_class = await ask_class(ask, place.candidate, classes, inquiry_text(inquiry.prompt))
-    except ProviderError as error:
-        failed = idle_hop(place, type(error).__name__, str(error), "classify")
-        return None, replace(failed, attempts=error.attempts)
-    except OverBudget as error:
-        return None, idle_hop(place, type(error).__name__, str(error), "classify")
+    except (ProviderError, OverBudget) as error:
+        return None, calls.hop(type(error).__name__, str(error), "classify")
     return task_class, replace(
-        idle_hop(place, "classified", "", "classify"),
-        served_model=paid[-1].served_model if paid else None,
-        cost_usd=sum((reply.cost_usd for reply in paid), Decimal(0)),
-        latency_s=sum(reply.latency_s for reply in paid),
-        attempts=sum(reply.attempts for reply in paid),
+        calls.hop("classified", "", "classify"),
+        served_model=calls.replies[-1].served_model if calls.replies else None,
+        latency_s=sum(reply.latency_s for reply in calls.replies),
     )

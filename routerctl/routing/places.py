@@ -12,7 +12,8 @@ from routerctl.errors import OverBudget
 from routerctl.providers.pins import unpinned_words
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hedge import ask_hedged
-from routerctl.routing.hops import SKIPPED, HopResult, ask_place, idle_hop
+from routerctl.routing.hops import NO_ANSWER, SKIPPED, HopResult, ask_place, idle_hop
+from routerctl.routing.noted_calls import PlaceCalls
 from routerctl.routing.steps import Place, RungStep, allowed_regions, own_place, places_for
 from routerctl.types import Answer, Hop, Inquiry, PlaceKey, Route, Table
 
@@ -56,13 +57,15 @@ class PlaceCaller:
                 self._pass_by(place, against, why)
                 continue
             ended = await self._ask(place, places[number + 1 :], why, more=more)
-            self.hops += [one.hop for one in ended]
+            self._add(*ended)
             asked |= {(one.hop.provider, one.hop.model) for one in ended}
             tried, why = [*tried, *ended], "fallback"
             if ended[-1].answer:
                 self._check_pin(ended[-1].hop, ended[-1].answer)
                 break
             if isinstance(ended[-1].problem, OverBudget):  # so is the same model elsewhere, as cheap or dearer
+                break
+            if ended[-1].hop.outcome == NO_ANSWER:  # the model's doing, not the place's
                 break
         return tried
 
@@ -72,8 +75,9 @@ class PlaceCaller:
             if self.deadline.is_over():
                 return None
             more = len(self._passed_by) > number + 1
-            (tried,) = (await self._ask(place, (), "fallback", more=more))[-1:]
-            self.hops.append(tried.hop)
+            ended = await self._ask(place, (), "fallback", more=more)
+            self._add(*ended)
+            tried = ended[-1]
             if tried.answer:
                 self._check_pin(tried.hop, tried.answer)
                 return tried.answer
@@ -83,6 +87,10 @@ class PlaceCaller:
         """Say where the step's model is retired, and since when, as places told a probe."""
         found = ((self._context.watch.retired(place.key), place) for place in self.of(step))
         return [f"{since} at {place.key.provider}" for since, place in found if since]
+
+    def _add(self, *ended: HopResult) -> None:
+        self.hops += [one.hop for one in ended]
+        self._context.settle()
 
     def _pass_by(self, place: Place, against: str, why: str) -> None:
         self.hops.append(idle_hop(place, SKIPPED, against, why))
@@ -94,19 +102,20 @@ class PlaceCaller:
         await self._context.make_ready(place, self.deadline)
         until = self.deadline.share() if more else self.deadline.at
 
-        async def ask(at: Place, because: str) -> HopResult:
+        async def ask(at: Place, because: str, calls: PlaceCalls) -> HopResult:
             await self._context.make_ready(at, self.deadline)
-            return await ask_place(self._context, self.route, at, self._inquiry.prompt, until=until, why=because)
+            prompt = self._inquiry.prompt
+            return await ask_place(self._context, self.route, at, prompt, until=until, why=because, calls=calls)
 
         after_s = self._p95_s(place) if self._table.routing.hedge else None
         if after_s is None:
-            return (await ask(place, why),)
+            return (await ask(place, why, self._context.begin(place.candidate)),)
         spill = self._table.routing.spill
 
         def other() -> Place:
             return next((one for one in others if not self._context.why_skipped(one, spill=spill)), place)
 
-        return await ask_hedged(ask, place, other, why, after_s)
+        return await ask_hedged(ask, self._context.begin, place, other, why, after_s)
 
     def _p95_s(self, place: Place) -> float | None:
         """The place's measured p95, else that of the candidate's evidence."""

@@ -15,9 +15,10 @@ from decimal import Decimal
 from routerctl.classify.decide import decision_of
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, ModelNotFound, OverBudget
 from routerctl.routing.context import Context
-from routerctl.routing.doubt import doubt
+from routerctl.routing.doubt import doubt, unfinished
 from routerctl.routing.hops import OVER_BUDGET, SKIPPED, HopResult, idle_hop
 from routerctl.routing.name_class import named
+from routerctl.routing.noted_calls import NotedCalls
 from routerctl.routing.places import PlaceCaller
 from routerctl.routing.steps import RungStep, own_place, redirect, regions_words, steps_of
 from routerctl.types import Answer, Decision, Inquiry, Table
@@ -32,7 +33,10 @@ class Routed:
     answer: Answer
     decision: Decision
     table: Table  # that served: the project's, the tier's or an experiment's
-    alarms: tuple[str, ...]  # what a person must look at: another model than the pinned one, a retired one
+    alarms: tuple[
+        str, ...
+    ]  # what a person must look at: another model than the pinned one, a retired one, half a reply
+    unfinished: str = ""  # what the answer lacks to be a whole one; "" = nothing
 
     @property
     def text(self) -> str:
@@ -41,8 +45,20 @@ class Routed:
 
     @property
     def cost_usd(self) -> Decimal:
-        """What the inquiry cost, hops that gave nothing included."""
+        """What the inquiry cost as far as it is known, hops that gave nothing included."""
         return self.decision.cost_usd
+
+    @property
+    def perhaps_usd(self) -> Decimal:
+        """What it may have cost beside that, at most: calls whose tokens nobody told."""
+        return self.decision.perhaps_usd
+
+    @property
+    def refused(self) -> bool:
+        """Whether the provider says that the model refused, or the answer begins by refusing."""
+        from routerctl.strategies.confidence import is_refusal
+
+        return is_refusal(self.answer)
 
 
 class AllRungsFailed(EveryRungFailed):
@@ -86,13 +102,18 @@ async def route(table: Table, context: Context, inquiry: Inquiry) -> Routed:
 
     Raises: InputError; those of `UNSERVED` naming what each rung said, `decision` holding the hops.
     """
-    began = context.clock()
+    began, decision_id = context.clock(), context.new_id()
     deadline = context.deadline(table.routing.deadline_s)
+    calls = context.calls or NotedCalls(context.call, context.most_usd)
+    calls.decision = _undecided(table, inquiry, decision_id)
+    context = replace(context, calls=calls)
     by, hops = await named(table, context.with_budget(inquiry, None), inquiry, deadline)
     decision = decision_of(table, by)
     if context.assigned:
         decision = context.assigned.with_arm(decision)
-    decision = replace(decision, id=context.new_id(), decision_s=context.clock() - began)
+    decision = replace(decision, id=decision_id, decision_s=context.clock() - began)
+    calls.decision, calls.hops = decision, hops
+    calls.settle()
     budgeted = context.with_budget(inquiry, by.task_class)
     caller = PlaceCaller(table, budgeted, inquiry, table.routes[by.task_class], deadline=deadline, hops=hops)
     serving = _Serving(table, budgeted, inquiry, decision, caller)
@@ -100,7 +121,22 @@ async def route(table: Table, context: Context, inquiry: Inquiry) -> Routed:
     whole = replace(decision, hops=tuple(caller.hops), total_s=context.clock() - began)
     if answer is None:
         raise serving.failure()(whole, tuple(caller.alarms))
-    return Routed(answer=answer, decision=whole, table=table, alarms=tuple(caller.alarms))
+    half = unfinished(table, caller.route, answer)
+    alarms = (*caller.alarms, half) if half else tuple(caller.alarms)
+    return Routed(answer=answer, decision=whole, table=table, alarms=alarms, unfinished=half)
+
+
+def _undecided(table: Table, inquiry: Inquiry, decision_id: str) -> Decision:
+    """Give what is known before the class is: who asks a classifier pays for it, whatever comes of it."""
+    return Decision(
+        id=decision_id,
+        task_class=inquiry.task_class or table.default_class or next(iter(table.routes)),
+        decided_by="classifier",
+        rungs=(),
+        hops=(),
+        table_version=table.table_version,
+        table_digest=table.digest,
+    )
 
 
 class _Serving:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from routerctl.costs import lost_usd, most_usd, pricer_for
+from routerctl.costs import most_usd, pricer_for
 from routerctl.errors import RouterctlError
 from routerctl.notices import alarm, warn
-from routerctl.providers.base import BACKOFF_CAP_S, Outside, PricerFor, Provider
+from routerctl.providers.base import BACKOFF_CAP_S, Outside, Provider
 from routerctl.providers.wire import Wire
 from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.clock import Clock
@@ -28,6 +28,7 @@ from routerctl.routing.decision_log.recorder import DecisionRecorder
 from routerctl.routing.experiments.active import ActiveExperiment, Assignment
 from routerctl.routing.health import Health
 from routerctl.routing.health.probes import places_of, probe_every
+from routerctl.routing.noted_calls import MostUsd, NotedCalls
 from routerctl.routing.route import UNSERVED, Routed, route
 from routerctl.routing.tables import Assigned, Tables
 from routerctl.routing.tenants import DECISIONS_FILE, States, budgets_at, folder_of, with_own_key
@@ -102,12 +103,21 @@ class Runtime:
                     await asyncio.to_thread(experiment.refresh)
         assigned = tables.of(inquiry)
         router = await self._router_for(assigned)
+
+        async def note(decision: Decision) -> None:
+            await router.recorder.note(inquiry, decision)
+
+        calls = NotedCalls(router.context.call, router.context.most_usd, note)
         try:
-            routed = await route(router.table, replace(router.context, assigned=assigned), inquiry)
+            routed = await route(router.table, replace(router.context, assigned=assigned, calls=calls), inquiry)
         except UNSERVED as error:
             for words in error.alarms:
                 alarm(words)
             await self._record(router, assigned, inquiry, error.decision, None)
+            raise
+        except BaseException:  # Ctrl-C, or our own fault: what was asked has been paid for
+            if left := calls.cancelled():
+                await self._record(router, assigned, inquiry, left, None)
             raise
         await self._record(router, assigned, inquiry, routed.decision, routed.answer)
         return routed
@@ -149,6 +159,11 @@ class Runtime:
         )
         probing = probe_every(wire, health, places_of(table), rng=random.Random())  # noqa: S311 - jitter
         opening.push_async_callback(_ended, asyncio.ensure_future(probing))
+
+        def most(candidate: Candidate, request: Request) -> Decimal:
+            spec = table.providers[candidate.provider]
+            return most_usd(price(spec, request.model), request, spec.timeout_s)
+
         context = Context(
             call=wire.call,
             clock=clock.monotonic,
@@ -157,22 +172,16 @@ class Runtime:
             classifier=classifier,
             watch=health,
             warm=wire.warm,
-            budget_gate=self._budget_gate(tenant, table, price),
+            most_usd=most,
+            budget_gate=self._budget_gate(tenant, table, most),
         )
         return TenantRouter(table=table, context=context, recorder=recorder)
 
-    def _budget_gate(self, tenant: Tenant | None, table: Table, price: PricerFor) -> BudgetGate | None:
+    def _budget_gate(self, tenant: Tenant | None, table: Table, most: MostUsd) -> BudgetGate | None:
         """The books are one for the whole project: a budget may be about several tenants."""
         budgets = budgets_at(table, self._project.routing.budgets, tenant)
         if not budgets:
             return None
-
-        def most(candidate: Candidate, request: Request) -> Decimal:
-            spec = table.providers[candidate.provider]
-            return most_usd(price(spec, request.model), request, spec.timeout_s)
-
-        def lost(candidate: Candidate, request: Request, billed: int, seconds: float) -> Decimal:
-            return lost_usd(price(table.providers[candidate.provider], request.model), request, billed, seconds)
 
         def usual(candidate: Candidate, request: Request, task_class: str | None) -> int | None:
             return usual_tokens(table, candidate, request, task_class)
@@ -187,7 +196,6 @@ class Runtime:
             store=self._states.of(None),
             budgets=budgets,
             most_usd=most,
-            lost_usd=lost,
             new_id=lambda: uuid.uuid4().hex,
             warn=warn,
             now=self._clock.now,

@@ -139,7 +139,12 @@ async def _reflexion(ask: Ask, request: Request) -> Answer:
 
 
 def _says_nothing(reply: Reply) -> bool:
-    return reply.stop_reason is StopReason.REFUSAL or not reply.text.strip()
+    return reply.stop_reason is StopReason.REFUSAL or not says_something(reply.text)
+
+
+def says_something(text: str) -> bool:
+    """Tell whether there is anything to read in a reply: neither blanks nor what has no width are."""
+    return any(char.isprintable() and not char.isspace() for char in text)
 
 
 def _critique_request(request: Request, answered: str) -> Request:

@@ -81,6 +81,7 @@ class Usage:
     output_tokens: int = 0  # thinking included: it is billed as output
     cache_read_tokens: int = 0  # part of input_tokens
     cache_write_tokens: int = 0  # part of input_tokens
+    estimated: bool = False  # the provider did not count all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,8 @@ class Reply:
     cost_usd: Decimal = Decimal(0)
     attempts: int = 1  # 1 = no retry
     lost_s: float = 0.0  # seconds of the attempts that failed before it: where time is the price, they cost as well
+    failed_usd: Decimal = Decimal(0)  # beside `cost_usd`: of the attempts that failed before it and told their tokens
+    perhaps_usd: Decimal = Decimal(0)  # likewise, at most, of those that may be billed and told none
     mean_logprob: float | None = None  # mean natural-log probability of the reply's tokens, where the API gives it
     detail: str = ""  # e.g. the refusal's category
 
@@ -120,7 +123,8 @@ class Answer:
     def usage(self) -> Usage:
         """The summed tokens of all calls."""
         names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-        return Usage(**{name: sum(getattr(reply.usage, name) for reply in self.replies) for name in names})
+        counts = {name: sum(getattr(reply.usage, name) for reply in self.replies) for name in names}
+        return Usage(**counts, estimated=any(reply.usage.estimated for reply in self.replies))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

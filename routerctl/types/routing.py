@@ -207,8 +207,10 @@ class Hop:
 
     candidate: str
     served_model: str | None
-    outcome: str  # "served", "not confident", "cancelled" (the other one of a hedge won), or the error's class name
-    cost_usd: Decimal
+    # "served", "not confident", "no answer", "skipped", "over budget", "classified", "cancelled" (nobody waited for the
+    # reply: the other one of a hedge won, Ctrl-C, the process ended), or the error's class name
+    outcome: str
+    cost_usd: Decimal  # as far as it is known
     latency_s: float | None
     attempts: int
     detail: str = ""
@@ -216,6 +218,7 @@ class Hop:
     model: str = ""  # the pin that was asked for
     why: str = "first"  # first, retry elsewhere, fallback, escalation, hedge, spill, redirect
     confidence: Mapping[str, float] = field(default_factory=dict)  # of the signals that have a threshold, in [0, 1]
+    perhaps_usd: Decimal = Decimal(0)  # beside `cost_usd`, at most: of calls whose tokens nobody told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +249,13 @@ class Decision:
 
     @property
     def cost_usd(self) -> Decimal:
-        """What the inquiry cost, hops that gave nothing included."""
+        """What the inquiry cost as far as it is known, hops that gave nothing included."""
         return sum((hop.cost_usd for hop in self.hops), Decimal(0))
+
+    @property
+    def perhaps_usd(self) -> Decimal:
+        """What it may have cost beside that, at most: calls whose tokens nobody told."""
+        return sum((hop.perhaps_usd for hop in self.hops), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,7 @@ def _cells(row: Row) -> list[str]:
         row["served"] or "nobody",
         how(row),
         "" if wait is None else plain(seconds(wait)),
-        usd(Decimal(row["cost_usd"])),
+        f"{usd(Decimal(row['cost_usd']))}{'+' if Decimal(row['perhaps_usd']) else ''}",
     ]
 
 
@@ -144,7 +144,7 @@ _WIDTH = 79
 _INDENT = 12
 _MOST_TEXT = 2_000  # characters of a prompt or reply; --json has all of it
 _MOST_SCORES = 4
-_QUIET = ("not confident", "skipped", "cancelled", "classified")  # neither served nor failed
+_QUIET = ("not confident", "no answer", "skipped", "cancelled", "classified")  # neither served nor failed
 
 
 def story(row: Row, feedback: Sequence[Row]) -> list[str]:
@@ -173,7 +173,7 @@ def _parts(row: Row, feedback: Sequence[Row]) -> Iterator[tuple[str, str]]:
     yield "could serve", _could_serve(row)
     yield "tried", "\n".join(_hop(number, hop) for number, hop in enumerate(row["hops"], 1)) or "nobody"
     yield "served", _served(row)
-    yield "cost", f"{usd(Decimal(row['cost_usd']))} in all ({row['cost_usd']} USD)"
+    yield "cost", f"{usd(Decimal(row['cost_usd']))} in all ({row['cost_usd']} USD){_perhaps(row)}"
     yield "time", _time(row)
     for said in feedback:
         yield "feedback", _feedback(said)
@@ -221,13 +221,19 @@ def _hop(number: int, hop: dict[str, Any]) -> str:
     parts = [f"{number}. {hop['candidate']}{place}{model}, {why}: {_fate(hop)}"]
     if hop.get("latency_s") is not None:
         parts.append(plain(seconds(hop["latency_s"])))
-    parts += [plain(plural(hop["attempts"], "call")), usd(Decimal(hop["cost_usd"]))]
+    parts += [plain(plural(hop["attempts"], "call")), f"{usd(Decimal(hop['cost_usd']))}{_perhaps(hop)}"]
     lines = [", ".join(parts)]
     if hop.get("confidence"):
         lines.append("  confidence: " + ", ".join(f"{name} {value:.3g}" for name, value in hop["confidence"].items()))
     if hop.get("detail"):
         lines.append("  " + " ".join(hop["detail"].split()))
     return "\n".join(lines)
+
+
+def _perhaps(one: Mapping[str, Any]) -> str:
+    """Say what a hop, or all of them, may have cost beside what is known."""
+    perhaps = Decimal(one.get("perhaps_usd", 0))
+    return f", perhaps up to {usd(perhaps)} more for calls that told no tokens" if perhaps else ""
 
 
 def _fate(hop: dict[str, Any]) -> str:
@@ -297,10 +303,16 @@ def _happened(one: ClassFigures) -> list[str]:
         one.task_class,
         count(one.decisions),
         *(percent(number / one.decisions) for number in shares),
-        usd(1000 * one.cost_usd / one.decisions),
+        _per_1000(one),
         *("" if wait is None else plain(seconds(wait)) for wait in (one.p50_s, one.p95_s)),
         "" if one.feedback is None else f"{one.feedback:.2f} ({one.rated})",
     ]
+
+
+def _per_1000(one: ClassFigures) -> str:
+    """Give the cost of 1,000 decisions; where calls told no tokens, also the most that it may have been."""
+    known, most = (usd(1000 * amount / one.decisions) for amount in (one.cost_usd, one.cost_usd + one.perhaps_usd))
+    return f"{known} to {most}" if one.perhaps_usd else known
 
 
 def _who(one: ClassFigures) -> list[str]:
@@ -330,4 +342,8 @@ def _shares(parts: Mapping[str, int], whole: int) -> str:
 def _json(one: ClassFigures) -> dict[str, Any]:
     names = [name for name in ClassFigures.__dataclass_fields__ if name != "task_class"]
     values = {name: getattr(one, name) for name in names}
-    return values | {"cost_per_1000_usd": (1000 * one.cost_usd / one.decisions).quantize(Decimal("1e-9"))}
+    per_1000 = {
+        f"{name}_per_1000_usd": (1000 * amount / one.decisions).quantize(Decimal("1e-9"))
+        for name, amount in (("cost", one.cost_usd), ("perhaps", one.perhaps_usd))
+    }
+    return values | per_1000

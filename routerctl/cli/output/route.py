@@ -5,59 +5,80 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.cli.output.terminal import say
-from routerctl.cli.stdin import where
+from routerctl.cli.stdin import placed
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
 from routerctl.types import Decision, Hop, Inquiry, Json, Route
 from routerctl.words import clean
 
 if TYPE_CHECKING:
-    from routerctl.routing.batch import Numbered
+    from routerctl.routing.lines import Line
     from routerctl.routing.route import Routed
-    from routerctl.routing.router import Router
+    from routerctl.routing.router import Explanation, Router
 
 
-def explain_all(router: Router, inquiries: Iterator[Numbered], *, as_json: bool) -> None:
-    """Print what would be decided for each inquiry and why.
+def explain_all(router: Router, lines: Iterator[Line], *, as_json: bool) -> None:
+    """Print what would be decided for each prompt and why; a line that is no prompt is said, and keeps its place.
 
-    Raises: InputError naming the line.
+    Raises: InputError, after the last one, where a line was no prompt.
     """
-    for line, one in inquiries:
+    failed, asked = 0, 0
+    for line in lines:
+        asked += line.inquiry is not None or line.problem is not None
         try:
-            told = router.explain_inquiry(one)
+            told = _explained(router, line)
         except InputError as error:
-            raise InputError(f"{where(line, one)}{error}") from None
-        if as_json:
-            _print(json.dumps({**_decision_json(one, told.decision), "reasons": told.reasons}))
+            if line.number is None:
+                raise
+            failed += 1
+            say(f"routerctl: {placed(line, error)}")
+            _print(_failed_json(line, error) if as_json else "")
+            continue
+        if told is None or line.inquiry is None:
+            _print("")
+        elif as_json:
+            _print(json.dumps({**_decision_json(line.inquiry, told.decision), "reasons": told.reasons}))
         else:
-            _print("\n".join(clean(line) for line in told.reasons))
+            _print("\n".join(clean(reason) for reason in told.reasons))
+    if failed:
+        raise InputError("" if asked == 1 else f"{failed} of {asked} prompts could not be explained")
 
 
-def route_all(router: Router, inquiries: Iterator[Numbered], *, as_json: bool, one_line: bool) -> None:
-    """Route each inquiry and print its answer as soon as those before it are printed.
+def _explained(router: Router, line: Line) -> Explanation | None:
+    if line.problem:
+        raise line.problem
+    return router.explain_inquiry(line.inquiry) if line.inquiry else None
 
+
+def route_all(router: Router, lines: Iterator[Line], *, as_json: bool) -> None:
+    """Route the prompt of each line and print its answer as soon as those before it are printed.
+
+    Every line of the input has one line of output; all of the input as one prompt has its answer, or none.
     Raises: InputError; an error of the gravest kind after the last one, where one or more could not be served.
     """
     import asyncio
 
     from routerctl.routing.batch import serve_all
 
-    def served(one: Inquiry, routed: Routed) -> None:
-        say(_reason(routed))
-        if as_json:
-            _print(json.dumps(_routed_json(one, routed), default=json_default))
+    def ended(line: Line, routed: Routed | None, error: RouterctlError | None) -> None:
+        if error:
+            say(f"routerctl: {placed(line, error)}")
+            if line.number is not None:
+                _print(_failed_json(line, error) if as_json else "")
+        elif routed is None or line.inquiry is None:
+            _print("")
         else:
-            _print(_for_stdout(routed.text, one_line=one_line))
-
-    def failed(line: int | None, one: Inquiry, error: RouterctlError) -> None:
-        say(f"routerctl: {where(line, one)}{error}")
+            say(_reason(routed))
+            as_text = _for_stdout(routed.text, one_line=line.number is not None)
+            _print(json.dumps(_routed_json(line.inquiry, routed), default=json_default) if as_json else as_text)
 
     async def serve() -> None:
         async with router:
-            await serve_all(router, inquiries, served, failed)
+            await serve_all(router, lines, ended)
 
     asyncio.run(serve())
 
@@ -80,19 +101,28 @@ def _print(text: str) -> None:
 _WORDS = ("not confident", "skipped", "cancelled", "over budget")  # outcomes that are not failures
 
 
+def money_words(cost_usd: Decimal, perhaps_usd: Decimal) -> str:
+    """Say what is known of a cost, and what it may be beside that."""
+    more = f", perhaps up to ${perhaps_usd:.6f} more for calls that told no tokens" if perhaps_usd else ""
+    return f"${cost_usd:.6f}{more}"
+
+
 def _reason(routed: Routed) -> str:
     decision = routed.decision
     served = next(hop for hop in decision.hops if hop.outcome == "served")
     before = "".join(
-        f", after {hop.candidate} {_fate(hop)}" for hop in decision.hops if hop is not served and hop.why != "classify"
+        f", after {hop.candidate} at {hop.provider} {_fate(hop)}"
+        for hop in decision.hops
+        if hop is not served and hop.why != "classify"
     )
     shown = _shown(routed.table.routes[decision.task_class], served.candidate)
     unproven = f", {shown} for this class" if shown else ""
-    latency = "" if served.latency_s is None else f", {served.latency_s:.2f} s"
+    latency = "" if decision.total_s is None else f", {decision.total_s:.2f} s"
+    refused = ", which refused" if routed.refused else ""
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
-        f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{before}{unproven}"
-        f"{latency}, ${routed.cost_usd:.6f}.{alarm}"
+        f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{refused}{before}{unproven}"
+        f"{latency}, {money_words(routed.cost_usd, routed.perhaps_usd)}.{alarm}"
     )
 
 
@@ -107,6 +137,8 @@ def _shown(route: Route, name: str) -> str:
 
 
 def _fate(hop: Hop) -> str:
+    if hop.outcome == "no answer":
+        return "gave no answer"
     return f"was {hop.outcome}" if hop.outcome in _WORDS else f"failed ({hop.outcome})"
 
 
@@ -125,7 +157,26 @@ def _routed_json(one: Inquiry, routed: Routed) -> dict[str, Json]:
         "answer": answer.text,
         "stop_reason": answer.stop_reason.value,
         "candidate": routed.decision.candidate,
+        "unfinished": routed.unfinished,
+        "refused": routed.refused,
         "cost_usd": routed.cost_usd,
+        "perhaps_usd": routed.perhaps_usd,
         "latency_s": answer.latency_s,
         "alarms": list(routed.alarms),
     }
+
+
+def _failed_json(line: Line, error: RouterctlError) -> str:
+    """Give the object of a prompt that was not served: which line, why, and what was tried."""
+    decision = error.decision
+    tried = {} if decision is None or line.inquiry is None else _decision_json(line.inquiry, decision)
+    named = {} if line.id is None else {"id": line.id}
+    told = (
+        {"decision": decision.id, "cost_usd": decision.cost_usd, "perhaps_usd": decision.perhaps_usd}
+        if decision
+        else {}
+    )
+    return json.dumps(
+        {**tried, **named, "line": line.number, **told, "error": str(error), "exit_code": error.exit_code},
+        default=json_default,
+    )

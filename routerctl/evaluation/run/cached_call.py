@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from routerctl.costs import Pricer, cost_of_reply, lost_usd
+from routerctl.costs import Pricer, cost_of_reply
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
 from routerctl.evaluation.cache import ReplyCache, reply_key
 from routerctl.providers.pins import served_of
@@ -86,32 +86,25 @@ class _Held:
 
     spending: Spending
     usd: Decimal
-    billed_usd: Decimal  # that an attempt without a reply may be billed, at most
-    perhaps_usd: Decimal = Decimal(0)  # of the attempts that failed
+    failed_usd: Decimal = Decimal(0)  # of it, for the tokens of attempts that failed
 
     async def again(self, problem: ProviderError) -> bool:
         """Set money aside for the next attempt, without waiting for room: calls that wait for each other never end."""
-        if not problem.may_be_billed:
-            return True
+        more = problem.tokens_usd + problem.perhaps_usd - self.failed_usd
         try:
-            self.spending.reserve(self.billed_usd)
+            self.spending.reserve(more)
         except BudgetSpent:
             return False
-        self.usd += self.billed_usd
-        self.perhaps_usd += self.billed_usd
+        self.usd += more
+        self.failed_usd += more
         return True
-
-    def failed(self, problem: ProviderError) -> None:
-        """Note that the last attempt failed, too."""
-        if problem.may_be_billed:
-            self.perhaps_usd += self.billed_usd
 
 
 class Caller:
     """Asks one candidate on behalf of one case.
 
     `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
-    were not in the cache, `failed_usd` is what calls without a reply cost where time is the price.
+    were not in the cache, `failed_usd` is what is known of the cost of calls without a reply.
     """
 
     def __init__(
@@ -162,20 +155,19 @@ class Caller:
                 self._spending.cached_calls += 1
             self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
             return self.replies[-1]
-        held = _Held(self._spending, self._ceiling(self._candidate, request), lost_usd(self._pricer, request, 1, 0.0))
+        held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))
-        cost_usd, calls = Decimal(0), 0
+        cost_usd, perhaps_usd, calls = Decimal(0), Decimal(0), 0
         try:
             reply = await self._noted(key, request, held.again)
-            cost_usd, calls = reply.cost_usd, 1
+            cost_usd, perhaps_usd, calls = reply.cost_usd + reply.failed_usd, reply.perhaps_usd, 1
         except ProviderError as error:
-            cost_usd = self._pricer(Usage(), error.lost_s + error.spent_s)  # where time is the price, it was paid for
+            cost_usd, perhaps_usd = error.cost_usd, error.perhaps_usd
             self.failed_usd += cost_usd
-            held.failed(error)
             raise
         finally:
             self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
-            self._spending.settle(held.usd, cost_usd, calls, held.perhaps_usd)
+            self._spending.settle(held.usd, cost_usd, calls, perhaps_usd)
         self.replies.append(reply)
         return reply
 

@@ -33,12 +33,14 @@ KINDS: Mapping[str, str] = {
     "escalations": "whole",
     "redirects": "whole",
     "hedges": "whole",
-    "cost_nano_usd": "whole",
+    "cost_nano_usd": "whole",  # what is known of it, and what calls whose tokens nobody told may have cost
     "latency_s": "real",
     "feedback": "real",  # the latest; NULL = none
 }
 # Read where it is there: an older export has no units, and its decisions count as if each were of another user.
 LATER_KINDS: Mapping[str, str] = {"unit": "text"}
+# Read into `cost_nano_usd` where it is there: what calls whose tokens nobody told may have cost is part of the cost.
+PERHAPS = "perhaps_nano_usd"
 # Only where prompts were kept; a log without them can be counted all the same.
 TEXT_KINDS: Mapping[str, str] = {"step": "text", "prompt": "text", "features": "text", "attachments": "text"}
 _WORDS = {"text": "text", "real": "a number", "whole": "a whole number", "moment": "a timestamp or ISO 8601 text"}
@@ -58,6 +60,8 @@ def as_decisions(table: ir.Table, shown: str) -> ir.Table:
         if not _fits(schema[name], kind):
             raise InputError(f"column {name!r}: expected {_WORDS[kind]}, it is {schema[name]}", file=shown)
         chosen[name] = _typed(table[name], kind)
+    if PERHAPS in schema and _fits(schema[PERHAPS], "whole"):
+        chosen["cost_nano_usd"] += _typed(table[PERHAPS], "whole").fill_null(0)
     chosen |= {name: table[name] for name in (*LATER_KINDS, *TEXT_KINDS) if name in schema and schema[name].is_string()}
     return table.select(**chosen)
 

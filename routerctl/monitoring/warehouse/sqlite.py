@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from routerctl.monitoring.warehouse.columns import KINDS, LATER_KINDS, TEXT_KINDS
+from routerctl.monitoring.warehouse.columns import KINDS, LATER_KINDS, PERHAPS, TEXT_KINDS
 from routerctl.monitoring.warehouse.slice import Slice
 from routerctl.routing.decision_log.reader import LogReader, Wanted
 from routerctl.routing.decision_log.rows import stamp
@@ -57,7 +57,7 @@ def read_sqlite(connection: duckdb.DuckDBPyConnection, path: Path, wanted: Slice
 def _query(kinds: Any, wanted: Slice) -> tuple[str, tuple[Any, ...]]:
     since = None if wanted.since is None else stamp(wanted.since.isoformat())
     condition, values = Wanted(task_class=wanted.task_class, tenant=wanted.tenant, since=since).condition()
-    columns = ", ".join("f.score" if name == "feedback" else f"{_owner(name)}.{name}" for name in kinds)
+    columns = ", ".join(_column(name) for name in kinds)
     join = " LEFT JOIN texts t ON t.decision = d.id" if any(name in kinds for name in _FROM_TEXTS) else ""
     return (
         f"SELECT {columns} FROM decisions d LEFT JOIN {_LATEST} f ON f.decision = d.id{join} WHERE {condition}",  # noqa: S608 - own names
@@ -65,5 +65,9 @@ def _query(kinds: Any, wanted: Slice) -> tuple[str, tuple[Any, ...]]:
     )
 
 
-def _owner(name: str) -> str:
-    return "t" if name in _FROM_TEXTS else "d"
+def _column(name: str) -> str:
+    if name == "feedback":
+        return "f.score"
+    if name == "cost_nano_usd":
+        return f"d.{name} + d.{PERHAPS}"
+    return f"t.{name}" if name in _FROM_TEXTS else f"d.{name}"

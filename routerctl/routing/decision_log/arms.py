@@ -36,8 +36,8 @@ class Rated:
 def arm_rows(log: LogReader, experiment: str) -> Iterator[ArmRow]:
     """Give the decisions of an experiment in the order of writing."""
     rows = log.query(
-        "SELECT unit, arm, at, served IS NULL, cost_nano_usd, total_s FROM decisions WHERE arm IN (?, ?) AND arm <> '' "
-        "ORDER BY number",
+        "SELECT unit, arm, at, served IS NULL, cost_nano_usd + perhaps_nano_usd, total_s FROM decisions "
+        "WHERE arm IN (?, ?) AND arm <> '' ORDER BY number",
         _arms(experiment),
     )
     for unit, arm, at, failed, nano_usd, total_s in rows:

@@ -38,7 +38,7 @@ COLUMNS = {  # of a decision, in their order: what is counted, JSON, what came w
     "hedges": "INTEGER NOT NULL",
     "signal": "TEXT",  # the least confident one of the first reply that was measured
     "confidence": "REAL",  # its value, in [0, 1]
-    "cost_usd": "TEXT NOT NULL",  # exact, all hops together
+    "cost_usd": "TEXT NOT NULL",  # exact, all hops together, as far as it is known
     "cost_nano_usd": "INTEGER NOT NULL",  # the same in 1e-9 USD, rounded to even
     "decision_s": "REAL",  # to decide, calls apart
     "latency_s": "REAL",  # the serving hop's calls
@@ -52,6 +52,8 @@ COLUMNS = {  # of a decision, in their order: what is counted, JSON, what came w
     "scores": "TEXT NOT NULL",  # JSON object: the classifier's probability of each class
     "hops": "TEXT NOT NULL",  # JSON list of hops, as types.Hop
     "level": "TEXT",  # of the class in that table: proven, reference, provisional, best available; NULL = not known
+    "perhaps_usd": "TEXT NOT NULL DEFAULT '0'",  # beside cost_usd, at most: of calls whose tokens nobody told
+    "perhaps_nano_usd": "INTEGER NOT NULL DEFAULT 0",  # the same in 1e-9 USD
 }
 
 

@@ -5,20 +5,23 @@ Several processes may write one file at once; each waits for its turn.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
+from routerctl.files.running import RunningMark
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
 from routerctl.types import Decision, Inquiry, StopReason, Usage
 
-_ID = tuple(COLUMNS).index("id")
+_ID, _PERHAPS = (tuple(COLUMNS).index(name) for name in ("id", "perhaps_usd"))
 _EVERY = 500  # appends between two looks for what is too old
 _AT_ONCE = 2_000  # rows that are dropped in one transaction: others wait for it for some milliseconds
 _MOST_ON_OPEN = 50_000  # rows that opening drops: a command must not hang on a log that was never pruned
@@ -50,6 +53,8 @@ class DecisionLog:
         self._salt = salt_of(self._database)
         self._keep_prompts, self._keep_days, self._clock = keep_prompts, keep_days, clock
         self._insert, self._appended = insertion(), 0
+        self._mark: RunningMark | None = None
+        self._folder = path.parent / "running"
         if keep_days is not None:
             self._drop_old(_MOST_ON_OPEN)
 
@@ -76,14 +81,49 @@ class DecisionLog:
         delivered = LoggedAnswer(reply=reply, stop_reason=stop_reason, usage=usage)
         private = not self._keep_prompts
         row = row_of(decision, inquiry, delivered, decision_id=decision_id, at=at, salt=self._salt, private=private)
-        written = self._database.execute(self._insert, row) if private else self._with_texts(row, inquiry, reply)
+        with self._transaction():
+            written = self._database.execute(self._insert, row)
+            if not private:
+                self._keep_texts(row, inquiry, reply)
+            self._database.execute("DELETE FROM under_way WHERE id = ?", (decision_id,))
         self._appended += 1
         if self._keep_days is not None and self._appended % _EVERY == 0:
             with suppress(sqlite3.OperationalError):  # the row is written; the next look drops what this one does not
                 self._drop_old(_AT_ONCE)
         return int(written.lastrowid or 0)
 
-    def _with_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> sqlite3.Cursor:
+    def note(self, decision: Decision, inquiry: Inquiry, *, at: str) -> None:
+        """Keep what is to be logged of a decision if this process ends before it is appended.
+
+        Raises: sqlite3.Error where it cannot be written.
+        """
+        if self._mark is None:
+            return
+        nobody = LoggedAnswer(reply=None)
+        row = row_of(decision, inquiry, nobody, decision_id=decision.id, at=at, salt=self._salt, private=True)
+        noted = (decision.id, self._mark.name, json_text(row))
+        self._database.execute("INSERT OR REPLACE INTO under_way VALUES (?, ?, ?)", noted)
+
+    def take_lost(self) -> tuple[int, Decimal]:
+        """Log what processes that are gone had under way; give how many decisions, and the most their calls may cost.
+
+        From then on this process's own are noted. On a file system without locks nobody can tell who is gone: nothing
+        is noted there.
+        """
+        try:
+            self._mark = self._mark or RunningMark(self._folder)
+        except OSError:
+            return 0, Decimal(0)
+        with self._transaction():
+            found = self._database.execute("SELECT id, process, row FROM under_way").fetchall()
+            gone = {process: self._mark.is_gone(process) for _, process, _ in found}
+            lost = {one: json.loads(row) for one, process, row in found if gone[process]}
+            for one, row in lost.items():
+                self._database.execute(self._insert.replace("INSERT", "INSERT OR IGNORE", 1), row)
+                self._database.execute("DELETE FROM under_way WHERE id = ?", (one,))
+        return len(lost), sum((Decimal(row[_PERHAPS]) for row in lost.values()), Decimal(0))
+
+    def _keep_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> None:
         texts = (
             row[_ID],
             json_text(inquiry.prompt),
@@ -91,10 +131,7 @@ class DecisionLog:
             json_text(encode(inquiry.features)),
             json_text(inquiry.attachments),
         )
-        with self._transaction():
-            written = self._database.execute(self._insert, row)
-            self._database.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", texts)
-        return written
+        self._database.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", texts)
 
     def feedback(
         self, decision_id: str, score: float, *, at: str, note: str = "", task_class: str | None = None
@@ -148,6 +185,8 @@ class DecisionLog:
 
     def close(self) -> None:
         """Close the file."""
+        if self._mark:
+            self._mark.close()
         self._database.close()
 
 

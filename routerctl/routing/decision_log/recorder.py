@@ -8,18 +8,21 @@ import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from routerctl.errors import InputError
 from routerctl.notices import info, warn
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.types import Decision, Inquiry, Table
+from routerctl.words import usd
 
 if TYPE_CHECKING:
     from routerctl.types import Answer
 
+T = TypeVar("T")
 _PATIENCE_S = 1.0  # how long an answer waits for another process that holds the file; a write takes milliseconds
 _IN_TROUBLE_S = 0.05  # the same where the one before waited in vain
 _NAP_S = 0.01  # between two tries, at most
@@ -46,20 +49,30 @@ class DecisionRecorder:
 
         Others are served while it waits for its turn.
         """
-        log, at = self._opened(), self._now().isoformat(timespec="milliseconds")
+        at = self._now().isoformat(timespec="milliseconds")
+        number = await self._written(lambda log: _append(log, inquiry, decision, answer, at))
+        self._lost += number is None
+        if number is not None:
+            self._well()
+        return number
+
+    async def note(self, inquiry: Inquiry, decision: Decision) -> None:
+        """Write down what the log is to hold of a decision if this process ends before it is appended."""
+        at = self._now().isoformat(timespec="milliseconds")
+        await self._written(lambda log: log.note(decision, inquiry, at=at))
+
+    async def _written(self, write: Callable[[DecisionLog], T]) -> T | None:
+        log = self._opened()
         patience = time.monotonic() + (_IN_TROUBLE_S if self._said else _PATIENCE_S)
         while log is not None:
             try:
-                number = _append(log, inquiry, decision, answer, at)
+                return write(log)
             except sqlite3.Error as error:
                 if _is_busy(error) and time.monotonic() < patience:
                     await asyncio.sleep(random.uniform(0, _NAP_S))  # noqa: S311 - jitter
                     continue
                 self._trouble(error)
                 break
-            self._well()
-            return number
-        self._lost += 1
         return None
 
     def _opened(self) -> DecisionLog | None:
@@ -69,11 +82,19 @@ class DecisionRecorder:
                 self._log = DecisionLog(
                     self._path, keep_prompts=routing.log_prompts, keep_days=routing.log_days, patience_s=_PATIENCE_S
                 )
+                self._tell_lost(*self._log.take_lost())
                 self._log.wait_at_most(0)
             except (OSError, sqlite3.Error, InputError) as error:
                 self._open_at = time.monotonic() + _REST_S
                 self._trouble(error)
         return self._log
+
+    def _tell_lost(self, decisions: int, perhaps_usd: Decimal) -> None:
+        if decisions:
+            warn(
+                f"{decisions} of the prompts that an earlier process was serving when it ended are in the log as "
+                f"cancelled; their calls may have cost up to {usd(perhaps_usd)}"
+            )
 
     def _trouble(self, error: Exception) -> None:
         if not self._said:

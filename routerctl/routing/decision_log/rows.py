@@ -137,6 +137,7 @@ def _of_decision(decision: Decision) -> dict[str, Cell]:
 def _of_hops(hops: tuple[Hop, ...]) -> dict[str, Cell]:
     served = next((hop for hop in hops if hop.outcome == "served"), None)
     cost_usd = sum((hop.cost_usd for hop in hops), Decimal(0))
+    perhaps_usd = sum((hop.perhaps_usd for hop in hops), Decimal(0))
     signal, confidence = _first_confidence(hops)
     outcomes, whys = [hop.outcome for hop in hops], [hop.why for hop in hops]
     return {
@@ -159,6 +160,8 @@ def _of_hops(hops: tuple[Hop, ...]) -> dict[str, Cell]:
         "confidence": confidence,
         "cost_usd": format(cost_usd, "f"),
         "cost_nano_usd": nano_usd(cost_usd),
+        "perhaps_usd": format(perhaps_usd, "f"),
+        "perhaps_nano_usd": nano_usd(perhaps_usd),
         "hops": json_text(encode(hops)),
     }
 

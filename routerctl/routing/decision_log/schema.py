@@ -15,10 +15,12 @@ from routerctl.errors import InputError
 from routerctl.files.database import open_database
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 
-VERSION = 3  # 2 had no `level`
-_WITHOUT_LEVEL = 2
+VERSION = 4
+_LATER = {3: ("level",), 4: ("perhaps_usd", "perhaps_nano_usd")}  # version -> the columns that came with it
 PATIENCE_S = 30.0  # how long another process may hold the file
 _NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
+# A decision whose calls have begun, as it would be logged if its process ended now; `row`: JSON, as `insertion` has it.
+_UNDER_WAY = "CREATE TABLE under_way (id TEXT PRIMARY KEY, process TEXT NOT NULL, row TEXT NOT NULL) WITHOUT ROWID"
 _TABLES = f"""
 CREATE TABLE decisions ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
 CREATE INDEX decisions_at ON decisions (at);
@@ -40,6 +42,7 @@ CREATE TABLE feedback (
 );
 CREATE INDEX feedback_decision ON feedback (decision);
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+{_UNDER_WAY};
 """
 FIRST_SHAPE = (
     *("id", "at", "tenant", "task_class", "decided_by", "table_version", "table_digest", "prompt_digest"),
@@ -126,11 +129,13 @@ def _bring_up(database: sqlite3.Connection, path: Path) -> None:
     database.execute("BEGIN IMMEDIATE")
     try:
         version = version_of(database, path)
-        if version == _WITHOUT_LEVEL:
-            database.execute(f"ALTER TABLE decisions ADD COLUMN level {COLUMNS['level']}")
-            database.execute(f"PRAGMA user_version = {VERSION}")
-        elif version < VERSION:  # nobody else has done it meanwhile
+        if version < min(_LATER) - 1:
             _make(database, path)
+        elif version < VERSION:  # nobody else has done it meanwhile
+            for name in (name for later, names in _LATER.items() if later > version for name in names):
+                database.execute(f"ALTER TABLE decisions ADD COLUMN {name} {COLUMNS[name]}")
+            database.execute(_UNDER_WAY)
+            database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")
     except BaseException:
         database.execute("ROLLBACK")

@@ -17,7 +17,8 @@ from routerctl.routing.decision_log.reader import LogReader, Wanted
 
 _SUMS = """
 SELECT d.task_class, count(*), sum(d.escalations > 0), sum(d.fallbacks > 0), sum(d.served IS NULL), sum(d.refused),
-    sum(d.truncated), sum(d.served_model <> d.pinned_model), sum(d.cost_nano_usd), min(d.at), max(d.at)
+    sum(d.truncated), sum(d.served_model <> d.pinned_model), sum(d.cost_nano_usd), sum(d.perhaps_nano_usd),
+    min(d.at), max(d.at)
 FROM decisions d WHERE {} GROUP BY d.task_class ORDER BY d.task_class"""
 _SHARES = "SELECT d.task_class, d.{}, count(*) AS n FROM decisions d WHERE {} GROUP BY 1, 2 ORDER BY 1, n DESC, 2"
 _WAITS = "SELECT d.task_class, coalesce(d.total_s, d.latency_s) FROM decisions d WHERE {}"
@@ -41,7 +42,8 @@ class ClassFigures:
     refused: int
     truncated: int
     unpinned: int  # served by another model id than the pinned one
-    cost_usd: Decimal
+    cost_usd: Decimal  # as far as it is known
+    perhaps_usd: Decimal  # beside it, at most: of calls whose tokens nobody told
     p50_s: float | None  # from the inquiry to the answer
     p95_s: float | None
     feedback: float | None  # mean of the latest scores, in [0, 1]
@@ -65,7 +67,8 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
     sources, served = _shares(rows(_SHARES, "source")), _shares(rows(_SHARES, "served"))
     levels = _shares(rows(_SHARES, "level"))
     waits, scores = _numbers(rows(_WAITS)), _numbers(rows(_FEEDBACK))
-    for name, count, escalated, fell_back, failed, refused, truncated, unpinned, nano, first, last in rows(_SUMS):
+    for name, count, escalated, fell_back, failed, refused, truncated, unpinned, *amounts, first, last in rows(_SUMS):
+        cost_usd, perhaps_usd = (Decimal(nano).scaleb(-9) for nano in amounts)
         mine, said = sorted(waits[name]), scores[name]
         yield ClassFigures(
             task_class=name,
@@ -79,7 +82,8 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
             refused=refused,
             truncated=truncated,
             unpinned=unpinned or 0,
-            cost_usd=Decimal(nano).scaleb(-9),
+            cost_usd=cost_usd,
+            perhaps_usd=perhaps_usd,
             p50_s=quantile(mine, 0.5),
             p95_s=quantile(mine, 0.95),
             feedback=sum(said) / len(said) if said else None,

@@ -15,6 +15,8 @@ from routerctl.strategies.confidence.signals import (
     YES,
     first_below,
     form_below,
+    is_cut_off,
+    is_refusal,
     recorded_values,
     signal_values,
 )

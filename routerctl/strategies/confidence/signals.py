@@ -12,9 +12,9 @@ from itertools import islice
 
 from routerctl.errors import InputError, nearest
 from routerctl.scorers import IMPORTED, MAX_CHARS, Unscorable, extract, score_reply
-from routerctl.strategies.confidence.delivered import Delivered, delivered_of_result
+from routerctl.strategies.confidence.delivered import Delivered, delivered_of_answer, delivered_of_result
 from routerctl.strategies.confidence.phrases import holding, opening, sentences
-from routerctl.types import ReplySpec, Result, ScorerSpec, Status, StopReason
+from routerctl.types import Answer, ReplySpec, Result, Route, ScorerSpec, Status, StopReason
 
 _TOLERANCE = 1e-9  # 3 of 5 samples meet a threshold of 0.6, whatever floats make of it
 _CUT_OFF = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
@@ -137,6 +137,19 @@ SIGNALS: Mapping[str, Signal] = {
     "agreement": Signal(measure=agreement, description="samples that agree with the answer", graded=True),
     "judge": Signal(measure=judge, description="what the class's judge says of it", graded=True),
 }
+
+
+def is_cut_off(answer: Answer, route: Route) -> bool:
+    """Tell whether an answer was cut off before what was asked for stood in it.
+
+    A label, or a value that is whole, has been given whatever would have come after it.
+    """
+    return answer.stop_reason in _CUT_OFF and schema(delivered_of_answer(answer, route.reply, route.scorer)) != 1.0
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Tell whether the provider says that the model refused, or the answer begins by refusing."""
+    return refusal(delivered_of_answer(answer, ReplySpec(), ScorerSpec(name=IMPORTED))) == 0.0
 
 
 def signal_values(delivered: Delivered, below_or_names: Iterable[str]) -> dict[str, float]:
