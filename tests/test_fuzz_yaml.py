@@ -159,6 +159,8 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def changed_text(text: str, rng: random.Random) -> str:
     """Cut, doubled, moved, indented, or with something in it that means something to YAML."""
+    if not text.strip():
+        return rng.choice(PIECES)
     lines, at = text.splitlines(keepends=True), rng.randrange(len(text))
     line = rng.randrange(len(lines))
     other = rng.randrange(len(lines))
@@ -180,7 +182,10 @@ def changed_text(text: str, rng: random.Random) -> str:
 def changed_value(text: str, rng: random.Random) -> str:
     """With another value, no value, another key or a second one at some place."""
     value = parse_yaml(text, "seed").value
-    around, key = rng.choice(list(_places(value)))
+    places = list(_places(value))
+    if not places:
+        return text
+    around, key = rng.choice(places)
     kind = rng.randrange(5)
     if kind == 0:
         del around[key]

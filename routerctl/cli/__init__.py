@@ -135,7 +135,7 @@ def _run(arguments: list[str]) -> int:
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C
     except RouterctlError as error:
         more = len(error.more) if isinstance(error, InputError) else 0
-        return _fail(f"{error}{f' ({more} more: `routerctl check`)' if more else ''}", error.exit_code)
+        return _fail(f"{error}{f' (and {more} more)' if more else ''}", error.exit_code)
     except typer.TyperException as error:
         return _fail(_usage_words(error), 2)
     except (KeyboardInterrupt, typer.Abort):
