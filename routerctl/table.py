@@ -10,12 +10,13 @@ import hashlib
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, MergeConflict
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.document import Document, check_schema_version
+from routerctl.files.document import Document, PathParts, check_schema_version
 from routerctl.files.yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
@@ -49,7 +50,7 @@ def same_content(one: Table, other: Table) -> bool:
 
 
 def load_table(path: Path, *, verify: bool = True) -> Table:
-    """Read routes.yaml; `verify` compares the digest.
+    """Read routes.yaml; `verify` compares the digest, and sees that who is named is there.
 
     Raises: InputError where it is missing, corrupt, edited by hand or of another schema.
     """
@@ -79,7 +80,9 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
     check_schema_version(document, SCHEMA_VERSION)
     document.value.pop("schema_version", None)
     table = decode(Table, document)
-    _check_names(table, document)
+    if verify:
+        _check_names(table, document)
+        _check_days(table, document)
     document.raise_noted()
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
@@ -110,6 +113,17 @@ def _check_names(table: Table, document: Document) -> None:
         for number, rung in enumerate(route.rungs):
             require(rung, table.candidates, "candidate", "routes", name, "rungs", number)
         require(route.chosen, table.candidates, "candidate", "routes", name, "chosen")
+
+
+def _check_days(table: Table, document: Document) -> None:
+    """See that days are some."""
+    days: list[tuple[PathParts, str]] = [(("prices", key, "date"), one.date) for key, one in table.prices.items()]
+    days += [(("retirements", model), day) for model, day in table.retirements.items()]
+    for path, day in days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            document.note(path, f"expected a day like 2026-11-23, got {day!r}")
 
 
 def version_to_follow(path: Path) -> int | None:

@@ -195,7 +195,7 @@ def test_a_risk_that_is_only_bounded_says_so(risk: float, shown: str) -> None:
     assert level_words(replace(route, evidence=evidence)) == f"provisional, risk {shown}"
 
 
-@pytest.mark.parametrize("room", [80, 60])
+@pytest.mark.parametrize("room", [80, 62])
 def test_no_word_of_a_table_is_broken(room: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it is too wide, pairs stand one above the other and texts are folded at blanks; numbers never are."""
     columns = ["class", "candidate", "known from", "calls", "tokens", "dollars"]
