@@ -76,7 +76,8 @@ def world(number: int) -> Source:
     logits, costs, right = logits[:, cheapest_first], costs[:, cheapest_first], right[:, cheapest_first]
     classes = tuple(_class(f"class-{place:02}", ladder, logits[place], costs[place], rng) for place in range(CLASSES))
     records = tuple(record for item in classes for replies in item.replies.values() for record in replies)
-    costed = cost([Reading(file="drawn", format="drawn", digest="", scorer="drawn", records=records)], {}, _DAY)
+    drawn = Reading(file="drawn", format="drawn", digest="", scorer="drawn", records=records, rows=len(records))
+    costed = cost([drawn], {}, _DAY)
     return Source(name=f"world {number}", ladder=ladder, classes=classes, costed=costed, truth=(right, costs))
 
 
@@ -99,8 +100,18 @@ def _class(name: str, ladder: Sequence[str], logits: Matrix, costs: Matrix, rng:
         for case in range(CASES)
     }
     cases = tuple(Case(id=str(case), input=str(case), expected=None) for case in range(CASES))
-    own = {"formats": ("drawn",), "scorers": ("drawn",), "files": ("drawn",), "notes": ()}
-    return Arranged(task_class=name, cases=cases, models=tuple(ladder), replies=replies, epochs=1, **own)
+    return Arranged(
+        task_class=name,
+        cases=cases,
+        models=tuple(ladder),
+        replies=replies,
+        epochs=1,
+        formats=("drawn",),
+        scorers=("drawn",),
+        files=("drawn",),
+        left={},
+        notes=(),
+    )
 
 
 # --- halves -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
     │   ├── KeyRefused                401, 403
     │   ├── BillingProblem            402, or the account's quota is used up
     │   ├── ModelNotFound             404 for the model: never existed, or retired
+    │   ├── WrongAddress              a redirect, or a 404 that speaks of no model: something else answers there
     │   ├── BadRequest                400, 413, 422: this request will never work there
     │   ├── RateLimited               429                                  retryable
     │   ├── Overloaded                503, 529                             retryable
@@ -49,7 +50,7 @@ class RouterctlError(Exception):
     ends_run: ClassVar[bool] = False
     unhealthy: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
-    may_be_billed: ClassVar[bool] = False
+    may_be_billed: bool = False  # of one error its class's word, unless the far side told more
     decision: Decision | None = None  # of an inquiry that was decided but not served: its hops say what was tried
 
 
@@ -131,6 +132,7 @@ class ProviderError(RouterctlError):
         self.attempts = 0  # that reached the far side, this one included; the wire counts them
         self.usage: Usage | None = None  # what the attempt used, where the far side told it all the same
         self.cost_usd = Decimal(0)  # of all of them, as far as it is known: tokens that were told, time at its price
+        self.hurried = False  # it ran out of time, of which the deadline had left it less than its own limit
         self.tokens_usd = Decimal(0)  # the part of it that is for tokens
         self.perhaps_usd = Decimal(0)  # beside it, at most: of those that may be billed for tokens that nobody told
         super().__init__(f"{provider}: {problem}" if provider else problem)
@@ -169,6 +171,13 @@ class ModelNotFound(ProviderError):
     """The provider does not know the model, or has retired it; not a matter of health: the redirect must see it."""
 
     ends_run = True
+
+
+class WrongAddress(ProviderError):
+    """What answers at the base URL is not the API: every call there would end so."""
+
+    ends_run = True
+    unhealthy = True
 
 
 class BadRequest(ProviderError):

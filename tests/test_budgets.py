@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerctl.routing.budgets import (
+    LONGEST_HOLD_S,
     Book,
     Purse,
     Room,
@@ -20,6 +21,7 @@ from routerctl.routing.budgets import (
     held_usd,
     period_of,
     purses_of,
+    renewed,
     room_for,
     settled,
     spent_usd,
@@ -163,6 +165,14 @@ def test_what_fits() -> None:
     assert (room.short is not None, room.wait) == (True, True)
     room = _room(book, "0.2", now_s=11.0)  # nobody settled the hold: it may have been paid for
     assert (room.short is not None, room.wait, room.left_usd) == (True, False, Decimal("0.1"))
+
+
+def test_nobody_waits_for_money_that_was_held_before_the_clock_was_set_back() -> None:
+    """A call that lives holds it anew; a dead process's would be waited for for as long as the clock was wrong."""
+    book = with_hold(settled(None, "", Decimal("0.5")), "h1", Decimal("0.4"), until_s=86_400.0)
+    room = _room(book, "0.2")
+    assert (room.short is not None, room.wait, room.left_usd) == (True, False, Decimal("0.1"))
+    assert _room(renewed(book, "h1", LONGEST_HOLD_S), "0.2").wait
 
 
 def test_one_full_purse_decides_over_one_to_wait_for() -> None:

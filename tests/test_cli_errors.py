@@ -273,8 +273,8 @@ def test_what_breaks_on_one_line_is_said_and_the_others_served(served: Project, 
     """Also a fault that nobody has thought of: here of the script of the fake provider, met at the third prompt."""
     served.write("replies.json", json.dumps({"*": {"a": "A", "b": "B", "c": {"text": "x", "latency_s": "soon"}}}))
     done = run("-C", str(served.root), "route", "--lines", stdin="a\nc\nb\n")
-    assert (done.code, done.out) == (1, "A\n\nB\n")
-    assert "routerctl: stdin:2: unexpected: ValueError: could not convert" in done.err
+    assert (done.code, done.out) == (4, "A\n\nB\n")
+    assert "its answer could not be read: ValueError at fake.py:" in done.err
     assert done.last == "routerctl: 1 of 3 prompts could not be served"
 
 

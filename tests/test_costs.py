@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import genai_prices
 import pytest
@@ -100,8 +101,8 @@ PRICED = _priced()
 )
 def test_our_cost_is_the_lists_cost(fresh: int, read: int, written: int, out: int) -> None:
     """For every model of both vendors the cost equals the list's own, and for untiered ones the flat arithmetic too."""
-    counts = {"input_tokens": fresh + read + written, "output_tokens": out}
-    counts |= {"cache_read_tokens": read, "cache_write_tokens": written}
+    parts = {"cache_read_tokens": read, "cache_write_tokens": written}
+    counts: dict[str, Any] = {"input_tokens": fresh + read + written, "output_tokens": out} | parts
     for spec, model, price in PRICED:
         theirs = genai_prices.calc_price(
             genai_prices.Usage(**counts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from routerctl import errors
+from routerctl import errors, notices
 from routerctl.costs import price_of, pricer_of
 from routerctl.providers.base import Outside
 from routerctl.providers.wire import Wire
@@ -97,7 +98,6 @@ TEMPORARY = [
     (emulator.NOT_JSON, errors.BrokenReply),
     (emulator.HTML, errors.BrokenReply),
     (emulator.WRONG_SHAPE, errors.BrokenReply),
-    (emulator.NO_USAGE, errors.BrokenReply),
 ]
 FINAL = [
     (Fault(400), errors.BadRequest),
@@ -278,6 +278,233 @@ async def test_a_key_leaks_nowhere(
     assert len(text) < 400
 
 
+# --- answers that are whole but for what is beside the text -----------------------------------------------------------
+
+
+def _good(kind: str, **change: Any) -> bytes:
+    """A whole answer with some fields changed, or left out where the change is None."""
+    chat = {
+        "choices": [{"message": {"role": "assistant", "content": "42"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2},
+    }
+    message = {
+        "content": [{"type": "text", "text": "42"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 9, "output_tokens": 2},
+    }
+    body: dict[str, Any] = {"model": MODELS[kind]} | (message if kind == "anthropic" else chat) | change
+    return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
+
+
+TOLD = {"anthropic": ("input_tokens", "output_tokens"), "openai": ("prompt_tokens", "completion_tokens")}
+LACKING: list[Callable[[str, str], Any]] = [
+    lambda _read, _wrote: None,
+    lambda _read, _wrote: [],
+    lambda read, _wrote: {read: 9},
+    lambda read, wrote: {read: None, wrote: None},
+    lambda read, wrote: {read: 0, wrote: 0},
+    lambda read, wrote: {read: 9, wrote: "2"},
+    lambda read, wrote: {read: -9, wrote: 2},
+    lambda read, wrote: {read: 10**400, wrote: 2},
+]
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize("usage", LACKING)
+async def test_an_answer_without_its_tokens_is_served(
+    kind: str, usage: Callable[[str, str], Any], emu: Emulator, sleeper: Sleeper
+) -> None:
+    """Not bought again: the next one would lack them, too. Its cost is an estimate, and not below what it can be."""
+    emu.play(*[Fault(body=_good(kind, usage=usage(*TOLD[kind])))] * 2)
+    heard: list[str] = []
+    before = notices.take(lambda text, _level: heard.append(text))
+    try:
+        async with _wire(sleeper, _spec(kind, emu)) as wire:
+            replies = [await wire.call(kind, _ask(kind)) for _ in range(2)]
+    finally:
+        notices.take(before)
+    assert [(reply.text, reply.attempts, reply.usage.estimated) for reply in replies] == [("42", 1, True)] * 2
+    assert replies[0].cost_usd >= _price(_spec(kind, emu), MODELS[kind])(Usage(input_tokens=9, output_tokens=2), 0.0)
+    assert len(heard) == 1
+    assert MODELS[kind] in heard[0]
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize("model", [None, 7, ["m"], {}])
+async def test_an_answer_that_names_no_model_is_served(
+    kind: str, model: Any, emu: Emulator, sleeper: Sleeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That it was the pinned one is neither claimed nor denied; a person is told so."""
+    emu.play(Fault(body=_good(kind, model=model)), emulator.NO_MODEL)
+    async with _wire(sleeper, _spec(kind, emu)) as wire:
+        replies = [await wire.call(kind, _ask(kind)) for _ in range(2)]
+    assert [(reply.text, reply.served_model, reply.attempts) for reply in replies] == [("42", "", 1)] * 2
+    assert caplog.text.count("does not say which model served") == 1
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+async def test_half_an_answer_with_an_error_is_a_failure(kind: str, emu: Emulator, sleeper: Sleeper) -> None:
+    """It is tried again as its code says, and what it used is in the books: it told its tokens."""
+    emu.play(emulator.FAILED_WITHIN)
+    async with _wire(sleeper, _spec(kind, emu, max_attempts=2)) as wire:
+        reply = await wire.call(kind, _ask(kind))
+        assert (reply.text, reply.attempts, reply.perhaps_usd) == ("42", 2, Decimal(0))
+        assert reply.failed_usd == reply.cost_usd > 0
+        emu.play(*[emulator.FAILED_WITHIN] * 2)
+        with pytest.raises(errors.ServerFault, match="Provider disconnected") as caught:
+            await wire.call(kind, _ask(kind))
+    assert (caught.value.cost_usd, caught.value.perhaps_usd) == (2 * reply.cost_usd, Decimal(0))
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+async def test_a_body_labelled_as_something_else_is_read(kind: str, emu: Emulator, sleeper: Sleeper) -> None:
+    """The text is what counts: a proxy may label everything as a page."""
+    emu.play(Fault(body=_good(kind), headers={"content-type": "text/html"}))
+    async with _wire(sleeper, _spec(kind, emu)) as wire:
+        assert (await wire.call(kind, _ask(kind))).attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "words"),
+    [
+        ("openai", {"choices": {}}, "choices: expected list, got dict"),
+        ("openai", {"choices": {"a": 1}}, "choices: expected list, got dict"),
+        ("openai", {"choices": []}, "choices[0]: expected dict, got nothing"),
+        ("openai", {"choices": [None]}, "choices[0]: expected dict, got nothing"),
+        ("openai", {"choices": [{"message": [1]}]}, "choices[0].message: expected dict, got list"),
+        ("openai", {"choices": [{"message": {"content": 7}}]}, "choices[0].message.content: expected str, got int"),
+        ("openai", {"choices": [{"message": {"content": [7]}}]}, "choices[0].message.content[0]: expected dict"),
+        ("anthropic", {"content": None}, "content: expected list, got nothing"),
+        ("anthropic", {"content": "42"}, "content: expected list, got str"),
+        ("anthropic", {"content": ["42"]}, "content[0]: expected dict, got str"),
+        ("anthropic", {"content": [{"type": "text", "text": None}]}, "content[0].text: expected str, got nothing"),
+    ],
+)
+async def test_the_odd_field_of_an_answer_is_named(
+    kind: str, change: dict[str, Any], words: str, emu: Emulator, sleeper: Sleeper
+) -> None:
+    """With its path; its tokens were told, so its cost is known."""
+    emu.play(Fault(body=_good(kind, **change)))
+    async with _wire(sleeper, _spec(kind, emu, max_attempts=1)) as wire:
+        with pytest.raises(errors.BrokenReply) as caught:
+            await wire.call(kind, _ask(kind))
+    assert words in str(caught.value)
+    assert caught.value.usage == Usage(input_tokens=9, output_tokens=2)
+    assert (caught.value.cost_usd > 0, caught.value.perhaps_usd, caught.value.may_be_billed) == (
+        True,
+        Decimal(0),
+        False,
+    )
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize(
+    ("fault", "billed"),
+    [
+        (emulator.CUT, True),
+        (Fault(body=b"no gzip", headers={"content-encoding": "gzip"}), True),
+        (emulator.HANG_UP, False),
+        (emulator.NOT_HTTP, False),
+        (Fault(500), False),
+    ],
+    ids=_label,
+)
+async def test_an_answer_that_broke_off_may_be_billed(
+    kind: str, fault: Fault, billed: bool, emu: Emulator, sleeper: Sleeper
+) -> None:
+    """Its work was done; where no answer had begun, nobody says so."""
+    emu.play(fault)
+    async with _wire(sleeper, _spec(kind, emu, max_attempts=1)) as wire:
+        with pytest.raises(errors.ProviderError) as caught:
+            await wire.call(kind, _ask(kind))
+    assert caught.value.may_be_billed is billed
+    assert (caught.value.perhaps_usd > 0) is billed
+
+
+async def test_a_text_in_parts_is_one_text(emu: Emulator, sleeper: Sleeper) -> None:
+    """Some servers give what was thought and what is said as a list."""
+    parts = [{"type": "thinking", "thinking": "6 x 7"}, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]
+    emu.play(Fault(body=_good("openai", choices=[{"message": {"content": parts}, "finish_reason": "stop"}])))
+    async with _wire(sleeper, _spec("openai", emu)) as wire:
+        assert (await wire.call("openai", _ask("openai"))).text == "42"
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(kind: str, status: int, emu: Emulator, sleeper: Sleeper) -> None:
+    """Neither to another place, which would read the prompt, nor to the same one; also a probe's."""
+    async with Emulator() as other:
+        for place in (other, emu):
+            to = Fault(status, headers={"location": f"{place.url}/v1/messages?token=SECRET"}, body=b"")
+            emu.play(to)
+            emu.play_gets(kind, to)
+            before = emu.posts
+            async with _wire(sleeper, _spec(kind, emu)) as wire:
+                with pytest.raises(errors.WrongAddress) as caught:
+                    await wire.call(kind, _ask(kind))
+                with pytest.raises(errors.WrongAddress):
+                    await wire.probe(kind, MODELS[kind])
+            assert emu.posts == before + 1
+            assert f"it redirects to {place.url}/v1/messages" in str(caught.value)
+            assert "SECRET" not in str(caught.value)
+    assert (other.received, other.gets) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "hint"),
+    [
+        ("openai", "", "/chat/completions: .*should base_url end in /v1"),
+        ("openai", "/v1/v1", "/v1/v1/chat/completions: .*version twice"),
+        ("openai", "/other/v1", "/other/v1/chat/completions: "),
+        ("anthropic", "/v1", "/v1/v1/messages: .*version twice"),
+        ("anthropic", "/other", "/other/v1/messages: "),
+    ],
+)
+async def test_a_wrong_base_url_is_told_by_what_was_asked(
+    kind: str, path: str, hint: str, emu: Emulator, sleeper: Sleeper
+) -> None:
+    """The address and what may be wrong with it, not that the model is missing."""
+    spec = replace(_spec(kind, emu), base_url=emu.url + path)
+    async with _wire(sleeper, spec) as wire:
+        with pytest.raises(errors.WrongAddress, match=f"404 from {emu.url}{hint}"):
+            await wire.call(kind, _ask(kind))
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize("ends", ["/", "//"])
+async def test_slashes_at_the_end_of_a_base_url_do_not_matter(
+    kind: str, ends: str, emu: Emulator, sleeper: Sleeper
+) -> None:
+    """They are no other address."""
+    spec = _spec(kind, emu)
+    async with _wire(sleeper, replace(spec, base_url=f"{spec.base_url}{ends}")) as wire:
+        assert (await wire.call(kind, _ask(kind))).text == "42"
+
+
+@pytest.mark.parametrize("kind", VENDORS)
+@pytest.mark.parametrize("ends", ["/chat/completions", "/chat/completions/", "/messages", "/v1/messages"])
+async def test_an_endpoint_is_no_base_url(kind: str, ends: str, emu: Emulator, sleeper: Sleeper) -> None:
+    """It is refused before it is asked, with the address that was meant."""
+    async with _wire(sleeper, replace(_spec(kind, emu), base_url=f"{emu.url}{ends}")) as wire:
+        with pytest.raises(errors.InputError, match=f"like '{emu.url}', got "):
+            await wire.call(kind, _ask(kind))
+    assert emu.posts == 0
+
+
+async def test_a_place_that_has_no_list_of_models_is_well(emu: Emulator, sleeper: Sleeper) -> None:
+    """A gateway may know the one endpoint alone: a probe learns nothing there, and shuts nothing."""
+    page = Fault(404, body=b"<html>404</html>")
+    for kind in VENDORS:
+        emu.play_gets(kind, page)
+        async with _wire(sleeper, _spec(kind, emu)) as wire:
+            found = await wire.probe(kind, MODELS[kind])
+        assert found is not None
+        assert found.detail.startswith("it answers, but ")
+
+
 SHARED = Prompt(
     system="Sort.",
     messages=(
@@ -390,7 +617,7 @@ async def test_latency_is_the_request_alone(emu: Emulator) -> None:
     async def sleep(_seconds: float) -> None:
         return None
 
-    emu.play(emulator.NO_USAGE)
+    emu.play(emulator.WRONG_SHAPE)
     async with Wire([_spec("openai", emu)], Outside(env=KEYS, clock=lambda: next(times), sleep=sleep), _price) as wire:
         reply = await wire.call("openai", _ask("openai"))
     assert (reply.latency_s, reply.attempts) == (0.25, 2)

@@ -251,7 +251,10 @@ def test_json_lines_refused(load: Load, line: str, message: str) -> None:
         ("id,input\na,x\n", "1: the column 'expected' is missing"),
         ("input,expected\nx,y\n", "1: the column 'id' is missing"),
         ("id,expected\na,y\n", "1: the column 'input' is missing"),
-        ("id;input;expected\na;x;y\n", "1: unknown column 'id;input;expected'"),
+        ("id|input|expected\na|x|y\n", "1: unknown column 'id|input|expected'"),
+        ("id;input;expectd\na;x;y\n", "1: unknown column 'expectd'; did you mean 'expected'?"),
+        ("id;input;expected\na;x\n", "2: expected 3 values as in the header, got 2"),
+        ("ID;Input;Expected\na;x;y\n", "1: unknown column 'ID'; did you mean 'id'?"),
         ("id,input,expectd\na,x,y\n", "1: unknown column 'expectd'; did you mean 'expected'?"),
         ("id,input,input,expected\na,x,z,y\n", "1: two columns are named 'input'"),
         ("id,input,input.q,expected\na,x,z,y\n", "1: the columns 'input' and 'input.…' exclude each other"),
@@ -270,6 +273,18 @@ def test_json_lines_refused(load: Load, line: str, message: str) -> None:
 def test_csv_refused(load: Load, text: str, message: str) -> None:
     """A wrong .csv file is named by file and by the line on which the row starts."""
     assert refused(load, HEAD + "cases: c.csv", c_csv=text).startswith(f"evals/c.csv:{message}")
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["id,input,expected", "expected,id,input.a,input.b", '"id","input","expected"'])
+def test_csv_parted_by_what_spreadsheets_write(header: str, sign: str, load: Load) -> None:
+    """A comma, a semicolon or a tab, found by the columns: the same cases, the same digest."""
+    row = ['"a"', '"x, y; z"', '"u\tv"', '"w"'][: header.count(",") + 1]
+    text = f"{header.replace(',', sign)}\n{sign.join(row)}\n"
+    found = load(HEAD + "cases: c.csv", c_csv=text)
+    commas = load(HEAD + "cases: c.csv", c_csv=f"{header}\n{','.join(row)}\n")
+    assert (found.cases, found.digest) == (commas.cases, commas.digest)
+    assert len(found.cases) == 1
 
 
 def test_csv_as_spreadsheets_write_it(load: Load) -> None:

@@ -249,6 +249,35 @@ def test_any_history_leaves_a_breaker_that_heals(history: Sequence[Event]) -> No
     assert Breaker(breaker.document()).document() == breaker.document()
 
 
+@pytest.mark.parametrize("ahead_s", [3600.0, 86_400.0, 500_000.0])
+def test_what_a_clock_noted_that_was_ahead_is_forgotten(ahead_s: float) -> None:
+    """An open breaker may be tried, a trial of the future is nobody's, and what is counted is what is now."""
+    breaker, _ = opened(3)
+    breaker.forget_future(START - ahead_s)
+    assert breaker.may_be_tried(START - ahead_s)
+    assert (breaker.since, breaker.until <= START - ahead_s) == (START - ahead_s, True)
+    trying, until = opened()
+    assert trying.try_by("gone", START + until)
+    trying.forget_future(START - ahead_s)
+    assert trying.try_by("me", START - ahead_s)
+    well = after(*(event(number, True) for number in range(LEAST_CALLS)))
+    well.forget_future(START - ahead_s)
+    for _ in range(IN_A_ROW):
+        well.note(event(-ahead_s))
+    assert well.state == "open"
+
+
+def test_clocks_that_differ_a_little_forget_nothing() -> None:
+    """Another machine's clock may be ahead by a second or two, and a wait be as long as it gets."""
+    breaker, _ = opened()
+    breaker.note(event(0, lasting=True))
+    before = breaker.document()
+    breaker.forget_future(START - 2)
+    assert breaker.document() == before
+    breaker.forget_future(START + 1e9)
+    assert breaker.document() == before
+
+
 # --- which errors count -----------------------------------------------------------------------------------------------
 
 
@@ -262,6 +291,7 @@ def test_errors_say_themselves_whether_they_speak_of_the_place() -> None:
         "RateLimited",
         "ServerFault",
         "TimedOut",
+        "WrongAddress",
     }
     assert {kind.__name__ for kind in kinds if kind.lasting} == {"BillingProblem", "KeyRefused"}
     ours = (errors.BadRequest, errors.ModelNotFound, errors.Busy, errors.KeyMissing)
@@ -396,6 +426,91 @@ def test_a_place_that_one_process_shut_is_shut_for_all(where: tuple[Path | str, 
         assert (health.skipped(PLACE) or "").startswith("shut for 0 s after Overloaded; tried again in ")
     for health in (one, other, later):
         health.close()
+
+
+@pytest.mark.parametrize("jump_s", [86_400.0, -86_400.0])
+def test_a_clock_that_was_wrong_shuts_nothing_for_as_long(
+    where: tuple[Path | str, str], clock: Clock, jump_s: float
+) -> None:
+    """What it noted is not believed once it is right: not by its own process, by others, nor by those that come."""
+    one, other = (health_at(where, clock, seed) for seed in (1, 2))
+    assert other.allows(PLACE)
+    clock.now += jump_s
+    for _ in range(3 * LEAST_CALLS):
+        one.record(PLACE, None, 9.0)
+    clock.now += ALONE_S
+    fail(one, 9 * LEAST_CALLS)
+    one.sync()
+    clock.now = START
+    one.record(PLACE, errors.BadRequest("no"), None)  # speaks of nothing
+    other.sync()
+    later = health_at(where, clock, 3)
+    for health in (one, other, later):
+        told = health.shown(PLACE)
+        assert told.state == "closed" or (told.since or 0.0) <= START
+        assert health.skipped(PLACE) is None or "tried again in 0 s" in (health.skipped(PLACE) or "")
+        assert "-" not in (health.skipped(PLACE) or "").partition("after")[0]
+    assert later.allows(PLACE)  # a try, or it is well
+    for _ in range(CLOSING):
+        clock.now += 1
+        later.record(PLACE, None, 0.5)
+    later.sync()
+    other.sync()
+    assert (later.shown(PLACE).state, other.allows(PLACE)) == ("closed", True)
+    clock.now += 60
+    fail(other)
+    assert not other.allows(PLACE)  # the failures of now count as ever
+    for health in (one, other, later):
+        health.close()
+
+
+def test_latencies_of_a_clock_that_was_ahead_are_forgotten(where: tuple[Path | str, str], clock: Clock) -> None:
+    """They would be taken for the latest for as long as it was ahead."""
+    one, other = (health_at(where, clock, seed) for seed in (1, 2))
+    clock.now += 86_400
+    for _ in range(30):
+        one.record(PLACE, None, 60.0)
+    one.sync()
+    clock.now = START
+    for health in (one, other):
+        for _ in range(30):
+            health.record(PLACE, None, 0.1)
+        health.sync()
+    one.sync()
+    for health in (one, other):
+        found = health.latency(PLACE)
+        assert found.calls == 60
+        assert found.p95_s == pytest.approx(0.1, rel=0.06)
+        health.close()
+
+
+def _hurried(spent_s: float) -> errors.TimedOut:
+    problem = errors.TimedOut("no reply", provider="anthropic")
+    problem.hurried, problem.spent_s = True, spent_s
+    return problem
+
+
+def test_a_deadline_that_others_used_up_is_not_this_places_fault(where: tuple[Path | str, str], clock: Clock) -> None:
+    """A place that had less time than it usually takes said nothing of itself; one that had it is silent."""
+    health = health_at(where, clock)
+    fail(health, 5 * IN_A_ROW, _hurried(0.4))
+    assert health.allows(PLACE)
+    for _ in range(30):
+        health.record(PLACE, None, 0.5)
+    clock.now += 2 * WINDOW_S
+    fail(health, 5 * IN_A_ROW, _hurried(0.4))
+    assert health.allows(PLACE)
+    fail(health, 5 * IN_A_ROW, _hurried(1.0))
+    assert not health.allows(PLACE)
+    health.close()
+
+
+def test_silence_counts_where_nothing_is_known(where: tuple[Path | str, str], clock: Clock) -> None:
+    """A deadline shorter than its own limit does not hide a place that hangs from the first call on."""
+    health = health_at(where, clock)
+    fail(health, IN_A_ROW, _hurried(10.0))
+    assert not health.allows(PLACE)
+    health.close()
 
 
 def test_failures_of_several_processes_add_up(where: tuple[Path | str, str], clock: Clock) -> None:

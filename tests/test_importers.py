@@ -17,14 +17,15 @@ from routerctl.errors import InputError
 from routerctl.evaluation.importers import FORMATS, read_outcomes
 from routerctl.evaluation.importers.base import Columns, Reading, open_source
 from routerctl.evaluation.importers.cases import arrange
+from routerctl.evaluation.importers.values import read_scale
 from routerctl.types import Status, StopReason
 
 MADE = Path(__file__).parent / "fixtures" / "import"
 
 
-def read(path: Path, chosen: str = "auto", **columns: str) -> Reading:
+def read(path: Path, chosen: str = "auto", scale: str | None = None, **columns: str) -> Reading:
     """Read one file."""
-    (found,) = read_outcomes([path], chosen, Columns(**columns))
+    (found,) = read_outcomes([path], chosen, Columns(**columns, scale=read_scale(scale)))
     return found
 
 
@@ -99,9 +100,10 @@ def test_promptfoo_tells_a_failed_call_from_a_failed_assertion() -> None:
 
 def test_promptfoo_repeats_share_a_case() -> None:
     """`testIdx` runs on over repeats, so the case is the test's variables: 8 cases, each twice per provider."""
-    cases = by_case(read(MADE / "promptfoo/results.jsonl.gz"))
-    assert len({case for _, case in cases}) == 8
-    assert {len(records) for records in cases.values()} == {2}
+    found = read(MADE / "promptfoo/results.jsonl.gz")
+    (of_class,) = arrange([found], None)
+    assert (len(of_class.cases), of_class.epochs, of_class.left) == (8, 2, {})
+    cases = by_case(found)
     assert all(record.cost_usd is None for records in cases.values() for record in records)  # 0 is not a price
     assert all(0 < record.latency_s < 60 for records in cases.values() for record in records if record.latency_s)
 
@@ -140,6 +142,75 @@ def test_lm_eval_counts_each_document_once(column: str | None, passed: int) -> N
     assert {(record.task, record.model) for record in found.records} == {("sums", "small")}
     assert found.records[0].input == {"question": "What is 3 + 2?", "answer": "5"}
     assert any("left out" in note for note in found.notes)
+
+
+def lm_samples(folder: Path, *rows: dict[str, Any], metrics: tuple[str, ...]) -> Path:
+    """Samples of one task with these values of the metrics."""
+    path = folder / "samples_t_2026-11-24T04-30-00.1.jsonl"
+    own = {"doc": "q", "resps": [["r"]], "filter": "none", "metrics": metrics}
+    path.write_text("\n".join(json.dumps({"doc_id": place} | own | row) for place, row in enumerate(rows)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("metrics", "scorer"),
+    [
+        ({"perplexity": 12.5, "exact_match": 1}, "exact_match,none"),
+        ({"brier_score": 0.3, "acc": 0}, "acc,none"),
+        ({"word_perplexity": [-3.5, 2], "acc": 1}, "acc,none"),
+        ({"acc": 1, "acc_norm": 0}, "acc,none"),
+        ({"f1": [[0, 1], 2], "exact_match": 1, "bleu": [["a"], "b"]}, "exact_match,none"),
+    ],
+    ids=str,
+)
+def test_lm_eval_takes_a_metric_that_is_a_score(metrics: dict[str, Any], scorer: str, tmp_path: Path) -> None:
+    """The first, or where that is none the only one; what is left out is said."""
+    found = read(lm_samples(tmp_path, metrics, metrics, metrics=tuple(metrics)))
+    assert (found.scorer, len(found.records), found.rows) == (scorer, 2, 2)
+    others = ", ".join(name for name in metrics if name != scorer.partition(",")[0])
+    assert found.notes == (f"scores are those of {scorer}; left out: {others} (--score-column)",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([{"ppl": 12.5, "em": 1, "acc": 1}], "ppl is no score; name the metric with --score-column: em, acc"),
+        ([{"perplexity": 0.5, "bits": 7}], "perplexity is no score; its metrics are perplexity, bits (--score-column)"),
+        ([{"ppl": 12.5, "bits": 3}], "metric ppl (--score-column): expected a score from 0 to 1"),
+        ([{"acc": 1, "em": 1}, {"acc": 7, "em": 1}], ":2: metric acc (--score-column): expected a score"),
+        ([{"acc": 1, "em": 1, "metrics": []}, {"acc": None, "metrics": ["acc"]}], None),
+    ],
+    ids=str,
+)
+def test_lm_eval_names_the_metrics_that_may_be_meant(
+    rows: list[dict[str, Any]], problem: str | None, tmp_path: Path
+) -> None:
+    """Several may be: the user says which; one bad value does not make another metric count."""
+    path = lm_samples(tmp_path, *rows, metrics=tuple(rows[0]))
+    if problem is None:
+        assert [one.score for one in read(path).records] == [1.0, None]
+        return
+    with pytest.raises(InputError) as found:
+        read(path)
+    assert problem in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "scorer"), [({"acc": 1.0}, "acc"), ({"ppl": 8.5, "acc": 0.0}, "acc"), ({"acc": 1, "acc_norm": 0}, "acc")]
+)
+def test_lm_eval_reads_rows_of_before_metrics_were_named(values: dict[str, Any], scorer: str, tmp_path: Path) -> None:
+    """Before 0.4.3 a metric was any other key with a number: the only score, or the first."""
+    path = lm_samples(tmp_path, values, values, metrics=())
+    path.write_text(path.read_text().replace('"metrics": [], ', "").replace('"filter": "none", ', ""))
+    found = read(path)
+    assert (found.scorer, [one.score for one in found.records]) == (f"{scorer},", [values[scorer]] * 2)
+
+
+def test_lm_eval_counts_the_rows_of_other_filters() -> None:
+    """Each row of the file is a record or left out with its reason."""
+    (file,) = (MADE / "lm-eval/small").glob("samples*")
+    found = read(file)
+    assert (found.rows, len(found.records), found.left) == (18, 9, {"of other filters": 9})
 
 
 def test_lm_eval_takes_the_model_from_the_folder_where_the_results_are_gone(tmp_path: Path) -> None:
@@ -200,6 +271,18 @@ def test_a_folder_stands_for_its_logs_and_samples() -> None:
     assert len(read_outcomes([MADE / "inspect"], "auto", Columns())) == 2
 
 
+def test_openai_evals_counts_the_candidates_tokens(tmp_path: Path) -> None:
+    """Those of its own sampling, not the grader's; cached ones are a part of them."""
+    path = graded(tmp_path, {"accuracy": 1})
+    usage = {"prompt_tokens": 50, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 20}}
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, event in enumerate(line for line in lines if line.get("type") == "sampling"):
+        event["data"]["usage"] = usage if number == 0 else {"prompt_tokens": 999, "completion_tokens": 99}
+    path.write_text("\n".join(map(json.dumps, lines)))
+    (record,) = read(path).records
+    assert (record.input_tokens, record.cached_tokens, record.output_tokens) == (50, 20, 5)
+
+
 # --- broken files -----------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +328,7 @@ def _damaged(folder: Path) -> Path:
 HEADER = {"status": "success", "eval": {"task": "t", "model": "m"}, "results": {"scores": [{"name": "s"}]}}
 SAMPLE = {"id": "1", "epoch": 1, "input": "x", "target": "y"}
 ROW = {"promptIdx": 0, "testIdx": 0, "success": True, "provider": {"id": "p"}, "vars": {"a": 1}, "failureReason": 0}
+COSTLY = SAMPLE | {"scores": {"s": {"value": 1}}, "model_usage": {"m": {"total_cost": -1}}}
 BROKEN = [
     ("missing", lambda folder: folder / "none.csv", {}, "no such file"),
     ("a folder without logs", lambda folder: folder, {}, "a folder without *.eval"),
@@ -275,7 +359,7 @@ BROKEN = [
     ),
     (
         "a negative cost",
-        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {}, "model_usage": {"m": {"total_cost": -1}}}]),
+        _inspect_zip(header=HEADER, summaries=[COSTLY]),
         {},
         "sample 1, total_cost: expected an amount of USD",
     ),
@@ -302,9 +386,9 @@ BROKEN = [
     ),
     (
         "lm-eval without metrics",
-        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": 1}'),
+        _file("samples_t_2026-11-24T04-30-00.1.jsonl", '{"doc_id": 0, "resps": [], "metrics": 5, "acc": "1"}'),
         {},
-        "no row names its metrics",
+        "no row names its metrics, and none",
     ),
     (
         "openai evals without a spec",
@@ -338,6 +422,43 @@ def test_what_is_broken_is_named(
     with pytest.raises(InputError) as found:
         read(make(tmp_path), **columns)
     assert problem in str(found.value)
+
+
+UNSCORED = [
+    ("inspect", _inspect_zip(header=HEADER, summaries=[SAMPLE]), "no sample has a score"),
+    (
+        "inspect, null",
+        _inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {"s": {"value": None}}}]),
+        "no reply of m on t has a score (s); `inspect score` scores a log",
+    ),
+    ("promptfoo", _file("r.jsonl", json.dumps(ROW | {"namedScores": {"s": None}})), "of p has"),
+    ("lm-eval", lambda folder: lm_samples(folder, {"acc": None}, metrics=("acc",)), "on t has a score (acc,none)"),
+    ("openai evals", lambda folder: graded(folder, {"choice": "Y"}), "no sample has a score"),
+]
+
+
+@pytest.mark.parametrize(("make", "problem"), [row[1:] for row in UNSCORED], ids=[row[0] for row in UNSCORED])
+def test_a_log_that_nobody_scored_is_refused(make: Callable[[Path], Path], problem: str, tmp_path: Path) -> None:
+    """A share of 0 % would be a verdict, and nobody gave one."""
+    wanted = {"score": "s"} if problem == "of p has" else {}
+    with pytest.raises(InputError) as found:
+        read(make(tmp_path), **wanted)
+    assert problem in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "score"),
+    [("C", Status.SCORED, 1.0), ("I", Status.SCORED, 0.0), (None, Status.FAILED, None)],
+)
+def test_a_sample_with_an_error_and_a_score_counts_by_its_score(
+    value: Any, status: Status, score: float | None, tmp_path: Path
+) -> None:
+    """As in Inspect, which scores it on demand; without a score it is a call that failed."""
+    scores = {"s": {"value": value}} if value else {}
+    odd = SAMPLE | {"id": "2", "error": {"message": "boom"}, "scores": scores}
+    found = read(_inspect_zip(header=HEADER, summaries=[SAMPLE | {"scores": {"s": {"value": "C"}}}, odd])(tmp_path))
+    assert (found.records[1].status, found.records[1].score) == (status, score)
+    assert any("has an error and a score: the score counts" in note for note in found.notes) is bool(value)
 
 
 FIELDS = [

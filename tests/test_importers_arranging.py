@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -45,7 +46,9 @@ def record(model: str = "m", case: str = "", score: float | None = 1.0, **more: 
 
 def reading(*records: Record, file: str = "file.csv") -> Reading:
     """One file that holds these."""
-    return Reading(file=file, format="table", digest=f"sha256:{file}", scorer="score", records=records)
+    return Reading(
+        file=file, format="table", digest=f"sha256:{file}", scorer="score", records=records, rows=len(records)
+    )
 
 
 def arranged(*records: Record) -> Arranged:
@@ -280,6 +283,43 @@ def test_every_candidate_gets_the_same_cases_and_epochs(counts: dict[tuple[str, 
         (name, index, epoch) for name in models for index in range(len(found.cases)) for epoch in range(found.epochs)
     }
     assert len(run.results) == len(grid)
+
+
+OUTCOMES = st.tuples(
+    st.sampled_from("mn"), st.sampled_from("abc"), st.sampled_from([(1.0, ""), (0.0, ""), (None, ""), (None, "500")])
+)
+
+
+def _told(records: list[Record], *, ids: bool) -> object:
+    """What is made of these records: refused, or each model's outcomes by case, and what is left out."""
+    try:
+        found = arranged(*records)
+    except InputError:
+        return "refused"
+    by_case = {key: sorted(str(one.score) for one in replies) for key, replies in found.replies.items()}
+    passed = {model: sum("1.0" in of for (name, _), of in by_case.items() if name == model) for model in found.models}
+    return (by_case if ids else passed), found.epochs, found.left
+
+
+@given(rows=st.lists(OUTCOMES, min_size=1, max_size=9), ids=st.booleans(), order=st.randoms(use_true_random=False))
+def test_the_order_of_repeated_rows_plays_no_part(rows: list[Any], ids: bool, order: random.Random) -> None:
+    """Retries, duplicates, holes: in any order the same outcomes, or refused; each row is counted."""
+    records = [
+        record(
+            model,
+            case if ids else "",
+            score,
+            input=case,
+            error=error,
+            status=Status.FAILED if error else Status.UNSCORED if score is None else Status.SCORED,
+        )
+        for model, case, (score, error) in rows
+    ]
+    shuffled = order.sample(records, len(records))
+    assert _told(records, ids=ids) == _told(shuffled, ids=ids)
+    if _told(records, ids=ids) != "refused":
+        found = arranged(*records)
+        assert len(records) == sum(map(len, found.replies.values())) + sum(found.left.values())
 
 
 def test_clusters_are_counted_and_kept() -> None:

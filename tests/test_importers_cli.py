@@ -18,6 +18,7 @@ from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
+from tests.test_importers_promptfoo import filtered, whole
 
 Command = Callable[..., Done]
 
@@ -99,10 +100,13 @@ def test_json_says_what_was_imported(bare: Project, run: Command) -> None:
             "mean_score": 6 / 16,
             "failed": 2,
             "unscored": 0,
-            "refused": 0,
+            "refused": 2,
+            "input_tokens": 280,
+            "output_tokens": 42,
             "cost_usd": "0.000154",
         }
     ]
+    assert (found["replies"], found["left_out"]) == (16, {})
     assert found["imported"] == ["addition_mini.eval"]  # not where on this machine it lay
 
 
@@ -403,6 +407,79 @@ def test_check_sees_edited_evidence(bare: Project, run: Command) -> None:
     file = run_folders(bare.root)[0] / "results.jsonl"
     file.write_text(file.read_text().replace('"passed": true', '"passed": false', 30))
     refused(run("check"), "does not follow from its evidence", code=3)
+
+
+def test_every_reply_of_the_files_is_accounted_for(bare: Project, run: Command) -> None:
+    """Those that count, the others by their reason, and what the first used: on stderr, and in JSON."""
+    rows = ["1,a,1,,100", "2,a,,500,", "2,a,0,,100", "3,a,1,,100", "1,b,1,,50", "2,b,1,,50", "2,b,1,,50", "1,c,1,,9"]
+    bare.write("o.csv", "\n".join(("id,model,score,error,input_tokens", *rows)) + "\n")
+    prices = ["--price", "a=10,0", "--price", "b=20,0"]
+    done = fine(run("import", "o.csv", "--order", "a,b", *prices))
+    assert (
+        "4 of 8 replies count; left out: 1 of models that are not in --order, 1 failed calls that were repeated, "
+        "1 to cases that not every model answered, 1 more than others have to the same case; "
+        "300 tokens in and 0 out; $0.004 in all\n"
+    ) in done.err.replace("\xa0", " ")
+    told = json.loads(fine(run("import", "o.csv", "--order", "a,b", *prices, "--json")).out)
+    assert told["replies"] == sum(one["replies"] for one in told["outcomes"]) + sum(told["left_out"].values())
+    assert [one["input_tokens"] for one in told["outcomes"]] == [200, 100]
+
+
+def test_the_table_of_an_import_adds_up(bare: Project, run: Command) -> None:
+    """Passed is a part of the replies, which are the cases times the epochs."""
+    bare.write("o.csv", "id,m\n" + "".join(f"{case},{int(epoch == 0)}\n" for case in range(6) for epoch in range(4)))
+    done = fine(run("import", "o.csv"))
+    head, row = ([line.split() for line in done.out.splitlines()][place] for place in (1, 3))
+    assert head[2:6] == ["cases", "epochs", "replies", "passed"]
+    assert row[2:7] == ["6", "4", "24", "6", "25.0%"]
+
+
+def test_models_that_were_asked_in_several_ways_are_ordered_by_their_plain_names(bare: Project, run: Command) -> None:
+    """Where no case is everyone's, the error names a pair; plain names compare the models on all prompts."""
+    whole(bare.root, filtered(2))
+    refused(run("import", "r.json"), "no case was answered by each of", "have --order 'gpt-4o-mini #1,gpt-4o #1'")
+    refused(run("import", "r.json", "--order", "gpt-4,gpt-4o"), "--order: no model 'gpt-4'")
+    done = fine(run("import", "r.json", "--order", "gpt-4o-mini,gpt-4o", "--class", "t"))
+    assert "all the ways in which gpt-4o, gpt-4o-mini was asked are taken together" in done.err
+    assert newest(bare).header.ladder == ("gpt-4o-mini", "gpt-4o")
+    assert sum(one.passed for one in newest(bare).results) == len(newest(bare).results) / 2 == 32
+
+
+def test_models_on_few_cases_in_common_are_told_of_a_pair_with_more(bare: Project, run: Command) -> None:
+    """Two of three share most: the note says which, and no case is lost without it."""
+    rows = [f"{case},{model},1\n" for case in range(10) for model in "ab"] + ["9,c,1\n", "10,c,0\n"]
+    bare.write("o.csv", f"id,model,score\n{''.join(rows)}")
+    done = fine(run("import", "o.csv"))
+    assert "o: 10 of 11 cases left out: not every model answered them\n" in done.err
+    assert "o: 10 cases in common have --order a,b\n" in done.err
+    assert "3 of 22 replies count; left out: 19 to cases that not every model answered\n" in done.err.replace(
+        "\xa0", " "
+    )
+
+
+def test_a_scale_is_given_on_the_command_line(bare: Project, run: Command) -> None:
+    """The refusal names the flag, and with it the file is read."""
+    bare.write("o.csv", "id,a,b\n" + "".join(f"{case},{4 + case % 2},{1 + case % 5}\n" for case in range(20)))
+    refused(run("import", "o.csv"), "column a goes from 4 to 5: give --scale 5, or --scale 1-5 where 1 is the worst")
+    refused(run("import", "o.csv", "--scale", "five"), "--scale: expected the highest score")
+    fine(run("import", "o.csv", "--scale", "1-5", "--pass-at", "0.75"))
+    assert [sum(one.passed for one in newest(bare).results if one.candidate == name) for name in "ab"] == [20, 8]
+
+
+def test_a_table_of_imports_shows_all_outcomes(bare: Project, run: Command) -> None:
+    """Where the test stopped does not matter to what is shown: they are there, and they are paid for."""
+    rows = [f"{case},{int(case not in (1, 4))},{int(case != 2)}\n" for case in range(10)]
+    bare.write("o.csv", "id,small,large\n" + "".join(rows))
+    fine(run("import", "o.csv", "--bar", "0.9", "--cost", "small=0.01", "--cost", "large=0.1"))
+    fine(run("build-table"))
+    judged = load_table(bare.root / "routes.yaml").routes["o"].evidence
+    assert [(one.judgement.passes, one.judgement.cases) for one in judged] == [(8, 10), (9, 10)]
+
+
+def test_a_mark_without_a_table_is_one_line(bare: Project, run: Command) -> None:
+    """A byte-order mark alone is an empty file, not a traceback."""
+    (bare.root / "o.csv").write_bytes(b"\xef\xbb\xbf")
+    refused(run("import", "o.csv"), "o.csv: the file is empty")
 
 
 # --- beside a project -------------------------------------------------------------------------------------------------

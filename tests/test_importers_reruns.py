@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from routerctl.errors import InputError
 from routerctl.evaluation.importers import read_outcomes
 from routerctl.evaluation.importers.base import Columns, Reading
 from routerctl.evaluation.importers.cases import arrange
@@ -102,3 +103,107 @@ def test_of_lm_evals_runs_of_a_task_the_newest_counts(tmp_path: Path) -> None:
         f"3 replies left out: asked again, or carried over, in {new}"
     ]
     assert (len(left.records), len(kept.records)) == (0, 2)
+
+
+# --- within a file ----------------------------------------------------------------------------------------------------
+
+
+def table(folder: Path, *rows: str, header: str = "id,model,score,error") -> Path:
+    """A long table of these rows."""
+    path = folder / "t.csv"
+    path.write_text("\n".join((header, *rows)) + "\n")
+    return path
+
+
+FAILED, GOOD, BAD = "1,a,,429 Too Many Requests", "1,a,1,", "1,a,0,"
+REPEATED = [
+    ([FAILED, GOOD, "2,a,1,"], [1], 1, 1),
+    ([FAILED, FAILED, GOOD, "2,a,1,"], [1], 1, 2),
+    ([FAILED, GOOD], [1], 1, 1),
+    ([FAILED, GOOD, "2,a,,500", "2,a,0,"], [1], 1, 2),
+    ([FAILED, FAILED, "2,a,1,"], [None], 1, 0),
+    ([FAILED, GOOD, "2,a,1,", "2,a,0,"], [None, 1], 2, 0),
+]
+
+
+@pytest.mark.parametrize(("rows", "scores", "epochs", "left"), REPEATED, ids=lambda value: str(value)[:60])
+def test_a_failed_row_that_was_repeated_does_not_count(
+    rows: list[str], scores: list[float | None], epochs: int, left: int, tmp_path: Path
+) -> None:
+    """The success counts whichever row comes first; where every case has as many replies, a failed call is one."""
+    for order in itertools.permutations(rows):
+        (found,) = arrange(read([table(tmp_path, *order)]), None)
+        assert found.epochs == epochs
+        assert sorted([one.score for one in found.replies["a", "1"]], key=str) == sorted(scores, key=str)
+        assert found.left.get("failed calls that were repeated", 0) == left
+
+
+def test_what_a_failed_call_had_used_is_paid_for(tmp_path: Path) -> None:
+    """By the reply that made it good, which was retried as often."""
+    rows = ["1,a,,500,70,0.5", "1,a,,500,,", "1,a,1,,100,2", "2,a,1,,100,2"]
+    (found,) = arrange(read([table(tmp_path, *rows, header="id,model,score,error,input_tokens,cost")]), None)
+    told = [(one.input_tokens, str(one.cost_usd), one.retries) for (one,) in found.replies.values()]
+    assert told == [(170, "2.5", 2), (100, "2", 0)]
+
+
+@pytest.mark.parametrize("rows", [[GOOD, BAD, "2,a,1,"], [GOOD, "1,a,,", "2,a,1,"], [GOOD, BAD, FAILED, "2,a,0,"]])
+def test_of_different_outcomes_of_a_case_none_is_chosen_by_its_row(rows: list[str], tmp_path: Path) -> None:
+    """Refused in any order, with what tells them apart."""
+    for order in itertools.permutations(rows):
+        with pytest.raises(InputError, match=r"class t: a has 2 replies to the case '1' .* in a column `epoch`"):
+            arrange(read([table(tmp_path, *order)]), None)
+
+
+def test_rows_that_say_the_same_twice_count_once(tmp_path: Path) -> None:
+    """Which of them does not matter; the other is counted as left out."""
+    (found,) = arrange(read([table(tmp_path, GOOD, GOOD, "2,a,1,")]), None)
+    assert (found.epochs, found.left) == (1, {"more than others have to the same case": 1})
+
+
+def test_a_column_of_epochs_says_which_reply_counts(tmp_path: Path) -> None:
+    """The first epoch, in whatever order the rows stand; of the same epoch a failed call that was repeated goes."""
+    rows = ["1,a,1,,2", "1,a,0,,1", "2,a,1,,1"]
+    for order in itertools.permutations(rows):
+        (found,) = arrange(read([table(tmp_path, *order, header="id,model,score,error,epoch")]), None)
+        assert [one.score for one in found.replies["a", "1"]] == [0.0]
+    (found,) = arrange(
+        read([table(tmp_path, "1,a,,500,1", "1,a,1,,2", "2,a,1,,1", "2,a,1,,2", header="id,model,score,error,Epoch")]),
+        None,
+    )
+    assert (found.epochs, found.left) == (2, {})
+
+
+def test_two_tables_without_a_time_choose_nothing(tmp_path: Path) -> None:
+    """Neither is the older one: a case that both have with different scores is refused."""
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("id,model,score\n1,m,1\n2,m,1\n")
+    second.write_text("id,model,score\n1,m,0\n")
+    with pytest.raises(InputError, match="m has 2 replies to the case '1'"):
+        arrange(read([first, second]), "t")
+
+
+@pytest.mark.parametrize("scores", ["CI", "IC"])
+def test_a_sample_twice_in_a_log_is_not_chosen_by_its_place(scores: str, tmp_path: Path) -> None:
+    """The same epoch with two outcomes: nothing says which is right."""
+    path = log(tmp_path, "a.json", f"{scores}C", created=EARLY)
+    content = json.loads(path.read_text())
+    content["samples"][1] |= {"id": "s0", "input": "q0"}
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="m has 2 replies to the case 's0'"):
+        arrange(read([path]), None)
+
+
+def test_an_error_event_before_the_match_is_a_retry(tmp_path: Path) -> None:
+    """OpenAI evals: the sample that was asked again counts once, as it was answered."""
+    event = {"run_id": "r", "event_id": 0}
+    rows = [
+        {"spec": {"completion_fns": ["m"], "base_eval": "t"}},
+        event | {"sample_id": "a", "type": "error", "data": {"message": "429"}},
+        event | {"sample_id": "a", "type": "match", "data": {"correct": True}},
+        event | {"sample_id": "b", "type": "match", "data": {"correct": True}},
+    ]
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    (found,) = arrange(read([path]), None)
+    assert [one.score for one in found.replies["m", "a"]] == [1.0]
+    assert (found.epochs, found.left) == (1, {"failed calls that were repeated": 1})

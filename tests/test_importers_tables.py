@@ -14,6 +14,7 @@ import pytest
 from routerctl.errors import InputError
 from routerctl.evaluation.importers import read_outcomes
 from routerctl.evaluation.importers.base import Columns, Reading, Record
+from routerctl.evaluation.importers.values import read_scale
 from routerctl.types import Status
 
 LONG: list[dict[str, Any]] = [
@@ -55,9 +56,9 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def read(path: Path, **columns: str) -> Reading:
+def read(path: Path, scale: str | None = None, **columns: str) -> Reading:
     """Read one table."""
-    (found,) = read_outcomes([path], "auto", Columns(**columns))
+    (found,) = read_outcomes([path], "auto", Columns(**columns, scale=read_scale(scale)))
     assert found.format == "table"
     return found
 
@@ -244,11 +245,16 @@ PROBLEMS = [
     ("two columns", "id,m,m\n1,1,1\n", {}, "a.csv:1: two columns are named 'm'"),
     ("only a header", "id,m\n", {}, "it has no rows"),
     ("no score", "id,text\n1,hello\n", {}, "no column holds only scores from 0 to 1"),
-    ("percents", "id,model,score\n1,m,90\n", {}, 'got "90"; divide scores in percent by 100'),
-    ("marked percents", "id,model,score\n1,m,0.5%\n", {}, 'got "0.5%"; divide scores in percent by 100'),
+    ("percents", "id,model,score\n1,m,90\n", {}, 'got "90"; the scores go up to 90: give --scale 100'),
+    ("marked percents", "id,model,score\n1,m,0.5%\n", {}, 'got "0.5%"; scores in percent need --scale 100'),
     ("no percent", "id,model,score\n1,m,1200\n", {}, '(or true, false), got "1200"'),
-    ("percents of models", "id,m,n\n1,90,40\n2,1,80\n", {}, "; divide scores in percent by 100 (column m?)"),
-    ("marked percents of models", "id,m\n1,90%\n2,40%\n", {}, "; divide scores in percent by 100 (column m?)"),
+    ("percents of models", "id,m,n\n1,90,40\n2,1,80\n", {}, "; column m goes from 1 to 90: give --scale 100, if these"),
+    (
+        "marked percents of models",
+        "id,m\n1,90%\n2,40%\n",
+        {},
+        "; column m goes from 40 to 90: give --scale 100, if these",
+    ),
     (
         "a word for a failed call",
         "id,model,score\n1,m,ERROR\n",
@@ -273,7 +279,7 @@ PROBLEMS = [
     ("score without model", "id,text,right\n1,x,1\n", {"score": "right"}, "name it with --model-column"),
     ("one slip", "id,m,n\n" + "1,1,1\n" * 9 + "2,error,1\n", {}, "a.csv:11: column m: expected a score from 0 to 1"),
     ("one slip, what to do", "id,m\n" + "1,1\n" * 9 + "2,error\n", {}, 'got "error"; leave the score empty for a fail'),
-    ("one percent", "id,m\n" + "1,1\n" * 9 + "2,90\n", {}, 'got "90"; divide scores in percent by 100; if it is no'),
+    ("one percent", "id,m\n" + "1,1\n" * 9 + "2,90\n", {}, 'got "90"; if its scores are in percent, --scale 100; if'),
     ("decimal commas", "id;m;n\n1;0,5;1\n2;0,7;1\n", {}, 'as in its other cells, got "0,5"; if it is not a model'),
     ("a negative cost", "id,model,score,cost\n1,m,1,-1\n", {}, "a.csv:2: column cost: expected an amount of USD"),
     ("a cost of words", "id,model,score,cost\n1,m,1,cheap\n", {}, 'like 0.0247, got "cheap"'),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from routerctl import errors
-from routerctl.providers.base import Again
+from routerctl.providers.base import Again, Leaving
 from routerctl.providers.fake import reply_of
 from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
@@ -89,14 +89,17 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
 
 
 async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Request, *, leaving: Leaving, **_: object) -> Reply:
+        assert leaving is not None
+        await leaving()
         if isinstance(turn, errors.ProviderError):
             turn.perhaps_usd = turn.may_be_billed * most
         if isinstance(turn, BaseException):
             raise turn
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=turn)
 
-    return await paid_ask(budget_gate(store, one, most=most), far)(SMALL, ANYTHING, float("inf"))
+    reply: Reply = await paid_ask(budget_gate(store, one, most=most), far)(SMALL, ANYTHING, float("inf"))
+    return reply
 
 
 async def test_a_call_is_booked_at_what_it_cost(store: StateStore) -> None:
@@ -137,7 +140,7 @@ class Retried:
         self.held: list[Any] = []  # by whom is at the books, before each attempt
         self.look: Any = lambda: None
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
         for number, problem in enumerate(self._problems):
             self.held.append(self.look())
             so_far = self._problems[: number + 1]
@@ -450,7 +453,7 @@ class Far:
     def __init__(self, replies: dict[str, Any]) -> None:
         self.replies, self.asked = replies, list[str]()
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
         self.asked.append(request.model)
         turn = self.replies[request.model]
         if isinstance(turn, errors.ProviderError):

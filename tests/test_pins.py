@@ -9,7 +9,8 @@ import openai
 import pytest
 from anthropic.types.model_param import ModelParam
 
-from routerctl.providers.pins import alias_problem, as_pinned, known_ids, moving_warning
+from routerctl.providers.pins import alias_problem, as_pinned, foreign_of, known_ids, moving_warning, served_of
+from routerctl.types import Reply, StopReason, Usage
 from tests.conftest import Project
 
 ALIASES = [
@@ -108,3 +109,24 @@ def test_pins_read_the_sdks_types() -> None:
     """The ids read without importing the SDKs are those of their types."""
     assert known_ids("anthropic") == set(get_args(get_args(ModelParam)[0]))
     assert known_ids("openai") == set(get_args(openai.types.ChatModel))
+
+
+@pytest.mark.parametrize(
+    ("served", "answered", "foreign"),
+    [
+        (["m"], "m", set()),
+        (["m", "n"], "n", {"n"}),
+        (["m", ""], None, set()),
+        (["", "n"], "n", {"n"}),
+        ([""], None, set()),
+    ],
+)
+def test_who_answered_is_not_known_where_a_reply_does_not_say_it(
+    served: list[str], answered: str | None, foreign: set[str]
+) -> None:
+    """Then nobody claims that it was the pin, nor that it was not; another model that is named is told all the same."""
+    replies = [
+        Reply(text="", stop_reason=StopReason.END, served_model=name, usage=Usage(), latency_s=0.0) for name in served
+    ]
+    assert served_of("m", replies) == answered
+    assert foreign_of("m", replies) == foreign

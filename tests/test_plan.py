@@ -421,22 +421,22 @@ def test_a_ceiling_by_time(plan: Plan) -> None:
     assert ceiling_of(header)(header.candidates["timed"], request()) == Decimal("3.60") * 2 * attempts / 3600
 
 
-async def test_the_seconds_of_a_call_that_failed_count_where_time_is_the_price(plan: Plan) -> None:
-    """No attempt gave a reply, but the machine ran for all of them."""
+async def test_what_is_known_of_the_cost_of_a_call_that_failed_counts(plan: Plan) -> None:
+    """No attempt gave a reply, but a machine ran for all of them, or the far side told its tokens."""
     header, _ = plan()
     problem = Overloaded("down")
-    problem.spent_s, problem.lost_s = 1.5, 0.5
+    problem.cost_usd, problem.perhaps_usd = Decimal("0.002"), Decimal("0.001")
 
     async def call(provider: str, request: Request, *, again: Again) -> Reply:
         raise problem
 
     line = Line(header, {})
-    for name, cost in (("timed", Decimal("3.60") * 2 / 3600), ("one", Decimal(0))):
-        caller, before = line.caller(name), line.spending.spent_usd
-        caller._call = call
-        with pytest.raises(Overloaded):
-            await caller.ask(request())
-        assert line.spending.spent_usd - before == cost
+    caller = line.caller()
+    caller._call = call
+    with pytest.raises(Overloaded):
+        await caller.ask(request())
+    assert caller.failed_usd == Decimal("0.002")
+    assert (line.spending.spent_usd, line.spending.perhaps_usd) == (Decimal("0.002"), Decimal("0.001"))
     assert line.spending.reserved_usd == 0
 
 
@@ -447,10 +447,13 @@ async def test_attempts_that_may_be_billed_count_towards_the_limit(plan: Plan) -
     problems = [TimedOut("slow"), Overloaded("busy"), TimedOut("slow")]
 
     async def call(provider: str, request: Request, *, again: Again) -> Reply:
+        perhaps = Decimal(0)
         for problem in problems:
+            perhaps += problem.may_be_billed * most
+            problem.perhaps_usd = perhaps
             if not await again(problem):
                 raise problem
-        return replace(reply_of("4", request), cost_usd=most / 10)
+        return replace(reply_of("4", request), cost_usd=most / 10, perhaps_usd=perhaps)
 
     line = Line(header, {}, spending=Spending(limit_usd=3 * most))
     caller = line.caller()

@@ -315,6 +315,13 @@ def test_an_address_without_password(error_of: Callable[..., str], address: str)
     assert "SECRET" not in found
 
 
+@pytest.mark.parametrize("ends", ["/chat/completions", "/v1/messages/", "/v1/completions", "/messages"])
+def test_an_endpoint_is_no_base_url(error_of: Callable[..., str], ends: str) -> None:
+    """The SDK adds it itself: such an address would be asked for it twice, and every call be a 404."""
+    found = error_of("https://far.example/v1", f"https://far.example{ends}")
+    assert found.startswith("routerctl.yaml:4: providers.far.base_url: expected the address that the endpoint is added")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

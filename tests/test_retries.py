@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -342,3 +344,178 @@ async def test_an_unknown_provider_is_named_with_the_nearest() -> None:
     async with Wire([ProviderSpec(name="anthropic", kind="fake")], World().outside(), _price) as wire:
         with pytest.raises(errors.InputError, match="no provider named 'antropic'; did you mean 'anthropic'"):
             await wire.call("antropic", REQUEST)
+
+
+# --- what anybody's provider may do -----------------------------------------------------------------------------------
+
+
+class Strange:
+    """A provider of somebody else's, which raises or gives whatever it is told to."""
+
+    def __init__(self, does: Any) -> None:
+        self.does, self.asked = does, 0
+
+    async def reply(self, request: Request) -> Any:
+        self.asked += 1
+        if isinstance(self.does, BaseException):
+            raise self.does
+        return self.does(request) if callable(self.does) else self.does
+
+    async def probe(self, model: str) -> Any:
+        raise self.does
+
+    def is_warm(self, model: str) -> bool:
+        return False
+
+    async def warm_up(self, model: str) -> None:
+        raise self.does
+
+    async def close(self) -> None:
+        pass
+
+
+NOBODY: Any = None
+MOST_USD = Decimal(ReplySpec().max_tokens)  # of an attempt at a call, at the price above
+STRANGE = [
+    KeyError("secret"),
+    TypeError("secret"),
+    ValueError("secret"),
+    RecursionError("secret"),
+    AssertionError("secret"),
+    StopAsyncIteration("secret"),
+    OSError("secret"),
+    ExceptionGroup("secret", [ValueError("secret")]),
+    errors.RouterctlError("secret"),
+]
+
+
+@pytest.mark.parametrize("raised", STRANGE, ids=lambda raised: type(raised).__name__)
+async def test_whatever_a_provider_raises_is_an_error_of_ours(raised: Exception) -> None:
+    """It is tried again and may be billed; its type is named and where, its words, which may be anybody's, are not."""
+    world, strange = World(), Strange(raised)
+    async with _wire(world, strange, max_attempts=2) as wire:
+        with pytest.raises(errors.BrokenReply) as caught:
+            await wire.call("p", REQUEST)
+        with pytest.raises(errors.BrokenReply):
+            await wire.probe("p", "m")
+        assert not wire.is_warm("p", "m")
+        wire.load("p", "m")
+        await asyncio.sleep(0.01)
+    assert (strange.asked, caught.value.attempts, caught.value.perhaps_usd) == (2, 2, 2 * MOST_USD)
+    assert type(raised).__name__ in str(caught.value)
+    assert "test_retries.py:" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "text",
+        lambda request: replace(reply_of("ok", request), served_model=NOBODY),
+        lambda request: replace(reply_of("ok", request), usage=Usage(input_tokens=-1)),
+        lambda request: replace(reply_of("ok", request), latency_s=float("nan")),
+    ],
+)
+async def test_what_a_provider_gives_is_a_reply_or_broken(given: Any) -> None:
+    """What cannot be priced or written down is served to nobody."""
+    async with _wire(World(), Strange(given), max_attempts=1) as wire:
+        with pytest.raises(errors.BrokenReply, match="not a reply: "):
+            await wire.call("p", REQUEST)
+
+
+async def test_a_provider_that_gives_up_waiting_itself_timed_out() -> None:
+    """Its own time limit is no limit of the wire's."""
+    async with _wire(World(), Strange(TimeoutError()), max_attempts=1) as wire:
+        with pytest.raises(errors.TimedOut, match="it gave up waiting"):
+            await wire.call("p", REQUEST)
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(), KeyboardInterrupt(), errors.InputError("no")])
+async def test_an_end_of_the_inquiry_passes_through(raised: BaseException) -> None:
+    """A person's or the user's own: no fault of the place."""
+    async with _wire(World(), Strange(raised)) as wire:
+        call = wire.call("p", REQUEST)
+        with pytest.raises(type(raised)):
+            call.send(None)
+
+
+def test_a_provider_that_cannot_be_made_is_the_users_to_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An installed package's own failure is told with the provider's name and kind."""
+    info = tmp_path / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[routerctl.providers]\nacme = tests.test_retries:Strange\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    wire = Wire([ProviderSpec(name="p", kind="acme")], World().outside(), _price)
+    with pytest.raises(errors.InputError, match=r"provider 'p' of kind 'acme' cannot be made: TypeError: "):
+        wire.is_warm("p", "m")
+
+
+# --- what failed attempts cost ----------------------------------------------------------------------------------------
+
+
+def _failed(kind: type[errors.ProviderError], tokens: int | None) -> errors.ProviderError:
+    problem = kind("no", provider="p")
+    problem.usage = None if tokens is None else Usage(output_tokens=tokens)
+    return problem
+
+
+async def test_the_cost_of_failed_attempts_is_told_by_the_reply_after_them() -> None:
+    """Of those that told their tokens; those that may be billed and told none are counted."""
+    world = World()
+    script: list[Turn] = [
+        _failed(errors.ServerFault, 5),
+        _failed(errors.BrokenReply, None),
+        _failed(errors.Overloaded, None),
+        "four",
+    ]
+    async with _wire(world, _fake(script, world), Shortest()) as wire:
+        reply = await wire.call("p", REQUEST)
+    assert (reply.attempts, reply.cost_usd, reply.failed_usd, reply.perhaps_usd) == (
+        4,
+        Decimal(1),
+        Decimal(5),
+        MOST_USD,
+    )
+
+
+async def test_the_cost_of_failed_attempts_is_told_by_the_last_error() -> None:
+    """Of all of them, the last included, with their time where that is the price."""
+    world = World()
+    script: list[Turn] = [
+        _failed(errors.ServerFault, 5),
+        _failed(errors.TimedOut, None),
+        _failed(errors.ServerFault, 3),
+        _failed(errors.BadRequest, None),
+    ]
+    async with _wire(world, _fake(script, world, latency_s=0.5), Shortest()) as wire:
+        with pytest.raises(errors.BadRequest) as caught:
+            await wire.call("p", REQUEST)
+    assert (caught.value.attempts, caught.value.cost_usd, caught.value.perhaps_usd) == (4, Decimal("10.0"), MOST_USD)
+
+
+async def test_attempts_of_free_tokens_leave_nothing_unpriced() -> None:
+    """Where time alone is the price, it is known."""
+    world = World()
+    provider = _fake([_failed(errors.BrokenReply, None)], world, latency_s=0.5)
+    by_time = Wire(
+        [ProviderSpec(name="p", kind="fake", max_attempts=1)],
+        world.outside(),
+        lambda _spec, _model: lambda _usage, seconds: Decimal(str(seconds)),
+        ready={"p": provider},
+    )
+    async with by_time as wire:
+        with pytest.raises(errors.BrokenReply) as caught:
+            await wire.call("p", REQUEST)
+    assert (caught.value.cost_usd, caught.value.perhaps_usd) == (Decimal("0.5"), Decimal(0))
+
+
+@pytest.mark.parametrize(("left_s", "hurried"), [(0.05, True), (60.0, False)])
+async def test_who_was_left_too_little_time_says_so(left_s: float, hurried: bool) -> None:
+    """A deadline that left a call less than its own limit is told apart from a place that is silent."""
+    world, crowd = World(), Crowd()
+    async with _wire(world, crowd, timeout_s=0.1, max_attempts=1) as wire:
+        with pytest.raises(errors.TimedOut) as caught:
+            await wire.call("p", REQUEST, until=left_s)
+    assert caught.value.hurried is hurried

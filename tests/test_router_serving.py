@@ -53,7 +53,7 @@ class Far:
         """Seconds."""
         return self.now
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
         """Give the next turn."""
         place = f"{provider}/{request.model}"
         self.asked.append((place, until))
@@ -83,7 +83,7 @@ class Watch:
         return place.provider not in self.down
 
     def skipped(self, place: PlaceKey, /) -> str | None:
-        return f"{place.provider} is open"
+        return f"{place.provider} is open" if place.provider in self.down else None
 
     def retired(self, place: PlaceKey, /) -> str | None:
         return self.gone.get(f"{place.provider}/{place.model}")
@@ -334,7 +334,7 @@ class Slow(Far):
         super().__init__(turns)
         self.stuck, self.cancelled = stuck, 0
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
+    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
         if f"{provider}/{request.model}" == self.stuck:
             self.asked.append((self.stuck, until))
             try:
@@ -381,7 +381,7 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
     held = asyncio.Event()
     inner = far.call
 
-    async def call(provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
+    async def call(provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
         if provider == "fake" and request.model == "model-small":
             await held.wait()
             raise errors.ServerFault("broke")
@@ -422,7 +422,53 @@ async def test_a_cold_model_is_passed_by_while_it_loads(table: Table) -> None:
     assert (await _served(table, far, warm=is_warm)).answer.text == "mine"
     warm.clear()
     assert (await _served(_routing(table, spill=False), far, warm=is_warm)).answer.text == "mine"
-    assert (await _served(table, far, warm=is_warm)).answer.text == "other"  # the last one is waited for
+    assert (await _served(table, far, warm=is_warm)).answer.text == "mine"  # waiting for the last one gains nothing
+
+
+@pytest.mark.parametrize(
+    ("warm", "down", "served", "loaded"),
+    [
+        ((), (), "fake/model-small", []),
+        ((), ("fake",), "cloud/model-small", []),
+        (("other",), (), "other/model-large", ["fake/model-small", "cloud/model-small"]),
+        (("other",), ("other",), "fake/model-small", []),
+        (("cloud",), (), "cloud/model-small", ["fake/model-small"]),
+        (("cloud",), ("cloud",), "fake/model-small", []),
+        (("cloud", "other"), ("cloud",), "other/model-large", ["fake/model-small"]),
+        (("fake",), (), "fake/model-small", []),
+    ],
+)
+async def test_nobody_is_passed_by_for_one_that_is_no_quicker(
+    table: Table, warm: tuple[str, ...], down: tuple[str, ...], served: str, loaded: list[str]
+) -> None:
+    """With nothing warm and well later on, the first rung serves; only models that are passed by are loaded."""
+    large = replace(table.candidates["large"], provider="other")
+    providers = {**table.providers, "other": ProviderSpec(name="other", kind="openai")}
+    table = replace(table, candidates={**table.candidates, "large": large}, providers=providers)
+    far = Far({place: ["hi"] for place in ("fake/model-small", "cloud/model-small", "other/model-large")})
+    begun: list[str] = []
+    await _served(
+        _routing(table, spill=True),
+        far,
+        Watch(down=down),
+        warm=lambda provider, _model: provider in warm,
+        load=lambda provider, model: begun.append(f"{provider}/{model}"),
+    )
+    assert (far.places(), begun) == ([served], loaded)
+
+
+async def test_a_reply_in_doubt_waits_for_the_next_rung(table: Table) -> None:
+    """An escalation is for a better rung: the first of those that are left is loaded, not the last."""
+    middle, large = (replace(table.candidates["large"], name=name, model=name) for name in ("middle", "best"))
+    table = replace(
+        table,
+        candidates={**table.candidates, "middle": middle, "best": large},
+        routes={"sums": replace(table.routes["sums"], rungs=("small", "middle", "best"))},
+    )
+    table = _routing(table, spill=True, thresholds={"default": {"complete": 0.5}})
+    far = Far({"fake/model-small": [StopReason.MAX_TOKENS], "fake/middle": ["hi"]})
+    routed = await _served(table, far, warm=lambda _provider, model: model == "model-small")
+    assert (routed.decision.hops[-1].candidate, far.places()) == ("middle", ["fake/model-small", "fake/middle"])
 
 
 async def test_residency_is_obeyed_or_refused(table: Table) -> None:

@@ -82,16 +82,17 @@ def test_without_the_package_there_is_one_clear_error() -> None:
     assert last == f"{InputError.__module__}.InputError: {words}"
 
 
-def test_rules_import_their_libraries_when_they_need_them() -> None:
-    """Neither RE2 nor CLD2 is imported for a rule that asks for neither."""
+@pytest.mark.parametrize("needed", ["regex='x'", "has_code=True"])
+def test_rules_import_their_libraries_when_they_need_them(needed: str) -> None:
+    """Neither RE2, which also looks for code, nor CLD2 is imported for a rule that needs neither."""
     code = (
         "import sys\n"
         "from routerctl.classify.rules import holds, rule_warnings\n"
         "from routerctl.types import Condition, Inquiry, Rule\n"
-        "one = Condition(min_words=1, keywords=('a',), is_json=False, has_code=False, features={'a': 1})\n"
+        "one = Condition(min_words=1, keywords=('a',), is_json=False, features={'a': 1})\n"
         "holds(one, Inquiry(prompt='a', features={'a': 1}))\n"
         "assert not {'re2', 'pycld2', 'numpy'} & set(sys.modules)\n"
-        "holds(Condition(regex='x'), Inquiry(prompt='x'))\n"
+        f"holds(Condition({needed}), Inquiry(prompt='x'))\n"
         "assert {'re2', 'pycld2', 'numpy'} & set(sys.modules) == {'re2'}\n"
         "holds(Condition(language=('de',)), Inquiry(prompt='x'))\n"
         "assert {'re2', 'pycld2', 'numpy'} & set(sys.modules) == {'re2', 'pycld2'}\n"

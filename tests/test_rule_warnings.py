@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from routerctl.classify.rules import first_match, holds, rule_warnings
-from routerctl.classify.rules.texts import folded, has_keyword, least_length
+from routerctl.classify.rules.keywords import folded, has_keyword, least_length
 from routerctl.types import Condition, Inquiry, Rule
 from tests.inquiries import CONDITIONS, INQUIRIES
 
@@ -180,6 +180,13 @@ def test_many_tangled_rules_end() -> None:
     for _ in range(14):
         deep = [Condition(any_of=(one, Condition(step=("s",))), tenant=("t",)) for one in deep]
     assert rule_warnings(rules(*tangled, *({"all_of": (one,)} for one in deep))) == ()
+
+
+def test_long_lists_of_keywords_are_compared() -> None:
+    """A rule of a thousand keywords that stand behind it in another is told; one of a thousand others is not."""
+    many, others = (tuple(f"{name}{place}" for place in range(1000)) for name in ("x", "y"))
+    found = rule_warnings(rules({"keywords": many}, {"keywords": others}, {"keywords": many[::-1][1:]}))
+    assert found == ("rules.c: is never reached: rule a before it holds whenever it does",)
 
 
 @given(conditions=st.lists(CONDITIONS, min_size=1, max_size=4), inquiries=st.lists(INQUIRIES, min_size=1, max_size=8))

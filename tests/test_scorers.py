@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routerctl.errors import InputError
-from routerctl.scorers import IMPORTED, Scorer, Unscorable, extract, get_scorer, score_reply, scorer_names
+from routerctl.scorers import IMPORTED, Scorer, Unscorable, extract, get_scorer, lexicon, score_reply, scorer_names
 from routerctl.scorers.base import MAX_CHARS, as_fraction, normalised
 from routerctl.scorers.json_reply import read_json
 from routerctl.scorers.number import canonical, find_number
@@ -154,13 +154,56 @@ def test_a_huge_reply_has_no_answer(name: str) -> None:
     assert (made.value, made.explanation) == (0.0, "no answer found: more than 100,000 characters")
 
 
+WHY = [
+    ("choice", PARAMS["choice"], "positive or negative", "mentions both positive and"),
+    ("choice", PARAMS["choice"], "I can't say whether it is positive.", "does not answer"),
+    ("choice", PARAMS["choice"], "It isn't positive.", "only denies or asks about positive"),
+    ("choice", PARAMS["choice"], "\\boxed{5}", "none of the labels"),
+    ("choice", PARAMS["choice"], "Answer: positive. No, that's wrong.", "takes that back"),
+    ("number", {}, "The answer is 12:30.", "12:30 is more than one number in one"),
+    ("number", {}, "5 to 7", "5 to 7 is more than one number"),
+    ("number", {}, "more than 5", "5 is a bound or an operand"),
+    ("number", {}, "It is not 5.", "only denies or asks about numbers"),
+    ("number", {}, "\\boxed{4", "ends inside its marked answer"),
+    ("json_fields", PARAMS["json_fields"], '[{"a": 1}]', "a list where an object is expected"),
+    ("json_fields", PARAMS["json_fields"], '{"a": 1} {"a": 2}', "it gives 2 that differ"),
+    ("json_fields", PARAMS["json_fields"], 'Wrong: {"a": 1}', "what it shows, it calls wrong"),
+]
+
+
+@pytest.mark.parametrize(("name", "params", "reply", "said"), WHY)
+def test_a_reply_without_a_plain_answer_says_why(name: str, params: dict[str, Any], reply: str, said: str) -> None:
+    """Whoever reads a 0 in the report learns whether nothing was there, or two things were."""
+    made = score_reply(spec(name, **params), reply, EXPECTED[name])
+    assert (made.value, made.extracted) == (0, None)
+    assert made.explanation.startswith("no answer found: ")
+    assert said in made.explanation
+    assert extract(spec(name, **params), reply) is None
+
+
+def test_thinking_does_not_count_towards_the_cap() -> None:
+    """A model that thinks at length and answers in a word has answered."""
+    assert extract(spec("number"), f"<think>{'3' * MAX_CHARS}</think>7") == "7"
+
+
+def test_no_word_of_the_lexicon_is_there_twice() -> None:
+    """A list with a word twice is one that nobody read."""
+    lists = {name: value for name, value in vars(lexicon).items() if name.isupper() and isinstance(value, str)}
+    for name, value in lists.items():
+        words = [word.strip() for word in value.replace("\n", " ").split(",") if word.strip()] if "," in value else []
+        assert len(words) == len(set(words)), (name, sorted(word for word in words if words.count(word) > 1))
+
+
 HOSTILE = [
     "[" * 99_999, '{"a":' * 19_000, '{"a":[1,' * 12_000, "{" * 99_999, '{"' * 49_000, "1," * 49_000, "answer " * 14_000,
     "1" * 99_999, "answer: 1e999999999", "1e999", "NaN", "-Infinity", "\x00" * 1000, "\ud800 3 \udfff",
     "\u0130\u0131" * 999,
     "-$" * 49_000, "1/" * 49_000, "3/0", "```\n" * 24_000, "`" * 99_999, "\u202e3", "a" * 99_999,
     '{"a": 1e999, "b": NaN}',
-    '{"a": ' + "9" * 5000 + "}", " " * 99_999, "(A)" * 33_000, "yes-" * 24_000, "<script>", "\x1b[2J", "\uff19" * 50,
+    '{"a": ' + "9" * 5000 + "}", " " * 99_999, "(A)" * 33_000, "answer is " * 9_900, "not A or B " * 9_000,
+    "\\boxed{" * 14_000, "<think>" * 14_000, "12:30 " * 9_000, "I can't " * 12_000, "~~" * 49_000,
+    "3" + " " * 99_000 + "4",
+    '{"a": 1} ' * 11_000, "\\frac{1}{2}" * 9_000, "yes-" * 24_000, "<script>", "\x1b[2J", "\uff19" * 50,
 ]  # fmt: skip
 
 
@@ -337,18 +380,18 @@ def test_similarity_ignores_the_order_of_words_where_asked() -> None:
         ("1.5e3", "1500"),
         ("1e-3", "0.001"),
         ("first 3, then 4", "4"),
-        ("10-20", "20"),
-        ("covid-19", "19"),
-        ("(3)-5", "5"),
+        ("10-20", None),
+        ("covid-19", None),
+        ("(3)-5", None),
         ("H2O", None),
         ("v1.5", None),
         ("1,234,567", "1234567"),
         ("1\u202f234", "1234"),
-        ("[1,2,3]", "3"),
+        ("[1,2,3]", None),
         ("3/4", "0.75"),
         ("-1/3", "-1/3"),
         ("3/0", None),
-        ("due 3/4/2025", "2025"),
+        ("due 3/4/2025", None),
         ("**42**", "42"),
         ("\\boxed{42}", "42"),
         ("5kg", "5"),
@@ -362,7 +405,7 @@ def test_similarity_ignores_the_order_of_words_where_asked() -> None:
         ("none", None),
         ("1e999", None),
         ("1e99999999999999999999", None),
-        ("٣", None),
+        ("٣", "3"),
     ],
 )
 def test_number_is_found(text: str, value: str | None) -> None:
@@ -448,7 +491,8 @@ LETTERS = ["A", "B", "C", "I"]
         ("B) Because A dog barks", LETTERS, "B"),
         ("The answer is B, a mammal.", LETTERS, "B"),
         ("A dog is what I see", LETTERS, None),
-        ("I pick (C) over (A)", LETTERS, None),
+        ("I pick (C) over (A)", LETTERS, "C"),
+        ("I pick (C) or (A)", LETTERS, None),
         ("I'd say the answer is (C)", LETTERS, "C"),
         ("The answer: I'm not sure", LETTERS, None),
         ("C++ is it", ["C", "C++"], "C++"),
@@ -485,12 +529,13 @@ def test_one_label_is_always_found(label: str, frame: str) -> None:
         ('```json\n{"a": 1}\n```', {"a": 1}),
         ('Here:\n```\n{"a": 1}\n```\nDone {x}.', {"a": 1}),
         ('Sure! {"a": {"b": 2}} hope it helps', {"a": {"b": 2}}),
-        ('first {"a": 1} then {"a": 2}', {"a": 2}),
+        ('first {"a": 1} then finally {"a": 2}', {"a": 2}),
+        ('{"a": 2} {"a": 2}', {"a": 2}),
         ('```json\n{"a": 1', None),
         ("{'a': 1}", None),
         ('{"a": NaN}', None),
         ('{"a": 1e999}', None),
-        ("[1]", None),
+        ("see [1]", None),
         ('{"a":' * 70 + "1" + "}" * 70, None),
         ('{"a": ' + "9" * 5000 + "}", None),
     ],

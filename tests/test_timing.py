@@ -12,6 +12,8 @@ from routerctl.providers.timing import Timed, Timing, Turns
 class Client:
     """An HTTP client with the hooks of a `Timing`, and a clock that goes on by 1 for each reply worked on."""
 
+    status_code = 200
+
     def __init__(self, hops: int) -> None:
         self.works, self.hops = 0, hops
         self.at: dict[int, asyncio.Event] = {}  # set when so many pieces of work are done

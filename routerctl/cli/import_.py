@@ -27,6 +27,12 @@ def import_(
     score_column: Annotated[
         str | None, typer.Option(help="Column of the score; also which scorer, metric or named score.")
     ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HIGH|LOW-HIGH", help="The scale of the scores, as 10, 100 (percent) or 1-5; else 0 to 1."
+        ),
+    ] = None,
     cost_column: Annotated[str | None, typer.Option(help="Column of the reply's cost in USD.")] = None,
     latency_column: Annotated[str | None, typer.Option(help="Column of seconds; milliseconds if named ..._ms.")] = None,
     cluster_column: Annotated[
@@ -77,6 +83,7 @@ def import_(
     """
     from routerctl.cli.output.imported import ImportOptions, import_files
     from routerctl.evaluation.importers.base import Columns
+    from routerctl.evaluation.importers.values import read_scale
 
     import_files(
         ImportOptions(
@@ -91,6 +98,7 @@ def import_(
                 cost=cost_column,
                 latency=latency_column,
                 cluster=cluster_column,
+                scale=read_scale(scale),
             ),
             bar=bar,
             today=today,

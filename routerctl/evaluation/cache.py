@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +19,12 @@ from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.database import open_database
 from routerctl.files.document import Document
+from routerctl.files.running import RUNNING_FOLDER, RunningMark
 from routerctl.types import ProviderSpec, Reply, Request
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, created_at TEXT NOT NULL, reply TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS asked (key TEXT NOT NULL, process INTEGER NOT NULL, at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS under_way (key TEXT NOT NULL, process TEXT NOT NULL);
 """
 _KEY_VERSION = 2  # raise it when requests are sent differently for the same `Request`
 
@@ -51,6 +51,7 @@ class ReplyCache:
         """
         self._path, self._not_before = path, _moment(not_before) if not_before else ""
         self._database = open_database(path, _SCHEMA)
+        self._mark: RunningMark | None = None
 
     def get(self, key: str) -> Reply | None:
         """Give the reply kept under the key, or None; one made before `not_before` does not count."""
@@ -69,20 +70,33 @@ class ReplyCache:
         row = (key, _moment(created_at), json_text(encode(reply)))
         self._database.execute("INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", row)
 
-    def asking(self, key: str, *, at: datetime) -> int:
+    def asking(self, key: str) -> int:
         """Note that a call is about to be made, and give the number of the note."""
-        done = self._database.execute("INSERT INTO asked VALUES (?, ?, ?)", (key, os.getpid(), _moment(at)))
+        if self._mark is None:
+            return 0
+        done = self._database.execute("INSERT INTO under_way VALUES (?, ?)", (key, self._mark.name))
         return int(done.lastrowid or 0)
 
     def answered(self, note: int) -> None:
         """Drop the note: the call gave a reply, which is kept by now, or it failed."""
-        self._database.execute("DELETE FROM asked WHERE rowid = ?", (note,))
+        self._database.execute("DELETE FROM under_way WHERE rowid = ?", (note,))
 
-    def take_lost(self) -> int:
-        """Count the calls that processes which are gone never saw end, and forget them."""
-        rows = self._database.execute("SELECT rowid, process FROM asked").fetchall()
-        lost = [(rowid,) for rowid, process in rows if not _is_running(process)]
-        self._database.executemany("DELETE FROM asked WHERE rowid = ?", lost)
+    def take_lost(self, tell: Callable[[int], None]) -> int:
+        """Count the calls that processes which are gone never saw end; tell of them, then forget them.
+
+        From then on this process's own are noted. On a file system without locks nobody can tell who is gone: nothing
+        is noted there.
+        """
+        try:
+            self._mark = self._mark or RunningMark(self._path.parent / RUNNING_FOLDER)
+        except OSError:
+            return 0
+        rows = self._database.execute("SELECT rowid, process FROM under_way").fetchall()
+        gone = {process: self._mark.is_gone(process) for _, process in rows}
+        lost = [(rowid,) for rowid, process in rows if gone[process]]
+        if lost:
+            tell(len(lost))
+        self._database.executemany("DELETE FROM under_way WHERE rowid = ?", lost)
         return len(lost)
 
     def __enter__(self) -> ReplyCache:
@@ -93,22 +107,11 @@ class ReplyCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file."""
+        if self._mark:
+            self._mark.close()
         self._database.close()
 
 
 def _moment(moment: datetime) -> str:
     """Write a moment so that text sorts by time: to the microsecond, as two runs may share a second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _is_running(process: int) -> bool:
-    """Tell whether a process of this machine is running; this one's own notes are of calls in flight."""
-    if sys.platform == "win32":  # signal 0 is Ctrl-C there
-        return process == os.getpid()
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True

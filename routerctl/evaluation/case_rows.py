@@ -25,7 +25,7 @@ def csv_rows(text: str, shown: str, scorer: ScorerSpec | None) -> list[Document]
 
     Raises: InputError naming the line.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     documents = []
     try:
         header = next(reader, [])
@@ -46,11 +46,24 @@ def csv_rows(text: str, shown: str, scorer: ScorerSpec | None) -> list[Document]
     return documents
 
 
+def _delimiter(text: str) -> str:
+    """Find what parts the columns of a CSV file: a comma, or what spreadsheets write where that is a decimal sign."""
+    header = text.lstrip().splitlines()[0] if text.strip() else ""
+    parted = {sign: [name.strip(' "').lower() for name in header.split(sign)] for sign in ",;\t"}
+    return max(parted, key=lambda sign: sum(map(_is_column, parted[sign])))  # of equals the first: a comma
+
+
+def _is_column(name: str) -> bool:
+    return name in _CSV_COLUMNS or name.startswith("input.")
+
+
 def _check_columns(header: Sequence[str], shown: str) -> None:
     """Refuse columns that are unknown, doubled or missing."""
     for place, name in enumerate(header):
-        if name not in _CSV_COLUMNS and not name.startswith("input."):
-            raise InputError(f"unknown column {name!r}{nearest(name, _CSV_COLUMNS)}", file=shown, line=1)
+        if not _is_column(name):
+            raise InputError(
+                f"unknown column {name!r}{nearest(name.strip().lower(), _CSV_COLUMNS)}", file=shown, line=1
+            )
         if name in header[:place]:
             raise InputError(f"two columns are named {name!r}", file=shown, line=1)
     parts = any(name.startswith("input.") for name in header)

@@ -18,6 +18,7 @@ from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_s
 from routerctl.files.codec import decode
 from routerctl.files.document import Document, PathParts, check_schema_version
 from routerctl.files.yaml import parse_yaml, read_text
+from routerctl.providers.addresses import ENDPOINT
 from routerctl.types import (
     Candidate,
     Classifier,
@@ -196,6 +197,11 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
         address is None or bool(_ADDRESS.match(address)),
         (*path, "base_url"),
         "expected an address like https://host/v1, without user name or password",
+    )
+    document.require(
+        address is None or not ENDPOINT.search(address),
+        (*path, "base_url"),
+        "expected the address that the endpoint is added to, like https://host/v1, not the endpoint's own",
     )
 
 

@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+RUNNING_FOLDER = "running"  # beside the files that processes share
+
 
 class RunningMark:
     """This process among those that share a folder."""

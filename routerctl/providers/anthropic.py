@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import anthropic
@@ -15,7 +16,11 @@ import httpx2
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.addresses import checked_url
 from routerctl.providers.base import Probed
+from routerctl.providers.environment import checked_environment
+from routerctl.providers.faults import Faults
+from routerctl.providers.reading import Far, Odd, Once, body_of, completed, counted
 from routerctl.providers.timing import Timing
 from routerctl.types import Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason, Usage
 
@@ -64,20 +69,25 @@ class AnthropicProvider:
     OPTIONS: ClassVar[Mapping[str, type]] = {"prompt_cache": bool}
 
     def __init__(self, spec: ProviderSpec, outside: base.Outside) -> None:
-        self._spec, self._timing = spec, Timing(outside.clock, outside.turns)
+        self._spec, self._timing, self._once = spec, Timing(outside.clock, outside.turns), Once(spec.name)
         self._options = base.checked_options(spec, self.OPTIONS)
+        checked_environment(outside.env, spec, "ANTHROPIC_BASE_URL")
         self._key = base.key_of(spec, outside.env, "ANTHROPIC_API_KEY")
+        self._faults = Faults(provider=spec.name, by_code=BY_CODE, key=self._key, versioned=False)
         # An explicit timeout also lifts the SDK's refusal of long answers without streaming.
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
         self._client = anthropic.AsyncAnthropic(
             api_key=self._key,
-            base_url=base.checked_url(spec, spec.base_url),
+            base_url=checked_url(spec, spec.base_url),
             max_retries=0,  # the wire's loop owns latency and cost
             timeout=timeout,
-            http_client=anthropic.DefaultAioHttpClient(timeout=timeout, event_hooks=self._timing.hooks),
+            # A redirect would take the prompt to another place than the one that is configured.
+            http_client=anthropic.DefaultAioHttpClient(
+                timeout=timeout, event_hooks=self._timing.hooks, follow_redirects=False
+            ),
         )
         # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
-        self._create = self._client.messages.create
+        self._create = self._client.messages.with_raw_response.create
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.
@@ -92,8 +102,8 @@ class AnthropicProvider:
             with self._timing.call() as timed:
                 answer = await self._create(**body)
         except RAISED as problem:
-            raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
-        return self._read(answer, timed.latency_s)
+            raise timed.told_by(self._error(problem, request.model, request)) from None  # a chain shows the far text
+        return self._read(answer.http_response.content, request, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:
         """Ask `GET /v1/models/{id}`.
@@ -104,7 +114,10 @@ class AnthropicProvider:
         try:
             told = await self._client.models.retrieve(model)
         except RAISED as problem:
-            raise self._error(problem, model) from None
+            ours = self._error(problem, model)
+            if self._spec.base_url and isinstance(ours, errors.WrongAddress) and ours.status in (404, 405):
+                return Probed(model=model, detail="it answers, but cannot be asked about a model")
+            raise ours from None
         try:
             return Probed(
                 model=base.typed(told.id, str),
@@ -131,47 +144,46 @@ class AnthropicProvider:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def _read(self, answer: Any, latency_s: float) -> Reply:
-        """Turn the SDK's answer into a reply; the SDK does not validate it, so every field may be absent or odd."""
-        if isinstance(answer, str):  # what the SDK makes of a 200 that is not labelled as JSON
-            raise errors.BrokenReply(base.far_text(f"not JSON: {answer}", self._key), provider=self._spec.name)
+    def _read(self, content: bytes, request: Request, latency_s: float) -> Reply:
+        """Turn a whole answer into a reply; every field of it may be absent or odd."""
+        usage = None
         try:
-            stop = STOP_REASONS.get(base.typed(answer.stop_reason, str), StopReason.OTHER)
+            answer = body_of(content).mapping()
+            usage, lacking = _usage(answer["usage"])
+            if problem := self._faults.within(answer, request, usage):
+                raise problem
+            blocks = [block.mapping() for block in answer["content"].items()]
             reply = Reply(
-                text="".join(base.typed(block.text, str) for block in answer.content if block.type == "text"),
-                stop_reason=stop,
-                served_model=base.typed(answer.model, str),
-                usage=_usage(answer.usage),
+                text="".join(block["text"].text() for block in blocks if block["type"].value == "text"),
+                stop_reason=answer["stop_reason"].one_of(STOP_REASONS),
+                served_model=answer["model"].name(),
+                usage=usage,
                 latency_s=latency_s,
-                detail=_detail(answer, stop),
             )
-        except (AttributeError, TypeError, ValueError) as problem:
-            shown = base.far_text(f"not a message: {problem}", self._key)
-            raise errors.BrokenReply(shown, provider=self._spec.name) from None
+        except Odd as odd:
+            raise self._faults.broken("not a message", odd, usage) from None
+        thought = any(block["type"].value in ("thinking", "redacted_thinking") for block in blocks)
+        reply = replace(completed(reply, request, thought=thought), detail=self._detail(answer, reply.stop_reason))
+        self._once.say_of(reply, request.model, lacking)
         return reply
 
-    def _error(self, problem: Exception, model: str) -> errors.ProviderError:
-        """One of the project's errors for whatever the SDK raised."""
+    def _detail(self, answer: Far, stop: StopReason) -> str:
+        """The refusal's category, or the stop reason that we have no word for."""
+        shown = answer["stop_details"]["category"] if stop is StopReason.REFUSAL else answer["stop_reason"]
+        said = shown.value if stop in (StopReason.REFUSAL, StopReason.OTHER) else None
+        return "" if said is None else base.far_text(said, self._key)
+
+    def _error(self, problem: Exception, model: str, request: Request | None = None) -> errors.ProviderError:
+        """One of the project's errors for whatever the SDK raised; `request`: none for a probe."""
         if isinstance(problem, anthropic.APIStatusError):
-            shown = base.far_text(problem.api_message or problem.message, self._key)
-            return error_class(problem)(
-                f"{problem.status_code} for model '{model}': {shown}",
-                provider=self._spec.name,
-                status=problem.status_code,
-                retry_after_s=base.retry_after_s(problem.response.headers),
-            )
+            return self._faults.of_response(problem.response, request, model)
         cause = problem.__cause__ or problem
         shown = base.far_text(f"{type(cause).__name__}: {cause}", self._key)
         return error_class(problem)(shown, provider=self._spec.name)
 
 
 def error_class(problem: Exception) -> type[errors.ProviderError]:
-    """Class of error for anything in `RAISED`."""
-    if isinstance(problem, anthropic.APIStatusError):
-        for code in (problem.error_code, problem.type):
-            if code and code in BY_CODE:
-                return BY_CODE[code]
-        return base.error_for_status(problem.status_code)
+    """Class of error for anything in `RAISED` that is no answer with a status of failure."""
     return next(ours for theirs, ours in BY_CLASS if isinstance(problem, theirs))
 
 
@@ -206,15 +218,13 @@ def _output_config(effort: str | None, reply: ReplySpec) -> dict[str, Any]:
     return config
 
 
-def _usage(usage: Any) -> Usage:
+def _usage(usage: Far) -> tuple[Usage, str]:
     """The API counts cache reads and writes apart from `input_tokens`; `Usage` counts them in."""
-    read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
-    return base.counted(usage.input_tokens + read + written, output=usage.output_tokens, read=read, written=written)
-
-
-def _detail(answer: Any, stop: StopReason) -> str:
-    """The refusal's category, or the stop reason that we have no word for."""
-    if stop is StopReason.REFUSAL:
-        details = answer.stop_details
-        return base.far_text(details.category) if details and details.category else ""
-    return base.far_text(answer.stop_reason) if stop is StopReason.OTHER else ""
+    return counted(
+        usage,
+        total=usage["input_tokens"],
+        output=usage["output_tokens"],
+        read=usage["cache_read_input_tokens"],
+        written=usage["cache_creation_input_tokens"],
+        beside=True,
+    )

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from routerctl import errors
 from routerctl.costs import Pricer
 from routerctl.providers.timing import Turns
-from routerctl.types import Json, ProviderSpec, Reply, Request, Usage
+from routerctl.types import Json, ProviderSpec, Reply, Request
 
 PROBE_TIMEOUT_S = 10.0  # of a question that needs no model
 
@@ -31,7 +31,8 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     401: errors.KeyRefused,
     402: errors.BillingProblem,
     403: errors.KeyRefused,
-    404: errors.ModelNotFound,
+    404: errors.WrongAddress,  # unless its body speaks of the model
+    405: errors.WrongAddress,
     408: errors.TimedOut,
     409: errors.ServerFault,  # both vendors use it for a lock that timed out; their SDKs try again too
     429: errors.RateLimited,
@@ -42,17 +43,21 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
 
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 16.0
 CONNECT_TIMEOUT_S = 10.0
+LONGEST_WAIT_S = 3600.0  # no place is left alone for longer because it asked for that: it may have meant nothing
 FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wrong, too little to flood a log
 
 Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed attempt) -> may be made again; None: yes
+Leaving = Callable[[], Awaitable[None]] | None  # told when an attempt is about to leave, all waiting done
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
 
 
 class WireCall(Protocol):
     """The wire: (provider name, request, deadline on its clock) -> a priced reply."""
 
-    def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Awaitable[Reply]:
-        """Ask; `again` allows each further attempt; raises ProviderError."""
+    def __call__(
+        self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
+    ) -> Awaitable[Reply]:
+        """Ask; `again` allows each further attempt, `leaving` is told of each; raises ProviderError."""
 
 
 class Provider(Protocol):
@@ -113,43 +118,11 @@ def checked_options(spec: ProviderSpec, known: Mapping[str, type]) -> Mapping[st
     return spec.options
 
 
-def checked_url(spec: ProviderSpec, url: str | None) -> str | None:
-    """Return a base URL that can be called, or None for the vendor's own.
-
-    Raises:
-        InputError: it has no scheme or no host, which the SDKs would report as a failed connection.
-    """
-    from urllib.parse import urlsplit
-
-    try:
-        parts = urlsplit(url or "")
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        whole = False
-    if url and not whole:
-        raise errors.InputError(f"provider '{spec.name}': base_url: expected http(s)://HOST..., got '{url}'")
-    return url or None
-
-
 def typed(value: Any, kind: type[T]) -> T:
     """Return a value of the far side's answer if it has this type; raises TypeError otherwise."""
     if not isinstance(value, kind):
         raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
     return value
-
-
-def counted(total: Any, *, output: Any, read: Any = None, written: Any = None) -> Usage:
-    """Return the tokens of a call after checking that they are counts and that the parts fit into the whole.
-
-    Raises:
-        TypeError, ValueError: they are not, so that the call cannot be priced.
-    """
-    counts = [typed(number, int) for number in (total, output, read or 0, written or 0)]
-    if min(counts) < 0 or counts[2] + counts[3] > counts[0]:
-        raise ValueError(f"input, output, cache read and cache write tokens of {counts}")
-    return Usage(
-        input_tokens=counts[0], output_tokens=counts[1], cache_read_tokens=counts[2], cache_write_tokens=counts[3]
-    )
 
 
 def far_text(text: object, *secrets: str) -> str:
@@ -164,6 +137,8 @@ def far_text(text: object, *secrets: str) -> str:
 
 def error_for_status(status: int) -> type[errors.ProviderError]:
     """Class of error for an HTTP status that no stable error code explains better."""
+    if status < 400:
+        return errors.WrongAddress if status >= 300 else errors.BrokenReply
     return BY_STATUS.get(status) or (errors.ServerFault if status >= 500 else errors.BadRequest)
 
 
@@ -174,14 +149,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
             wait_s = float(headers.get(name, "")) * unit_s
         except ValueError:
             continue
-        return wait_s if math.isfinite(wait_s) and wait_s >= 0 else None
+        return min(wait_s, LONGEST_WAIT_S) if math.isfinite(wait_s) and wait_s >= 0 else None
     from email.utils import parsedate_to_datetime
 
     try:
         # Against the far side's own clock: ours may be wrong.
         until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
-        return max(0.0, (until - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+        return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_S)
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 

@@ -168,7 +168,7 @@ class LlamaServer(OpenAIProvider):
         self._root: str = engine.listening_address
         self._turn = asyncio.Lock()
         self._saved: dict[tuple[str, tuple[Message, ...]], str] = {}  # prefix -> file, oldest use first
-        super().__init__(spec, outside, base_url=f"{self._root}/v1", api_key=key)
+        super().__init__(spec, outside, base_url=f"{self._root}/v1", api_key=key, proxied=False)
 
     @classmethod
     async def start(

@@ -6,7 +6,8 @@ The only file that imports the `openai` SDK. Knows nothing of retries, prices or
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import aiohttp
@@ -15,7 +16,11 @@ import openai
 
 from routerctl import errors
 from routerctl.providers import base
+from routerctl.providers.addresses import checked_url
 from routerctl.providers.base import Probed
+from routerctl.providers.environment import checked_environment
+from routerctl.providers.faults import Faults
+from routerctl.providers.reading import Far, Odd, Once, body_of, completed, counted
 from routerctl.providers.timing import Timing
 from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
 
@@ -25,7 +30,6 @@ STOP_REASONS: Mapping[str, StopReason] = {
     "tool_calls": StopReason.TOOL_USE,
     "function_call": StopReason.TOOL_USE,
     "content_filter": StopReason.REFUSAL,
-    "refusal": StopReason.REFUSAL,  # ours: the API says "stop" and puts the words into message.refusal
 }
 
 # The API's stable `error.code`; where it says nothing, the HTTP status decides (`base.BY_STATUS`).
@@ -57,11 +61,12 @@ BY_CLASS: tuple[tuple[type[Exception], type[errors.ProviderError]], ...] = (
 )
 RAISED = tuple(theirs for theirs, _ in BY_CLASS)
 EPOCH_STRIDE = 1000  # seeds of one epoch's samples; no strategy takes so many
+_GREAT = 1e9  # beyond any log probability
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 
 
 class OpenAIProvider:
-    """Calls chat completions; `base_url` and `api_key` go before what the spec says.
+    """Calls chat completions; `base_url` and `api_key` go before what the spec says, and not `proxied` means directly.
 
     `spec.options`: `logprobs: true` asks for the tokens' log probabilities; `extra_body` is added to every request.
     """
@@ -75,12 +80,16 @@ class OpenAIProvider:
         *,
         base_url: str | None = None,
         api_key: str | None = None,
+        proxied: bool = True,
     ) -> None:
         self._spec, self._clock = spec, outside.clock
-        self._timing = Timing(outside.clock, outside.turns)
+        self._timing, self._once = Timing(outside.clock, outside.turns), Once(spec.name)
         self._options = base.checked_options(spec, self.OPTIONS)
-        self._url = base.checked_url(spec, base_url or spec.base_url)
+        if proxied:
+            checked_environment(outside.env, spec, "OPENAI_BASE_URL")
+        self._url = checked_url(spec, base_url or spec.base_url)
         self._key = api_key or _key(spec, outside.env, self._url)
+        self._faults = Faults(provider=spec.name, by_code=BY_CODE, key=self._key, versioned=bool(self._url))
         timeout = httpx2.Timeout(spec.timeout_s, connect=min(base.CONNECT_TIMEOUT_S, spec.timeout_s))
         place = {"base_url": self._url} if self._url else _residency(spec)
         try:
@@ -88,13 +97,16 @@ class OpenAIProvider:
                 api_key=self._key,
                 max_retries=0,  # the wire's loop owns latency and cost
                 timeout=timeout,
-                http_client=openai.DefaultAioHttpClient(timeout=timeout, event_hooks=self._timing.hooks),
+                # A redirect would take the prompt to another place than the one that is configured.
+                http_client=openai.DefaultAioHttpClient(
+                    timeout=timeout, event_hooks=self._timing.hooks, follow_redirects=False, trust_env=proxied
+                ),
                 **place,
             )
         except ValueError as problem:
             raise errors.InputError(f"provider '{spec.name}': region '{spec.region}': {problem}") from None
         # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
-        self._create = self._client.chat.completions.create
+        self._create = self._client.chat.completions.with_raw_response.create
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.
@@ -108,8 +120,8 @@ class OpenAIProvider:
             with self._timing.call() as timed:
                 answer = await self._create(**body, extra_body=extra or None)
         except RAISED as problem:
-            raise self._error(problem, request.model) from None  # the chain would show the far side's text unredacted
-        return self._read(answer, timed.latency_s)
+            raise timed.told_by(self._error(problem, request.model, request)) from None  # a chain shows the far text
+        return self._read(answer.http_response.content, request, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:
         """Ask OpenAI about the model; ask any other server, which may know only `GET /v1/models`, for its list.
@@ -165,63 +177,60 @@ class OpenAIProvider:
         }
         return {name: value for name, value in fields.items() if value is not None}
 
-    def _read(self, answer: Any, latency_s: float) -> Reply:
-        """Turn the SDK's answer into a reply; the SDK does not validate it, so every field may be absent or odd."""
-        if isinstance(answer, str):  # what the SDK makes of a 200 that is not labelled as JSON
-            raise errors.BrokenReply(base.far_text(f"not JSON: {answer}", self._key), provider=self._spec.name)
+    def _read(self, content: bytes, request: Request, latency_s: float) -> Reply:
+        """Turn a whole answer into a reply; every field of it may be absent or odd."""
+        usage = None
         try:
-            choice = answer.choices[0]
-            text = choice.message.refusal or choice.message.content or ""
-            reason = "refusal" if choice.message.refusal else choice.finish_reason
-            stop = STOP_REASONS.get(reason, StopReason.OTHER)
+            answer = body_of(content).mapping()
+            usage, lacking = self._usage(answer["usage"])
+            if problem := self._faults.within(answer, request, usage):
+                raise problem
+            answer["choices"].items()
+            choice = answer["choices"][0].mapping()
+            message = choice["message"].mapping()
+            refusal = message["refusal"].text_or("")
             reply = Reply(
-                text=base.typed(text, str),
-                stop_reason=stop,
-                served_model=base.typed(answer.model, str),
-                usage=self._usage(answer.usage),
+                text=refusal or _text(message["content"]),
+                stop_reason=StopReason.REFUSAL if refusal else choice["finish_reason"].one_of(STOP_REASONS),
+                served_model=answer["model"].name(),
+                usage=usage,
                 latency_s=latency_s,
-                mean_logprob=_mean_logprob(choice),
-                detail=base.far_text(reason) if stop in (StopReason.REFUSAL, StopReason.OTHER) else "",
+                mean_logprob=_mean_logprob(choice["logprobs"]["content"]),
             )
-        except (AttributeError, IndexError, TypeError, ValueError) as problem:
-            shown = base.far_text(f"not a chat completion: {problem}", self._key)
-            raise errors.BrokenReply(shown, provider=self._spec.name) from None
+        except Odd as odd:
+            raise self._faults.broken("not a chat completion", odd, usage) from None
+        if reply.stop_reason in (StopReason.REFUSAL, StopReason.OTHER):
+            reason = "refusal" if refusal else choice["finish_reason"].value
+            reply = replace(reply, detail=base.far_text("" if reason is None else reason, self._key))
+        if self._spec.usd_per_hour is None:  # some servers that are priced by time do not count
+            thought = bool(message["reasoning_content"].value or message["reasoning"].value)
+            reply = completed(reply, request, thought=thought)
+        self._once.say_of(reply, request.model, lacking)
         return reply
 
-    def _usage(self, usage: Any) -> Usage:
-        if usage is None:
-            if self._spec.usd_per_hour is None:
-                raise ValueError("it reports no token usage, so it cannot be priced")
-            return Usage()  # priced by time: some self-hosted servers do not count
-        details = usage.prompt_tokens_details
-        return base.counted(
-            usage.prompt_tokens,
-            output=usage.completion_tokens,
-            read=details and details.cached_tokens,
-            written=details and details.cache_write_tokens,
+    def _usage(self, usage: Far) -> tuple[Usage, str]:
+        if usage.value is None and self._spec.usd_per_hour is not None:
+            return Usage(), ""
+        details = usage["prompt_tokens_details"]
+        return counted(
+            usage,
+            total=usage["prompt_tokens"],
+            output=usage["completion_tokens"],
+            read=details["cached_tokens"],
+            written=details["cache_write_tokens"],
         )
 
-    def _error(self, problem: Exception, model: str) -> errors.ProviderError:
-        """One of the project's errors for whatever the SDK or its transport raised."""
+    def _error(self, problem: Exception, model: str, request: Request | None = None) -> errors.ProviderError:
+        """One of the project's errors for whatever the SDK or its transport raised; `request`: none for a probe."""
         if isinstance(problem, openai.APIStatusError):
-            status = problem.response.status_code
-            shown = base.far_text(_message(problem), self._key)
-            return error_class(problem)(
-                f"{status} for model '{model}': {shown}",
-                provider=self._spec.name,
-                status=status,
-                retry_after_s=base.retry_after_s(problem.response.headers),
-            )
+            return self._faults.of_response(problem.response, request, model)
         root = _root(problem)
         shown = base.far_text(f"{type(root).__name__}: {root}", self._key)
         return error_class(problem)(shown, provider=self._spec.name)
 
 
 def error_class(problem: Exception) -> type[errors.ProviderError]:
-    """Class of error for anything in `RAISED`."""
-    if isinstance(problem, openai.APIStatusError):
-        code = str(problem.code or problem.type)
-        return BY_CODE.get(code) or base.error_for_status(problem.response.status_code)
+    """Class of error for anything in `RAISED` that is no answer with a status of failure."""
     if isinstance(problem, openai.APITimeoutError) and not isinstance(_root(problem), TIMEOUTS):
         return errors.ConnectionFailed  # the SDK's aiohttp transport calls a refused or dropped connection a timeout
     return next(ours for theirs, ours in BY_CLASS if isinstance(problem, theirs))
@@ -249,17 +258,24 @@ def _response_format(schema: Mapping[str, Json] | None) -> dict[str, Json] | Non
     return {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema), "strict": True}}
 
 
-def _message(problem: openai.APIStatusError) -> str:
-    """The API's own sentence where there is one; the SDK's message wraps it in the whole body."""
-    body = problem.body
-    told = body.get("message") if isinstance(body, Mapping) else None
-    return told if isinstance(told, str) else problem.message
+def _text(content: Far) -> str:
+    """The reply's text; some servers give its parts, with what was thought among them."""
+    if isinstance(content.value, list):
+        return "".join(part["text"].text() for part in content.items() if part.mapping()["type"].value == "text")
+    return content.text_or("")
 
 
-def _mean_logprob(choice: Any) -> float | None:
-    """Mean natural-log probability of the reply's tokens; None where the server sent none."""
-    tokens = choice.logprobs.content if choice.logprobs else None
-    if not tokens:
+def _mean_logprob(tokens: Far) -> float | None:
+    """Mean natural-log probability of the reply's tokens; None where the server sent none that can be read."""
+    if not isinstance(tokens.value, list) or not tokens.value:
         return None
-    mean = math.fsum(token.logprob for token in tokens) / len(tokens)
+    values = [token["logprob"].value for token in tokens.items()]
+    if not _numbers(values):
+        return None
+    mean = math.fsum(values) / len(values)
     return mean if math.isfinite(mean) else None
+
+
+def _numbers(values: Iterable[Json]) -> bool:
+    """Whether all are finite numbers of a size that can be summed."""
+    return all(isinstance(one, int | float) and abs(one) < _GREAT for one in values)

@@ -74,9 +74,18 @@ def as_pinned(pin: str, served: str) -> str:
     return pin if pin.endswith(f"/{served}") or served.endswith(f"/{pin}") else served
 
 
-def served_of(pin: str, replies: Sequence[Reply]) -> str:
-    """Give the id that answered: of several calls one that is not the pin, where there is any."""
-    return next((reply.served_model for reply in replies if reply.served_model != pin), replies[-1].served_model)
+def foreign_of(pin: str, replies: Iterable[Reply]) -> set[str]:
+    """Give the ids that answered in place of the pin; a reply that does not say who gave it is none."""
+    return {reply.served_model for reply in replies} - {pin, ""}
+
+
+def served_of(pin: str, replies: Sequence[Reply]) -> str | None:
+    """Give the id that answered: of several calls one that is not the pin, where there is any.
+
+    None where a reply does not say who gave it: then it cannot be compared with the pin.
+    """
+    names = [reply.served_model for reply in replies]
+    return next((name for name in names if name not in (pin, "")), None if "" in names else pin)
 
 
 def unpinned_words(candidate: str, pin: str, served: Iterable[str]) -> str:

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+from routerctl.errors import ProviderError
+
 _LOOKS = 8  # turns that a reply takes at most from the socket, through the transport's layers, to whoever reads it
 Hook = Callable[[Any], Awaitable[None]]  # (httpx2's request or response)
 
@@ -39,6 +41,13 @@ class Timed:
 
     left_s: float = 0.0
     latency_s: float = 0.0
+    status: int | None = None  # of its reply, which may yet break off
+
+    def told_by(self, problem: ProviderError) -> ProviderError:
+        """Give the error of this call: one that broke off within an answer may be billed for it."""
+        if problem.status is None and self.status is not None and self.status < 300:
+            problem.may_be_billed = True
+        return problem
 
 
 class Timing:
@@ -66,8 +75,10 @@ class Timing:
             timed.left_s = self._clock()
 
     async def _has_come(self, response: Any) -> None:
-        await response.aread()
         timed = self._call.get()
+        if timed:
+            timed.status = response.status_code
+        await response.aread()
         if timed:
             timed.latency_s = self._clock() - timed.left_s
         await self._turns.take()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from routerctl import errors
 from routerctl.costs import Pricer, cost_of_reply, most_usd
@@ -17,17 +19,22 @@ from routerctl.providers.base import (
     BACKOFF_CAP_S,
     BACKOFF_S,
     Again,
+    Leaving,
     Loading,
     Outside,
     PricerFor,
     Probed,
     Probing,
     Provider,
+    far_text,
     probed,
 )
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
+from routerctl.providers.reading import Odd, checked
 from routerctl.types import ProviderSpec, Reply, Request, Usage
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -63,6 +70,42 @@ class _Failed:
             self.perhaps_usd += self.most_usd
         problem.attempts, problem.perhaps_usd = self.attempts, self.perhaps_usd
         problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
+
+
+def _made(spec: ProviderSpec, outside: Outside) -> Provider:
+    """Make a provider of its spec; raises InputError, or ProviderError for its key."""
+    try:
+        return kind_class(spec.kind)(spec, outside)
+    except errors.RouterctlError:
+        raise
+    except Exception as problem:  # noqa: BLE001 - an SDK's of its environment, or a plug-in's own
+        shown = far_text(f"{type(problem).__name__}: {problem}")
+        raise errors.InputError(f"provider '{spec.name}' of kind '{spec.kind}' cannot be made: {shown}") from None
+
+
+async def _reply(provider: Provider, request: Request) -> Reply:
+    """What a provider gives, which may be anybody's code."""
+    return checked(await provider.reply(request))
+
+
+async def _guarded(answer: Awaitable[T], provider: str) -> T:
+    """Wait for what a provider gives; whatever it raises that is no error of ours is an answer that cannot be read.
+
+    Nothing that a far side sends may end an inquiry: it would be served by nobody, and its cost be in no log.
+    """
+    try:
+        return await answer
+    except (errors.ProviderError, errors.InputError):
+        raise
+    except TimeoutError:  # its own: the wire's end outside of this
+        raise errors.TimedOut("it gave up waiting for an answer", provider=provider) from None
+    except Odd as odd:
+        raise errors.BrokenReply(f"not a reply: {odd}", provider=provider) from None
+    except Exception as problem:  # noqa: BLE001 - that it is whatever may come is the point
+        where = traceback.extract_tb(problem.__traceback__)[-1]
+        # Not its words: they may be the far side's.
+        shown = f"its answer could not be read: {type(problem).__name__} at {Path(where.filename).name}:{where.lineno}"
+        raise errors.BrokenReply(shown, provider=provider) from None
 
 
 class Wire:
@@ -112,10 +155,19 @@ class Wire:
                 await asyncio.to_thread(kind_class, kind)
                 self._imported.add(kind)
 
-    async def call(self, provider: str, request: Request, *, until: float = math.inf, again: Again = None) -> Reply:
+    async def call(
+        self,
+        provider: str,
+        request: Request,
+        *,
+        until: float = math.inf,
+        again: Again = None,
+        leaving: Leaving = None,
+    ) -> Reply:
         """Ask a provider's model, trying again while the failure is of a transient kind and there is time.
 
-        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt.
+        `until`: the deadline on the clock of `Outside`, all waiting included; `again`: asked before a further attempt;
+        `leaving`: told before each, once it has its slot.
 
         Raises:
             InputError: no such provider, or its model has no price (found before anything is paid for).
@@ -126,7 +178,7 @@ class Wire:
         attempt, failed = 1, _Failed(price, most_usd(price, request, 0.0))
         while True:
             try:
-                reply = await self._attempt(lane, request, until)
+                reply = await self._attempt(lane, request, until, leaving)
             except errors.ProviderError as problem:
                 failed.note(problem)
                 if not problem.retryable or attempt >= lane.spec.max_attempts or self._asks_too_much(problem):
@@ -151,43 +203,50 @@ class Wire:
         lane = self._lane(provider)
         if not isinstance(lane.provider, Probing):
             return None
-        return await probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(self._backoff_s(1)))
+        rest_s = self._backoff_s(1)
+        return await _guarded(probed(lane.provider, lane.spec, model, lambda: self._outside.sleep(rest_s)), provider)
 
-    def warm(self, provider: str, model: str) -> bool:
-        """Tell whether a model would answer at once; one that has to be loaded first is loaded meanwhile."""
+    def is_warm(self, provider: str, model: str) -> bool:
+        """Tell whether a model would answer at once, without having to be loaded first."""
         far = self._lane(provider).provider
-        if not isinstance(far, Loading) or far.is_warm(model):
-            return True
-        if (provider, model) not in self._warming:
+        return not isinstance(far, Loading) or far.is_warm(model)
+
+    def load(self, provider: str, model: str) -> None:
+        """Begin to load a model that is not warm; nobody waits for it."""
+        far = self._lane(provider).provider
+        if isinstance(far, Loading) and (provider, model) not in self._warming:
             task = asyncio.ensure_future(self._warm_up(far, provider, model))
             self._warming[provider, model] = task
-        return False
 
     async def _warm_up(self, far: Loading, provider: str, model: str) -> None:
         try:
-            await far.warm_up(model)
+            await _guarded(far.warm_up(model), provider)
         except errors.ProviderError:
             pass  # whoever asks for the model next meets the same problem, and says it
         finally:
             self._warming.pop((provider, model), None)
 
-    async def _attempt(self, lane: _Lane, request: Request, until: float) -> Reply:
+    async def _attempt(self, lane: _Lane, request: Request, until: float, leaving: Leaving) -> Reply:
         """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
         async with self._slot(lane, until):
             await self._pass_gate(lane, until)
+            if leaving is not None:
+                await leaving()
             started = self._outside.clock()
             limit_s = min(lane.spec.timeout_s, until - started)
             if limit_s <= 0:
                 raise errors.Busy("the deadline left no time for a call", provider=lane.spec.name)
             try:
                 async with asyncio.timeout(limit_s):
-                    return await lane.provider.reply(request)
+                    return await _guarded(_reply(lane.provider, request), lane.spec.name)
             except TimeoutError:
-                whose = "timeout_s" if limit_s == lane.spec.timeout_s else "the rest of the deadline"
+                hurried = limit_s < lane.spec.timeout_s
+                whose = "the rest of the deadline" if hurried else "timeout_s"
                 timed_out = errors.TimedOut(
                     f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
                 )
                 timed_out.spent_s, timed_out.attempts = limit_s, 1  # that it was noticed later is our own doing
+                timed_out.hurried = hurried
                 raise timed_out from None
             except errors.ProviderError as problem:
                 problem.spent_s, problem.attempts = self._outside.clock() - started, 0 if problem.unasked else 1
@@ -240,7 +299,7 @@ class Wire:
         """The provider, made at first use; no await in here, so two callers cannot both make it."""
         if name not in self._lanes:
             spec = self._spec(name)
-            provider = self._ready.get(name) or kind_class(spec.kind)(spec, self._outside)
+            provider = self._ready.get(name) or _made(spec, self._outside)
             self._closing.push_async_callback(provider.close)
             self._lanes[name] = _Lane(spec, provider, asyncio.Semaphore(spec.concurrency))
         return self._lanes[name]

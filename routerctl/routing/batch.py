@@ -35,7 +35,7 @@ async def serve_all(
     Raises: InputError for input that cannot be read; of the gravest kind where a prompt could not be served, or no more
     than the beginning of its answer.
     """
-    errors, asked = list[RouterctlError](), 0
+    errors, halves, asked = list[RouterctlError](), list[RouterctlError](), 0
     working, window = asyncio.Semaphore(_at_once(router.table)), asyncio.Semaphore(_WINDOW)
     flying: asyncio.Queue[_Flying | None] = asyncio.Queue()  # in the order of the lines; None: that was the last
     starting = asyncio.ensure_future(_start_all(router, lines, flying, working, window))
@@ -50,13 +50,14 @@ async def serve_all(
                 errors.append(error)
             else:
                 ended(line, routed, None)
-                errors += [EveryRungFailed(routed.unfinished)] if routed and routed.unfinished else []
+                halves += [EveryRungFailed(routed.unfinished)] if routed and routed.unfinished else []
             window.release()
         await starting  # raises what was wrong with the input, once those before it are served
     finally:
         await _land(starting, flying)
-    if errors:  # each was told already
-        raise _gravest(errors)("" if asked == 1 else f"{len(errors)} of {asked} prompts could not be served")
+    if failed := [*errors, *halves]:  # each was told already
+        what = "could not be served" + (" or not to the end" if halves else "")
+        raise _gravest(failed)("" if asked == 1 else f"{len(failed)} of {asked} prompts {what}")
 
 
 async def _start_all(

@@ -122,6 +122,7 @@ class Reservation:
         self._binding = [purse for purse in purses if candidate.name not in purse.budget.cheap]
         self._usd = self._most_usd  # that all attempts may cost
         self._taken = self._done = False  # held; settled, so that a thread that is late writes nothing
+        self._waits = True  # no attempt has left yet
 
     async def pay(self, call: WireCall) -> Reply:
         """Hold the money, make the call, and book what it cost.
@@ -129,10 +130,11 @@ class Reservation:
         Raises: OverBudget; ProviderError.
         """
         await self.take()
-        spent = None  # where it is not known better: whoever cancels a call may be billed for it
+        spent = None  # where it is not known better: whoever cancels a call that has left may be billed for it
         beating = asyncio.ensure_future(self.beat())
         try:
-            reply = await call(self._candidate.provider, self.request, until=self._until, again=self.again)
+            place = self._candidate.provider
+            reply = await call(place, self.request, until=self._until, again=self.again, leaving=self.leaves)
             spent = reply.cost_usd + reply.failed_usd + reply.perhaps_usd
         except ProviderError as error:
             spent = error.cost_usd + error.perhaps_usd
@@ -207,6 +209,13 @@ class Reservation:
         self._usd = usd
         return True
 
+    async def leaves(self) -> None:
+        """Note that the call leaves: from now on it may be billed, whatever becomes of this process."""
+        if self._taken and self._waits:
+            self._waits = False
+            with suppress(StateDown):
+                await asyncio.to_thread(self._renew)
+
     async def beat(self) -> None:
         """Hold the money anew, again and again, for as long as the call runs."""
         while self._taken:
@@ -236,7 +245,8 @@ class Reservation:
             room = room_for(self._binding, others, usd, now_s)
             if room.short is not None or self._done:
                 return {}, room
-            return {key: with_hold(others[key], self._name, usd, self._until_s(now_s)) for key in self._keys}, room
+            until_s, waits = self._until_s(now_s), self._waits
+            return {key: with_hold(others[key], self._name, usd, until_s, waits=waits) for key in self._keys}, room
 
         return self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
 
@@ -244,7 +254,8 @@ class Reservation:
         now_s = self._paying.now().timestamp()
 
         def change(books: Documents) -> tuple[Documents, None]:
-            return {key: renewed(books[key], self._name, self._until_s(now_s)) for key in self._keys}, None
+            until_s, left = self._until_s(now_s), not self._waits
+            return {key: renewed(books[key], self._name, until_s, left=left) for key in self._keys}, None
 
         self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
 
@@ -256,7 +267,8 @@ class Reservation:
         """
         if not self._taken:
             return
-        spent, now_s = self._usd if usd is None else usd, self._paying.now().timestamp()
+        most_usd = Decimal(0) if self._waits else self._usd
+        spent, now_s = most_usd if usd is None else usd, self._paying.now().timestamp()
         self._taken, self._done = False, True
 
         def change(books: Documents) -> tuple[Documents, None]:

@@ -2,13 +2,13 @@
 
 Pure functions over the document that the state store keeps: `spent` in USD and what is `held` for calls under way, each
 until a moment. A call is held at the most it can cost before it is made, and settled at what it did cost. A hold that
-nobody settled in time (its process died) counts as spent: the call may have been paid for.
+nobody settled in time (its process died) counts as spent: the call may have been paid for. One whose call was still
+waiting to leave then counts for nothing.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,10 @@ from zoneinfo import ZoneInfo
 
 from routerctl.types import Budget, Inquiry, Json
 
-Book = dict[str, Json]  # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}}
+# {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}, "waiting": [hold id: its call has not left yet]}
+Book = dict[str, Json]
+# A hold that ends later was made before the clock was set back: a call that lives holds its money anew in time.
+LONGEST_HOLD_S = 60.0
 _ZERO = Decimal(0)
 _ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
 _STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
@@ -140,7 +143,15 @@ def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, pa
         until = period_of(budget, since)[1].astimezone(UTC)
         value, book = whose[1] if whose else "", document
         value = _plain(value) if budget.per == "user" else value
-        found.append(Books(value=value, begins=since, until=until, spent_usd=spent_usd(book), held_usd=held_usd(book)))
+        found.append(
+            Books(
+                value=value,
+                begins=since,
+                until=until,
+                spent_usd=spent_usd(book),
+                held_usd=held_usd(book, now.timestamp()),
+            )
+        )
     if not found and budget.per is None:
         found = [Books(value="", begins=begins, until=ends.astimezone(UTC))]
     return found
@@ -154,24 +165,43 @@ def spent_usd(book: Book | None) -> Decimal:
     return Decimal(book["spent"]) if book else _ZERO
 
 
-def held_usd(book: Book | None) -> Decimal:
-    """What is held, also for calls that nobody settled in time."""
-    return _held(book, before_s=math.inf)
+def held_usd(book: Book | None, now_s: float = 0.0) -> Decimal:
+    """What is held, also for calls that nobody settled in time; not for those that never left, which is seen by now."""
+    return _held(_living(book, now_s), lambda _until_s: True)
 
 
-def _held(book: Book | None, *, before_s: float) -> Decimal:
-    """What is held by those whose time ends before a moment."""
+def _held(book: Book | None, counts: Callable[[float], bool]) -> Decimal:
+    """What is held by those whose last moment counts."""
     if book is None:
         return _ZERO
-    return sum((Decimal(amount) for amount, until_s in book["held"].values() if until_s < before_s), _ZERO)
+    return sum((Decimal(amount) for amount, until_s in book["held"].values() if counts(until_s)), _ZERO)
+
+
+def _living(book: Book | None, now_s: float) -> Book | None:
+    """Give the books without holds whose time ended before their call had left: nobody was called."""
+    waiting = set(_waiting(book))
+    if book is None or not waiting:
+        return book
+    over = {name for name in waiting & set(book["held"]) if book["held"][name][1] < now_s}
+    return _book(book, {name: hold for name, hold in book["held"].items() if name not in over}, waiting - over)
+
+
+def _waiting(book: Book | None) -> list[str]:
+    return book.get("waiting", []) if book else []
+
+
+def _book(book: Book | None, held: Mapping[str, Json], waiting: Iterable[str]) -> Book:
+    """Give the books with other holds; those that wait are named only where there are any."""
+    still = sorted(name for name in waiting if name in held)
+    return {"spent": str(spent_usd(book)), "held": dict(held)} | ({"waiting": still} if still else {})
 
 
 def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Decimal, now_s: float) -> Room:
     """Tell whether so much fits into every purse."""
     waiting: Room | None = None
     for purse in purses:
-        book = books[purse.key]
-        gone = _held(book, before_s=now_s)
+        book = _living(books[purse.key], now_s)
+        gone = _held(book, lambda until_s: not now_s <= until_s <= now_s + LONGEST_HOLD_S)
         left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))
@@ -180,19 +210,19 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     return waiting or Room()
 
 
-def with_hold(book: Book | None, hold: str, usd: Decimal, until_s: float) -> Book:
-    """Give the books with so much held."""
-    return {
-        "spent": str(spent_usd(book)),
-        "held": {**(book["held"] if book else {}), hold: [str(usd), until_s]},
-    }
+def with_hold(book: Book | None, hold: str, usd: Decimal, until_s: float, *, waits: bool = False) -> Book:
+    """Give the books with so much held; `waits`: for a call that has not left yet."""
+    held = {**(book["held"] if book else {}), hold: [str(usd), until_s]}
+    waiting = {*_waiting(book), hold} if waits else {*_waiting(book)} - {hold}
+    return _book(book, held, waiting)
 
 
-def renewed(book: Book | None, hold: str, until_s: float) -> Book | None:
-    """Give the books with a hold that lasts longer; as they are where it is settled."""
+def renewed(book: Book | None, hold: str, until_s: float, *, left: bool = False) -> Book | None:
+    """Give the books with a hold that lasts longer, `left`: and whose call leaves; as they are where it is settled."""
     if book is None or hold not in book["held"]:
         return book
-    return with_hold(book, hold, Decimal(book["held"][hold][0]), until_s)
+    waits = not left and hold in _waiting(book)
+    return with_hold(book, hold, Decimal(book["held"][hold][0]), until_s, waits=waits)
 
 
 def settled(book: Book | None, hold: str, usd: Decimal) -> Book:
@@ -201,4 +231,4 @@ def settled(book: Book | None, hold: str, usd: Decimal) -> Book:
     Books that are gone (their period has ended) begin anew: nothing is lost of a period that is over.
     """
     held = {name: value for name, value in (book["held"] if book else {}).items() if name != hold}
-    return {"spent": str(spent_usd(book) + usd), "held": held}
+    return {**_book(book, held, _waiting(book)), "spent": str(spent_usd(book) + usd)}

@@ -33,7 +33,7 @@ class Watch(Protocol):
         """Tell whether a place may be called now; a yes to a place on trial holds for this caller alone."""
 
     def skipped(self, place: PlaceKey, /) -> str | None:
-        """Say why a place is not called."""
+        """Say why a place is not called; None where it is. Asking is no promise to call it."""
 
     def retired(self, place: PlaceKey, /) -> str | None:
         """Say since when a place has retired its model, as it told a probe; None: not that anybody knows."""
@@ -108,6 +108,7 @@ class Context:
     ready: Callable[[str], Awaitable[None]] | None = None  # imports what a provider needs; None: all is there
     watch: Watch = field(default_factory=NoWatch)
     warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
+    load: Callable[[str, str], None] | None = None  # begins to load one that does not
     assigned: Assigned | None = None  # what serves, where an experiment decides it
     most_usd: MostUsd = _nothing  # that one attempt at a call can cost
     calls: NotedCalls | None = None  # of one inquiry; None: there is none yet
@@ -135,6 +136,15 @@ class Context:
             return await calls(candidate.provider, request, until=until)
         return await self.paid(candidate, request, until, calls)
 
+    def is_warm(self, place: Place) -> bool:
+        """Tell whether a place's model would answer without being loaded first."""
+        return self.warm is None or self.warm(*place.key)
+
+    def is_at_hand(self, place: Place) -> bool:
+        """Tell whether a place would be called and answer at once; asking is no promise to call it."""
+        unwell = self.watch.retired(place.key) or self.watch.skipped(place.key)
+        return not unwell and self.is_warm(place)
+
     def why_skipped(self, place: Place, *, spill: bool = False) -> str | None:
         """Say why a place is not called now; `spill`: a model that has to be loaded first is passed by meanwhile.
 
@@ -143,7 +153,9 @@ class Context:
         retired = self.watch.retired(place.key)
         if retired:
             return retired
-        if spill and self.warm and not self.warm(*place.key):
+        if spill and not self.is_warm(place):
+            if self.load:
+                self.load(*place.key)
             return "is not loaded yet; it is being loaded"
         if self.watch.allows(place.key):
             return None

@@ -11,6 +11,7 @@ from dataclasses import replace
 from routerctl.classify.decide import NOT_ASKED, ClassDecision, name_class, named_at_once, named_by_classifier
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import OverBudget, ProviderError
+from routerctl.providers.pins import served_of
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hops import SKIPPED, first_place, idle_hop, recorded
 from routerctl.routing.steps import Place, allowed_regions
@@ -54,6 +55,6 @@ async def _classified(
         return None, calls.hop(type(error).__name__, str(error), "classify")
     return task_class, replace(
         calls.hop("classified", "", "classify"),
-        served_model=calls.replies[-1].served_model if calls.replies else None,
+        served_model=served_of(place.candidate.model, calls.replies) if calls.replies else None,
         latency_s=sum(reply.latency_s for reply in calls.replies),
     )

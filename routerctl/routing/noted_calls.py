@@ -15,7 +15,7 @@ from routerctl.errors import ProviderError
 from routerctl.types import Candidate, Decision, Hop, Reply, Request
 
 if TYPE_CHECKING:
-    from routerctl.providers.base import Again, WireCall
+    from routerctl.providers.base import Again, Leaving, WireCall
 
 CANCELLED = "cancelled"  # the outcome of a hop for whose reply nobody waited any more
 _NOBODY = "nobody waited for the reply any more"
@@ -29,9 +29,9 @@ Note = Callable[[Decision], Awaitable[None]]  # writes down what the log would h
 class _Call:
     """One call: until its end is known, with the most that its last attempt may cost."""
 
-    cost_usd: Decimal
-    perhaps_usd: Decimal
-    attempts: int
+    cost_usd: Decimal = Decimal(0)
+    perhaps_usd: Decimal = Decimal(0)
+    attempts: int = 0
 
 
 class PlaceCalls:
@@ -56,23 +56,26 @@ class PlaceCalls:
         """How often the far side was reached, as far as it is known."""
         return sum(one.attempts for one in self._made)
 
-    async def __call__(self, provider: str, request: Request, *, until: float, again: Again = None) -> Reply:
-        """Note the call, and make it; each further attempt is noted, too."""
-        most_usd = self._all.most_usd(self._candidate, request)
-        call = _Call(Decimal(0), most_usd, 1)
+    async def __call__(
+        self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
+    ) -> Reply:
+        """Make the call, and note each attempt before it leaves."""
+        call = _Call()
         self._made.append(call)
 
         async def once_more(problem: ProviderError) -> bool:
-            if again is not None and not await again(problem):
-                return False
-            call.cost_usd, call.perhaps_usd = problem.cost_usd, problem.perhaps_usd + most_usd
-            call.attempts = problem.attempts + 1
-            await self._all.note()
-            return True
+            call.cost_usd, call.perhaps_usd, call.attempts = problem.cost_usd, problem.perhaps_usd, problem.attempts
+            return again is None or await again(problem)
 
-        await self._all.note()
+        async def leaves() -> None:
+            call.perhaps_usd += self._all.most_usd(self._candidate, request)
+            call.attempts += 1
+            await self._all.note()
+            if leaving is not None:
+                await leaving()
+
         try:
-            reply = await self._all.call(provider, request, until=until, again=once_more)
+            reply = await self._all.call(provider, request, until=until, again=once_more, leaving=leaves)
         except ProviderError as error:
             call.cost_usd, call.perhaps_usd, call.attempts = error.cost_usd, error.perhaps_usd, error.attempts
             raise

@@ -7,9 +7,10 @@ resort.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from routerctl.errors import OverBudget
-from routerctl.providers.pins import unpinned_words
+from routerctl.providers.pins import foreign_of, unpinned_words
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hedge import ask_hedged
 from routerctl.routing.hops import NO_ANSWER, SKIPPED, HopResult, ask_place, idle_hop
@@ -42,8 +43,11 @@ class PlaceCaller:
 
         return places_for(self._table, step, self.allowed, median_s)
 
-    async def ask(self, step: RungStep, why: str, *, more_steps: bool) -> list[HopResult]:
-        """Ask a step's places until one replies; give those that were asked, the one that counts last."""
+    async def ask(self, step: RungStep, why: str, *, after: Sequence[RungStep]) -> list[HopResult]:
+        """Ask a step's places until one replies; give those that were asked, the one that counts last.
+
+        `after`: the steps that would follow.
+        """
         places, tried = self.of(step), list[HopResult]()
         asked: set[tuple[str, str]] = set()
         for number, place in enumerate(places):
@@ -51,12 +55,12 @@ class PlaceCaller:
                 break
             if place.key in asked:  # as the other half of a hedge
                 continue
-            more = len(places) > number + 1 or more_steps
-            against = self._context.why_skipped(place, spill=more and self._table.routing.spill)
+            others = places[number + 1 :]
+            against = self._context.why_skipped(place, spill=self._may_spill(place, others, after))
             if against:
                 self._pass_by(place, against, why)
                 continue
-            ended = await self._ask(place, places[number + 1 :], why, more=more)
+            ended = await self._ask(place, others, why, more=bool(others or after))
             self._add(*ended)
             asked |= {(one.hop.provider, one.hop.model) for one in ended}
             tried, why = [*tried, *ended], "fallback"
@@ -87,6 +91,13 @@ class PlaceCaller:
         """Say where the step's model is retired, and since when, as places told a probe."""
         found = ((self._context.watch.retired(place.key), place) for place in self.of(step))
         return [f"{since} at {place.key.provider}" for since, place in found if since]
+
+    def _may_spill(self, place: Place, others: Sequence[Place], after: Sequence[RungStep]) -> bool:
+        """Tell whether a model that has to be loaded is passed by: only for one that need not wait for its own."""
+        if not self._table.routing.spill or self._context.is_warm(place):
+            return False
+        later = chain(others, chain.from_iterable(map(self.of, after)))
+        return any(self._context.is_at_hand(other) for other in later)
 
     def _add(self, *ended: HopResult) -> None:
         self.hops += [one.hop for one in ended]
@@ -129,6 +140,6 @@ class PlaceCaller:
         return evidence.latency_p95_s if share > 0.5 else evidence.latency_p50_s
 
     def _check_pin(self, hop: Hop, answer: Answer) -> None:
-        served = {reply.served_model for reply in answer.replies} - {hop.model}
+        served = foreign_of(hop.model, answer.replies)
         if served:
             self.alarms.append(unpinned_words(hop.candidate, hop.model, served))

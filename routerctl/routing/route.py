@@ -158,7 +158,7 @@ class _Serving:
             step = self._steps.popleft()
             self._caller.alarms += step.notes
             why = why if step.why == "fallback" else step.why
-            tried = await self._caller.ask(step, why, more_steps=bool(self._steps))
+            tried = await self._caller.ask(step, why, after=tuple(self._steps))
             if not tried or tried[-1].answer is None:
                 why = "fallback"
                 self._redirect(step, tried)

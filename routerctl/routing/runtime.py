@@ -171,7 +171,8 @@ class Runtime:
             ready=wire.ready,
             classifier=classifier,
             watch=health,
-            warm=wire.warm,
+            warm=wire.is_warm,
+            load=wire.load,
             most_usd=most,
             budget_gate=self._budget_gate(tenant, table, most),
         )

@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError, nearest
-from routerctl.scorers.base import MAX_CHARS, Params, Scorer, Unscorable, shown
+from routerctl.scorers.base import MAX_CHARS, NoAnswer, Params, Scorer, Unscorable, shown
+from routerctl.scorers.reply import answering
 from routerctl.types import Json, Score, ScorerSpec
 
 if TYPE_CHECKING:
@@ -68,8 +69,16 @@ def extract(spec: ScorerSpec, text: str) -> str | None:
 
     Raises: Unscorable where the scorer fails; InputError for an unknown scorer.
     """
-    if len(text) > MAX_CHARS:
+    try:
+        return _answer(spec, text)
+    except NoAnswer:
         return None
+
+
+def _answer(spec: ScorerSpec, text: str) -> str | None:
+    text = answering(text)
+    if len(text) > MAX_CHARS:
+        raise NoAnswer(f"more than {MAX_CHARS:,} characters")
     if spec.name == IMPORTED:  # nobody knows which form was asked for: the text itself is the answer
         return text.strip() or None
     scorer = get_scorer(spec.name)
@@ -88,10 +97,12 @@ def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
     """
     if spec.name == "judge":
         raise InputError("scorer judge asks a model: it cannot score a reply by itself")
-    found = extract(spec, text)
+    try:
+        found = _answer(spec, text)
+    except NoAnswer as why:
+        return Score(value=0.0, extracted=None, explanation=shown(f"no answer found: {why}", _EXPLANATION_CHARS))
     if found is None:
-        why = f": more than {MAX_CHARS:,} characters" if len(text) > MAX_CHARS else ""
-        return Score(value=0.0, extracted=None, explanation=f"no answer found{why}")
+        return Score(value=0.0, extracted=None, explanation="no answer found")
     with _as_unscorable(spec):
         value, explanation = get_scorer(spec.name).score(found, expected, spec.params)
         value = float(value)
@@ -105,7 +116,7 @@ def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
 def _as_unscorable(spec: ScorerSpec) -> Iterator[None]:
     try:
         yield
-    except Unscorable:
+    except (Unscorable, NoAnswer):
         raise
     except Exception as error:  # third-party code: its fault must not stop a paid run
         raise Unscorable(f"scorer {spec.name}: {type(error).__name__}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,17 +9,21 @@ from decimal import Decimal
 from fractions import Fraction
 
 from routerctl.errors import RouterctlError, nearest
+from routerctl.scorers.reply import visible
 from routerctl.types import Json
 
 Params = Mapping[str, Json]
 # Replies beyond this hold no answer: every extraction below is then bounded, whatever a model sends.
 MAX_CHARS = 100_000
 _MAX_EXPONENT = 400
-_FENCE = re.compile(r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 
 
 class Unscorable(RouterctlError):
     """The scorer could not decide (its own fault, not the reply's): the run counts the case as unscored."""
+
+
+class NoAnswer(Exception):
+    """The reply holds no answer that could be told from what only looks like one; its text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class Scorer:
     """One way to score a reply; every function is pure in its arguments (and in the files named by `reads`).
 
     `extract(text, params)` finds the answer as canonical text without knowing what is expected (self-consistency
-    votes on it), or None. `score(extracted, expected, params)` gives (value in [0, 1], explanation).
+    votes on it), or None, or raises NoAnswer with the reason; the text comes without the model's thinking.
+    `score(extracted, expected, params)` gives (value in [0, 1], explanation).
     `check(params, expected)` raises ValueError with one line where either has the wrong shape; expected None means
     that only the parameters are checked.
     """
@@ -95,17 +99,12 @@ def as_fraction(value: Json) -> Fraction | None:
 
 
 def normalised(text: str, *, case_sensitive: bool = False) -> str:
-    """Compose accents (NFC), collapse whitespace, strip final punctuation and, unless told otherwise, fold case."""
+    """Leave out what nobody sees, compose accents (NFC), collapse whitespace, strip final punctuation, fold case."""
     folded = text if case_sensitive else text.casefold()
     # Folding may take accents apart, so composing comes last.
-    words = " ".join(unicodedata.normalize("NFC", folded).split())
+    words = " ".join(unicodedata.normalize("NFC", visible(folded)).split())
     # A text of punctuation alone ("?", "...") is itself the answer.
     return words.rstrip(" .,;:!?。") or words
-
-
-def fenced(text: str) -> list[tuple[str, str]]:
-    """Give (lower-case language tag, content) of every ``` block; one left open runs to the end of the text."""
-    return [(found[1].lower(), found[2].rstrip()) for found in _FENCE.finditer(text)]
 
 
 def shown(value: object, chars: int = 80) -> str:

@@ -1,72 +1,127 @@
 """A reply -> the number it answers with, exactly as written -> right or wrong within a tolerance.
 
-It does not know units, words ("twelve"), mixed fractions ("1 1/2") or LaTeX; currency and per-cent signs are skipped,
-so 25% is 25.
+It does not know units or words ("twelve"); currency and per-cent signs are skipped, so 25% is 25. What is a number and
+what only contains digits is `numerals`' to say; what is announced, denied, refused or taken back, that of `cues` and
+`stance`.
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from bisect import bisect_left
+from collections.abc import Sequence
 from fractions import Fraction
 
-from routerctl.scorers.base import Params, Scorer, as_fraction, flag, only
+from routerctl.scorers import lexicon
+from routerctl.scorers.base import NoAnswer, Params, Scorer, as_fraction, flag, only
+from routerctl.scorers.cues import Tail, cued, marks
+from routerctl.scorers.lexicon import phrases
+from routerctl.scorers.markup import END, MARK, plain
+from routerctl.scorers.numerals import Numeral, numerals
+from routerctl.scorers.stance import Sentence, denied, refusal, retracted, sentences
 from routerctl.types import Json
 
-_SPACES = "\u00a0\u202f"  # no-break spaces group thousands in much of the world; a plain space separates numbers
-_LONGEST = 400  # characters; a longer run of digits is noise
-_ANSWER = re.compile(r"\banswer\b([^\n]*)", re.IGNORECASE)
-
-
-def _pattern(group: str, point: str) -> re.Pattern[str]:
-    """Match one number, not inside a name or version (H2O, v1.5); the hyphen of 10-20, (3)-5 or --5 is no sign."""
-    whole = rf"[0-9]{{1,3}}(?:[{group}][0-9]{{3}})+(?![0-9])|[0-9]+"
-    return re.compile(
-        rf"(?<!\w)(?<!\w[{point}])(?P<sign>(?:(?<![-)\]])[-+\u2212])?(?:[$€£¥] ?[-\u2212]?)?)"
-        rf"(?P<digits>(?:(?:{whole})(?:[{point}][0-9]+)?|[{point}][0-9]+)(?:[eE][-+]?[0-9]+)?)"
-        rf"(?P<over>(?:/[0-9]+)*)"
-    )
-
-
-_POINT = _pattern(f",{_SPACES}", ".")
-_COMMA = _pattern(f".{_SPACES}", ",")
+_MOST = 50  # numbers of one sentence that are read; more of them are a table
+_LAST_SENTENCES = 20  # with numbers, looked through for one that is not denied
+# Words that would be the answer where they stand before the digits: "the answer is five of 12".
+_NUMBER_WORD = re.compile(phrases(lexicon.NUMBER_WORDS), re.IGNORECASE)
 
 
 def find_number(text: str, *, decimal_comma: bool = False) -> Fraction | None:
-    """Give the number a text answers with, or None.
+    """Give the number a reply answers with, or None where it has no number.
 
-    On the last line that says "answer" and has a number after it: the first one there, or the first after the last
-    "=". Without such a line: the last number of the text. 3/4 is a fraction unless it is part of a date (3/4/2025).
+    What counts, in this order: what is marked as the answer; what the last cue announces, the first number behind it
+    (behind its last "=", where it has one); else the last number of the text that nothing denies.
+
+    Raises: NoAnswer where the reply refuses, takes its answer back, or where only a part of what stands there (a time,
+    a range, a sum) would be a number.
     """
-    for answer in reversed(list(_ANSWER.finditer(text))):
-        numbers = _numbers(answer[1].rpartition("=")[2], decimal_comma) or _numbers(answer[1], decimal_comma)
-        if numbers:
-            return numbers[0]
-    numbers = _numbers(text, decimal_comma)
-    return numbers[-1] if numbers else None
+    text = plain(text)
+    said, found = sentences(text), numerals(text, decimal_comma=decimal_comma)
+    if boxes := marks(text, said):
+        return _marked(text, boxes, found)
+    refused = refusal(text)
+    tails = (tail for tail in reversed(cued(text, said)) if tail.named or not refused)
+    if announced := next((one for tail in tails if (one := _announced(text, tail, found))), None):
+        return _sure(text, announced)
+    if refused:
+        raise NoAnswer(f'it does not answer: "{refused[0].strip()}"')
+    return _last(text, said, found)
 
 
-def _numbers(text: str, decimal_comma: bool) -> list[Fraction]:
-    values = (_value(found, decimal_comma) for found in (_COMMA if decimal_comma else _POINT).finditer(text))
-    return [value for value in values if value is not None]
+def _marked(text: str, boxes: Sequence[Tail], found: Sequence[Numeral]) -> Fraction:
+    line = text.rfind("\n", 0, boxes[-1].start)
+    held = [
+        _in_mark(text, box, found)
+        for box in boxes
+        if box.start > line and not denied(text, box.start - 1, box.end + 1, sentence=box.sentence)
+    ]
+    if len({one.value for one in held}) > 1:
+        raise NoAnswer("it marks two numbers")
+    if not held:
+        raise NoAnswer("it denies what it marks")
+    return _sure(text, held[-1])
 
 
-def _value(found: re.Match[str], decimal_comma: bool) -> Fraction | None:
-    if len(found[0]) > _LONGEST:
-        return None
-    point, group = (",", ".") if decimal_comma else (".", ",")
-    digits = re.sub(f"[{group}{_SPACES}]", "", found["digits"]).replace(point, ".")
-    try:
-        value = as_fraction(Decimal(digits))
-    except InvalidOperation:  # an exponent beyond what Decimal holds
-        return None
-    below = [int(number) for number in found["over"].split("/")[1:]]
-    if value is None or below == [0]:
-        return None
-    if len(below) > 1:
-        return Fraction(below[-1])  # a date: its last number
-    signed = -value if re.search("[-\u2212]", found["sign"]) else value
-    return signed / below[0] if below else signed
+def _in_mark(text: str, box: Tail, found: Sequence[Numeral]) -> Numeral:
+    inside = _after_equals(text, _between(found, box.start, box.end), box.start, box.end)
+    if len(inside) != 1:
+        raise NoAnswer(f"what it marks as its answer holds {len(inside) or 'no'} numbers")
+    return inside[0]
+
+
+def _announced(text: str, tail: Tail, found: Sequence[Numeral]) -> Numeral | None:
+    inside = _between(found, tail.start, tail.end)[:_MOST]
+    held = [one for one in inside if not denied(text, one.start, one.end, sentence=tail.sentence)]
+    first = text[tail.start : held[0].start] if held else ""
+    if not tail.firm:
+        return held[0] if held and not held[0].reference and not first.strip(" \t:*_\"'(),$~≈-") else None
+    if held and (word := _NUMBER_WORD.search(first)):
+        return Numeral(start=tail.start, end=held[0].end, value=None, why=f'the word "{word[0]}" before it')
+    results = _after_equals(text, [one for one in held if not one.reference], tail.start, tail.end)
+    if results:
+        return results[0]
+    return held[0] if held and not re.search(r"\w\W+\w+\W*$", first) else None
+
+
+def _last(text: str, said: Sequence[Sentence], found: Sequence[Numeral]) -> Fraction | None:
+    """Give the last number that nothing denies; None where there is none, NoAnswer where all are denied."""
+    read = 0
+    for sentence in reversed(said):
+        inside = [one for one in _between(found, sentence.start, sentence.end) if not one.reference][-_MOST:]
+        read += bool(inside)
+        if sentence.asks or not inside:
+            continue
+        held = [one for one in inside if not denied(text, one.start, one.end, sentence=sentence)]
+        if held:
+            results = _after_equals(text, held, sentence.start, sentence.end)
+            return _sure(text, results[0] if results[0] is not held[0] else held[-1])
+        if read >= _LAST_SENTENCES:
+            break
+    if read:
+        raise NoAnswer("it only denies or asks about numbers")
+    return None
+
+
+def _between(found: Sequence[Numeral], start: int, end: int) -> list[Numeral]:
+    first = bisect_left(found, start, key=lambda one: one.start)
+    last = bisect_left(found, end, key=lambda one: one.start)
+    return list(found[first:last])
+
+
+def _after_equals(text: str, inside: list[Numeral], start: int, end: int) -> list[Numeral]:
+    """Keep the numbers behind the last "=", where it has a value there: of 7 = 3 + 4, the first."""
+    sign = max(text.rfind("=", start, end), text.rfind("→", start, end))
+    behind = [one for one in inside if one.start > sign] if sign >= 0 else []
+    return behind if behind and behind[0].value is not None else inside
+
+
+def _sure(text: str, one: Numeral) -> Fraction:
+    if one.value is None:
+        raise NoAnswer(f"{' '.join(text[one.start : one.end][:60].strip(MARK + END).split())} is {one.why}")
+    if retracted(text, one.end):
+        raise NoAnswer("it gives a number and takes it back")
+    return one.value
 
 
 def canonical(value: Fraction) -> str:

@@ -12,18 +12,53 @@ that many machines withhold, so either would make scores depend on the machine. 
 from __future__ import annotations
 
 import os
+import re
 
-from routerctl.scorers.base import Params, Scorer, Unscorable, fenced, flag, only, positive
+from routerctl.scorers.base import NoAnswer, Params, Scorer, Unscorable, flag, only, positive
+from routerctl.scorers.candidates import Candidate, meant
+from routerctl.scorers.reply import fenced
 from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.types import Json
 
+_TAGS = frozenset({"", "py", "python", "python3", "py3", "ipython", "python2", "pycon"})
+_DEFINES = re.compile(r"^(?:async[ ]+def|def|class|import|from|@)\b|^@", re.MULTILINE)
+_CONSTANT = re.compile(r"(?:[A-Za-z_]\w*\s*(?::[^=\n]+)?=\s*[^()\n]*|#.*|[\])}].*|[ \t].*)?")
+_CODE_LINE = re.compile(
+    r"[ \t]|(?:def|class|import|from|async|if|for|while|try|except|finally|else|elif|with|return|print|assert)\b"
+    r"|[@#)\]}\"']"
+    r"|[A-Za-z_][\w.\[\]]*\s*(?:[-+*/|&]?=|\()"
+)
+
 
 def _extract(text: str, _: Params) -> str | None:
-    """Give the first ```python (or untagged) block, since later ones show how to use it; else the whole reply."""
-    for tag, content in fenced(text):
-        if tag in ("", "py", "python", "python3") and content.strip():
-            return content
-    return text.strip() or None
+    """Give the blocks that define something, one after the other, since a helper may come first; else the first block.
+
+    A block that only calls what another defines shows how to use it. Without a block, the code from its first
+    definition to the prose after it; without a definition, the whole reply.
+    """
+    blocks = [one for one in fenced(text) if one.tag in _TAGS and one.content.strip()]
+    found = [Candidate(value=one.content, key=one.content, start=one.start, end=one.end) for one in blocks]
+    code = [one.value for one, _ in meant(text, found)]
+    if any(map(_DEFINES.search, code)):
+        return "\n\n".join(part for part in code if _DEFINES.search(part) or _only_constants(part))
+    if not code and any(one.content.strip() for one in fenced(text)):
+        raise NoAnswer("no block of Python")
+    return code[0] if code else _without_prose(text).strip() or None
+
+
+def _only_constants(code: str) -> bool:
+    return all(_CONSTANT.fullmatch(line) for line in code.splitlines())
+
+
+def _without_prose(text: str) -> str:
+    if (first := _DEFINES.search(text)) is None:
+        return text
+    start = 0 if _CODE_LINE.match(text) else first.start()
+    lines = text[start:].split("\n")
+    for number, line in enumerate(lines):
+        if line and number and not lines[number - 1].strip() and not _CODE_LINE.match(line):
+            return "\n".join(lines[:number])
+    return text[start:]
 
 
 def _check(params: Params, expected: Json) -> None:

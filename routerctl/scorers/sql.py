@@ -11,12 +11,15 @@ import re
 import sqlite3
 from pathlib import Path
 
-from routerctl.scorers.base import Params, Scorer, Unscorable, fenced, only
+from routerctl.scorers.base import Params, Scorer, Unscorable, only
+from routerctl.scorers.candidates import Candidate, the_one
+from routerctl.scorers.reply import fenced
 from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.scorers.sandbox.sql import FAULTS, has_order, open_database
 from routerctl.types import Json
 
 _LIMITS = Limits(cpu_s=10, wall_s=60, memory_mb=512)
+_DIALECTS = frozenset({"sqlite", "sqlite3", "postgres", "mariadb", "duckdb", "bigquery", "snowflake", "oracle"})
 _START = re.compile(r"^[ \t`]*((?:SELECT|select|WITH|with|VALUES|values)\b)", re.MULTILINE)
 _LATER_START = re.compile(r"\b((?:SELECT|WITH)\b)")
 _ANY_START = re.compile(r"^[ \t`]*((?:SELECT|WITH|VALUES)\b)", re.MULTILINE | re.IGNORECASE)
@@ -31,23 +34,51 @@ _GOES_ON = re.compile(
 )
 
 
+# What makes another statement of the query that follows it: "EXPLAIN SELECT" asks for no rows of the table.
+_COMMAND = re.compile(
+    r"\b(?:EXPLAIN|ANALYZE|DESCRIBE|BEGIN)\b|(?i:\b(?:pragma\s+\w+\s*[=(;]|create\s+(?:(?:or\s+replace|temp|temporary|unique)\s+)*(?:table|view|index|trigger)\s"
+    r"|insert\s+(?:or\s+\w+\s+)?into\s|replace\s+into\s|update\s+\w+\s+set\s|delete\s+from\s|drop\s+(?:table|view|index)\s|alter\s+table\s"
+    r"|attach\s+database\s|truncate\s+table\s|set\s+\w+\s*=))|(?i:\b(?:explain|analyze|describe|desc)(?:\s+query\s+plan|\s+analyze|\s+verbose)*\s+)\Z"
+)
+
+
 def find_query(text: str) -> str | None:
     """Give the query of a reply, without the final semicolon, or None.
 
-    The first ```sql (or untagged) block; else from the first line that starts with SELECT, WITH or VALUES in one case
-    ("With this query" is prose) to the semicolon, or to the blank line before prose. A second statement is kept:
-    running it fails, as it would for anyone who ran the reply.
+    The SQL (or untagged) block that is the answer; else from the first line that starts with SELECT, WITH or VALUES in
+    one case ("With this query" is prose), or from a command before it, to the semicolon, or to the blank line before
+    prose. Another statement before or after it is kept: running it fails, as it would for anyone who ran the reply.
+
+    Raises: NoAnswer where several queries differ and none is said to be the answer.
     """
-    for tag, content in fenced(text):
-        if tag in ("", "sql", "sqlite") and content.strip():
-            return content.strip().removesuffix(";").rstrip() or None
+    blocks = [one for one in fenced(text) if _is_sql(one.tag) and one.content.strip()]
+    if queries := [one for one in blocks if _ANY_START.match(one.content)]:
+        return the_one(text, [_candidate(one.content, one.start, one.end) for one in queries])
+    if blocks:
+        return _trimmed(blocks[0].content)
     start = _START.search(text) or _LATER_START.search(text) or _ANY_START.search(text)
     if start is None:
         return None
-    rest = text[start.start(1) :]
-    if text[start.start(1) - 1 : start.start(1)] == "`":
+    begin = start.start(1)
+    if command := _COMMAND.search(text[:begin]):
+        begin = command.start()
+    rest = text[begin:]
+    if text[begin - 1 : begin] == "`":
         rest = rest.split("`", maxsplit=1)[0]
-    return _first_statement(rest).strip().removesuffix(";").rstrip() or None
+    return the_one(text, [_candidate(_first_statement(rest), begin, begin + len(rest))])
+
+
+def _is_sql(tag: str) -> bool:
+    return not tag or "sql" in tag or tag in _DIALECTS
+
+
+def _candidate(query: str, start: int, end: int) -> Candidate[str | None]:
+    found = _trimmed(query)
+    return Candidate(value=found, key=" ".join((found or "").split()), start=start, end=end)
+
+
+def _trimmed(query: str) -> str | None:
+    return query.strip().removesuffix(";").rstrip() or None
 
 
 def _first_statement(text: str) -> str:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import re
 import string
+from bisect import bisect_left
 from collections import Counter
 
 from routerctl.errors import nearest
 from routerctl.scorers.base import Params, Scorer, Unscorable, flag, normalised, only, shown, texts
+from routerctl.scorers.reply import visible
 from routerctl.scorers.sandbox.run import Limits, run_limited
+from routerctl.scorers.stance import Sentence, denied, sentences
 from routerctl.types import Json
 
 # A pattern on 100,000 characters needs milliseconds unless it backtracks without end.
 _REGEX_LIMITS = Limits(cpu_s=2, wall_s=20, memory_mb=512)
 # Without rapidfuzz's partial_ratio: on a long reply it takes minutes and cannot be stopped.
+_MOST_PLACES = 1_000  # of a text in a reply that are looked at for a negation
 _METRICS = ("ratio", "token_sort_ratio", "token_set_ratio", "levenshtein")
 
 
 def _trimmed(text: str, _: Params) -> str | None:
-    return text.strip() or None
+    return visible(text).strip() or None
 
 
 # --- exact, contains --------------------------------------------------------------------------------------------------
@@ -51,9 +55,23 @@ def _check_contains(params: Params, expected: Json) -> None:
 
 
 def _score_contains(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
-    missing = [text for text in texts(expected) if (_normalised(text, params) or "") not in extracted]
+    missing = [text for text in texts(expected) if not _holds(extracted, _normalised(text, params) or "")]
     enough = not missing if params.get("mode", "any") == "all" else len(missing) < len(texts(expected))
     return float(enough), f"does not contain {shown(', '.join(missing))}" if missing else "contains all"
+
+
+def _holds(text: str, part: str) -> bool:
+    """Tell whether a text affirms a part: from where a word starts (no "legal" in "illegal"), whole numbers only."""
+    said = sentences(text)
+    starts = r"(?<![^\W_])(?<!non-)" if part[0].isalpha() and part[0] < "\u0e00" else ""
+    starts = r"(?<![0-9])(?<![0-9][.,:/])" if part[0].isdigit() else starts
+    ends = r"(?![0-9]|[.,:/][0-9])" if part[-1].isdigit() else ""
+    for count, found in enumerate(re.finditer(starts + re.escape(part) + ends, text)):
+        place = bisect_left(said, found.start(), key=lambda one: one.end)
+        within = Sentence(start=said[place].start, end=max(said[place].end, found.end()), asks=False)
+        if count >= _MOST_PLACES or not denied(text, found.start(), found.end(), sentence=within, reach=1):
+            return True
+    return False
 
 
 # --- regex ------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ class Fault:
     code: str | None = None  # the vendor's stable error code
     message: str = "scripted fault"
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None  # sent in place of the usual one
 
 
 OK = Fault()
@@ -62,6 +63,8 @@ HTML = Fault(way="html")  # the same, labelled as what it is
 NOT_HTTP = Fault(way="not http")
 WRONG_SHAPE = Fault(way="wrong shape")  # JSON, but of another API
 NO_USAGE = Fault(way="no usage")
+NO_MODEL = Fault(way="no model")  # it does not say which one answered
+FAILED_WITHIN = Fault(way="failed within", message="Provider disconnected", code="502")  # HTTP 200, half an answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,7 @@ class Emulator:
         if method == "GET" and f"{path}/".startswith(MODELS):
             return await self._get(path, reader, writer, anthropic="anthropic-version" in headers)
         if method != "POST" or path not in (MESSAGES, CHAT):
-            writer.write(_http(404, _error(Fault(404, message="no such route"), anthropic=path == MESSAGES)))
+            writer.write(_http(404, b"<html><body>404 no such route</body></html>", {"content-type": "text/html"}))
             return True
         return await self._post(path, headers, json.loads(raw), reader, writer)
 
@@ -205,6 +208,8 @@ class Emulator:
         """What goes over the wire, and whether the connection stays open."""
         anthropic = path == MESSAGES
         page = b"<html><body>502 Bad Gateway</body></html>"
+        if fault.body is not None:
+            return _http(fault.status, fault.body, fault.headers), True
         if fault.status != 200:
             return _http(fault.status, _error(fault, anthropic=anthropic), fault.headers), True
         if fault.way == "hang up":
@@ -220,6 +225,10 @@ class Emulator:
         text = "" if fault.way in ("empty", "refusal", "refused in words") else self._answer(body)
         served = body | {"model": self.serves.get(body["model"], body["model"])}
         good = (_message if anthropic else _completion)(served, text, fault)
+        if fault.way == "no model":
+            del good["model"]
+        if fault.way == "failed within":
+            good |= {"error": {"message": fault.message, "code": fault.code}}
         sent = _http(200, json.dumps(good).encode(), fault.headers)
         return (sent[: len(sent) - 20], False) if fault.way == "cut" else (sent, True)
 
@@ -234,7 +243,8 @@ class Emulator:
             return False
         name = unquote(f"{path}/".removeprefix(MODELS).removesuffix("/"))
         if fault.status != 200:
-            writer.write(_http(fault.status, _error(fault, anthropic=anthropic), fault.headers))
+            body = _error(fault, anthropic=anthropic) if fault.body is None else fault.body
+            writer.write(_http(fault.status, body, fault.headers))
         elif name:
             writer.write(self._model(name, anthropic=anthropic))
         else:

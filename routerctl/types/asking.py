@@ -90,7 +90,7 @@ class Reply:
 
     text: str
     stop_reason: StopReason
-    served_model: str  # the id the provider says it served
+    served_model: str  # the id the provider says it served; "" = it does not say
     usage: Usage
     latency_s: float  # around the successful request itself: no queueing, no retries
     cost_usd: Decimal = Decimal(0)

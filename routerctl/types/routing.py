@@ -96,7 +96,7 @@ class Routing:
 
     deadline_s: float | None = None  # for one inquiry, shared by all its hops; None: the providers' own limits
     hedge: bool = False  # after the candidate's measured p95, ask the next place as well; the first reply wins
-    spill: bool = False  # a local model that is not loaded yet is passed by while it loads
+    spill: bool = False  # a local model is passed by while it loads, where a later place answers at once
     thresholds: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # class or "default" -> signal -> least
     residency: tuple[Residency, ...] = ()
     successors: Mapping[str, str] = field(default_factory=dict)  # retired model id -> candidate that takes its place

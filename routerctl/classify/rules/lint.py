@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import combinations, product
 from operator import eq, ge
 from typing import Any, NamedTuple
 
-from routerctl.classify.rules.matching import any_of, key_of, refusal, said
-from routerctl.classify.rules.texts import folded_keyword, has_keyword, least_length
+from routerctl.classify.rules.keywords import folded_keyword, has_keyword, least_length
+from routerctl.classify.rules.matching import any_of, key_of, said
+from routerctl.classify.rules.regex import knows_all_scripts, refusal
 from routerctl.classify.rules.wording import affirmed
 from routerctl.types import Condition, Rule
 
-_LEAST_CHARS = {"is_json": 2, "has_code": 3, "language": 1}  # {}, then ``` or two lines of a brace, then any letter
+_LEAST_CHARS = {"is_json": 2, "has_code": 3, "language": 1}  # {}, then ```, then any letter
 _Test = Callable[[Any, Any], bool]  # (a fact's value, another's of its kind) -> whether the one brings the other along
-_BRINGS: dict[str, _Test] = {"chars": ge, "words": ge, "keywords": has_keyword, "regex": eq, "attachments": eq}
+_BRINGS: dict[str, _Test] = {
+    "chars": ge,
+    "words": ge,
+    "keywords": partial(has_keyword, bare=True),
+    "regex": eq,
+    "attachments": eq,
+}
 
 
 class _Claim(NamedTuple):
@@ -39,7 +46,11 @@ def rule_warnings(rules: Sequence[Rule]) -> tuple[str, ...]:
     for rule in rules:
         refused = [refusal(part.regex) for part in _within(rule.when) if part.regex]
         broken = [f"can never be tried: {why}" for why in refused if why] or list(_impossible(rule.when))
-        odd = broken or list(_shadowed(rule, before)) or [*_repeated(rule.when), *_idle_alternatives(rule.when)]
+        odd = (
+            broken
+            or list(_shadowed(rule, before))
+            or [*(*_repeated(rule.when), *_idle_alternatives(rule.when), *_blind(rule.when))]
+        )
         before += [] if broken else [(rule, _claim(rule.when, holds=False))]
         found += [f"rules.{rule.name}: {problem}" for problem in odd]
     return tuple(found)
@@ -67,6 +78,13 @@ def _shadowed(rule: Rule, before: Sequence[tuple[Rule, _Claim]]) -> Iterator[str
             how = "has the same condition" if one.when == rule.when else how
             yield f"is never reached: rule {one.name} before it {how}"
             return
+
+
+def _blind(condition: Condition) -> Iterator[str]:
+    """Name the patterns that RE2 cannot be told of all scripts."""
+    for part in _within(condition):
+        if part.regex and not knows_all_scripts(part.regex):
+            yield f"/{part.regex}/ knows no letters but those of ASCII"
 
 
 def _repeated(condition: Condition) -> Iterator[str]:
@@ -98,8 +116,12 @@ def _never(condition: Condition) -> bool:
 @lru_cache(maxsize=100_000)  # a condition that is nested ten deep would take minutes
 def _exclude(one: _Claim, other: _Claim) -> bool:
     """Tell whether two claims are never true together; yes is certain, no is not."""
+    if _only_denies(one) and _only_denies(other):
+        return False  # of a thousand keywords each would be compared with each
     both = ((one, other), (other, one))
     for this, that in both:
+        if this.kind == "every" and that._replace(holds=not that.holds) in _set_of(this.value):
+            return True
         if this.kind == "some":
             return all(_exclude(part, that) for part in this.value)
     if "every" in (one.kind, other.kind):
@@ -107,6 +129,19 @@ def _exclude(one: _Claim, other: _Claim) -> bool:
     if one.holds != other.holds:
         return _brings(one, other) if one.holds else _brings(other, one)
     return one.holds and one.kind == other.kind and one.kind not in _BRINGS and not one.value & other.value
+
+
+@lru_cache(maxsize=10_000)
+def _only_denies(claim: _Claim) -> bool:
+    """Tell whether a claim says of nothing that it is so; one that is never true does not."""
+    if claim.kind in ("every", "some"):
+        return (claim.kind == "every" or bool(claim.value)) and all(map(_only_denies, claim.value))
+    return not claim.holds
+
+
+@lru_cache(maxsize=10_000)
+def _set_of(parts: tuple[_Claim, ...]) -> frozenset[_Claim]:
+    return frozenset(parts)
 
 
 def _brings(fact: _Claim, other: _Claim) -> bool:

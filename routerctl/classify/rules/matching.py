@@ -1,18 +1,16 @@
 """A condition and an inquiry -> whether it holds, and which part of it is the first that does not.
 
-On the hot path of every request. The only file that may import RE2, which takes linear time on any text and is imported
-when the first rule with a regex is tried.
+On the hot path of every request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
 from routerctl.classify.rules.prompt_features import PromptFeatures
-from routerctl.errors import InputError
+from routerctl.classify.rules.regex import compiled, in_all_scripts
 from routerctl.types import Condition
 from routerctl.types.asking import Json
 
@@ -25,7 +23,10 @@ def _has_features(wanted: Mapping[str, Json], seen: PromptFeatures) -> bool:
 
 
 def _matches(pattern: str, seen: PromptFeatures) -> bool:
-    return compiled(pattern)(seen.utf8)
+    if seen.text.isascii():
+        return compiled(pattern)(seen.utf8)
+    loose, exact = in_all_scripts(pattern)
+    return compiled(loose)(seen.utf8) and (exact is None or compiled(exact)(seen.marked_utf8))
 
 
 # Field -> its test, the cheap ones first.
@@ -74,40 +75,6 @@ def holds_for(condition: Condition, seen: PromptFeatures) -> bool:
 def failing_field(condition: Condition, seen: PromptFeatures) -> tuple[str, Any] | None:
     """Name the first field that does not hold, with what the condition says of it; None when all hold."""
     return next(((name, value) for name, value in said(condition) if not TESTS[name](value, seen)), None)
-
-
-@lru_cache(maxsize=512)
-def compiled(pattern: str) -> Callable[[bytes], bool]:
-    """Give what finds an RE2 pattern in UTF-8.
-
-    Raises: InputError for what RE2 refuses.
-    """
-    import re2
-
-    options = re2.Options()
-    options.log_errors = False  # it would write to stderr
-    options.never_capture = True
-    try:
-        search = re2.compile(pattern, options).search
-    except re2.error as error:
-        raise InputError(f"not a regular expression of RE2: {_words_of(error)}") from None
-    except UnicodeEncodeError:
-        raise InputError("not a regular expression of RE2: half of a surrogate pair") from None
-    return lambda text: search(text) is not None
-
-
-def refusal(pattern: str) -> str | None:
-    """Say why RE2 refuses a pattern; None where it takes it."""
-    try:
-        compiled(pattern)
-    except InputError as error:
-        return error.problem
-    return None
-
-
-def _words_of(error: Exception) -> str:
-    said_by_re2 = error.args[0] if error.args else ""
-    return said_by_re2.decode("utf-8", "replace") if isinstance(said_by_re2, bytes) else str(said_by_re2)
 
 
 def key_of(value: Json) -> Hashable:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from routerctl.classify.rules.keywords import folded_keyword
 from routerctl.classify.rules.languages import LANGUAGES
-from routerctl.classify.rules.matching import refusal
+from routerctl.classify.rules.regex import refusal
 from routerctl.errors import nearest
 from routerctl.types import Condition
 
@@ -24,7 +25,8 @@ def condition_problems(condition: Condition) -> Iterator[Problem]:
     """Name what could not be meant, nested conditions included."""
     yield from _lengths(condition)
     for name in _LISTS:
-        if not all(word.strip() for word in getattr(condition, name)):
+        words = getattr(condition, name)
+        if not all(map(folded_keyword, words) if name == "keywords" else (word.strip() for word in words)):
             yield (name,), f"{_NOUNS[name]} is empty"
     for code in condition.language:
         if code not in LANGUAGES:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from routerctl.classify.rules import texts
+from routerctl.classify.rules import code, keywords, texts
 from routerctl.types import Inquiry
 from routerctl.types.asking import Json
 
@@ -29,20 +29,20 @@ class PromptFeatures:
 
     @cached_property
     def folded(self) -> str:
-        """The text without case, its accents composed."""
-        return texts.folded(self.text)
+        """The text as keywords are looked for in it."""
+        return keywords.folded(self.text)
 
     @cached_property
     def spaced(self) -> str:
         """The same with one blank between words."""
-        return texts.spaced(self.folded)
+        return keywords.spaced(self.folded)
 
     def has_keyword(self, keyword: str) -> bool:
         """Whether a keyword stands in the text."""
-        sought = texts.folded_keyword(keyword)
+        sought = keywords.folded_keyword(keyword)
         if " " not in sought:
-            return texts.has_keyword(self.folded, sought)
-        return sought[: sought.index(" ")] in self.folded and texts.has_keyword(
+            return keywords.has_keyword(self.folded, sought)
+        return sought[: sought.index(" ")] in self.folded and keywords.has_keyword(
             self.spaced, sought
         )  # few texts need to be spaced
 
@@ -65,7 +65,7 @@ class PromptFeatures:
     @cached_property
     def has_code(self) -> bool:
         """Whether there is program code in the text."""
-        return texts.has_code(self.text)
+        return code.has_code(self.utf8)
 
     @cached_property
     def language(self) -> str | None:
@@ -77,4 +77,11 @@ class PromptFeatures:
     @cached_property
     def utf8(self) -> bytes:
         """The text as RE2 takes it."""
-        return self.text.encode("utf-8", "replace")
+        return keywords.composed(self.text).encode("utf-8", "replace")
+
+    @cached_property
+    def marked_utf8(self) -> bytes:
+        """The same with marks where words begin and end."""
+        from routerctl.classify.rules.patterns import marked  # only text that is not ASCII pays for it
+
+        return marked(keywords.composed(self.text)).encode("utf-8", "replace")

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-import typer
-
-from routerctl.cli.output.terminal import PER_1000, print_table, say
+from routerctl.cli.output.imported_table import print_imported
+from routerctl.cli.output.terminal import say
 from routerctl.costs import is_known
 from routerctl.errors import InputError, in_percent
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers import read_outcomes
 from routerctl.evaluation.importers.as_run import ImportPolicy, Lineup, make_run, supersedes, write_run
 from routerctl.evaluation.importers.base import Columns, Reading
-from routerctl.evaluation.importers.cases import Arranged, arrange
+from routerctl.evaluation.importers.cases import Arranged, arrange, by_plain_names, of_models
 from routerctl.evaluation.importers.ladder import known_model, line_up, project_here, told
 from routerctl.evaluation.importers.prices import Costed, cost
 from routerctl.evaluation.project import Project
 from routerctl.evaluation.run.retests import attempt_words, of_imports, with_attempts
 from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, run_folders
 from routerctl.evaluation.unpinned import unpinned_results
-from routerctl.files.codec import json_default
 from routerctl.scorers import IMPORTED
-from routerctl.types import Bar, ClassHeader, Mode, RelativeBar, Result, Run, RunHeader, Status, StopReason
+from routerctl.types import Bar, Mode, RelativeBar, Result, Run, RunHeader, Status
 from routerctl.words import count, percent, plural, usd
 
 
@@ -65,8 +62,9 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     _check(options)
     readings = read_outcomes(options.files, options.format, options.columns)
     _say_what_was_read(readings)
+    readings = _with_plain_names(readings, options.order)
     models = _models(readings, options.order)
-    counted = [_of_models(reading, models) for reading in readings] if options.order else readings
+    counted = of_models(readings, models) if options.order else readings
     costed = cost(
         counted,
         told(models, options.cost, options.price, options.latency, project, options.same, moment.date()),
@@ -90,8 +88,9 @@ def import_files(options: ImportOptions, *, as_json: bool) -> None:
     run = _with_attempts(run, before)
     write_run(run, root / REPORTS_FOLDER)
     _say_what_was_made(classes, costed, lineup, run, options)
+    say(_books(counted, classes, run))
     _say_what_it_is(run, before)
-    _print(run, as_json=as_json)
+    print_imported(run, *books_of(counted, classes), as_json=as_json)
 
 
 def _mode(project: Project | None) -> Mode:
@@ -150,6 +149,18 @@ def _check(options: ImportOptions) -> None:
         raise InputError("--class and --class-column exclude each other")
 
 
+def _with_plain_names(readings: tuple[Reading, ...], order: str | None) -> tuple[Reading, ...]:
+    """Where --order names a model without the way in which it was asked, take all these ways together."""
+    asked = {name.strip() for name in order.split(",")} if order else set()
+    models = {record.model for reading in readings for record in reading.records}
+    plain = {record.plain for reading in readings for record in reading.records} & (asked - models) - {""}
+    if not plain:
+        return readings
+    names = ", ".join(sorted(plain))
+    say(f"all the ways in which {names} was asked are taken together: prompt and settings are a part of the case")
+    return by_plain_names(readings, plain)
+
+
 def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
     """Name the models in the order in which the files do, or in the one asked for.
 
@@ -165,10 +176,6 @@ def _models(readings: Sequence[Reading], order: str | None) -> tuple[str, ...]:
     if left:
         say(f"left out, not in --order: {', '.join(left)}")
     return asked
-
-
-def _of_models(reading: Reading, models: Sequence[str]) -> Reading:
-    return replace(reading, records=tuple(record for record in reading.records if record.model in models))
 
 
 def _policy(
@@ -255,6 +262,28 @@ def _names_tasks(item: Arranged) -> bool:
     return any(record.task for several in item.replies.values() for record in several)
 
 
+def books_of(readings: Sequence[Reading], classes: Sequence[Arranged]) -> tuple[int, Counter[str]]:
+    """Count the outcomes of all files, and why which of them are left out; the others are in the run."""
+    left = Counter[str]()
+    for why in (*(reading.left for reading in readings), *(item.left for item in classes)):
+        left.update(why)
+    return sum(reading.rows for reading in readings), left
+
+
+def _books(readings: Sequence[Reading], classes: Sequence[Arranged], run: Run) -> str:
+    """Say in one line what became of the files' outcomes, and what those that count used."""
+    rows, left = books_of(readings, classes)
+    results = run.results
+    why = ", ".join(f"{count(number)} {reason}" for reason, number in left.items())
+    told = [f"{count(len(results))} of {plural(rows, 'reply', 'replies')} count{f'; left out: {why}' if why else ''}"]
+    tokens = [sum(getattr(one, f"{way}_tokens") for one in results) for way in ("input", "output")]
+    if any(tokens):
+        told.append(f"{count(tokens[0])} tokens in and {count(tokens[1])} out")
+    if is_known(run.header.prices):
+        told.append(f"{usd(sum((one.cost_usd for one in results), Decimal(0)))} in all")
+    return "; ".join(told)
+
+
 _MOST_SAID = 10  # lines about attempts
 
 
@@ -275,6 +304,11 @@ def _cost_words(costed: Costed) -> Iterator[str]:
     """Say which costs of the files do not count, which are not known, and which flag gives them."""
     if costed.replaced:
         yield f"--cost or --price replaces the costs that the files have of {', '.join(costed.replaced)}"
+    for model, share in costed.at_full_price.items():
+        yield (
+            f"{percent(share)} of the input tokens of {model} came from its vendor's prompt cache, and --price counts "
+            "them at the full price: where they cost less, give --cost"
+        )
     for model, lacking in costed.lacking.items():
         what = f"the {lacking.what} of {count(lacking.replies)} of {plural(lacking.of, 'reply', 'replies')} of {model}"
         said = f"{what} {'is' if lacking.what == 'cost' else 'are'} not in the file"
@@ -301,84 +335,3 @@ def _order_words(costed: Costed, options: ImportOptions) -> str:
         return "cheapest first"
     known = ", those of known cost cheapest first" if len(costed.mean_usd) > 1 else ""
     return f"as the files name them{known}"
-
-
-# --- on stdout --------------------------------------------------------------------------------------------------------
-
-
-_MOST_LINES = 200  # one a class and candidate; of more, one a candidate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Counted:
-    """One candidate's outcomes on one class, or on several."""
-
-    headers: tuple[ClassHeader, ...]
-    candidate: str
-    results: tuple[Result, ...]
-
-
-def _print(run: Run, *, as_json: bool) -> None:
-    by_both = _grouped(run, lambda result: (result.task_class, result.candidate))
-    if as_json:
-        content = {
-            "run_id": run.header.run_id,
-            "imported": list(run.header.imported),
-            "ladder": list(run.header.ladder),
-            "outcomes": [_as_json(item) for item in by_both],
-        }
-        typer.echo(json.dumps(content, default=json_default))
-        return
-    if len(by_both) > _MOST_LINES:
-        say(f"one line per candidate; --json has all {len(by_both)} of each class and candidate")
-    shown = by_both if len(by_both) <= _MOST_LINES else _grouped(run, lambda result: result.candidate)
-    columns = ("class", "candidate", "cases", "epochs", "passed", "score", "failed", PER_1000)
-    print_table(columns, [_row(item, known=is_known(run.header.prices)) for item in shown], right=columns[2:])
-
-
-def _grouped(run: Run, key: Callable[[Result], Hashable]) -> list[_Counted]:
-    groups: dict[Hashable, list[Result]] = {}
-    for result in run.results:
-        groups.setdefault(key(result), []).append(result)
-    return [
-        _Counted(
-            headers=tuple(run.header.classes[name] for name in dict.fromkeys(row.task_class for row in rows)),
-            candidate=rows[0].candidate,
-            results=tuple(rows),
-        )
-        for rows in groups.values()
-    ]
-
-
-def _as_json(item: _Counted) -> dict[str, object]:
-    (header,), rows = item.headers, item.results
-    return {
-        "class": header.task_class,
-        "candidate": item.candidate,
-        "cases": header.n,
-        "epochs": header.epochs,
-        "replies": len(rows),
-        "passed": sum(row.passed for row in rows),
-        "mean_score": sum(row.score or 0.0 for row in rows) / len(rows),
-        "failed": sum(row.status is Status.FAILED for row in rows),
-        "unscored": sum(row.status is Status.UNSCORED for row in rows),
-        "refused": sum(row.stop_reason is StopReason.REFUSAL for row in rows),
-        "cost_usd": sum(row.cost_usd for row in rows),
-    }
-
-
-def _row(item: _Counted, *, known: bool) -> list[str]:
-    replies, passed = len(item.results), sum(row.passed for row in item.results)
-    epochs = sorted({header.epochs for header in item.headers})
-    mean = item.headers[0].measure == "mean_score"  # of one import, all have the same
-    total_usd = sum((row.cost_usd for row in item.results), Decimal(0))
-    return [
-        item.headers[0].task_class if len(item.headers) == 1 else f"all {len(item.headers)}",
-        item.candidate,
-        str(sum(header.n for header in item.headers)),
-        str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
-        str(passed),
-        percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
-        str(sum(row.status is Status.FAILED for row in item.results)),
-        usd(1000 * total_usd / replies) if known else "not known",
-    ]

@@ -245,9 +245,12 @@ def _served(row: Row) -> str:
     if row["served"] is None:
         return "nobody"
     pinned, model = row["pinned_model"], row["served_model"]
-    pin = "" if pinned is None else ", as pinned" if pinned == model else f", but the pin is {pinned}"
+    if pinned and not model:
+        pin = f"; it was to be {pinned}"
+    else:
+        pin = "" if pinned is None else ", as pinned" if pinned == model else f", but the pin is {pinned}"
     ended = f"; the reply ended with: {row['stop_reason']}" if row["stop_reason"] else ""
-    return f"{row['served']}: {model or 'a model without a name'}{pin}{ended}"
+    return f"{row['served']}: {model or 'a model that the provider does not name'}{pin}{ended}"
 
 
 def _time(row: Row) -> str:

@@ -145,9 +145,6 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
             telling.cancel()
     if spending.perhaps_usd:
         say(f"attempts without a reply may be billed too: {usd(spending.perhaps_usd)} at most")
-    if spending.lost_calls:
-        lost = plain(plural(spending.lost_calls, "call was", "calls were"))
-        say(f"{lost} in flight when an earlier run was killed: perhaps paid for, without a reply")
     return finished
 
 

@@ -6,6 +6,7 @@ hostile text: it is kept as it is and shown through `words.clean`.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -15,7 +16,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, time
 from decimal import Decimal
 from functools import cached_property
@@ -26,7 +27,24 @@ from routerctl.errors import InputError, nearest
 from routerctl.types import Json, Status, StopReason
 
 _HALVES = re.compile(r"\\u[dD][89a-fA-F]")  # in JSON: the escape of one half of a surrogate pair
+NO_OBJECT = "no JSON objects"
 MAX_BYTES = 2**30  # of one file, unpacked: a small archive can hold any amount of nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """The lowest and the highest score that a file's scorer can give."""
+
+    low: float
+    high: float
+
+    @property
+    def flag(self) -> str:
+        """As the command line has it."""
+        return f"{self.low:g}-{self.high:g}" if self.low else f"{self.high:g}"
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +58,7 @@ class Columns:
     cost: str | None = None  # USD
     latency: str | None = None  # seconds; milliseconds where its name ends in _ms
     cluster: str | None = None
+    scale: Scale | None = None  # that the scores are on; None = from 0 to 1
 
 
 _FIELDS = ("task_class", "case", "cluster")  # roles that the user may have taken from another field of a runner's file
@@ -79,6 +98,7 @@ class Record:
     stop_reason: StopReason | None = None
     served_model: str | None = None
     input_tokens: int = 0
+    cached_tokens: int = 0  # of input_tokens: those that the vendor's prompt cache had
     output_tokens: int = 0
     cost_usd: Decimal | None = None  # None = the file does not say
     latency_s: float | None = None
@@ -86,6 +106,10 @@ class Record:
     cluster: str | None = None
     retries: int = 0
     line: int | None = None  # 1-based, where the file has lines
+    epoch: int = 0  # which repeat of the case it is; 0 = the file does not say
+    question: str = ""  # where there is no id: what else than `input` and `expected` tells the case
+    plain: str = ""  # the model's name without the way in which it was asked, where its name has one
+    way: str = ""  # that way: the prompt, the settings
     work: str = ""  # the same in every file that has this piece of work (again); "" = the runner does not say
 
 
@@ -98,8 +122,16 @@ class Reading:
     digest: str  # sha256:... of the file as it lies on the disk
     scorer: str  # whose scores they are, as the file names it
     records: tuple[Record, ...]
+    rows: int  # outcomes that the file has: those of `records` and those that `left` counts
+    left: Mapping[str, int] = field(default_factory=dict)  # why some outcomes are left out -> how many
     notes: tuple[str, ...] = ()
     made_at: str = ""  # sorts by time among files of this format; "" = the file does not say
+
+    def without(self, records: tuple[Record, ...], reason: str) -> Reading:
+        """Give the same file with some of its records left out, and counted as such."""
+        gone = len(self.records) - len(records)
+        left = {**self.left, reason: self.left.get(reason, 0) + gone} if gone else self.left
+        return replace(self, records=records, left=left)
 
 
 class SourceFile:
@@ -185,7 +217,7 @@ def open_source(path: Path) -> SourceFile:
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if content.startswith(b"\x1f\x8b"):
         content = _unzipped(content, shown)
-    if not content.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise InputError("the file is empty", file=shown)
     return SourceFile(path, content, digest)
 

@@ -8,70 +8,38 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from routerctl.errors import close_to, nearest
 from routerctl.evaluation.importers.base import Columns, SourceFile
-from routerctl.evaluation.importers.values import as_number, as_text, is_missing, is_percent, score_hint, shown
+from routerctl.evaluation.importers.names import (
+    MODELS,
+    NAMES,
+    NUMBERS,
+    SCORES,
+    SETTINGS,
+    SIDE,
+    Cells,
+    cell,
+    close_name,
+    usual,
+)
+from routerctl.evaluation.importers.values import (
+    Scores,
+    as_number,
+    as_text,
+    is_missing,
+    scale_flags,
+    score_of,
+    scores_of,
+    shown,
+)
 
-Cells = Mapping[str, Any]
 Rows = Sequence[tuple[int | None, Cells]]
-
-_NAMES = {  # what a column of each role is usually called; the first that is there counts
-    "task_class": ("task_class", "class", "task", "subject", "category"),
-    "case": ("case_id", "id", "case", "sample_id", "question_id", "prompt_id", "doc_id"),
-    "model": ("model", "candidate", "model_id", "model_name"),
-    "score": ("score", "correct", "passed", "pass", "is_correct", "outcome"),
-    "cost": ("cost_usd", "cost"),
-    "latency": ("latency_s", "latency_ms"),
-    "cluster": ("cluster", "cluster_id"),
-    "input": ("input", "prompt", "question"),
-    "expected": ("expected", "target"),
-    "reply": ("reply", "output", "response", "completion"),
-    "error": ("error",),
-    "input_tokens": ("input_tokens", "prompt_tokens"),
-    "output_tokens": ("output_tokens", "completion_tokens"),
-}
-_NUMBERS = ("score", "cost", "latency", "input_tokens", "output_tokens")  # of a reply, so in a long table alone
-_ALIKE = 0.8  # of difflib's ratio: `modle`, `costs` and `pased` are, `base` and `tags` are not
 _COMMA = re.compile(r"[01],\d+")  # a score as much of the world writes it
 _SLIPS = 0.1  # of the cells of a column: so few that are no scores are mistakes
 _MOST_CLASSES = 50  # that a column is said to make
 _SHOWN = 6  # columns that are named
-
-
-def cell(row: Cells, roles: Mapping[str, str], role: str) -> Any:
-    """A row's value in a role; an empty text is none."""
-    name = roles.get(role)
-    value = row.get(name) if name is not None else None
-    return None if value == "" else value
-
-
-def roles_of(header: Sequence[str], columns: Columns, source: SourceFile) -> dict[str, str]:
-    """Name the column of each role that has one, in whatever case its usual name is written.
-
-    Raises: InputError for a column that the user names and the table does not have.
-    """
-    known = {_usual(name): name for name in reversed(header)}
-    roles = {}
-    for role, usual in _NAMES.items():
-        given = getattr(columns, role, None)
-        if given is not None and given not in header:
-            raise source.error(f"no column {given!r}{nearest(given, header)}", 1)
-        found = given or next((known[name] for name in usual if name in known), None)
-        if found is not None:
-            roles[role] = found
-    return roles
-
-
-def _usual(name: str) -> str:
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
-
-
-def _close(name: str, roles: Iterable[str]) -> str | None:
-    """The usual name of one of these roles that a column's name is nearly."""
-    return close_to(_usual(name), {usual for role in roles for usual in _NAMES[role]}, _ALIKE)
 
 
 # --- long or wide -----------------------------------------------------------------------------------------------------
@@ -95,7 +63,7 @@ def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns
         )
         raise source.error(problem, 1)
     if "score" in roles:
-        told = [name for name in free if _close(name, ("model",))] or _telling(rows, free, roles)
+        told = [name for name in free if close_name(name, ("model",))] or _telling(rows, free, roles)
         hint = _either(
             told
             or [
@@ -115,7 +83,7 @@ def is_long(rows: Rows, header: Sequence[str], roles: Mapping[str, str], columns
 
 def _either(names: Sequence[str], role: str) -> str:
     """End an error with the columns that may be meant; where one is called nearly as usual, with that one."""
-    close = [name for name in names if _close(name, (role,))]
+    close = [name for name in names if close_name(name, (role,))]
     return f" ({' or '.join((close or names)[:3])}?)" if names else ""
 
 
@@ -164,27 +132,90 @@ def models_of(
             raise source.error(f"--{role}-column is for long tables; in this one, give --{role} MODEL=...", 1)
     taken = {name for role, name in roles.items() if role != "model"}
     free = [name for name in header if name and name not in taken]
+    _check_names(rows, free, roles, source)
+    scores = scores_of((), source, columns.scale)
+    models = [name for name in free if usual(name) not in SETTINGS and _holds_scores(name, rows, scores)]
+    if not models:
+        raise source.error(
+            "no column holds only scores from "
+            f"{columns.scale or '0 to 1'}: expected one for each model, or the columns `model` and `score` "
+            f"(--model-column, --score-column){'' if columns.scale else _scale_hint(rows, free)}",
+            1,
+        )
+    _check_scores(models, source)
+    _check_numbers(rows, [name for name in free if name not in models], scores)
+    _check_one_row(rows, [name for name in free if name not in models], models, roles, source)
+    _check_alike(rows, models, scores)
+    used = {*models, *(name for role, name in roles.items() if role not in (*NUMBERS, "reply", "error"))}
+    left = [name for name in header if name not in used]
+    return models, unused(
+        rows, left, roles, f"columns left out, as they hold no scores from {columns.scale or '0 to 1'}"
+    )
+
+
+def _check_names(rows: Rows, free: Sequence[str], roles: Mapping[str, str], source: SourceFile) -> None:
+    """Refuse a column that is called as, or nearly as, one of a long table is: its scores would be nobody's.
+
+    Raises: InputError.
+    """
     for name in free:
-        meant = _close(name, ("model",)) if not _all_scores(rows, name) else _close(name, _NUMBERS)
+        scores = _all_scores(rows, name)
+        meant = close_name(name, NUMBERS) if scores else close_name(name, ("model",))
         if meant and name not in roles.values():
             problem = (
                 f"column {name}: expected a model's scores or a known column; did you mean {meant!r}? else rename it"
             )
             raise source.error(problem, 1)
-    models = [name for name in free if _holds_scores(name, rows, source)]
-    if not models:
-        percents = [name for name in free if _all_percents(rows, name)]
-        hint = f"; divide scores in percent by 100 (column {percents[0]}?)" if percents else ""
+        if usual(name) in MODELS and not scores:
+            score = next((other for other in free if _all_scores(rows, other)), "SCORE")
+            raise source.error(
+                f"column {name}: does it name the model (--model-column {name} --score-column {score})? else rename it",
+                1,
+            )
+
+
+def _check_scores(models: Sequence[str], source: SourceFile) -> None:
+    """Refuse a column of scores that is called as scores are, and not as a model is.
+
+    Raises: InputError.
+    """
+    for name in [name for name in models if usual(name) in SCORES]:
         raise source.error(
-            "no column holds only scores from 0 to 1: expected one for each model, or the columns `model` and `score` "
-            f"(--model-column, --score-column){hint}",
+            f"column {name} holds scores; whose? name the column of the models with --model-column and this one with "
+            "--score-column; if all scores are one model's, head their column with its name",
             1,
         )
-    _check_one_row(rows, [name for name in free if name not in models], models, roles, source)
-    _check_alike(rows, models, source)
-    used = {*models, *(name for role, name in roles.items() if role not in (*_NUMBERS, "reply", "error"))}
-    left = [name for name in header if name not in used]
-    return models, unused(rows, left, roles, "columns left out, as they hold no scores from 0 to 1")
+
+
+def _check_numbers(rows: Rows, others: Sequence[str], scores: Scores) -> None:
+    """Refuse a column of other numbers whose name does not say what they are: a model on another scale, say.
+
+    Raises: InputError.
+    """
+    for name in others:
+        cells = _cells(rows, name)
+        named = {*usual(name).split("_"), usual(name)} & (SIDE | SETTINGS)
+        if cells and not named and all(as_number(value) is not None for _, value in cells):
+            line, value = next(pair for pair in cells if _cell_score(pair[1], scores) is None)
+            raise scores.source.error(
+                f"column {name}: {scores.expected} as in the other columns, got {shown(value)}; if it is a model, give "
+                "all scores on one scale (--scale), else take the column out",
+                line,
+            )
+
+
+def _scale_hint(rows: Rows, free: Sequence[str]) -> str:
+    """End the error where a column may hold scores on another scale."""
+    for name in free:
+        cells = [
+            value.strip().removesuffix("%") if isinstance(value, str) else value for _, value in _cells(rows, name)
+        ]
+        numbers = [number for value in cells if (number := as_number(value)) is not None]
+        if numbers and len(numbers) == len(cells) and min(numbers) >= 0 and usual(name) not in SETTINGS:
+            marked = any(str(value).strip().endswith("%") for _, value in _cells(rows, name))
+            flags = "give --scale 100" if marked else scale_flags(min(numbers), max(numbers))
+            return f"; column {name} goes from {min(numbers):g} to {max(numbers):g}: {flags}, if these are scores"
+    return ""
 
 
 def _check_one_row(
@@ -202,38 +233,55 @@ def _check_one_row(
         )
 
 
-def _check_alike(rows: Rows, models: Sequence[str], source: SourceFile) -> None:
+def _check_alike(rows: Rows, models: Sequence[str], scores: Scores) -> None:
     """Refuse a column that has no 0 and no 1 beside one that has nothing else: a cost or a difficulty, say.
 
     Raises: InputError.
     """
     cells = {name: _cells(rows, name) for name in models}
-    whole = {name: [as_number(value) in (None, 0, 1) for _, value in found] for name, found in cells.items()}
+    whole = {name: [_cell_score(value, scores) in (0, 1) for _, value in found] for name, found in cells.items()}
     if any(map(all, whole.values())):
         for name in [name for name in models if not any(whole[name])][:1]:
             line, value = cells[name][0]
-            raise source.error(
+            raise scores.source.error(
                 f"column {name}: expected 0 or 1 (or true, false) as in the other columns, got {shown(value)}; if it "
                 "is not a model, take the column out, else give a long table, with a row for each case and model",
                 line,
             )
 
 
-def _holds_scores(name: str, rows: Rows, source: SourceFile) -> bool:
+def _holds_scores(name: str, rows: Rows, scores: Scores) -> bool:
     """Tell whether every cell that says something is a score.
 
-    Raises: InputError at the first that is not, where nearly all are: one slip must not remove the whole model.
+    Raises: InputError at the first that is not, where nearly all are or where it is a word among scores: a slip, or a
+    word for "none" that is not known here, must not remove the whole model.
     """
     cells = _cells(rows, name)
-    others = [(line, value) for line, value in cells if not _is_score(value)]
-    if others and (len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(value)) for _, value in others)):
+    others = [(line, value) for line, value in cells if _cell_score(value, scores) is None]
+    words = [(line, value) for line, value in others if as_number(value) is None]
+    slips = len(others) <= _SLIPS * len(cells) or all(_COMMA.fullmatch(str(value)) for _, value in others)
+    if words and len(cells) - len(others) > _SLIPS * len(cells):
+        others, slips = words, True
+    if others and slips:
         line, value = others[0]
-        raise source.error(
-            f"column {name}: expected a score from 0 to 1 (or true, false) as in its other cells, got "
-            f"{shown(value)}{score_hint(value)}; if it is not a model, take the column out",
+        raise scores.source.error(
+            f"column {name}: {scores.expected} as in its other cells, got {shown(value)}{_cell_hint(value, scores)}; "
+            "if it is not a model, take the column out",
             line,
         )
     return bool(cells) and not others
+
+
+def _cell_score(value: Any, scores: Scores) -> float | None:
+    """A cell's score; yes and no may be the answers to anything."""
+    answer = isinstance(value, str) and value.strip().lower() in ("yes", "no")
+    return None if answer else score_of(value, scores.scale)
+
+
+def _cell_hint(value: Any, scores: Scores) -> str:
+    number = as_number(value)
+    beyond = not scores.scale and number is not None and 1 < number <= 100
+    return "; if its scores are in percent, --scale 100" if beyond else scores.hint(value) if number is None else ""
 
 
 def _cells(rows: Rows, name: str) -> list[tuple[int | None, Any]]:
@@ -246,12 +294,8 @@ def _all_scores(rows: Rows, name: str) -> bool:
     return bool(cells) and all(_is_score(value) for _, value in cells)
 
 
-def _all_percents(rows: Rows, name: str) -> bool:
-    values = [value for _, value in _cells(rows, name)]
-    return any(map(is_percent, values)) and all(is_percent(value) or _is_score(value) for value in values)
-
-
 def _is_score(value: Any) -> bool:
+    """Whether it is a number from 0 to 1, true or false: an ordinary word, `yes`, may be anything in a long table."""
     number = as_number(value)
     word = isinstance(value, str) and value.strip().lower() in ("true", "false")
     return word or (number is not None and 0 <= number <= 1)
@@ -262,7 +306,7 @@ def _is_score(value: Any) -> bool:
 
 def unused(rows: Rows, names: Sequence[str], roles: Mapping[str, str], head: str = "columns not used") -> list[str]:
     """Say in one line which columns are not used, first those with which something may be meant."""
-    hints = {name: _hint(rows, name, roles) for name in names if name}
+    hints = {name or "(no name)": _hint(rows, name, roles) for name in names}
     if not hints:
         return []
     first = sorted(hints, key=lambda name: not hints[name])
@@ -271,7 +315,7 @@ def unused(rows: Rows, names: Sequence[str], roles: Mapping[str, str], head: str
 
 
 def _hint(rows: Rows, name: str, roles: Mapping[str, str]) -> str:
-    meant = _close(name, [role for role in _NAMES if role not in roles])
+    meant = close_name(name, [role for role in NAMES if role not in roles])
     if meant:
         return f" (did you mean {meant}?)"
     classes = 0 if "task_class" in roles else _classes(rows, name, roles)

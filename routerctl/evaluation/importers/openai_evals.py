@@ -3,8 +3,8 @@
 A `match` event decides by `correct`; where a sample has none, its `metrics` event does, by `accuracy` (Includes) or
 `score` (model-graded), unless --score-column names another value. A sample that was asked and never decided is
 unscored; an `error` event is a failed call. The first line is the specification, which names the evaluation and the
-model. There are neither costs nor tokens, and no time but each event's own, which is not the call's. By the schema of
-evals/record.py.
+model. Tokens are those of the candidate's `sampling`, where it has them. There are no costs, and no time but each
+event's own, which is not the call's. By the schema of evals/record.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from routerctl.errors import nearest
-from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, check_fields
-from routerctl.evaluation.importers.values import as_score, as_text, failed_or, inner, lone_message
+from routerctl.evaluation.importers.base import NO_OBJECT, Columns, Reading, Record, SourceFile, check_fields
+from routerctl.evaluation.importers.values import Scores, as_count, as_text, failed_or, inner, lone_message, scores_of
 from routerctl.types import Status
 
 Row = Mapping[str, Any]
@@ -35,7 +35,8 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     Raises: InputError where the specification is missing or a line is no event.
     """
     check_fields(columns, (), source)
-    rows = [(line, row) for line, row in source.lines() if isinstance(row, dict)]
+    lines = list(source.lines())
+    rows = [(line, row) for line, row in lines if isinstance(row, dict)]
     spec = next((row["spec"] for _, row in rows if "spec" in row), None)
     model = as_text(inner(spec, "completion_fns", 0) or inner(spec, "model_name"))
     if not model:
@@ -43,7 +44,9 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     events = [(line, row) for line, row in rows if all(isinstance(row.get(key), str) for key in ("sample_id", "type"))]
     task = as_text(inner(spec, "base_eval") or inner(spec, "eval_name")).partition(".")[0]
     names = _names(events, columns.score)
-    records = tuple(_records(events, names, task=task, model=model, source=source))
+    values = (_value(row, names[row["type"]]) for _, row in events if row["type"] in names)
+    scores = scores_of(values, source, columns.scale)
+    records = tuple(_records(events, names, task=task, model=model, scores=scores))
     used = [names[kind] for kind in names if _deciders(events, kind, names[kind])]
     _check_scored(records, events, columns.score, source)
     finished = any("final_report" in row for _, row in rows)
@@ -53,6 +56,8 @@ def read(source: SourceFile, columns: Columns) -> Reading:
         digest=source.digest,
         scorer=" ".join(dict.fromkeys(used)) or _MATCHED,
         records=records,
+        rows=len(records) + len(lines) - len(rows),
+        left={NO_OBJECT: len(lines) - len(rows)} if len(rows) < len(lines) else {},
         notes=() if finished else ("no final report: the run may have been cut off",),
     )
 
@@ -92,9 +97,7 @@ def _check_scored(records: Sequence[Record], events: Events, wanted: str | None,
     )
 
 
-def _records(
-    events: Events, names: Mapping[str, str], *, task: str, model: str, source: SourceFile
-) -> Iterator[Record]:
+def _records(events: Events, names: Mapping[str, str], *, task: str, model: str, scores: Scores) -> Iterator[Record]:
     sampled: dict[str, list[Row]] = defaultdict(list)
     for _, row in events:
         if row["type"] == "sampling":
@@ -109,18 +112,18 @@ def _records(
             or (counts and _value(row, names[kind]) is not None)
             or (sample not in decided and kind == "sampling" and row is sampled[sample][0])  # asked, never decided
         ):
-            yield _record(row, sampled[sample], line, names.get(kind, ""), task=task, model=model, source=source)
+            yield _record(row, sampled[sample], line, names.get(kind, ""), task=task, model=model, scores=scores)
 
 
-def _record(
-    row: Row, sampled: Sequence[Row], line: int, name: str, *, task: str, model: str, source: SourceFile
-) -> Record:
+def _record(row: Row, sampled: Sequence[Row], line: int, name: str, *, task: str, model: str, scores: Scores) -> Record:
     problem = inner(row, "data", "message") or inner(row, "data", "error") or "unknown"
     error = as_text(problem) if row["type"] == "error" else ""
-    score = as_score(_value(row, name), source, name, line) if name else None
+    score = scores.read(_value(row, name), name, line) if name else None
     picked = inner(row, "data", "picked")
     # The first sampling has the question alone. Of several the last is the answer, but in metrics the grader's own.
-    first, last = (sampled[0], sampled[0 if row["type"] == "metrics" else -1]) if sampled else (None, None)
+    asked = sampled[:1] if row["type"] == "metrics" else sampled
+    first, last = (asked[0], asked[-1]) if asked else (None, None)
+    usages = [usage for one in asked if isinstance(usage := inner(one, "data", "usage"), dict)]
     return Record(
         task=task,
         model=model,
@@ -132,6 +135,9 @@ def _record(
         reply=_reply(inner(last, "data", "sampled")),
         extracted=None if picked is None else as_text(picked),
         error=error,
+        input_tokens=sum(as_count(usage.get("prompt_tokens")) for usage in usages),
+        cached_tokens=sum(as_count(inner(usage, "prompt_tokens_details", "cached_tokens")) for usage in usages),
+        output_tokens=sum(as_count(usage.get("completion_tokens")) for usage in usages),
         line=line,
     )
 

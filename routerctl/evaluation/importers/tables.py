@@ -15,10 +15,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from routerctl.evaluation.importers.base import Columns, Reading, Record, SourceFile, plain
-from routerctl.evaluation.importers.columns import Cells, Rows, cell, is_long, models_of, roles_of, unused
-from routerctl.evaluation.importers.values import as_cost, as_count, as_number, as_score, as_text, failed_or, is_missing
+from routerctl.evaluation.importers.columns import Rows, is_long, models_of, unused
+from routerctl.evaluation.importers.names import Cells, cell, check_once, plain_name, roles_of
+from routerctl.evaluation.importers.values import (
+    Scores,
+    as_cost,
+    as_text,
+    failed_or,
+    is_missing,
+    said_number,
+    scores_of,
+)
 
 _PARQUET = b"PAR1"
+_NO_PART = "of a model without any score in the class"
 _AS_IS = frozenset((str, int, bool, type(None)))  # most cells of a Parquet file: nothing to make of them
 
 
@@ -39,18 +49,23 @@ def read(source: SourceFile, columns: Columns) -> Reading:
     roles = roles_of(header, columns, source)
     long = is_long(rows, header, roles, columns, source)
     if long:
-        records = tuple(_long(rows, roles, source))
+        scores = scores_of((row.get(roles["score"]) for _, row in rows), source, columns.scale)
+        records = tuple(_long(rows, roles, scores))
         notes = unused(rows, [name for name in header if name not in roles.values()], roles)
     else:
         models, notes = models_of(rows, header, roles, columns, source)
-        records = tuple(_wide(rows, models, roles, source))
+        scores = scores_of((row.get(model) for _, row in rows for model in models), source, columns.scale)
+        records = tuple(_wide(rows, models, roles, scores))
         notes += _empty_cells(records)
+    outcomes = len(rows) if long else len(rows) * len(models)
     return Reading(
         file=source.shown,
         format="table",
         digest=source.digest,
         scorer=roles["score"] if long else "cell",
         records=records,
+        rows=outcomes,
+        left={_NO_PART: outcomes - len(records)} if outcomes > len(records) else {},
         notes=tuple(notes),
     )
 
@@ -82,7 +97,9 @@ def _parquet(source: SourceFile) -> list[dict[str, Any]]:
     except ImportError:
         raise source.error("a Parquet file: `pip install 'routerctl[import]'` reads it") from None
     try:
-        found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(source.content)).to_pylist()
+        table = parquet.read_table(io.BytesIO(source.content))
+        check_once(table.column_names, source)
+        found: list[dict[str, Any]] = table.to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last: a moment after 9999
         raise source.error(f"not Parquet that can be read: {error}") from None
     return [{name: cell if type(cell) in _AS_IS else plain(cell) for name, cell in row.items()} for row in found]
@@ -94,10 +111,8 @@ def _csv(source: SourceFile) -> Iterator[tuple[int | None, Cells]]:
     limit = csv.field_size_limit(sys.maxsize)  # a prompt may be longer than the 128 KiB that csv expects
     try:
         reader = csv.reader(io.StringIO(source.text, newline=""), delimiter=delimiter, strict=True)
-        header = [name.strip() for name in next(reader)]
-        twice = next((name for place, name in enumerate(header) if name in header[:place]), None)
-        if twice is not None:
-            raise source.error(f"two columns are named {twice!r}", 1)
+        header = [plain_name(name) for name in next(reader, [])]
+        check_once(header, source)
         line = reader.line_num + 1  # where the next row starts: quoted values may run over several lines
         for row in reader:
             if row and len(row) != len(header):
@@ -114,7 +129,7 @@ def _csv(source: SourceFile) -> Iterator[tuple[int | None, Cells]]:
 # --- rows -> records --------------------------------------------------------------------------------------------------
 
 
-def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: SourceFile) -> Iterator[Record]:
+def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], scores: Scores) -> Iterator[Record]:
     asked = {
         (as_text(cell(row, roles, "task_class")), model)
         for _, row in rows
@@ -127,7 +142,7 @@ def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: S
         if not case and value is None:
             case = f"row-{place}"
         for model in models:
-            score = as_score(row.get(model), source, f"column {model}", line)
+            score = scores.read(row.get(model), f"column {model}", line)
             if (task, model) in asked:  # without any score in a class a model had no part in it
                 yield Record(
                     task=task,
@@ -138,6 +153,7 @@ def _wide(rows: Rows, models: Sequence[str], roles: Mapping[str, str], source: S
                     input=value,
                     expected=expected,
                     cluster=cluster or None,
+                    epoch=_epoch(row, roles, scores.source, line),
                     line=line,
                 )
 
@@ -151,13 +167,15 @@ def _empty_cells(records: Sequence[Record]) -> list[str]:
     return [f"cells without a score: {each} (if a case was not asked, leave out its whole row)"]
 
 
-def _long(rows: Rows, roles: Mapping[str, str], source: SourceFile) -> Iterator[Record]:
+def _long(rows: Rows, roles: Mapping[str, str], scores: Scores) -> Iterator[Record]:
+    source = scores.source
     for line, row in rows:
         model = as_text(cell(row, roles, "model"))
         if not model:
             raise source.error(f"column {roles['model']}: expected a model's name, got nothing", line)
-        error = as_text(cell(row, roles, "error"))
-        score = None if error else as_score(cell(row, roles, "score"), source, f"column {roles['score']}", line)
+        told = cell(row, roles, "error")
+        error = "" if is_missing(told) else as_text(told)
+        score = None if error else scores.read(cell(row, roles, "score"), f"column {roles['score']}", line)
         yield Record(
             task=as_text(cell(row, roles, "task_class")),
             model=model,
@@ -168,17 +186,25 @@ def _long(rows: Rows, roles: Mapping[str, str], source: SourceFile) -> Iterator[
             expected=cell(row, roles, "expected"),
             reply=as_text(cell(row, roles, "reply")),
             error=error,
-            input_tokens=as_count(cell(row, roles, "input_tokens")),
-            output_tokens=as_count(cell(row, roles, "output_tokens")),
+            input_tokens=int(_amount(row, roles, "input_tokens", source, line) or 0),
+            cached_tokens=int(_amount(row, roles, "cached_tokens", source, line) or 0),
+            output_tokens=int(_amount(row, roles, "output_tokens", source, line) or 0),
             cost_usd=as_cost(cell(row, roles, "cost"), source, f"column {roles.get('cost')}", line),
-            latency_s=None if error else _seconds(row, roles),
+            latency_s=None if error else _seconds(row, roles, source, line),
             cluster=as_text(cell(row, roles, "cluster")) or None,
+            epoch=_epoch(row, roles, source, line),
             line=line,
         )
 
 
-def _seconds(row: Cells, roles: Mapping[str, str]) -> float | None:
-    number = as_number(cell(row, roles, "latency"))
-    if number is None or number < 0:
-        return None
-    return number / 1000 if roles["latency"].endswith("_ms") else number
+def _amount(row: Cells, roles: Mapping[str, str], role: str, source: SourceFile, line: int | None) -> float | None:
+    return said_number(cell(row, roles, role), source, f"column {roles.get(role)}", line)
+
+
+def _epoch(row: Cells, roles: Mapping[str, str], source: SourceFile, line: int | None) -> int:
+    return int(_amount(row, roles, "epoch", source, line) or 0)
+
+
+def _seconds(row: Cells, roles: Mapping[str, str], source: SourceFile, line: int | None) -> float | None:
+    number = _amount(row, roles, "latency", source, line)
+    return number / 1000 if number is not None and plain_name(roles["latency"]).lower().endswith("_ms") else number

@@ -104,7 +104,8 @@ class Caller:
     """Asks one candidate on behalf of one case.
 
     `replies` are all it got, for the books of a case that fails halfway; `paid_calls` and `paid_usd` are of those that
-    were not in the cache, `failed_usd` is what is known of the cost of calls without a reply.
+    were not in the cache, `failed_usd` is what attempts without a reply are known to have cost: time at its price, and
+    tokens that were told.
     """
 
     def __init__(
@@ -153,7 +154,8 @@ class Caller:
                 self._spending.repeated_calls += 1
             else:
                 self._spending.cached_calls += 1
-            self.replies.append(replace(known, cost_usd=cost_of_reply(known, self._pricer)))
+            cost_usd = cost_of_reply(known, self._pricer)
+            self.replies.append(replace(known, cost_usd=cost_usd, failed_usd=Decimal(0), perhaps_usd=Decimal(0)))
             return self.replies[-1]
         held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))
@@ -161,6 +163,7 @@ class Caller:
         try:
             reply = await self._noted(key, request, held.again)
             cost_usd, perhaps_usd, calls = reply.cost_usd + reply.failed_usd, reply.perhaps_usd, 1
+            self.failed_usd += reply.failed_usd
         except ProviderError as error:
             cost_usd, perhaps_usd = error.cost_usd, error.perhaps_usd
             self.failed_usd += cost_usd
@@ -181,7 +184,7 @@ class Caller:
         """Call, leaving a note until the reply is kept: where the process is killed in between, the note tells."""
         if self._cache is None:
             return await self._call(self._provider.name, request, again=again)
-        note = self._cache.asking(key, at=self._now())
+        note = self._cache.asking(key)
         try:
             reply = await self._call(self._provider.name, request, again=again)
         except RouterctlError:  # it is known to have failed; a cancelled call may have been paid for, its note stays

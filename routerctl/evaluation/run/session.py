@@ -29,12 +29,13 @@ from routerctl.evaluation.run.measured import measure
 from routerctl.evaluation.run.retests import Past, attempt_words, attempts_of, with_attempts
 from routerctl.evaluation.run_files import REPORTS_FOLDER, RunWriter
 from routerctl.evaluation.selection import provable_words, question_of
+from routerctl.notices import warn
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
-from routerctl.words import usd
+from routerctl.words import plain, plural, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -224,7 +225,7 @@ async def run_eval(
     """
     header = planned.header
     with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
-        spending.lost_calls = cache.take_lost() if cache else 0
+        spending.lost_calls = cache.take_lost(_tell_lost) if cache else 0
         async with Wire(header.providers.values(), outside, pricer_for(header), ready=ready) as wire:
             callers = _callers(header, wire, cache, spending, now)
             evaluation = Evaluation(
@@ -243,6 +244,11 @@ async def run_eval(
             paid_usd=writer.paid_usd,
             interrupted=evaluation.stopped,
         )
+
+
+def _tell_lost(calls: int) -> None:
+    lost = plain(plural(calls, "call was", "calls were"))
+    warn(f"{lost} in flight when an earlier run was killed: perhaps paid for, without a reply")
 
 
 def _callers(

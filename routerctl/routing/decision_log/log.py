@@ -15,7 +15,7 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
-from routerctl.files.running import RunningMark
+from routerctl.files.running import RUNNING_FOLDER, RunningMark
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
@@ -54,7 +54,7 @@ class DecisionLog:
         self._keep_prompts, self._keep_days, self._clock = keep_prompts, keep_days, clock
         self._insert, self._appended = insertion(), 0
         self._mark: RunningMark | None = None
-        self._folder = path.parent / "running"
+        self._folder = path.parent / RUNNING_FOLDER
         if keep_days is not None:
             self._drop_old(_MOST_ON_OPEN)
 
@@ -104,8 +104,8 @@ class DecisionLog:
         noted = (decision.id, self._mark.name, json_text(row))
         self._database.execute("INSERT OR REPLACE INTO under_way VALUES (?, ?, ?)", noted)
 
-    def take_lost(self) -> tuple[int, Decimal]:
-        """Log what processes that are gone had under way; give how many decisions, and the most their calls may cost.
+    def take_lost(self, tell: Callable[[int, Decimal], None]) -> None:
+        """Log what processes that are gone had under way; tell how many decisions, and the most their calls may cost.
 
         From then on this process's own are noted. On a file system without locks nobody can tell who is gone: nothing
         is noted there.
@@ -113,7 +113,7 @@ class DecisionLog:
         try:
             self._mark = self._mark or RunningMark(self._folder)
         except OSError:
-            return 0, Decimal(0)
+            return
         with self._transaction():
             found = self._database.execute("SELECT id, process, row FROM under_way").fetchall()
             gone = {process: self._mark.is_gone(process) for _, process, _ in found}
@@ -121,7 +121,8 @@ class DecisionLog:
             for one, row in lost.items():
                 self._database.execute(self._insert.replace("INSERT", "INSERT OR IGNORE", 1), row)
                 self._database.execute("DELETE FROM under_way WHERE id = ?", (one,))
-        return len(lost), sum((Decimal(row[_PERHAPS]) for row in lost.values()), Decimal(0))
+            if lost:
+                tell(len(lost), sum((Decimal(row[_PERHAPS]) for row in lost.values()), Decimal(0)))
 
     def _keep_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> None:
         texts = (

@@ -17,7 +17,7 @@ from routerctl.errors import InputError
 from routerctl.notices import info, warn
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.types import Decision, Inquiry, Table
-from routerctl.words import usd
+from routerctl.words import plain, plural, usd
 
 if TYPE_CHECKING:
     from routerctl.types import Answer
@@ -82,19 +82,12 @@ class DecisionRecorder:
                 self._log = DecisionLog(
                     self._path, keep_prompts=routing.log_prompts, keep_days=routing.log_days, patience_s=_PATIENCE_S
                 )
-                self._tell_lost(*self._log.take_lost())
+                self._log.take_lost(_tell_lost)
                 self._log.wait_at_most(0)
             except (OSError, sqlite3.Error, InputError) as error:
                 self._open_at = time.monotonic() + _REST_S
                 self._trouble(error)
         return self._log
-
-    def _tell_lost(self, decisions: int, perhaps_usd: Decimal) -> None:
-        if decisions:
-            warn(
-                f"{decisions} of the prompts that an earlier process was serving when it ended are in the log as "
-                f"cancelled; their calls may have cost up to {usd(perhaps_usd)}"
-            )
 
     def _trouble(self, error: Exception) -> None:
         if not self._said:
@@ -118,6 +111,14 @@ class DecisionRecorder:
             warn(f"decisions that were not kept: {self._lost}")
         if self._log:
             self._log.close()
+
+
+def _tell_lost(decisions: int, perhaps_usd: Decimal) -> None:
+    what = plain(plural(decisions, "prompt was", "prompts were"))
+    warn(
+        f"{what} being served when an earlier process ended; in the log as cancelled, their calls may have cost up to "
+        f"{usd(perhaps_usd)}"
+    )
 
 
 def _append(log: DecisionLog, inquiry: Inquiry, decision: Decision, answer: Answer | None, at: str) -> int:

@@ -42,6 +42,8 @@ FORGIVEN_S = 300.0
 # The right to try is given for ten seconds and renewed by the process that holds it, while that lives; after 90 s
 # (more than a call's usual `timeout_s`) the try is given up, since whoever made it has gone away without a word.
 LEASE_S, TRIAL_S = 10.0, 90.0
+# What is dated later than this from now was noted by a clock that was wrong then: machines differ by less.
+AHEAD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,19 @@ class Breaker:
     def document(self) -> Json:
         """Write it for the shared state."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def forget_future(self, now: float) -> None:
+        """Drop what is dated later than now, as of a clock that was set back: it would hold for as long as that."""
+        last = now + AHEAD_S
+        self.buckets = [bucket for bucket in self.buckets if bucket[0] * BUCKET_S <= last]
+        self.good_at = self.good_at if self.good_at <= last else 0.0
+        self.closed_at = min(self.closed_at, now) if self.closed_at > last else self.closed_at
+        if self.since > last or (self.state == "open" and self.until > last + OPEN_CAP_S):
+            self.since, self.until = now, min(self.until, now)  # a try tells how it is
+        if self.trial and (self.trial["since"] > last or self.trial["until"] > last + LEASE_S):
+            self.trial = None
+        if self.error and self.error["at"] > last:
+            self.error = self.error | {"at": now}
 
     def note(self, event: Event) -> None:
         """Change by how a call ended."""

@@ -60,6 +60,11 @@ class Sketch:
             for step, count in steps.items():
                 mine[step] = mine.get(step, 0) + count
 
+    def forget_future(self, now: float) -> None:
+        """Drop the counts of a clock that was set back by more than a period: they would stand for as long as that."""
+        if self.number > int(now // PERIOD_S) + 1:
+            self.number, self.steps, self.before = -1, {}, {}
+
     def latency(self, at: float) -> Latency:
         """Give the quantiles as of a moment."""
         self._turn(at)

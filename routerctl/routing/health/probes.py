@@ -15,6 +15,7 @@ from typing import Protocol
 
 from routerctl.errors import InputError, ModelNotFound, ProviderError
 from routerctl.providers.base import Probed
+from routerctl.providers.pins import foreign_of
 from routerctl.routing.health.registry import Health
 from routerctl.types import Candidate, Message, PlaceKey, Prompt, Reply, ReplySpec, Request, StopReason, Table
 
@@ -139,7 +140,7 @@ async def _generated(wire: ProbeWire, place: Probable, until: float) -> Finding:
         words = f"alive: it thought for all of {GENERATE_TOKENS} tokens"
     elif reply.stop_reason is StopReason.REFUSAL:
         words = "alive: it declined"
-    other = reply.served_model != place.key.model
+    other = foreign_of(place.key.model, [reply])
     warnings = (f"{place.key.model} is pinned, but {reply.served_model} was served",) if other else ()
     return Finding(place=place, words=words, warnings=warnings, took_s=0.0)
 

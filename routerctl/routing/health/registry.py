@@ -12,17 +12,18 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 from routerctl.errors import ProviderError, StateDown
-from routerctl.routing.health.breaker import BUCKET_S, Breaker, Event, State
+from routerctl.routing.health.breaker import AHEAD_S, BUCKET_S, Breaker, Event, State
 from routerctl.routing.health.latency import NOTHING, Latency, Sketch
 from routerctl.routing.state import Documents, StateStore
 from routerctl.types import Json, PlaceKey
 
 EVERY_S = 1.0
 _FORGOTTEN_S = 7 * 86400.0  # a place that nobody has called for so long leaves the shared state
+_PATIENCE_S = 10.0  # silence for so long speaks against a place whose usual latency nobody knows
 _MOST_EVENTS = 1000  # kept for a state that is down; the latest tell enough
 
 
@@ -57,8 +58,10 @@ class _Entry:
 
     def note_good(self, at: float, latency_s: float) -> bool:
         """Note a call that went well, nearly always on a breaker that does not care: the path of every call."""
-        self.fresh.add(latency_s, at)
         good = self.good
+        if not good or good[1] // BUCKET_S != at // BUCKET_S:
+            self.fresh.forget_future(at)
+        self.fresh.add(latency_s, at)
         if not good or good[1] // BUCKET_S != at // BUCKET_S or not self.breaker.count_good(at):
             return self.note(Event(at=at, began=at - latency_s, good=True))
         good[0] += 1
@@ -67,6 +70,7 @@ class _Entry:
 
     def note(self, event: Event) -> bool:
         """Note how a call ended; tell whether the breaker moved."""
+        self.breaker.forget_future(event.at)
         before = self.breaker.state
         self.breaker.note(event)
         self._settle()
@@ -92,15 +96,25 @@ class _Entry:
         self.told = told if self.told is None else self.told
         self.flying = [], Sketch(), None
 
-    def see(self, document: Json) -> None:
+    def see(self, document: Json, now: float) -> None:
         """Begin anew from what is shared, with what was noted meanwhile on top."""
         given = document or {}
         self._settle()
         self.breaker, self.shared = Breaker(given.get("breaker")), Sketch(given.get("latency"))
+        self.forget_future(now)
         self.retired = given.get("retired", "") if self.told is None else self.told
         for event in self.unsent:
             self.breaker.note(event)
         self.flying = [], Sketch(), None
+
+    def forget_future(self, now: float) -> None:
+        """Drop what is dated later than now: the clock was set back, here or where it was noted."""
+        self.breaker.forget_future(now)
+        for sketch in (self.shared, self.fresh, self.flying[1]):
+            sketch.forget_future(now)
+        self.unsent = [event for event in self.unsent if event.at <= now + AHEAD_S]
+        if self.good and self.good[1] > now + AHEAD_S:
+            self.good = []
 
     def _settle(self) -> None:
         """Write the good ones down in the order of things."""
@@ -140,6 +154,8 @@ class Health:
         entry = self._entry(place)
         if entry.breaker.state == "closed":
             return True
+        with self._lock:
+            entry.breaker.forget_future(self._clock())
         if not entry.breaker.may_be_tried(self._clock()):
             return False
         return self._exchange([place], trying=place)
@@ -153,7 +169,7 @@ class Health:
         why = f"{error['name']} ({error['words']})" if error["words"] else error["name"]
         if breaker.state == "open":
             left_s = max(0.0, breaker.until - now)
-            return f"shut for {now - breaker.since:.0f} s after {why}; tried again in {left_s:.0f} s"
+            return f"shut for {max(0.0, now - breaker.since):.0f} s after {why}; tried again in {left_s:.0f} s"
         return f"being tried again by one caller after {why}"
 
     def record(
@@ -166,6 +182,8 @@ class Health:
                 moved = entry.note_good(at, latency_s)
         else:
             event = self._event(at, problem, probe=probe)
+            if problem is not None and problem.hurried and not self._had_time(place, entry, problem.spent_s):
+                event = replace(event, good=None)  # who used up the deadline before it is to blame
             with self._lock:
                 moved = entry.note(event)
         if moved:
@@ -188,6 +206,7 @@ class Health:
         entry, now = self._entry(place), self._clock()
         with self._lock:
             if not 0 <= now - entry.latency_at < EVERY_S:
+                entry.forget_future(now)
                 whole = Sketch(entry.shared.document())
                 for fresh in (entry.flying[1], entry.fresh):
                     whole.merge(fresh)
@@ -201,7 +220,10 @@ class Health:
 
     def shown(self, place: PlaceKey) -> PlaceStatus:
         """Give what a person may want to know of a place."""
-        breaker = self._entry(place).breaker
+        entry = self._entry(place)
+        with self._lock:
+            entry.forget_future(self._clock())
+        breaker = entry.breaker
         error = breaker.error or {}
         return PlaceStatus(
             state=breaker.state,
@@ -226,7 +248,7 @@ class Health:
         try:
             mine = self._store.update([key], claim, ttl_s=max(every_s, _FORGOTTEN_S))
         except StateDown:
-            mine = now - self._probed.get(place, float("-inf")) >= every_s
+            mine = abs(now - self._probed.get(place, float("-inf"))) >= every_s
         if mine:
             self._probed[place] = now
         return mine
@@ -244,6 +266,11 @@ class Health:
             self._thread.join()
         if self._loaded:
             self.sync()
+
+    def _had_time(self, place: PlaceKey, entry: _Entry, seconds: float) -> bool:
+        """Tell whether a place had as long as it usually takes; a try of one that was shut counts in any case."""
+        usual_s = self.latency_s(place, 0.95)
+        return entry.breaker.state != "closed" or seconds >= (_PATIENCE_S if usual_s is None else usual_s)
 
     def _event(self, at: float, problem: ProviderError | None, *, probe: bool) -> Event:
         if problem is None:
@@ -273,13 +300,14 @@ class Health:
         with self._turn:
             if self._loaded:
                 return
+            now = self._clock()
             try:
                 documents = self._store.scan("health/")
             except StateDown:  # said already; it is asked again with every exchange
                 documents = {}
             with self._lock:
                 for key, document in documents.items():
-                    self._entries.setdefault(_first_place(key), _Entry()).see(document)
+                    self._entries.setdefault(_first_place(key), _Entry()).see(document, now)
             self._loaded = True
         if self._every_s is not None:
             self._thread = threading.Thread(target=self._keep_up, name="health", daemon=True)
@@ -297,10 +325,11 @@ class Health:
         with self._turn:
             with self._lock:
                 entries = {_key("health", place): self._entries[place] for place in places}
+                now = self._clock()
                 for entry in entries.values():
+                    entry.forget_future(now)
                     entry.take()
             wanted = _key("health", trying) if trying else None
-            now = self._clock()
             try:
                 documents, mine = self._shared(entries, wanted, now)
             except StateDown:
@@ -310,7 +339,7 @@ class Health:
                     return trying is not None and self._entries[trying].breaker.try_by(self._me, now)
             with self._lock:
                 for key, entry in entries.items():
-                    entry.see(documents[key])
+                    entry.see(documents[key], now)
             return mine
 
     def _shared(self, entries: Mapping[str, _Entry], wanted: str | None, now: float) -> tuple[Documents, bool]:
@@ -334,6 +363,8 @@ class Health:
     def _added(self, entry: _Entry, document: Json, now: float) -> dict[str, Json]:
         given = document or {}
         breaker, sketch = Breaker(given.get("breaker")), Sketch(given.get("latency"))
+        breaker.forget_future(now)
+        sketch.forget_future(now)
         events, fresh, told = entry.flying
         for event in events:
             breaker.note(event)
