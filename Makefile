@@ -1,5 +1,6 @@
 # make demo   sets everything up and runs the main job on local models, without a key
 # make test   sets everything up and passes the tests
+# make test-latest   passes them with the newest versions that pyproject.toml admits
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -8,7 +9,7 @@ MODELS := smollm2-135m qwen2.5-coder-0.5b qwen2.5-coder-1.5b
 PROMPT := Simmer the lentils with garlic, then fold in the spinach and a spoon of yoghurt.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check format house bench clean
+.PHONY: help demo test test-latest test-slow check format house bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,10 +22,13 @@ else
 	@$(PYTHON) -m venv $(VENV)
 endif
 
+VERSIONS := -c constraints.txt
 ifdef UV
-INSTALL = VIRTUAL_ENV=$(abspath $(VENV)) uv pip install --quiet -c constraints.txt
+INSTALL = VIRTUAL_ENV=$(abspath $(VENV)) uv pip install --quiet $(VERSIONS)
+NEWEST := --upgrade
 else
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(VERSIONS)
+NEWEST := --upgrade --upgrade-strategy eager
 endif
 
 $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
@@ -51,6 +55,10 @@ demo: $(VENV)/.local
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+test-latest:
+	@rm -f .venv-latest/.dev
+	@$(MAKE) --no-print-directory test VENV=.venv-latest VERSIONS='$(NEWEST)'
+
 test-slow: $(VENV)/.slow
 	$(BIN)/routerctl models pull $(MODELS)
 	$(BIN)/python -m pytest -m slow
@@ -72,4 +80,4 @@ bench: $(VENV)/.dev
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
 
 clean:
-	rm -rf $(VENV) .routerctl .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-latest .routerctl .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,28 +1,34 @@
 """Turns a model's price and the tokens or seconds of a call into dollars, exactly.
 
 A price is what routerctl.yaml states, else the provider's `usd_per_hour`, else what the packaged list of `genai-prices`
-says of the day asked for. Does not know who calls or why. The list takes a third of a second to import, so only the
-functions that need it do. It knows list prices alone: no regional surcharge, no discount.
+says of the day asked for. It is complete: what a call costs follows from it alone, and nobody asks the list again. Does
+not know who calls or why. The list takes a third of a second to import, so only the functions that need it do. It knows
+list prices alone: no regional surcharge, no discount.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
+from routerctl import notices
 from routerctl.errors import InputError
-from routerctl.types import Price, ProviderSpec, Reply, Request, RunHeader, Table, Usage
+from routerctl.types import Price, PriceTier, ProviderSpec, Reply, Request, RunHeader, Table, Usage
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
 Pricer = Callable[[Usage, float], Decimal]  # (tokens, seconds of the successful request) -> USD
 
 NOT_KNOWN = "not known"  # source of a Price that nobody could tell, of outcomes made elsewhere
 LIST = "genai-prices"  # a Price whose source starts with this was read off the list
+_TIERED = ", tiered"  # how a source ended that has tiers, when tables did not pin them
+_LISTED = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")  # names that the list shares with ours
 MTOK = 1_000_000
 HOUR_S = 3600
 MOST_FRAME_TOKENS = 64  # what a chat template puts around the turns, and more
@@ -40,7 +46,7 @@ def known_prices(prices: Mapping[str, Price]) -> dict[str, Price]:
 
 
 def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Price], on: date) -> Price:
-    """Find the price of a provider's model on a day; a tiered price shows its lowest tier.
+    """Find the price of a provider's model on a day.
 
     `stated`: the user's own prices by (provider name, model id); they win.
 
@@ -52,7 +58,7 @@ def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Pr
     if spec.usd_per_hour is not None:
         source = f"routerctl.yaml: usd_per_hour of provider {spec.name}"
         return Price(date=on.isoformat(), source=source, usd_per_hour=spec.usd_per_hour)
-    listed = _listed(spec, model, on)
+    listed = listed_price(spec, model, on)
     if listed is None:
         raise InputError(
             f"no price is known for model '{model}' of provider '{spec.name}' on {on.isoformat()}; add under `prices:` "
@@ -63,22 +69,19 @@ def price_of(spec: ProviderSpec, model: str, stated: Mapping[tuple[str, str], Pr
     return listed
 
 
-def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
-    """Make the function from tokens and seconds to USD.
+def listed_price(spec: ProviderSpec, model: str, on: date) -> Price | None:
+    """Give the list's price of a day, tiers and all; None where it has none for both directions."""
+    info = _find(spec, model)
+    return None if info is None else _as_price(info.get_prices(_noon(on)), on)
 
-    A listed price goes through the list itself, which knows the tiers (a token of a prompt over 100,000 tokens costs
-    more) - unless a newer list tells another price of that day: then the numbers at hand stand, a lock file pins them.
-    """
+
+def pricer_of(price: Price, spec: ProviderSpec, model: str) -> Pricer:
+    """Make the function from tokens and seconds to USD; the price at hand stands, whatever a newer list says."""
     if price.usd_per_hour is not None:
         hourly = price.usd_per_hour
         return lambda _usage, seconds: (hourly * Decimal(repr(float(seconds))) / HOUR_S).quantize(PICODOLLAR)
-    if price.source.startswith(LIST):
-        day = date.fromisoformat(price.date)
-        found = _find(spec, model)
-        now = _listed(spec, model, day)
-        if found and now and _amounts(now) == _amounts(price):
-            return _list_pricer(*found, day)
-    return lambda usage, _seconds: _flat_cost(price, usage)
+    whole = _with_listed_tiers(price, spec, model) if lacks_tiers(price) else price
+    return lambda usage, _seconds: _cost(whole, usage)
 
 
 def pricers_of(header: RunHeader) -> dict[str, Pricer]:
@@ -127,45 +130,118 @@ def request_bytes(request: Request) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
-def _flat_cost(price: Price, usage: Usage) -> Decimal:
-    """Cached tokens are part of the input tokens; without a price of their own they cost what any input costs."""
-    fresh, out = price.input_mtok_usd or Decimal(0), price.output_mtok_usd or Decimal(0)
-    read = fresh if price.cache_read_mtok_usd is None else price.cache_read_mtok_usd
-    write = fresh if price.cache_write_mtok_usd is None else price.cache_write_mtok_usd
+def rates(price: Price, input_tokens: int) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Give USD per million tokens of a call with so many: plain input, read from the cache, written to it, output.
+
+    Cached tokens without a price of their own cost what any input costs.
+    """
+    longer = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
+    return _rates(longer[-1]) if longer else _rates(price)
+
+
+def rise(was: Price, now: Price) -> Fraction | None:
+    """Give by how much all of a price has risen, 1 = not at all; None where its parts moved apart."""
+    if (lacks_tiers(was), _starts(was)) != (lacks_tiers(now), _starts(now)):
+        return None
+    pairs = list(zip(_parts(was), _parts(now), strict=True))
+    ratios = {Fraction(new) / Fraction(old) if old else None for old, new in pairs if old or new}
+    return None if len(ratios) > 1 else next(iter(ratios), Fraction(1))
+
+
+def lacks_tiers(price: Price) -> bool:
+    """Tell whether a price is of a table from before tiers were pinned, and had some: the list is asked for them."""
+    return price.source.startswith(LIST) and price.source.endswith(_TIERED) and not price.tiers
+
+
+def goes_by_call(price: Price) -> bool:
+    """Tell whether what several calls cost depends on more than the sums of their tokens."""
+    return bool(price.tiers) or price.request_usd is not None or lacks_tiers(price)
+
+
+def _cost(price: Price, usage: Usage) -> Decimal:
+    """Cached tokens are part of the input tokens."""
+    plain, read, write, out = rates(price, usage.input_tokens)
     uncached = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
-    total = fresh * uncached + read * usage.cache_read_tokens + write * usage.cache_write_tokens
-    return (total + out * usage.output_tokens) / MTOK
+    total = plain * uncached + read * usage.cache_read_tokens + write * usage.cache_write_tokens
+    of_call = price.request_usd if price.request_usd and (usage.input_tokens or usage.output_tokens) else Decimal(0)
+    return (total + out * usage.output_tokens) / MTOK + of_call
 
 
-def _amounts(price: Price) -> tuple[Decimal | None, ...]:
-    return (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
+def _rates(of: Price | PriceTier) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    plain, zero = of.input_mtok_usd or Decimal(0), Decimal(0)
+    read, write = (plain if amount is None else amount for amount in (of.cache_read_mtok_usd, of.cache_write_mtok_usd))
+    return plain, read, write, of.output_mtok_usd or zero
+
+
+def _parts(price: Price) -> tuple[Decimal, ...]:
+    """Give what a token of each kind costs, tier by tier, a call and an hour."""
+    longer = [amount for tier in price.tiers for amount in _rates(tier)]
+    return (*_rates(price), *longer, price.request_usd or Decimal(0), price.usd_per_hour or Decimal(0))
+
+
+def _starts(price: Price) -> list[int]:
+    return [tier.above_input_tokens for tier in price.tiers]
+
+
+# --- tables that pinned no tiers --------------------------------------------------------------------------------------
+
+
+def _with_listed_tiers(price: Price, spec: ProviderSpec, model: str) -> Price:
+    """Give a price with the tiers that the list has now, in proportion where it pins another base price; say so."""
+    listed = listed_price(spec, model, date.fromisoformat(price.date))
+    what = f"the price of {model} ({price.date}) is pinned without what longer prompts cost"
+    if listed is None or not listed.tiers:
+        say = f"{what}, and the list no longer has it: they are counted at the price of short ones"
+    else:
+        price = replace(price, tiers=tuple(_scaled(tier, listed, price) for tier in listed.tiers))
+        say = f"{what}: they are counted by {listed.source}, in proportion"
+    notices.warn_once(f"{say}; `routerctl eval` and `routerctl build-table` pin it (replies already paid for are free)")
+    return price
+
+
+def _scaled(tier: PriceTier, listed: Price, pinned: Price) -> PriceTier:
+    """Move a tier of the list as far as each part of the pinned price stands from the list's."""
+    parts = zip(_rates(tier), _rates(listed), _rates(pinned), strict=True)
+    plain, read, write, out = (there * now / then if then else max(there, now) for there, then, now in parts)
+    return PriceTier(
+        above_input_tokens=tier.above_input_tokens,
+        input_mtok_usd=plain,
+        output_mtok_usd=out,
+        cache_read_mtok_usd=read,
+        cache_write_mtok_usd=write,
+    )
 
 
 # --- the packaged list ------------------------------------------------------------------------------------------------
 
 
-def _listed(spec: ProviderSpec, model: str, on: date) -> Price | None:
-    """The list's price of that day; None where it has none for both directions."""
+def _as_price(prices: ModelPrice, on: date) -> Price | None:
     import genai_prices
     from genai_prices.types import TieredPrices
 
-    found = _find(spec, model)
-    if found is None:
+    parts = {f"{name}_usd": getattr(prices, name) for name in _LISTED}
+    starts = {tier.start for part in parts.values() if isinstance(part, TieredPrices) for tier in part.tiers}
+    base, *longer = ({name: _at(part, above) for name, part in parts.items()} for above in (-1, *sorted(starts)))
+    if base["input_mtok_usd"] is None or base["output_mtok_usd"] is None:
         return None
-    prices = found[1].get_prices(_noon(on))
-    names = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
-    values = [getattr(prices, name) for name in names]
-    amounts = [value.base if isinstance(value, TieredPrices) else value for value in values]
-    if amounts[0] is None or amounts[1] is None:
-        return None
+    fee = _at(prices.requests_kcount, -1)
     return Price(
         date=on.isoformat(),
-        source=f"{LIST} {genai_prices.__version__}" + (", tiered" if values != amounts else ""),
-        **{f"{name}_usd": amount for name, amount in zip(names, amounts, strict=True)},
+        source=f"{LIST} {genai_prices.__version__}",
+        request_usd=None if fee is None else fee / 1000,
+        tiers=tuple(PriceTier(above_input_tokens=at, **of) for at, of in zip(sorted(starts), longer, strict=True)),
+        **base,
     )
 
 
-def _find(spec: ProviderSpec, model: str) -> tuple[Provider, ModelInfo] | None:
+def _at(part: Decimal | TieredPrices | None, above: int) -> Any:
+    """Give the part of a price that a prompt of more than so many tokens costs; -1: the shortest."""
+    if part is None or isinstance(part, Decimal):
+        return part
+    return next((tier.price for tier in reversed(part.tiers) if tier.start <= above), part.base)
+
+
+def _find(spec: ProviderSpec, model: str) -> ModelInfo | None:
     """The list's entry: by the base URL's host if the list knows it, else the vendor behind the kind.
 
     A base URL that it does not know is taken for a gateway to that vendor: a self-hosted model has another name.
@@ -177,26 +253,10 @@ def _find(spec: ProviderSpec, model: str) -> tuple[Provider, ModelInfo] | None:
             try:
                 return get_snapshot().find_provider_model(
                     model, None, place.get("provider_id"), place.get("provider_api_url")
-                )
+                )[1]
             except LookupError:
                 continue
     return None
-
-
-def _list_pricer(provider: Provider, info: ModelInfo, on: date) -> Pricer:
-    """Cost through the list's own arithmetic; its `input_tokens` counts cached tokens too, as ours does."""
-    from genai_prices import Usage as ListUsage
-
-    def cost(usage: Usage, _seconds: float) -> Decimal:
-        tokens = ListUsage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-        )
-        return info.calc_price(tokens, provider, genai_request_timestamp=_noon(on)).total_price
-
-    return cost
 
 
 def _noon(day: date) -> datetime:

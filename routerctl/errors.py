@@ -37,6 +37,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
+from routerctl.redaction import redacted
+
 if TYPE_CHECKING:
     from routerctl.types import Decision, Usage
 
@@ -126,6 +128,7 @@ class ProviderError(RouterctlError):
         retry_after_s: float | None = None,
     ) -> None:
         """`retry_after_s`: seconds the provider asked to wait, None where it did not say."""
+        problem = redacted(problem)  # whoever raises it, a plug-in too
         self.problem, self.provider, self.status, self.retry_after_s = problem, provider, status, retry_after_s
         self.spent_s = 0.0  # how long the attempt took: where time is the price, it was paid for
         self.lost_s = 0.0  # likewise the attempts at the same call before it

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from routerctl.redaction import redacted
+
 Level = Literal["info", "warning", "alarm"]  # an alarm: a person must look at it now
 Notify = Callable[[str, Level], None]
 
@@ -24,6 +26,7 @@ def log(text: str, level: Level) -> None:
 
 
 _taken_by: list[Notify] = [log]
+_said: set[str] = set()
 
 
 def take(notify: Notify) -> Notify:
@@ -34,14 +37,21 @@ def take(notify: Notify) -> Notify:
 
 def info(text: str) -> None:
     """Say what may interest a person."""
-    _taken_by[0](text, "info")
+    _taken_by[0](redacted(text), "info")
 
 
 def warn(text: str) -> None:
     """Say what a person should hear, but need not stop for."""
-    _taken_by[0](text, "warning")
+    _taken_by[0](redacted(text), "warning")
+
+
+def warn_once(text: str) -> None:
+    """Say what a person should hear, but not twice in one process."""
+    if text not in _said:
+        _said.add(text)
+        warn(text)
 
 
 def alarm(text: str) -> None:
     """Say what a person must look at."""
-    _taken_by[0](text, "alarm")
+    _taken_by[0](redacted(text), "alarm")

@@ -19,6 +19,8 @@ NBSP = "\u00a0"
 # and emoji, and cannot reorder text.
 _LOOK_UP = re.compile("[^\n\t\x20-\x7e\u200c\u200d]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Of four digits or more, and no part of a name, a date or a fraction.
+_PLAIN_NUMBER = re.compile(r"(?<![\w.,-])[1-9][0-9]{3,}(?![\w-]|[.,][0-9])")
 # The names of ASCII; Unicode's control pictures are missing from many fonts.
 _CONTROLS = re.findall(
     r"\w+",
@@ -139,16 +141,34 @@ def points(difference: float) -> str:
 
 
 def seconds(latency_s: float) -> str:
-    """Two significant digits or more: `0.019 s`, `0.19 s`, `1.90 s`, `19.0 s`, `190 s`."""
-    for least, places in ((99.95, 0), (9.995, 1), (0.0995, 2)):  # what rounds up belongs to the next line
+    """Two significant digits or more: `0.0019 s`, `0.019 s`, `0.19 s`, `1.90 s`, `19.0 s`, `190 s`; nothing: `0 s`."""
+    # What rounds up belongs to the next line.
+    for least, places in ((99.95, 0), (9.995, 1), (0.0995, 2), (0.00995, 3), (0.000995, 4)):
         if latency_s >= least:
             return f"{latency_s:.{places}f}{NBSP}s"
-    return f"{latency_s:.3f}{NBSP}s"
+    return f"{latency_s:.5f}{NBSP}s" if latency_s else f"0{NBSP}s"
+
+
+def lasting(length_s: float) -> str:
+    """A length of time in its greatest unit: `40 s`, `3 min`, `2 h`, `4 d`."""
+    units = ((86400, "d"), (3600, "h"), (60, "min"))
+    size_s, unit = next((each for each in units if length_s >= each[0]), (1, "s"))
+    return f"{length_s / size_s:.0f}{NBSP}{unit}"
 
 
 def count(number: int) -> str:
     """Thousands set off by commas."""
     return f"{number:,}"
+
+
+def out_of(part: int, whole: int) -> str:
+    """A part of a number, both counted: `3,286/4,000`."""
+    return f"{count(part)}/{count(whole)}"
+
+
+def grouped(sentence: str) -> str:
+    """A sentence of a table, which holds its numbers as plain digits, with thousands set off by commas."""
+    return _PLAIN_NUMBER.sub(lambda match: count(int(match.group())), sentence)
 
 
 def plural(number: int, noun: str, nouns: str | None = None) -> str:

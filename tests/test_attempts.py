@@ -278,6 +278,61 @@ def test_a_lowered_bar_is_told_in_the_terminal(project: Project) -> None:
         assert project.run(command).err.count(told) == 1
 
 
+@pytest.mark.parametrize("pruned", [False, True], ids=["runs at hand", "runs gone"])
+async def test_another_order_of_the_same_cases_is_another_chance(pruned: bool, project: Project) -> None:
+    """A test may end elsewhere in it: who tries seeds until one proves pays for each; a proof costs nothing."""
+    project.eval_set("sums", 60)
+    for attempt, seed in enumerate((1, 2, 3), 1):
+        _set(project, seed=seed)
+        assert numbers(await run(project, {SMALL: 4, LARGE: 0})) == (attempt, 1)
+        build(project)
+        if pruned:
+            shutil.rmtree(project.root / "reports")
+    assert numbers(await run(project, {SMALL: 4, LARGE: 0})) == (3, 1)
+
+
+def _set(project: Project, **settings: Any) -> None:
+    project.config.update(settings)
+    project.save()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "attempt"),
+    [
+        ({}, {"mode": "margin", "margin": 0.1}, 2),
+        ({"mode": "margin", "margin": 0.03}, {"mode": "margin", "margin": 0.1}, 2),
+        ({"mode": "margin", "margin": 0.1}, {"mode": "margin", "margin": 0.03}, 1),
+        ({"mode": "margin", "margin": 0.1}, {"mode": "proven"}, 1),
+        ({"risk": 0.05}, {"risk": 0.2}, 1),
+    ],
+    ids=["margin", "wider margin", "narrower margin", "no margin", "risk"],
+)
+async def test_a_margin_below_the_bar_is_a_lowered_bar(
+    before: dict[str, Any], after: dict[str, Any], attempt: int, project: Project
+) -> None:
+    """What is to be proven counts; at a greater risk the same outcomes prove all that they proved at the smaller."""
+    project.eval_set("sums", 60)
+    _set(project, **before)
+    await run(project, NOBODY)
+    build(project)
+    _set(project, **after)
+    assert numbers(await run(project, NOBODY)) == (attempt, attempt)
+
+
+@pytest.mark.parametrize(
+    ("change", "attempt"), [({"bar": 0.6}, 2), ({"pass_at": 0.5}, 2), ({"pass_at": 0.95}, 1), ({}, 1)]
+)
+async def test_a_declared_set_that_asks_for_less_is_another_chance(
+    change: dict[str, Any], attempt: int, project: Project
+) -> None:
+    """That it may grow makes its additions one test, not whatever else becomes easier."""
+    project.eval_set("sums", 60, max_cases=120, pass_at=0.9)
+    await run(project, NOBODY)
+    grown = [*cases(range(60)), *(case | {"batch": 2} for case in cases(range(60, 120)))]
+    project.eval_set("sums", 120, cases=grown, **{"max_cases": 120, "pass_at": 0.9} | change)
+    assert numbers(await run(project, NOBODY)) == (attempt, attempt)
+
+
 async def test_scores_alone_spend_nothing(project: Project) -> None:
     """Mode `point` can prove nothing, so it gives no chance."""
     project.config["mode"] = "point"

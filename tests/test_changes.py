@@ -25,6 +25,7 @@ from routerctl.types import (
     Example,
     Judgement,
     Price,
+    PriceTier,
     PromptSpec,
     ProviderSpec,
     ReplySpec,
@@ -176,6 +177,8 @@ def test_rows_stand_in_the_order_of_cause() -> None:
 # --- what is named ----------------------------------------------------------------------------------------------------
 
 PRICES = {**BASE.prices, "haiku": replace(BASE.prices["haiku"], input_mtok_usd=Decimal(2))}
+TIER = PriceTier(above_input_tokens=100_000, input_mtok_usd=Decimal(2), output_mtok_usd=Decimal(10))
+TIERS = {**BASE.prices, "haiku": replace(BASE.prices["haiku"], tiers=(TIER,), request_usd=Decimal("0.01"))}
 DATES = {**BASE.prices, "haiku": replace(BASE.prices["haiku"], date="2026-12-01")}
 FAR = {"far": replace(BASE.providers["far"], base_url="https://elsewhere")}
 LONG = "Say which of the folders below this mail belongs to, and give nothing but the name of the folder"
@@ -227,6 +230,19 @@ NAMED = [
             "price": (
                 "input $1.00, output $5.00 per million tokens (2026-11-23, x)",
                 "input $2.00, output $5.00 per million tokens (2026-11-23, x)",
+            )
+        },
+    ),
+    (
+        replace(BASE, prices=TIERS),
+        ("other price",),
+        {
+            "price": (
+                "input $1.00, output $5.00 per million tokens (2026-11-23, x)",
+                (
+                    "input $1.00, output $5.00 per million tokens, $0.01 a request; above 100,000 input tokens input "
+                    "$2.00, output $10.00 (2026-11-23, x)"
+                ),
             )
         },
     ),
@@ -375,7 +391,13 @@ def altered(value: Any) -> list[Any]:
         ]
     if isinstance(value, int | float | Decimal):
         return [value + 1]
-    nested = [{"name": "x"}], [{"name": "x", "cap_usd": 1}], [{"name": "x", "regions": ["eu"]}], [{"provider": "x"}]
+    nested = (
+        [{"name": "x"}],
+        [{"name": "x", "cap_usd": 1}],
+        [{"name": "x", "regions": ["eu"]}],
+        [{"provider": "x"}],
+        [encode(TIER)],
+    )
     named: tuple[dict[str, Any], ...] = (
         {"x": {}},
         {"x": {"table": "x.yaml"}},

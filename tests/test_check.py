@@ -767,11 +767,7 @@ def test_a_signal_that_can_be_told_is_well(root: Path) -> None:
 @pytest.mark.parametrize(("today", "words"), [("2026-01-01", "retires on"), ("2199-01-01", "was retired on")])
 def test_retirement_is_a_warning(root: Path, today: str, words: str) -> None:
     """A model that retires is named with its day, before it is too late and after."""
-    from routerctl.providers import pins
-
-    model, end = max(pins._days().items(), key=lambda pair: (pair[1], pair[0]))
-    if end <= date.fromisoformat("2026-01-01"):
-        pytest.skip("the installed SDK knows of no model that still runs and will retire")
+    model, end = "claude-opus-4-5-20251101", date(2027, 1, 22)
     add = f"candidates:\n  old: {{provider: vendor, model: {model}}}\n"
     edit(root / "routerctl.yaml", "candidates:\n", add)
     edit(root / "routerctl.yaml", "providers:\n", "providers:\n  vendor: {kind: anthropic}\n")

@@ -95,6 +95,17 @@ def test_a_deprecated_model_is_well_and_warned_of(serving: Project, far: Far, ru
     assert "warning: anthropic: model-small is deprecated and retires on 2027-01-31" in done.err
 
 
+@pytest.mark.parametrize(("day", "warned"), [("2027-04-01", True), (None, False), (7, False)])
+def test_the_shutdown_date_of_an_openai_model_is_told(
+    day: object, warned: bool, serving: Project, far: Far, run: Run
+) -> None:
+    """Its list of models has a field for it, null until the end is announced; nonsense there is no day."""
+    far.emulator.know(BOTH, {"model-large": {"shutdown_date": day}})
+    done = run("health")
+    assert done.code == 0
+    assert ("warning: openai: model-large is deprecated and retires on 2027-04-01" in done.err) is warned
+
+
 def test_a_retired_model_is_down(serving: Project, far: Far, run: Run) -> None:
     """The API still tells of it, but will not serve it."""
     far.emulator.know(BOTH, {"model-small": {"lifecycle": "retired", "retires_at": "2026-11-01T00:00:00Z"}})

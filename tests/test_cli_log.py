@@ -134,7 +134,7 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
         "2. large at far (m-1), escalation: served, 0.50 s, 2 calls, $0.0000001",
         "large: m-1, as pinned; the reply ended with: end",
         "table version 3, sha256:00; sums is provisional in it",
-        "1 ms to decide, 0.50 s for the reply that was served, 1.50 s in all",
+        "0.0010 s to decide, 0.50 s for the reply that was served, 1.50 s in all",
         "bad on ",
         "the right class is sums: no ]0;owned [31mred",
         "prompt =1+1",

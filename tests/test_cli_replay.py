@@ -307,6 +307,37 @@ def test_recorded_costs_are_not_replaced_by_a_model(cases: int, project: Project
     assert found["cost_basis"]["matched"] == found["requests"] == 2 * cases
 
 
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        (lambda case: 0.001 if case % 4 else "", "each reply of small cost; the others' mean is taken"),
+        (lambda case: 0.001 * (1 + case % 2) if case >= 90 else "", "each reply of small cost; the others' mean"),
+        (lambda _: "", "small cost; taken from the table's evidence"),
+        (lambda _: 0.001, ""),
+    ],
+    ids=["some lack it", "most lack it", "all lack it", "none lacks it"],
+)
+def test_costs_of_the_same_candidate_stand_for_those_that_are_not_there(
+    cost: Callable[[int], float | str], told: str, project: Project, run: Run
+) -> None:
+    """The file's own come before the table's evidence, which may be of other prices and other prompts."""
+    change(project, {"sums": "small"})
+    costs = [cost(case) for case in range(100)]
+    rows = "".join(f"sums,{case},model-small,1,{costs[case]}\n" for case in range(100))
+    project.write("outcomes.csv", f"task_class,case_id,model,score,cost_usd\n{rows}")
+    done = run("replay", "--table", "new.yaml", "--outcomes", "outcomes.csv", "--json")
+    known = [one for one in costs if isinstance(one, float)]
+    (one,) = [
+        each.cost_per_case_usd
+        for each in load_table(project.root / "new.yaml").routes["sums"].evidence
+        if each.candidate == "small"
+    ]
+    assert one is not None
+    mean = sum(known) / len(known) if known else float(one)
+    assert float(json.loads(done.out)["cost_usd"][0]) == pytest.approx(100 * mean, rel=1e-6)
+    assert f"sums: the file does not say what {told}" in done.err if told else "does not say" not in done.err
+
+
 def test_a_run_is_recorded_outcomes_too(project: Project, run: Run) -> None:
     """A run of the project, by its id."""
     change(project, {"sums": "small", "dates": "large"})

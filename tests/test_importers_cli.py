@@ -16,6 +16,7 @@ from routerctl.evaluation.repricing import is_restated
 from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.table import load_table
 from routerctl.types import Price, RelativeBar, Run, Status
+from routerctl.words import percent
 from tests.conftest import Done, Project
 from tests.test_importers import MADE
 from tests.test_importers_promptfoo import filtered, whole
@@ -363,6 +364,37 @@ def test_other_outcomes_stand_beside(again: tuple[str, ...], project: Project, r
     assert "a" in classes(run)
 
 
+@pytest.mark.parametrize(("cases", "epochs"), [(6, 4), (6, 1), (1200, 2)])
+def test_passed_replies_are_told_of_the_replies(cases: int, epochs: int, bare: Project, run: Command) -> None:
+    """Of a case that was answered several times each reply counts, so a score is what stands beside it."""
+    rows = "".join(f"{case},small,{int(case % 4 == 0)}\n" for case in range(cases) for _ in range(epochs))
+    bare.write("a.csv", f"id,model,score\n{rows}")
+    passed, replies = epochs * len(range(0, cases, 4)), epochs * cases
+    (row,) = [line.split() for line in fine(run("import", "a.csv")).out.splitlines() if " small " in line]
+    assert row[2:7] == [f"{cases:,}", str(epochs), f"{replies:,}", f"{passed:,}", percent(passed / replies)]
+
+
+def test_counts_read_alike_in_terminal_and_report(bare: Project, run: Command) -> None:
+    """Thousands are set off wherever they are shown; what the table itself holds stays as it is written there."""
+    rows = "".join(f"{case},{name},{int(case % 5 > 0)}\n" for case in range(4110) for name in ("small", "large"))
+    bare.write("a.csv", f"id,model,score\n{rows}")
+    fine(run("import", "a.csv", "--bar", "0.79"))
+    built = fine(run("build-table"))
+    text = (bare.root / "routes.yaml").read_text()
+    page = (run_folders(bare.root)[0] / "report.html").read_text()
+    assert "3288 of 4110 cases passed (4110 planned)" in " ".join(text.split())
+    assert "3,288/4,110" in built.out
+    assert "3,288 of 4,110 cases passed (4,110 planned)" in page
+    for told in (built.out, built.err, page):
+        assert "3288" not in told
+        assert "4110" not in told
+    bare.write("old.yaml", text)
+    fine(run("import", "a.csv", "--bar", "0.7"))
+    fine(run("build-table"))
+    assert "3,288 of 4,110 cases" in fine(run("diff", "old.yaml", "routes.yaml")).out
+    fine(run("check"))
+
+
 def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(bare: Project, run: Command) -> None:
     """Of those not proven at the higher one; the same bar, other prices and a raised bar are none."""
     bare.write("a.csv", outcomes({"small": 0.7, "large": 1.0}))
@@ -386,6 +418,32 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     fine(run("import", "a.csv", "--bar", "0.5", "--class", "chat"))
     assert newest(bare).header.classes["chat"].attempts == {"small": 4, "large": 1}  # .9, .95 and .6 missed
     assert "a: not the first attempt" in fine(run("build-table")).out
+
+
+@pytest.mark.parametrize(
+    ("pass_at", "settings", "attempt"),
+    [
+        (("0.9", "0.6"), {}, 2),
+        (("0.6", "0.9"), {}, 1),
+        (("1", "1"), {"seed": 7}, 2),
+        (("1", "1"), {"mode": "margin"}, 2),
+    ],
+    ids=["passes at less", "passes at more", "another order", "margin"],
+)
+def test_outcomes_tested_in_an_easier_way_are_another_attempt(
+    pass_at: tuple[str, str], settings: dict[str, object], attempt: int, project: Project, run: Command
+) -> None:
+    """Not only by the bar; and the import that was tried first is kept for that."""
+    rows = "".join(f"{case},{name},0.{case % 10}\n" for case in range(60) for name in ("model-small", "model-large"))
+    project.write("a.csv", f"id,model,score\n{rows}")
+    again = ["import", "a.csv", "--class", "talk", "--pass-at"]
+    fine(run(*again, pass_at[0]))
+    project.config.update(settings)
+    project.save()
+    for _ in range(2):
+        fine(run(*again, pass_at[1]))
+        assert newest(project).header.classes["talk"].attempt == attempt
+        fine(run("runs", "prune", "--all"))
 
 
 def test_many_lowered_bars_are_told_in_few_lines(bare: Project, run: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 
@@ -61,6 +62,28 @@ def test_a_verdict_is_the_judges_until_humans_have_labelled(judged: Project) -> 
     (second,) = load_table(judged.root / "routes.yaml").routes["sums"].evidence
     assert (second.judgement.trust, second.judgement.labels > 20) == ("labels", True)
     assert judged.run("check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "put it to the test: at least 17 on sums; with fewer a class is provisional."),
+        ({"bar": 0.9}, "put it to the test: at least 36 on sums; with fewer a class is provisional."),
+        ({"measure": "mean_score"}, "put it to the test."),
+    ],
+    ids=["bar", "higher bar", "labels prove nothing"],
+)
+def test_the_report_that_asks_for_labels_says_how_many(more: dict[str, object], said: str, judged: Project) -> None:
+    """The number of `routerctl label`, before anybody gives the first one; none where labels cannot prove the bar."""
+    rubric = {"name": "judge", "candidate": "referee", "rubric": "Is the sum right?"}
+    judged.eval_set("sums", 60, scorer=rubric, **more)
+    assert judged.run("eval", "--full", env=ENV).code == 0
+    assert judged.run("build-table").code == 0
+    newest = max(judged.root.glob("reports/*/report.html"))
+    page = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", newest.read_text())))
+    assert said in page
+    told = judged.run("label", "--class", "sums").err
+    assert ("from 17 on" in told, "from 36 on" in told) == ("17" in said, "36" in said)
 
 
 def test_labels_against_the_judge_undo_its_verdict(judged: Project) -> None:

@@ -23,7 +23,7 @@ WORDS = (
 def price(*amounts: str, source: str = "paper", hour: str | None = None) -> Price:
     """A price of input and output tokens, or of an hour."""
     names = ("input_mtok_usd", "output_mtok_usd")
-    told = {name: Decimal(amount) for name, amount in zip(names, amounts, strict=False)}
+    told: dict[str, Any] = {name: Decimal(amount) for name, amount in zip(names, amounts, strict=False)}
     return Price(date="2026-11-01", source=source, usd_per_hour=Decimal(hour) if hour else None, **told)
 
 

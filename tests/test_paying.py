@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pytest
 from routerctl import errors
 from routerctl.providers.base import Again, Leaving
 from routerctl.providers.fake import reply_of
-from routerctl.routing.budget_gate import BudgetGate
+from routerctl.routing.budget_gate import BudgetGate, salt_of
 from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
 from routerctl.routing.context import Context
 from routerctl.routing.route import NoBudgetLeft, Routed, route
@@ -83,7 +84,7 @@ def budget(cap: Decimal = _TEN_CENTS, **changes: Any) -> Budget:
 
 def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Decimal, Decimal]:
     """What is spent and what is held."""
-    (purse,) = purses_of([one], inquiry, "sums", NOW)
+    (purse,) = purses_of([one], inquiry, "sums", NOW, salt=salt_of(store))
     found = store.get([purse.key])[purse.key]
     return spent_usd(found), held_usd(found)
 
@@ -336,6 +337,32 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
     await paid_ask(pay, far, bob)(SMALL, ANYTHING, float("inf"))
     assert books(store, everybody) == (cents(2), ZERO)
     assert (books(store, mine), books(store, mine, bob)) == ((cents(1), ZERO), (cents(1), ZERO))
+
+
+async def test_books_kept_under_a_users_name_still_count(store: StateStore) -> None:
+    """An earlier version's money and holds are taken over by the digest's books, once; the name is gone."""
+    mine = budget(cap=cents(4), name="mine", per="user")
+    (old,) = purses_of([mine], ASKED, "sums", NOW)
+    assert old.key.split("/")[3] == "ann"
+    held = with_hold({"spent": "0.02", "held": {}}, "theirs", cents(1), NOW.timestamp() + 60)
+    store.update([old.key], lambda _: ({old.key: held}, None))
+    pay = budget_gate(store, mine)
+
+    async def far(provider: str, request: Request, **_: object) -> Reply:
+        return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
+
+    with pytest.raises(errors.OverBudget, match="budget mine"):  # 2 spent and 1 held of 4: a call may cost 2
+        await pay.for_inquiry(ASKED, "sums")(SMALL, ANYTHING, 0.0, far)
+    assert books(store, mine) == (cents(2), cents(1))
+    assert store.get([old.key]) == {old.key: None}
+    roomy = replace(mine, cap_usd=cents(10))
+    await budget_gate(store, roomy).for_inquiry(ASKED, "sums")(SMALL, ANYTHING, float("inf"), far)
+    assert books(store, mine) == (cents(3), cents(1))
+    # A process of the earlier version goes on meanwhile.
+    store.update([old.key], lambda _: ({old.key: {"spent": "0.03", "held": {}}}, None))
+    await budget_gate(store, roomy).for_inquiry(ASKED, "sums")(SMALL, ANYTHING, float("inf"), far)
+    assert books(store, mine) == (cents(7), cents(1))
+    assert "ann" not in json.dumps(store.scan("budget/"))
 
 
 async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:

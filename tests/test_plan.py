@@ -28,7 +28,6 @@ from routerctl.evaluation.run.header import make_header, pinned_candidate, price
 from routerctl.evaluation.run.measured import Measured
 from routerctl.providers.base import Outside
 from routerctl.providers.fake import FakeProvider, Script, Turn, reply_of
-from routerctl.providers.pins import retires_on
 from routerctl.providers.weights import catalog
 from routerctl.providers.wire import Wire
 from routerctl.strategies.answer import answer
@@ -188,29 +187,6 @@ def test_a_stated_price_is_of_its_provider_alone(plan: Plan, tmp_path: Path) -> 
         prices_of(replace(project, candidates={"one": stranger}), {"one": stranger}, date(2026, 11, 23))
 
 
-@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-4-5-20250929", "m"])
-def test_nothing_is_known_of_other_kinds(model: str) -> None:
-    """Retirement days are Anthropic's own; a model of another kind has none."""
-    assert retires_on(model, "openai") is None
-    assert retires_on(model, "local") is None
-
-
-def test_retirement_days_are_read_from_the_sdk() -> None:
-    """The days in the installed SDK's source are those it has at run time."""
-    from anthropic.resources.messages import messages
-
-    assert messages.DEPRECATED_MODELS
-    for model, words in messages.DEPRECATED_MODELS.items():
-        day = retires_on(model, "anthropic")
-        assert day is not None
-        assert words == f"{day:%B} {day.day}{_ordinal(day.day)}, {day.year}"
-    assert retires_on("claude-from-the-future", "anthropic") is None
-
-
-def _ordinal(day: int) -> str:
-    return "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-
-
 # --- the caller and its spending --------------------------------------------------------------------------------------
 
 
@@ -322,7 +298,7 @@ async def test_the_limit_is_said(plan: Plan) -> None:
     spending = Spending(limit_usd=Decimal("0.000001"))
     line = Line(plan()[0], {"*": "4"}, spending=spending)
     words = (
-        r"limit of \$0\.000001: \$0\.000000 is spent, and a call of one with max_tokens 64 "
+        r"limit of \$0\.000001: \$0 is spent, and a call of one with max_tokens 64 "
         r"may cost \$0\.000\d+; what was paid for is kept"
     )
     with pytest.raises(BudgetSpent, match=words) as caught:

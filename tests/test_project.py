@@ -45,6 +45,37 @@ SECOND_PRICE = (
     "{provider: far, model: claude-opus-5-5, date: 2026-11-24, source: x, input_mtok_usd: 2, output_mtok_usd: 2}"
 )
 
+RISING = "the tiers stand shortest prompt first"
+DEARER = "a longer prompt cannot cost less than a shorter one"
+TIER_KEY = "20: prices.0.tiers.0.above_tokens: unknown key; did you mean 'above_input_tokens'?"
+LONG = "above_input_tokens: 1000, input_mtok_usd: 2, output_mtok_usd: 1"
+TIERS = [  # of a price of 1 and 0.10, and what is said of them
+    ("above_input_tokens: 1000, input_mtok_usd: 2", "20: prices.0.tiers.0: 'output_mtok_usd' is missing"),
+    (LONG.replace("input_tokens", "tokens"), TIER_KEY),
+    (
+        LONG.replace("1000", "0"),
+        f"20: prices.0.tiers.0.above_input_tokens: expected more tokens than 0, got 0; {RISING}",
+    ),
+    (LONG.replace("1000", "1e3"), "20: prices.0.tiers.0.above_input_tokens: expected a whole number, got 1E+3"),
+    (
+        f"{LONG}}}, {{{LONG}",
+        f"20: prices.0.tiers.1.above_input_tokens: expected more tokens than 1000, got 1000; {RISING}",
+    ),
+    (f"{LONG}, cache_read_mtok_usd: -1", "20: prices.0.tiers.0.cache_read_mtok_usd: a price cannot be negative"),
+    (
+        LONG.replace("usd: 2", "usd: 0.5"),
+        f"20: prices.0.tiers.0.input_mtok_usd: {DEARER}: input_mtok_usd is 0.5, and 1 before",
+    ),
+    (
+        f"{LONG}, cache_write_mtok_usd: 0.9",
+        f"20: prices.0.tiers.0.cache_write_mtok_usd: {DEARER}: cache_write_mtok_usd is 0.9, and 1 before",
+    ),
+    (
+        f"{LONG}}}, {{{LONG.replace('1000', '2000').replace('output_mtok_usd: 1', 'output_mtok_usd: 0.99')}",
+        f"20: prices.0.tiers.1.output_mtok_usd: {DEARER}: output_mtok_usd is 0.99, and 1 before",
+    ),
+]
+
 
 @pytest.fixture
 def error_of(tmp_path: Path) -> Callable[..., str]:
@@ -209,8 +240,12 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
         ),
         ("2026-11-23", "23.11.2026", "19: prices.0.date: expected a day like 2026-11-23, got '23.11.2026'"),
         ("2026-11-23", "2026-02-30", "19: prices.0.date: expected a day like 2026-11-23, got '2026-02-30'"),
-        ("input_mtok_usd: 1", "input_mtok_usd: -1", "19: prices.0: a price cannot be negative"),
+        ("input_mtok_usd: 1", "input_mtok_usd: -1", "19: prices.0.input_mtok_usd: a price cannot be negative"),
         ("input_mtok_usd: 1, ", "", "19: prices.0: 'input_mtok_usd' is missing"),
+        *(
+            (", output_mtok_usd: 0.10}", f",\n     output_mtok_usd: 0.10, tiers: [{{{tiers}}}]}}", message)
+            for tiers, message in TIERS
+        ),
         ("rules:", f"  - {SECOND_PRICE}\nrules:", "20: prices.1: two prices of 'claude-opus-5-5' of provider 'far'"),
         (", max_chars: 10", "", "21: rules.0: rule 'short' has no condition"),
         ("max_chars: 10", "keywords: []", "21: rules.0: rule 'short' has no condition"),

@@ -28,7 +28,9 @@ MTOK: dict[str, Any] = {"input_tokens": 1_000_000, "output_tokens": 1_000_000}
 
 def price(input_: str | None = None, output: str = "0", **changes: Any) -> Price:
     """A price that the user states, per million tokens."""
-    amounts = {} if input_ is None else {"input_mtok_usd": Decimal(input_), "output_mtok_usd": Decimal(output)}
+    amounts: dict[str, Any] = (
+        {} if input_ is None else {"input_mtok_usd": Decimal(input_), "output_mtok_usd": Decimal(output)}
+    )
     amounts |= {name: Decimal(amount) for name, amount in changes.items() if name != "source"}
     return Price(date="2026-11-01", source=changes.get("source", "routerctl.yaml: made up"), **amounts)
 
@@ -208,6 +210,75 @@ def test_a_price_is_taken_without_a_reply(dear: Project, run: Command) -> None:
     dear.save()
     assert run("build-table").code == 0
     assert load_table(dear.root / "routes.yaml").routes == table.routes
+
+
+def test_a_price_s_tiers_are_pinned_and_paid_by(dear: Project, run: Command) -> None:
+    """Written below a price they are in the table; a case and a routed prompt cost what their length does."""
+    before = load_table(dear.root / "routes.yaml")
+    tier = {"above_input_tokens": 1, "input_mtok_usd": 3, "output_mtok_usd": 3}
+    dear.config["prices"][0]["tiers"] = [tier, {**tier, "above_input_tokens": 100_000, "input_mtok_usd": 30}]
+    dear.save()
+    assert "price of small: changed since" in run("check").last
+    assert run("build-table").code == run("check").code == 0
+    after = load_table(dear.root / "routes.yaml")
+    assert [one.above_input_tokens for one in after.prices["small"].tiers] == [1, 100_000]
+    costs = [table.routes["sums"].evidence[0].cost_per_case_usd for table in (before, after)]
+    assert costs == [Decimal("0.000005"), Decimal("0.000012")]  # 3 tokens in, 1 out
+    prompts = {"hi": "0.000011", "hi there": "0.000021", "hi " * 150_000: "3.375015"}  # 4 bytes a token, 5 tokens out
+    for prompt, cost_usd in prompts.items():
+        routed = run("route", "--class", "sums", "--json", stdin=prompt)
+        assert Decimal(json.loads(routed.out, parse_float=Decimal)["cost_usd"]) == Decimal(cost_usd)
+
+
+def test_a_table_from_before_prices_had_tiers_is_kept(project: Project, run: Command) -> None:
+    """Its runs make the same bytes; `check` and `route` say what it lacks, and a new `eval` pins it for nothing."""
+    project.config["providers"]["fake"]["base_url"] = "https://api.anthropic.com"  # whose list knows the price
+    project.config["candidates"]["small"]["model"] = "claude-haiku-5-5"
+    project.config["ladders"]["main"] = ["small"]
+    project.replies({"claude-haiku-5-5": 1.0})
+    project.save()
+    assert run("eval").code == 0
+    header = run_folders(project.root)[0] / "run.json"
+    made = json.loads(header.read_text("utf-8"))
+    del made["prices"]["small"]["tiers"]
+    made["prices"]["small"]["source"] += ", tiered"
+    header.write_text(json.dumps(made), encoding="utf-8")
+    assert run("build-table").code == 0
+    older = (project.root / "routes.yaml").read_bytes()
+    checked = run("check")
+    lacks = "pinned without what longer prompts cost"
+    assert (
+        checked.code,
+        f"warning: routes.yaml: the price of small is {lacks}; run `routerctl eval`" in checked.err,
+    ) == (0, True)
+    assert (run("build-table").code, (project.root / "routes.yaml").read_bytes()) == (0, older)
+    routed = run("route", "--class", "sums", "--json", stdin="x" * 500_000)
+    assert routed.err.count(lacks) == 1
+    assert Decimal(json.loads(routed.out, parse_float=Decimal)["cost_usd"]) > Decimal("0.0625")  # 125,000 at 0.50
+    again = run("eval")
+    assert "paid $0 for 0 calls" in again.err
+    assert run("build-table").code == 0
+    assert lacks not in run("check").err + run("route", "--class", "sums", stdin="hi").err
+
+
+@pytest.mark.parametrize(
+    ("model", "tiers", "warned"),
+    [
+        ("claude-haiku-5-5", [], True),
+        ("claude-haiku-5-5", [{"above_input_tokens": 100_000, "input_mtok_usd": 1, "output_mtok_usd": 2}], False),
+        ("claude-sonnet-5-5", [], False),  # the list has one price of it
+        ("mine", [], False),
+    ],
+)
+def test_a_stated_price_that_says_nothing_of_long_prompts_is_told(
+    model: str, tiers: list[dict[str, int]], warned: bool, project: Project, run: Command
+) -> None:
+    """Where the list has a dearer price for them; who pays one price for all says so by a tier of the same price."""
+    project.config["providers"]["far"] = {"kind": "anthropic"}
+    project.config["prices"].append({**project.config["prices"][0], "provider": "far", "model": model, "tiers": tiers})
+    project.save()
+    checked = run("check")
+    assert (checked.code, "warning: prices.2: genai-prices" in checked.err) == (0, warned)
 
 
 def test_a_price_by_the_hour_is_taken_too(dear: Project, run: Command) -> None:

@@ -15,7 +15,7 @@ from routerctl.evaluation.run_files import read_run, run_folders
 from routerctl.evaluation.selection import verdict_words
 from routerctl.table import load_table
 from routerctl.types import Run
-from routerctl.words import usd
+from routerctl.words import grouped, usd
 from tests.conftest import Project
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -28,7 +28,7 @@ def test_a_verdict_reads_alike_as_the_run_goes_and_in_the_table(share: float, pr
     done = project.run("eval", "--full")
     assert project.run("build-table").code == 0
     for one in load_table(project.root / "routes.yaml").routes["sums"].evidence:
-        assert f" sums, {one.candidate}: {verdict_words(one.judgement)} Its replies are worth " in done.err
+        assert f" sums, {one.candidate}: {grouped(verdict_words(one.judgement))} Its replies are worth " in done.err
 
 
 def test_a_verdict_tells_its_own_cost_and_the_run_s(project: Project) -> None:

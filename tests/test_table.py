@@ -21,6 +21,7 @@ from routerctl.types import (
     Example,
     Judgement,
     Price,
+    PriceTier,
     PromptSpec,
     ProviderSpec,
     ReplySpec,
@@ -126,6 +127,17 @@ def test_bytes_and_table_are_one(tmp_path: Path) -> None:
     assert table_text(read(tmp_path, TEXT)) == TEXT
     assert TEXT.startswith("# Made by `routerctl build-table`.")
     assert "\nschema_version: 2\n" in TEXT
+
+
+def test_prices_with_tiers_and_without(tmp_path: Path) -> None:
+    """A price is pinned with what longer prompts cost; a table from before that keeps its bytes and its digest."""
+    tier = PriceTier(above_input_tokens=200_000, input_mtok_usd=Decimal(6), output_mtok_usd=Decimal("22.5"))
+    older = replace(TABLE.prices["small"], source="genai-prices 0.2.3, tiered")
+    for price in (older, replace(older, source="genai-prices 0.2.4", request_usd=Decimal("0.005"), tiers=(tier,))):
+        table = with_digest(replace(TABLE, prices={"small": price}))
+        assert read(tmp_path, table_text(table)).prices == {"small": price}
+        assert table_text(read(tmp_path, table_text(table))) == table_text(table)
+    assert "    tiers:\n    - above_input_tokens: 200000\n      input_mtok_usd: 6\n" in table_text(table)
 
 
 def test_next_line_characters_survive(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from routerctl import Router
 from routerctl.cli import made_app
+from routerctl.errors import InputError
 from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER
 from routerctl.table import load_table, table_text, with_digest
 from routerctl.testing.emulator import HANG_UP, Fault
@@ -185,3 +187,71 @@ def test_a_tenant_is_a_name_and_no_path(shared: Project, run: Run) -> None:
             assert not OF_ZETA.search(done.out), (name, command, done.out)
         assert run("route", "--class", "sums", "--tenant", name, stdin="hello").code in (0, 2)
     assert sorted(path.name for path in Path(shared.root / TENANTS_FOLDER).iterdir()) == ["acme", "zeta"]
+
+
+def test_a_misspelt_tenant_is_refused(shared: Project, run: Run) -> None:
+    """Served with the project's key, table and log it would be a silent fault; `--explain` says the same."""
+    for more in ((), ("--explain",)):
+        done = run("route", "--class", "sums", "--tenant", "acmee", *more, stdin="hello")
+        assert (done.code, done.out) == (2, "")
+        assert done.last.startswith("routerctl: no tenant 'acmee'; did you mean 'acme'?"), done.err
+    assert not (shared.root / DECISIONS_FILE).exists()
+
+
+def test_a_misspelt_tenant_costs_no_other_prompt_its_answer(shared: Project, run: Run) -> None:
+    """In a stream of prompts it is one that failed."""
+    names = ("acme", "acmee", None, "zeta")
+    lines = "".join(json.dumps({"prompt": "hello", "class": "sums", "tenant": name}) + "\n" for name in names)
+    done = run("route", "--jsonl", "--json", stdin=lines)
+    failed = ["error" in json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, failed) == (2, [False, True, False, False])
+    assert "stdin:2: no tenant 'acmee'; did you mean 'acme'?" in done.err
+
+
+def test_an_unknown_tenant_can_be_served(shared: Project, far: Far, run: Run) -> None:
+    """`unknown_tenant: warn` serves it with the project's own key, and says so once; an unknown word is no setting."""
+    shared.config["routing"]["unknown_tenant"] = "warn"
+    shared.save()
+    assert run("build-table").code == 0
+    far.emulator.received.clear()
+    done = run("route", "--lines", "--class", "sums", "--tenant", "acmee", stdin="hello\nagain\n")
+    assert (done.code, done.err.count("no tenant 'acmee'; did you mean 'acme'?")) == (0, 1)
+    assert SECRET in json.dumps([dict(one.headers) for one in far.emulator.received])
+    shared.config["routing"]["unknown_tenant"] = "serve"
+    shared.save()
+    assert run("check").code == 2
+
+
+def test_who_a_rule_or_a_budget_names_is_known(shared: Project, run: Run) -> None:
+    """Not every tenant needs keys and a tier of its own; with no tenants at all a name is a label."""
+    shared.config["rules"] = [{"name": "trials", "class": "sums", "any_of": [{"tenant": ["trial"]}]}]
+    shared.config["routing"]["budgets"].append({"name": "of-big", "cap_usd": 1, "period": "day", "tenant": ["big"]})
+    shared.save()
+    assert run("build-table").code == 0
+    for name, code in (("trial", 0), ("big", 0), ("bigg", 2)):
+        assert run("route", "--class", "sums", "--tenant", name, stdin="hello").code == code
+    del shared.config["routing"]["tenants"]
+    shared.save()
+    assert run("build-table").code == 0
+    assert run("route", "--class", "sums", "--tenant", "bigg", stdin="hello").code == 0
+
+
+async def test_a_program_hears_of_a_misspelt_tenant(shared: Project) -> None:
+    """As an InputError, before anybody is asked."""
+    async with Router.open(shared.root / "routes.yaml") as router:
+        with pytest.raises(InputError, match="no tenant 'acmee'; did you mean 'acme'"):
+            await router.route("hello", task_class="sums", tenant="acmee")
+        with pytest.raises(InputError, match="no tenant 'acmee'"):
+            router.explain("hello", task_class="sums", tenant="acmee")
+
+
+def test_users_stand_in_no_book_by_name(shared: Project, run: Run) -> None:
+    """`budget` shows a digest of each; `--user` finds one's own, and nobody else's."""
+    done = run("budget", "--json")
+    (of_zoe,) = [one for one in json.loads(done.out) if one["per"] == "user"]
+    assert re.fullmatch(r"zeta/user-[0-9a-f]{24}", of_zoe["value"])
+    assert b"zoe" not in b"".join(path.read_bytes() for path in shared.root.glob(".routerctl/state.sqlite*"))
+    (found,) = json.loads(run("budget", "--tenant", "zeta", "--user", "zoe", "--json").out)
+    assert (found["value"], found["spent_usd"]) == ("zeta/zoe", of_zoe["spent_usd"])
+    for who in (("--user", "zoe"), ("--tenant", "zeta", "--user", "zo"), ("--tenant", "acme", "--user", "zoe")):
+        assert json.loads(run("budget", *who, "--json").out) == []

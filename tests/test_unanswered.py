@@ -93,7 +93,7 @@ def test_an_empty_reply_is_followed_by_the_next_rung(wire: str, ladder: Callable
     project = ladder(wire)
     for name, body in EMPTY[wire].items():
         far.emulator.play(Fault(body=body))
-        done = project.run("route", "--json", stdin="hello")
+        done = project.run("route", "--json", stdin=b"hello")
         told = json.loads(done.out)
         assert (done.code, told["answer"]) == (0, "I am model-large."), name
         assert [hop["outcome"] for hop in told["hops"]] == ["no answer", "served"], name
@@ -110,7 +110,7 @@ def test_an_empty_reply_of_the_last_rung_is_no_answer(
     other = {"anthropic": "openai", "openai": "anthropic"}[wire]
     project = ladder(other)
     far.emulator.play(Fault(400), Fault(body=EMPTY[wire][name]))
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.code, done.out) == (4, "")
     assert "large: replied with nothing (it ended with: " in done.err
 
@@ -120,7 +120,7 @@ def test_half_an_answer_is_followed_by_the_next_rung(wire: str, ladder: Callable
     """No threshold is set: what was cut off is not served where somebody else gives a whole answer."""
     project = ladder(wire)
     far.emulator.play(TRUNCATED)
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.code, done.out) == (0, "I am model-large.\n")
     assert f"after small at {wire} was not confident" in done.err
 
@@ -131,17 +131,17 @@ def test_where_nobody_gives_a_whole_answer_half_of_one_is_told(
 ) -> None:
     """It is delivered, with an alarm and exit code 4; a threshold of 0 says that half an answer will do."""
     project = ladder(wire)
-    far.emulator.play(TRUNCATED, TRUNCATED)
-    done = project.run("route", "--lines", stdin="hello\nagain\n")
+    far.emulator.play(*[TRUNCATED] * 4)
+    done = project.run("route", "--lines", stdin=b"hello\nagain\n")
     assert done.code == 4
     assert [line.startswith("I am model-") for line in done.out.splitlines()] == [True, True]
     assert "ALARM: the reply was cut off (max_tokens)" in done.err
-    assert done.last == "routerctl: 1 of 2 prompts could not be served or not to the end"
+    assert done.last == "routerctl: 2 of 2 prompts could not be served or not to the end"
     project.config["routing"] = {"thresholds": {"sums": {"complete": 0}}}
     project.save()
     assert project.run("build-table").code == 0
     far.emulator.play(TRUNCATED)
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.code, done.out, "ALARM" in done.err) == (0, "I am model-small.\n", False)
 
 
@@ -155,24 +155,24 @@ def test_a_label_that_was_cut_off_after_its_end_is_an_answer(
     far.answer = lambda _body: "alpha"
     project = ladder("anthropic")
     far.emulator.play(TRUNCATED)
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.code, done.out, "ALARM" in done.err) == (0, "alpha\n", False)
     far.answer = lambda _body: "Well, let me"
     far.emulator.play(TRUNCATED, TRUNCATED)
-    assert project.run("route", stdin="hello").code == 4
+    assert project.run("route", stdin=b"hello").code == 4
 
 
 def test_a_refusal_is_named_without_a_threshold(ladder: Callable[[str], Project], far: Far) -> None:
     """By the provider's own sign with no text it is no answer; in words it is one, and the reason line says it."""
     project = ladder("openai")
     far.emulator.play(REFUSED_IN_WORDS)
-    done = project.run("route", "--json", stdin="hello")
+    done = project.run("route", "--json", stdin=b"hello")
     assert json.loads(done.out)["refused"] is True
     assert "-> small, which refused, " in done.err
     far.answer = lambda _body: "I'm sorry, but I can't help with that."
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.code, "-> small, which refused, " in done.err) == (0, True)
     far.answer = lambda _body: "fine"
     far.emulator.play(REFUSAL)
-    done = project.run("route", stdin="hello")
+    done = project.run("route", stdin=b"hello")
     assert (done.out, "after small at openai gave no answer" in done.err) == ("fine\n", True)

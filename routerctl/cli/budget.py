@@ -15,6 +15,7 @@ def budget(
     tenant: Annotated[
         str | None, typer.Option(help="Only this tenant's own budgets.", autocompletion=completion.tenants)
     ] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's; the books have a digest of each name.")] = None,
     past: Annotated[bool, typer.Option("--past", help="Include past periods.")] = False,
     table: TableFile = Path("routes.yaml"),
     as_json: AsJson = False,
@@ -28,7 +29,9 @@ def budget(
         routerctl budget
 
         routerctl budget --tenant acme --json
+
+        routerctl budget --tenant acme --user ann
     """
     from routerctl.cli.output.budget import print_budgets
 
-    print_budgets(table, tenant=tenant, past=past, as_json=as_json)
+    print_budgets(table, tenant=tenant, user=user, past=past, as_json=as_json)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from routerctl.classify.rules import rule_warnings
+from routerctl.costs import lacks_tiers, listed_price
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.assemble import imported_classes, readable, table_of
 from routerctl.evaluation.differences import first_differences
@@ -45,10 +46,10 @@ from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
-from routerctl.providers.pins import retirements_of, retires_on
+from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
 from routerctl.types import EvalSet, ProviderSpec, Run, Table
-from routerctl.words import plain, plural
+from routerctl.words import count, plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,13 +169,26 @@ def _provider_problems(project: Project, name: str, spec: ProviderSpec) -> Itera
 
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
+    yield from missing_lists(project.providers.values())
     yield from pin_warnings(pinned, project.providers)
+    yield from _flat_prices(project, today)
     for name, candidate in pinned.items():
-        end = retires_on(candidate.model, project.providers[candidate.provider].kind)
-        if end and end <= today:
-            yield f"candidates.{name}: {candidate.model} was retired on {end.isoformat()}"
-        elif end:
-            yield f"candidates.{name}: {candidate.model} retires on {end.isoformat()}, in {(end - today).days} days"
+        for model, day in retirements_of([candidate], project.providers).items():
+            left = (date.fromisoformat(day) - today).days
+            yield f"candidates.{name}: {model} " + (
+                f"retires on {day}, in {left} days" if left > 0 else f"was retired on {day}"
+            )
+
+
+def _flat_prices(project: Project, today: date) -> Iterator[str]:
+    """Name the stated prices that say nothing of longer prompts though the list does; a tier of the same price may."""
+    for place, stated in enumerate(project.prices):
+        listed = None if stated.tiers else listed_price(project.providers[stated.provider], stated.model, today)
+        if listed and listed.tiers:
+            yield (
+                f"prices.{place}: {listed.source} has another price of {stated.model} above "
+                f"{count(listed.tiers[0].above_input_tokens)} input tokens; without `tiers` this one holds there, too"
+            )
 
 
 def _order_warnings(project: Project, today: date) -> list[str]:
@@ -196,6 +210,15 @@ def _retirement_news(project: Project, table: Table, file: str) -> Iterator[str]
             yield f"{file}: {model} retires on {day} and has no successor (routing.successors)"
 
 
+def _price_news(table: Table, at: TableFile) -> Iterator[str]:
+    for name, price in table.prices.items():
+        if lacks_tiers(price):
+            yield (
+                f"{at.file}: the price of {name} is pinned without what longer prompts cost; run `{at.eval}`, then "
+                f"`{at.build}`"
+            )
+
+
 def _check_table(
     root: Path, project: Project | None, eval_sets: Sequence[EvalSet], at: TableFile, found: _Found, *, in_order: bool
 ) -> None:
@@ -207,7 +230,7 @@ def _check_table(
         found.warnings += [f"{at.file}: not there yet; `{at.build}` writes it"] if in_order else []
         return
     table = load_table(root / at.file)
-    found.warnings += _retirement_news(project, table, at.file) if project else []
+    found.warnings += [*_price_news(table, at), *(_retirement_news(project, table, at.file) if project else ())]
     unreached = [name for name, item in table.routes.items() if not item.passing]
     found.warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
     if not in_order:
@@ -233,7 +256,8 @@ def _differences(
         raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
     found = [GateError(words) for words in (other_prices(project, table, at) if project else ())]
     behind = _runs_behind(root, table, at, found)
-    priced = {id(run): at_present_prices(run, project) for run in behind.values()}
+    # Where a price has changed, which is told, the runs may not tell what their calls would cost at it.
+    priced = {id(run): run if found else at_present_prices(run, project) for run in behind.values()}
     runs = {name: priced[id(run)] for name, run in behind.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
     judged = [name for name in runs if runs[name].header.classes[name].judge]

@@ -15,6 +15,7 @@ from typing import Any
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.labels import Label, known_label, label_of
 from routerctl.files.codec import json_text
+from routerctl.files.spreadsheet import guarded, unguarded
 from routerctl.files.writing import write_atomically
 from routerctl.files.yaml import parse_json_lines, read_text
 from routerctl.types import Result
@@ -27,8 +28,6 @@ _WORDS = {
     **dict.fromkeys(("y", "yes", "true", "1", "pass", "passed"), True),
     **dict.fromkeys(("n", "no", "false", "0", "fail", "failed"), False),
 }
-# A cell that begins so is a formula to a spreadsheet, which may call out or run commands.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _CELL_CHARS = 30_000  # a spreadsheet's cell holds 32,767
 
 Row = Mapping[str, Any]
@@ -64,15 +63,10 @@ def json_rows(replies: Iterable[Result]) -> Iterator[str]:
 
 def _csv_rows(replies: Iterable[Result]) -> Iterator[str]:
     rows = (_row(result) for result in replies)
-    for cells in (COLUMNS, *([_cell(row[name]) for name in COLUMNS] for row in rows)):
+    for cells in (COLUMNS, *([guarded(row[name] or "") for name in COLUMNS] for row in rows)):
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerow(cells)
         yield text.getvalue()
-
-
-def _cell(value: str | None) -> str:
-    text = value or ""
-    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
 
 
 def _row(result: Result) -> dict[str, str | None]:
@@ -164,15 +158,10 @@ def _from_csv(text: str, file: str) -> Iterator[tuple[Row, int]]:
                 problem = f"expected {len(header)} values as in the header, got {len(cells)}"
                 raise InputError(problem, file=file, line=line)
             if cells:
-                yield dict(zip(header, map(_bare, cells), strict=True)), line
+                yield dict(zip(header, map(unguarded, cells), strict=True)), line
             line = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"not CSV: {error}", file=file, line=reader.line_num) from None
-
-
-def _bare(cell: str) -> str:
-    """Undo `_cell`: a case id may begin with a minus."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith((*_FORMULA, "'")) else cell
 
 
 def _check_columns(names: Sequence[str], file: str, line: int) -> None:

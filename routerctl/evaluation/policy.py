@@ -18,7 +18,7 @@ from routerctl.errors import InputError, nearest
 from routerctl.evaluation.project import PROJECT_FILE, Project
 from routerctl.evaluation.project_routing import DEFAULT
 from routerctl.evaluation.run.header import pinned_candidate, place_prices_of, prices_of, providers_of
-from routerctl.providers.pins import retirements_of
+from routerctl.providers.retirements import retirements_of
 from routerctl.providers.thinking import LITTLE_ROOM, reply_limit, thinks
 from routerctl.types import (
     Candidate,

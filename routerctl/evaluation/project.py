@@ -26,6 +26,7 @@ from routerctl.types import (
     EvalSet,
     Mode,
     Objective,
+    PriceTier,
     ProviderSpec,
     Routing,
     Rule,
@@ -43,7 +44,7 @@ _NO_SAMPLING = ("anthropic",)  # its API has no sampling parameters (SDK 2.x)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOverride:
-    """A price the user states; it wins over the price list's."""
+    """A price the user states; it wins over the price list's. What longer prompts cost is in `tiers` (`PriceTier`)."""
 
     provider: str  # a name from `providers`
     model: str
@@ -53,6 +54,8 @@ class PriceOverride:
     source: str  # where the user has it from
     cache_read_mtok_usd: Decimal | None = None
     cache_write_mtok_usd: Decimal | None = None
+    request_usd: Decimal | None = None  # a call, beside its tokens
+    tiers: tuple[PriceTier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,8 +260,39 @@ def _check_prices(project: Project, document: Document) -> None:
         earlier = [(other.provider, other.model) for other in project.prices[:place]]
         twice = f"two prices of {price.model!r} of provider {price.provider!r}"
         document.require((price.provider, price.model) not in earlier, path, twice)
-        amounts = (price.input_mtok_usd, price.output_mtok_usd, price.cache_read_mtok_usd, price.cache_write_mtok_usd)
-        document.require(all(amount is None or amount >= 0 for amount in amounts), path, "a price cannot be negative")
+        _check_amounts(price, document, path)
+        for number, tier in enumerate(price.tiers):
+            at, below = (*path, "tiers", number), price.tiers[number - 1] if number else price
+            _check_amounts(tier, document, at)
+            _check_tier(tier, below, document, at)
+
+
+_AMOUNTS = ("input_mtok_usd", "output_mtok_usd", "cache_read_mtok_usd", "cache_write_mtok_usd")
+
+
+def _check_amounts(price: PriceOverride | PriceTier, document: Document, path: PathParts) -> None:
+    for name in (*_AMOUNTS, "request_usd"):
+        amount = getattr(price, name, None)
+        document.require(amount is None or amount >= 0, (*path, name), "a price cannot be negative")
+
+
+def _check_tier(tier: PriceTier, below: PriceOverride | PriceTier, document: Document, path: PathParts) -> None:
+    """Refuse a tier that does not begin above the one before it, or costs less: budgets reserve by the last one."""
+    least = below.above_input_tokens if isinstance(below, PriceTier) else 0
+    expected = (
+        f"expected more tokens than {least}, got {tier.above_input_tokens}; the tiers stand shortest prompt first"
+    )
+    document.require(tier.above_input_tokens > least, (*path, "above_input_tokens"), expected)
+    for name in _AMOUNTS:
+        amount, less = (_or_input(one, name) for one in (tier, below))
+        problem = f"a longer prompt cannot cost less than a shorter one: {name} is {amount}, and {less} before"
+        document.require(amount >= less, (*path, name), problem)
+
+
+def _or_input(price: PriceOverride | PriceTier, name: str) -> Decimal:
+    """Give a part of a price; a cached token without a price of its own costs what any input does."""
+    amount: Decimal | None = getattr(price, name)
+    return price.input_mtok_usd if amount is None else amount
 
 
 def _is_day(text: str) -> bool:

@@ -79,7 +79,12 @@ def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate],
 def _check_thresholds(below: Mapping[str, float], document: Document, path: PathParts) -> None:
     for signal, least in below.items():
         require_known(signal, SIGNALS, "signal", document, (*path, signal))
-        document.require(0 < least <= 1, (*path, signal), f"expected a number above 0 and up to 1, got {least}")
+        least_of_all = 0 if signal == "complete" else None  # 0: half an answer will do
+        document.require(
+            0 < least <= 1 or least == least_of_all,
+            (*path, signal),
+            f"expected a number above 0 and up to 1, got {least}",
+        )
 
 
 def _check_routing(

@@ -14,7 +14,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
-from routerctl.costs import LIST, NOT_KNOWN, Pricer, pricer_of
+from routerctl.costs import NOT_KNOWN, Pricer, goes_by_call, pricer_of, rates, rise
 from routerctl.errors import InputError
 from routerctl.evaluation.project import PROJECT_FILE, Project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
@@ -145,12 +145,8 @@ class _Move:
 
     @property
     def times(self) -> Fraction | None:
-        """By how much all of the price has risen; None where its parts moved apart, or it goes by a call's length."""
-        pairs = list(zip(_parts(self.was), _parts(self.now), strict=True))
-        ratios = {Fraction(now) / Fraction(was) if was else None for was, now in pairs if was or now}
-        if len(ratios) > 1 or any(_is_tiered(one) for one in (self.was, self.now)):
-            return None
-        return next(iter(ratios), Fraction(1))
+        """By how much all of the price has risen; None where its parts moved apart."""
+        return rise(self.was, self.now)
 
     def explains(self, result: Result) -> bool:
         """Tell whether what a case cost is what its sums cost at the old price."""
@@ -163,19 +159,16 @@ class _Move:
             return (one_call and result.latency_s is not None) or (
                 bool(self.was.usd_per_hour) and self.explains(result)
             )
-        if _is_tiered(self.now) and not one_call:
+        if goes_by_call(self.now) and not one_call:
             return False
-        if not (_counts_tokens(result) and self._tells_cached):
+        before, after = (_cached_parts(price, result.input_tokens) for price in (self.was, self.now))
+        # A cost at the old price shows each kind of cached tokens that it set apart, as the new price does.
+        shows = all(was or not now for was, now in zip(before, after, strict=True))
+        if not (_counts_tokens(result) and shows):
             return False
         # Where no part of the new price is for cached tokens, it does not matter how many the old one was paid for.
-        hidden = self.was.usd_per_hour is not None or any(_cached_parts(self.was))
-        return self.explains(result) or (hidden and not any(_cached_parts(self.now)))
-
-    @property
-    def _tells_cached(self) -> bool:
-        """Whether a cost at the old price would show each kind of cached tokens that the new price sets apart."""
-        then = (False, False) if self.was.usd_per_hour is not None else _cached_parts(self.was)
-        return all(was or not now for was, now in zip(then, _cached_parts(self.now), strict=True))
+        hidden = self.was.usd_per_hour is not None or any(before)
+        return self.explains(result) or (hidden and not any(after))
 
 
 def _move(header: RunHeader, name: str, now: Price) -> _Move:
@@ -184,23 +177,10 @@ def _move(header: RunHeader, name: str, now: Price) -> _Move:
     return _Move(was=was, now=now, old=old, new=new)
 
 
-def _parts(price: Price) -> tuple[Decimal, ...]:
-    """Give what a token of each kind costs, and an hour."""
-    plain, zero = price.input_mtok_usd or Decimal(0), Decimal(0)
-    read, write = (
-        plain if amount is None else amount for amount in (price.cache_read_mtok_usd, price.cache_write_mtok_usd)
-    )
-    return plain, read, write, price.output_mtok_usd or zero, price.usd_per_hour or zero
-
-
-def _cached_parts(price: Price) -> tuple[bool, bool]:
+def _cached_parts(price: Price, input_tokens: int) -> tuple[bool, bool]:
     """Tell whether a token read from the provider's cache, and one written to it, cost otherwise than a plain one."""
-    plain, read, write, *_ = _parts(price)
+    plain, read, write, _ = rates(price, input_tokens)
     return read != plain, write != plain
-
-
-def _is_tiered(price: Price) -> bool:
-    return price.source.startswith(LIST) and "tiered" in price.source
 
 
 def _counts_tokens(result: Result) -> bool:

@@ -19,6 +19,7 @@ from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.document import Document, check_schema_version
 from routerctl.files.writing import write_atomically
 from routerctl.files.yaml import conflict_of, json_documents, read_text
+from routerctl.redaction import redacted
 from routerctl.types import Result, Run, RunHeader
 
 REPORTS_FOLDER = "reports"
@@ -65,7 +66,7 @@ class RunWriter:
     def extend(self, results: Iterable[Result]) -> None:
         """Write several results at once."""
         for result in results:
-            self._lines.write(json_text(encode(result)) + "\n")
+            self._lines.write(redacted(json_text(encode(result))) + "\n")
             self.paid_usd += result.spent_usd
             self.is_empty = False
         self._lines.flush()

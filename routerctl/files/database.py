@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from routerctl.errors import InputError
+from routerctl.files.private import make_private
 
 _BUSY_S = 30.0  # how long another process may hold the file
 
@@ -19,7 +20,7 @@ def open_database(path: Path, schema: str, *, patience_s: float = _BUSY_S) -> sq
     Raises: InputError where the file is not a database or cannot be opened.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path)
         database = sqlite3.connect(path, timeout=patience_s, isolation_level=None)
     except (OSError, sqlite3.OperationalError) as error:
         raise InputError(f"cannot be opened: {getattr(error, 'strerror', None) or error}", file=str(path)) from None

@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from routerctl.files.private import tighten
+
 RUNNING_FOLDER = "running"  # beside the files that processes share
 
 
@@ -26,6 +28,7 @@ class RunningMark:
         self._folder, self.name = folder, f"{os.getpid()}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True, exist_ok=True)
         self._file = os.open(folder / self.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        tighten(folder / self.name)
         try:
             _lock(self._file)
         except OSError:

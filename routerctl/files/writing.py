@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from routerctl.errors import InputError
+from routerctl.redaction import redacted
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -16,7 +17,7 @@ def write_atomically(path: Path, text: str) -> None:
     Raises: InputError where there can be no such file.
     """
     with written_beside(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+        beside.write_text(redacted(text), encoding="utf-8")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ the model's default; `effort` is the lever.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -122,7 +121,7 @@ class AnthropicProvider:
             return Probed(
                 model=base.typed(told.id, str),
                 lifecycle=base.far_text(getattr(told, "lifecycle", None) or ""),
-                retires_on=_day(getattr(told, "retires_at", None)),
+                retires_on=base.iso_day(getattr(told, "retires_at", None)),
             )
         except (AttributeError, TypeError) as problem:
             shown = base.far_text(f"not a model: {problem}", self._key)
@@ -185,12 +184,6 @@ class AnthropicProvider:
 def error_class(problem: Exception) -> type[errors.ProviderError]:
     """Class of error for anything in `RAISED` that is no answer with a status of failure."""
     return next(ours for theirs, ours in BY_CLASS if isinstance(problem, theirs))
-
-
-def _day(moment: Any) -> str:
-    """The ISO day of a moment as the SDK gives it, a datetime or the text it could not read; "" for neither."""
-    found = re.match(r"\d{4}-\d{2}-\d{2}", str(moment or ""))
-    return found[0] if found else ""
 
 
 def _block(text: str, *, mark: bool) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from routerctl import errors
 from routerctl.costs import Pricer
 from routerctl.providers.timing import Turns
+from routerctl.redaction import learn, redacted
 from routerctl.types import Json, ProviderSpec, Reply, Request
 
 PROBE_TIMEOUT_S = 10.0  # of a question that needs no model
@@ -41,6 +42,7 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     529: errors.Overloaded,
 }
 
+_KEY_VARIABLES: Mapping[str, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}  # by kind
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 16.0
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_WAIT_S = 3600.0  # no place is left alone for longer because it asked for that: it may have meant nothing
@@ -87,6 +89,11 @@ class Outside:
     turns: Turns = field(default_factory=Turns)  # of the loop that all calls share
 
 
+def key_variable(spec: ProviderSpec) -> str:
+    """Name the variable that holds a provider's key; "" where its kind has none of its own."""
+    return spec.api_key_env or _KEY_VARIABLES.get(spec.kind, "")
+
+
 def key_of(spec: ProviderSpec, env: Mapping[str, str], default_variable: str) -> str:
     """Read the provider's key from its environment variable.
 
@@ -100,6 +107,7 @@ def key_of(spec: ProviderSpec, env: Mapping[str, str], default_variable: str) ->
         raise errors.KeyMissing(f"set the environment variable {variable} to its API key", provider=spec.name)
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise errors.KeyRefused(f"{variable} holds characters that no API key has", provider=spec.name)
+    learn([key])
     return key
 
 
@@ -127,7 +135,7 @@ def typed(value: Any, kind: type[T]) -> T:
 
 def far_text(text: object, *secrets: str) -> str:
     """Make a message from the far side fit to show: one line, no control characters, no keys, not long."""
-    shown = str(text)
+    shown = redacted(str(text))
     for secret in filter(None, secrets):
         shown = shown.replace(secret, "[key]")
     shown = re.sub(r"\bsk-[\w*.-]{6,}", "[key]", shown)  # vendors quote a wrong key back, half masked
@@ -179,6 +187,12 @@ class Probed:
     lifecycle: str = ""  # "active", "deprecated", "retired"; "" = it does not say
     retires_on: str = ""  # ISO day; "" = it does not say
     detail: str = ""  # what could not be found out
+
+
+def iso_day(moment: Any) -> str:
+    """Give the ISO day of a moment as an SDK gives it, a datetime or the text it could not read; "" for neither."""
+    found = re.match(r"\d{4}-\d{2}-\d{2}", str(moment or ""))
+    return found[0] if found else ""
 
 
 @runtime_checkable

@@ -131,8 +131,8 @@ class OpenAIProvider:
         """
         try:
             if not self._url:
-                return Probed(model=base.typed((await self._client.models.retrieve(model)).id, str))
-            names = [base.typed(one.id, str) async for one in self._client.models.list()]
+                return _probed(await self._client.models.retrieve(model))
+            known = {base.typed(one.id, str): one async for one in self._client.models.list()}
         except openai.NotFoundError as problem:
             if not self._url:
                 raise self._error(problem, model) from None
@@ -142,10 +142,10 @@ class OpenAIProvider:
         except (AttributeError, TypeError) as problem:
             shown = base.far_text(f"not a list of models: {problem}", self._key)
             raise errors.BrokenReply(shown, provider=self._spec.name) from None
-        if model not in names:
-            near = base.far_text(errors.nearest(model, names), self._key)
+        if model not in known:
+            near = base.far_text(errors.nearest(model, known), self._key)
             raise errors.ModelNotFound(f"its list of models has no '{model}'{near}", provider=self._spec.name)
-        return Probed(model=model)
+        return _probed(known[model])
 
     async def close(self) -> None:
         """Close the connections."""
@@ -245,6 +245,11 @@ def _key(spec: ProviderSpec, env: Mapping[str, str], url: str | None) -> str:
     if url and spec.api_key_env is None:
         return "none"  # a self-hosted server that wants a key has an api_key_env; OpenAI's own must not go there
     return base.key_of(spec, env, "OPENAI_API_KEY")
+
+
+def _probed(told: openai.types.Model) -> Probed:
+    """Read the `shutdown_date` of a model, an ISO day or null; servers that are not OpenAI's may send none."""
+    return Probed(model=base.typed(told.id, str), retires_on=base.iso_day(getattr(told, "shutdown_date", None)))
 
 
 def _residency(spec: ProviderSpec) -> dict[str, Any]:

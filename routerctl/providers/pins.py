@@ -1,42 +1,38 @@
 """Tells whether a model id is a pin, which id to write instead, and whether what was served is what was asked for.
 
-Offline: the known ids are the SDKs' own types, read without importing the SDKs (2 s). An id is refused where it is an
-alias; where a vendor does not say whether it may move, a warning says so, and the id that was served tells. Does not
-know which models still run.
+Offline: the known ids are those of the SDKs' types (`sdk_lists`). An id is refused where it is an alias; where a vendor
+does not say whether it may move, a warning says so, and the id that was served tells. Does not know which models still
+run.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import runpy
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import get_args
+from collections.abc import Iterable, Sequence
 
-from routerctl.types import Candidate, ProviderSpec, Reply
+from routerctl.providers import sdk_lists
+from routerctl.providers.retirements import retires_on
+from routerctl.types import ProviderSpec, Reply
 
-_FILE = "resources/messages/messages.py"
-_NAME = "DEPRECATED_MODELS"  # id -> end-of-life day in words, "November 30th, 2026"
-
-
-_LATEST = re.compile(r".+[-:@]latest\Z", re.IGNORECASE)
-_DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?\Z")
+_LATEST = re.compile(r"(?:.*[-_:@.])?latest\Z|.+@default\Z|auto\Z", re.IGNORECASE)  # `auto`: a gateway's choice
+_DATED = re.compile(r".+[-@](\d{8}|\d{4}-\d{2}-\d{2}|\d{4})(-preview)?(-v\d+(:\d+)?)?\Z")
 _CLAUDE = re.compile(r"claude-[a-z]+-(\d{1,2})(?:[-.](\d{1,2}))?\Z")  # claude-opus-5-5; before, the family came last
 _FAMILY = re.compile(r"claude-[a-z]+\Z")
-_OLD_CLAUDE = re.compile(r"claude-(\d{1,2}|instant|v\d)")
+_OLD_CLAUDE = re.compile(r"claude(\Z|-(\d{1,2}|instant|v\d))")
 _OPENAI = re.compile(r"(gpt-(?!oss)|chatgpt-|codex-|o\d)")
+# Short names that are known to lead to the newest of a family: DeepSeek's, Mistral's, xAI's, Cohere's, Alibaba's; and
+# what is called a preview or an experiment, Google's or anybody's.
+_OTHERS = re.compile(
+    r"deepseek-(chat|reasoner)|((mistral|ministral|magistral|devstral|codestral)(-(tiny|small|medium|large|\d+b))?)"
+    r"|grok-\d+(\.\d+)?(-(mini|fast))?|command(-(a|r|r-plus))?|qwen-(max|plus|turbo|flash)|.+-(preview|exp|beta)",
+    re.IGNORECASE,
+)
+_PLATFORM = re.compile(r"(?:[a-z-]+\.)?anthropic\.(?=claude)")  # Bedrock's: eu.anthropic.claude-...
 _FIRST_DATELESS_PIN = (4, 6)
 _SHOWN = 3  # pins of an alias whose newest cannot be told
 
 
-_TYPES: Mapping[str, tuple[str, str]] = {
-    "anthropic": ("types/model_param.py", "ModelParam"),
-    "openai": ("types/shared/chat_model.py", "ChatModel"),
-}
+_VENDORS = ("anthropic", "openai")  # whose rules are known here
 
 
 def alias_problem(model: str, kind: str) -> str | None:
@@ -46,12 +42,12 @@ def alias_problem(model: str, kind: str) -> str | None:
     """
     vendor, name = _vendor(model, kind), _bare(model)
     pins = _pins_of(name, vendor) if name == model else ()  # a gateway has names of its own
-    refused = _may_move(name, vendor) and name == model and (pins or vendor == "anthropic")
+    refused = _may_move(name, vendor) and name == model and (pins or _is_short_claude(name))
     if not refused and not _LATEST.match(name):
         return None
     what = f"{model!r} is an alias that may move"
     if pins:
-        return f"{what}; write the pinned id {' or '.join(map(repr, pins))}"
+        return f"{what}; write the pinned id {' or '.join(_with_end(pin, vendor) for pin in pins)}"
     return f"{what}, and no pinned id of it is known here; the provider's list of models (GET /v1/models) has them"
 
 
@@ -93,18 +89,23 @@ def unpinned_words(candidate: str, pin: str, served: Iterable[str]) -> str:
     return f"{candidate} is pinned to {pin}, but the provider says it served {', '.join(sorted(served))}"
 
 
+def _with_end(pin: str, vendor: str) -> str:
+    end = retires_on(pin, ProviderSpec(name=vendor, kind=vendor))
+    return f"{pin!r} (which retires on {end.isoformat()})" if end else repr(pin)
+
+
 # --- the vendors' rules -----------------------------------------------------------------------------------------------
 
 
 def _bare(model: str) -> str:
     """An id without a gateway's `vendor/` or an owner's name."""
-    return model.rpartition("/")[2]
+    return _PLATFORM.sub("", model.rpartition("/")[2])
 
 
 def _vendor(model: str, kind: str) -> str:
     """Name whose rule an id follows: by the id where a gateway or a compatible server is asked."""
     name = _bare(model)
-    if kind not in _TYPES:
+    if kind not in _VENDORS:
         return ""
     return "anthropic" if name.startswith("claude") else "openai" if _OPENAI.match(name) else kind
 
@@ -115,23 +116,29 @@ def _may_move(name: str, vendor: str) -> bool:
     Anthropic: from the 4.6 generation on the dateless id is the snapshot; before, the dated one.
     https://platform.claude.com/docs/en/about-claude/models/overview
     OpenAI: a dated id is a snapshot; a short one may move to a newer one. https://developers.openai.com/api/docs/models
+    Other vendors behind a compatible API: the short names of theirs that are known to move.
     """
     if _DATED.match(name):
         return False
-    if vendor == "anthropic":
+    if vendor == "anthropic" and name.startswith("claude"):
         found = _CLAUDE.match(name)
-        if found:
-            return (int(found[1]), int(found[2] or 0)) < _FIRST_DATELESS_PIN
-        return bool(_OLD_CLAUDE.match(name))
-    return vendor == "openai" and bool(_OPENAI.match(name))
+        return not found or (int(found[1]), int(found[2] or 0)) < _FIRST_DATELESS_PIN
+    if vendor == "openai" and _OPENAI.match(name):
+        return True
+    return bool(vendor and _OTHERS.fullmatch(name))
+
+
+def _is_short_claude(name: str) -> bool:
+    """Tell whether an id is one of Anthropic's aliases by its form; of a form that is new here nobody can say."""
+    return any(form.match(name) for form in (_CLAUDE, _FAMILY, _OLD_CLAUDE))
 
 
 def _pins_of(name: str, vendor: str) -> tuple[str, ...]:
     """The known snapshots that an alias may stand for: the newest, several where their names do not tell."""
-    if vendor not in _TYPES:
+    if vendor not in _VENDORS:
         return ()
-    stem = re.sub(r"[-:@]latest\Z", "", name, flags=re.IGNORECASE)
-    known = known_ids(vendor)
+    stem = re.sub(r"([-:@]latest|@default)\Z", "", name, flags=re.IGNORECASE)
+    known = sdk_lists.model_ids(vendor) or frozenset()  # `sdk_lists.absent` tells of none
     dated = re.compile(re.escape(stem) + r"-(\d{8}|\d{4}-\d{2}-\d{2})\Z")
     if newest := max(filter(dated.match, known), default=None):
         return (newest,)
@@ -148,52 +155,3 @@ def _generation(name: str) -> tuple[int, int] | None:
     found = _CLAUDE.match(name)
     generation = (int(found[1]), int(found[2] or 0)) if found else (0, 0)
     return generation if generation >= _FIRST_DATELESS_PIN else None
-
-
-@cache
-def known_ids(package: str) -> frozenset[str]:
-    """Model ids in an SDK's `Literal` type; its module is run alone, without the package around it."""
-    file, name = _TYPES[package]
-    found = find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        return frozenset()
-    path = Path(found.submodule_search_locations[0]) / file
-    union = runpy.run_path(str(path))[name]
-    parts = [value for part in (union, *get_args(union)) for value in get_args(part)]
-    return frozenset(value for value in parts if isinstance(value, str))
-
-
-def retires_on(model: str, kind: str) -> date | None:
-    """Give the day on which a model retires or has retired, None where nothing is known of it."""
-    return _days().get(model) if kind == "anthropic" else None
-
-
-@cache
-def _days() -> dict[str, date]:
-    found = find_spec("anthropic")
-    if found is None or not found.submodule_search_locations:
-        return {}
-    tree = ast.parse((Path(found.submodule_search_locations[0]) / _FILE).read_text(encoding="utf-8"))
-    for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        value = getattr(node, "value", None)
-        if value is not None and any(isinstance(target, ast.Name) and target.id == _NAME for target in targets):
-            return {model: _day(words) for model, words in ast.literal_eval(value).items()}
-    return {}
-
-
-def _day(words: str) -> date:
-    plain = re.sub(r"(\d)(st|nd|rd|th)\b", r"\1", words)
-    return datetime.strptime(plain, "%B %d, %Y").date()  # noqa: DTZ007 - a day, not a moment
-
-
-def retirements_of(candidates: Iterable[Candidate], providers: Mapping[str, ProviderSpec]) -> dict[str, str]:
-    """Give the day on which each candidate's model is retired, by model id, where the vendor's SDK knows one."""
-    days = {}
-    for one in candidates:
-        for provider, model in [(one.provider, one.model), *((at.provider, at.model or one.model) for at in one.also)]:
-            spec = providers.get(provider)
-            end = retires_on(model, spec.kind) if spec else None
-            if end:
-                days[model] = end.isoformat()
-    return dict(sorted(days.items()))

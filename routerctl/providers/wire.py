@@ -27,14 +27,21 @@ from routerctl.providers.base import (
     Probing,
     Provider,
     far_text,
+    key_variable,
     probed,
 )
 from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
 from routerctl.providers.reading import Odd, checked
+from routerctl.redaction import learn_variables, redacted
 from routerctl.types import ProviderSpec, Reply, Request, Usage
 
 T = TypeVar("T")
+
+
+def _without_keys(reply: Reply) -> Reply:
+    text, detail, served = redacted(reply.text), redacted(reply.detail), redacted(reply.served_model)
+    return replace(reply, text=text, detail=detail, served_model=served)
 
 
 @dataclass(slots=True)
@@ -125,6 +132,7 @@ class Wire:
     ) -> None:
         """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve."""
         self._specs = {spec.name: spec for spec in specs}
+        learn_variables(outside.env, (key_variable(spec) for spec in self._specs.values()))
         self._outside, self._pricer_for, self._longest_wait_s = outside, pricer_for, longest_wait_s
         self._ready = dict(ready or {})
         self._lanes: dict[str, _Lane] = {}
@@ -189,6 +197,7 @@ class Wire:
                 await self._outside.sleep(wait_s)
                 attempt += 1
             else:
+                reply = _without_keys(reply)
                 served = as_pinned(request.model, reply.served_model)
                 # Where time is the price, the attempts that failed are in `cost_usd`, too.
                 reply = replace(reply, attempts=attempt, lost_s=failed.lost_s, served_model=served)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from routerctl.errors import OverBudget, ProviderError, StateDown
-from routerctl.routing.budgets import Purse, Room, purses_of, renewed, room_for, settled, with_hold
+from routerctl.routing.budgets import Purse, Room, gathered, purses_of, renewed, room_for, settled, with_hold
 from routerctl.routing.state import Documents, StateStore
 from routerctl.types import Budget, Candidate, Inquiry, Reply, Request, StopReason
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Ask = Callable[[Candidate, Request, float, "WireCall"], Awaitable[Reply]]  # (who, what, deadline on `clock`, by which)
 Offer = tuple[Request, Decimal]  # what may be asked, and the most USD that an attempt at it can cost
 
+_SALT = "salt/users"
 _KEPT_S = 40 * 86400.0  # how long the books of a period that is over can be looked at
 _GRACE_S = 5.0  # beyond the longest that a call can take: then its process has died
 _LEASE_S, _BEAT_S = 30.0, 10.0  # a longer call holds its money anew with every beat: others wait no longer for the dead
@@ -70,12 +72,13 @@ class BudgetGate:
     # Of one process only the first in line asks again and again whether there is room, and who came first is first.
     queues: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = field(default_factory=WeakValueDictionary)
     said: set[str] = field(default_factory=set)
+    salts: list[bytes] = field(default_factory=list)  # of users' digests, once it is known
 
     def for_inquiry(self, inquiry: Inquiry, task_class: str | None) -> Ask:
         """Give the function that asks, and pays from the purses of one inquiry."""
 
         async def paid(candidate: Candidate, request: Request, until: float, call: WireCall) -> Reply:
-            purses = purses_of(self.budgets, inquiry, task_class, self.now())
+            purses = purses_of(self.budgets, inquiry, task_class, self.now(), salt=await self._salt())
             if not purses:
                 return await call(candidate.provider, request, until=until)
             lowered = _lowered(request, self.usual_tokens(candidate, request, task_class))
@@ -88,11 +91,35 @@ class BudgetGate:
 
         return paid
 
+    async def _salt(self) -> bytes | None:
+        """Give the salt of users' digests; None where no budget is per user."""
+        if not any(one.per == "user" for one in self.budgets):
+            return None
+        if not self.salts:
+            try:
+                self.salts.append(await asyncio.to_thread(salt_of, self.store))
+            except StateDown:  # whoever opens the books next hears of it, too; without them any name will do
+                return secrets.token_bytes(16)
+        return self.salts[0]
+
     def say_once(self, words: str) -> None:
         """Warn, but not twice of the same."""
         if words not in self.said:
             self.said.add(words)
             self.warn(words)
+
+
+def salt_of(store: StateStore) -> bytes:
+    """Give the salt of users' digests that a project's processes share, made by the first one that wants it.
+
+    Raises: StateDown.
+    """
+
+    def change(found: Documents) -> tuple[Documents, str]:
+        salt = found[_SALT] or secrets.token_hex(16)
+        return {_SALT: salt}, str(salt)
+
+    return bytes.fromhex(store.update([_SALT], change))
 
 
 def _lowered(request: Request, tokens: int | None) -> list[Request]:
@@ -118,6 +145,7 @@ class Reservation:
         self._offers = [(request, budget_gate.most_usd(candidate, request)) for request in requests]
         self.request, self._most_usd = self._offers[0]
         self._purses, self._keys, self._name = purses, [purse.key for purse in purses], budget_gate.new_id()
+        self._asked_keys = [*self._keys, *(purse.older for purse in purses if purse.older)]
         # Whose cap matters to this candidate.
         self._binding = [purse for purse in purses if candidate.name not in purse.budget.cheap]
         self._usd = self._most_usd  # that all attempts may cost
@@ -241,23 +269,26 @@ class Reservation:
         now_s = self._paying.now().timestamp()
 
         def change(books: Documents) -> tuple[Documents, Room]:
+            books, moved = gathered(self._purses, books)
             others = {key: settled(books[key], self._name, Decimal(0)) for key in self._keys}
             room = room_for(self._binding, others, usd, now_s)
             if room.short is not None or self._done:
-                return {}, room
+                return moved, room
             until_s, waits = self._until_s(now_s), self._waits
-            return {key: with_hold(others[key], self._name, usd, until_s, waits=waits) for key in self._keys}, room
+            held = {key: with_hold(others[key], self._name, usd, until_s, waits=waits) for key in self._keys}
+            return moved | held, room
 
-        return self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
+        return self._paying.store.update(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
 
     def _renew(self) -> None:
         now_s = self._paying.now().timestamp()
 
         def change(books: Documents) -> tuple[Documents, None]:
+            books, moved = gathered(self._purses, books)
             until_s, left = self._until_s(now_s), not self._waits
-            return {key: renewed(books[key], self._name, until_s, left=left) for key in self._keys}, None
+            return moved | {key: renewed(books[key], self._name, until_s, left=left) for key in self._keys}, None
 
-        self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
+        self._paying.store.update(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
 
     def settle(self, usd: Decimal | None) -> None:
         """Book what the call did cost; None: all that it may have cost.
@@ -272,10 +303,11 @@ class Reservation:
         self._taken, self._done = False, True
 
         def change(books: Documents) -> tuple[Documents, None]:
-            return {key: settled(books[key], self._name, spent) for key in self._keys}, None
+            books, moved = gathered(self._purses, books)
+            return moved | {key: settled(books[key], self._name, spent) for key in self._keys}, None
 
         with suppress(StateDown):
-            self._paying.store.update(self._keys, change, ttl_s=self._ttl_s(now_s))
+            self._paying.store.update(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
 
     def _ttl_s(self, now_s: float) -> float:
         return max(purse.until.timestamp() for purse in self._purses) - now_s + _KEPT_S

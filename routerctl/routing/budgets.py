@@ -4,10 +4,14 @@ Pure functions over the document that the state store keeps: `spent` in USD and 
 until a moment. A call is held at the most it can cost before it is made, and settled at what it did cost. A hold that
 nobody settled in time (its process died) counts as spent: the call may have been paid for. One whose call was still
 waiting to leave then counts for nothing.
+
+A user stands in a key as a digest with the project's own salt. Books that an earlier version kept under the name itself
+count as well: whoever opens the user's books takes them over.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +19,7 @@ from decimal import Decimal
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
+from routerctl.redaction import redacted
 from routerctl.types import Budget, Inquiry, Json
 
 # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}, "waiting": [hold id: its call has not left yet]}
@@ -24,6 +29,7 @@ LONGEST_HOLD_S = 60.0
 _ZERO = Decimal(0)
 _ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
 _STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
+_DIGITS = 24  # hexadecimal, of a user's digest: two of a million users share one with a chance of 1e-17
 _LABEL = "%Y-%m-%dT%H%M%z"  # a period's first moment, as it stands in a key
 
 
@@ -34,6 +40,7 @@ class Purse:
     key: str  # in the state store
     budget: Budget
     until: datetime  # when the period ends, in UTC
+    older: str | None = None  # the key of an earlier version's books of the same purse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +53,14 @@ class Room:
     held_usd: Decimal = _ZERO  # of it, for calls under way
 
 
-def purses_of(budgets: Sequence[Budget], inquiry: Inquiry, task_class: str | None, now: datetime) -> tuple[Purse, ...]:
-    """Give the purses that an inquiry is paid from; `task_class` None: while it is being found out."""
-    return tuple(_purse(one, inquiry, task_class, now) for one in budgets if applies(one, inquiry, task_class))
+def purses_of(
+    budgets: Sequence[Budget], inquiry: Inquiry, task_class: str | None, now: datetime, *, salt: bytes | None = None
+) -> tuple[Purse, ...]:
+    """Give the purses that an inquiry is paid from; `task_class` None: while it is being found out.
+
+    `salt`: of users' digests; None: a user's name stands in the key.
+    """
+    return tuple(_purse(one, inquiry, task_class, now, salt) for one in budgets if applies(one, inquiry, task_class))
 
 
 def applies(budget: Budget, inquiry: Inquiry, task_class: str | None) -> bool:
@@ -66,28 +78,40 @@ def _same(one: Json, other: Json) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)  # 1 is not true
 
 
-def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: datetime) -> Purse:
+def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: datetime, salt: bytes | None) -> Purse:
     begins, ends = period_of(budget, now)
-    whose = [budget.per, _value(budget, inquiry, task_class)] if budget.per else []
-    parts = [budget.name, *whose, begins.strftime(_LABEL)]
-    key = "/".join(["budget", *(_quoted(part) for part in parts)])
-    return Purse(key=key, budget=budget, until=ends.astimezone(UTC))
+    values = [_value(budget, inquiry, task_class, one) for one in ((salt, None) if salt else (None,))]
+    keys = []
+    for value in dict.fromkeys(values):
+        parts = [budget.name, *([budget.per, value] if budget.per else []), begins.strftime(_LABEL)]
+        keys.append("/".join(["budget", *(_quoted(part) for part in parts)]))
+    return Purse(key=keys[0], budget=budget, until=ends.astimezone(UTC), older=keys[1] if len(keys) > 1 else None)
 
 
-def _value(budget: Budget, inquiry: Inquiry, task_class: str | None) -> str:
+def _value(budget: Budget, inquiry: Inquiry, task_class: str | None, salt: bytes | None) -> str:
     """Whose cap it is; inquiries that do not say it share one. Two tenants' users of one name are two users."""
-    named = [None if name is None else _quoted(name, safe=" @+") for name in (inquiry.tenant, inquiry.user)]
-    user = named[1] if named[0] is None else f"{named[0]}/{named[1] or ''}"
-    own = {"tenant": inquiry.tenant, "user": user, "class": task_class}
+    own = {"tenant": inquiry.tenant, "user": user_value(inquiry.tenant, inquiry.user, salt), "class": task_class}
     found = own[budget.per] if budget.per in own else inquiry.features.get(budget.per or "")
-    return "" if found is None else str(found)
+    return "" if found is None else redacted(str(found))
+
+
+def user_value(tenant: str | None, user: str | None, salt: bytes | None) -> str | None:
+    """Name a user of a tenant in a key, by a digest; None: nobody is named."""
+    whose = None if tenant is None else _quoted(tenant, safe=" @+")
+    who = user if user is None else _quoted(user, safe=" @+") if salt is None else _digest(user, salt)
+    return who if whose is None else f"{whose}/{who or ''}"
+
+
+def _digest(user: str, salt: bytes) -> str:
+    """Digest a user's name: who has the state has the salt, and can try a guess, but finds no list of names."""
+    return f"user-{hmac.digest(salt, user.encode('utf-8', _ANY), 'sha256').hex()[:_DIGITS]}"
 
 
 def _quoted(text: str, safe: str = "") -> str:
     return quote(text, safe=safe, errors=_ANY)
 
 
-def _plain(value: str) -> str:
+def plain_value(value: str) -> str:
     """Undo the quoting of `_value` for the eye, but for what would run a tenant's name and a user's together."""
     parts = (unquote(part, errors=_ANY) for part in value.split("/"))
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
@@ -142,7 +166,7 @@ def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, pa
             continue
         until = period_of(budget, since)[1].astimezone(UTC)
         value, book = whose[1] if whose else "", document
-        value = _plain(value) if budget.per == "user" else value
+        value = plain_value(value) if budget.per == "user" else value
         found.append(
             Books(
                 value=value,
@@ -155,6 +179,21 @@ def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, pa
     if not found and budget.per is None:
         found = [Books(value="", begins=begins, until=ends.astimezone(UTC))]
     return found
+
+
+def gathered(purses: Sequence[Purse], books: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Give the books with those of an earlier version in them, and what has to be written for that; money only adds."""
+    whole, moved = dict(books), dict[str, Json]()
+    for purse in purses:
+        older = purse.older and whole.get(purse.older)
+        if older:
+            book = whole[purse.key]
+            held = {**older["held"], **(book["held"] if book else {})}
+            total = {"spent": str(spent_usd(book) + spent_usd(older)), "held": {}}
+            whole[purse.key] = _book(total, held, {*_waiting(older), *_waiting(book)})
+            whole[purse.older or ""] = None
+            moved |= {purse.key: whole[purse.key], purse.older or "": None}
+    return whole, moved
 
 
 # --- the books --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import date
 from routerctl.classify.rules import failing_condition
 from routerctl.routing.steps import RungStep, allowed_regions, places_for, regions_words, steps_of
 from routerctl.types import Candidate, Decision, Evidence, Inquiry, Route, Table
-from routerctl.words import bar_words, risk_words, spread
+from routerctl.words import bar_words, count, plain, plural, risk_words, spread
 
 _SHOWN_SCORES = 3
 
@@ -94,8 +94,9 @@ def rung_words(table: Table, route: Route, name: str) -> str:
         why = ": an earlier rung serves" if route.passing else ""
         return f"{name} ({pinned(candidate)}), not run for this class{why}"
     judgement = evidence.judgement
+    cases = plain(plural(judgement.cases, "case"))
     return (
-        f"{name} ({pinned(candidate)}), {_verdict(route, evidence)}: {judgement.passes} of {judgement.cases} cases "
+        f"{name} ({pinned(candidate)}), {_verdict(route, evidence)}: {count(judgement.passes)} of {cases} "
         f"({spread(judgement.interval)}), bar {bar_words(route.bar, judgement.bar)}"
     )
 

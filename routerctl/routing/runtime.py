@@ -21,6 +21,7 @@ from routerctl.errors import RouterctlError
 from routerctl.notices import alarm, warn
 from routerctl.providers.base import BACKOFF_CAP_S, Outside, Provider
 from routerctl.providers.wire import Wire
+from routerctl.redaction import learn_tenants
 from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.clock import Clock
 from routerctl.routing.context import Context
@@ -61,6 +62,7 @@ class Runtime:
     ) -> None:
         """`root`: the folder of `project`; `env`: holds keys; `providers`: those made already, by name."""
         self._project, self._root, self._env, self._states, self._ready = project, root, env, states, providers
+        learn_tenants(project.routing, env)
         self._clock = clock
         self._open: dict[tuple[str | None, str], TenantRouter] = {}  # by tenant and the table's digest
         self._opening, self._looking = asyncio.Lock(), asyncio.Lock()

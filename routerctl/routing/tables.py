@@ -13,9 +13,10 @@ from pathlib import Path
 
 from routerctl.classify.decide import TextClassifier, classifier_of
 from routerctl.errors import InputError
+from routerctl.notices import warn
 from routerctl.routing.experiments.active import ActiveExperiment, Assignment
 from routerctl.routing.state.base import StateStore
-from routerctl.routing.tenants import DECISIONS_FILE, folder_of, table_of, tenant_of
+from routerctl.routing.tenants import DECISIONS_FILE, folder_of, stranger, table_of, tenant_of
 from routerctl.table import load_table
 from routerctl.types import Decision, Experiment, Inquiry, Table, Tenant
 
@@ -62,14 +63,15 @@ class Tables:
         self._own: dict[str | None, Table] = {}  # by tier
         self._tried: dict[str, Table] = {}  # by digest
         self._experiments: dict[str | None, ActiveExperiment] = {}  # by tenant
+        self._strangers: set[str | None] = set()  # tenants that nothing knows, once said
         self._classifiers: dict[str, TextClassifier | None] = {}  # by the table's digest
 
     def of(self, inquiry: Inquiry) -> Assigned:
         """Give what serves an inquiry, by what is known of experiments (`experiment_for`, refreshed).
 
-        Raises: InputError for a tier's table or a classifier that is not there.
+        Raises: InputError for a tier's table or a classifier that is not there, or a tenant that nothing knows.
         """
-        tenant = tenant_of(self._project, inquiry.tenant)
+        tenant = self._tenant_of(inquiry)
         own, experiment = self._of_tenant(tenant), self.experiment_for(inquiry)
         assignment = experiment.assignment_of(inquiry, _new_id)
         if assignment is not None:
@@ -92,13 +94,26 @@ class Tables:
         )
 
     def experiment_for(self, inquiry: Inquiry) -> ActiveExperiment:
-        """Give the experiment that an inquiry may be part of; where it is stale, `refresh` it first."""
-        tenant = tenant_of(self._project, inquiry.tenant)
+        """Give the experiment that an inquiry may be part of; where it is stale, `refresh` it first.
+
+        Raises: InputError for a tenant that nothing knows.
+        """
+        tenant = self._tenant_of(inquiry)
         name = tenant.name if tenant else None
         if name not in self._experiments:
             log, digest = folder_of(self._root, tenant) / DECISIONS_FILE, self._of_tenant(tenant).digest
             self._experiments[name] = ActiveExperiment(lambda: self._state(tenant), log, digest)
         return self._experiments[name]
+
+    def _tenant_of(self, inquiry: Inquiry) -> Tenant | None:
+        """Give an inquiry's tenant; of one that nothing knows it is said once, where it is not refused."""
+        problem = stranger(self._project, inquiry.tenant)
+        if problem and self._project.routing.unknown_tenant == "refuse":
+            raise InputError(f"{problem} (routing.unknown_tenant: warn would serve it as the project's own)")
+        if problem and inquiry.tenant not in self._strangers:
+            self._strangers.add(inquiry.tenant)
+            warn(f"{problem}; it is served with the project's own table, keys and log")
+        return tenant_of(self._project, inquiry.tenant)
 
     def _of_tenant(self, tenant: Tenant | None) -> Table:
         tier = tenant.tier if tenant else None

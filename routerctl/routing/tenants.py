@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +11,35 @@ from routerctl.errors import InputError, nearest
 from routerctl.notices import warn
 from routerctl.routing.state import STATE_FILE, StateStore, open_state
 from routerctl.table import load_table
-from routerctl.types import Budget, ProviderSpec, Table, Tenant
+from routerctl.types import Budget, Condition, ProviderSpec, Table, Tenant
 
 TENANTS_FOLDER = ".routerctl/tenants"
 DECISIONS_FILE = ".routerctl/decisions.sqlite"  # the decision log, below the folder of the project or the tenant
 
 
 def tenant_of(table: Table, name: str | None) -> Tenant | None:
-    """Give the tenant of a name; None for whoever routerctl.yaml does not name."""
+    """Give the tenant of a name; None for whoever has no entry under `tenants`."""
     return table.routing.tenants.get(name) if name is not None else None
+
+
+def stranger(table: Table, name: str | None) -> str:
+    """Say of a tenant's name that nothing knows it, with the nearest one that is known; "" where all is well.
+
+    Known are the tenants and whoever a rule, a residency rule or a budget names. Where there are no tenants, a name is
+    a label that anybody may choose.
+    """
+    routing = table.routing
+    if name is None or not routing.tenants or name in routing.tenants:
+        return ""
+    conditions = [*(rule.when for rule in table.rules), *(rule.when for rule in routing.residency)]
+    known = {*routing.tenants, *(one for budget in routing.budgets for one in budget.tenant), *_named(conditions)}
+    return "" if name in known else f"no tenant {name!r}{nearest(name, known)}"
+
+
+def _named(conditions: Iterable[Condition]) -> Iterator[str]:
+    for one in conditions:
+        yield from one.tenant
+        yield from _named((*one.all_of, *one.any_of, *one.none_of))
 
 
 def known_tenant(table: Table, name: str | None) -> Tenant | None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from routerctl.errors import InputError, nearest
+from routerctl.redaction import redacted
 from routerctl.scorers.base import MAX_CHARS, NoAnswer, Params, Scorer, Unscorable, shown
 from routerctl.scorers.reply import answering
 from routerctl.types import Json, Score, ScorerSpec
@@ -108,7 +109,7 @@ def score_reply(spec: ScorerSpec, text: str, expected: Json) -> Score:
         value = float(value)
     if math.isnan(value):
         raise Unscorable(f"scorer {spec.name}: gave NaN")
-    said = shown(str(explanation), _EXPLANATION_CHARS)
+    said = shown(redacted(str(explanation)), _EXPLANATION_CHARS)  # a plug-in's may be of anything
     return Score(value=min(1.0, max(0.0, value)), extracted=found, explanation=said)
 
 

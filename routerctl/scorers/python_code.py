@@ -1,22 +1,26 @@
 """A reply -> the Python code in it -> whether the expected test code runs through after it.
 
-`sandbox.python` runs the code, in a limited child. This is a limit on accidents, NOT a sandbox against malice:
-processor time, clock, memory, file size and open files are limited by the kernel; processes, network and writing
-outside a temporary folder are refused by an audit hook inside the same interpreter, which hostile code can get around.
-To score code from models that you do not trust, run the whole eval in a container or virtual machine.
+`sandbox.python` runs the code, in a limited child. Processor time, clock, memory, file size and open files are limited
+by the kernel; on Linux (5.13 or newer, with Landlock) it also refuses to read or change files outside a temporary
+folder, Python's own aside, to start processes and to reach a network, whoever asks. Elsewhere only an audit hook
+inside the same interpreter refuses that, which hostile code can get around: `check` and `eval` say so. Memory is not
+limited on macOS.
 
-Why a hook: RLIMIT_NPROC counts all of a user's processes and does not bind root, and `unshare -n` needs privileges
-that many machines withhold, so either would make scores depend on the machine. Memory is not limited on macOS.
+The reply's code runs in a process of its own that never sees the tests: they call its functions from another one, by
+values. `same_process` runs both in one, for tests that subclass the reply's classes or use operators between its
+objects and plain values; a reply can then pass by force.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 
 from routerctl.scorers.base import NoAnswer, Params, Scorer, Unscorable, flag, only, positive
 from routerctl.scorers.candidates import Candidate, meant
 from routerctl.scorers.reply import fenced
+from routerctl.scorers.sandbox.confine import not_held
 from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.types import Json
 
@@ -28,6 +32,12 @@ _CODE_LINE = re.compile(
     r"|[@#)\]}\"']"
     r"|[A-Za-z_][\w.\[\]]*\s*(?:[-+*/|&]?=|\()"
 )
+
+
+def unheld_words(scorers: Iterable[str]) -> str:
+    """Say what this system cannot keep a reply's code from, where one of the scorers runs it; "" where all is held."""
+    cannot = not_held() if "python" in scorers else []
+    return f"on this system the code of replies can {' and '.join(cannot)} (scorer python)" if cannot else ""
 
 
 def _extract(text: str, _: Params) -> str | None:
@@ -62,9 +72,10 @@ def _without_prose(text: str) -> str:
 
 
 def _check(params: Params, expected: Json) -> None:
-    only(params, "cpu_s", "wall_s", "memory_mb", "packages")
+    only(params, "cpu_s", "wall_s", "memory_mb", "packages", "same_process")
     _limits(params)
     flag(params, "packages")
+    flag(params, "same_process")
     if os.name != "posix":
         raise ValueError("the scorer python needs Linux or macOS: elsewhere it could not limit what the code does")
     if expected is None:
@@ -88,7 +99,8 @@ def _limits(params: Params) -> Limits:
 
 def _score(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
     job = {"code": extracted, "tests": expected}
-    ended = run_limited("python", job, _limits(params), packages=flag(params, "packages"))
+    packages, divide = flag(params, "packages"), not flag(params, "same_process")
+    ended = run_limited("python", job, _limits(params), packages=packages, divide=divide)
     if ended.cause == "fault":
         raise Unscorable(f"python: {ended.why}")
     problem = ended.why if ended.verdict is None else ended.verdict["problem"]

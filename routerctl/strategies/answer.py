@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from routerctl.providers.thinking import reply_limit
 from routerctl.scorers import Unscorable, extract
+from routerctl.scorers.reply import answering
 from routerctl.types import (
     Answer,
     Candidate,
@@ -27,6 +28,7 @@ from routerctl.types import (
 
 Ask = Callable[[Request], Awaitable[Reply]]
 
+_TAG, _THINKING = 12, ("<think", "[think]", "\u25c1think", "<|channel|>")  # how servers that leave it in begin it
 _CRITIQUE = (
     "Check your answer against the request, step by step. Name each mistake in one short line. "
     "If there is none, say only: no mistakes."
@@ -143,8 +145,9 @@ def _says_nothing(reply: Reply) -> bool:
 
 
 def says_something(text: str) -> bool:
-    """Tell whether there is anything to read in a reply: neither blanks nor what has no width are."""
-    return any(char.isprintable() and not char.isspace() for char in text)
+    """Tell whether there is anything to read in a reply: not blanks, what has no width, or thinking alone."""
+    said = answering(text) if text.lstrip()[:_TAG].lower().startswith(_THINKING) else text
+    return any(char.isprintable() and not char.isspace() for char in said)
 
 
 def _critique_request(request: Request, answered: str) -> Request:

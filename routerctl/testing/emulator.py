@@ -248,14 +248,17 @@ class Emulator:
         elif name:
             writer.write(self._model(name, anthropic=anthropic))
         else:
-            listed = [_model_body(one, anthropic=anthropic) for one in sorted(self._models or ())]
+            listed = [self._told(one, anthropic=anthropic) for one in sorted(self._models or ())]
             writer.write(_http(200, json.dumps({"object": "list", "data": listed, "has_more": False}).encode()))
         return True
 
     def _model(self, name: str, *, anthropic: bool) -> bytes:
         if self._models is not None and name not in self._models:
             return _http(404, _error(Fault(404, message=f"model: {name}"), anthropic=anthropic))
-        return _http(200, json.dumps(_model_body(name, anthropic=anthropic) | self._about.get(name, {})).encode())
+        return _http(200, json.dumps(self._told(name, anthropic=anthropic)).encode())
+
+    def _told(self, name: str, *, anthropic: bool) -> Body:
+        return _model_body(name, anthropic=anthropic) | self._about.get(name, {})
 
 
 def _model_body(name: str, *, anthropic: bool) -> Body:

@@ -15,6 +15,7 @@ from routerctl.types.asking import (
     Message,
     OtherPlace,
     Price,
+    PriceTier,
     Prompt,
     PromptSpec,
     ProviderSpec,
@@ -53,7 +54,7 @@ from routerctl.types.evaluation import (
     Verdict,
     WhenUnproven,
 )
-from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, WhenDown
+from routerctl.types.limits import Budget, OverCap, Period, Tenant, Tier, UnknownTenant, WhenDown
 from routerctl.types.routing import (
     Classifier,
     Condition,
@@ -105,6 +106,7 @@ __all__ = [
     "PlaceKey",
     "Policy",
     "Price",
+    "PriceTier",
     "Prompt",
     "PromptSpec",
     "ProviderSpec",
@@ -132,6 +134,7 @@ __all__ = [
     "Tier",
     "TopRung",
     "Trust",
+    "UnknownTenant",
     "Usage",
     "Verdict",
     "WhenDown",

@@ -187,6 +187,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTier:
+    """USD per million tokens that every token of a call costs whose prompt is longer than a number of tokens.
+
+    In routerctl.yaml the tiers of a price stand below it, the shorter prompts first, each with all that it charges:
+
+        tiers:
+        - {above_input_tokens: 200000, input_mtok_usd: 6, output_mtok_usd: 22.5, cache_read_mtok_usd: 0.6}
+    """
+
+    above_input_tokens: int  # cached ones included
+    input_mtok_usd: Decimal
+    output_mtok_usd: Decimal
+    cache_read_mtok_usd: Decimal | None = None  # None: as any input of this tier
+    cache_write_mtok_usd: Decimal | None = None  # likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
     """USD per million tokens, or per hour for a self-hosted model, with its date and source."""
 
@@ -196,6 +213,8 @@ class Price:
     output_mtok_usd: Decimal | None = None
     cache_read_mtok_usd: Decimal | None = None
     cache_write_mtok_usd: Decimal | None = None
+    request_usd: Decimal | None = None  # a call, beside its tokens
+    tiers: tuple[PriceTier, ...] = ()  # what longer prompts cost, the shorter ones first
     usd_per_hour: Decimal | None = None
 
 

@@ -189,6 +189,7 @@ class Result:
     paid_calls: int | None = None  # of `calls`; None: all, or none where `cached`
     paid_usd: Decimal | None = None  # of `cost_usd`; None: likewise
     judge_paid_usd: Decimal | None = None  # of `judge_usd`; None: likewise
+    judge_paid_calls: int | None = None  # of `judge_calls`; None: likewise
     recorded_usd: Decimal | None = field(default=None, metadata={"file": False})  # `cost_usd` in the file; None: this
 
     @property
@@ -201,6 +202,12 @@ class Result:
         """How many of its calls were made in this run, the judge's not included."""
         paid = 0 if self.cached else self.calls
         return paid if self.paid_calls is None else self.paid_calls
+
+    @property
+    def judge_calls_made(self) -> int:
+        """How many of the judge's calls were made in this run."""
+        paid = 0 if self.cached else self.judge_calls
+        return paid if self.judge_paid_calls is None else self.judge_paid_calls
 
     @property
     def spent_usd(self) -> Decimal:
@@ -270,6 +277,7 @@ class RunHeader:
     baseline: str = ""  # the run or table it was made to be compared with
     speculation: int | None = None  # cases in flight that may prove needless; None: as many as concurrency allows
     compares_today: bool = False  # True: who serves a class today is asked all its cases, whatever the tests say
+    perhaps_usd: Decimal = Decimal(0)  # the most that its attempts without a reply may be billed, beside what it paid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

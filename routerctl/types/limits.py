@@ -12,6 +12,7 @@ from routerctl.types.asking import Json
 Period = Literal["hour", "day", "week", "month"]
 OverCap = Literal["refuse", "cheap"]
 WhenDown = Literal["fail_open", "fail_closed"]
+UnknownTenant = Literal["refuse", "warn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from routerctl.types.evaluation import (
     TopRung,
     WhenUnproven,
 )
-from routerctl.types.limits import Budget, Tenant, Tier
+from routerctl.types.limits import Budget, Tenant, Tier, UnknownTenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,7 @@ class Routing:
     budgets: tuple[Budget, ...] = ()
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
+    unknown_tenant: UnknownTenant = "refuse"  # one that nothing here names, where `tenants` names some
     log_prompts: bool = False  # keep prompt and reply in the decision log
     log_days: int | None = None  # how long decisions are kept; None: for ever
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,8 @@ from pathlib import Path
 import typer
 
 from routerctl.cli.output.terminal import print_table, say
-from routerctl.routing.budgets import Books, books_of
+from routerctl.routing.budget_gate import salt_of
+from routerctl.routing.budgets import Books, books_of, plain_value, user_value
 from routerctl.routing.tenants import known_tenant, state_of
 from routerctl.table import load_table
 from routerctl.types import Budget, Json, Table
@@ -20,14 +22,14 @@ from routerctl.words import clean, usd
 Purse = tuple[Budget, Books]  # one purse of a budget
 
 
-def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) -> None:
-    """Print every purse that something was paid from, and the budgets from which nothing was.
+def print_budgets(path: Path, *, tenant: str | None, user: str | None, past: bool, as_json: bool) -> None:
+    """Print every purse that something was paid from, and the budgets from which nothing was; of a `user`, its own.
 
     Raises: InputError; StateDown.
     """
     table = load_table(path)
     known_tenant(table, tenant)
-    lines = list(_lines(table, path.resolve().parent, tenant, past=past, now=datetime.now(UTC)))
+    lines = list(_lines(table, path.resolve().parent, tenant, user, past=past, now=datetime.now(UTC)))
     if as_json:
         whole = json.dumps([_json(*line) for line in lines], ensure_ascii=False)
         typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
@@ -40,17 +42,26 @@ def print_budgets(path: Path, *, tenant: str | None, past: bool, as_json: bool) 
             say(_beyond(table.routing.budgets, one))
 
 
-def _lines(table: Table, root: Path, tenant: str | None, *, past: bool, now: datetime) -> Iterator[Purse]:
+def _lines(
+    table: Table, root: Path, tenant: str | None, user: str | None, *, past: bool, now: datetime
+) -> Iterator[Purse]:
     budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
     store = state_of(table, root, None)
     try:
         documents = store.scan("budget/")
+        names = _names_of(tenant, user, salt_of(store)) if user is not None else []
     finally:
         store.close()
     for one in budgets:
         for books in books_of(one, documents, now, past=past):
-            if tenant is None or one.per != "tenant" or books.value == tenant:
-                yield one, books
+            is_own = tenant is None or one.per != "tenant" or books.value == tenant
+            if is_own and (user is None or (one.per == "user" and books.value in names)):
+                yield one, replace(books, value=names[-1]) if user is not None else books
+
+
+def _names_of(tenant: str | None, user: str, salt: bytes) -> list[str]:
+    """Name a user as books do: by the digest, and as an earlier version did."""
+    return [plain_value(user_value(tenant, user, one) or "") for one in (salt, None)]
 
 
 def _beyond(budgets: Sequence[Budget], name: str) -> str:

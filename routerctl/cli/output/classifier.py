@@ -14,7 +14,7 @@ from routerctl.cli.output.terminal import print_table, say
 from routerctl.errors import GateError, InputError
 from routerctl.evaluation.run_files import REPORTS_FOLDER
 from routerctl.files.writing import check_place, write_atomically
-from routerctl.words import percent, plain, spread
+from routerctl.words import count, percent, plain, spread
 
 if TYPE_CHECKING:
     from routerctl.tuning.classifier import Trained
@@ -43,7 +43,7 @@ def run_training(
     from routerctl.tuning.classifier.page import likeness, render_classifier
 
     material = load_labelled(Path.cwd(), decisions)
-    say(f"{len(material.texts)} texts of {len(material.classes)} classes, five folds")
+    say(f"{count(len(material.texts))} texts of {len(material.classes)} classes, five folds")
     trained = train(material, load_background(), rate=unknown_rate, seed=seed)
     if not (trained.is_worthwhile or force):
         _show(trained, None, as_json=as_json)
@@ -95,7 +95,7 @@ def _print(trained: Trained) -> None:
         taken = ", ".join(f"{trained.classes[other]} {cell}" for cell, other in sorted(wrong, reverse=True)[:2])
         of_class = (scores.f1, scores.precision, scores.recall, trained.ngrams.abstained_of)
         figure = [percent(values[place]) for values in of_class]
-        rows.append([name, str(sum(scores.confusion[place])), *figure, taken])
+        rows.append([name, count(sum(scores.confusion[place])), *figure, taken])
     typer.echo()
     columns = ["class", "texts", "F1", "precision", "recall", "unknown", "taken for"]
     print_table(columns, rows, right=columns[1:-1])

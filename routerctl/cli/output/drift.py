@@ -19,6 +19,7 @@ from routerctl.monitoring.drift import Alarm, Drift, drift_words, look
 from routerctl.monitoring.drift.baselines import Sides, sides_of
 from routerctl.monitoring.drift.reruns import Reruns
 from routerctl.monitoring.warehouse import ClassCounts, Slice, counted, open_decisions, shown_place
+from routerctl.redaction import redacted
 from routerctl.routing.decision_log.places import log_place, moment_of
 from routerctl.routing.decision_log.rows import stamp
 from routerctl.table import load_table
@@ -205,4 +206,4 @@ def _summarize(report: _Report) -> None:
     verdict = "moved" if report.drift.alarms else "nothing moved"
     text = "\n".join(_lines(report)).replace("`", "'")
     with Path(place).open("a", encoding="utf-8") as file:
-        file.write(f"## routerctl drift: {verdict}\n\n```text\n{text}\n```\n")
+        file.write(redacted(f"## routerctl drift: {verdict}\n\n```text\n{text}\n```\n"))

@@ -24,7 +24,7 @@ from routerctl.routing.state import StateStore
 from routerctl.routing.tenants import known_tenant, state_of, table_of, with_own_key
 from routerctl.table import load_table
 from routerctl.types import Json, Table
-from routerctl.words import clean, seconds
+from routerctl.words import clean, lasting, plain, seconds
 
 _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]
 
@@ -154,17 +154,9 @@ def _cells(row: Mapping[str, Json]) -> list[str]:
 
 def _breaker_words(row: Mapping[str, Json]) -> str:
     error = f", after {row['error']['name']}" if row["error"] else ""
-    age = "" if row["for_s"] is None else f" for {_age(row['for_s'])}"
+    age = "" if row["for_s"] is None else f" for {plain(lasting(row['for_s']))}"
     return f"{row['breaker'].replace('_', '-')}{age}{error}"
 
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else seconds(value)
-
-
-def _age(age_s: float) -> str:
-    """Write an age in its greatest unit."""
-    for unit_s, letter in ((86400, "d"), (3600, "h"), (60, "min")):
-        if age_s >= unit_s:
-            return f"{age_s / unit_s:.0f} {letter}"
-    return f"{age_s:.0f} s"

@@ -26,7 +26,7 @@ from routerctl.evaluation.selection.judge_correction import why_not
 from routerctl.evaluation.selection.labels_needed import need_words
 from routerctl.files.writing import check_place
 from routerctl.types import ClassHeader, Evidence, Result, Run, Status
-from routerctl.words import as_text, plural, visible
+from routerctl.words import as_text, count, plural, visible
 
 _ANSWERS = {"y": True, "yes": True, "n": False, "no": False}
 _KEYS = "y = it passes, n = it does not, s = skip, q = quit"
@@ -137,12 +137,12 @@ def introduce(sample: Sample, wanted: int) -> None:
     say(
         f"{of_class.task_class}: the first {plural(cases, 'case')} of the planned order, which is random, so they are "
         f"a random sample; replies of {sample.evidence.candidate} in run {sample.run.header.run_id}; "
-        f"{len(sample.open)} to label"
+        f"{count(len(sample.open))} to label"
     )
     counts = of_class.judge and not why_not(of_class)  # then `need_words` says what is missing
     if cases < min(wanted, of_class.n) and not counts:
         more = f"`routerctl eval --full --class {of_class.task_class}` asks for the others"
-        say(f"note: the run has no more replies than these, of {of_class.n} planned cases; {more}")
+        say(f"note: the run has no more replies than these, of {count(of_class.n)} planned cases; {more}")
     if not of_class.judge:
         say(
             f"note: {of_class.task_class} is scored by {of_class.scorer.name}, not by a judge: labels change no verdict"
@@ -202,7 +202,8 @@ def _conclude(root: Path, sample: Sample, written: int, skipped: int) -> None:
     file = labels_file(root, sample.of_class.task_class).relative_to(root)
     left = len(sample.open) - written
     say("")
-    say(f"{plural(written, 'label')} written to {file}; {left} of the first {len(sample.replies)} cases still open")
+    still = f"{count(left)} of the first {count(len(sample.replies))} cases still open"
+    say(f"{plural(written, 'label')} written to {file}; {still}")
     if skipped:
         say("what labels prove ends at the first case without one: come back to those you skipped")
 

@@ -259,11 +259,10 @@ def _time(row: Row) -> str:
         "for the reply that was served": row["latency_s"],
         "in all": row["total_s"],
     }
-    return ", ".join(f"{_brief(value)} {words}" for words, value in parts.items() if value is not None) or "not known"
-
-
-def _brief(value_s: float) -> str:
-    return f"{value_s * 1000:.2g} ms" if value_s < 0.01 else plain(seconds(value_s))
+    return (
+        ", ".join(f"{plain(seconds(value))} {words}" for words, value in parts.items() if value is not None)
+        or "not known"
+    )
 
 
 def _feedback(said: Row) -> str:

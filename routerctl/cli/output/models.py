@@ -15,10 +15,11 @@ from routerctl.cli.output.terminal import is_live, print_table, say
 from routerctl.evaluation.project import load_project
 from routerctl.evaluation.run.header import pinned_candidate, prices_of
 from routerctl.files.codec import encode, json_default
+from routerctl.notices import warn
 from routerctl.providers import weights
-from routerctl.providers.pins import retires_on
-from routerctl.types import Candidate, Price, ProviderSpec
-from routerctl.words import usd
+from routerctl.providers.retirements import list_of, missing_lists, retires_on
+from routerctl.types import Candidate, Price, PriceTier, ProviderSpec
+from routerctl.words import count, usd
 
 
 def print_models(*, as_json: bool) -> None:
@@ -42,6 +43,8 @@ def print_models(*, as_json: bool) -> None:
                 "ladders": [ladder for ladder, rungs in project.ladders.items() if name in rungs],
             }
         )
+    for words in missing_lists(project.providers.values()):
+        warn(words)
     if as_json:
         typer.echo(json.dumps(rows, default=json_default, ensure_ascii=False))
         return
@@ -58,7 +61,7 @@ def _asked(candidate: Candidate) -> str:
 
 
 def _lifecycle(candidate: Candidate, provider: ProviderSpec, today: date) -> str:
-    end = retires_on(candidate.model, provider.kind)
+    end = retires_on(candidate.model, provider)
     if end is None:
         return _at_hand(candidate, provider)
     return f"retired since {end.isoformat()}" if end <= today else f"retires {end.isoformat()}"
@@ -67,12 +70,18 @@ def _lifecycle(candidate: Candidate, provider: ProviderSpec, today: date) -> str
 def _price_words(price: Price) -> str:
     if price.usd_per_hour is not None:
         return f"{usd(price.usd_per_hour)} an hour"
+    tiers = [f"above {count(one.above_input_tokens)}: {_both_ways(one)}" for one in price.tiers]
+    return "; ".join((_both_ways(price), *tiers))
+
+
+def _both_ways(price: Price | PriceTier) -> str:
     return f"{usd(price.input_mtok_usd or Decimal(0))} / {usd(price.output_mtok_usd or Decimal(0))}"
 
 
 def _at_hand(candidate: Candidate, provider: ProviderSpec) -> str:
     if provider.kind != "local":
-        return "no end known"
+        listed = list_of(provider)
+        return f"no end known on {listed.as_of}" if listed else "nobody lists ends here"
     name, _ = weights.split_pin(candidate.model)
     if name not in {model.name for model in weights.catalog()}:
         return "your own file"

@@ -13,7 +13,7 @@ from routerctl.cli.stdin import placed
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
 from routerctl.types import Decision, Hop, Inquiry, Json, Route
-from routerctl.words import clean
+from routerctl.words import clean, plain, seconds
 
 if TYPE_CHECKING:
     from routerctl.routing.lines import Line
@@ -117,7 +117,7 @@ def _reason(routed: Routed) -> str:
     )
     shown = _shown(routed.table.routes[decision.task_class], served.candidate)
     unproven = f", {shown} for this class" if shown else ""
-    latency = "" if decision.total_s is None else f", {decision.total_s:.2f} s"
+    latency = "" if decision.total_s is None else f", {plain(seconds(decision.total_s))}"
     refused = ", which refused" if routed.refused else ""
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (

@@ -15,7 +15,7 @@ import typer
 
 from routerctl.cli.output.as_json import evidence_json, worth_json
 from routerctl.cli.output.estimate import head_line, show_estimates
-from routerctl.cli.output.run_view import RunView
+from routerctl.cli.output.run_view import RunView, told
 from routerctl.cli.output.table import print_routes, say_unproven, say_worth
 from routerctl.cli.output.terminal import say
 from routerctl.errors import RouterctlError
@@ -128,11 +128,10 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
         _warn_of_order(planned)
     for line in provable(planned):
         say(line)
-    with RunView(planned.header, spending) as view:
-        watcher, climb = work(view) if work else (view, None)
-        telling = asyncio.ensure_future(view.tell(asyncio.sleep))
-        try:
-            finished = await run_eval(
+    try:
+        with RunView(planned.header, spending) as view, told(view):
+            watcher, climb = work(view) if work else (view, None)
+            return await run_eval(
                 planned,
                 watcher,
                 Outside(env=os.environ),
@@ -141,11 +140,19 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
                 on_stop=lambda: say("stopping: waiting for the calls in flight (Ctrl-C again to abandon them)"),
                 work=climb,
             )
-        finally:
-            telling.cancel()
+    except (RouterctlError, asyncio.CancelledError):  # who finishes says what it paid with its results
+        if spending.paid_calls or spending.spent_usd:
+            calls = plain(plural(spending.paid_calls, "call"))
+            say(f"the run ended early; it paid {usd(spending.spent_usd)} for {calls}")
+        raise
+    finally:
+        _say_unseen(spending)
+
+
+def _say_unseen(spending: Spending) -> None:
+    """Say what may be billed though no reply came."""
     if spending.perhaps_usd:
         say(f"attempts without a reply may be billed too: {usd(spending.perhaps_usd)} at most")
-    return finished
 
 
 def _warn_of_order(planned: Planned) -> None:

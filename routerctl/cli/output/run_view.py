@@ -5,9 +5,11 @@ It is told of results and verdicts, and asks a candidate's test how many cases i
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import TracebackType
@@ -17,7 +19,7 @@ from routerctl.cli.output.terminal import console_for, is_live, say
 from routerctl.evaluation.run.cached_call import Spending
 from routerctl.evaluation.selection import verdict_words
 from routerctl.types import Judgement, Result, RunHeader
-from routerctl.words import clean, count, missing_words, plain, usd
+from routerctl.words import clean, count, grouped, missing_words, plain, usd
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -121,7 +123,7 @@ class RunView:
         if worth_usd := self._worth_usd.get((task_class, candidate)):
             spent_usd = self._spending.spent_usd
             found += f" Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
-        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {found}")
+        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {grouped(found)}")
         if self._progress:
             self._progress.console.print(line, markup=False)
         else:
@@ -139,6 +141,16 @@ class RunView:
             test = self._tests[task_class]
             words = clean(plain(test.words(self._clock())))
             self._progress.update(self._tasks[task_class], completed=len(test.cases), state=words)
+
+
+@contextmanager
+def told(view: RunView) -> Iterator[None]:
+    """Let a view tell how far it is for as long as the run goes on, beside it."""
+    telling = asyncio.ensure_future(view.tell(asyncio.sleep))
+    try:
+        yield
+    finally:
+        telling.cancel()
 
 
 def _duration(left_s: float) -> str:

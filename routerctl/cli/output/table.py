@@ -36,7 +36,7 @@ from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table, table_text, version_to_follow, with_digest
 from routerctl.types import Judgement, RelativeBar, Route, Run, Table, Tier
-from routerctl.words import bar_words, points_as_written, spread, usd
+from routerctl.words import bar_words, grouped, out_of, points_as_written, spread, usd
 
 _SAID = 10  # classes that are not proven and get a line of their own
 _MARKS = {
@@ -191,7 +191,7 @@ def _route_row(route: Route) -> list[str]:
     if evidence is None:
         return [route.task_class, flag + route.chosen, "not run", "", "", bar_words(route.bar), ""]
     judgement = evidence.judgement
-    passed = f"{judgement.passes}/{judgement.cases}" if judgement.mean is None else f"{judgement.mean:.3f}"
+    passed = out_of(judgement.passes, judgement.cases) if judgement.mean is None else f"{judgement.mean:.3f}"
     return [
         route.task_class,
         flag + route.chosen,
@@ -232,7 +232,7 @@ def say_unproven(table: Table) -> None:
     missing = [route for route in table.routes.values() if not route.settled]
     missing.sort(key=lambda route: route.passing)  # those where nobody reaches the bar first
     for route in missing[:_SAID]:
-        say(unproven_words(route, table))
+        say(grouped(unproven_words(route, table)))
     if len(missing) > _SAID:
         names = ", ".join(route.task_class for route in missing[_SAID:])
         say(f"and {len(missing) - _SAID} more classes that are not proven: {names}")

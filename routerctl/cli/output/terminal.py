@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING, Literal
 
+from routerctl.redaction import redacted
 from routerctl.words import clean, plain
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def notify(text: str, level: Level) -> None:
 
 def say(text: str) -> None:
     """Print one line for the user, on stderr."""
-    sys.stderr.write(clean(text) + "\n")
+    sys.stderr.write(clean(redacted(text)) + "\n")
     sys.stderr.flush()
 
 

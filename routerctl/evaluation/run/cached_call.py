@@ -12,11 +12,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from routerctl.costs import Pricer, cost_of_reply
+from routerctl.costs import Pricer, cost_of_reply, lost_usd
 from routerctl.errors import BudgetSpent, ProviderError, RouterctlError
 from routerctl.evaluation.cache import ReplyCache, reply_key
 from routerctl.providers.pins import served_of
 from routerctl.types import Candidate, ProviderSpec, Reply, Request, Usage
+from routerctl.words import usd
 
 Again = Callable[[ProviderError], Awaitable[bool]]  # whether a call that failed so may be tried again
 Ceiling = Callable[[Candidate, Request], Decimal]  # the most that one call can cost
@@ -65,8 +66,8 @@ class Spending:
         """
         if self._too_much(amount_usd):
             raise BudgetSpent(
-                f"the next call could pass the limit of ${self.limit_usd}: ${self.spent_usd:.6f} is spent, and {what} "
-                f"may cost ${amount_usd:.6f}; what was paid for is kept, and running again continues from there"
+                f"the next call could pass the limit of ${self.limit_usd}: {usd(self.spent_usd)} is spent, and {what} "
+                f"may cost {usd(amount_usd)}; what was paid for is kept, and running again continues from there"
             )
         self.reserved_usd += amount_usd
 
@@ -155,23 +156,28 @@ class Caller:
             else:
                 self._spending.cached_calls += 1
             cost_usd = cost_of_reply(known, self._pricer)
-            self.replies.append(replace(known, cost_usd=cost_usd, failed_usd=Decimal(0), perhaps_usd=Decimal(0)))
-            return self.replies[-1]
+            return self._got(replace(known, cost_usd=cost_usd, failed_usd=Decimal(0), perhaps_usd=Decimal(0)))
         held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))
         cost_usd, perhaps_usd, calls = Decimal(0), Decimal(0), 0
         try:
             reply = await self._noted(key, request, held.again)
             cost_usd, perhaps_usd, calls = reply.cost_usd + reply.failed_usd, reply.perhaps_usd, 1
-            self.failed_usd += reply.failed_usd
         except ProviderError as error:
             cost_usd, perhaps_usd = error.cost_usd, error.perhaps_usd
             self.failed_usd += cost_usd
             raise
+        except asyncio.CancelledError:  # in flight: nobody will know
+            perhaps_usd = held.failed_usd + lost_usd(self._pricer, request, 1, 0.0)
+            raise
         finally:
             self.paid_calls, self.paid_usd = self.paid_calls + calls, self.paid_usd + cost_usd
             self._spending.settle(held.usd, cost_usd, calls, perhaps_usd)
+        return self._got(reply)
+
+    def _got(self, reply: Reply) -> Reply:
         self.replies.append(reply)
+        self.failed_usd += reply.failed_usd
         return reply
 
     def _most_words(self, request: Request) -> str:

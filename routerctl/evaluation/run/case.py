@@ -148,12 +148,14 @@ class CaseAttempt:
         if self.judge_caller is None:
             return result
         cost_usd, paid_usd = _cost_usd(self.judge_caller), self.judge_caller.paid_usd
+        calls, paid_calls = len(self.judge_caller.replies), self.judge_caller.paid_calls
         return replace(
             result,
-            judge_calls=len(self.judge_caller.replies),
+            judge_calls=calls,
             judge_usd=cost_usd,
             judge_served=self.judge_caller.served_model if self.judge_caller.is_foreign else None,
             judge_paid_usd=None if paid_usd == (0 if result.cached else cost_usd) else paid_usd,
+            judge_paid_calls=None if paid_calls == (0 if result.cached else calls) else paid_calls,
         )
 
     def _booked(self) -> Result:

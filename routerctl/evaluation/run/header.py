@@ -169,6 +169,8 @@ def _prices(project: Project, asked: Mapping[str, tuple[str, str, str]], on: dat
             output_mtok_usd=item.output_mtok_usd,
             cache_read_mtok_usd=item.cache_read_mtok_usd,
             cache_write_mtok_usd=item.cache_write_mtok_usd,
+            request_usd=item.request_usd,
+            tiers=item.tiers,
         )
         for item in project.prices
     }

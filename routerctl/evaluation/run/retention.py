@@ -18,6 +18,7 @@ from routerctl.errors import InputError
 from routerctl.evaluation.eval_sets import EVALS_FOLDER
 from routerctl.evaluation.importers.as_run import supersedes
 from routerctl.evaluation.project import PROJECT_FILE
+from routerctl.evaluation.run.retests import design_of
 from routerctl.evaluation.run.session import counted_runs
 from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, run_folder
 from routerctl.files.yaml import read_text
@@ -102,7 +103,7 @@ def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> dict[str, list
     for file, run_id in _tables(root):
         found[run_id].append(f"{file} rests on it")
     for run_id, header in headers.items():
-        if header and (tried := _tried_at_other_bars(header, _later(header, headers))):
+        if header and (tried := _tried_otherwise(header, _later(header, headers))):
             found[run_id].append(f"an attempt at {listed(tried, 3)}")
     if (root / PROJECT_FILE).exists() and any((root / EVALS_FOLDER).glob("*.yaml")):
         for run_id, names in counted_runs(root).items():
@@ -129,11 +130,13 @@ def _later(header: RunHeader, headers: Mapping[str, RunHeader | None]) -> list[R
     return [one for one in headers.values() if one and supersedes(one, header)]
 
 
-def _tried_at_other_bars(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
-    """Name the classes that later imports of the same outcomes have, under whatever name, and at no such bar."""
-    bars = {(one.n, one.bar) for other in later for one in other.classes.values()}
-    sizes = {n for n, _ in bars}
-    return [name for name, one in header.classes.items() if one.n in sizes and (one.n, one.bar) not in bars]
+def _tried_otherwise(header: RunHeader, later: Sequence[RunHeader]) -> list[str]:
+    """Name the classes that later imports of the same outcomes have, under whatever name, and test in no such way."""
+    known = {(one.n, design_of(one, other)) for other in later for one in other.classes.values()}
+    sizes = {n for n, _ in known}
+    return [
+        name for name, one in header.classes.items() if one.n in sizes and (one.n, design_of(one, header)) not in known
+    ]
 
 
 def _tables(root: Path) -> Iterator[tuple[str, str]]:

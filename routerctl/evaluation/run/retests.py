@@ -8,8 +8,11 @@ its own r; whatever is tested after a proof adds nothing to the event. So the su
 long as what a set becomes is decided before its new cases are asked. Each candidate counts for itself: that one is
 proven again and again must give no further chance at full alpha to a cheaper one that keeps failing beside it.
 
-A lowered bar is the same question asked more easily, and counts likewise; a raised one asks more than was looked at.
-Outcomes that are imported again are no new test unless the bar was lowered. It reads headers and results.
+A lowered bar is the same question asked more easily, and counts likewise, whether the bar itself moves, the score at
+which a case passes, or the margin below it; a raised one asks more than was looked at. Another seed puts the same
+outcomes into another order, in which a test may end otherwise: another chance. A greater risk is none: what was proven
+at the smaller one is proven at it too, so the one that is told holds for both. Outcomes that are imported again are a
+new test for the same reasons only. It reads headers and results.
 """
 
 from __future__ import annotations
@@ -44,7 +47,9 @@ from routerctl.types import (
 )
 from routerctl.words import lowered_words
 
-_SETTINGS = ("n", "bar", "pass_at", "measure", "epochs", "clusters", "max_weight", "total_weight")
+_DESIGN = ("n", "bar", "pass_at", "measure", "epochs")  # what stays as it is while a declared set grows
+_SETTINGS = (*_DESIGN, "clusters", "max_weight", "total_weight")
+_Posed = tuple[ClassHeader | Route, RunHeader | Table]  # a class's question, and the run or table that poses it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +84,12 @@ class Attempts:
 class Past:
     """A project's earlier runs and its present table, each read once and only when it is asked for."""
 
-    def __init__(self, root: Path, classes: Collection[str]) -> None:
-        """`classes`: those that have an eval set now; a test of another name may be of a set that was renamed."""
-        self._root, self._classes = root, classes
+    def __init__(self, root: Path, classes: Collection[str], now: RunHeader) -> None:
+        """`classes`: those that have an eval set now; a test of another name may be of a set that was renamed.
+
+        `now`: of the coming run.
+        """
+        self._root, self._classes, self.now = root, classes, now
         self._read: dict[Path, Run] = {}
 
     def tests_of(self, job: Job, present: ClassHeader) -> Iterator[tuple[Run, ClassHeader]]:
@@ -92,12 +100,14 @@ class Past:
         for folder, header in self._headers:
             for name, earlier in header.classes.items():
                 renamed = name not in self._classes
-                if not (renamed or name == present.task_class) or not _same_question(earlier, present):
+                posed = (earlier, header), (present, self.now)
+                if not (renamed or name == present.task_class) or not _same_question(*posed):
                     continue
-                if earlier.digest == present.digest and not renamed:
+                alike = not renamed and design_of(earlier, header) == design_of(present, self.now)
+                if alike and earlier.digest == present.digest:
                     continue
                 run = self._run(folder)
-                if earlier.n == present.n and job.eval_set.max_cases is not None and not renamed:
+                if alike and job.eval_set.max_cases is not None:
                     _check_appended(run, job)
                 elif _shares_cases(_results(run, name), job, by_id=not renamed):
                     yield run, earlier
@@ -130,7 +140,8 @@ class Past:
         if route is None or table.mode == "point":
             return Attempts(by_candidate={})
         names = _renamed(table.candidates, candidates)
-        same = route.eval_set_digest == present.digest  # under whatever name: neither digest nor planned order know it
+        # Under whatever name: neither digest nor planned order know it.
+        same = route.eval_set_digest == present.digest and _same_test_of((route, table), (present, self.now))
         known = [one for one in route.evidence if one.candidate in names]
         counted = {names[one.candidate]: one.judgement.attempt + (not same and _unused(one)) for one in known}
         missed = [_of_evidence(route.bar, known), _Tested.of(route.lowered_from, route.lowered_score)]
@@ -143,7 +154,7 @@ class Past:
             gone = [one for name, one in table.routes.items() if name not in self._classes]
             alike = (one for one in gone if one.eval_set_digest == present.digest)
             found = next(alike, next((one for one in gone if one.description == present.description), None))
-        return found if found and _same_question(found, present) else None
+        return found if found and _same_question((found, table), (present, self.now)) else None
 
 
 def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[str, Candidate]) -> Attempts:
@@ -156,7 +167,7 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
     tests = [
         (run, earlier, past.evidence(run, earlier))
         for run, earlier in past.tests_of(job, present)
-        if not _is_the_same_test(run, earlier, job, present)
+        if not _is_the_same_test(run, earlier, job, (present, past.now))
     ]
     return _counted(tests, past.recorded(present, candidates), present, candidates)
 
@@ -164,8 +175,8 @@ def attempts_of(past: Past, job: Job, present: ClassHeader, candidates: Mapping[
 def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader) -> Attempts:
     """Count likewise where the outcomes of an import were imported before, in the runs of these folders.
 
-    They come again as they were, so only a bar that was lowered after they had been seen is another chance. A class
-    that is gone and had as many cases is the same one under another name.
+    They come again as they were, so only a bar that was lowered after they had been seen, or another order, is another
+    chance. A class that is gone and had as many cases is the same one under another name.
     """
     candidates = {name: header.candidates[name] for name in header.ladder}
     alike = [
@@ -173,13 +184,17 @@ def of_imports(folders: Sequence[Path], present: ClassHeader, header: RunHeader)
         for folder, before in zip(folders, map(read_header, folders), strict=True)
         for name, earlier in before.classes.items()
         if name == present.task_class or (name not in header.classes and earlier.n == present.n)
-        if _same_question(earlier, present)
+        if _same_question((earlier, before), (present, header))
     ]
     carried = dict.fromkeys(candidates, 1)
     for _, before, earlier in alike:
         for name, now in _renamed(before.candidates, candidates).items():
             carried[now] = max(carried[now], earlier.attempts.get(name, earlier.attempt))
-    lowered = [(read_run(folder), earlier) for folder, _, earlier in alike if earlier.bar != present.bar]
+    lowered = [
+        (read_run(folder), earlier)
+        for folder, before, earlier in alike
+        if design_of(earlier, before) != design_of(present, header)
+    ]
     tests = [(run, earlier, evidence_of(run, earlier.task_class)) for run, earlier in lowered]
     missed = [_Tested.of(earlier.lowered_from, earlier.lowered_score) for _, _, earlier in alike]
     return _counted(tests, Attempts(by_candidate=carried, missed=_highest(missed, present.bar)), present, candidates)
@@ -192,13 +207,13 @@ def _counted(
     candidates: Mapping[str, Candidate],
 ) -> Attempts:
     """Count the earlier tests that were chances, and no fewer than are recorded; `candidates`: of the ladder."""
-    chances: dict[str, set[str]] = {name: set() for name in candidates}
+    chances: dict[str, set[tuple[str, int, Bar]]] = {name: set() for name in candidates}
     missed, runs = [recorded.missed], list[str]()
     for run, earlier, evidence in tests:
         names = _renamed(run.header.candidates, candidates)
         known = [one for one in evidence if one.candidate in names]
         for one in filter(_unused, known):
-            chances[names[one.candidate]].add(earlier.digest)
+            chances[names[one.candidate]].add((earlier.digest, run.header.seed, _least(earlier, run.header)))
         missed.append(_of_evidence(earlier.bar, known))
         runs += [run.header.run_id] if any(map(_unused, known)) else []
     return Attempts(
@@ -240,10 +255,30 @@ def _missed(one: Evidence) -> bool:
     return one.judgement.cases > 0 and not one.judgement.verdict.settled
 
 
-def _same_question(earlier: ClassHeader | Route, present: ClassHeader) -> bool:
-    """Whether the same was asked, at a bar that the present one is not above."""
-    questions = [(one.prompt, one.reply, one.scorer) for one in (earlier, present)]
-    return questions[0] == questions[1] and not _is_above(present.bar, earlier.bar)
+def _same_question(earlier: _Posed, present: _Posed) -> bool:
+    """Whether the same was asked, and no more is to be proven now than was then."""
+    questions = [(one.prompt, one.reply, one.scorer) for one, _ in (earlier, present)]
+    passes = [one.pass_at for one, _ in (earlier, present) if isinstance(one, ClassHeader)]  # a table does not say
+    return (
+        questions[0] == questions[1] and passes[-1] <= passes[0] and not _is_above(_least(*present), _least(*earlier))
+    )
+
+
+def _same_test_of(earlier: _Posed, present: _Posed) -> bool:
+    """Whether as much is to be proven as was, on cases in the same order."""
+    return earlier[1].seed == present[1].seed and _least(*earlier) == _least(*present)
+
+
+def design_of(one: ClassHeader, made: RunHeader) -> tuple[object, ...]:
+    """Give what makes a class's test the same one in two runs, but for which cases there are yet."""
+    return (made.seed, _least(one, made), *(getattr(one, name) for name in _DESIGN))
+
+
+def _least(one: ClassHeader | Route, made: RunHeader | Table) -> Bar:
+    """What is to be proven: the bar, in mode margin less than it."""
+    if isinstance(one.bar, RelativeBar) or made.mode != "margin" or one.bar == 1:
+        return one.bar
+    return round(one.bar - made.margin, 12)
 
 
 def _is_above(one: Bar, other: Bar) -> bool:
@@ -285,9 +320,10 @@ def _shares_cases(results: Sequence[Result], job: Job, *, by_id: bool) -> bool:
     return any(one.case_id in ids or _content(one.input, one.expected) in contents for one in results)
 
 
-def _is_the_same_test(run: Run, earlier: ClassHeader, job: Job, present: ClassHeader) -> bool:
+def _is_the_same_test(run: Run, earlier: ClassHeader, job: Job, present: tuple[ClassHeader, RunHeader]) -> bool:
     """Whether all cases that were asked stand where they stood, under the same settings: its outcomes come again."""
-    if any(getattr(earlier, name) != getattr(present, name) for name in _SETTINGS):
+    settings = all(getattr(earlier, name) == getattr(present[0], name) for name in _SETTINGS)
+    if not settings or _least(earlier, run.header) != _least(*present):
         return False
     here = {place: _content(case.input, case.expected) for place, case in enumerate(job.cases)}
     return all(here.get(one.index) == _content(one.input, one.expected) for one in _results(run, earlier.task_class))

@@ -32,10 +32,12 @@ from routerctl.evaluation.selection import provable_words, question_of
 from routerctl.notices import warn
 from routerctl.providers.base import Outside, Provider
 from routerctl.providers.wire import Wire
+from routerctl.redaction import learn_tenants
+from routerctl.scorers.python_code import unheld_words
 from routerctl.strategies.judge import self_judging
 from routerctl.types import Candidate, ClassHeader, RunHeader
 from routerctl.types.evaluation import LoggedUsage
-from routerctl.words import plain, plural, usd
+from routerctl.words import count, grouped, plain, plural, usd
 
 _MANY_RUNGS = 6  # with six near-equal rungs half as many classes find their candidate as with three
 STATE_FOLDER = ".routerctl"
@@ -89,9 +91,11 @@ class Finished:
     def paid_words(self) -> str:
         """What it paid, in words."""
         spending = self.spending
-        calls = [f"paid {usd(self.paid_usd)} for {spending.paid_calls} calls"]
-        calls += [f"{spending.cached_calls} came from the cache"] if spending.cached_calls else []
-        calls += [f"{spending.repeated_calls} had been asked in this run already"] if spending.repeated_calls else []
+        calls = [f"paid {usd(self.paid_usd)} for {plain(plural(spending.paid_calls, 'call'))}"]
+        calls += [f"{count(spending.cached_calls)} came from the cache"] if spending.cached_calls else []
+        calls += (
+            [f"{count(spending.repeated_calls)} had been asked in this run already"] if spending.repeated_calls else []
+        )
         return ", ".join(calls)
 
 
@@ -145,6 +149,7 @@ def warnings_of(planned: Planned) -> list[str]:
     found = [shared] if many >= _MANY_RUNGS else []
     found += pin_warnings(planned.header.candidates, planned.header.providers)
     rungs = [planned.header.candidates[name] for name in planned.rungs]
+    found += [words for words in (unheld_words(job.scorer.name for job in planned.jobs),) if words]
     for job in planned.jobs:
         selves = self_judging(rungs, job.judge) if job.judge else ()
         if selves:
@@ -157,7 +162,7 @@ def provable(planned: Planned) -> list[str]:
     """Say of each set that is small what it can prove, and how many cases it takes."""
     header = planned.header
     said = {name: provable_words(question_of(one, header)) for name, one in header.classes.items()}
-    return [f"{name}: {words}" for name, words in said.items() if words]
+    return [f"{name}: {grouped(words)}" for name, words in said.items() if words]
 
 
 def counted_runs(root: Path) -> dict[str, list[str]]:
@@ -166,7 +171,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
     Raises: InputError where the project cannot be read.
     """
     planned = plan_run(root, EvalOptions(), lambda: datetime.now(UTC))
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), planned.header)
     everybody = {name: pinned_candidate(planned.project, name) for name in planned.project.candidates}
     found: dict[str, list[str]] = {}
     for job in planned.jobs:
@@ -176,7 +181,7 @@ def counted_runs(root: Path) -> dict[str, list[str]]:
 
 
 def _with_attempts(root: Path, jobs: Sequence[Job], header: RunHeader) -> dict[str, ClassHeader]:
-    past = Past(root, eval_set_files(root))
+    past = Past(root, eval_set_files(root), header)
     ladder = {name: header.candidates[name] for name in header.ladder}
     classes = [(job, header.classes[job.eval_set.name]) for job in jobs]
     return {one.task_class: with_attempts(one, attempts_of(past, job, one, ladder)) for job, one in classes}
@@ -224,6 +229,7 @@ async def run_eval(
     was paid for is in the cache and the results then, too.
     """
     header = planned.header
+    learn_tenants(planned.project.routing, outside.env)
     with _cache(planned, now()) as cache, RunWriter(planned.project.root / REPORTS_FOLDER, header) as writer:
         spending.lost_calls = cache.take_lost(_tell_lost) if cache else 0
         async with Wire(header.providers.values(), outside, pricer_for(header), ready=ready) as wire:
@@ -235,7 +241,7 @@ async def run_eval(
                 await (work(evaluation) if work else evaluation.run(planned.jobs))
         if evaluation.stopped and writer.is_empty:
             raise asyncio.CancelledError  # as after a second Ctrl-C: nothing was asked, nothing is left
-        finished = replace(header, finished=not evaluation.stopped)
+        finished = replace(header, finished=not evaluation.stopped, perhaps_usd=spending.perhaps_usd)
         writer.write_header(finished)
         return Finished(
             header=finished,

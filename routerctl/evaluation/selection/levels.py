@@ -11,7 +11,17 @@ from routerctl.evaluation.selection.paired_wording import settle_words
 from routerctl.evaluation.selection.wording import hope_words, too_small, verdict_words
 from routerctl.scorers import IMPORTED
 from routerctl.types import Evidence, Route, Table, Verdict
-from routerctl.words import bar_change, bar_words, lowered_words, missing_words, plain, plural, risk_words
+from routerctl.words import (
+    bar_change,
+    bar_words,
+    count,
+    lowered_words,
+    missing_words,
+    out_of,
+    plain,
+    plural,
+    risk_words,
+)
 
 
 def level_words(route: Route) -> str:
@@ -58,7 +68,7 @@ def nobody_words(route: Route) -> str:
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
     as_what = " as the best available" if _chosen(route) else ", which was not run"
     if one := _cut_off(route):
-        as_what += f", undecided: {one.judgement.cases} of {one.judgement.n} planned cases were run"
+        as_what += f", undecided: {count(one.judgement.cases)} of {count(one.judgement.n)} planned cases were run"
     is_open = any(one.judgement.verdict is Verdict.NOT_PROVEN for one in route.evidence)
     reaches = "has been shown to reach" if is_open else "reaches"  # as planned cases are missing
     return f"No candidate {reaches} the bar of {bar}; {route.chosen} serves{as_what}."
@@ -97,7 +107,7 @@ def unproven_words(route: Route, table: Table) -> str:
     if one is None:
         return f"{route.task_class}: {head}{_would_prove(route)}"
     judgement, missing = one.judgement, plain(missing_words(one.failed, one.unscored))
-    counts = f"{judgement.passes}/{judgement.cases}{f' ({missing})' if missing else ''}"
+    counts = f"{out_of(judgement.passes, judgement.cases)}{f' ({missing})' if missing else ''}"
     return f"{route.task_class}: {head}, {counts}{_would_prove(route)}"
 
 
@@ -116,7 +126,9 @@ def _would_prove(route: Route) -> str:
         return "; more cases would prove no candidate: improve the prompt, add a stronger one or lower the bar"
     one = min(hopes, key=lambda each: (each.candidate != route.chosen, each.judgement.needed_cases or 0))
     hope = hope_words(one.judgement)
-    return f"; {one.judgement.needed_cases} cases in all would prove {one.candidate} if its accuracy is {hope}"
+    return (
+        f"; {count(one.judgement.needed_cases or 0)} cases in all would prove {one.candidate} if its accuracy is {hope}"
+    )
 
 
 def _cut_off(route: Route) -> Evidence | None:

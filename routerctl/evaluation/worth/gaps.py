@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from routerctl.costs import MTOK, rates
 from routerctl.evaluation.worth.figures import exact
 from routerctl.evaluation.worth.grid import Grid
 from routerctl.types import Run
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from routerctl.statistics.pooling import Span
 
 _FACTOR = 2.0
-_MTOK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,4 +96,5 @@ def _listed(run: Run, task_class: str, candidate: str) -> float | None:
         return None
     read = sum(one.input_tokens for one in made) / len(made)
     wrote = sum(one.output_tokens for one in made) / len(made)
-    return (read * float(price.input_mtok_usd) + wrote * float(price.output_mtok_usd)) / _MTOK
+    plain, _, _, out = rates(price, math.ceil(read))
+    return (read * float(plain) + wrote * float(out)) / MTOK

@@ -96,6 +96,7 @@ def _of_files(
         say(f"not in the table: {', '.join(unknown)} (--as MODEL=CANDIDATE says which candidate a model is)")
     costs = _Costs(table, say)
     for item in classes:
+        costs.record((names[model], reply) for (model, _), replies in item.replies.items() for reply in replies)
         for (model, case_id), replies in item.replies.items():
             values = [(costs.of(reply, item.task_class, names[model]), reply.score or 0.0) for reply in replies]
             yield _averaged((item.task_class, names[model], case_id), values)
@@ -116,28 +117,56 @@ def _names(models: Sequence[str], same: Sequence[str], table: Table) -> Mapping[
 
 
 class _Costs:
-    """What a reply cost: as the file says, else by the table's price, else as the table's evidence has it."""
+    """What a reply cost: as the file says, else by the table's price, else as others of the candidate on the class.
+
+    Where the file has a cost of none of these, the table's evidence stands for them.
+    """
 
     def __init__(self, table: Table, say: Callable[[str], None]) -> None:
         self._table, self._say = table, say
         self._price = pricer_for(table)
+        self._recorded: dict[str, list[float]] = {}  # of the class at hand, by candidate
         self._assumed: set[tuple[str, str]] = set()
+
+    def record(self, replies: Iterable[tuple[str, Record]]) -> None:
+        """Take the replies to a class, each with its candidate, before they are costed."""
+        self._recorded = defaultdict(list)
+        for candidate, reply in replies:
+            cost_usd = self._own(reply, candidate)
+            if cost_usd is not None and reply.status is not Status.FAILED:
+                self._recorded[candidate].append(cost_usd)
 
     def of(self, reply: Record, task_class: str, candidate: str) -> float:
         """Give the cost in USD.
 
         Raises: InputError where nobody knows it.
         """
+        own = self._own(reply, candidate)
+        if own is not None:
+            return own
+        others = self._recorded.get(candidate)
+        if others:
+            cost_usd = math.fsum(others) / len(others)
+            source = f"each reply of {candidate} cost; the others' mean is taken where it does not"
+        else:
+            cost_usd = self._of_evidence(task_class, candidate)
+            source = f"{candidate} cost; taken from the table's evidence"
+        if (task_class, candidate) not in self._assumed:
+            self._assumed.add((task_class, candidate))
+            self._say(f"{task_class}: the file does not say what {source}")
+        return cost_usd
+
+    def _own(self, reply: Record, candidate: str) -> float | None:
+        """What is known of the very reply; a call that failed is not billed."""
         if reply.cost_usd is not None:
             return float(reply.cost_usd)
         if reply.status is Status.FAILED:
             return 0.0
         one = self._table.candidates.get(candidate)
-        if one and (reply.input_tokens or reply.output_tokens):
-            usage = Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-            price = self._price(self._table.providers[one.provider], one.model)
-            return float(price(usage, reply.latency_s or 0.0))
-        return self._of_evidence(task_class, candidate)
+        if one is None or not (reply.input_tokens or reply.output_tokens):
+            return None
+        usage = Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
+        return float(self._price(self._table.providers[one.provider], one.model)(usage, reply.latency_s or 0.0))
 
     def _of_evidence(self, task_class: str, candidate: str) -> float:
         route = self._table.routes.get(task_class)
@@ -148,9 +177,6 @@ class _Costs:
                 f"class {task_class}: the cost of {candidate} is not known: the file has neither its cost nor its "
                 "tokens, and the table no evidence"
             )
-        if (task_class, candidate) not in self._assumed:
-            self._assumed.add((task_class, candidate))
-            self._say(f"{task_class}: the file does not say what {candidate} cost; taken from the table's evidence")
         return float(mean_usd)
 
 

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 
+from routerctl.costs import rise
 from routerctl.errors import RouterctlError
 from routerctl.evaluation.project_routing import DEFAULT
 from routerctl.monitoring.replay import Cell
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Price, Table
+from routerctl.types import Table
 from routerctl.words import count
-
-_AMOUNTS = ("input_mtok_usd", "output_mtok_usd", "cache_read_mtok_usd", "cache_write_mtok_usd", "usd_per_hour")
 
 
 def own_cells(cells: Sequence[Cell], table: Table, root: Path) -> tuple[tuple[Cell, ...], tuple[str, ...]]:
@@ -87,17 +85,8 @@ def _price_times(cell: Cell, before: Table, after: Table) -> float | None:
     was, now = before.prices.get(cell.candidate), after.prices.get(cell.candidate)
     if was is None or now is None:
         return 1.0
-    pairs = [(_amount(was, name), _amount(now, name)) for name in _AMOUNTS]
-    ratios = {new / old if old else None for old, new in pairs if old != new or old}
-    if not ratios:
-        return 1.0
-    (times,) = ratios if len(ratios) == 1 else (None,)
+    times = rise(was, now)
     return None if times is None else float(times)
-
-
-def _amount(price: Price, name: str) -> Decimal:
-    found: Decimal | None = getattr(price, name)
-    return found or Decimal(0)
 
 
 def _notes(other: Mapping[str, int], moved: Mapping[str, int], unseen: int) -> Iterator[str]:

@@ -21,7 +21,7 @@ from routerctl.evaluation.regression.wording import verdict_words as regression_
 from routerctl.evaluation.selection import nobody_words, not_asked_words, verdict_words
 from routerctl.evaluation.unpinned import ADVICE, unpinned_evidence
 from routerctl.types import Evidence, Result, Route, Table, Verdict
-from routerctl.words import count, missing_words
+from routerctl.words import count, grouped, missing_words
 
 Strict = Literal["proven", "provisional"]  # the least level that a gate accepts
 FAR_SIDE = "far side"
@@ -182,7 +182,7 @@ def _bar_outcome(route: Route, table: Table, *, strict: Strict | None) -> tuple[
 
 def _said(one: Evidence) -> str:
     missing = missing_words(one.failed, one.unscored)
-    found = f"{one.candidate}: {verdict_words(one.judgement)}"
+    found = f"{one.candidate}: {grouped(verdict_words(one.judgement))}"
     return f"{found} Counted as not passed: {missing}." if missing else found
 
 

@@ -11,6 +11,7 @@ from routerctl.evaluation.regression import Regression
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
 from routerctl.files.writing import check_place, write_atomically
 from routerctl.notices import info, warn
+from routerctl.redaction import redacted
 from routerctl.review.ci import Check, annotation_lines, gate_error, junit_xml, next_steps, step_summary
 from routerctl.types import RunHeader, Table
 
@@ -42,7 +43,7 @@ def publish(
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
-            file.write(step_summary(table, regression, checks, baseline_days=baseline_days))
+            file.write(redacted(step_summary(table, regression, checks, baseline_days=baseline_days)))
     if os.environ.get("GITHUB_ACTIONS") == "true":
         files = {name: f"{EVALS_FOLDER}/{name}.yaml" for name in header.classes}
         for line in annotation_lines(checks, files=files):

@@ -14,8 +14,8 @@ from typing import Any
 from routerctl.evaluation.differences import NONE, _cut, _leaf, leaf_pair
 from routerctl.evaluation.selection import level_name, level_words, risk_shown
 from routerctl.files.codec import encode
-from routerctl.types import Candidate, Evidence, Price, Route
-from routerctl.words import percent, points, seconds, spread, usd
+from routerctl.types import Candidate, Evidence, Price, PriceTier, Route
+from routerctl.words import count, percent, plain, plural, points, seconds, spread, usd
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -57,17 +57,23 @@ def price_words(price: Price | None) -> str:
     if price.usd_per_hour is not None:
         amounts = f"{usd(price.usd_per_hour)} an hour"
     else:
-        kinds = {
-            "input": price.input_mtok_usd,
-            "output": price.output_mtok_usd,
-            "cache read": price.cache_read_mtok_usd,
-            "cache write": price.cache_write_mtok_usd,
-        }
-        known = ", ".join(f"{kind} {usd(amount)}" for kind, amount in kinds.items() if amount is not None)
+        known = _amounts(price)
         if not known:  # imported outcomes: a cost a case, or none that anybody knows, which is not a price of nothing
             return f"{price.source} ({price.date})"
-        amounts = f"{known} per million tokens"
+        of_call = f", {usd(price.request_usd)} a request" if price.request_usd is not None else ""
+        tiers = (f"; above {count(one.above_input_tokens)} input tokens {_amounts(one)}" for one in price.tiers)
+        amounts = f"{known} per million tokens{of_call}{''.join(tiers)}"
     return f"{amounts} ({price.date}, {price.source})"
+
+
+def _amounts(price: Price | PriceTier) -> str:
+    kinds = {
+        "input": price.input_mtok_usd,
+        "output": price.output_mtok_usd,
+        "cache read": price.cache_read_mtok_usd,
+        "cache write": price.cache_write_mtok_usd,
+    }
+    return ", ".join(f"{kind} {usd(amount)}" for kind, amount in kinds.items() if amount is not None)
 
 
 def verdict_words(route: Route, chosen: Evidence | None, *, risk: bool = True) -> str:
@@ -87,7 +93,7 @@ def score_words(one: Evidence | None) -> str:
         return "no case run"
     judgement = one.judgement
     kind = "" if judgement.mean is None else "mean "
-    counted = f"{judgement.passes} of {judgement.cases} cases"
+    counted = f"{count(judgement.passes)} of {plain(plural(judgement.cases, 'case'))}"
     return f"{kind}{percent(one.judgement.score or 0.0)} ({spread(judgement.interval)}, {counted})"
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from routerctl.evaluation.selection import qualifies
 from routerctl.types import ClassHeader, Evidence, Judgement, Measure, Result, Run, Table
+from routerctl.words import count
 
 _ROUNDED = 1e-6  # a mean in the table is rounded; what differs by more is another mean
 
@@ -36,6 +37,7 @@ class Spend:
     beyond_usd: Decimal
     retries: int = 0  # attempts that failed before the calls succeeded
     judge_calls: int = 0
+    judge_calls_made: int = 0  # of these, in the run
     judge_usd: Decimal = Decimal(0)  # part of paid_usd and cached_usd
 
 
@@ -44,7 +46,7 @@ class RuleReplay:
     """What the stopping rule alone would have asked for, of what a run of the whole grid did ask for."""
 
     task_class: str
-    grid_calls: int  # made, or served from the cache
+    grid_calls: int  # made, or served from the cache; judging included
     grid_usd: Decimal
     needed_calls: int  # up to each test's stop, and of no candidate after the first that may serve by its verdict
     needed_usd: Decimal
@@ -121,9 +123,9 @@ class Answers:
         needed = frame[frame["candidate"].isin(climbed) & ~frame["beyond"].astype(bool)]
         return RuleReplay(
             task_class=task_class,
-            grid_calls=int(frame["calls"].sum()),
+            grid_calls=_calls(frame),
             grid_usd=_money(frame),
-            needed_calls=int(needed["calls"].sum()),
+            needed_calls=_calls(needed),
             needed_usd=_money(needed),
             pick=pick,
             chosen=route.chosen,
@@ -141,7 +143,8 @@ class Answers:
                 judged = one.judgement
                 told = f"{name}, {one.candidate}: the table says"
                 if (passes, cases) != (judged.passes, judged.cases):
-                    found.append(f"{told} {judged.passes} of {judged.cases}, the results {passes} of {cases}")
+                    ours = f"{count(passes)} of {count(cases)}"
+                    found.append(f"{told} {count(judged.passes)} of {count(judged.cases)}, the results {ours}")
                 elif _other_mean(judged, mean):
                     found.append(f"{told} a mean of {judged.mean:.4f}, the results {mean:.4f}")
         return found
@@ -188,6 +191,7 @@ _FIELDS = (
     "calls",
     "retries",
     "judge_calls",
+    "judge_calls_made",
     "input_tokens",
     "output_tokens",
     "made_usd",
@@ -200,6 +204,10 @@ _FIGURES = attrgetter(*_FIELDS)
 
 def _other_mean(judged: Judgement, mean: float) -> bool:
     return judged.mean is not None and judged.cases > 0 and abs(judged.mean - mean) > _ROUNDED
+
+
+def _calls(frame: pd.DataFrame) -> int:
+    return int(frame["calls"].sum() + frame["judge_calls"].sum())
 
 
 def _money(frame: pd.DataFrame) -> Decimal:
@@ -222,6 +230,7 @@ def _sum(frame: pd.DataFrame, grid: int) -> Spend:
         beyond_usd=_money(frame[beyond]),
         retries=int(frame["retries"].sum()),
         judge_calls=int(frame["judge_calls"].sum()),
+        judge_calls_made=int(frame["judge_calls_made"].sum()),
         judge_usd=sum(frame["judge_usd"], Decimal(0)),
     )
 

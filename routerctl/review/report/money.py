@@ -89,11 +89,18 @@ def taken(spend: Spend, headers: Sequence[RunHeader]) -> str:
     asked = f"{count(spend.results)} of the {count(spend.grid)} answers of the full grid{share}"
     runs = "these runs" if len(headers) > 1 else "this run"
     judging = f", {usd(spend.judge_usd)} of both for judging" if spend.judge_calls else ""
+    judged = spend.judge_calls and f", and judged in {_both(spend.judge_calls_made, spend.judge_calls)}"
+    perhaps_usd = sum((one.perhaps_usd for one in headers), Decimal(0))
+    perhaps = f" Attempts without a reply may be billed too: {usd(perhaps_usd)} at most." if perhaps_usd else ""
     return (
-        f"{asked} were asked for, in {plural(spend.calls, 'call')} and {plural(spend.cached_calls, 'cached call')}. "
+        f"{asked} were asked for, in {_both(spend.calls, spend.calls + spend.cached_calls)}{judged or ''}. "
         f"Paid in {runs}: {usd(spend.paid_usd)}; the cached calls had cost {usd(spend.cached_usd)} when they were "
-        f"made{judging}. {_beyond(spend)}"
+        f"made{judging}.{perhaps} {_beyond(spend)}"
     )
+
+
+def _both(made: int, calls: int) -> str:
+    return f"{plural(made, 'call')} and {plural(calls - made, 'cached call')}"
 
 
 def _beyond(spend: Spend) -> str:

@@ -244,7 +244,7 @@ def _rules(table: Table) -> list[tuple[str, list[str]]]:
     shared: dict[str, list[str]] = {}
     for name, route in table.routes.items():
         if route.rule:
-            shared.setdefault(route.rule, []).append(name)
+            shared.setdefault(words.grouped(route.rule), []).append(name)
     return list(shared.items())
 
 
@@ -289,10 +289,11 @@ def _environment() -> Environment:
         "dash": dash,
         "interval_note": selection.interval_note,
         "money": money,
+        "out_of": words.out_of,
         "plural": words.plural,
         "sentences": sentences,
         "slug": picture.slug,
-        "verdict_words": selection.verdict_words,
+        "verdict_words": lambda judgement: words.grouped(selection.verdict_words(judgement)),
         "whisker": picture.whisker,
     }
     return environment

@@ -17,13 +17,15 @@ from routerctl.evaluation.selection import (
     not_asked_words,
     unproven_words,
 )
+from routerctl.evaluation.selection.judge_correction import why_not
+from routerctl.evaluation.selection.labels_needed import label_need
 from routerctl.evaluation.unpinned import unpinned_evidence
 from routerctl.evaluation.worth import chosen_evidence
 from routerctl.review.report.answers import Answers
 from routerctl.review.report.weighing import level_counts
 from routerctl.scorers import IMPORTED
 from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
-from routerctl.words import count, plural
+from routerctl.words import count, grouped, plural
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
 
@@ -76,15 +78,19 @@ def _lowered(route: Route) -> list[Flag]:
 
 def _judged(table: Table, runs: Sequence[Run]) -> list[Flag]:
     """Classes whose verdict is a model's word that no human label stands behind."""
-    chosen = [(name, one) for name, r in table.routes.items() if (one := chosen_evidence(r))]
-    names = [name for name, one in chosen if one.judgement.trust == "judge"]
-    judges = sorted({run.header.classes[name].judge for run in runs for name in names if name in run.header.classes})
-    if not names:
+    chosen = {name: one for name, r in table.routes.items() if (one := chosen_evidence(r))}
+    judged = {name: one.judgement for name, one in chosen.items() if one.judgement.trust == "judge"}
+    if not judged:
         return []
+    headers = {name: run.header.classes[name] for run in runs for name in judged if name in run.header.classes}
+    judges = sorted({header.judge for header in headers.values()})
     who = f" ({', '.join(judges)})" if any(judges) else ""
+    needs = {name: label_need(judged[name]).least for name, header in headers.items() if not why_not(header)}
+    least = [f"{count(need)} on {name}" for name, need in needs.items() if need]
+    number = f": at least {', '.join(least)}; with fewer a class is provisional" if least else ""
     text = (
-        f"The verdicts on {', '.join(names)} are the word of a judge{who}: a lenient judge proves what is not true. "
-        "`routerctl label` collects human labels that put it to the test."
+        f"The verdicts on {', '.join(judged)} are the word of a judge{who}: a lenient judge proves what is not true. "
+        f"`routerctl label` collects human labels that put it to the test{number}."
     )
     return [Flag(what="According to a judge", text=text)]
 
@@ -113,15 +119,15 @@ def remedy(route: Route, table: Table) -> str:
     if missing := not_asked_words(route, table):
         return f"{missing[0].upper()}{missing[1:]}."
     if any(one.against for _, one in judged):
-        return unproven_words(route, table).partition("; ")[2].capitalize() + "."
+        more = grouped(unproven_words(route, table).partition("; ")[2])
+        return f"{more[0].upper()}{more[1:]}."
     if route.target >= 1:
         return "A bar of 100% cannot be proven by any number of cases: lower it, if only to 99.9%."
     too_few = [one.least_cases for _, one in judged if one.least_cases and one.least_cases > one.n]
     if too_few:
         need, n = min(too_few), judged[0][1].n
-        return (
-            f"The set is too small: even a perfect score on {n} cases could not prove it; at least {need} are needed."
-        )
+        perfect = f"even a perfect score on {count(n)} cases could not prove it"
+        return f"The set is too small: {perfect}; at least {count(need)} are needed."
     needs = [(one.needed_cases, name, one) for name, one in judged if one.needed_cases]
     if needs:
         need, name, one = min(needs, key=lambda entry: (entry[1] != route.chosen, entry[0]))

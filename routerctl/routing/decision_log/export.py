@@ -15,14 +15,12 @@ from itertools import islice
 from typing import IO, Any
 
 from routerctl.errors import InputError
+from routerctl.files.spreadsheet import guarded, guarded_json
 from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.routing.decision_log.reader import READ_COLUMNS, Row
 
 _REALS = ("feedback",)
 _MOMENTS = ("at", "feedback_at")
-# What a spreadsheet takes for the beginning of a formula, full-width forms included
-# (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Control characters but tab and line ends, marks of direction, line separators, halves of surrogate pairs.
 _STEERING = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
@@ -56,7 +54,7 @@ def json_lines(rows: Iterable[Row]) -> Iterator[str]:
 def csv_lines(rows: Iterable[Row]) -> Iterator[str]:
     """Give a header and each row as CSV.
 
-    A text that a spreadsheet would run as a formula starts with an apostrophe; what would steer a terminal or turn the
+    Before what a spreadsheet would run as a formula stands an apostrophe; what would steer a terminal or turn the
     direction of writing stands as its escape, as JSON has it.
     """
     buffer = io.StringIO(newline="")
@@ -76,11 +74,12 @@ def _taken(buffer: io.StringIO) -> str:
 
 
 def _cell(value: Any) -> Any:
-    text = json.dumps(value) if isinstance(value, dict | list) else value
-    if not isinstance(text, str):
-        return text
-    guarded = f"'{text}" if text.startswith(_FORMULA) else text
-    return guarded if guarded.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", guarded)
+    if isinstance(value, dict | list):
+        return guarded_json(value)
+    if not isinstance(value, str):
+        return value
+    text = guarded(value)
+    return text if text.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_parquet(rows: Iterable[Row], file: IO[bytes]) -> None:

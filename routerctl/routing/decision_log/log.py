@@ -16,6 +16,7 @@ from pathlib import Path
 from routerctl.errors import InputError
 from routerctl.files.codec import encode, json_text
 from routerctl.files.running import RUNNING_FOLDER, RunningMark
+from routerctl.redaction import redacted
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
@@ -125,13 +126,9 @@ class DecisionLog:
                 tell(len(lost), sum((Decimal(row[_PERHAPS]) for row in lost.values()), Decimal(0)))
 
     def _keep_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> None:
-        texts = (
-            row[_ID],
-            json_text(inquiry.prompt),
-            None if reply is None else storable(reply),
-            json_text(encode(inquiry.features)),
-            json_text(inquiry.attachments),
-        )
+        prompt, features = redacted(json_text(inquiry.prompt)), redacted(json_text(encode(inquiry.features)))
+        kept = None if reply is None else storable(redacted(reply))
+        texts = (row[_ID], prompt, kept, features, redacted(json_text(inquiry.attachments)))
         self._database.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", texts)
 
     def feedback(
@@ -148,7 +145,7 @@ class DecisionLog:
                 raise InputError(f"no decision {decision_id!r} in the log")
             self._database.execute(
                 "INSERT INTO feedback (decision, at, score, task_class, note) VALUES (?, ?, ?, ?, ?)",
-                (decision_id, stamp(at), score, task_class and storable(task_class), storable(note)),
+                (decision_id, stamp(at), score, task_class and storable(task_class), storable(redacted(note))),
             )
 
     def prune(self, before: datetime | None = None) -> int:

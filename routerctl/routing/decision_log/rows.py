@@ -20,6 +20,7 @@ from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.document import Document
+from routerctl.redaction import redacted
 from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
@@ -87,9 +88,9 @@ def row_of(  # one value a column
         {
             "id": decision_id,
             "at": stamp(at),
-            "inquiry_id": inquiry.id,
-            "tenant": inquiry.tenant,
-            "step": inquiry.step,
+            "inquiry_id": inquiry.id and redacted(inquiry.id),
+            "tenant": inquiry.tenant and redacted(inquiry.tenant),
+            "step": inquiry.step and redacted(inquiry.step),
             **_of_decision(decision),
             **_of_hops(hops),
             "stop_reason": delivered.stop_reason and delivered.stop_reason.value,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.files.database import open_database
+from routerctl.files.private import tighten
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
 
 VERSION = 4
@@ -73,6 +74,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     A reader of a write-ahead log makes a file of shared memory beside it. Where it may not, and nothing waits in the
     write-ahead log, the file alone has everything and is read as one that nobody changes.
     """
+    tighten(path)
     uri = path.absolute().as_uri()
     database = sqlite3.connect(f"{uri}?mode=ro", uri=True, isolation_level=None)
     try:

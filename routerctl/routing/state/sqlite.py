@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from routerctl.errors import StateDown
+from routerctl.files.private import make_private
 from routerctl.routing.state.base import Change, T, changed, checked_keys, kind_of
 from routerctl.types import Json
 
@@ -48,7 +49,7 @@ class SqliteStore:
         self._path, self._clock, self._patience_s = path, clock, patience_s
         self._lock = threading.Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path)
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise self._down(error) from None

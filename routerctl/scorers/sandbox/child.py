@@ -1,7 +1,7 @@
 """A job on stdin -> limits, then the task -> its verdict on the standard output the process was started with.
 
-The program that `run.py` starts. It imports no part of the package: it is run by its path, often without
-site-packages. What the task prints goes nowhere; only the answer of its `run` is written.
+The program that `run.py` starts. It imports no part of the package but what stands beside it: it is run by its path,
+often without site-packages. What the task prints goes nowhere; only the answer of its `run` is written.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 MIB = 2**20
 STARTED = b"started\n"  # what ends after this is the task's doing, not ours
+_PACKAGE = "routerctl.scorers.sandbox"
 
 
 def limit(limits: dict[str, Any]) -> None:
@@ -37,28 +38,38 @@ def limit(limits: dict[str, Any]) -> None:
         resource.setrlimit(kind, (capped[0], capped[1]))
 
 
-def load(task: str) -> Any:
-    """Import the task's file, which stands beside this one."""
-    spec = importlib.util.spec_from_file_location(task, Path(__file__).with_name(f"{task}.py"))
-    if spec is None or spec.loader is None:
-        raise ImportError(task)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def load(*names: str) -> Any:
+    """Import files that stand beside this one, each after those that it imports, and give the last."""
+    for name in names:
+        whole = f"{_PACKAGE}.{name}"
+        spec = importlib.util.spec_from_file_location(whole, Path(__file__).with_name(f"{name}.py"))
+        if spec is None or spec.loader is None:
+            raise ImportError(name)
+        module = sys.modules[whole] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return module
 
 
 def main() -> None:
     """Do the one job and leave without waiting for threads or exit handlers that the task may have left behind."""
-    order = json.load(sys.stdin)
+    head = json.loads(sys.argv[1])
     verdict = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
+    for stream in (1, 2):
         os.dup2(nowhere, stream)
-    task = load(order["task"])
-    limit(order["limits"])
+    confine, task = load("confine"), load(*head["files"])
+    limit(head["limits"])
+    confine.confine_files(os.getcwd())  # noqa: PTH109 - as below
+    if head["divide"]:  # another process runs what nobody trusts: it must not have read the job
+        task.divide(nowhere)
+    confine.hide_memory()
+    confine.confine_calls()
+    with open(0, closefd=False) as stdin:
+        job = json.load(stdin)
+    os.dup2(nowhere, 0)
     os.write(verdict, STARTED)
     try:
-        outcome = {"verdict": task.run(order["job"])}
+        outcome = {"verdict": task.run(job)}
     except Exception as error:  # noqa: BLE001 - it is carried to the parent, which says it
         outcome = {"fault": f"{type(error).__name__}: {error}"[:300]}
     answer = json.dumps(outcome).encode()

@@ -14,13 +14,19 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
+from routerctl.redaction import redacted
 from routerctl.scorers.sandbox.child import STARTED
 from routerctl.types import Json
 
 _HERE = Path(__file__).parent
+_FILES = {
+    "python": ("values", "far", "streams", "exchange", "python")
+}  # of a task, in the order of their imports; else its own alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,43 +53,62 @@ class Ended:
     why: str = ""
 
 
-def run_limited(task: str, job: Json, limits: Limits, *, packages: bool = False) -> Ended:
+def run_limited(task: str, job: Json, limits: Limits, *, packages: bool = False, divide: bool = False) -> Ended:
     """Run `run(job)` of `<task>.py` in a fresh process with an empty temporary folder and almost no environment.
 
     Only the standard library can be imported there, unless `packages` asks for the installed ones too (slower).
+    `divide`: the task runs what it is given in a second process, which never sees the job.
     """
-    with tempfile.TemporaryDirectory(prefix="routerctl-", ignore_cleanup_errors=True) as outer:
-        folder = Path(outer) / "work"
-        folder.mkdir()
-        (Path(outer) / "job.json").write_text(json.dumps({"task": task, "job": job, "limits": asdict(limits)}))
-        status = _run(Path(outer), folder, limits.wall_s, packages)
-        written = (Path(outer) / "verdict.json").read_bytes()
+    head = {"files": _compiled(task), "limits": asdict(limits), "divide": divide}
+    with (
+        tempfile.TemporaryDirectory(prefix="routerctl-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as order,  # both have no name that a child could open
+        tempfile.TemporaryFile() as verdict,
+    ):
+        order.write(json.dumps(job).encode())
+        order.seek(0)
+        status = _run(_command(head, packages), folder, order, verdict, limits.wall_s)
+        verdict.seek(0)
+        written = verdict.read()
     return _ended(written, status, limits)
 
 
-def _run(outer: Path, folder: Path, wall_s: float, packages: bool) -> int | None:
-    """Give the exit status, negative for a signal, None if time ran out."""
+@cache
+def _compiled(task: str) -> tuple[str, ...]:
+    """Name a task's files once they are compiled: a child, which may write nowhere, would compile them each time."""
+    files = _FILES.get(task, (task,))
+    with contextlib.suppress(ImportError):  # the child says it better
+        for name in files:
+            import_module(f"routerctl.scorers.sandbox.{name}")
+    return files
+
+
+def _command(head: Json, packages: bool) -> list[str]:
     # -I would also drop PYTHONHASHSEED, without which the order of sets, and so a score, differs from run to run.
-    command = [sys.executable, "-P", "-s", "-B", "-X", "utf8", *([] if packages else ["-S"]), str(_HERE / "child.py")]
-    environment = {"PYTHONHASHSEED": "0", "TMPDIR": str(folder), "HOME": str(folder)}
+    options = ["-P", "-s", "-B", "-X", "utf8", *([] if packages else ["-S"])]
+    return [sys.executable, *options, str(_HERE / "child.py"), json.dumps(head)]
+
+
+def _run(command: list[str], folder: str, order: IO[bytes], verdict: IO[bytes], wall_s: float) -> int | None:
+    """Give the exit status, negative for a signal, None if time ran out."""
+    environment = {"PYTHONHASHSEED": "0", "TMPDIR": folder, "HOME": folder}
     if os.name == "nt":
         environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", "")  # without it Windows starts no Python
-    with (outer / "job.json").open("rb") as job, (outer / "verdict.json").open("wb") as verdict:
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file, no shell
-            command,
-            stdin=job,
-            stdout=verdict,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            return process.wait(timeout=wall_s)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            _kill_group(process)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file, no shell
+        command,
+        stdin=order,
+        stdout=verdict,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=wall_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        _kill_group(process)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -101,7 +126,10 @@ def _ended(written: bytes, status: int | None, limits: Limits) -> Ended:
         return Ended(cause="fault", why=f"the child process did not start (exit status {status})")
     if outcome := written.removeprefix(STARTED):
         answer = json.loads(outcome)
-        return Ended(verdict=answer["verdict"]) if "verdict" in answer else Ended(cause="fault", why=answer["fault"])
+        if "verdict" not in answer:
+            return Ended(cause="fault", why=redacted(answer["fault"]))
+        verdict = answer["verdict"].items()
+        return Ended(verdict={name: redacted(one) if isinstance(one, str) else one for name, one in verdict})
     if status is None:
         return Ended(cause="clock", why=f"it took longer than {limits.wall_s:g} s")
     if status == -getattr(signal, "SIGXCPU", 0):

@@ -12,7 +12,7 @@ from routerctl.files.yaml import dump_yaml
 from routerctl.scorers import IMPORTED
 from routerctl.tuning.thresholds.findings import ClassFinding, PairFinding, Promise, SignalFinding, ThresholdPoint
 from routerctl.types import RunHeader
-from routerctl.words import as_written, ends, percent, plain, plural, usd
+from routerctl.words import as_written, ends, grouped, percent, plain, plural, usd
 
 THOUSAND = 1000
 _TRUST = {
@@ -45,7 +45,7 @@ def calibration_sentences(found: ClassFinding, pair: PairFinding) -> list[str]:
             f"A judge cannot check itself: label replies of {pair.first} and {pair.second} "
             f"(`routerctl label --class {found.task_class}`)."
         )
-    return [plain(one) for one in said]
+    return [grouped(plain(one)) for one in said]
 
 
 def _conclusion(found: ClassFinding, pair: PairFinding) -> str:
