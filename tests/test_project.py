@@ -391,3 +391,16 @@ def test_an_unknown_ladder(tmp_path: Path) -> None:
     (tmp_path / "routerctl.yaml").write_text(GOOD, encoding="utf-8")
     with pytest.raises(InputError, match=r"^routerctl\.yaml: no ladder 'mein'; did you mean 'main'\?$"):
         load_project(tmp_path).ladder_named("mein")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("routing: {tiers: {gold: {table: XXX.yaml}}}", "routing.tiers.gold.table: expected a file name such as"),
+        ("classifier: {file: XXX.json}", "classifier.file: expected the name of a file"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(more: str, said: str, error_of: Callable[..., str]) -> None:
+    """Before it is looked for, which would be an error of the system's."""
+    line = error_of("default_class: topic\n", "default_class: topic\n" + more.replace("XXX", "x" * 300) + "\n")
+    assert line.split(": ", 1)[1].startswith(said)

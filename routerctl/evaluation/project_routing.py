@@ -123,12 +123,19 @@ def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate
         path,
         "expected either file (which `routerctl train` writes) or candidate (a model that is asked)",
     )
+    can_be = classifier.file is None or _can_be_a_path(classifier.file)
+    document.require(can_be, (*path, "file"), "expected the name of a file")
     if classifier.candidate:
         require_known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
         document.require(not classifier.priors, (*path, "priors"), "a model that is asked takes no priors")
     for name, share in classifier.priors.items():
         document.require(share > 0, (*path, "priors", name), f"expected a number above 0, got {share}")
     document.require(not classifier.digest, (*path, "digest"), "leave it out: build-table pins the file")
+
+
+def _can_be_a_path(name: str) -> bool:
+    """Tell whether a file of this name can be: others are an error of the system where they are looked for."""
+    return "\0" not in name and all(len(part.encode()) <= 255 for part in PurePath(name).parts) and len(name) < 2000
 
 
 def class_problems(
@@ -185,6 +192,7 @@ def check_limits(
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml") and tier.table not in _TAKEN
+        plain = plain and _can_be_a_path(tier.table)
         document.require(plain, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
         if tier.ladder is not None:
             require_known(tier.ladder, ladders, "ladder", document, (*path, "ladder"))
