@@ -6,7 +6,7 @@
     ├── GateError                  3  nobody at the bar, a regression, a table that does not follow from its evidence
     ├── EveryRungFailed            4  every rung of a route failed
     ├── ProviderError              5  the far side refuses or is down
-    │   ├── KeyMissing                the key variable is not set
+    │   ├── KeyMissing             2  the key variable is not set: what the user must set
     │   ├── KeyRefused                401, 403
     │   ├── BillingProblem            402, or the account's quota is used up
     │   ├── ModelNotFound             404 for the model: never existed, or retired
@@ -33,7 +33,7 @@ though no reply came: a budget counts it as spent) are class attributes; nobody 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
@@ -57,13 +57,17 @@ class RouterctlError(Exception):
 
 
 class InputError(RouterctlError):
-    """What the user wrote is wrong: says where, what was expected and the nearest right name."""
+    """What the user wrote is wrong: says where, what was expected and the nearest right name.
+
+    `more`: what else was found wrong on the same reading, for whom one thing at a time is too slow.
+    """
 
     exit_code = 2
 
     def __init__(self, problem: str, *, file: str | None = None, line: int | None = None) -> None:
         """Keep the place apart from the problem so that editors can jump to it; `line` counts from 1."""
         self.problem, self.file, self.line = problem, file, line
+        self.more: tuple[InputError, ...] = ()
         place = ":".join(str(part) for part in (file, line) if part is not None)
         super().__init__(f"{place}: {problem}" if place else problem)
 
@@ -145,6 +149,7 @@ class ProviderError(RouterctlError):
 class KeyMissing(ProviderError):
     """The environment variable that should hold the key is not set: nobody was called, so it is no place's fault."""
 
+    exit_code = 2
     ends_run = True
     unasked = True
 
@@ -230,6 +235,16 @@ class BrokenReply(ProviderError):
     retryable = True
     unhealthy = True
     may_be_billed = True
+
+
+def raise_all(found: Sequence[InputError]) -> None:
+    """Raise the first of several errors, with the others in its `more`; do nothing where there is none.
+
+    Raises: InputError.
+    """
+    if found:
+        found[0].more = tuple(found[1:])
+        raise found[0] from None
 
 
 def close_to(word: str, words: Iterable[str], least: float = 0.6) -> str | None:

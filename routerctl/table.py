@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from routerctl.errors import InputError, MergeConflict
-from routerctl.files.codec import check_schema_version, decode, encode, json_text
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.document import Document, PathParts, check_schema_version
 from routerctl.files.yaml import conflict_of, dump_yaml, parse_yaml, read_text
 from routerctl.types import Table
 
@@ -47,7 +50,7 @@ def same_content(one: Table, other: Table) -> bool:
 
 
 def load_table(path: Path, *, verify: bool = True) -> Table:
-    """Read routes.yaml; `verify` compares the digest.
+    """Read routes.yaml; `verify` compares the digest, and sees that who is named is there.
 
     Raises: InputError where it is missing, corrupt, edited by hand or of another schema.
     """
@@ -73,9 +76,14 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             file=shown,
             line=document.line(("schema_version",)),
         )
+    document = document.noting()
     check_schema_version(document, SCHEMA_VERSION)
-    document.value.pop("schema_version")
+    document.value.pop("schema_version", None)
     table = decode(Table, document)
+    if verify:
+        _check_names(table, document)
+        _check_days(table, document)
+    document.raise_noted()
     if verify and _digest(encode(table)) != table.digest:
         raise InputError(
             "the content does not match the digest: edited by hand, merged or damaged; run "
@@ -84,6 +92,38 @@ def parse_table(text: str, shown: str, *, verify: bool = True) -> Table:
             line=document.line(("digest",)),
         )
     return table
+
+
+def _check_names(table: Table, document: Document) -> None:
+    """See that who is named is there, so that whoever looks a candidate or a provider up finds it."""
+
+    def require(name: str, known: Collection[str], kind: str, *path: str | int) -> None:
+        if name not in known:
+            document.note(path, f"no {kind} {name!r} in this table")
+
+    for name, one in table.candidates.items():
+        path = ("candidates", name)
+        require(one.provider, table.providers, "provider", *path, "provider")
+        if one.escalation:
+            require(one.escalation.to, table.candidates, "candidate", *path, "escalation", "to")
+        for number, place in enumerate(one.also):
+            require(place.provider, table.providers, "provider", *path, "also", number, "provider")
+            require(f"{name}@{place.provider}", table.prices, "price of", *path, "also", number)
+    for name, route in table.routes.items():
+        for number, rung in enumerate(route.rungs):
+            require(rung, table.candidates, "candidate", "routes", name, "rungs", number)
+        require(route.chosen, table.candidates, "candidate", "routes", name, "chosen")
+
+
+def _check_days(table: Table, document: Document) -> None:
+    """See that days are some."""
+    days: list[tuple[PathParts, str]] = [(("prices", key, "date"), one.date) for key, one in table.prices.items()]
+    days += [(("retirements", model), day) for model, day in table.retirements.items()]
+    for path, day in days:
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            document.note(path, f"expected a day like 2026-11-23, got {day!r}")
 
 
 def version_to_follow(path: Path) -> int | None:

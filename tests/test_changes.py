@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from routerctl.errors import InputError
 from routerctl.evaluation.differences import leaf_pair
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.yaml import Document
+from routerctl.files.document import Document
 from routerctl.review.diff import bill, bill_words, changes, compare, counts_words, headline
 from routerctl.review.diff.wording import share_words
 from routerctl.table import with_digest

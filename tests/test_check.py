@@ -67,6 +67,9 @@ cases:
 class Quiet:
     """Watches nothing."""
 
+    def testing(self, task_class: str, candidate: str, needed: Callable[[], int]) -> None:
+        pass
+
     def result(self, result: Result) -> None:
         pass
 
@@ -146,13 +149,11 @@ def root(made: Path, tmp_path: Path) -> Path:
 
 
 def refused(root: Path, kind: type[GateError | InputError] = GateError) -> str:
-    """Give the line with which `check` says no."""
-    with pytest.raises(kind) as caught:
-        check_project(root, TODAY)
-    line = str(caught.value)
-    assert caught.value.exit_code == (3 if kind is GateError else 2)
-    assert "\n" not in line
-    return line
+    """Give the first line with which `check` says no."""
+    checked = check_project(root, TODAY)
+    assert all(isinstance(one, kind) and "\n" not in str(one) for one in checked.problems)
+    assert checked.exit_code == (3 if kind is GateError else 2)
+    return str(checked.problems[0])
 
 
 _OF_95 = (
@@ -228,6 +229,89 @@ def test_what_plays_no_part(root: Path) -> None:
     edit(root / "routerctl.yaml", "candidates:\n", "candidates:\n  spare: {provider: far, model: m-small}\n")
     run(root, "2026-11-24T00:00:00", only=("sums",))
     assert check_project(root, TODAY).notes[2] == "routes.yaml: version 1 follows from its evidence"
+
+
+# --- all that is wrong, at once ---------------------------------------------------------------------------------------
+
+
+def said(root: Path) -> list[str]:
+    """All that `check` says is wrong."""
+    return [str(one) for one in check_project(root, TODAY).problems]
+
+
+def test_every_file_and_every_part_of_it_is_checked(root: Path) -> None:
+    """Types, names, ranges and references, of the project and of each eval set, and what follows from none of them."""
+    edit(root / "routerctl.yaml", "{kind: fake,", "{kind: fake, concurency: 2, timeout_s: soon,")
+    edit(root / "routerctl.yaml", "model: m-large}", "model: m-large, effort: hihg, max_tokens: 0}")
+    edit(root / "routerctl.yaml", "main: [small, large]", "main: [smal, large, large]")
+    edit(root / "routerctl.yaml", "max_chars: 9}", "max_char: 9}")
+    edit(root / "evals/sums.yaml", "input: sum 3, expected: right}", "input: 7, expected: right, weight: 0}")
+    edit(root / "evals/sums.yaml", "{id: s5,", "{id: s4,")
+    edit(root / "evals/sums.yaml", "bar: 0.8", "bar: 80")
+    edit(root / "evals/query.yaml", "name: sql", "name: sqll")
+    edit(root / "routes.yaml", "schema_version: 2\n", "")
+    assert said(root) == [
+        "routerctl.yaml:6: providers.far.concurency: unknown key; did you mean 'concurrency'?",
+        "routerctl.yaml:6: providers.far.timeout_s: expected a number, got 'soon'",
+        "routerctl.yaml:9: candidates.large.effort: 'hihg' is not known here; did you mean 'high'?",
+        "routerctl.yaml:17: rules.0.max_char: unknown key; did you mean 'max_chars'?",
+        "routerctl.yaml:9: candidates.large.max_tokens: expected a whole number from 1",
+        "routerctl.yaml:11: ladders.main.0: no candidate 'smal'; did you mean 'small'?",
+        "routerctl.yaml:11: ladders.main.2: 'large' stands on the ladder twice",
+        "evals/query.yaml:3: scorer.name: no scorer 'sqll'; did you mean 'sql'?",
+        "evals/sums.yaml:4: bar: expected a pass rate above 0 and up to 1, got 80; did you mean 0.8?",
+        "evals/sums.yaml:9: weight: expected a number above 0",
+        "evals/sums.yaml:9: input: expected a text (quote it) or a mapping, got 7",
+        "evals/sums.yaml:11: duplicate case id 's4' (first on line 10)",
+        "routes.yaml:2: 'schema_version' is missing",
+    ]
+
+
+def test_what_the_parts_ask_of_each_other_is_checked_too(root: Path) -> None:
+    """Kinds, prices and classes that there are not, and bars against a model that is on no ladder."""
+    edit(root / "routerctl.yaml", "ladders:", "  spare: {provider: near, model: m-none}\nladders:")
+    edit(root / "routerctl.yaml", "candidates:", "  near: {kind: fake}\n  odd: {kind: ollama}\ncandidates:")
+    edit(root / "routerctl.yaml", "class: sums", "class: sum")
+    edit(root / "routerctl.yaml", "default_class: query", "default_class: nobody")
+    edit(root / "evals/sums.yaml", "bar: 0.8", "bar: {within: 0.02, of: larg}\ntoday: huge")
+    assert [line.partition("; expected one of")[0].partition(" on 2026")[0] for line in said(root)] == [
+        "routerctl.yaml:8: providers.odd.kind: no provider kind 'ollama'",
+        "routerctl.yaml:12: candidates.spare.model: no price is known for model 'm-none' of provider 'near'",
+        "evals/sums.yaml:4: bar.of: no candidate 'larg' on ladder 'main'; did you mean 'large'?",
+        "evals/sums.yaml:5: today: no candidate 'huge' on ladder 'main'",
+        "routerctl.yaml:20: rule 'short' names the class 'sum', which has no eval set; did you mean 'sums'?",
+        "routerctl.yaml:21: default_class names the class 'nobody', which has no eval set",
+    ]
+
+
+def test_all_that_a_table_does_not_follow_is_said(root: Path) -> None:
+    """Every class, with the exit code of the gate; a file that is wrong is graver, and the table waits for it."""
+    edit(root / "evals/sums.yaml", "bar: 0.8", "bar: 0.7")
+    edit(root / "evals/query.yaml", "bar: 0.8", "bar: 0.7")
+    assert [line.split(" rests on")[0] for line in said(root)] == ["routes.yaml: query", "routes.yaml: sums"]
+    assert check_project(root, TODAY).exit_code == 3
+    edit(root / "routerctl.yaml", "risk: 0.1", "risk: 10")
+    checked = check_project(root, TODAY)
+    assert (checked.exit_code, len(checked.problems)) == (2, 1)
+    assert any(text.startswith("routes.yaml: not compared with its evidence") for text in checked.warnings)
+
+
+def test_rows_beside_an_eval_set_are_all_checked(root: Path) -> None:
+    """JSON lines and CSV: each row that is wrong is named with its own file and line."""
+    head = SUMS.split("cases:")[0]
+    (root / "evals/sums.yaml").write_text(f"{head}cases: sums.jsonl\n", encoding="utf-8")
+    rows = [{"id": "a", "input": "x", "expected": "y"}, {"id": "b", "input": 1, "expected": "y"}, {"id": "c"}]
+    (root / "evals/sums.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    assert said(root) == [
+        "evals/sums.jsonl:3: 'input' is missing",
+        "evals/sums.jsonl:3: 'expected' is missing",
+        "evals/sums.jsonl:2: input: expected a text (quote it) or a mapping, got 1",
+    ]
+    (root / "evals/sums.jsonl").write_text('{"id": 1\n\n{"id": NaN}\n', encoding="utf-8")
+    assert [line.split(": ")[0] for line in said(root)] == ["evals/sums.jsonl:1", "evals/sums.jsonl:3"]
+    (root / "evals/sums.yaml").write_text(f"{head}cases: sums.csv\n", encoding="utf-8")
+    (root / "evals/sums.csv").write_text("id,input,expected,weight\na,x,y,heavy\nb,x,y,1\nb,x,y,0\n", encoding="utf-8")
+    assert [line.split(": ")[0] for line in said(root)] == [f"evals/sums.csv:{line}" for line in (2, 4, 4)]
 
 
 # --- each way in which it is not --------------------------------------------------------------------------------------
@@ -406,7 +490,7 @@ def test_a_missing_run(root: Path) -> None:
     folder = folder_of(root)
     folder.rename(root / "elsewhere")
     line = refused(root)
-    assert line == f"routes.yaml: the evidence of query cannot be read: reports/: no run '{folder.name}'"
+    assert line == f"routes.yaml: the evidence of query, sums cannot be read: reports/: no run '{folder.name}'"
 
 
 @pytest.mark.parametrize(
@@ -567,7 +651,7 @@ def test_a_rule_for_no_class(root: Path, with_table: bool) -> None:
     if not with_table:
         (root / "routes.yaml").unlink()
     line = refused(root, InputError)
-    assert line == "routerctl.yaml: rule 'short' names the class 'sum', which has no eval set"
+    assert line == "routerctl.yaml:17: rule 'short' names the class 'sum', which has no eval set; did you mean 'sums'?"
 
 
 def test_odd_rules_are_warnings(root: Path) -> None:

@@ -368,7 +368,26 @@ def _down(project: Project) -> None:
 
 def test_a_missing_key_is_named(vendors: Project, run: Run) -> None:
     """The variable that should hold the key is named, and nobody is called."""
-    one_line(run("eval"), 5, "anthropic: set the environment variable TEST_KEY")
+    one_line(run("eval"), 2, "anthropic: set the environment variable TEST_KEY")
+
+
+@pytest.mark.parametrize("missing", ["anthropic", "openai"])
+def test_a_missing_key_is_what_the_user_must_set(missing: str, vendors: Project, far: Far, key: str, run: Run) -> None:
+    """Of either vendor, of a candidate, of a judge, of who is asked again: exit 2, as for whatever else is not set."""
+    vendors.eval_set("sums", 60)
+    assert (run("eval").code, run("build-table").code) == (0, 0)
+    wanted = {"anthropic": "small", "openai": "large"}[missing]
+    vendors.config["providers"][missing]["api_key_env"] = "NO_KEY"
+    vendors.save()
+    words = f"{missing}: set the environment variable NO_KEY"
+    one_line(run("eval", "--max-age", "0", "--candidate", wanted), 2, words)
+    scorer = {"name": "judge", "candidate": wanted, "rubric": "Is it right?"}
+    vendors.eval_set("judged", 60, scorer=scorer)
+    other = {"small": "large", "large": "small"}[wanted]
+    one_line(run("eval", "--class", "judged", "--candidate", other), 2, words)
+    if wanted == "small":  # who serves
+        (vendors.root / "evals/judged.yaml").unlink()
+        one_line(run("eval", "--baseline", "routes.yaml", "--max-age", "0"), 2, words)
 
 
 def test_a_provider_that_is_down_ends_the_run(vendors: Project, key: str, run: Run) -> None:

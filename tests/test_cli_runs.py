@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import time
@@ -62,12 +63,12 @@ def test_pruning_leaves_what_a_table_rests_on(project: Project, run: Run) -> Non
     tried = run("runs", "prune", "--all", "--dry-run")
     assert (tried.code, tried.out) == (0, f"{old}\n")
     assert folders(project) == {old, table, new}
-    done = run("runs", "prune", "--all")
+    done = run("runs", "prune", "--all", "--yes")
     assert (done.code, done.out) == (0, f"{old}\n")
     assert " removed; 2 runs kept" in done.last
     assert folders(project) == {table, new}
     assert run("check").code == 0
-    assert json.loads(run("runs", "prune", "--all", "--json").out) == {"removed": [], "dry_run": False}
+    assert json.loads(run("runs", "prune", "--all", "--json", "--yes").out) == {"removed": [], "dry_run": False}
 
 
 def test_other_tables_hold_their_runs_too(project: Project, run: Run) -> None:
@@ -90,15 +91,15 @@ def test_only_what_is_older_goes(project: Project, run: Run) -> None:
     header = project.root / "reports" / old / "run.json"
     content = json.loads(header.read_text())
     header.write_text(json.dumps(content | {"created_at": "2020-01-01T00:00:00Z"}))
-    assert run("runs", "prune", "--older-than", "30").out == f"{old}\n"
+    assert run("runs", "prune", "--older-than", "30", "--yes").out == f"{old}\n"
     assert other in folders(project)
 
 
 @pytest.mark.parametrize("options", [[], ["--all", "--older-than", "3"], ["some-run", "--all"]])
 def test_which_runs_has_to_be_said(options: list[str], run: Run) -> None:
     """Nothing is removed by default."""
-    assert run("runs", "prune", *options).last.endswith(
-        "name the runs to remove: their ids, --older-than DAYS or --all"
+    assert run("runs", "prune", *options, "--yes").last.endswith(
+        "name the runs to remove: their ids, --older-than DAYS and --keep N, or --all"
     )
 
 
@@ -108,12 +109,12 @@ def test_runs_go_by_their_names(project: Project, run: Run) -> None:
     assert run("build-table", "--run", table).code == 0
     newest_one = evaluate(project, run)
     for kept, why in ((table, "routes.yaml rests on it"), (newest_one, "newest of sums")):
-        done = run("runs", "prune", old, kept)
+        done = run("runs", "prune", old, kept, "--yes")
         assert (done.code, done.last) == (2, f"routerctl: reports/{kept}/: is kept: {why}")
-    assert "no run 'reports/2026'; expected one of: " in run("runs", "prune", old, "reports/2026").last
+    assert "no run 'reports/2026'; expected one of: " in run("runs", "prune", old, "reports/2026", "--yes").last
     assert folders(project) == {old, older, table, newest_one}
     assert run("runs", "prune", f"reports/{old}/", older, "--dry-run").out == f"{older}\n{old}\n"
-    assert run("runs", "prune", f"reports/{old}/", older).out == f"{older}\n{old}\n"
+    assert run("runs", "prune", f"reports/{old}/", older, "--yes").out == f"{older}\n{old}\n"
     assert folders(project) == {table, newest_one}
 
 
@@ -129,11 +130,11 @@ def test_a_wrong_import_goes_by_its_name(project: Project, run: Run) -> None:
     assert listed(run)[wrong]["kept_for"] == ["newest of wrong"]
     assert run("build-table").code == 0
     assert (
-        run("runs", "prune", wrong).last
+        run("runs", "prune", wrong, "--yes").last
         == f"routerctl: reports/{wrong}/: is kept: routes.yaml rests on it, newest of wrong"
     )
     (project.root / "routes.yaml").unlink()
-    assert run("runs", "prune", wrong).out == f"{wrong}\n"
+    assert run("runs", "prune", wrong, "--yes").out == f"{wrong}\n"
     assert list(json.loads(run("build-table", "--json").out)["routes"]) == ["sums"]
 
 
@@ -154,7 +155,7 @@ def test_attempts_are_not_forgotten(project: Project, run: Run) -> None:
     third = evaluate(project, run)
     kept = listed(run)
     assert kept[first]["kept_for"] == ["an attempt at sums"]
-    assert run("runs", "prune", "--all").code == 0
+    assert run("runs", "prune", "--all", "--yes").code == 0
     assert folders(project) == {first, third}
     assert "attempt 2" in run("eval").err
 
@@ -166,7 +167,7 @@ def test_what_cannot_be_read_stops_it(project: Project, run: Run) -> None:
     assert run("build-table").code == 0
     text = (project.root / "routes.yaml").read_text()
     project.write("routes.yaml", text.replace("digest:", "<<<<<<< HEAD\ndigest:", 1) + "=======\n>>>>>>> other\n")
-    done = run("runs", "prune", "--all")
+    done = run("runs", "prune", "--all", "--yes")
     assert done.code == 2
     assert "routes.yaml:" in done.last
     assert len(folders(project)) == 2
@@ -184,7 +185,71 @@ def test_a_damaged_or_abandoned_run_may_go(project: Project, run: Run) -> None:
     assert states[damaged] == ("damaged", [])
     for path in (reports / killed).iterdir():
         os.utime(path, (time.time() - 9999,) * 2)
-    assert set(run("runs", "prune", "--all").out.split()) == {killed, damaged}
+    assert set(run("runs", "prune", "--all", "--yes").out.split()) == {killed, damaged}
+
+
+def test_the_newest_may_be_kept(project: Project, run: Run) -> None:
+    """So many of them, whether something rests on them or not; with an age both must hold."""
+    runs = [evaluate(project, run) for _ in range(4)]
+    assert run("runs", "prune", "--keep", "3", "--dry-run").out == f"{runs[0]}\n"
+    assert run("runs", "prune", "--keep", "1", "--older-than", "30", "--dry-run").out == ""
+    done = run("runs", "prune", "--keep", "2", "--yes")
+    assert (done.out.split(), " removed; 2 runs kept" in done.last) == ([runs[1], runs[0]], True)
+    assert folders(project) == set(runs[2:])
+
+
+def test_nothing_goes_before_somebody_said_so(project: Project, run: Run) -> None:
+    """Where nobody can be asked, `--yes` is; where nothing would go, nobody need be."""
+    evaluate(project, run)
+    assert run("runs", "prune", "--all").code == 0
+    evaluate(project, run)
+    done = run("runs", "prune", "--all")
+    assert (done.code, "would go: say --yes" in done.last) == (2, True)
+    assert len(folders(project)) == 2
+
+
+@pytest.mark.parametrize(("answer", "left"), [(b"n\n", 2), (b"\n", 2), (b"y\n", 1)])
+def test_a_terminal_is_asked(answer: bytes, left: int, project: Project, run: Run) -> None:
+    """The runs are listed, and no answer is a no."""
+    evaluate(project, run)
+    evaluate(project, run)
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    started = project.start("runs", "prune", "--all", stdin=theirs)
+    _, said = started.communicate(timeout=60)
+    assert (started.returncode == 0) == (left == 1)
+    assert b"for good? [y/N]" in said
+    assert len(folders(project)) == left
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_what_the_committed_table_rests_on_stays(project: Project, run: Run) -> None:
+    """Though the table in the folder has moved on: `eval --baseline` and `diff HEAD` are about the one in git."""
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    old = evaluate(project, run)
+    assert run("build-table").code == 0
+    for words in (("init", "-q"), ("add", "routes.yaml"), ("commit", "-q", "-m", "x")):
+        subprocess.run([*git, *words], cwd=project.root, check=True)
+    new = evaluate(project, run)
+    assert run("build-table").code == 0
+    kept = {name: one["kept_for"] for name, one in listed(run).items()}
+    assert kept[old] == ["routes.yaml as committed rests on it"]
+    assert kept[new] == ["routes.yaml rests on it", "newest of sums"]
+
+
+def test_the_list_says_what_was_asked_and_paid(project: Project, run: Run) -> None:
+    """Classes, candidates and money; what came from the cache was not paid again."""
+    first = evaluate(project, run)
+    again = evaluate(project, run, options=("--candidate", "large"))
+    found = listed(run)
+    assert (found[first]["candidates"], found[again]["candidates"]) == (["small", "large"], ["large"])
+    assert float(found[first]["paid_usd"]) > 0 == float(found[again]["paid_usd"])
+    (project.root / "reports" / again / "run.json").write_text("{")
+    assert listed(run)[again]["paid_usd"] is None
+    shown = run("runs", "list").out
+    assert "candidates" in shown.splitlines()[0]
+    assert "sums" in shown
 
 
 # --- what failed leaves no folder -------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from routerctl.errors import InputError, nearest
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.yaml import Document, dump_yaml, parse_json_lines, parse_yaml
+from routerctl.files.document import Document
+from routerctl.files.yaml import dump_yaml, parse_json_lines, parse_yaml
 from routerctl.table import with_digest
 from routerctl.types import (
     Candidate,
@@ -352,7 +353,7 @@ GOOD = "title: x\nratio: 0.5\n"
     ("text", "message"),
     [
         ("- x", "f:1: expected a mapping, got a list"),
-        ("", "f: expected a mapping, got nothing"),
+        ("", "f:1: expected a mapping, got nothing"),
         ("title: x", "f:1: 'ratio' is missing"),
         ("title: x\nrato: 0.5", "f:2: rato: unknown key; did you mean 'ratio'?"),
         (

@@ -11,6 +11,7 @@ import pytest
 
 from routerctl.cli.output.as_json import worth_json
 from routerctl.cli.output.table import print_routes, say_worth, worth_line
+from routerctl.cli.output.terminal import print_table
 from routerctl.evaluation.selection import level_words, risk_of
 from routerctl.evaluation.worth import Worth, evaluation_usd, weigh
 from routerctl.review.report.answers import Answers
@@ -192,3 +193,26 @@ def test_a_risk_that_is_only_bounded_says_so(risk: float, shown: str) -> None:
         replace(one, judgement=replace(one.judgement, method="betting", mean=0.8, risk=risk)) for one in route.evidence
     )
     assert level_words(replace(route, evidence=evidence)) == f"provisional, risk {shown}"
+
+
+@pytest.mark.parametrize("room", [80, 62])
+def test_no_word_of_a_table_is_broken(room: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it is too wide, pairs stand one above the other and texts are folded at blanks; numbers never are."""
+    columns = ["class", "candidate", "known from", "calls", "tokens", "dollars"]
+    row = ["sentiment", "qwen-1.5b", "other candidates", "56.9 / 240", "9.56k / 141k", "$0.000748 / $0.40"]
+    print_table(columns, [row] * 2, right=columns[3:], width=room)
+    shown = capsys.readouterr().out
+    assert all(len(line.rstrip()) <= room for line in shown.splitlines())
+    words = [word for cell in (*columns, *row) for word in cell.split()]
+    assert set(words) <= set(shown.split())
+    print_table(columns, [row], right=columns[3:], width=100)
+    assert "56.9 / 240" in capsys.readouterr().out
+
+
+def test_what_is_wider_than_the_room_is_folded_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word without an end, and Han, of which each sign takes two cells."""
+    print_table(["a", "b"], [["x" * 90, "1"], ["\u4f8b" * 30, "2"]], right=["b"], width=40)
+    shown = capsys.readouterr().out
+    assert shown.count("x") == 90
+    assert shown.count("\u4f8b") == 30
+    assert all(len(line.rstrip()) <= 40 for line in shown.splitlines())

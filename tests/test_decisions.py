@@ -21,7 +21,7 @@ import pytest
 
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.yaml import Document
+from routerctl.files.document import Document
 from routerctl.routing.decision_log import DAYS_PER_MONTH, DecisionLog, volumes
 from routerctl.routing.decision_log.reader import OUTCOMES, LogReader, Wanted
 from routerctl.routing.decision_log.rows import nano_usd, stamp

@@ -35,10 +35,18 @@ class Seen:
 
     results: list[Result] = field(default_factory=list)
     verdicts: dict[tuple[str, str], Judgement] = field(default_factory=dict)
+    least: list[tuple[str, int]] = field(default_factory=list)  # cases that a test needed, before each result
+    needed: Callable[[], int] = int
+
+    def testing(self, task_class: str, candidate: str, needed: Callable[[], int]) -> None:
+        """See that a candidate is asked."""
+        self.needed = needed
+        self.least.append((candidate, needed()))
 
     def result(self, result: Result) -> None:
-        """See one result."""
+        """See one result, and what the cases before it left to be asked."""
         self.results.append(result)
+        self.least.append((result.candidate, self.needed()))
 
     def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
         """See the verdict on one candidate."""
@@ -395,3 +403,16 @@ async def test_runs_of_one_second_neither_meet_nor_change_places(project: Projec
     ids = [plan_run(project.root, EvalOptions(), moment).header.run_id for moment in moments]
     assert ids == sorted(set(ids))
     assert {len(run_id) for run_id in ids} == {len("20261123-033100-5f2a1c")}
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_a_watcher_knows_what_a_test_needs_at_least(full: bool, project: Project) -> None:
+    """Never more than it then takes, and in the end exactly that; a whole run needs the rest of its cases."""
+    planned = _plan(project, concurrency=1, full=full)
+    right = {f"sums: 1+{k}" for k in range(60)}
+    seen = await _run(planned, _scripted(planned, right, lambda *_: 0.0))
+    _, *needed = [least for candidate, least in seen.least if candidate == "small"]
+    took = range(len(needed), 0, -1)
+    assert all(least <= rest for least, rest in zip(needed, took, strict=True))
+    assert (len(needed), needed) == (60, [*took]) if full else len(needed) < 60
+    assert needed[-1] == 1

@@ -410,7 +410,7 @@ def test_a_bar_that_is_lowered_once_the_outcomes_were_seen_is_another_attempt(ba
     assert attempts("--bar", "0.6") == lowered
     assert attempts("--bar", "0.6") == lowered
     assert attempts("--bar", "0.95") == (1, {}, None)
-    fine(run("runs", "prune", "--all"))
+    fine(run("runs", "prune", "--all", "--yes"))
     assert len(run_folders(bare.root)) == 3  # one a bar: what was tried is not forgotten
     done = fine(run("import", "a.csv", "--bar", "0.6"))
     assert "talk: the bar was 95% when it was tested and not proven; it is now 60%" in done.err

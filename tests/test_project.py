@@ -314,7 +314,7 @@ def test_the_prices_of_the_scaffold_are_of_that_form(tmp_path: Path) -> None:
             "schema_version: 2",
             "1: schema_version: 2 is newer than this routerctl knows (1); upgrade routerctl",
         ),
-        ("schema_version: 1", "schema_version: '1'", "1: schema_version: expected 1, got 1"),
+        ("schema_version: 1", "schema_version: '1'", "1: schema_version: expected 1, got '1'"),
         ("schema_version: 1", "schema_version: 0", "1: schema_version: expected 1, got 0"),
         ("schema_version: 1\n", "", "1: 'schema_version' is missing"),
         (
@@ -360,12 +360,12 @@ def test_an_endpoint_is_no_base_url(error_of: Callable[..., str], ends: str) -> 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "routerctl.yaml: expected a mapping that starts with schema_version"),
+        (b"", "routerctl.yaml:1: expected a mapping that starts with schema_version"),
         (b"- a", "routerctl.yaml:1: expected a mapping that starts with schema_version"),
         (b"a: 1\nb: \xff\n", "routerctl.yaml:2: not UTF-8 (byte 0xff)"),
         (GOOD.encode("utf-16"), "routerctl.yaml:1: not UTF-8 (byte 0xff)"),
         (b"a: [1\n", "routerctl.yaml:2: not YAML: did not find expected ',' or ']'"),
-        (b"a: \x00", "routerctl.yaml: not YAML: "),
+        (b"a: \x00", "routerctl.yaml:1: not YAML: "),
     ],
 )
 def test_not_a_project(tmp_path: Path, content: bytes, message: str) -> None:
@@ -391,3 +391,16 @@ def test_an_unknown_ladder(tmp_path: Path) -> None:
     (tmp_path / "routerctl.yaml").write_text(GOOD, encoding="utf-8")
     with pytest.raises(InputError, match=r"^routerctl\.yaml: no ladder 'mein'; did you mean 'main'\?$"):
         load_project(tmp_path).ladder_named("mein")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("routing: {tiers: {gold: {table: XXX.yaml}}}", "routing.tiers.gold.table: expected a file name such as"),
+        ("classifier: {file: XXX.json}", "classifier.file: expected the name of a file"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_refused(more: str, said: str, error_of: Callable[..., str]) -> None:
+    """Before it is looked for, which would be an error of the system's."""
+    line = error_of("default_class: topic\n", "default_class: topic\n" + more.replace("XXX", "x" * 300) + "\n")
+    assert line.split(": ", 1)[1].startswith(said)

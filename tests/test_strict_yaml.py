@@ -80,7 +80,7 @@ def test_lines_are_kept() -> None:
         ("a: &a [*a]\n", "f.yaml:1: nested in itself"),
         ("? [1]\n: 2\n", "f.yaml:1: a key must be text"),
         ("a: 1\n---\nb: 2\n", "f.yaml:2: not YAML"),
-        ("a: \x00\n", "f.yaml: not YAML"),
+        ("b: 1\na: \x00\n", "f.yaml:2: not YAML"),
     ],
 )
 def test_yaml_errors_point_at_the_line(text: str, said: str) -> None:

@@ -275,3 +275,29 @@ def test_the_digest_is_of_everything_else() -> None:
     assert TABLE.digest.startswith("sha256:")
     assert with_digest(replace(TABLE, digest="anything")) == TABLE
     assert with_digest(replace(TABLE, table_version=4)).digest != TABLE.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("provider: fake", "provider: fak", r":\d+: candidates\.(small|large)\.provider: no provider 'fak'"),
+        ("chosen: large", "chosen: lrge", r":\d+: routes\.sums\.chosen: no candidate 'lrge'"),
+        ("rungs:\n    - large\n", "rungs:\n    - lrge\n", r":\d+: routes\.sums\.rungs\.0: no candidate 'lrge'"),
+        (
+            "date: '2026-11-01'",
+            "date: today",
+            r":\d+: prices\.(small|large)\.date: expected a day like 2026-11-23, got 'today'",
+        ),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_refused_with_its_line(
+    old: str, new: str, where: str, built: Path, tmp_path: Path
+) -> None:
+    """Also where the digest was made right: who looks a candidate or a provider up finds it."""
+    text = (built / "routes.yaml").read_text("utf-8")
+    assert old in text
+    (tmp_path / "routes.yaml").write_text(text[::-1].replace(old[::-1], new[::-1], 1)[::-1], "utf-8")
+    table = with_digest(load_table(tmp_path / "routes.yaml", verify=False))
+    (tmp_path / "routes.yaml").write_text(table_text(table), "utf-8")
+    with pytest.raises(InputError, match=rf"^routes\.yaml{where}"):
+        load_table(tmp_path / "routes.yaml")

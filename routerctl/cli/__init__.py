@@ -134,7 +134,8 @@ def _run(arguments: list[str]) -> int:
         sys.stdout.flush()  # here, where a full disk still is an error with a name
         return _fail("interrupted", 130) if code == 130 else code or 0  # 130: what the framework makes of Ctrl-C
     except RouterctlError as error:
-        return _fail(str(error), error.exit_code)
+        more = len(error.more) if isinstance(error, InputError) else 0
+        return _fail(f"{error}{f' (and {more} more)' if more else ''}", error.exit_code)
     except typer.TyperException as error:
         return _fail(_usage_words(error), 2)
     except (KeyboardInterrupt, typer.Abort):

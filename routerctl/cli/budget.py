@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, TableFile
 
 
 def budget(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's own budgets.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Only this tenant's own budgets.", autocompletion=completion.tenants)
+    ] = None,
     user: Annotated[str | None, typer.Option(help="Only this user's; the books have a digest of each name.")] = None,
     past: Annotated[bool, typer.Option("--past", help="Include past periods.")] = False,
     table: TableFile = Path("routes.yaml"),

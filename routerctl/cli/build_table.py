@@ -6,27 +6,42 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, Ladder, MaxCost, Strict
 
 
 def build_table(
     run: Annotated[
         list[str] | None,
-        typer.Option(help="Use this run's evidence for the classes it has; else each class's newest run."),
+        typer.Option(
+            help="Use this run's evidence for the classes it has; else each class's newest run.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     ladder: Ladder = None,
     tier: Annotated[
-        str | None, typer.Option(help="Write the table of this tier of routerctl.yaml, for the tier's ladder.")
+        str | None,
+        typer.Option(
+            help="Write the table of this tier of routerctl.yaml, for the tier's ladder.",
+            autocompletion=completion.tiers,
+        ),
     ] = None,
     strict: Strict = None,
     propose: Annotated[
         str | None,
         typer.Option(
-            metavar="CANDIDATE", help="Evaluate this candidate beside those of routes.yaml and print the difference."
+            metavar="CANDIDATE",
+            help="Evaluate this candidate beside those of routes.yaml and print the difference.",
+            autocompletion=completion.candidates,
         ),
     ] = None,
     after: Annotated[
-        str | None, typer.Option(metavar="RUNG", help="With --propose: its place on the ladder; else by price.")
+        str | None,
+        typer.Option(
+            metavar="RUNG",
+            help="With --propose: its place on the ladder; else by price.",
+            autocompletion=completion.candidates,
+        ),
     ] = None,
     max_cost_usd: MaxCost = None,
     as_json: AsJson = False,

@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, TaskClasses
 
 
 def calibrate(
     task_class: TaskClasses = None,
     run: Annotated[
-        str | None, typer.Option(metavar="ID", help="This run's evidence; else the newest that has two candidates.")
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="This run's evidence; else the newest that has two candidates.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     risk: Annotated[
         float | None,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, Candidates, DryRun, Ladder, MaxCost, Strict, TaskClasses
 from routerctl.errors import InputError
 
@@ -61,6 +62,7 @@ def evaluate(
         typer.Option(
             metavar="RUN|TABLE",
             help="Ask the models that serve in this run or routes.yaml again; exit 3 if they got worse.",
+            autocompletion=completion.baselines,
         ),
     ] = None,
     epochs: Annotated[

@@ -8,19 +8,25 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, dollars
 
 app = typer.Typer(
     help="Try another table on a share of the traffic, and decide by what came of it.", no_args_is_help=True
 )
 
-Tenant = Annotated[str | None, typer.Option(help="The experiment of this tenant; if left out, the project's.")]
+Tenant = Annotated[
+    str | None,
+    typer.Option(help="The experiment of this tenant; if left out, the project's.", autocompletion=completion.tenants),
+]
 
 
 @app.command("start")
 def start(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called in the log.")],
-    table: Annotated[Path, typer.Option(help="The table to try, in the folder of routes.yaml.")],
+    table: Annotated[
+        Path, typer.Option(help="The table to try, in the folder of routes.yaml.", autocompletion=completion.tables)
+    ],
     share: Annotated[float, typer.Option(min=0.001, max=0.9, help="The share of traffic that it gets.")] = 0.1,
     key: Annotated[str, typer.Option(help="What stays in one arm: user, tenant, id, or a feature's name.")] = "user",
     least_difference: Annotated[

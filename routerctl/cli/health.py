@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, TableFile
 
 
@@ -21,7 +22,10 @@ def health(
             "--generate", help="Have each model give a short reply, at its price; else only ask whether it is there."
         ),
     ] = False,
-    tenant: Annotated[str | None, typer.Option(help="Probe as this tenant: its table, keys and breakers.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Probe as this tenant: its table, keys and breakers.", autocompletion=completion.tenants),
+    ] = None,
     as_json: AsJson = False,
     table: TableFile = Path("routes.yaml"),
 ) -> None:

@@ -7,19 +7,34 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
+
 
 def label(
     task_class: Annotated[
-        str, typer.Option("--class", metavar="CLASS", help="The task class whose replies are labelled.")
+        str,
+        typer.Option(
+            "--class",
+            metavar="CLASS",
+            help="The task class whose replies are labelled.",
+            autocompletion=completion.classes,
+        ),
     ],
     candidate: Annotated[
-        str | None, typer.Option(help="Whose replies; if left out, those of the candidate that the run chooses.")
+        str | None,
+        typer.Option(
+            help="Whose replies; if left out, those of the candidate that the run chooses.",
+            autocompletion=completion.candidates,
+        ),
     ] = None,
     count: Annotated[
         int, typer.Option("--count", "-n", min=1, help="How many cases, from the first of the planned order on.")
     ] = 50,
     run: Annotated[
-        str | None, typer.Option(help="The run they come from; if left out, the newest of the class.")
+        str | None,
+        typer.Option(
+            help="The run they come from; if left out, the newest of the class.", autocompletion=completion.runs
+        ),
     ] = None,
     by: Annotated[str, typer.Option(metavar="NAME", help="Who labels; kept beside each label.")] = "",
     export_to: Annotated[

@@ -8,13 +8,17 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, Candidate, Since, TaskClass, Tenant
 
 app = typer.Typer(
     help="Read the decision log: what was served and why; rate, export and prune it.", no_args_is_help=True
 )
 
-OfTenant = Annotated[str | None, typer.Option(help="In the log of this tenant, where it has one of its own.")]
+OfTenant = Annotated[
+    str | None,
+    typer.Option(help="In the log of this tenant, where it has one of its own.", autocompletion=completion.tenants),
+]
 Outcome = Annotated[
     str | None,
     typer.Option(
@@ -176,7 +180,8 @@ def feedback(
     score: Annotated[str | None, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")] = None,
     note: Annotated[str, typer.Option(help="Why, in words.")] = "",
     task_class: Annotated[
-        str | None, typer.Option("--class", help="The task class that would have been right.")
+        str | None,
+        typer.Option("--class", help="The task class that would have been right.", autocompletion=completion.classes),
     ] = None,
     tenant: OfTenant = None,
     as_json: AsJson = False,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from routerctl.cli import completion
 from routerctl.errors import nearest
 
 LEVELS = ("proven", "provisional")  # that `--strict` may ask for; alone it asks for the first
@@ -65,18 +66,35 @@ _MOMENT = "from then on: 30m, 2h, 7d, 2w ago, or 2026-11-01T12:00 (UTC)."
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what it would do or take, without doing it.")]
-TaskClass = Annotated[str | None, typer.Option("--class", metavar="CLASS", help="Only this task class.")]
-TaskClasses = Annotated[
-    list[str] | None, typer.Option("--class", metavar="CLASS", help=f"Only this task class{_AGAIN}.")
+TaskClass = Annotated[
+    str | None,
+    typer.Option("--class", metavar="CLASS", help="Only this task class.", autocompletion=completion.classes),
 ]
-Candidate = Annotated[str | None, typer.Option(help="Only this candidate.")]
+TaskClasses = Annotated[
+    list[str] | None,
+    typer.Option("--class", metavar="CLASS", help=f"Only this task class{_AGAIN}.", autocompletion=completion.classes),
+]
+Candidate = Annotated[str | None, typer.Option(help="Only this candidate.", autocompletion=completion.candidates)]
 Candidates = Annotated[
     list[str] | None,
-    typer.Option("--candidate", metavar="CANDIDATE", help=f"Only this candidate of the ladder{_AGAIN}."),
+    typer.Option(
+        "--candidate",
+        metavar="CANDIDATE",
+        help=f"Only this candidate of the ladder{_AGAIN}.",
+        autocompletion=completion.candidates,
+    ),
 ]
-Ladder = Annotated[str | None, typer.Option(help="A ladder of routerctl.yaml; its default if left out.")]
-TableFile = Annotated[Path, typer.Option("--table", help="The routing table.")]
-Tenant = Annotated[str | None, typer.Option(help="Only this tenant; its own log, table and keys where it has them.")]
+Ladder = Annotated[
+    str | None,
+    typer.Option(help="A ladder of routerctl.yaml; its default if left out.", autocompletion=completion.ladders),
+]
+TableFile = Annotated[Path, typer.Option("--table", help="The routing table.", autocompletion=completion.tables)]
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        help="Only this tenant; its own log, table and keys where it has them.", autocompletion=completion.tenants
+    ),
+]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help=f"Only what came {_MOMENT}")]
 Log = Annotated[
     str | None,

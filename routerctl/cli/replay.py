@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import AsJson, Log, Same, Since, TaskClass, Tenant
 
 
 def replay(
-    table: Annotated[Path, typer.Option(metavar="FILE", help="The changed table.")],
+    table: Annotated[Path, typer.Option(metavar="FILE", help="The changed table.", autocompletion=completion.tables)],
     log: Log = None,
     outcomes: Annotated[
         list[str] | None,

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
+from routerctl.cli import completion
 from routerctl.cli.options import TableFile
 
 
 def route(
     task_class: Annotated[
-        str | None, typer.Option("--class", help="The task class; else rules, the classifier or the default name it.")
+        str | None,
+        typer.Option(
+            "--class",
+            help="The task class; else rules, the classifier or the default name it.",
+            autocompletion=completion.classes,
+        ),
     ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="Each line of stdin is a prompt, answered on one line.")
@@ -24,7 +30,10 @@ def route(
             help="Each line is a JSON object: prompt, perhaps class, id, tenant, user, step, features, attachments.",
         ),
     ] = False,
-    tenant: Annotated[str | None, typer.Option(help="Who asks; rules and residency may depend on it.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Who asks; rules and residency may depend on it.", autocompletion=completion.tenants),
+    ] = None,
     user: Annotated[
         str | None, typer.Option(help="The user that the tenant asks for; budgets and experiments may be per user.")
     ] = None,

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import decode
-from routerctl.files.yaml import Document, parse_json_lines
+from routerctl.files.document import Document
+from routerctl.files.yaml import parse_json_lines
 from routerctl.routing.lines import Line
 from routerctl.routing.router import is_deep, prompt_problem
 from routerctl.types import Inquiry, Json

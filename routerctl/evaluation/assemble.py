@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from routerctl.errors import InputError, nearest
+from routerctl.errors import InputError, nearest, raise_all
 from routerctl.evaluation.build import build_table
-from routerctl.evaluation.eval_sets import EVALS_FOLDER, load_eval_set, load_eval_sets
+from routerctl.evaluation.eval_sets import EVALS_FOLDER, eval_set_files, load_eval_set, readable_eval_sets
 from routerctl.evaluation.importers.as_run import check_agree, supersedes
 from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.policy import compile_policy
@@ -87,10 +87,26 @@ def project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
 
     Raises: InputError where one is missing and nothing was imported in its place.
     """
+    project, eval_sets, found = readable(root)
+    raise_all(found)
+    return project, eval_sets
+
+
+def readable(root: Path) -> tuple[Project | None, tuple[EvalSet, ...], list[InputError]]:
+    """Read what can be read of the project and its eval sets, and say all that is wrong with them."""
+    project, eval_sets, found = None, tuple[EvalSet, ...](), list[InputError]()
     has_sets = any((root / EVALS_FOLDER).glob("*.yaml"))
-    if has_sets or not imported_classes(root):
-        return load_project(root), load_eval_sets(root)
-    return (load_project(root) if (root / PROJECT_FILE).exists() else None), ()
+    needs_both = has_sets or not imported_classes(root)
+    try:
+        project = load_project(root) if needs_both or (root / PROJECT_FILE).exists() else None
+    except InputError as error:
+        found += [error, *error.more]
+    try:
+        eval_sets, wrong = readable_eval_sets(root, eval_set_files(root).values()) if needs_both else ((), [])
+        found += wrong
+    except InputError as error:  # there is none
+        found.append(error)
+    return project, eval_sets, found
 
 
 def _runs_for(

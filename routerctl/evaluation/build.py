@@ -14,11 +14,11 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from routerctl.costs import is_known
-from routerctl.errors import InputError
+from routerctl.errors import InputError, raise_all
 from routerctl.evaluation.labels import Label, first_replies, labels_digest, labels_of
 from routerctl.evaluation.objective import best_by_all_classes, chosen_as_a_whole
 from routerctl.evaluation.pinning import disagreement, pins_of
-from routerctl.evaluation.project_routing import check_classes
+from routerctl.evaluation.project_routing import class_problems
 from routerctl.evaluation.selection import (
     Choice,
     Shown,
@@ -205,7 +205,7 @@ def build_table(
     Raises: InputError where the runs do not agree on how they were made, or a rule names a class without a route.
     """
     _check_agreement(runs)
-    check_classes(runs, policy)
+    raise_all([*class_problems(runs, policy)])
     own = _own_results(runs)
     routes = {
         name: replace(

@@ -18,8 +18,8 @@ from types import TracebackType
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.database import open_database
+from routerctl.files.document import Document
 from routerctl.files.running import RUNNING_FOLDER, RunningMark
-from routerctl.files.yaml import Document
 from routerctl.types import ProviderSpec, Reply, Request
 
 _SCHEMA = """

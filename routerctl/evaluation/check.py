@@ -1,12 +1,14 @@
-"""A project -> what is wrong with it, without a call; and whether its tables follow from their evidence.
+"""A project -> all that is wrong with it, without a call; and whether its tables follow from their evidence.
 
-`build-table` and `check` share `assemble`, so a table is compared with exactly what would be built.
+`build-table` and `check` share `assemble`, so a table is compared with exactly what would be built. What is wrong is
+gathered file by file; a table is compared once the files that it is made of are in order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 from routerctl.classify.rules import rule_warnings
 from routerctl.costs import lacks_tiers, listed_price
 from routerctl.errors import GateError, InputError
-from routerctl.evaluation.assemble import imported_classes, project_and_sets, table_of
+from routerctl.evaluation.assemble import imported_classes, readable, table_of
 from routerctl.evaluation.differences import first_differences
+from routerctl.evaluation.eval_sets import eval_set_paths
 from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.ladder_order import costs_behind, order_warning
 from routerctl.evaluation.outdated import (
@@ -35,9 +38,9 @@ from routerctl.evaluation.policy import (
     uncompiled,
 )
 from routerctl.evaluation.project import Project
-from routerctl.evaluation.project_routing import check_classes
+from routerctl.evaluation.project_routing import class_problems
 from routerctl.evaluation.repricing import at_present_prices
-from routerctl.evaluation.run.header import pin_warnings, pinned_candidate, prices_of
+from routerctl.evaluation.run.header import judge_of, pin_warnings, pinned_candidate, prices_of, set_problems
 from routerctl.evaluation.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
@@ -45,84 +48,127 @@ from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
-from routerctl.types import EvalSet, Route, Run, Table
+from routerctl.types import EvalSet, ProviderSpec, Run, Table
 from routerctl.words import count, plain, plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What `check` found: `notes` say what is in order, `warnings` what soon may not be."""
+    """What `check` found: `notes` say what is in order, `warnings` what soon may not be, `problems` what is not."""
 
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    problems: tuple[InputError | GateError, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the gravest: nothing can be said of a table whose files are wrong."""
+        kinds = {problem.exit_code for problem in self.problems}
+        return next((kind.exit_code for kind in (InputError, GateError) if kind.exit_code in kinds), 0)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """What was found so far."""
+
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[InputError | GateError] = field(default_factory=list)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Take down what ends a step, and go on to the next."""
+        try:
+            yield
+        except InputError as error:
+            self.problems += [error, *error.more]
+        except GateError as error:
+            self.problems.append(error)
 
 
 def check_project(root: Path, today: date) -> Checked:
-    """Check everything that can be checked without a call.
-
-    Raises: InputError for the first thing that is wrong, GateError where routes.yaml does not follow from its evidence.
-    """
-    project, eval_sets = project_and_sets(root)
-    warnings, notes = list[str](), list[str]()
-    imported = imported_classes(root)
+    """Check everything that can be checked without a call, and say all that is wrong."""
+    project, eval_sets, wrong = readable(root)
+    found, imported = _Found(problems=[*wrong]), imported_classes(root)
     if project:
-        _check_providers(project)
-        scorers = {name: item.scorer.name for name, item in imported.items()}
+        scorers = {path.stem: "" for path in eval_set_paths(root)}  # one that cannot be read is a class all the same
+        scorers |= {name: item.scorer.name for name, item in imported.items()}
         scorers |= {item.name: item.scorer.name for item in eval_sets}
-        check_classes(scorers, uncompiled(project))
-        warnings += classifier_warnings(project.classifier, root, scorers)
-        warnings += [*_candidate_warnings(project, today), *_order_warnings(project, today)]
-        warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
-        warnings += rule_warnings(project.rules)
-        if eval_sets:
-            planned = plan_run(root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
-            warnings += [*warnings_of(planned), *provable(planned)]
-        both = plural(len(project.candidates), "candidate"), plural(len(project.ladders), "ladder")
-        notes.append(plain(f"{' on '.join(both)}, pinned and priced"))
-        notes += limit_notes(project, eval_sets)
+        found.problems += _project_problems(project, eval_sets, today)
+        found.problems += class_problems(scorers, uncompiled(project), project.lines)
+        with found.step():
+            found.warnings += classifier_warnings(project.classifier, root, scorers)
+        if not found.problems:
+            _warn(project, eval_sets, scorers, today, found)
     if eval_sets:
-        notes.append(_counted(eval_sets, "eval set", "eval sets", sum(len(item.cases) for item in eval_sets)))
+        cases = sum(len(item.cases) for item in eval_sets)
+        found.notes.append(_counted(eval_sets, "eval set", "eval sets", cases))
     if imported:
         cases = sum(item.n for item in imported.values())
-        notes.append(_counted(imported, "class with imported outcomes", "classes with imported outcomes", cases))
+        found.notes.append(_counted(imported, "class with imported outcomes", "classes with imported outcomes", cases))
+    in_order = not found.problems
     for at in places(project):
-        if not (root / at.file).exists():
-            warnings.append(f"{at.file}: not there yet; `{at.build}` writes it")
-            continue
-        table = load_table(root / at.file)
-        _check_follows(root, project, eval_sets, table, at)
-        _check_served(table, at)
-        notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
-        warnings += [*_price_news(table, at), *(_retirement_news(project, table, at.file) if project else ())]
-        unreached = [name for name, item in table.routes.items() if not item.passing]
-        warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
-    return Checked(notes=tuple(notes), warnings=tuple(dict.fromkeys(warnings)))
+        with found.step():
+            _check_table(root, project, eval_sets, at, found, in_order=in_order)
+    return Checked(
+        notes=tuple(found.notes),
+        warnings=tuple(dict.fromkeys(found.warnings)),
+        problems=tuple({str(one): one for one in found.problems}.values()),
+    )
+
+
+def _warn(
+    project: Project, eval_sets: Sequence[EvalSet], scorers: Mapping[str, str], today: date, found: _Found
+) -> None:
+    """Say of a project that is in order what a user should know of it."""
+    found.warnings += [*_candidate_warnings(project, today), *_order_warnings(project, today)]
+    found.warnings += [*policy_warnings(project, scorers), *limit_warnings(project, eval_sets)]
+    found.warnings += rule_warnings(project.rules)
+    with found.step():
+        if eval_sets:
+            planned = plan_run(project.root, EvalOptions(), lambda: datetime.combine(today, time.min, UTC))
+            found.warnings += [*warnings_of(planned), *provable(planned)]
+    both = plural(len(project.candidates), "candidate"), plural(len(project.ladders), "ladder")
+    found.notes.append(plain(f"{' on '.join(both)}, pinned and priced"))
+    found.notes += limit_notes(project, eval_sets)
 
 
 def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
     return plain(f"{plural(len(these), noun, nouns)}, {plural(cases, 'case')}")
 
 
-def _check_providers(project: Project) -> None:
-    """Check that every provider could be made, also where no candidate uses it; none is, as that may take a key.
-
-    Raises: InputError for a kind that nobody registered, or an option that it does not have.
-    """
+def _project_problems(project: Project, eval_sets: Sequence[EvalSet], today: date) -> Iterator[InputError]:
+    """Name what is wrong with providers, candidates and what the eval sets ask of them."""
     for name, spec in project.providers.items():
-        part = "kind"
+        yield from _provider_problems(project, name, spec)
+    for name in project.candidates:
         try:
-            check_kind(spec.kind)
-            part = "options"  # looked at only where there are some: a vendor's SDK takes long to import
-            known = getattr(kind_class(spec.kind), "OPTIONS", None) if spec.options else None
-            if known is not None:
-                checked_options(spec, known)
+            prices_of(project, {name: pinned_candidate(project, name)}, today)
         except InputError as error:
-            raise project.error(("providers", name, part), error.problem) from None
+            yield error
+    for eval_set in eval_sets:
+        try:
+            judge_of(project, eval_set)
+        except InputError as error:
+            yield error
+    yield from set_problems(project, eval_sets, *project.ladder_named(None))
+
+
+def _provider_problems(project: Project, name: str, spec: ProviderSpec) -> Iterator[InputError]:
+    """Check that a provider could be made, also where no candidate uses it; it is not, as that may take a key."""
+    part = "kind"
+    try:
+        check_kind(spec.kind)
+        part = "options"  # looked at only where there are some: a vendor's SDK takes long to import
+        known = getattr(kind_class(spec.kind), "OPTIONS", None) if spec.options else None
+        if known is not None:
+            checked_options(spec, known)
+    except InputError as error:
+        yield project.error(("providers", name, part), error.problem)
 
 
 def _candidate_warnings(project: Project, today: date) -> Iterator[str]:
     pinned = {name: pinned_candidate(project, name) for name in project.candidates}
-    prices_of(project, pinned, today)
     yield from missing_lists(project.providers.values())
     yield from pin_warnings(pinned, project.providers)
     yield from _flat_prices(project, today)
@@ -173,43 +219,78 @@ def _price_news(table: Table, at: TableFile) -> Iterator[str]:
             )
 
 
-def _check_follows(
-    root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: TableFile
+def _check_table(
+    root: Path, project: Project | None, eval_sets: Sequence[EvalSet], at: TableFile, found: _Found, *, in_order: bool
 ) -> None:
-    """Build the table anew from the runs it names and compare.
+    """Check one table; `in_order`: nothing is wrong with what it is made of.
 
-    Raises: GateError naming what differs.
+    Raises: InputError, GateError.
+    """
+    if not (root / at.file).exists():
+        found.warnings += [f"{at.file}: not there yet; `{at.build}` writes it"] if in_order else []
+        return
+    table = load_table(root / at.file)
+    found.warnings += [*_price_news(table, at), *(_retirement_news(project, table, at.file) if project else ())]
+    unreached = [name for name, item in table.routes.items() if not item.passing]
+    found.warnings += [f"{at.file}: {name}: no candidate reaches the bar" for name in unreached]
+    if not in_order:
+        found.warnings.append(f"{at.file}: not compared with its evidence, as the files that it is made of are wrong")
+        return
+    before = len(found.problems)
+    with found.step():
+        found.problems += _differences(root, project, eval_sets, table, at)
+    if served := "; ".join(unpinned_in(table)):
+        found.problems.append(GateError(f"{at.file}: {served}; {ADVICE}, then `{at.build}`"))
+    if len(found.problems) == before:
+        found.notes.append(f"{at.file}: version {table.table_version} follows from its evidence")
+
+
+def _differences(
+    root: Path, project: Project | None, eval_sets: Sequence[EvalSet], table: Table, at: TableFile
+) -> list[GateError]:
+    """Say what has changed since the table was built; else build it anew from the runs it names and compare.
+
+    Raises: InputError; GateError where it differs.
     """
     if at.ladder not in (None, table.ladder_name):
         raise GateError(f"{at.file} is of ladder {table.ladder_name!r}, its tier has {at.ladder!r}; run `{at.build}`")
-    read: dict[str, Run] = {}  # classes may share a run
-    if project:
-        _stop_at_first(other_prices(project, table, at))
-    behind = {name: _run_behind(root, name, route, read, at) for name, route in table.routes.items()}
-    priced = {id(run): at_present_prices(run, project) for run in behind.values()}
+    found = [GateError(words) for words in (other_prices(project, table, at) if project else ())]
+    behind = _runs_behind(root, table, at, found)
+    # Where a price has changed, which is told, the runs may not tell what their calls would cost at it.
+    priced = {id(run): run if found else at_present_prices(run, project) for run in behind.values()}
     runs = {name: priced[id(run)] for name, run in behind.items()}
     imported = {name for name, run in runs.items() if run.header.imported}
-    _stop_at_first(other_classes(table, eval_sets, imported, at))
-    _stop_at_first(other_sets(table, eval_sets, imported, at))
-    _stop_at_first(other_labels(table, [name for name in runs if runs[name].header.classes[name].judge], root, at))
+    judged = [name for name in runs if runs[name].header.classes[name].judge]
+    if len(runs) == len(table.routes):  # else it is not known which of the others need an eval set
+        found += map(GateError, other_classes(table, eval_sets, imported, at))
+    found += map(GateError, other_sets(table, eval_sets, imported, at))
+    found += map(GateError, other_labels(table, judged, root, at))
+    if found:
+        return found
     labels = {name: read_labels(root, name) for name in runs}
     _check_same(root, runs, project, eval_sets, labels, table, at)
-    if project:
-        _stop_at_first(other_evidence(project, table, at, own_ladder=len(imported) == len(runs)))
+    own_ladder = len(imported) == len(runs)
+    return [
+        GateError(words) for words in (other_evidence(project, table, at, own_ladder=own_ladder) if project else ())
+    ]
 
 
-def _run_behind(root: Path, name: str, route: Route, read: dict[str, Run], at: TableFile) -> Run:
-    """Read the run that a route names, unless it is among those already `read`.
-
-    Raises: GateError where it is gone, broken or not of that class.
-    """
-    try:
-        run = read.get(route.run_id) or read.setdefault(route.run_id, read_run(run_folder(root, route.run_id)))
-    except InputError as error:
-        raise GateError(f"{at.file}: the evidence of {name} cannot be read: {error}") from None
-    if name not in run.header.classes or not run.header.finished:
-        raise GateError(f"{at.file}: {name} rests on run {route.run_id}, which did not finish that class")
-    return run
+def _runs_behind(root: Path, table: Table, at: TableFile, found: list[GateError]) -> dict[str, Run]:
+    """Read the runs that the table names, by class; those that cannot be read are added to `found`."""
+    behind = dict[str, Run]()
+    for run_id in dict.fromkeys(route.run_id for route in table.routes.values()):
+        names = [name for name, route in table.routes.items() if route.run_id == run_id]
+        try:
+            run = read_run(run_folder(root, run_id))
+        except InputError as error:
+            found.append(GateError(f"{at.file}: the evidence of {', '.join(names)} cannot be read: {error}"))
+            continue
+        for name in names:
+            if name in run.header.classes and run.header.finished:
+                behind[name] = run
+            else:
+                found.append(GateError(f"{at.file}: {name} rests on run {run_id}, which did not finish that class"))
+    return {name: behind[name] for name in table.routes if name in behind}
 
 
 def _check_same(  # noqa: PLR0917 - all that a table is built from
@@ -230,22 +311,3 @@ def _check_same(  # noqa: PLR0917 - all that a table is built from
     if not same_content(built, table):
         found = "; ".join(first_differences(table, built))
         raise GateError(f"{at.file} does not follow from its evidence: {found}; run `{at.build}`")
-
-
-def _check_served(table: Table, at: TableFile) -> None:
-    """Check that the evidence is of the models that are pinned.
-
-    Raises: GateError naming every class with another one.
-    """
-    found = "; ".join(unpinned_in(table))
-    if found:
-        raise GateError(f"{at.file}: {found}; {ADVICE}, then `{at.build}`")
-
-
-def _stop_at_first(found: Iterator[str]) -> None:
-    """End the check with the first thing found.
-
-    Raises: GateError.
-    """
-    for problem in found:
-        raise GateError(problem)

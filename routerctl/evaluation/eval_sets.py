@@ -6,19 +6,19 @@ will answer.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from routerctl.errors import InputError, in_percent, nearest
-from routerctl.files.codec import check_schema_version, decode, encode
-from routerctl.files.yaml import Document, conflict_of, parse_json_lines, parse_yaml, read_text, resolve_plain
+from routerctl.errors import InputError, in_percent, nearest, raise_all
+from routerctl.evaluation.case_rows import csv_rows
+from routerctl.files.codec import decode, encode
+from routerctl.files.document import Document, Noted, check_schema_version
+from routerctl.files.yaml import parse_json_lines, parse_yaml, read_text
 from routerctl.scorers import get_scorer
 from routerctl.strategies.prompts import check_template, render_input, render_prompt
 from routerctl.types import (
@@ -42,7 +42,6 @@ _CLASS_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _NEED_EXPECTED = frozenset(
     ("choice", "contains", "exact", "json_fields", "number", "python", "similarity", "sql", "token_f1")
 )
-_CSV_COLUMNS = ("id", "input", "expected", "tags", "cluster", "weight", "batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +65,17 @@ class _File:
     today: str | None = None
 
 
+def eval_set_paths(root: Path) -> list[Path]:
+    """List the files of eval sets, in the order of their classes."""
+    return sorted((root / EVALS_FOLDER).glob("*.yaml"))
+
+
 def eval_set_files(root: Path) -> dict[str, Path]:
     """List the eval sets of a project by task class.
 
     Raises: InputError where there is none.
     """
-    files = {path.stem: path for path in sorted((root / EVALS_FOLDER).glob("*.yaml"))}
+    files = {path.stem: path for path in eval_set_paths(root)}
     if not files:
         raise InputError("no eval set here; `routerctl init` writes one", file=f"{EVALS_FOLDER}/")
     return files
@@ -80,29 +84,44 @@ def eval_set_files(root: Path) -> dict[str, Path]:
 def load_eval_sets(root: Path, only: Sequence[str] = ()) -> tuple[EvalSet, ...]:
     """Read the eval sets of the classes in `only`, all of them for ().
 
-    Raises: InputError naming file, line and what was expected.
+    Raises: InputError naming file, line and what was expected; all that is wrong is in it and its `more`.
     """
     files = eval_set_files(root)
     for name in only:
         if name not in files:
             raise InputError(f"no task class {name!r}{nearest(name, files)}", file=f"{EVALS_FOLDER}/")
-    return tuple(load_eval_set(files[name], root) for name in files if not only or name in only)
+    sets, found = readable_eval_sets(root, [path for name, path in files.items() if not only or name in only])
+    raise_all(found)
+    return sets
+
+
+def readable_eval_sets(root: Path, files: Iterable[Path]) -> tuple[tuple[EvalSet, ...], list[InputError]]:
+    """Read those eval sets that can be read; and what is wrong with the others."""
+    sets, found = list[EvalSet](), list[InputError]()
+    for path in files:
+        try:
+            sets.append(load_eval_set(path, root))
+        except InputError as error:
+            found += [error, *error.more]
+    return tuple(sets), found
 
 
 def load_eval_set(path: Path, root: Path) -> EvalSet:
     """Read one eval set and check every case of it.
 
-    Raises: InputError naming file, line and what was expected.
+    Raises: InputError naming file, line and what was expected; all that is wrong is in it and its `more`.
     """
     shown = path.relative_to(root).as_posix()
-    document = parse_yaml(read_text(path, shown), shown)
+    document = parse_yaml(read_text(path, shown), shown).noting()
     check_schema_version(document, SCHEMA_VERSION)
     file = _with_shape(decode(_File, document))
     _check_header(file, path.stem, document)
-    _check_prompt(file.prompt, document)
+    template = _check_prompt(file.prompt, document)
     scorer = _check_scorer(file.scorer, path.parent, document)
     cases = _cases(file, path, document, scorer)
-    _check_cases(file, cases, scorer, document)
+    if document.require(bool(cases), ("cases",), "the eval set is empty: expected at least one case"):
+        _check_cases(cases, scorer, template, document)
+    document.raise_noted()
     return EvalSet(
         name=path.stem,
         description=file.description,
@@ -121,7 +140,14 @@ def load_eval_set(path: Path, root: Path) -> EvalSet:
         stakes=file.stakes,
         when_unproven=file.when_unproven,
         today=file.today,
+        lines={path: line for path, line in document.lines.items() if len(path) < 2 or path[0] != "cases"},
     )
+
+
+def eval_set_error(eval_set: EvalSet, field: str, problem: str) -> InputError:
+    """Make the error that points at a setting of an eval set, such as `bar.of`."""
+    at = Document(file=eval_set.file, value=None, lines=eval_set.lines)
+    return at.error(tuple(field.split(".")), problem)
 
 
 def scorer_at(eval_set: EvalSet, root: Path) -> ScorerSpec:
@@ -179,133 +205,92 @@ def _check_stakes(stakes: Stakes, at: Document) -> None:
     at.require(wrong_usd is None or wrong_usd >= 0, ("stakes", "wrong_answer_usd"), "expected an amount from 0")
 
 
-def _check_prompt(prompt: PromptSpec, at: Document) -> None:
-    """Find what is wrong with the prompt for any case, so that the error points at the prompt."""
+def _check_prompt(prompt: PromptSpec, at: Document) -> PromptSpec | None:
+    """Find what is wrong with the prompt for any case, so that the error points at the prompt; None: something is."""
     try:
         check_template(prompt.template)
     except InputError as error:
-        raise at.error(("prompt", "template"), error.problem) from None
+        at.note(("prompt", "template"), error.problem)
+        return None
     for place, example in enumerate(prompt.examples):
         try:
             render_input(prompt.template, example.input)
         except InputError as error:
-            raise at.error(("prompt", "examples", place), error.problem) from None
+            at.note(("prompt", "examples", place), error.problem)
+            return None
+    return None if at.is_unread(("prompt",)) else prompt
 
 
-def _cases(file: _File, path: Path, at: Document, scorer: ScorerSpec) -> list[tuple[Case, Document]]:
-    """Give each case with its document, which knows its line."""
+def _cases(file: _File, path: Path, at: Document, scorer: ScorerSpec | None) -> list[tuple[Case, Document]]:
+    """Give each case that could be read with its document, which knows its line."""
+    if at.is_unread(("cases",)) and not file.cases:
+        return []
     if not isinstance(file.cases, str):
         lines = [at.line(("cases", number)) or 0 for number in range(len(file.cases))]
         return [
-            (replace(case, line=line), Document(file=at.file, value=None, lines={(): line}))
-            for case, line in zip(file.cases, lines, strict=True)
+            (replace(case, line=line), Document(file=at.file, value=None, lines={(): line}, noted=Noted()))
+            for number, (case, line) in enumerate(zip(file.cases, lines, strict=True))
+            if not at.is_unread(("cases", number))
         ]
-    beside = path.parent / file.cases
-    shown = f"{EVALS_FOLDER}/{file.cases}"
+    rows = _rows_beside(path.parent / file.cases, file.cases, at, scorer)
+    read = [(replace(decode(Case, row), line=row.line(()) or 0), row) for row in (one.noting() for one in rows)]
+    for _, row in read:
+        at.take(row)
+    return [(case, row) for case, row in read if not row.is_unread(())]
+
+
+def _rows_beside(beside: Path, name: str, at: Document, scorer: ScorerSpec | None) -> list[Document]:
+    shown = f"{EVALS_FOLDER}/{name}"
     if beside.suffix not in (".jsonl", ".csv"):
-        raise at.error(("cases",), f"expected a list of cases or the name of a .jsonl or .csv file, got {file.cases!r}")
-    if not beside.exists():
-        raise at.error(("cases",), f"no file {shown}")
-    text = read_text(beside, shown)
-    rows = parse_json_lines(text, shown) if beside.suffix == ".jsonl" else _csv_rows(text, shown, scorer)
-    return [(replace(decode(Case, row), line=row.line(()) or 0), row) for row in rows]
-
-
-def _csv_rows(text: str, shown: str, scorer: ScorerSpec) -> list[Document]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    documents = []
-    try:
-        header = next(reader, [])
-        if header and header[0].startswith("<<<<<<<") and (conflict := conflict_of(text, shown)):
-            raise conflict
-        _check_columns(header, shown)
-        line = reader.line_num + 1  # where the next row starts: quoted values may run over several lines
-        for row in reader:
-            if row and len(row) != len(header):
-                problem = f"expected {len(header)} values as in the header, got {len(row)}"
-                raise conflict_of(text, shown) or InputError(problem, file=shown, line=line)
-            if row:
-                case = _csv_case(dict(zip(header, row, strict=True)), scorer)
-                documents.append(Document(file=shown, value=case, lines={(): line}))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"not CSV: {error}", file=shown, line=reader.line_num) from None
-    return documents
-
-
-def _delimiter(text: str) -> str:
-    """Find what parts the columns of a CSV file: a comma, or what spreadsheets write where that is a decimal sign."""
-    header = text.lstrip().splitlines()[0] if text.strip() else ""
-    parted = {sign: [name.strip(' "').lower() for name in header.split(sign)] for sign in ",;\t"}
-    return max(parted, key=lambda sign: sum(map(_is_column, parted[sign])))  # of equals the first: a comma
-
-
-def _is_column(name: str) -> bool:
-    return name in _CSV_COLUMNS or name.startswith("input.")
-
-
-def _check_columns(header: Sequence[str], shown: str) -> None:
-    """Refuse columns that are unknown, doubled or missing."""
-    for place, name in enumerate(header):
-        if not _is_column(name):
-            raise InputError(
-                f"unknown column {name!r}{nearest(name.strip().lower(), _CSV_COLUMNS)}", file=shown, line=1
-            )
-        if name in header[:place]:
-            raise InputError(f"two columns are named {name!r}", file=shown, line=1)
-    parts = any(name.startswith("input.") for name in header)
-    if parts and "input" in header:
-        raise InputError("the columns 'input' and 'input.…' exclude each other", file=shown, line=1)
-    missing = [name for name in ("id", "input", "expected") if name not in header and not (parts and name == "input")]
-    if header and missing:
-        raise InputError(f"the column {missing[0]!r} is missing", file=shown, line=1)
-
-
-def _csv_case(row: dict[str, str], scorer: ScorerSpec) -> dict[str, Any]:
-    case: dict[str, Any] = {key: value for key, value in row.items() if key in ("id", "input", "cluster") and value}
-    parts = {key.removeprefix("input."): value for key, value in row.items() if key.startswith("input.")}
-    if parts:
-        case["input"] = parts
-    if row.get("tags"):
-        case["tags"] = row["tags"].split()
-    for name in ("weight", "batch"):
-        if row.get(name):
-            case[name] = resolve_plain(row[name])
-    case["expected"] = _csv_expected(row["expected"], scorer)
-    return case
-
-
-def _csv_expected(cell: str, scorer: ScorerSpec) -> Any:
-    """Read a cell as text where the scorer takes it so, else as JSON (a number, an object)."""
-    try:
-        get_scorer(scorer.name).check(scorer.params, cell)
-    except ValueError:
+        at.note(("cases",), f"expected a list of cases or the name of a .jsonl or .csv file, got {name!r}")
+    elif not _is_file(beside):
+        at.note(("cases",), f"no file {shown}")
+    else:
         try:
-            return json.loads(cell)
-        except ValueError:
-            return cell
-    return cell
+            text = read_text(beside, shown)
+            return parse_json_lines(text, shown) if beside.suffix == ".jsonl" else csv_rows(text, shown, scorer)
+        except InputError as error:
+            at.adopt(error)
+    at.unreadable(("cases",))
+    return []
 
 
-def _check_cases(file: _File, cases: list[tuple[Case, Document]], scorer: ScorerSpec, at: Document) -> None:
-    at.require(bool(cases), ("cases",), "the eval set is empty: expected at least one case")
+def _check_cases(
+    cases: list[tuple[Case, Document]], scorer: ScorerSpec | None, prompt: PromptSpec | None, at: Document
+) -> None:
+    """Check each case, with the scorer and the prompt where these are in order."""
     first: dict[str, int] = {}
     for case, row in cases:
-        if case.id in first:
-            raise row.error((), f"duplicate case id {case.id!r} (first on line {first[case.id]})")
-        first[case.id] = case.line
+        unique = row.require(
+            case.id not in first, (), f"duplicate case id {case.id!r} (first on line {first.get(case.id)})"
+        )
+        first.setdefault(case.id, case.line)
         row.require(case.weight > 0, ("weight",), "expected a number above 0")
         row.require(case.batch >= 1, ("batch",), "expected a whole number from 1")
-        has_answer = case.expected is not None or scorer.name not in _NEED_EXPECTED
-        row.require(has_answer, ("expected",), f"scorer {scorer.name} needs an expected answer, got nothing")
-        is_input = isinstance(case.input, str | dict | list)
-        row.require(is_input, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}")
-        row.require(_is_unicode(case), (), f"case {case.id!a}: contains half of a surrogate pair, which is not text")
-        try:
+        if unique and _check_input(case, row):
+            _check_answer(case, row, scorer, prompt)
+        at.take(row)
+
+
+def _check_input(case: Case, row: Document) -> bool:
+    is_input = isinstance(case.input, str | dict | list)
+    return row.require(
+        is_input, ("input",), f"expected a text (quote it) or a mapping, got {case.input!r}"
+    ) and row.require(_is_unicode(case), (), f"case {case.id!a}: contains half of a surrogate pair, which is not text")
+
+
+def _check_answer(case: Case, row: Document, scorer: ScorerSpec | None, prompt: PromptSpec | None) -> None:
+    try:
+        if prompt:
+            render_prompt(prompt, case.input)
+        if scorer and row.require(
+            case.expected is not None or scorer.name not in _NEED_EXPECTED,
+            ("expected",),
+            f"scorer {scorer.name} needs an expected answer, got nothing",
+        ):
             get_scorer(scorer.name).check(scorer.params, case.expected)
-            render_prompt(file.prompt, case.input)
-        except (ValueError, InputError) as error:
-            raise row.error((), f"case {case.id!r}: {error}") from None
+    except (ValueError, InputError) as error:
+        row.note((), f"case {case.id!r}: {error}")
 
 
 def _is_unicode(case: Case) -> bool:
@@ -313,20 +298,33 @@ def _is_unicode(case: Case) -> bool:
     return re.search("[\ud800-\udfff]", json.dumps(encode(case), ensure_ascii=False)) is None
 
 
-def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec:
+def _check_scorer(spec: ScorerSpec, folder: Path, at: Document) -> ScorerSpec | None:
+    """Give the scorer with its files' places; None where something is wrong with it, which is noted."""
     try:
         names = _file_params(spec)
     except InputError as error:
-        raise at.error(("scorer", "name"), error.problem) from None
-    for name in names:
-        file = folder / str(spec.params[name])
-        at.require(file.is_file(), ("scorer", name), f"no file {EVALS_FOLDER}/{spec.params[name]}")
+        at.note(("scorer", "name"), error.problem)
+        return None
+    there = [
+        at.require(_is_file(folder / str(file)), ("scorer", name), f"no file {EVALS_FOLDER}/{file}")
+        for name, file in ((name, spec.params[name]) for name in names)
+    ]
+    if not all(there):
+        return None
     resolved = _resolved(spec, folder)
     try:
         get_scorer(spec.name).check(resolved.params, None)
     except ValueError as error:
-        raise at.error(("scorer",), str(error)) from None
+        at.note(("scorer",), str(error))
+        return None
     return resolved
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, a NUL in it
+        return False
 
 
 def _digest(file: _File, cases: Sequence[Case], folder: Path) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from routerctl.evaluation.eval_sets import EVALS_FOLDER, sha256_of
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.yaml import Document, parse_json_lines, read_text
+from routerctl.files.document import Document
+from routerctl.files.yaml import parse_json_lines, read_text
 from routerctl.types import Json, Result, Status
 
 

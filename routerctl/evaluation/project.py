@@ -15,8 +15,9 @@ from pathlib import Path
 from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, in_percent, nearest
 from routerctl.evaluation.project_routing import VARIABLE, check_limits, check_serving, require_known
-from routerctl.files.codec import check_schema_version, decode
-from routerctl.files.yaml import Document, PathParts, parse_yaml, read_text
+from routerctl.files.codec import decode
+from routerctl.files.document import Document, PathParts, check_schema_version
+from routerctl.files.yaml import parse_yaml, read_text
 from routerctl.providers.addresses import ENDPOINT
 from routerctl.types import (
     Candidate,
@@ -111,26 +112,32 @@ class Project:
 def load_project(root: Path) -> Project:
     """Read and check routerctl.yaml in `root`.
 
-    Raises: InputError with file, line and what was expected.
+    Raises: InputError with file, line and what was expected; all that is wrong is in it and its `more`.
     """
     path = root / PROJECT_FILE
     if not path.exists():
         raise InputError("no such file here; `routerctl init` writes one", file=PROJECT_FILE)
-    document = parse_yaml(read_text(path, PROJECT_FILE), PROJECT_FILE)
+    document = parse_yaml(read_text(path, PROJECT_FILE), PROJECT_FILE).noting()
     check_schema_version(document, SCHEMA_VERSION)
     project = _with_defaults(decode(Project, document), document)
+    if not any(map(document.cannot_name, ("providers", "candidates", "ladders"))):
+        _check_project(project, document)
+    document.raise_noted()
+    return replace(project, root=root, lines=document.lines)
+
+
+def _check_project(project: Project, document: Document) -> None:
     _check_policy(project, document)
     _check_today(project, document)
-    for name in project.providers:
-        _check_provider(project.providers[name], document)
-    for name in project.candidates:
-        _check_candidate(project.candidates[name], project, document)
+    for provider in project.providers.values():
+        _check_provider(provider, document)
+    for candidate in project.candidates.values():
+        _check_candidate(candidate, project, document)
     _check_ladders(project, document)
     _check_prices(project, document)
     check_rules(project.rules, document)
     check_serving(project.candidates, project.providers, project.routing, project.classifier, document)
     check_limits(project.routing, project.ladders, project.candidates, project.providers, document)
-    return replace(project, root=root, lines=document.lines)
 
 
 def _with_defaults(project: Project, document: Document) -> Project:
@@ -204,7 +211,7 @@ def _check_provider(provider: ProviderSpec, document: Document) -> None:
 def _check_candidate(candidate: Candidate, project: Project, document: Document) -> None:
     path = ("candidates", candidate.name)
     require_known(candidate.provider, project.providers, "provider", document, (*path, "provider"))
-    kind = project.providers[candidate.provider].kind
+    kind = project.providers[candidate.provider].kind if candidate.provider in project.providers else ""
     samples, sampling = candidate.strategy.samples, candidate.sampling
     consistency = candidate.strategy.name == "self_consistency"
     document.require(
@@ -296,14 +303,11 @@ def _is_day(text: str) -> bool:
 
 
 def check_rules(rules: tuple[Rule, ...], document: Document) -> None:
-    """Refuse a rule that has no condition, makes no sense, or repeats a name.
-
-    Raises: InputError.
-    """
+    """Refuse a rule that has no condition, makes no sense, or repeats a name."""
     for place, rule in enumerate(rules):
         path = ("rules", place)
         document.require(rule.when != Condition(), path, f"rule {rule.name!r} has no condition")
         unique = all(other.name != rule.name for other in rules[:place])
         document.require(unique, path, f"two rules are named {rule.name!r}")
         for inside, problem in condition_problems(rule.when):
-            raise document.error((*path, *inside), problem)
+            document.note((*path, *inside), problem)

@@ -1,18 +1,18 @@
 """Checks what routerctl.yaml says of serving: places, cascades, thresholds, residency, successors, classifier.
 
-Called by `project`. It knows neither what a model id pins and costs nor, before `check_classes`, the task classes.
+Called by `project`. It knows neither what a model id pins and costs nor, before `class_problems`, the task classes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePath
 from zoneinfo import ZoneInfo, available_timezones
 
 from routerctl.classify.rules.problems import condition_problems
-from routerctl.errors import InputError, nearest
-from routerctl.files.yaml import Document, PathParts
+from routerctl.errors import InputError, close_to, nearest
+from routerctl.files.document import Document, PathParts
 from routerctl.strategies.confidence import SIGNALS
 from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec, Routing
 
@@ -34,10 +34,7 @@ def check_serving(
     classifier: Classifier | None,
     document: Document,
 ) -> None:
-    """Refuse unknown names and settings that make no sense.
-
-    Raises: InputError with file, line and what was expected.
-    """
+    """Refuse unknown names and settings that make no sense."""
     for candidate in candidates.values():
         _check_places(candidate, providers, document)
         _check_escalation(candidate, candidates, document)
@@ -46,22 +43,19 @@ def check_serving(
         _check_classifier(classifier, candidates, document)
 
 
-def require_known(name: str, known: Collection[str], kind: str, document: Document, path: PathParts) -> None:
-    """Refuse a name that is not among the known ones.
-
-    Raises: InputError with the nearest right name.
-    """
-    document.require(name in known, path, f"no {kind} {name!r}{nearest(name, known)}")
+def require_known(name: str, known: Collection[str], kind: str, document: Document, path: PathParts) -> bool:
+    """Refuse a name that is not among the known ones with the nearest right one; tell whether it is."""
+    return name in known or document.require(False, path, f"no {kind} {name!r}{nearest(name, known)}")
 
 
 def _check_places(candidate: Candidate, providers: Mapping[str, ProviderSpec], document: Document) -> None:
     taken = {candidate.provider}
     for number, place in enumerate(candidate.also):
         path = ("candidates", candidate.name, "also", number)
-        require_known(place.provider, providers, "provider", document, (*path, "provider"))
         document.require(place.provider not in taken, path, f"{place.provider!r} is named twice")
-        elsewhere = providers[place.provider].kind != "local"
-        document.require(elsewhere, path, "a local model is pinned by its weights, which no other provider has")
+        if require_known(place.provider, providers, "provider", document, (*path, "provider")):
+            elsewhere = providers[place.provider].kind != "local"
+            document.require(elsewhere, path, "a local model is pinned by its weights, which no other provider has")
         taken.add(place.provider)
 
 
@@ -70,13 +64,14 @@ def _check_escalation(candidate: Candidate, candidates: Mapping[str, Candidate],
     if escalation is None:
         return
     path = ("candidates", candidate.name, "escalation")
-    require_known(escalation.to, candidates, "candidate", document, (*path, "to"))
-    document.require(escalation.to != candidate.name, (*path, "to"), "a candidate cannot escalate to itself")
-    document.require(
-        candidates[escalation.to].escalation is None,
-        (*path, "to"),
-        f"{escalation.to!r} escalates itself: a cascade has two candidates, longer ones are ladders",
-    )
+    if require_known(escalation.to, candidates, "candidate", document, (*path, "to")) and document.require(
+        escalation.to != candidate.name, (*path, "to"), "a candidate cannot escalate to itself"
+    ):
+        document.require(
+            candidates[escalation.to].escalation is None,
+            (*path, "to"),
+            f"{escalation.to!r} escalates itself: a cascade has two candidates, longer ones are ladders",
+        )
     document.require(bool(escalation.below), (*path, "below"), "expected at least one signal with its threshold")
     _check_thresholds(escalation.below, document, (*path, "below"))
 
@@ -106,8 +101,8 @@ def _check_routing(
         _check_thresholds(below, document, ("routing", "thresholds", name))
     for model, name in routing.successors.items():
         path = ("routing", "successors", model)
-        require_known(name, candidates, "candidate", document, path)
-        document.require(candidates[name].model != model, path, f"{name!r} is this very model")
+        if require_known(name, candidates, "candidate", document, path):
+            document.require(candidates[name].model != model, path, f"{name!r} is this very model")
     others = [place.region for item in candidates.values() for place in item.also]
     named = [*(item.region for item in providers.values()), *(item.region for item in candidates.values()), *others]
     regions = {region for region in named if region}
@@ -115,10 +110,10 @@ def _check_routing(
         at = ("routing", "residency", number, "regions")
         document.require(bool(rule.regions), at, "expected at least one region")
         for inside, problem in condition_problems(rule.when):
-            raise document.error(("routing", "residency", number, *inside), problem)
+            document.note(("routing", "residency", number, *inside), problem)
         for region in rule.regions:
-            problem = f"no provider or candidate is in region {region!r}{nearest(region, regions)}"
-            document.require(region in regions, at, problem)
+            if region not in regions:
+                document.note(at, f"no provider or candidate is in region {region!r}{nearest(region, regions)}")
 
 
 def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
@@ -128,6 +123,8 @@ def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate
         path,
         "expected either file (which `routerctl train` writes) or candidate (a model that is asked)",
     )
+    can_be = classifier.file is None or _can_be_a_path(classifier.file)
+    document.require(can_be, (*path, "file"), "expected the name of a file")
     if classifier.candidate:
         require_known(classifier.candidate, candidates, "candidate", document, (*path, "candidate"))
         document.require(not classifier.priors, (*path, "priors"), "a model that is asked takes no priors")
@@ -136,20 +133,44 @@ def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate
     document.require(not classifier.digest, (*path, "digest"), "leave it out: build-table pins the file")
 
 
-def check_classes(classes: Container[str], policy: Policy) -> None:
-    """Refuse a rule, a default, a threshold or a prior that names a class which is none.
+def _can_be_a_path(name: str) -> bool:
+    """Tell whether a file of this name can be: others are an error of the system where they are looked for."""
+    return "\0" not in name and all(len(part.encode()) <= 255 for part in PurePath(name).parts) and len(name) < 2000
 
-    Raises: InputError.
+
+def class_problems(
+    classes: Collection[str], policy: Policy, lines: Mapping[PathParts, int] | None = None
+) -> Iterator[InputError]:
+    """Name each rule, default, threshold, budget or prior that names a class which is none.
+
+    `lines`: where the project's values stand, where that is known.
     """
-    named = [(f"rule {rule.name!r}", rule.task_class) for rule in policy.rules]
-    named += [("default_class", policy.default_class)] if policy.default_class else []
-    named += [("routing.thresholds", name) for name in policy.routing.thresholds if name != DEFAULT]
-    named += [(f"budget {one.name!r}", name) for one in policy.routing.budgets for name in one.task_class]
-    named += [(f"residency {rule.name!r}", name) for rule in policy.routing.residency for name in rule.task_class]
-    named += [("classifier.priors", name) for name in policy.classifier.priors] if policy.classifier else []
-    for who, task_class in named:
+    at = Document(file="routerctl.yaml", value=None, lines=lines or {})
+    for path, who, task_class in _named_classes(policy):
         if task_class not in classes:
-            raise InputError(f"{who} names the class {task_class!r}, which has no eval set", file="routerctl.yaml")
+            near = close_to(task_class, classes)
+            hint = f"; did you mean {near!r}?" if near else ""
+            problem = f"{who} names the class {task_class!r}, which has no eval set{hint}"
+            yield InputError(problem, file=at.file, line=at.line(path))
+
+
+def _named_classes(policy: Policy) -> Iterator[tuple[PathParts, str, str]]:
+    """Give where a class is named, by whom, and which."""
+    for number, rule in enumerate(policy.rules):
+        yield ("rules", number, "class"), f"rule {rule.name!r}", rule.task_class
+    if policy.default_class:
+        yield ("default_class",), "default_class", policy.default_class
+    for name in policy.routing.thresholds:
+        if name != DEFAULT:
+            yield ("routing", "thresholds", name), "routing.thresholds", name
+    for number, budget in enumerate(policy.routing.budgets):
+        for place, name in enumerate(budget.task_class):
+            yield ("routing", "budgets", number, "class", place), f"budget {budget.name!r}", name
+    for number, residency in enumerate(policy.routing.residency):
+        for place, name in enumerate(residency.task_class):
+            yield ("routing", "residency", number, "class", place), f"residency {residency.name!r}", name
+    for name in policy.classifier.priors if policy.classifier else ():
+        yield ("classifier", "priors", name), "classifier.priors", name
 
 
 def check_limits(
@@ -159,10 +180,7 @@ def check_limits(
     providers: Mapping[str, ProviderSpec],
     document: Document,
 ) -> None:
-    """Refuse a budget, tier or tenant that has an unknown name or makes no sense.
-
-    Raises: InputError with file, line and what was expected.
-    """
+    """Refuse a budget, tier or tenant that has an unknown name or makes no sense."""
     for number, budget in enumerate(routing.budgets):
         path: PathParts = ("routing", "budgets", number)
         twice = any(other.name == budget.name for other in routing.budgets[:number])
@@ -174,6 +192,7 @@ def check_limits(
     for name, tier in routing.tiers.items():
         path = ("routing", "tiers", name)
         plain = PurePath(tier.table).name == tier.table and tier.table.endswith(".yaml") and tier.table not in _TAKEN
+        plain = plain and _can_be_a_path(tier.table)
         document.require(plain, (*path, "table"), "expected a file name such as routes.gold.yaml, beside routes.yaml")
         if tier.ladder is not None:
             require_known(tier.ladder, ladders, "ladder", document, (*path, "ladder"))
@@ -191,8 +210,8 @@ def check_limits(
 
 def _check_budget(budget: Budget, candidates: Mapping[str, Candidate], document: Document, path: PathParts) -> None:
     document.require(budget.cap_usd >= 0, (*path, "cap_usd"), f"expected dollars from 0, got {budget.cap_usd}")
-    problem = f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}"
-    document.require(_is_zone(budget.time_zone), (*path, "time_zone"), problem)
+    if not _is_zone(budget.time_zone):
+        document.note((*path, "time_zone"), f"no time zone {budget.time_zone!r}{_near_zone(budget.time_zone)}")
     both_or_none = (budget.over == "cheap") == bool(budget.cheap)
     document.require(both_or_none, path, "`over: cheap` and `cheap: [candidates that still serve]` belong together")
     for number, name in enumerate(budget.cheap):

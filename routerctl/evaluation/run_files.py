@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 
 from routerctl.errors import InputError, nearest
-from routerctl.files.codec import check_schema_version, decode, encode, json_text
+from routerctl.files.codec import decode, encode, json_text
+from routerctl.files.document import Document, check_schema_version
 from routerctl.files.writing import write_atomically
-from routerctl.files.yaml import Document, conflict_of, json_documents, read_text
+from routerctl.files.yaml import conflict_of, json_documents, read_text
 from routerctl.redaction import redacted
 from routerctl.types import Result, Run, RunHeader
 

@@ -23,8 +23,9 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
-from routerctl.errors import nearest
-from routerctl.files.yaml import Document, PathParts
+from routerctl.errors import close_to, nearest
+from routerctl.files.document import Document, PathParts
+from routerctl.files.stand_in import is_required, stand_in
 
 T = TypeVar("T")
 _KEYS = {"task_class": "class"}
@@ -40,7 +41,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def decode(kind: type[T], document: Document, path: PathParts = (), value: Any = dataclasses.MISSING) -> T:
     """Read a `kind` from the document's value at the root, or from `value` which stands at `path`.
 
-    Raises: InputError with file, line, path and what was expected.
+    Raises: InputError with file, line, path and what was expected, unless the document notes its errors: then some
+    value stands in for what could not be read.
     """
     data = document.value if value is dataclasses.MISSING else value
     return cast(T, _decode(kind, data, document, path))
@@ -77,10 +79,10 @@ def _decode(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
 
 def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> Any:
     if not isinstance(data, dict):
-        raise at.error(path, f"expected a mapping, got {_shown(data)}")
+        return _instead(kind, at, path, f"expected a mapping, got {_shown(data)}")
     shape, values = _shape(kind, tuple(data)), {}
-    if shape.unknown is not None:
-        raise at.error((*path, shape.unknown), f"unknown key{nearest(shape.unknown, _keys(kind))}")
+    for key in shape.unknown:
+        at.cannot_read((*path, key), f"unknown key{nearest(key, _keys(kind))}")
     # A run has a hundred thousand results: what needs neither check nor change goes no further.
     for field, (key, value) in zip(shape.fields, data.items(), strict=True):
         if field is None:
@@ -94,8 +96,13 @@ def _decode_dataclass(kind: type, data: Any, at: Document, path: PathParts) -> A
     plan, known = _plan(kind), _keys(kind)
     for name, hint in plan.inline:
         values[name] = _decode_dataclass(hint, {one: data[one] for one in _keys(hint) if one in data}, at, path)
-    if shape.missing is not None:
-        raise at.error(path, f"{shape.missing!r} is missing")
+    for key in shape.missing:
+        if close_to(key, shape.unknown):  # it was misspelt, which is told
+            at.unreadable((*path, key))
+        else:
+            at.cannot_read(path, f"{key!r} is missing", about=(*path, key))
+        name, hint, _ = plan.fields[key]
+        values[name] = stand_in(hint)
     if plan.rest:
         values[plan.rest] = _plain({key: value for key, value in data.items() if key not in known}, at, path)
     return kind(**values)
@@ -126,7 +133,7 @@ def _plan(kind: type) -> _Plan:
             inline.append((name, hint))
         else:
             fields[key] = name, hint, _quick(hint)
-            required += [key] if field.default is field.default_factory is dataclasses.MISSING else []
+            required += [key] if is_required(field) else []
     return _Plan(fields, tuple(inline), tuple(required), rest)
 
 
@@ -134,8 +141,8 @@ class _Shape(typing.NamedTuple):
     """What the keys of a mapping, in their order, mean to a dataclass."""
 
     fields: tuple[_Field | None, ...]  # None: the key is of an inlined field, or of the rest
-    unknown: str | None
-    missing: str | None
+    unknown: tuple[str, ...]
+    missing: tuple[str, ...]
 
 
 @lru_cache(maxsize=1024)  # a run's results have a handful of shapes
@@ -144,9 +151,18 @@ def _shape(kind: type, keys: tuple[str, ...]) -> _Shape:
     return _Shape(
         fields=tuple(plan.fields.get(key) for key in keys),
         # Told before a missing one: a misspelt key is both, and its right name helps.
-        unknown=None if plan.rest else next((key for key in keys if key not in known), None),
-        missing=next((key for key in plan.required if key not in keys), None),
+        unknown=() if plan.rest else tuple(key for key in keys if key not in known),
+        missing=tuple(key for key in plan.required if key not in keys),
     )
+
+
+def _instead(kind: Any, at: Document, path: PathParts, problem: str) -> Any:
+    """Note what is wrong and give a value of the kind, so that reading goes on to what else is wrong.
+
+    Raises: InputError unless errors are noted.
+    """
+    at.cannot_read(path, problem)
+    return stand_in(kind)
 
 
 @cache
@@ -212,7 +228,7 @@ def _decode_union(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
         if isinstance(data, list if typing.get_origin(kind) is tuple else str):
             return _decode(kind, data, at, path)
     if len(kinds) > 1 and not isinstance(data, list):
-        raise at.error(path, f"expected a text or a list, got {_shown(data)}")
+        return _instead(kinds[0], at, path, f"expected a text or a list, got {_shown(data)}")
     return _decode(kinds[-1], data, at, path)
 
 
@@ -220,26 +236,32 @@ def _decode_tuple(arguments: tuple[Any, ...], data: Any, at: Document, path: Pat
     if not isinstance(data, list):
         keys = _plan(cast(type, arguments[0])).required if dataclasses.is_dataclass(arguments[0]) else ()
         entry = f" of - {{{', '.join(f'{key}: ...' for key in keys)}}}" if keys else ""
-        raise at.error(path, f"expected a list{entry}, got {_shown(data)}")
+        return _no_tuple(arguments, at, path, f"expected a list{entry}, got {_shown(data)}")
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         kinds = [arguments[0]] * len(data)
     elif len(arguments) == len(data):
         kinds = list(arguments)
     else:
-        raise at.error(path, f"expected {len(arguments)} values, got {len(data)}")
+        return _no_tuple(arguments, at, path, f"expected {len(arguments)} values, got {len(data)}")
     pairs = enumerate(zip(kinds, data, strict=True))
     return tuple(_decode(kind, item, at, (*path, place)) for place, (kind, item) in pairs)
 
 
+def _no_tuple(arguments: tuple[Any, ...], at: Document, path: PathParts, problem: str) -> tuple[Any, ...]:
+    at.cannot_read(path, problem)
+    return () if arguments[-1] is Ellipsis else tuple(map(stand_in, arguments))
+
+
 def _decode_mapping(kind: Any, data: Any, at: Document, path: PathParts) -> dict[str, Any]:
     if not isinstance(data, dict):
-        raise at.error(path, f"expected a mapping, got {_shown(data)}")
+        return cast(dict[str, Any], _instead(dict, at, path, f"expected a mapping, got {_shown(data)}"))
     key_field = _key_field(kind)
     decoded = {}
     for key, value in data.items():
         item = value
         if key_field and isinstance(value, dict):
-            at.require(key_field not in value, (*path, key, key_field), f"leave it out: the key {key!r} says it")
+            if key_field in value:
+                at.cannot_read((*path, key, key_field), f"leave it out: the key {key!r} says it")
             item = {**value, key_field: key}
         decoded[key] = _decode(kind, item, at, (*path, key))
     return decoded
@@ -268,20 +290,21 @@ def _decode_scalar(kind: Any, data: Any, at: Document, path: PathParts) -> Any:
         with contextlib.suppress(ArithmeticError):
             return _decimal_of(data)
     words = {str: "a text (quote it)", bool: "true or false", int: "a whole number"}
-    raise at.error(path, f"expected {words.get(kind, 'a number')}, got {_shown(data)}")
+    return _instead(kind, at, path, f"expected {words.get(kind, 'a number')}, got {_shown(data)}")
 
 
 def _finite(number: int | Decimal | float, at: Document, path: PathParts) -> float:
     try:
         return _float_of(number)
     except OverflowError:
-        raise at.error(path, "expected a finite number") from None
+        return float(_instead(float, at, path, "expected a finite number"))
 
 
 def _one_of(data: Any, values: Iterable[Any], at: Document, path: PathParts) -> Any:
     known = list(values)
     if not any(type(data) is type(value) and data == value for value in known):
-        raise at.error(path, f"{_shown(data)} is not known here{nearest(str(data), map(str, known))}")
+        at.cannot_read(path, f"{_shown(data)} is not known here{nearest(str(data), map(str, known))}")
+        return known[0]
     return data
 
 
@@ -374,20 +397,3 @@ def json_default(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")
     raise TypeError(f"{type(value).__name__} cannot be written to a file")
-
-
-def check_schema_version(document: Document, known: int) -> None:
-    """Refuse a file of another schema version, saying which one this program knows.
-
-    Raises: InputError.
-    """
-    value = document.value
-    if not isinstance(value, dict):
-        raise document.error((), "expected a mapping that starts with schema_version")
-    document.require("schema_version" in value, (), "'schema_version' is missing")
-    version = value["schema_version"]
-    if isinstance(version, int) and version > known:
-        raise document.error(
-            ("schema_version",), f"{version} is newer than this routerctl knows ({known}); upgrade routerctl"
-        )
-    document.require(version == known, ("schema_version",), f"expected {known}, got {version}")

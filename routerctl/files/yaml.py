@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
-from routerctl.errors import InputError, MergeConflict
+from routerctl.errors import InputError, MergeConflict, raise_all
+from routerctl.files.document import Document, PathParts
 
 try:  # libyaml's parser is some ten times faster; wheels have it, a source build may not
     from yaml import CSafeLoader as _Loader
@@ -29,34 +29,6 @@ _FRACTION = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-
 _CONFLICT = re.compile(r"^<{7}(?: [^\n]*)?$.*?^={7}\r?$.*?^>{7}(?: [^\n]*)?$", re.MULTILINE | re.DOTALL)
 _PREFIX = "tag:yaml.org,2002:"
 _PLAIN_TAGS = {_PREFIX + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge")}
-
-PathParts = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A file's values and where each stands: `lines` maps a path such as ("candidates", "haiku") to a 1-based line."""
-
-    file: str
-    value: Any
-    lines: Mapping[PathParts, int]
-
-    def line(self, path: PathParts) -> int | None:
-        """Give the line of the value at `path`, or of the nearest one around it."""
-        for length in range(len(path), -1, -1):
-            if path[:length] in self.lines:
-                return self.lines[path[:length]]
-        return None
-
-    def error(self, path: PathParts, problem: str) -> InputError:
-        """Make the error that points at `path`."""
-        where = ".".join(str(part) for part in path)
-        return InputError(f"{where}: {problem}" if where else problem, file=self.file, line=self.line(path))
-
-    def require(self, condition: bool, path: PathParts, problem: str) -> None:
-        """Raise the error that points at `path` unless the condition holds."""
-        if not condition:
-            raise self.error(path, problem)
 
 
 def read_text(path: Path, shown: str | None = None) -> str:
@@ -90,45 +62,84 @@ def parse_yaml(text: str, file: str) -> Document:
         line = mark.line + 1 if mark else None
         raise InputError(f"not YAML: {error.problem or error.context}", file=file, line=line) from None
     except yaml.YAMLError as error:
-        raise InputError(f"not YAML: {' '.join(str(error).split())}", file=file) from None
+        hidden = yaml.reader.Reader.NON_PRINTABLE.search(text)  # the character that it refuses
+        line = text.count("\n", 0, hidden.start()) + 1 if hidden else 1
+        raise InputError(f"not YAML: {' '.join(str(error).split())}", file=file, line=line) from None
     except RecursionError:
-        raise InputError("nested too deeply", file=file) from None
-    lines: dict[PathParts, int] = {}
-    value = None if node is None else _value(node, (), lines, file, ())
-    return Document(file=file, value=value, lines=lines)
+        raise InputError("nested too deeply", file=file, line=1) from None
+    reader = _Reader(file)
+    value = None if node is None else reader.value(node, (), ())
+    raise_all(reader.found)
+    return Document(file=file, value=value, lines=reader.lines or {(): 1})
 
 
-def _value(node: yaml.Node, path: PathParts, lines: dict[PathParts, int], file: str, above: tuple[int, ...]) -> Any:
-    line = node.start_mark.line + 1
-    lines.setdefault(path, line)
-    if id(node) in above or len(above) > 40:
-        raise InputError("nested in itself or too deeply", file=file, line=line)
-    above = (*above, id(node))
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, lines, file, above)
-    if isinstance(node, yaml.SequenceNode):
-        return [_value(item, (*path, place), lines, file, above) for place, item in enumerate(node.value)]
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN_TAGS:
-        raise InputError(f"the tag {node.tag} is not supported", file=file, line=line)
-    return resolve_plain(node.value) if not node.style else node.value
+_IN_LIST = "\0"  # no key has it
 
 
-def _mapping(
-    node: yaml.MappingNode, path: PathParts, lines: dict[PathParts, int], file: str, above: tuple[int, ...]
-) -> dict[str, Any]:
-    mapping: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise InputError("a key must be text", file=file, line=line)
-        key = key_node.value
-        if key in mapping:
-            raise InputError(f"duplicate key {key!r} (first on line {lines[(*path, key)]})", file=file, line=line)
-        lines[(*path, key)] = line
-        if len(lines) > 500_000:  # a few aliases of aliases make any number of values
-            raise InputError("too many values (aliases of aliases?)", file=file, line=line)
-        mapping[key] = _value(value_node, (*path, key), lines, file, above)
-    return mapping
+def keys_below(text: str, path: Sequence[str]) -> list[str]:
+    """List the keys of the mapping at `path`, as far as the text can be read: it may be half written."""
+    found, at = list[str](), list[str | None]()  # at: of each collection around, the key that waits for its value
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                at.append(None if isinstance(event, yaml.MappingStartEvent) else _IN_LIST)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                at.pop()
+                at[-1:] = [None] if at and at[-1] != _IN_LIST else at[-1:]
+            elif isinstance(event, yaml.ScalarEvent | yaml.AliasEvent) and at and at[-1] != _IN_LIST:
+                key = event.value if isinstance(event, yaml.ScalarEvent) else ""
+                if at[-1] is None and at[:-1] == list(path):
+                    found.append(key)
+                at[-1] = key if at[-1] is None else None
+    except yaml.YAMLError:  # what came before it is known
+        return found
+    return found
+
+
+class _Reader:
+    """Turns nodes into values, and knows where each stood and what was wrong."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self.lines: dict[PathParts, int] = {}
+        self.found: list[InputError] = []
+
+    def value(self, node: yaml.Node, path: PathParts, above: tuple[int, ...]) -> Any:
+        """Read a node; `above`: those that it stands in.
+
+        Raises: InputError for what cannot be read to its end.
+        """
+        line = node.start_mark.line + 1
+        self.lines.setdefault(path, line)
+        if id(node) in above or len(above) > 40:
+            raise InputError("nested in itself or too deeply", file=self._file, line=line)
+        if len(self.lines) > 500_000:  # a few aliases of aliases make any number of values
+            raise InputError("too many values (aliases of aliases?)", file=self._file, line=line)
+        above = (*above, id(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, above)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.value(item, (*path, place), above) for place, item in enumerate(node.value)]
+        if not isinstance(node, yaml.ScalarNode) or node.tag not in _PLAIN_TAGS:
+            return self._wrong(f"the tag {node.tag} is not supported", line)
+        return resolve_plain(node.value) if not node.style else node.value
+
+    def _mapping(self, node: yaml.MappingNode, path: PathParts, above: tuple[int, ...]) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = key_node.value
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._wrong("a key must be text", line)
+            elif key in mapping:
+                self._wrong(f"duplicate key {key!r} (first on line {self.lines[*path, key]})", line)
+            else:
+                self.lines[*path, key] = line
+                mapping[key] = self.value(value_node, (*path, key), above)
+        return mapping
+
+    def _wrong(self, problem: str, line: int) -> None:
+        self.found.append(InputError(problem, file=self._file, line=line))
 
 
 def resolve_plain(text: str) -> str | int | Decimal | bool | None:
@@ -147,19 +158,30 @@ def resolve_plain(text: str) -> str | int | Decimal | bool | None:
 def parse_json_lines(text: str, file: str) -> list[Document]:
     """Turn JSON lines into one document a line (blank lines are skipped), as strict as the YAML above.
 
-    Raises: InputError naming the line.
+    Raises: InputError naming the line of the first that is wrong, and the others in its `more`.
     """
-    return list(json_documents(text.split("\n"), file))
+    if conflict := conflict_of(text, file):
+        raise conflict
+    documents, found = list[Document](), list[InputError]()
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            documents += json_documents((line,), file, number)
+        except InputError as error:
+            found.append(error)
+    raise_all(found)
+    return documents
 
 
-def json_documents(lines: Iterable[str], file: str) -> Iterator[Document]:
+def json_documents(lines: Iterable[str], file: str, first: int = 1) -> Iterator[Document]:
     """Give one document a line as the lines come: a run's results need not lie in memory as text.
+
+    `first`: the number of the first line.
 
     Raises: InputError naming the line.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_constant)
     rest = iter(lines)
-    for number, line in enumerate(rest, 1):
+    for number, line in enumerate(rest, first):
         if line.strip():
             try:
                 value = _json_value(decoder, line, file, number)

@@ -142,10 +142,10 @@ def judge_named(scorer: ScorerSpec, candidates: Mapping[str, Candidate]) -> Cand
     """
     name = judge_spec(scorer.params).candidate
     if name not in candidates:
-        raise InputError(f"scorer: candidate: no candidate {name!r}{nearest(name, candidates)}")
+        raise InputError(f"no candidate {name!r}{nearest(name, candidates)}")
     strategy = candidates[name].strategy.name
     if strategy != "single_shot":
-        raise InputError(f"scorer: candidate: a judge is asked once, but {name!r} has the strategy {strategy}")
+        raise InputError(f"a judge is asked once, but {name!r} has the strategy {strategy}")
     return candidates[name]
 
 

@@ -137,6 +137,8 @@ class EvalSet:
     stakes: Stakes = Stakes()
     when_unproven: WhenUnproven | None = None  # None: as routerctl.yaml says
     today: str | None = None  # the candidate that serves the class now; None: as routerctl.yaml says
+    # Of the settings in the file, by their path: ("bar", "of") -> 7.
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

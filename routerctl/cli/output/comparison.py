@@ -11,7 +11,8 @@ import typer
 
 from routerctl.cli.output.as_json import told_json
 from routerctl.cli.output.estimate import show_estimates
-from routerctl.cli.output.run import RunView, Work, ask, now
+from routerctl.cli.output.run import Work, ask, now
+from routerctl.cli.output.run_view import RunView
 from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError
 from routerctl.evaluation.project import Project

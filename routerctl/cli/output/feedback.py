@@ -13,7 +13,8 @@ from pathlib import Path
 from routerctl.cli.output.log import SHORT_ID, rating
 from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError, nearest
-from routerctl.files.yaml import Document, parse_json_lines
+from routerctl.files.document import Document
+from routerctl.files.yaml import parse_json_lines
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.routing.decision_log.places import log_path
 from routerctl.routing.decision_log.reader import LogReader

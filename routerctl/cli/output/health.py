@@ -15,7 +15,7 @@ from pathlib import Path
 
 from routerctl.cli.output.terminal import print_table, say
 from routerctl.costs import pricer_for
-from routerctl.errors import InputError, ProviderError
+from routerctl.errors import InputError, KeyMissing, ProviderError
 from routerctl.providers.base import Outside
 from routerctl.providers.wire import Wire
 from routerctl.routing.health import Health, PlaceStatus
@@ -26,7 +26,6 @@ from routerctl.table import load_table
 from routerctl.types import Json, Table
 from routerctl.words import clean, lasting, plain, seconds
 
-_DOWN = ProviderError.exit_code
 _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]
 
 
@@ -69,10 +68,18 @@ async def _rounds(
                 rows = [_row(finding, health.shown(finding.place.key), time.time()) for finding in findings]
                 _show(rows, as_json=as_json)
                 if every_s is None:
-                    return _DOWN if any(row["down"] for row in rows) else 0
+                    return _exit_code([one.problem for one, row in zip(findings, rows, strict=True) if row["down"]])
                 await asyncio.sleep(every_s)
     finally:
         health.close()
+
+
+def _exit_code(problems: Sequence[ProviderError | None]) -> int:
+    """Give the exit code for the places that are down, each with what its probe met; None: its breaker is open."""
+    if not problems:
+        return 0
+    # Where nothing but keys is missing, no far side is down.
+    return KeyMissing.exit_code if all(isinstance(one, KeyMissing) for one in problems) else ProviderError.exit_code
 
 
 async def _probed(wire: Wire, health: Health, place: Probable, generate: bool) -> Finding:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from routerctl.cli.output.as_json import evidence_json, worth_json
 from routerctl.cli.output.estimate import head_line, show_estimates
+from routerctl.cli.output.run_view import RunView, told
 from routerctl.cli.output.table import print_routes, say_unproven, say_worth
-from routerctl.cli.output.terminal import console_for, is_live, say
+from routerctl.cli.output.terminal import say
 from routerctl.errors import RouterctlError
 from routerctl.evaluation.build import build_table
 from routerctl.evaluation.labels import read_labels
@@ -38,7 +37,6 @@ from routerctl.evaluation.run.session import (
     warnings_of,
 )
 from routerctl.evaluation.run_files import read_run
-from routerctl.evaluation.selection import verdict_words
 from routerctl.evaluation.worth import evaluation_usd, weigh
 from routerctl.files.writing import write_atomically
 from routerctl.providers.base import Outside
@@ -47,13 +45,8 @@ from routerctl.review.ci.publish import check_outputs, end_gate, publish, warn_o
 from routerctl.review.report import render_report
 from routerctl.routing.decision_log.volumes import asked_of
 from routerctl.table import TABLE_FILE, load_table
-from routerctl.types import Judgement, Policy, Result, Run, RunHeader, Table
-from routerctl.words import clean, grouped, missing_words, plain, plural, usd
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
-_MARK = {True: "+", False: "-"}
+from routerctl.types import Policy, Result, Run, Table
+from routerctl.words import plain, plural, usd
 
 Work = tuple[Watcher, Callable[[Evaluation], Awaitable[None]]]
 
@@ -136,7 +129,7 @@ async def _run(planned: Planned, work: Callable[[RunView], Work] | None) -> Fini
     for line in provable(planned):
         say(line)
     try:
-        with RunView(planned.header, spending) as view:
+        with RunView(planned.header, spending) as view, told(view):
             watcher, climb = work(view) if work else (view, None)
             return await run_eval(
                 planned,
@@ -235,63 +228,3 @@ def _print(finished: Finished, table: Table, beyond: Sequence[Result]) -> None:
         worth_usd = sum((one.cost_usd + one.judge_usd for one in beyond), Decimal(0))
         say(f"{plain(plural(len(beyond), 'reply', 'replies'))}, worth {usd(worth_usd)}, came after a test had ended")
     say(f"{finished.paid_words}; report: {finished.folder.relative_to(Path.cwd())}/report.html")
-
-
-class RunView:
-    """Watches a run: one moving line a class on a terminal, else a plain line a verdict."""
-
-    def __init__(self, header: RunHeader, spending: Spending) -> None:
-        self._header, self._spending = header, spending
-        self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-        self._cases: dict[tuple[str, str], int] = {}
-        self._worth_usd: dict[tuple[str, str], Decimal] = {}  # of the replies, wherever they came from
-        self._missing: dict[tuple[str, str], list[tuple[int, str]]] = {}  # index and status of what has no score
-
-    def __enter__(self) -> RunView:
-        if is_live(sys.stderr):
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-            self._progress = Progress(
-                TextColumn("{task.description:<14.14}"),
-                BarColumn(bar_width=18),
-                TextColumn("{task.fields[state]}"),
-                TimeElapsedColumn(),
-                console=console_for(sys.stderr),
-            )
-            self._progress.start()
-            for name, header in self._header.classes.items():
-                self._tasks[name] = self._progress.add_task(name, total=header.n, state="")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._progress:
-            self._progress.stop()
-
-    def result(self, result: Result) -> None:
-        """See one result."""
-        key = (result.task_class, result.candidate)
-        self._cases[key] = self._cases.get(key, 0) + 1
-        self._worth_usd[key] = result.cost_usd + result.judge_usd + self._worth_usd.get(key, 0)
-        if result.status != "scored":
-            self._missing.setdefault(key, []).append((result.index, result.status))
-        if self._progress:
-            state = f"{result.candidate} {self._cases[key]} cases, {usd(self._spending.spent_usd)} spent"
-            self._progress.update(self._tasks[result.task_class], completed=self._cases[key], state=clean(state))
-
-    def verdict(self, task_class: str, candidate: str, judgement: Judgement) -> None:
-        """See the verdict on one candidate."""
-        known = self._missing.get((task_class, candidate), ())
-        looked_at = [status for index, status in known if index < judgement.cases]
-        missing = plain(missing_words(looked_at.count("failed"), looked_at.count("unscored")))
-        found = f"{verdict_words(judgement)}{f' Counted as not passed: {missing}.' if missing else ''}"
-        if worth_usd := self._worth_usd.get((task_class, candidate)):
-            spent_usd = self._spending.spent_usd
-            found += f" Its replies are worth {usd(worth_usd)}; the run has spent {usd(spent_usd)} so far."
-        line = clean(f"{_MARK[judgement.verdict.passes]} {task_class}, {candidate}: {grouped(found)}")
-        if self._progress:
-            self._progress.console.print(line, markup=False)
-        else:
-            say(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from routerctl.redaction import redacted
 from routerctl.words import clean, plain
@@ -65,22 +65,56 @@ def print_table(
 ) -> None:
     """Print rows as a table on stdout; the columns named in `right` are aligned right and never folded.
 
-    `width`: characters to fit into; None: as many as the terminal has.
+    `width`: characters to fit into; None: as many as the terminal has. Where they do not fit, pairs such as
+    `likely / at most` stand one above the other, and texts are folded at blanks.
     """
     from rich import box
     from rich.table import Table as Grid
     from rich.text import Text
 
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    for column in columns:
-        is_right = column in right
-        grid.add_column(column, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right)
-    for row in rows:
-        grid.add_row(*(Text(clean(cell)) for cell in row))
     console = console_for(sys.stdout)
+    room = min(width or console.width, console.width) - 2 * (len(columns) - 1)
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if sum(_natural(columns, cells)) > room:
+        cells = [
+            [cell.replace(" / ", " /\n") if name in right else cell for name, cell in zip(columns, row, strict=True)]
+            for row in cells
+        ]
+    widths = _fitted(columns, cells, [name in right for name in columns], room)
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    for column, cells_wide in zip(columns, widths, strict=True):
+        is_right = column in right
+        justify: Literal["left", "right"] = "right" if is_right else "left"
+        grid.add_column(column, justify=justify, overflow="fold", no_wrap=is_right, width=cells_wide)
+    for row in cells:
+        grid.add_row(*map(Text, row))
     with console.capture() as drawn:  # rich would answer a closed pipe with an exit of its own
-        console.print(grid, width=width and min(width, console.width))
+        console.print(grid)
     sys.stdout.write(drawn.get())
+
+
+def _natural(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Tell how wide each column is whose texts are not folded, in terminal cells."""
+    from rich.cells import cell_len
+
+    return [
+        max(cell_len(line) for cell in column for line in cell.split("\n"))
+        for column in zip(columns, *rows, strict=True)
+    ]
+
+
+def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]], firm: Sequence[bool], room: int) -> list[int]:
+    """Give the columns' widths within so much room: no word is broken where that can be; `firm`: never folded."""
+    natural = _natural(columns, rows)
+    split = [["\n".join(cell.split()) for cell in row] for row in (columns, *rows)]
+    words = _natural(split[0], split[1:])
+    widths = [wide if is_firm else least for wide, least, is_firm in zip(natural, words, firm, strict=True)]
+    loose = [place for place, is_firm in enumerate(firm) if not is_firm]
+    while loose and sum(widths) > room and max(widths[place] for place in loose) > 4:
+        widths[max(loose, key=lambda place: widths[place])] -= 1
+    while sum(widths) < room and (narrow := [place for place in loose if widths[place] < natural[place]]):
+        widths[max(narrow, key=lambda place: natural[place] - widths[place])] += 1
+    return widths
 
 
 def folded(text: str, indent: str = "  ") -> list[str]:

@@ -171,6 +171,10 @@ class Comparison:
         self.regression: Regression | None = None  # None: stopped too early for an answer
         self.beside_today: Told | None = None  # by the newer replies; None: today's model is not known, or serves
 
+    def testing(self, task_class: str, candidate: str, needed: Callable[[], int]) -> None:
+        """Pass on that a class is asked."""
+        self._watcher.testing(task_class, candidate, needed)
+
     def result(self, result: Result) -> None:
         """See one result, and pass it on."""
         self._after[result.task_class].append(result)

@@ -26,6 +26,9 @@ _OUTAGE = 10  # so many failed cases of one candidate in a row are an outage, no
 class Watcher(Protocol):
     """Sees a run as it goes."""
 
+    def testing(self, task_class: str, candidate: str, needed: Callable[[], int]) -> None:
+        """See that a candidate is asked a class's cases; `needed`: those that the end of this takes at least."""
+
     def result(self, result: Result) -> None:
         """See one result."""
 
@@ -76,12 +79,19 @@ class Evaluation:
         """
 
         async def one(job: Job) -> None:
-            candidate = self._header.candidates[serving[job.eval_set.name]]
+            name, left = job.eval_set.name, set(range(len(job.cases)))
+            candidate = self._header.candidates[serving[name]]
+            self._watcher.testing(name, candidate.name, lambda: len(left))
+
+            def take(results: tuple[Result, ...]) -> None:
+                self._take(results)
+                left.discard(results[0].index)
+
             await self._work(
                 job,
                 candidate,
                 epochs,
-                take=self._take,
+                take=take,
                 decided=lambda: False,
                 asked_at_most=lambda: len(job.cases),
                 places=range(len(job.cases)),
@@ -170,6 +180,10 @@ class Evaluation:
         def decided() -> bool:
             return test.rule.verdict is not None and not whole and not self._header.full
 
+        def needed() -> int:
+            return len(job.cases) - len(test.outcomes) if whole or self._header.full else test.rule.surely_needed()
+
+        self._watcher.testing(job.eval_set.name, test.name, needed)
         candidate, epochs = self._header.candidates[test.name], range(self._header.classes[job.eval_set.name].epochs)
         places = [place for place in range(len(job.cases)) if place not in test.outcomes]
         await self._work(job, candidate, epochs, take=take, decided=decided, asked_at_most=asked_at_most, places=places)

@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from routerctl.costs import price_of
-from routerctl.errors import InputError, nearest
-from routerctl.evaluation.eval_sets import eval_set_files
+from routerctl.errors import InputError, nearest, raise_all
+from routerctl.evaluation.eval_sets import eval_set_error, eval_set_files
 from routerctl.evaluation.project import PROJECT_FILE, Project
 from routerctl.evaluation.run.case import Job
 from routerctl.evaluation.run_files import new_run_id, utc_text
@@ -41,10 +41,8 @@ def make_header(
     Raises: InputError for an unknown ladder, an alias in place of a pinned id, a model without a price, a margin that
     leaves nothing of a bar, or a bar that nothing can prove.
     """
-    _check_bars(project, jobs)
     ladder_name, rungs = (ladder or "", rungs) if rungs else project.ladder_named(ladder)
-    _check_references(jobs, ladder_name, rungs)
-    _check_objective(project, ladder_name, rungs)
+    raise_all([*set_problems(project, [job.eval_set for job in jobs], ladder_name, rungs)])
     candidates = _asked(project, jobs, rungs)
     providers = providers_of(project, candidates)
     return RunHeader(
@@ -113,20 +111,30 @@ def pin_warnings(candidates: Mapping[str, Candidate], providers: Mapping[str, Pr
                 yield f"candidates.{name}: {warning}"
 
 
-def _check_bars(project: Project, jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        bar = job.eval_set.bar
-        if isinstance(bar, RelativeBar):
-            continue
-        if project.mode == "proven" and bar == 1:
-            raise InputError(
-                "bar: no number of cases proves that a model is always right; write a bar below 1 such as 0.99, or "
-                f"`mode: point` in {PROJECT_FILE}, which speaks of these cases only",
-                file=job.eval_set.file,
-            )
-        if project.mode == "margin" and project.margin >= bar:
-            what = f"{project.margin:g} is not below the bar of {job.eval_set.name} ({bar:g})"
-            raise project.error(("margin",), f"{what}: nothing would be proven")
+def set_problems(
+    project: Project, eval_sets: Sequence[EvalSet], ladder_name: str, rungs: Sequence[str]
+) -> Iterator[InputError]:
+    """Name what eval sets and project ask of each other that cannot be: bars, references, the objective."""
+    for one in eval_sets:
+        yield from _bar_problems(project, one)
+        yield from _reference_problems(one, ladder_name, rungs)
+    yield from _objective_problems(project, ladder_name, rungs)
+
+
+def _bar_problems(project: Project, eval_set: EvalSet) -> Iterator[InputError]:
+    bar = eval_set.bar
+    if isinstance(bar, RelativeBar):
+        return
+    if project.mode == "proven" and bar == 1:
+        yield eval_set_error(
+            eval_set,
+            "bar",
+            "no number of cases proves that a model is always right; write a bar below 1 such as 0.99, or "
+            f"`mode: point` in {PROJECT_FILE}, which speaks of these cases only",
+        )
+    if project.mode == "margin" and project.margin >= bar:
+        what = f"{project.margin:g} is not below the bar of {eval_set.name} ({bar:g})"
+        yield project.error(("margin",), f"{what}: nothing would be proven")
 
 
 def prices_of(project: Project, candidates: Mapping[str, Candidate], on: date) -> dict[str, Price]:
@@ -185,32 +193,25 @@ def judge_of(project: Project, eval_set: EvalSet) -> Candidate | None:
     try:
         return pinned_candidate(project, judge_named(eval_set.scorer, project.candidates).name)
     except InputError as error:
-        raise error if error.file else InputError(error.problem, file=eval_set.file) from None
+        raise error if error.file else eval_set_error(eval_set, "scorer.candidate", error.problem) from None
 
 
-def _check_references(jobs: Sequence[Job], ladder_name: str, rungs: Sequence[str]) -> None:
-    """Refuse a bar against a model that is not on the ladder, and a model of today that is not: neither would be run.
-
-    Raises: InputError with the nearest right name.
-    """
-    for job in jobs:
-        bar, today = job.eval_set.bar, job.eval_set.today
-        named = {"bar.of": bar.of if isinstance(bar, RelativeBar) else None, "today": today}
-        for field, name in named.items():
-            if name is not None and name not in rungs:
-                problem = f"{field}: no candidate {name!r} on ladder {ladder_name!r}{nearest(name, rungs)}"
-                raise InputError(problem, file=job.eval_set.file)
+def _reference_problems(eval_set: EvalSet, ladder_name: str, rungs: Sequence[str]) -> Iterator[InputError]:
+    """Refuse a bar against a model that is not on the ladder, and a today's model that is not: neither would be run."""
+    bar, today = eval_set.bar, eval_set.today
+    named = {"bar.of": bar.of if isinstance(bar, RelativeBar) else None, "today": today}
+    for field, name in named.items():
+        if name is not None and name not in rungs:
+            problem = f"no candidate {name!r} on ladder {ladder_name!r}{nearest(name, rungs)}"
+            yield eval_set_error(eval_set, field, problem)
 
 
-def _check_objective(project: Project, ladder_name: str, rungs: Sequence[str]) -> None:
-    """Refuse an objective against a candidate that is not on the ladder, before anything is paid for.
-
-    Raises: InputError with the nearest right name.
-    """
+def _objective_problems(project: Project, ladder_name: str, rungs: Sequence[str]) -> Iterator[InputError]:
+    """Refuse an objective against a candidate that is not on the ladder, before anything is paid for."""
     aim = project.objective
     of = "best" if aim is None else (project.today or "best") if aim.of == "today" else aim.of
     if of not in ("best", *rungs):
-        raise project.error(("objective", "of"), f"no candidate {of!r} on ladder {ladder_name!r}{nearest(of, rungs)}")
+        yield project.error(("objective", "of"), f"no candidate {of!r} on ladder {ladder_name!r}{nearest(of, rungs)}")
 
 
 def _class_header(job: Job, project: Project) -> ClassHeader:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from routerctl.evaluation.run.retests import design_of
 from routerctl.evaluation.run.session import counted_runs
 from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, run_folder
 from routerctl.files.yaml import read_text
-from routerctl.table import load_table
+from routerctl.table import TABLE_FILE, load_table
 from routerctl.types import RunHeader
 from routerctl.words import listed
 
@@ -40,45 +40,50 @@ class KeptRun:
     made_at: datetime
     state: State
     classes: tuple[str, ...]
+    candidates: tuple[str, ...]  # that were to be run
     replies: int
     size_bytes: int
     reasons: tuple[str, ...]  # what it must be kept for; () = nothing rests on it
     by_name: bool  # it may be removed by name: nothing rests on it, or only a table that is yet to be built does
 
 
-def kept_runs(root: Path, now: datetime) -> tuple[KeptRun, ...]:
-    """List all runs, newest first.
+def kept_runs(root: Path, now: datetime, committed: Collection[str] = ()) -> tuple[KeptRun, ...]:
+    """List all runs, newest first; `committed`: those that the table in the repository rests on.
 
     Raises: InputError where a table, or the project, cannot be read: what rests on a run is not known then.
     """
     folders = sorted((path for path in (root / REPORTS_FOLDER).glob("*/") if _is_run(path)), reverse=True)
     headers = {folder.name: _header(folder) for folder in folders}
     held, newest = _held(root, headers), _newest(headers)
+    for run_id in committed:
+        held[run_id] = held.get(run_id) or [f"{TABLE_FILE} as committed rests on it"]
     return tuple(_kept(one, headers[one.name], held[one.name], newest.get(one.name, ""), now) for one in folders)
 
 
-def prune(
-    root: Path, named: Sequence[str], *, now: datetime, before: datetime, dry_run: bool
-) -> tuple[Sequence[KeptRun], int]:
-    """Remove the runs of these ids, or without ids all that nothing rests on and that were made `before` a moment.
+def prunable(
+    root: Path, runs: Sequence[KeptRun], named: Sequence[str], *, before: datetime, newest: int
+) -> tuple[list[KeptRun], int]:
+    """Give the runs of these ids, or without ids all that nothing rests on and that were made `before` a moment.
 
-    Gives those that went and the number of those that were looked at and stay; with `dry_run` nothing goes.
-    Raises: InputError where an id names no run, something rests on one that is named, or what rests on a run is not
-    known; then none goes.
+    `newest`: so many runs stay in any case. With the number of those that were looked at and stay.
+    Raises: InputError where an id names no run, or something rests on one that is named.
     """
-    runs = kept_runs(root, now)
-    if named:
-        wanted = {run_folder(root, name).name for name in named}
-        gone = [one for one in runs if one.run_id in wanted]
-        for one in gone:
-            if not one.by_name:
-                raise InputError(f"is kept: {', '.join(one.reasons)}", file=f"{REPORTS_FOLDER}/{one.run_id}/")
-    else:
-        runs = tuple(one for one in runs if one.made_at <= before)
-        gone = [one for one in runs if not one.reasons]
-    for one in gone if not dry_run else ():
-        shutil.rmtree(one.folder)
+    if not named:
+        old = [one for one in runs[newest:] if one.made_at <= before]
+        gone = [one for one in old if not one.reasons]
+        return gone, len(runs[:newest]) + len(old) - len(gone)
+    wanted = {run_folder(root, name).name for name in named}
+    gone = [one for one in runs if one.run_id in wanted]
+    for one in gone:
+        if not one.by_name:
+            raise InputError(f"is kept: {', '.join(one.reasons)}", file=f"{REPORTS_FOLDER}/{one.run_id}/")
     return gone, len(runs) - len(gone)
+
+
+def remove(runs: Iterable[KeptRun]) -> None:
+    """Remove the folders of runs."""
+    for one in runs:
+        shutil.rmtree(one.folder)
 
 
 def _is_run(folder: Path) -> bool:
@@ -92,7 +97,7 @@ def _header(folder: Path) -> RunHeader | None:
         return None
 
 
-def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> Mapping[str, list[str]]:
+def _held(root: Path, headers: Mapping[str, RunHeader | None]) -> dict[str, list[str]]:
     """Say what runs must be kept for whatever is asked: tables that rest on them, attempts."""
     found: dict[str, list[str]] = defaultdict(list)
     for file, run_id in _tables(root):
@@ -154,6 +159,7 @@ def _kept(folder: Path, header: RunHeader | None, held: list[str], newest: str, 
         made_at=datetime.fromisoformat(header.created_at) if header else written,
         state=_state(header),
         classes=tuple(header.classes) if header else (),
+        candidates=(header.rungs or header.ladder) if header else (),
         replies=lines.read_bytes().count(b"\n") if lines.exists() else 0,
         size_bytes=sum(path.stat().st_size for path in files),
         reasons=(*held, newest) if newest else tuple(held),

@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from routerctl.errors import InputError, RouterctlError
+from routerctl.errors import RouterctlError
 from routerctl.evaluation.build import evidence_of
+from routerctl.evaluation.eval_sets import eval_set_error
 from routerctl.evaluation.labels import read_labels
 from routerctl.evaluation.run.case import Job
 from routerctl.evaluation.run_files import read_header, read_run, run_folders
@@ -345,8 +346,9 @@ def _check_appended(run: Run, job: Job) -> None:
     for one in _results(run, job.eval_set.name):
         if one.case_id in places and places[one.case_id] != one.index:
             moved = job.cases[one.index].id if one.index < len(job.cases) else one.case_id
-            raise InputError(
+            raise eval_set_error(
+                job.eval_set,
+                "cases",
                 f"case {moved!r} was added since run {run.header.run_id}: give the added cases `batch: 2` (or the next "
                 "number), so that the test continues after the cases it has seen",
-                file=job.eval_set.file,
             )

@@ -19,7 +19,7 @@ from typing import Any
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError
 from routerctl.files.codec import decode, encode, json_text
-from routerctl.files.yaml import Document
+from routerctl.files.document import Document
 from routerctl.redaction import redacted
 from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage

@@ -15,7 +15,8 @@ from pathlib import Path
 from routerctl.classify.rules import inquiry_text
 from routerctl.errors import InputError, nearest
 from routerctl.evaluation.eval_sets import EVALS_FOLDER, load_eval_sets
-from routerctl.files.yaml import Document, parse_json_lines, read_text
+from routerctl.files.document import Document
+from routerctl.files.yaml import parse_json_lines, read_text
 
 LEAST_CASES = 10  # of a class: two for each of five folds
 
