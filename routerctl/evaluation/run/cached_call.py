@@ -156,7 +156,7 @@ class Caller:
             else:
                 self._spending.cached_calls += 1
             cost_usd = cost_of_reply(known, self._pricer)
-            return self._got(replace(known, cost_usd=cost_usd, failed_usd=Decimal(0), perhaps_usd=Decimal(0)))
+            return self._got(replace(known, cost_usd=cost_usd, perhaps_usd=Decimal(0)))
         held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))
         cost_usd, perhaps_usd, calls = Decimal(0), Decimal(0), 0

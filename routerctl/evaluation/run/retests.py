@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from routerctl.errors import RouterctlError
+from routerctl.errors import InputError, RouterctlError
 from routerctl.evaluation.build import evidence_of
 from routerctl.evaluation.eval_sets import eval_set_error
 from routerctl.evaluation.labels import read_labels
@@ -127,8 +127,11 @@ class Past:
         return self._read[folder]
 
     def evidence(self, run: Run, earlier: ClassHeader) -> tuple[Evidence, ...]:
-        """Judge an earlier test as it was judged, labels included."""
-        return evidence_of(run, earlier.task_class, read_labels(self._root, earlier.task_class))
+        """Judge an earlier test as it was judged, labels included; a damaged one is no evidence."""
+        labels = read_labels(self._root, earlier.task_class)
+        with contextlib.suppress(InputError):
+            return evidence_of(run, earlier.task_class, labels)
+        return ()
 
     def recorded(self, present: ClassHeader, candidates: Mapping[str, Candidate]) -> Attempts:
         """Read the attempts off the present table, whose runs may be gone."""
