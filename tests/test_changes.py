@@ -388,6 +388,7 @@ def altered(value: Any) -> list[Any]:
             "skip",
             "provisional",
             "top_rung",
+            "warn",
         ]
     if isinstance(value, int | float | Decimal):
         return [value + 1]

@@ -61,7 +61,8 @@ def test_the_counts_are_those_of_the_file(shown: tuple[Project, Done], rows: lis
     for model in MODELS:
         passed = Counter(row["task_class"] for row in rows if row[model] == "1")
         for name, count in cases.items():
-            assert re.search(rf"^{name} +{model} +{count} +1 +{passed[name]} ", done.out, re.MULTILINE)
+            counted = rf"^{name} +{model} +{count:,} +1 +{count:,} +{passed[name]:,} "
+            assert re.search(counted, done.out, re.MULTILINE)
 
 
 def test_it_ends_with_money_and_risk_against_todays_model(shown: tuple[Project, Done]) -> None:

@@ -443,7 +443,7 @@ def test_outcomes_tested_in_an_easier_way_are_another_attempt(
     for _ in range(2):
         fine(run(*again, pass_at[1]))
         assert newest(project).header.classes["talk"].attempt == attempt
-        fine(run("runs", "prune", "--all"))
+        fine(run("runs", "prune", "--all", "--yes"))
 
 
 def test_many_lowered_bars_are_told_in_few_lines(bare: Project, run: Command) -> None:

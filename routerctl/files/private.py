@@ -17,20 +17,33 @@ def make_private(path: Path) -> None:
     What cannot be changed (a read-only folder, somebody else's file) stays as it is: whoever opens it hears of it.
     Raises: OSError where a folder is missing and cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folders(path.parent)
     with suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        path.chmod(0o600)  # a umask may have taken the owner's own rights
     tighten(path)
+
+
+def _make_folders(folder: Path) -> None:
+    if not folder.exists():
+        _make_folders(folder.parent)
+        with suppress(FileExistsError):  # somebody else was quicker
+            folder.mkdir(0o700 if _is_below(folder) else 0o777)
+            if _is_below(folder):
+                folder.chmod(0o700)
+
+
+def _is_below(folder: Path) -> bool:
+    return FOLDER in folder.absolute().parts
 
 
 def tighten(path: Path) -> None:
     """Let nobody else read a file, what SQLite keeps beside it, and the folders from `.routerctl` down to it."""
     if os.name != "posix":
         return
-    above = list(path.absolute().parents)
-    below = [folder for folder in above if FOLDER in (folder.name, *(parent.name for parent in folder.parents))]
-    for folder in reversed(below):
-        _tighten(folder, 0o700)
+    for folder in reversed(path.absolute().parents):
+        if _is_below(folder):
+            _tighten(folder, 0o700)
     for ending in _BESIDE:
         _tighten(path.with_name(path.name + ending), 0o600)
 
@@ -39,5 +52,6 @@ def _tighten(path: Path, mode: int) -> None:
     with suppress(OSError):
         found = path.lstat()
         is_ours = found.st_uid == os.geteuid() and (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode))
-        if is_ours and stat.S_IMODE(found.st_mode) != mode:
-            path.chmod(mode)
+        now = stat.S_IMODE(found.st_mode)
+        if is_ours and now & ~mode:  # what its owner took away stays away
+            path.chmod(now & mode)

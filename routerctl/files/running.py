@@ -14,6 +14,7 @@ from pathlib import Path
 
 from routerctl.files.private import tighten
 
+_TRIES = 100
 RUNNING_FOLDER = "running"  # beside the files that processes share
 
 
@@ -26,8 +27,7 @@ class RunningMark:
         Raises: OSError where the folder, or its file system, takes no locked file.
         """
         self._folder, self.name = folder, f"{os.getpid()}-{secrets.token_hex(4)}"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(folder / self.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = _made(folder / self.name)
         tighten(folder / self.name)
         try:
             _lock(self._file)
@@ -56,6 +56,16 @@ class RunningMark:
         os.close(self._file)
         with suppress(OSError):
             (self._folder / self.name).unlink(missing_ok=True)
+            self._folder.rmdir()  # the last one leaves nothing
+
+
+def _made(path: Path) -> int:
+    """Open a new file, making its folder; another process may take the empty folder away in between."""
+    for _ in range(_TRIES):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    raise FileNotFoundError(path)
 
 
 def _lock(file: int) -> None:

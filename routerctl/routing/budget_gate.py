@@ -238,11 +238,14 @@ class Reservation:
         return True
 
     async def leaves(self) -> None:
-        """Note that the call leaves: from now on it may be billed, whatever becomes of this process."""
+        """Note that the call leaves: from now on it may be billed, whatever becomes of this process.
+
+        At once and not in a thread: a call must not leave before.
+        """
         if self._taken and self._waits:
             self._waits = False
             with suppress(StateDown):
-                await asyncio.to_thread(self._renew)
+                self._renew()
 
     async def beat(self) -> None:
         """Hold the money anew, again and again, for as long as the call runs."""

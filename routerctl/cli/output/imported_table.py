@@ -13,7 +13,7 @@ from routerctl.cli.output.terminal import PER_1000, print_table, say
 from routerctl.costs import is_known
 from routerctl.files.codec import json_default
 from routerctl.types import ClassHeader, Result, Run, Status, StopReason
-from routerctl.words import percent, usd
+from routerctl.words import count, percent, usd
 
 _MOST_LINES = 200  # one a class and candidate; of more, one a candidate
 
@@ -89,11 +89,11 @@ def _row(item: _Counted, *, known: bool) -> list[str]:
     return [
         item.headers[0].task_class if len(item.headers) == 1 else f"all {len(item.headers)}",
         item.candidate,
-        str(sum(header.n for header in item.headers)),
+        count(sum(header.n for header in item.headers)),
         str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}",
-        str(replies),
-        str(passed),
+        count(replies),
+        count(passed),
         percent(sum(row.score or 0.0 for row in item.results) / replies if mean else passed / replies),
-        str(sum(row.status is Status.FAILED for row in item.results)),
+        count(sum(row.status is Status.FAILED for row in item.results)),
         usd(1000 * total_usd / replies) if known else "not known",
     ]
