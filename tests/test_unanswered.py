@@ -176,3 +176,14 @@ def test_a_refusal_is_named_without_a_threshold(ladder: Callable[[str], Project]
     far.emulator.play(REFUSAL)
     done = project.run("route", stdin=b"hello")
     assert (done.out, "after small at openai gave no answer" in done.err) == ("fine\n", True)
+
+
+def test_a_key_that_is_not_set_is_the_users_to_set(
+    ladder: Callable[[str], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 2 where no rung could be asked for that; nobody was called, and each line says which variable it is."""
+    project = ladder("anthropic")
+    monkeypatch.delenv("TEST_KEY")
+    done = project.run("route", "--lines", stdin=b"hello\nagain\n")
+    assert (done.code, done.out) == (2, "\n\n")
+    assert done.err.count("large: openai: set the environment variable TEST_KEY to its API key") == 2

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.classify.decide import decision_of
-from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, ModelNotFound, OverBudget
+from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, KeyMissing, ModelNotFound, OverBudget
 from routerctl.routing.context import Context
 from routerctl.routing.doubt import doubt, unfinished
 from routerctl.routing.hops import OVER_BUDGET, SKIPPED, HopResult, idle_hop
@@ -68,8 +68,17 @@ class AllRungsFailed(EveryRungFailed):
 
     def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
         self.decision, self.alarms = decision, alarms
-        said = "; ".join(f"{hop.candidate}: {hop.detail}" for hop in decision.hops if hop.detail)
-        super().__init__(f"every rung of {decision.task_class} failed: {said or 'no time was left'}")
+        super().__init__(_failed_words(decision))
+
+
+class NoKeySet(InputError):
+    """No rung of a route could be asked, as the variables that hold the keys are not set; `decision` tells the hops."""
+
+    decision: Decision
+
+    def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
+        self.decision, self.alarms = decision, alarms
+        super().__init__(_failed_words(decision))
 
 
 class NoBudgetLeft(BudgetSpent):
@@ -94,7 +103,12 @@ class NoPlaceAllowed(InputError):
         super().__init__(f"{decision.task_class}: no rung of its route may answer{said.removeprefix(_NO_PLACE)}")
 
 
-UNSERVED = (AllRungsFailed, NoBudgetLeft, NoPlaceAllowed)  # each with its decision
+UNSERVED = (AllRungsFailed, NoKeySet, NoBudgetLeft, NoPlaceAllowed)  # each with its decision
+
+
+def _failed_words(decision: Decision) -> str:
+    said = "; ".join(f"{hop.candidate}: {hop.detail}" for hop in decision.hops if hop.detail)
+    return f"every rung of {decision.task_class} failed: {said or 'no time was left'}"
 
 
 async def route(table: Table, context: Context, inquiry: Inquiry) -> Routed:
@@ -171,10 +185,12 @@ class _Serving:
             return tried[-1].answer
         return self._served_anyway(kept) if kept else await self._caller.ask_passed_by()
 
-    def failure(self) -> type[AllRungsFailed | NoBudgetLeft | NoPlaceAllowed]:
+    def failure(self) -> type[AllRungsFailed | NoKeySet | NoBudgetLeft | NoPlaceAllowed]:
         """Say what it is that there is no answer."""
         if self._forbidden:
             return NoPlaceAllowed
+        if {hop.outcome for hop in self._caller.hops if hop.why != "classify"} == {KeyMissing.__name__}:
+            return NoKeySet
         return NoBudgetLeft if any(hop.outcome == OVER_BUDGET for hop in self._caller.hops) else AllRungsFailed
 
     def _forbid(self) -> None:
