@@ -93,6 +93,8 @@ def test_calls_under_way_have_rows_however_the_process_ends(way: str, shop: Proj
     assert {row["cost_usd"] for row in rows} == {"0"}
     assert all(Decimal(row["perhaps_usd"]) > 0 for row in rows)
     assert _logged(_rows(shop.root)) == _booked(shop)
+    listed = shop.run("log", "list", "--outcome", "cancelled", "--json").out.splitlines()
+    assert len(listed) == 4
     figures = json.loads(shop.run("log", "stats", "--json").out)["classes"]["sums"]
     assert Decimal(figures["perhaps_usd"]) == sum(Decimal(row["perhaps_usd"]) for row in rows)
 

@@ -88,7 +88,10 @@ class NoBudgetLeft(BudgetSpent):
 
     def __init__(self, decision: Decision, alarms: tuple[str, ...] = ()) -> None:
         self.decision, self.alarms = decision, alarms
-        said = next(hop.detail for hop in decision.hops if hop.outcome == OVER_BUDGET)
+        hops = [hop for hop in decision.hops if hop.detail and hop.why != "classify"]
+        alone = all(hop.outcome in (OVER_BUDGET, SKIPPED) for hop in hops)
+        short = next(hop.detail for hop in hops if hop.outcome == OVER_BUDGET)
+        said = short if alone else "; ".join(f"{hop.candidate}: {hop.detail}" for hop in hops)
         super().__init__(f"{decision.task_class} is not served: {said}")
 
 

@@ -23,6 +23,7 @@ Row = Mapping[str, Any]
 OUTCOMES = {
     "served": "d.served IS NOT NULL",
     "failed": "d.served IS NULL",
+    "cancelled": "d.served IS NULL AND instr(d.hops, '\"cancelled\"') > 0",
     "refused": "d.refused = 1",
     "truncated": "d.truncated = 1",
     "fallback": "d.fallbacks > 0",
