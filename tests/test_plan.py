@@ -154,7 +154,7 @@ def test_a_margin_must_leave_something_to_prove(plan: Plan, margin: str, refused
 def test_a_bar_that_nothing_proves_is_refused(plan: Plan) -> None:
     """No number of cases proves a bar of 1; a score on these cases can reach it."""
     always = EVALS.replace("0.8", "1") + CASES
-    with pytest.raises(InputError, match=r"^evals/\w+\.yaml: bar: no number of cases .* 0\.99, or `mode: point`"):
+    with pytest.raises(InputError, match=r"^evals/\w+\.yaml:\d+: bar: no number of cases .* 0\.99, or `mode: point`"):
         plan(evals=always)
     assert plan(project=PROJECT.replace("risk: 0.15", "risk: 0.15\nmode: point"), evals=always)
 

@@ -25,12 +25,17 @@ def make_private(path: Path) -> None:
 
 
 def _make_folders(folder: Path) -> None:
-    if not folder.exists():
-        _make_folders(folder.parent)
-        with suppress(FileExistsError):  # somebody else was quicker
-            folder.mkdir(0o700 if _is_below(folder) else 0o777)
-            if _is_below(folder):
-                folder.chmod(0o700)
+    if folder.is_dir():
+        return
+    _make_folders(folder.parent)
+    try:
+        folder.mkdir(0o700 if _is_below(folder) else 0o777)
+    except FileExistsError:
+        if not folder.is_dir():  # else somebody else was quicker
+            raise
+    else:
+        if _is_below(folder):
+            folder.chmod(0o700)
 
 
 def _is_below(folder: Path) -> bool:
