@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerctl import notices
 from routerctl.errors import InputError
-from routerctl.types import Price, PriceTier, ProviderSpec, Reply, Request, RunHeader, Table, Usage
+from routerctl.types import Price, PriceTier, ProviderSpec, Request, RunHeader, Table, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -27,6 +27,7 @@ Pricer = Callable[[Usage, float], Decimal]  # (tokens, seconds of the successful
 
 NOT_KNOWN = "not known"  # source of a Price that nobody could tell, of outcomes made elsewhere
 LIST = "genai-prices"  # a Price whose source starts with this was read off the list
+_NOTHING = Decimal(0)
 _TIERED = ", tiered"  # how a source ended that has tiers, when tables did not pin them
 _LISTED = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")  # names that the list shares with ours
 MTOK = 1_000_000
@@ -92,9 +93,9 @@ def pricers_of(header: RunHeader) -> dict[str, Pricer]:
     }
 
 
-def cost_of_reply(reply: Reply, pricer: Pricer) -> Decimal:
+def cost_of_reply(pricer: Pricer, usage: Usage, latency_s: float, lost_s: float) -> Decimal:
     """Cost in USD of the call that gave a reply, its failed attempts included where time is the price."""
-    return pricer(reply.usage, reply.latency_s + reply.lost_s)
+    return pricer(usage, latency_s + lost_s)
 
 
 def estimate(pricer: Pricer, *, calls: int, input_tokens: int, output_tokens: int, seconds: float = 0.0) -> Decimal:
@@ -108,9 +109,10 @@ def most_usd(pricer: Pricer, request: Request, seconds: float) -> Decimal:
     `seconds`: that it may take; of several attempts at one call, where time is the price, that all of them may take.
     """
     tokens, most = request_bytes(request) + MOST_FRAME_TOKENS, request.reply.max_tokens
-    plain = estimate(pricer, calls=1, input_tokens=tokens, output_tokens=most, seconds=seconds)
+    plain = Usage(input_tokens=tokens, output_tokens=most)
     # Writing a prompt into the provider's cache may cost more than reading it plainly.
-    return max(plain, pricer(Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens), seconds))
+    written = Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens)
+    return max(pricer(plain, seconds), pricer(written, seconds))
 
 
 def lost_usd(pricer: Pricer, request: Request, billed: int, seconds: float) -> Decimal:
@@ -135,8 +137,8 @@ def rates(price: Price, input_tokens: int) -> tuple[Decimal, Decimal, Decimal, D
 
     Cached tokens without a price of their own cost what any input costs.
     """
-    longer = [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
-    return _rates(longer[-1]) if longer else _rates(price)
+    longer = price.tiers and [tier for tier in price.tiers if input_tokens > tier.above_input_tokens]
+    return _rates(longer[-1] if longer else price)
 
 
 def rise(was: Price, now: Price) -> Fraction | None:
@@ -163,14 +165,13 @@ def _cost(price: Price, usage: Usage) -> Decimal:
     plain, read, write, out = rates(price, usage.input_tokens)
     uncached = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
     total = plain * uncached + read * usage.cache_read_tokens + write * usage.cache_write_tokens
-    of_call = price.request_usd if price.request_usd and (usage.input_tokens or usage.output_tokens) else Decimal(0)
+    of_call = price.request_usd if price.request_usd and (usage.input_tokens or usage.output_tokens) else _NOTHING
     return (total + out * usage.output_tokens) / MTOK + of_call
 
 
 def _rates(of: Price | PriceTier) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    plain, zero = of.input_mtok_usd or Decimal(0), Decimal(0)
-    read, write = (plain if amount is None else amount for amount in (of.cache_read_mtok_usd, of.cache_write_mtok_usd))
-    return plain, read, write, of.output_mtok_usd or zero
+    plain, read, write = of.input_mtok_usd or _NOTHING, of.cache_read_mtok_usd, of.cache_write_mtok_usd
+    return plain, plain if read is None else read, plain if write is None else write, of.output_mtok_usd or _NOTHING
 
 
 def _parts(price: Price) -> tuple[Decimal, ...]:

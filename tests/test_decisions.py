@@ -24,7 +24,7 @@ from routerctl.files.codec import decode, encode, json_text
 from routerctl.files.document import Document
 from routerctl.routing.decision_log import DAYS_PER_MONTH, DecisionLog, volumes
 from routerctl.routing.decision_log.reader import OUTCOMES, LogReader, Wanted
-from routerctl.routing.decision_log.rows import nano_usd, stamp
+from routerctl.routing.decision_log.rows import LoggedAnswer, cells_of, nano_usd, note_of, row_of, row_of_note, stamp
 from routerctl.routing.decision_log.stats import figures_of, quantile
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
@@ -225,6 +225,53 @@ def test_nano_dollars(usd: str, nano: int) -> None:
 def test_moments_are_of_one_width(given: str, kept: str) -> None:
     """Whatever offset and precision a moment has, the log's sort as text."""
     assert stamp(given) == kept
+
+
+# --- calls under way --------------------------------------------------------------------------------------------------
+
+LOST = replace(BUSY, outcome="cancelled", detail="the process ended", attempts=1, perhaps_usd=Decimal("0.00000012"))
+
+
+@pytest.mark.parametrize("before", [(), (BUSY,), (UNSURE, replace(BUSY, detail="500: my PIN is 4711"))])
+@pytest.mark.parametrize("decision", [DECISION, FAILED, replace(FAILED, rungs=("\ud83d",), known=0.5)])
+def test_a_note_makes_the_row_that_its_decision_would_have(before: tuple[Hop, ...], decision: Decision) -> None:
+    """Column for column, whatever was tried before the call under way; and it holds no word of the prompt."""
+    hops, asked = (*before, LOST), cells_of(INQUIRY, b"salt")
+    note = note_of(decision, hops, INQUIRY, at=AT, asked=asked)
+    assert "4711" not in note
+    whole, nobody = replace(decision, hops=hops), LoggedAnswer(reply=None)
+    row = row_of(whole, INQUIRY, nobody, decision_id=decision.id, at=AT, asked=asked, private=True)
+    assert row_of_note(note) == row
+
+
+@pytest.mark.parametrize("keep_prompts", [False, True])
+def test_a_row_ends_its_note(keep_prompts: bool, tmp_path: Path) -> None:
+    """What was noted and appended is no longer under way; what was noted alone is taken at the next start, once."""
+    path = tmp_path / "log.sqlite"
+    log = DecisionLog(path, keep_prompts=keep_prompts)
+    log.take_lost(lambda *_: None)
+    for name in ("1", "2"):
+        for hops in ((LOST,), (BUSY, LOST)):  # a call, then one more
+            log.note(replace(DECISION, id=name), hops, INQUIRY, at=AT)
+    assert log.append(DECISION, INQUIRY, decision_id="1", at=AT, reply="42") == 1
+    assert [row["id"] for row in rows(path, "under_way")] == ["2"]
+    log.close()
+    told: list[tuple[int, Decimal]] = []
+    for _ in range(2):
+        later = DecisionLog(path)
+        later.take_lost(lambda *what: told.append(what))
+        later.close()
+    assert told == [(1, LOST.perhaps_usd)]
+    assert [(row["id"], row["hop_count"]) for row in rows(path)] == [("1", 2), ("2", 2)]
+    assert rows(path, "under_way") == []
+
+
+def test_why_nobody_waited_is_kept_whatever_the_prompt_says(tmp_path: Path) -> None:
+    """It is in our own words: a prompt that has them too does not strike them out."""
+    log = DecisionLog(tmp_path / "log.sqlite")
+    log.append(replace(DECISION, hops=(LOST,)), Inquiry(prompt=LOST.detail), decision_id="1", at=AT)
+    log.close()
+    assert json.loads(rows(tmp_path / "log.sqlite")[0]["hops"])[0]["detail"] == LOST.detail
 
 
 # --- privacy ----------------------------------------------------------------------------------------------------------

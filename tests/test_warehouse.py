@@ -36,7 +36,7 @@ from routerctl.monitoring.warehouse.histogram import bin_of, width
 from routerctl.routing.decision_log.columns import insertion
 from routerctl.routing.decision_log.export import write_parquet
 from routerctl.routing.decision_log.reader import LogReader, Wanted
-from routerctl.routing.decision_log.rows import LoggedAnswer, row_of
+from routerctl.routing.decision_log.rows import LoggedAnswer, cells_of, row_of
 from routerctl.routing.decision_log.schema import open_log
 from routerctl.types import Decision, Hop, Inquiry, StopReason
 
@@ -117,7 +117,7 @@ def _write(database: sqlite3.Connection, kind: Traffic, number: int, rng: random
         LoggedAnswer(reply="ok", stop_reason=stop),
         decision_id=decision_id,
         at=at.isoformat(),
-        salt=b"",
+        asked=cells_of(inquiry, b""),
         private=True,
     )
     database.execute(insertion(), row)

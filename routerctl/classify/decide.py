@@ -104,9 +104,13 @@ def decide(table: Table, inquiry: Inquiry, classifier: TextClassifier | None = N
     return decision_of(table, name_class(table, inquiry, classifier))
 
 
-def decision_of(table: Table, named: ClassDecision) -> Decision:
+def decision_of(
+    table: Table, named: ClassDecision, *, decision_id: str = "", decision_s: float | None = None
+) -> Decision:
     """Give the decision that follows from a named class."""
     return Decision(
+        id=decision_id,
+        decision_s=decision_s,
         task_class=named.task_class,
         decided_by=named.decided_by,
         rungs=table.routes[named.task_class].rungs,

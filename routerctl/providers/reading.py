@@ -16,6 +16,7 @@ from routerctl.notices import warn
 from routerctl.types import Json, Reply, Request, StopReason, Usage
 
 MOST_TOKENS = 10**9  # of one call: a count beyond is none
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
 
 
 class Odd(ValueError):
@@ -134,8 +135,7 @@ def counted(usage: Far, *, total: Far, output: Far, read: Far, written: Far, bes
     elif cached > counts[0]:
         words.append(f"{total.path}: {cached} cached tokens of {counts[0]}")
         counts[2] = counts[3] = 0
-    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    return Usage(**dict(zip(names, counts, strict=True)), estimated=bool(words)), "; ".join(words)
+    return Usage(**dict(zip(_COUNTS, counts, strict=True)), estimated=bool(words)), "; ".join(words)
 
 
 def completed(reply: Reply, request: Request, *, thought: bool) -> Reply:
@@ -195,8 +195,10 @@ def checked(reply: Any) -> Reply:
     usage, latency_s = reply.usage, reply.latency_s
     if not isinstance(usage, Usage):
         raise Far(usage, "usage").odd("Usage")
-    for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
-        if Far(getattr(usage, name), f"usage.{name}").count() is None:
+    for name in _COUNTS:
+        number = getattr(usage, name)
+        is_count = type(number) is int and 0 <= number <= MOST_TOKENS  # as nearly every one is
+        if not is_count and Far(number, f"usage.{name}").count() is None:
             raise Far(None, f"usage.{name}").odd("int")
     if usage.cache_read_tokens + usage.cache_write_tokens > usage.input_tokens:
         raise Odd("usage.input_tokens: fewer than those cached")
@@ -204,4 +206,6 @@ def checked(reply: Any) -> Reply:
         raise Odd("latency_s: expected seconds")
     if not isinstance(reply.stop_reason, StopReason):
         raise Far(reply.stop_reason, "stop_reason").odd("StopReason")
+    if (text, served, detail) == (reply.text, reply.served_model, reply.detail):
+        return reply
     return replace(reply, text=text, served_model=served, detail=detail)

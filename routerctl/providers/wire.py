@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -39,11 +39,6 @@ from routerctl.types import ProviderSpec, Reply, Request, Usage
 T = TypeVar("T")
 
 
-def _without_keys(reply: Reply) -> Reply:
-    text, detail, served = redacted(reply.text), redacted(reply.detail), redacted(reply.served_model)
-    return replace(reply, text=text, detail=detail, served_model=served)
-
-
 @dataclass(slots=True)
 class _Lane:
     """One provider in use, with its gate: nobody calls it before `shut_until`."""
@@ -60,7 +55,7 @@ class _Failed:
     """What the attempts at one call have cost that failed so far."""
 
     price: Pricer
-    most_usd: Decimal  # that the tokens of an attempt can cost
+    request: Request
     attempts: int = 0
     lost_s: float = 0.0
     usd: Decimal = Decimal(0)  # of the tokens that were told
@@ -74,9 +69,23 @@ class _Failed:
         if problem.usage is not None:
             self.usd += self.price(problem.usage, 0.0)
         elif problem.may_be_billed:
-            self.perhaps_usd += self.most_usd
+            self.perhaps_usd += most_usd(self.price, self.request, 0.0)
         problem.attempts, problem.perhaps_usd = self.attempts, self.perhaps_usd
         problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
+
+    def then(self, reply: Reply, attempt: int) -> Reply:
+        """Give the reply that came after them as it leaves the wire: without keys, with what all of it cost."""
+        return replace(
+            reply,
+            text=redacted(reply.text),
+            detail=redacted(reply.detail),
+            served_model=as_pinned(self.request.model, redacted(reply.served_model)),
+            attempts=attempt,
+            lost_s=self.lost_s,
+            cost_usd=cost_of_reply(self.price, reply.usage, reply.latency_s, self.lost_s),
+            failed_usd=self.usd,
+            perhaps_usd=self.perhaps_usd,
+        )
 
 
 def _made(spec: ProviderSpec, outside: Outside) -> Provider:
@@ -181,9 +190,8 @@ class Wire:
             InputError: no such provider, or its model has no price (found before anything is paid for).
             ProviderError: the last attempt's failure; `attempts` counts those that reached the provider.
         """
-        price = self._pricer(self._spec(provider), request.model)
-        lane = self._lane(provider)
-        attempt, failed = 1, _Failed(price, most_usd(price, request, 0.0))
+        price, lane = self.pricer(provider, request.model), self._lane(provider)
+        attempt, failed = 1, _Failed(price, request)
         while True:
             try:
                 reply = await self._attempt(lane, request, until, leaving)
@@ -197,12 +205,17 @@ class Wire:
                 await self._outside.sleep(wait_s)
                 attempt += 1
             else:
-                reply = _without_keys(reply)
-                served = as_pinned(request.model, reply.served_model)
-                # Where time is the price, the attempts that failed are in `cost_usd`, too.
-                reply = replace(reply, attempts=attempt, lost_s=failed.lost_s, served_model=served)
-                cost_usd = cost_of_reply(reply, price)
-                return replace(reply, cost_usd=cost_usd, failed_usd=failed.usd, perhaps_usd=failed.perhaps_usd)
+                return failed.then(reply, attempt)
+
+    def pricer(self, provider: str, model: str) -> Pricer:
+        """Give the function from tokens and seconds to USD of a provider's model.
+
+        Raises: InputError: no such provider, or its model has no price.
+        """
+        key = (provider, model)
+        if key not in self._pricers:
+            self._pricers[key] = self._pricer_for(self._spec(provider), model)
+        return self._pricers[key]
 
     async def probe(self, provider: str, model: str) -> Probed | None:
         """Ask a place about its model, not for a reply; None where this kind of provider cannot be asked.
@@ -237,7 +250,8 @@ class Wire:
 
     async def _attempt(self, lane: _Lane, request: Request, until: float, leaving: Leaving) -> Reply:
         """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
-        async with self._slot(lane, until):
+        await self._take_slot(lane, until)
+        try:
             await self._pass_gate(lane, until)
             if leaving is not None:
                 await leaving()
@@ -263,14 +277,18 @@ class Wire:
                     lane.shut_until = max(lane.shut_until, self._outside.clock() + problem.retry_after_s)
                     lane.shut_by = problem
                 raise
+        finally:
+            lane.slots.release()
 
-    @asynccontextmanager
-    async def _slot(self, lane: _Lane, until: float) -> AsyncIterator[None]:
-        """Hold one of the provider's slots.
+    async def _take_slot(self, lane: _Lane, until: float) -> None:
+        """Take one of the provider's slots.
 
         Raises:
             Busy: none became free before the deadline; nobody was called.
         """
+        if not lane.slots.locked():  # nearly always; a timeout would cost more than the slot
+            await lane.slots.acquire()
+            return
         left_s = until - self._outside.clock()
         try:
             async with asyncio.timeout(None if math.isinf(left_s) else left_s):
@@ -279,10 +297,6 @@ class Wire:
             raise errors.Busy(
                 "all slots of its concurrency were taken until the deadline", provider=lane.spec.name
             ) from None
-        try:
-            yield
-        finally:
-            lane.slots.release()
 
     async def _pass_gate(self, lane: _Lane, until: float) -> None:
         """Wait until the provider wants to be called again; go round again if that moved while waiting."""
@@ -317,9 +331,3 @@ class Wire:
         if name not in self._specs:
             raise errors.InputError(f"no provider named '{name}'{errors.nearest(name, self._specs)}")
         return self._specs[name]
-
-    def _pricer(self, spec: ProviderSpec, model: str) -> Pricer:
-        key = (spec.name, model)
-        if key not in self._pricers:
-            self._pricers[key] = self._pricer_for(spec, model)
-        return self._pricers[key]

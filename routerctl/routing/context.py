@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from routerctl.classify.decide import TextClassifier
 from routerctl.errors import ProviderError
-from routerctl.routing.noted_calls import MostUsd, NotedCalls, PlaceCalls
+from routerctl.routing.noted_calls import MostUsd, PlaceCalls
 from routerctl.routing.steps import Place
 from routerctl.types import Candidate, Inquiry, PlaceKey, Reply, Request
 
 if TYPE_CHECKING:
     from routerctl.providers.base import WireCall
     from routerctl.routing.budget_gate import Ask, BudgetGate
-    from routerctl.routing.tables import Assigned
-
 
 _SHARE = 0.5  # of the time that is left: what one call may take while others wait for its end
 
@@ -109,9 +107,7 @@ class Context:
     watch: Watch = field(default_factory=NoWatch)
     warm: Callable[[str, str], bool] | None = None  # (provider, model) -> answers at once; None: all do
     load: Callable[[str, str], None] | None = None  # begins to load one that does not
-    assigned: Assigned | None = None  # what serves, where an experiment decides it
     most_usd: MostUsd = _nothing  # that one attempt at a call can cost
-    calls: NotedCalls | None = None  # of one inquiry; None: there is none yet
     budget_gate: BudgetGate | None = None  # None: there are no budgets
     paid: Ask | None = None  # asks from the purses of one inquiry
 
@@ -120,15 +116,6 @@ class Context:
         if self.budget_gate is None:
             return self
         return replace(self, paid=self.budget_gate.for_inquiry(inquiry, task_class))
-
-    def begin(self, candidate: Candidate) -> PlaceCalls:
-        """Give the calls of a hop that begins."""
-        return (self.calls or NotedCalls(self.call, self.most_usd)).begin(candidate)
-
-    def settle(self) -> None:
-        """All that was asked so far stands in the hops."""
-        if self.calls:
-            self.calls.settle()
 
     async def ask(self, candidate: Candidate, request: Request, until: float, calls: PlaceCalls) -> Reply:
         """Ask a candidate's provider as one of the calls of a hop; raises ProviderError, OverBudget."""

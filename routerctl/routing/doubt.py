@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from routerctl.errors import InputError, OverBudget, ProviderError
-from routerctl.routing.context import Context, Deadline
+from routerctl.routing.context import Context
 from routerctl.routing.hops import first_place, recorded
 from routerctl.routing.places import PlaceCaller
 from routerctl.routing.steps import RungStep, allowed_regions
@@ -56,14 +56,14 @@ async def _values(  # noqa: PLR0917 - as above
     route, hops = caller.route, caller.hops
     delivered, detail = delivered_of_answer(answer, route.reply, route.scorer), ""
     if "judge" in below:
-        said = await judged(table, context, route, inquiry, answer, caller.deadline)
+        said = await judged(table, context, inquiry, caller, answer)
         delivered, detail = replace(delivered, judge_score=said.value), said.detail
         hops[-1] = replace(
             hops[-1],
             cost_usd=hops[-1].cost_usd + said.cost_usd,
             perhaps_usd=hops[-1].perhaps_usd + said.perhaps_usd,
         )
-        context.settle()
+        caller.calls.settle()
     if "schema" in below:  # a schema with a costly pattern is given seconds, in which others are served
         return await asyncio.to_thread(signal_values, delivered, below), detail
     return signal_values(delivered, below), detail
@@ -84,10 +84,9 @@ def unfinished(table: Table, route: Route, answer: Answer) -> str:
     )
 
 
-async def judged(  # noqa: PLR0917 - who asks whom, of what
-    table: Table, context: Context, route: Route, inquiry: Inquiry, answer: Answer, deadline: Deadline
-) -> Judged:
+async def judged(table: Table, context: Context, inquiry: Inquiry, caller: PlaceCaller, answer: Answer) -> Judged:
     """Have the class's own judge score a reply; a class whose scorer is no judge has none."""
+    route, deadline = caller.route, caller.deadline
     if route.scorer.name != "judge":
         return Judged(value=None, detail=f"no judge: the class's scorer is {route.scorer.name}")
     from routerctl.scorers import Unscorable
@@ -102,7 +101,7 @@ async def judged(  # noqa: PLR0917 - who asks whom, of what
     if against:
         return Judged(value=None, detail=f"the judge {judge.name}: {against}")
     await context.make_ready(place, deadline)
-    calls = context.begin(place.candidate)
+    calls = caller.calls.begin(place.candidate)
     ask = recorded(context, place.candidate, calls, deadline.share())
     value, detail = None, ""
     try:
@@ -112,4 +111,5 @@ async def judged(  # noqa: PLR0917 - who asks whom, of what
         detail = f"the judge gave no verdict: {error.brief}"
     except (Unscorable, OverBudget) as error:  # without its words, which may quote the reply
         detail = f"the judge gave no verdict: {type(error).__name__}"
-    return Judged(value=value, detail=detail, cost_usd=calls.cost_usd, perhaps_usd=calls.perhaps_usd)
+    spent = calls.spent()
+    return Judged(value=value, detail=detail, cost_usd=spent.cost_usd, perhaps_usd=spent.perhaps_usd)

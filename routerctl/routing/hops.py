@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from routerctl.errors import OverBudget, ProviderError, RouterctlError
@@ -50,10 +50,9 @@ async def ask_place(
     except OverBudget as error:
         return HopResult(hop=calls.hop(OVER_BUDGET, str(error), why), problem=error)
     served = served_of(place.candidate.model, answer.replies)
-    hop = replace(calls.hop("served", "", why), served_model=served, latency_s=answer.latency_s)
     if not strategies.says_something(answer.text):
-        return HopResult(hop=replace(hop, outcome=NO_ANSWER, detail=_empty(answer)))
-    return HopResult(hop=hop, answer=answer)
+        return HopResult(hop=calls.hop(NO_ANSWER, _empty(answer), why, served_model=served, latency_s=answer.latency_s))
+    return HopResult(hop=calls.hop("served", "", why, served_model=served, latency_s=answer.latency_s), answer=answer)
 
 
 def recorded(

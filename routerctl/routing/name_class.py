@@ -14,12 +14,13 @@ from routerctl.errors import OverBudget, ProviderError
 from routerctl.providers.pins import served_of
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hops import SKIPPED, first_place, idle_hop, recorded
+from routerctl.routing.noted_calls import NotedCalls, PlaceCalls
 from routerctl.routing.steps import Place, allowed_regions
 from routerctl.types import Hop, Inquiry, Table
 
 
 async def named(
-    table: Table, context: Context, inquiry: Inquiry, deadline: Deadline
+    table: Table, context: Context, calls: NotedCalls, inquiry: Inquiry, deadline: Deadline
 ) -> tuple[ClassDecision, list[Hop]]:
     """Name the class; a model that classifies is asked only where neither caller nor rule has named it.
 
@@ -35,19 +36,18 @@ async def named(
     if against:
         hop = idle_hop(place, SKIPPED, against, "classify")
         return named_by_classifier(table, None, NOT_ASKED, unasked=f"the classifier {asked}: {against}"), [hop]
-    task_class, hop = await _classified(table, context, place, inquiry, deadline)
+    task_class, hop = await _classified(table, context, place, inquiry, deadline, calls=calls.begin(place.candidate))
     return named_by_classifier(table, task_class, NOT_ASKED), [hop]
 
 
 async def _classified(
-    table: Table, context: Context, place: Place, inquiry: Inquiry, deadline: Deadline
+    table: Table, context: Context, place: Place, inquiry: Inquiry, deadline: Deadline, *, calls: PlaceCalls
 ) -> tuple[str | None, Hop]:
     """Ask the model; None where it fails or does not know."""
     from routerctl.classify.classifier.ask_model import ask_class
 
     classes = {name: item.description for name, item in table.routes.items()}
     await context.make_ready(place, deadline)
-    calls = context.begin(place.candidate)
     ask = recorded(context, place.candidate, calls, deadline.share())
     try:
         task_class = await ask_class(ask, place.candidate, classes, inquiry_text(inquiry.prompt))

@@ -22,7 +22,8 @@ _NOBODY = "nobody waited for the reply any more"
 _ENDED = "the process ended before the reply came"
 
 MostUsd = Callable[[Candidate, Request], Decimal]  # that one attempt can cost
-Note = Callable[[Decision], Awaitable[None]]  # writes down what the log would hold if the process ended now
+# Writes down what the log would hold of a decision with these hops if the process ended now.
+Note = Callable[[Decision, tuple[Hop, ...]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -41,20 +42,14 @@ class PlaceCalls:
         self._candidate, self._all, self._made = candidate, calls, list[_Call]()
         self.replies: list[Reply] = []
 
-    @property
-    def cost_usd(self) -> Decimal:
-        """What is known of their cost."""
-        return sum((one.cost_usd for one in self._made), Decimal(0))
-
-    @property
-    def perhaps_usd(self) -> Decimal:
-        """What they may have cost beside that, at most."""
-        return sum((one.perhaps_usd for one in self._made), Decimal(0))
-
-    @property
-    def attempts(self) -> int:
-        """How often the far side was reached, as far as it is known."""
-        return sum(one.attempts for one in self._made)
+    def spent(self) -> _Call:
+        """Give all of them as one: what is known of their cost, what they may have cost beside that, all attempts."""
+        spent = _Call()
+        for one in self._made:
+            spent.cost_usd += one.cost_usd
+            spent.perhaps_usd += one.perhaps_usd
+            spent.attempts += one.attempts
+        return spent
 
     async def __call__(
         self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
@@ -84,19 +79,27 @@ class PlaceCalls:
         self.replies.append(reply)
         return reply
 
-    def hop(self, outcome: str, detail: str = "", why: str = "first") -> Hop:
+    def hop(  # what of it the calls do not tell
+        self,
+        outcome: str,
+        detail: str = "",
+        why: str = "first",
+        *,
+        served_model: str | None = None,
+        latency_s: float | None = None,
+    ) -> Hop:
         """Make the hop of these calls."""
-        one = self._candidate
+        one, spent = self._candidate, self.spent()
         return Hop(
             candidate=one.name,
             provider=one.provider,
             model=one.model,
-            served_model=None,
+            served_model=served_model,
             outcome=outcome,
-            cost_usd=self.cost_usd,
-            perhaps_usd=self.perhaps_usd,
-            latency_s=None,
-            attempts=self.attempts,
+            cost_usd=spent.cost_usd,
+            perhaps_usd=spent.perhaps_usd,
+            latency_s=latency_s,
+            attempts=spent.attempts,
             detail=detail,
             why=why,
         )
@@ -126,15 +129,15 @@ class NotedCalls:
     async def note(self) -> None:
         """Write down what the log would hold if the process ended now."""
         if self.write and self.decision:
-            await self.write(self._so_far(self.decision, _ENDED))
+            await self.write(self.decision, self._so_far(_ENDED))
 
     def cancelled(self) -> Decision | None:
         """Give the decision of an inquiry for which nobody waits any more; None where nobody was asked for it."""
-        made = self._so_far(self.decision, _NOBODY) if self.decision else None
-        return made if made and any(hop.attempts for hop in made.hops) else None
+        hops = self._so_far(_NOBODY)
+        return replace(self.decision, hops=hops) if self.decision and any(hop.attempts for hop in hops) else None
 
-    def _so_far(self, decision: Decision, why: str) -> Decision:
-        return replace(decision, hops=(*self.hops, *(one.hop(CANCELLED, why) for one in self._under_way)))
+    def _so_far(self, why: str) -> tuple[Hop, ...]:
+        return (*self.hops, *(one.hop(CANCELLED, why) for one in self._under_way))
 
 
 def spent_on(reply: Reply) -> tuple[Decimal, Decimal]:

@@ -14,8 +14,8 @@ from routerctl.providers.pins import foreign_of, unpinned_words
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hedge import ask_hedged
 from routerctl.routing.hops import NO_ANSWER, SKIPPED, HopResult, ask_place, idle_hop
-from routerctl.routing.noted_calls import PlaceCalls
-from routerctl.routing.steps import Place, RungStep, allowed_regions, own_place, places_for
+from routerctl.routing.noted_calls import NotedCalls, PlaceCalls
+from routerctl.routing.steps import Place, RungStep, allowed_regions, places_for
 from routerctl.types import Answer, Hop, Inquiry, PlaceKey, Route, Table
 
 
@@ -23,23 +23,24 @@ class PlaceCaller:
     """Asks the places of one inquiry's steps."""
 
     def __init__(
-        self, table: Table, context: Context, inquiry: Inquiry, route: Route, *, deadline: Deadline, hops: list[Hop]
+        self, table: Table, context: Context, calls: NotedCalls, inquiry: Inquiry, route: Route, *, deadline: Deadline
     ) -> None:
-        """`hops`: those before; what is asked is added to them."""
+        """`calls`: of the inquiry; what is asked is added to their hops."""
         self._table, self._context, self._inquiry, self.route = table, context, inquiry, route
         self.deadline = deadline
         self.allowed = allowed_regions(table.routing.residency, inquiry, route.task_class)
         self._passed_by: list[Place] = []
-        self.hops = hops
+        self.calls, self.hops = calls, calls.hops
         self.alarms: list[str] = []
 
     def of(self, step: RungStep) -> tuple[Place, ...]:
         """Give the places of a step that may answer, in the order in which they are asked."""
-        own = own_place(self._table, self._table.candidates[step.candidate])
+        own = self._table.candidates[step.candidate]
 
         def median_s(provider: str, model: str) -> float | None:
             measured = self._context.watch.latency_s(PlaceKey(provider, model), 0.5)
-            return measured or (self._evidence_s(own, 0.5) if (provider, model) == own.key else None)
+            is_own = (provider, model) == (own.provider, own.model)
+            return measured or (self._evidence_s(own.name, 0.5) if is_own else None)
 
         return places_for(self._table, step, self.allowed, median_s)
 
@@ -101,7 +102,7 @@ class PlaceCaller:
 
     def _add(self, *ended: HopResult) -> None:
         self.hops += [one.hop for one in ended]
-        self._context.settle()
+        self.calls.settle()
 
     def _pass_by(self, place: Place, against: str, why: str) -> None:
         self.hops.append(idle_hop(place, SKIPPED, against, why))
@@ -120,21 +121,21 @@ class PlaceCaller:
 
         after_s = self._p95_s(place) if self._table.routing.hedge else None
         if after_s is None:
-            return (await ask(place, why, self._context.begin(place.candidate)),)
+            return (await ask(place, why, self.calls.begin(place.candidate)),)
         spill = self._table.routing.spill
 
         def other() -> Place:
             return next((one for one in others if not self._context.why_skipped(one, spill=spill)), place)
 
-        return await ask_hedged(ask, self._context.begin, place, other, why, after_s)
+        return await ask_hedged(ask, self.calls.begin, place, other, why, after_s)
 
     def _p95_s(self, place: Place) -> float | None:
         """The place's measured p95, else that of the candidate's evidence."""
-        return self._context.watch.latency_s(place.key, 0.95) or self._evidence_s(place, 0.95)
+        return self._context.watch.latency_s(place.key, 0.95) or self._evidence_s(place.candidate.name, 0.95)
 
-    def _evidence_s(self, place: Place, share: float) -> float | None:
+    def _evidence_s(self, candidate: str, share: float) -> float | None:
         """The quantile of a candidate's latency in its evidence; None: it was not run on this class."""
-        evidence = next((one for one in self.route.evidence if one.candidate == place.candidate.name), None)
+        evidence = next((one for one in self.route.evidence if one.candidate == candidate), None)
         if evidence is None:
             return None
         return evidence.latency_p95_s if share > 0.5 else evidence.latency_p50_s

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from routerctl.classify.decide import decision_of
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, KeyMissing, ModelNotFound, OverBudget
@@ -22,6 +23,9 @@ from routerctl.routing.noted_calls import NotedCalls
 from routerctl.routing.places import PlaceCaller
 from routerctl.routing.steps import RungStep, own_place, redirect, regions_words, steps_of
 from routerctl.types import Answer, Decision, Inquiry, Table
+
+if TYPE_CHECKING:
+    from routerctl.routing.tables import Assigned
 
 _NO_PLACE = "has no place"
 
@@ -114,25 +118,31 @@ def _failed_words(decision: Decision) -> str:
     return f"every rung of {decision.task_class} failed: {said or 'no time was left'}"
 
 
-async def route(table: Table, context: Context, inquiry: Inquiry) -> Routed:
+async def route(
+    table: Table,
+    context: Context,
+    inquiry: Inquiry,
+    *,
+    assigned: Assigned | None = None,
+    calls: NotedCalls | None = None,
+) -> Routed:
     """Serve one inquiry.
 
+    `assigned`: what serves, where an experiment may decide it; `calls`: of this inquiry, none made yet.
     Raises: InputError; those of `UNSERVED` naming what each rung said, `decision` holding the hops.
     """
     began, decision_id = context.clock(), context.new_id()
     deadline = context.deadline(table.routing.deadline_s)
-    calls = context.calls or NotedCalls(context.call, context.most_usd)
-    calls.decision = _undecided(table, inquiry, decision_id)
-    context = replace(context, calls=calls)
-    by, hops = await named(table, context.with_budget(inquiry, None), inquiry, deadline)
-    decision = decision_of(table, by)
-    if context.assigned:
-        decision = context.assigned.with_arm(decision)
-    decision = replace(decision, id=decision_id, decision_s=context.clock() - began)
+    calls = calls or NotedCalls(context.call, context.most_usd)
+    calls.decision = _undecided(table, inquiry, decision_id) if table.classifier else None
+    by, hops = await named(table, context.with_budget(inquiry, None), calls, inquiry, deadline)
+    decision = decision_of(table, by, decision_id=decision_id, decision_s=context.clock() - began)
+    if assigned:
+        decision = assigned.with_arm(decision)
     calls.decision, calls.hops = decision, hops
     calls.settle()
     budgeted = context.with_budget(inquiry, by.task_class)
-    caller = PlaceCaller(table, budgeted, inquiry, table.routes[by.task_class], deadline=deadline, hops=hops)
+    caller = PlaceCaller(table, budgeted, calls, inquiry, table.routes[by.task_class], deadline=deadline)
     serving = _Serving(table, budgeted, inquiry, decision, caller)
     answer = await serving.answer()
     whole = replace(decision, hops=tuple(caller.hops), total_s=context.clock() - began)
@@ -168,7 +178,7 @@ class _Serving:
 
     async def answer(self) -> Answer | None:
         """Ask step by step; None where nobody replied."""
-        if not any(self._caller.of(step) for step in self._steps):
+        if self._caller.allowed is not None and not any(self._caller.of(step) for step in self._steps):
             self._forbid()
         why, kept = "first", None
         while self._steps and not self._caller.deadline.is_over():

@@ -271,12 +271,12 @@ def _inquiry(prompt: Prompt, asked: Asked) -> Inquiry:
         if name in _TEXTS and not isinstance(value, str):
             raise InputError(f"{name}: expected a text, got {value!r}")
     features, kinds = given.pop("features", {}), given.pop("attachments", ())
-    if not (isinstance(features, Mapping) and _is_json(dict(features))):
+    if not (isinstance(features, Mapping) and (not features or _is_json(dict(features)))):
         raise InputError(f"features: expected a mapping of JSON values by name, got {features!r}")
     if isinstance(kinds, str) or not all(isinstance(kind, str) for kind in kinds):
         raise InputError(f"attachments: expected a list of kinds such as ['pdf'], got {kinds!r}")
     text = dict(prompt) if isinstance(prompt, Mapping) else prompt
-    problem = prompt_problem(text) or ("" if _is_json(text) else "expected JSON values")
+    problem = prompt_problem(text) or ("" if isinstance(text, str) or _is_json(text) else "expected JSON values")
     if problem:
         raise InputError(f"prompt: {problem}")
     return Inquiry(prompt=text, features=dict(features), attachments=tuple(kinds), **given)

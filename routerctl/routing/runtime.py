@@ -33,7 +33,7 @@ from routerctl.routing.noted_calls import MostUsd, NotedCalls
 from routerctl.routing.route import UNSERVED, Routed, route
 from routerctl.routing.tables import Assigned, Tables
 from routerctl.routing.tenants import DECISIONS_FILE, States, budgets_at, folder_of, with_own_key
-from routerctl.types import Answer, Candidate, Decision, Inquiry, Request, Table, Tenant
+from routerctl.types import Answer, Candidate, Decision, Hop, Inquiry, Request, Table, Tenant
 
 _HEADROOM = 2  # of some dozens of replies the longest is no bound
 
@@ -106,12 +106,12 @@ class Runtime:
         assigned = tables.of(inquiry)
         router = await self._router_for(assigned)
 
-        async def note(decision: Decision) -> None:
-            await router.recorder.note(inquiry, decision)
+        async def note(decision: Decision, hops: tuple[Hop, ...]) -> None:
+            await router.recorder.note(inquiry, decision, hops)
 
         calls = NotedCalls(router.context.call, router.context.most_usd, note)
         try:
-            routed = await route(router.table, replace(router.context, assigned=assigned, calls=calls), inquiry)
+            routed = await route(router.table, router.context, inquiry, assigned=assigned, calls=calls)
         except UNSERVED as error:
             for words in error.alarms:
                 alarm(words)
@@ -150,10 +150,9 @@ class Runtime:
     async def _opened(self, assigned: Assigned, opening: AsyncExitStack) -> TenantRouter:
         tenant, table, classifier = assigned.tenant, assigned.table, assigned.classifier
         providers = [with_own_key(spec, tenant) for spec in table.providers.values()]
-        price = pricer_for(table)
         clock = self._clock
         outside = Outside(env=self._env, clock=clock.monotonic, sleep=clock.sleep)
-        wire = await opening.enter_async_context(Wire(providers, outside, price, ready=self._ready))
+        wire = await opening.enter_async_context(Wire(providers, outside, pricer_for(table), ready=self._ready))
         health = Health(self._states.of(tenant), clock=lambda: clock.now().timestamp(), rng=random.Random())  # noqa: S311 - jitter
         opening.callback(health.close)
         recorder = opening.enter_context(
@@ -163,8 +162,8 @@ class Runtime:
         opening.push_async_callback(_ended, asyncio.ensure_future(probing))
 
         def most(candidate: Candidate, request: Request) -> Decimal:
-            spec = table.providers[candidate.provider]
-            return most_usd(price(spec, request.model), request, spec.timeout_s)
+            price = wire.pricer(candidate.provider, request.model)
+            return most_usd(price, request, table.providers[candidate.provider].timeout_s)
 
         context = Context(
             call=wire.call,

@@ -72,7 +72,7 @@ class Tables:
         Raises: InputError for a tier's table or a classifier that is not there, or a tenant that nothing knows.
         """
         tenant = self._tenant_of(inquiry)
-        own, experiment = self._of_tenant(tenant), self.experiment_for(inquiry)
+        own, experiment = self._of_tenant(tenant), self._experiment_of(tenant)
         assignment = experiment.assignment_of(inquiry, _new_id)
         if assignment is not None:
             try:
@@ -98,7 +98,9 @@ class Tables:
 
         Raises: InputError for a tenant that nothing knows.
         """
-        tenant = self._tenant_of(inquiry)
+        return self._experiment_of(self._tenant_of(inquiry))
+
+    def _experiment_of(self, tenant: Tenant | None) -> ActiveExperiment:
         name = tenant.name if tenant else None
         if name not in self._experiments:
             log, digest = folder_of(self._root, tenant) / DECISIONS_FILE, self._of_tenant(tenant).digest

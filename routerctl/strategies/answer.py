@@ -52,10 +52,11 @@ async def answer(ask: Ask, candidate: Candidate, prompt: Prompt, reply: ReplySpe
 
 def first_request(candidate: Candidate, prompt: Prompt, reply: ReplySpec) -> Request:
     """Make the request that every strategy starts with."""
+    limit = reply_limit(candidate, reply)
     return Request(
         model=candidate.model,
         prompt=prompt,
-        reply=replace(reply, max_tokens=reply_limit(candidate, reply)),
+        reply=reply if limit == reply.max_tokens else replace(reply, max_tokens=limit),
         effort=candidate.effort,
         sampling=candidate.sampling,
     )

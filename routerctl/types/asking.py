@@ -122,6 +122,8 @@ class Answer:
     @property
     def usage(self) -> Usage:
         """The summed tokens of all calls."""
+        if len(self.replies) == 1:
+            return self.replies[0].usage
         names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
         counts = {name: sum(getattr(reply.usage, name) for reply in self.replies) for name in names}
         return Usage(**counts, estimated=any(reply.usage.estimated for reply in self.replies))

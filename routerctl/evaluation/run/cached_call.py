@@ -155,7 +155,7 @@ class Caller:
                 self._spending.repeated_calls += 1
             else:
                 self._spending.cached_calls += 1
-            cost_usd = cost_of_reply(known, self._pricer)
+            cost_usd = cost_of_reply(self._pricer, known.usage, known.latency_s, known.lost_s)
             return self._got(replace(known, cost_usd=cost_usd, perhaps_usd=Decimal(0)))
         held = _Held(self._spending, self._ceiling(self._candidate, request))
         await self._spending.room_for(held.usd, self._most_words(request))

@@ -5,7 +5,6 @@ Several processes may write one file at once; each waits for its turn.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,9 +17,18 @@ from routerctl.files.codec import encode, json_text
 from routerctl.files.running import RUNNING_FOLDER, RunningMark
 from routerctl.redaction import redacted
 from routerctl.routing.decision_log.columns import COLUMNS, insertion
-from routerctl.routing.decision_log.rows import LoggedAnswer, row_of, stamp, storable
+from routerctl.routing.decision_log.rows import (
+    Cells,
+    LoggedAnswer,
+    cells_of,
+    note_of,
+    row_of,
+    row_of_note,
+    stamp,
+    storable,
+)
 from routerctl.routing.decision_log.schema import PATIENCE_S, open_log, salt_of
-from routerctl.types import Decision, Inquiry, StopReason, Usage
+from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
 _ID, _PERHAPS = (tuple(COLUMNS).index(name) for name in ("id", "perhaps_usd"))
 _EVERY = 500  # appends between two looks for what is too old
@@ -55,6 +63,7 @@ class DecisionLog:
         self._keep_prompts, self._keep_days, self._clock = keep_prompts, keep_days, clock
         self._insert, self._appended = insertion(), 0
         self._mark: RunningMark | None = None
+        self._noted: dict[str, Cells] = {}  # of the inquiries under way, by decision
         self._folder = path.parent / RUNNING_FOLDER
         if keep_days is not None:
             self._drop_old(_MOST_ON_OPEN)
@@ -81,28 +90,30 @@ class DecisionLog:
         """
         delivered = LoggedAnswer(reply=reply, stop_reason=stop_reason, usage=usage)
         private = not self._keep_prompts
-        row = row_of(decision, inquiry, delivered, decision_id=decision_id, at=at, salt=self._salt, private=private)
-        with self._transaction():
+        asked = self._noted.pop(decision_id, None) or cells_of(inquiry, self._salt)
+        row = row_of(decision, inquiry, delivered, decision_id=decision_id, at=at, asked=asked, private=private)
+        if private:
             written = self._database.execute(self._insert, row)
-            if not private:
+        else:
+            with self._transaction():
+                written = self._database.execute(self._insert, row)
                 self._keep_texts(row, inquiry, reply)
-            self._database.execute("DELETE FROM under_way WHERE id = ?", (decision_id,))
         self._appended += 1
         if self._keep_days is not None and self._appended % _EVERY == 0:
             with suppress(sqlite3.OperationalError):  # the row is written; the next look drops what this one does not
                 self._drop_old(_AT_ONCE)
         return int(written.lastrowid or 0)
 
-    def note(self, decision: Decision, inquiry: Inquiry, *, at: str) -> None:
-        """Keep what is to be logged of a decision if this process ends before it is appended.
+    def note(self, decision: Decision, hops: tuple[Hop, ...], inquiry: Inquiry, *, at: str) -> None:
+        """Keep what is to be logged of a decision, with the hops so far, if this process ends before it is appended.
 
         Raises: sqlite3.Error where it cannot be written.
         """
         if self._mark is None:
             return
-        nobody = LoggedAnswer(reply=None)
-        row = row_of(decision, inquiry, nobody, decision_id=decision.id, at=at, salt=self._salt, private=True)
-        noted = (decision.id, self._mark.name, json_text(row))
+        asked = self._noted.get(decision.id) or cells_of(inquiry, self._salt)
+        self._noted[decision.id] = asked
+        noted = (decision.id, self._mark.name, note_of(decision, hops, inquiry, at=at, asked=asked))
         self._database.execute("INSERT OR REPLACE INTO under_way VALUES (?, ?, ?)", noted)
 
     def take_lost(self, tell: Callable[[int, Decimal], None]) -> None:
@@ -116,14 +127,14 @@ class DecisionLog:
         except OSError:
             return
         with self._transaction():
-            found = self._database.execute("SELECT id, process, row FROM under_way").fetchall()
+            found = self._database.execute("SELECT id, process, note FROM under_way").fetchall()
             gone = {process: self._mark.is_gone(process) for _, process, _ in found}
-            lost = {one: json.loads(row) for one, process, row in found if gone[process]}
+            lost = {one: row_of_note(note) for one, process, note in found if gone[process]}
             for one, row in lost.items():
                 self._database.execute(self._insert.replace("INSERT", "INSERT OR IGNORE", 1), row)
                 self._database.execute("DELETE FROM under_way WHERE id = ?", (one,))
             if lost:
-                tell(len(lost), sum((Decimal(row[_PERHAPS]) for row in lost.values()), Decimal(0)))
+                tell(len(lost), sum((Decimal(str(row[_PERHAPS])) for row in lost.values()), Decimal(0)))
 
     def _keep_texts(self, row: tuple[object, ...], inquiry: Inquiry, reply: str | None) -> None:
         prompt, features = redacted(json_text(inquiry.prompt)), redacted(json_text(encode(inquiry.features)))

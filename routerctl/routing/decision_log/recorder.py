@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from routerctl.errors import InputError
 from routerctl.notices import info, warn
 from routerctl.routing.decision_log import DecisionLog
-from routerctl.types import Decision, Inquiry, Table
+from routerctl.types import Decision, Hop, Inquiry, Table
 from routerctl.words import plain, plural, usd
 
 if TYPE_CHECKING:
@@ -56,10 +56,10 @@ class DecisionRecorder:
             self._well()
         return number
 
-    async def note(self, inquiry: Inquiry, decision: Decision) -> None:
+    async def note(self, inquiry: Inquiry, decision: Decision, hops: tuple[Hop, ...]) -> None:
         """Write down what the log is to hold of a decision if this process ends before it is appended."""
         at = self._now().isoformat(timespec="milliseconds")
-        await self._written(lambda log: log.note(decision, inquiry, at=at))
+        await self._written(lambda log: log.note(decision, hops, inquiry, at=at))
 
     async def _written(self, write: Callable[[DecisionLog], T]) -> T | None:
         log = self._opened()

@@ -25,8 +25,10 @@ from routerctl.routing.decision_log.columns import COLUMNS
 from routerctl.types import Decision, Hop, Inquiry, StopReason, Usage
 
 Cell = str | int | float | None
+Cells = Mapping[str, Cell]  # by column
 _NOT_CALLED = frozenset(("skipped", "over budget"))
-_NOT_FAILED = _NOT_CALLED | {"served", "not confident", "cancelled", "classified"}
+_NOBODY_WAITED = "cancelled"
+_NOT_FAILED = _NOT_CALLED | {"served", "not confident", _NOBODY_WAITED, "classified"}
 _TRUNCATED = (StopReason.MAX_TOKENS, StopReason.CONTEXT_FULL)
 _NANO = 9  # digits after the point of a nano-dollar
 _QUOTED = 9  # characters of a prompt in a row, blanks apart, that make a message a quotation of it
@@ -77,37 +79,41 @@ def row_of(  # one value a column
     *,
     decision_id: str,
     at: str,
-    salt: bytes,
+    asked: Cells,
     private: bool,
 ) -> tuple[Cell, ...]:
-    """Give the row of a decision; `private`: what a provider's message quotes of the prompt is struck out."""
-    prompt = inquiry_text(inquiry.prompt)
-    hops = tuple(_struck(hop, prompt) if hop.detail else hop for hop in decision.hops) if private else decision.hops
-    usage, reply = delivered.usage, delivered.reply
+    """Give the row of a decision; `asked`: the inquiry's cells.
+
+    `private`: what a provider's message quotes of the prompt is struck out.
+    """
     return _row(
         {
+            **asked,
+            **_of_decision(decision),
+            **_of_hops(_private(decision.hops, inquiry) if private else decision.hops),
+            **_of_answer(delivered),
             "id": decision_id,
             "at": stamp(at),
-            "inquiry_id": inquiry.id and redacted(inquiry.id),
-            "tenant": inquiry.tenant and redacted(inquiry.tenant),
-            "step": inquiry.step and redacted(inquiry.step),
-            **_of_decision(decision),
-            **_of_hops(hops),
-            "stop_reason": delivered.stop_reason and delivered.stop_reason.value,
-            "refused": int(delivered.stop_reason is StopReason.REFUSAL),
-            "truncated": int(delivered.stop_reason in _TRUNCATED),
-            "input_tokens": usage.input_tokens if usage else None,
-            "output_tokens": usage.output_tokens if usage else None,
-            "prompt_chars": len(prompt),
-            "reply_chars": None if reply is None else len(reply),
-            "prompt_digest": digest_of(prompt, salt),
         }
     )
 
 
-def _row(values: Mapping[str, Cell]) -> tuple[Cell, ...]:
-    cells = (values.get(name) for name in COLUMNS)
-    return tuple(storable(cell) if isinstance(cell, str) and not cell.isascii() else cell for cell in cells)
+def note_of(decision: Decision, hops: tuple[Hop, ...], inquiry: Inquiry, *, at: str, asked: Cells) -> str:
+    """Write down of a decision under way, with the hops so far, what `row_of_note` needs and cannot work out."""
+    known = {**asked, **_of_decision(decision), "id": decision.id, "at": at}
+    return json_text({**known, "hops": encode(_private(hops, inquiry))})
+
+
+def row_of_note(note: str) -> tuple[Cell, ...]:
+    """Give the row of a decision whose process ended before there was an answer."""
+    known = json.loads(note)
+    hops = decode(tuple[Hop, ...], Document(file="under_way", value=known["hops"], lines={}))
+    return _row({**known, **_of_hops(hops), **_of_answer(LoggedAnswer(reply=None)), "at": stamp(known["at"])})
+
+
+def _row(values: Cells) -> tuple[Cell, ...]:
+    cells = map(values.get, COLUMNS)
+    return tuple([storable(cell) if type(cell) is str and not cell.isascii() else cell for cell in cells])
 
 
 def storable(text: str) -> str:
@@ -115,7 +121,31 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _of_decision(decision: Decision) -> dict[str, Cell]:
+def cells_of(inquiry: Inquiry, salt: bytes) -> Cells:
+    """Give what a row has of an inquiry."""
+    prompt = inquiry_text(inquiry.prompt)
+    return {
+        "inquiry_id": inquiry.id and redacted(inquiry.id),
+        "tenant": inquiry.tenant and redacted(inquiry.tenant),
+        "step": inquiry.step and redacted(inquiry.step),
+        "prompt_chars": len(prompt),
+        "prompt_digest": digest_of(prompt, salt),
+    }
+
+
+def _of_answer(delivered: LoggedAnswer) -> Cells:
+    usage, reply = delivered.usage, delivered.reply
+    return {
+        "stop_reason": delivered.stop_reason and delivered.stop_reason.value,
+        "refused": int(delivered.stop_reason is StopReason.REFUSAL),
+        "truncated": int(delivered.stop_reason in _TRUNCATED),
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "reply_chars": None if reply is None else len(reply),
+    }
+
+
+def _of_decision(decision: Decision) -> Cells:
     return {
         "task_class": decision.task_class,
         "source": decision.decided_by.partition(" ")[0],
@@ -135,7 +165,7 @@ def _of_decision(decision: Decision) -> dict[str, Cell]:
     }
 
 
-def _of_hops(hops: tuple[Hop, ...]) -> dict[str, Cell]:
+def _of_hops(hops: tuple[Hop, ...]) -> Cells:
     served = next((hop for hop in hops if hop.outcome == "served"), None)
     cost_usd = sum((hop.cost_usd for hop in hops), Decimal(0))
     perhaps_usd = sum((hop.perhaps_usd for hop in hops), Decimal(0))
@@ -178,6 +208,18 @@ def _first_confidence(hops: tuple[Hop, ...]) -> tuple[str | None, float | None]:
     if measured is None:
         return None, None
     return min(measured.items(), key=lambda item: item[1])
+
+
+def _private(hops: tuple[Hop, ...], inquiry: Inquiry) -> tuple[Hop, ...]:
+    """Strike out of hops what providers' messages quote of the prompt; why nobody waited is said in our own words."""
+    if not any(map(_may_quote, hops)):
+        return hops
+    prompt = inquiry_text(inquiry.prompt)
+    return tuple(_struck(hop, prompt) if _may_quote(hop) else hop for hop in hops)
+
+
+def _may_quote(hop: Hop) -> bool:
+    return bool(hop.detail) and hop.outcome != _NOBODY_WAITED
 
 
 def _struck(hop: Hop, prompt: str) -> Hop:

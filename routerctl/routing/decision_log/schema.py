@@ -20,8 +20,12 @@ VERSION = 4
 _LATER = {3: ("level",), 4: ("perhaps_usd", "perhaps_nano_usd")}  # version -> the columns that came with it
 PATIENCE_S = 30.0  # how long another process may hold the file
 _NO_WRITING = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)  # low byte of an error's code: sqlite.org/rescode.html
-# A decision whose calls have begun, as it would be logged if its process ended now; `row`: JSON, as `insertion` has it.
-_UNDER_WAY = "CREATE TABLE under_way (id TEXT PRIMARY KEY, process TEXT NOT NULL, row TEXT NOT NULL) WITHOUT ROWID"
+# A decision whose calls have begun; `note`: JSON, what makes its row if its process ends now.
+_UNDER_WAY = (
+    "CREATE TABLE under_way (id TEXT PRIMARY KEY, process TEXT NOT NULL, note TEXT NOT NULL) WITHOUT ROWID",
+    # With the row, in one statement: no kill leaves both, or neither.
+    "CREATE TRIGGER IF NOT EXISTS ended AFTER INSERT ON decisions BEGIN DELETE FROM under_way WHERE id = NEW.id; END",
+)
 _TABLES = f"""
 CREATE TABLE decisions ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())});
 CREATE INDEX decisions_at ON decisions (at);
@@ -43,7 +47,6 @@ CREATE TABLE feedback (
 );
 CREATE INDEX feedback_decision ON feedback (decision);
 CREATE TABLE about (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-{_UNDER_WAY};
 """
 FIRST_SHAPE = (
     *("id", "at", "tenant", "task_class", "decided_by", "table_version", "table_digest", "prompt_digest"),
@@ -136,7 +139,7 @@ def _bring_up(database: sqlite3.Connection, path: Path) -> None:
         elif version < VERSION:  # nobody else has done it meanwhile
             for name in (name for later, names in _LATER.items() if later > version for name in names):
                 database.execute(f"ALTER TABLE decisions ADD COLUMN {name} {COLUMNS[name]}")
-            database.execute(_UNDER_WAY)
+            _make_under_way(database)
             database.execute(f"PRAGMA user_version = {VERSION}")
         database.execute("COMMIT")
     except BaseException:
@@ -152,6 +155,7 @@ def _make(database: sqlite3.Connection, path: Path) -> None:
         database.execute("ALTER TABLE decisions RENAME TO older")
     for statement in filter(None, (part.strip() for part in _TABLES.split(";"))):
         database.execute(statement)
+    _make_under_way(database)
     database.execute("INSERT INTO about VALUES ('salt', ?)", (secrets.token_bytes(32),))
     if older:
         from routerctl.routing.decision_log.rows import row_of_first_shape
@@ -161,6 +165,11 @@ def _make(database: sqlite3.Connection, path: Path) -> None:
         database.executemany(insertion(), rows)
         database.execute("DROP TABLE older")
     database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _make_under_way(database: sqlite3.Connection) -> None:
+    for statement in _UNDER_WAY:
+        database.execute(statement)
 
 
 def _older(database: sqlite3.Connection) -> Iterator[dict[str, object]]:
