@@ -184,7 +184,7 @@ def table_with_rules(names: Sequence[str], *, language: bool) -> Any:
 
     conditions = (
         Condition(is_json=True),
-        Condition(has_code=True, min_chars=200),
+        Condition(has_code=True, min_chars=200, all_of=(Condition(step=("review",)),)),
         Condition(keywords=("chargeback", "force majeure", "Mahnbescheid", "subpoena")),
         Condition(regex=r"\b[A-Z]{2}\d{6,}\b"),
         Condition(regex=r"(?i)^(translate|übersetze) .* (to|into|ins) \w+"),
