@@ -44,6 +44,19 @@ def meant(text: str, found: Sequence[Candidate[Value]]) -> list[tuple[Candidate[
     return [pair for pair in kept if pair[1] is not Introduction.EXAMPLE] or kept
 
 
+def with_finals(
+    text: str, fenced: Sequence[Candidate[Value]], outside: Sequence[Candidate[Value]]
+) -> list[Candidate[Value]]:
+    """Add to the values in fenced blocks those outside them that are introduced as final; in the order of the text."""
+    free = [one for one in outside if not any(block.start <= one.start < block.end for block in fenced)]
+    if not fenced or not free:
+        return list(fenced)
+    together = sorted([*fenced, *free], key=lambda one: one.start)
+    kept = {one.start for one in fenced}
+    kept |= {one.start for one, how in meant(text, together) if how is Introduction.FINAL}
+    return [one for one in together if one.start in kept]
+
+
 def the_one(text: str, found: Sequence[Candidate[Value]]) -> Value | None:
     """Give the value that is the answer: the last that is introduced as final, else the only one; None without any.
 

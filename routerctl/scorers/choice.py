@@ -104,7 +104,9 @@ def _marked(text: str, boxes: Sequence[Tail], mentions: Sequence[Mention]) -> st
     found = {}
     for box in boxes:
         if box.start > line and not denied(text, box.start - 1, box.end + 1, sentence=box.sentence):
+            within = Sentence(start=box.start, end=box.end, asks=False)
             inside = [one for one in mentions if box.start <= one.start and one.end <= box.end]
+            inside = [one for one in inside if not denied(text, one.start, one.end, sentence=within)]
             found.update(dict.fromkeys([one.label for one in inside if not one.bare] or [one.label for one in inside]))
     if len(found) > 1:
         raise NoAnswer(f"it marks both {_listed(found)}")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from routerctl.scorers.base import NoAnswer
-from routerctl.scorers.candidates import Candidate, the_one
+from routerctl.scorers.candidates import Candidate, the_one, with_finals
 from routerctl.scorers.reply import fenced
 from routerctl.types import Json
 
@@ -53,12 +53,15 @@ def read_json(text: str, *, kinds: tuple[type, ...]) -> Json | None:
     Raises: NoAnswer where that is a value of another kind, or it is not clear which of several is meant.
     """
     whole = _whole(text)
-    found = the_one(text, _in_blocks(text)) if whole is None else whole
-    if found is None:
-        found = the_one(text, _in_prose(text, kinds))
+    found = the_one(text, _candidates(text, kinds)) if whole is None else whole
     if found is not None and not isinstance(found, kinds):
         raise NoAnswer(f"{_NAMES.get(type(found), 'a value')} where {_NAMES[kinds[0]]} is expected")
     return found
+
+
+def _candidates(text: str, kinds: tuple[type, ...]) -> list[Candidate[Json]]:
+    prose = _in_prose(text, kinds)
+    return with_finals(text, _in_blocks(text), prose) or prose
 
 
 def _in_blocks(text: str) -> list[Candidate[Json]]:

@@ -55,7 +55,7 @@ incorrectly, false, falsely, mistaken, mistakenly, invalid, opposite of, least l
 least probable,
 least suitable, least appropriate, worst, weakest, at first, initially, originally, previously, first labelled,
 used to be,
-might think, may think, could think, thought to be, if,
+might think, may think, could think, thought to be, if, distractor, trap, decoy, ≠, !=,
 nicht, kein, keine, keiner, keinen, keines, keinem, nie, niemals, weder, keinesfalls, keineswegs, kaum, statt,
 anstatt,
 außer, falsch, falsche, niet, geen, nooit, noch, inte, ej, icke, aldrig, ikke, ikkje, aldri, ei,

@@ -24,6 +24,7 @@ _LATEX = (
     (re.compile(r"\\(?:times|cdot)(?![a-z])"), "×"),
     (re.compile(r"\\div(?![a-z])"), "÷"),
     (re.compile(r"\\pm(?![a-z])"), "±"),
+    (re.compile(r"\\(?:neq?|neg|lnot|not)(?![a-z])"), "≠"),
     (re.compile(r"\\approx(?![a-z])|\\sim(?![a-z])"), "≈"),
     (re.compile(r"\\(?:lt|leq?|leqslant)(?![a-z])"), "<"),
     (re.compile(r"\\(?:gt|geq?|geqslant)(?![a-z])"), ">"),
@@ -43,7 +44,7 @@ _TAG = re.compile(
     r"|table|tbody|tr|td|th)(?:\s[^<>\n]{0,100})?/?>",
     re.IGNORECASE,
 )
-_STRUCK = re.compile(r"~~[^~\n]{1,300}~~|<(?:s|del|strike)>[^<\n]{0,300}</(?:s|del|strike)>", re.IGNORECASE)
+STRUCK = re.compile(r"~~[^~\n]{1,300}~~|<(?:s|del|strike)>[^<\n]{0,300}</(?:s|del|strike)>", re.IGNORECASE)
 _LINE_MARKUP = re.compile(r"^[ \t]*(?:>[ \t]?)*(?:(?P<hash>#{1,6})[ \t]+)?", re.MULTILINE)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _TABLE_LINE = re.compile(r"^[ \t]*\|(.*)$", re.MULTILINE)
@@ -56,7 +57,7 @@ def plain(text: str) -> str:
     text = visible(text.replace(MARK, "").replace(END, ""))
     if not text.isascii():
         text = unicodedata.normalize("NFC", "".join(map(_one_form, text)))
-    text = _STRUCK.sub(" ", _FENCE_LINE.sub("", text))
+    text = STRUCK.sub(" ", _FENCE_LINE.sub("", text))
     text = _TAG.sub(_without_tag, text)
     text = _ANSWER_LINE.sub(rf"{MARK}\1{END}", text)
     text = _without_latex(text) if "\\" in text or "{,}" in text else text

@@ -67,6 +67,9 @@ def _in_mark(text: str, box: Tail, found: Sequence[Numeral]) -> Numeral:
     inside = _after_equals(text, _between(found, box.start, box.end), box.start, box.end)
     if len(inside) != 1:
         raise NoAnswer(f"what it marks as its answer holds {len(inside) or 'no'} numbers")
+    within = Sentence(start=box.start, end=box.end, asks=False)
+    if denied(text, inside[0].start, inside[0].end, sentence=within):
+        raise NoAnswer("it denies what it marks")
     return inside[0]
 
 

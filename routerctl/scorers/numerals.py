@@ -40,6 +40,7 @@ _TIMES_TEN = re.compile(r"\s?[×x*·⋅]\s?10(?:\^\(?\{?(-?[0-9]{1,5})\}?\)?|([�
 _SCALE_OF = {word.strip().casefold(): size for size, words in lexicon.SCALES.items() for word in words.split(",")}
 _LONGEST_FIRST = "|".join(re.escape(word) for word in sorted(_SCALE_OF, key=len, reverse=True))
 _SCALE = re.compile(rf"[ \u00a0\u2009\u202f-]?({_LONGEST_FIRST})\.?(?![^\W\d_{UNSPACED}])", re.IGNORECASE)
+_KILO = re.compile(r"k\b", re.IGNORECASE)
 _UNCLEAR_SCALE = re.compile(r"\s?mil\b")
 _LETTERS = re.compile(rf"[^\W\d_{UNSPACED}]+")
 _SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "mm": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
@@ -247,6 +248,11 @@ def _scaled(value: Fraction | None, exponent: str) -> Fraction | None:
     except (InvalidOperation, ValueError):
         return None
     return None if value is None or size is None else value * size
+
+
+def is_scaled(text: str, end: int) -> bool:
+    """Tell whether an exponent or a scale goes on with the digits that end there: 12e3, 12k, 12 thousand."""
+    return any(pattern.match(text, end) for pattern in (_EXPONENT, _SCALE, _KILO))
 
 
 # --- references -------------------------------------------------------------------------------------------------------

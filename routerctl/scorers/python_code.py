@@ -22,6 +22,7 @@ from routerctl.scorers.candidates import Candidate, meant
 from routerctl.scorers.reply import fenced
 from routerctl.scorers.sandbox.confine import not_held
 from routerctl.scorers.sandbox.run import Limits, run_limited
+from routerctl.scorers.stance import Introduction, introduced
 from routerctl.types import Json
 
 _TAGS = frozenset({"", "py", "python", "python3", "py3", "ipython", "python2", "pycon"})
@@ -48,12 +49,19 @@ def _extract(text: str, _: Params) -> str | None:
     """
     blocks = [one for one in fenced(text) if one.tag in _TAGS and one.content.strip()]
     found = [Candidate(value=one.content, key=one.content, start=one.start, end=one.end) for one in blocks]
+    if found and _ends_outside(text, found[-1].end):
+        raise NoAnswer("what it calls final stands outside its blocks")
     code = [one.value for one, _ in meant(text, found)]
     if any(map(_DEFINES.search, code)):
         return "\n\n".join(part for part in code if _DEFINES.search(part) or _only_constants(part))
     if not code and any(one.content.strip() for one in fenced(text)):
         raise NoAnswer("no block of Python")
     return code[0] if code else _without_prose(text).strip() or None
+
+
+def _ends_outside(text: str, end: int) -> bool:
+    below = _DEFINES.search(text, end)
+    return below is not None and introduced(text, below.start(), len(text), after=end) is Introduction.FINAL
 
 
 def _only_constants(code: str) -> bool:

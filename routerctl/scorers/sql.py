@@ -11,7 +11,7 @@ import re
 import sqlite3
 from pathlib import Path
 
-from routerctl.scorers.base import Params, Scorer, Unscorable, only
+from routerctl.scorers.base import NoAnswer, Params, Scorer, Unscorable, only
 from routerctl.scorers.candidates import Candidate, the_one
 from routerctl.scorers.reply import fenced
 from routerctl.scorers.sandbox.run import Limits, run_limited
@@ -41,6 +41,14 @@ _COMMAND = re.compile(
     r"|attach\s+database\s|truncate\s+table\s|set\s+\w+\s*=))|(?i:\b(?:explain|analyze|describe|desc)(?:\s+query\s+plan|\s+analyze|\s+verbose)*\s+)\Z"
 )
 
+# What else a query may be a part of, of any dialect: a line that ends as a statement does, a comment, a head in capitals
+# ("PREPARE p AS"), with or without a line break behind it.
+_CUT_OFF = re.compile(
+    r"(?m:^)(?:[^\n]*;[ \t]*(?:--[^\n]*)?\n(?s:.*)|[^\n]*(?:--|\#|/\*)[^\n]*"
+    r"|[^\n:]*\b(?:(?!SQL)[A-Z]{3,}[ \t(]*|(?i:for|as|immediate)[\s(]*)|(?!SQL)[A-Z]{3,}\b[^\n:.]*)\Z"
+)
+_CHANGES = re.compile(r"\s*(?:drop|delete|update|truncate|alter|insert|replace)\b", re.IGNORECASE)
+
 
 def find_query(text: str) -> str | None:
     """Give the query of a reply, without the final semicolon, or None.
@@ -53,6 +61,8 @@ def find_query(text: str) -> str | None:
     """
     blocks = [one for one in fenced(text) if _is_sql(one.tag) and one.content.strip()]
     if queries := [one for one in blocks if _ANY_START.match(one.content)]:
+        if any(one.start < queries[-1].start and _CHANGES.match(one.content) for one in blocks):
+            raise NoAnswer("a block before the query changes the data")
         return the_one(text, [_candidate(one.content, one.start, one.end) for one in queries])
     if blocks:
         return _trimmed(blocks[0].content)
@@ -60,12 +70,14 @@ def find_query(text: str) -> str | None:
     if start is None:
         return None
     begin = start.start(1)
-    if command := _COMMAND.search(text[:begin]):
+    head = max(0, begin - 2_000)  # bounds the work on a hostile reply
+    if command := _COMMAND.search(text[:begin]) or _CUT_OFF.search(text[:begin], head):
         begin = command.start()
     rest = text[begin:]
     if text[begin - 1 : begin] == "`":
         rest = rest.split("`", maxsplit=1)[0]
-    return the_one(text, [_candidate(_first_statement(rest), begin, begin + len(rest))])
+    query = _first_statement(rest)
+    return the_one(text, [_candidate(query, begin, begin + len(query))])
 
 
 def _is_sql(tag: str) -> bool:

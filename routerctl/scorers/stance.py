@@ -163,6 +163,10 @@ _MISTAKE = re.compile(
     | (?:\b(?:not|never)|n't)\s+(?:\w+\s+)?? {phrases(lexicon.USES)} | {phrases(lexicon.MISTAKES)}""",
     _ANY_CASE,
 )
+# "Wait, no: the total is 10." says another value than the one above it.
+_AMENDED = re.compile(
+    rf"\s*(?:{_WAIT}\s*[,:.!…\u2013—-]+\s*){{1,4}}[^.!?\n]{{1,40}}(?:\b(?:is|are|was|should|must)\b|=)", re.IGNORECASE
+)
 _EXAMPLE, _FINAL, _ANSWER = _any_of(lexicon.EXAMPLES), _any_of(lexicon.FINALS), _any_of(lexicon.ANSWERS)
 
 
@@ -172,13 +176,17 @@ def introduced(text: str, start: int, end: int, *, after: int = 0) -> Introducti
     `after` is where the value before it ends. Of two words, the later one counts: "wrong; fixed: ..." is final.
     """
     behind = text[end : end + _WINDOW]
-    if retracted(text, end) if behind.lstrip(" `~").startswith("\n") else _AFTER.match(behind):
+    below = behind.lstrip(" `~;")
+    if below.startswith("\n"):
+        if retracted(text, end + len(behind) - len(below)) or _AMENDED.match(below):
+            return Introduction.MISTAKE
+    elif _AFTER.match(behind):
         return Introduction.MISTAKE
     lead = text[max(after, start - _WINDOW) : start]
     last = sentences(lead)[-1:]
     said = lead[last[0].start :] if last else ""
-    if _RETRACTION.match(said):  # "Wait, that's wrong:" is said of the value before
-        return Introduction.FINAL
+    if _RETRACTION.match(said):  # "Wait, that's wrong:" is said of the value before, where there is one
+        return Introduction.FINAL if after else Introduction.MISTAKE
     kinds = ((_MISTAKE, Introduction.MISTAKE), (_EXAMPLE, Introduction.EXAMPLE), (_FINAL, Introduction.FINAL))
     hits = [(hit.end(), kind) for pattern, kind in kinds for hit in pattern.finditer(said)]
     if not any(kind is Introduction.MISTAKE for _, kind in hits):  # of "a wrong answer" the noun says nothing

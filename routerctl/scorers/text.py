@@ -12,6 +12,8 @@ from collections import Counter
 
 from routerctl.errors import nearest
 from routerctl.scorers.base import Params, Scorer, Unscorable, flag, normalised, only, shown, texts
+from routerctl.scorers.markup import STRUCK
+from routerctl.scorers.numerals import is_scaled
 from routerctl.scorers.reply import visible
 from routerctl.scorers.sandbox.run import Limits, run_limited
 from routerctl.scorers.stance import Sentence, denied, sentences
@@ -55,7 +57,8 @@ def _check_contains(params: Params, expected: Json) -> None:
 
 
 def _score_contains(extracted: str, expected: Json, params: Params) -> tuple[float, str]:
-    missing = [text for text in texts(expected) if not _holds(extracted, _normalised(text, params) or "")]
+    read = STRUCK.sub(" ", extracted)
+    missing = [text for text in texts(expected) if not _holds(read, _normalised(text, params) or "")]
     enough = not missing if params.get("mode", "any") == "all" else len(missing) < len(texts(expected))
     return float(enough), f"does not contain {shown(', '.join(missing))}" if missing else "contains all"
 
@@ -64,11 +67,13 @@ def _holds(text: str, part: str) -> bool:
     """Tell whether a text affirms a part: from where a word starts (no "legal" in "illegal"), whole numbers only."""
     said = sentences(text)
     starts = r"(?<![^\W_])(?<!non-)" if part[0].isalpha() and part[0] < "\u0e00" else ""
-    starts = r"(?<![0-9])(?<![0-9][.,:/])" if part[0].isdigit() else starts
+    starts = r"(?<![0-9])(?<![0-9][.,:/])(?<!\A[-\u2212])(?<![\s(=:$][-\u2212])" if part[0].isdigit() else starts
     ends = r"(?![0-9]|[.,:/][0-9])" if part[-1].isdigit() else ""
     for count, found in enumerate(re.finditer(starts + re.escape(part) + ends, text)):
         place = bisect_left(said, found.start(), key=lambda one: one.end)
         within = Sentence(start=said[place].start, end=max(said[place].end, found.end()), asks=False)
+        if part[-1].isdigit() and is_scaled(text, found.end()):
+            continue
         if count >= _MOST_PLACES or not denied(text, found.start(), found.end(), sentence=within, reach=1):
             return True
     return False
