@@ -30,7 +30,7 @@ from routerctl.scorers.labels import (
 )
 from routerctl.scorers.lexicon import phrases
 from routerctl.scorers.markup import plain
-from routerctl.scorers.stance import Sentence, denied, denied_behind, refusal, retracted, sentences
+from routerctl.scorers.stance import Sentence, denied, denied_behind, refusal, replaces, retracted, sentences
 from routerctl.types import Json
 
 _MOST, _MOST_IN_TAIL = 1_000, 50  # mentions of labels that are read; more of them choose nothing
@@ -65,7 +65,7 @@ def choose(text: str, choices: Sequence[str]) -> str | None:
 
     Raises: NoAnswer where the reply refuses, takes its answer back, or can be read as two labels.
     """
-    text = plain(text)
+    text = _ticked(plain(text))
     said = sentences(text)
     mentions = mentions_of(text, tuple(choices))
     if boxes := marks(text, said):
@@ -78,14 +78,31 @@ def choose(text: str, choices: Sequence[str]) -> str | None:
         announced += _called_right(text, said, mentions) + _contrasted(text, said, mentions)
         announced += _concluded(text, said, mentions)
     if announced:
-        return _last(text, announced, alone)
+        return _last(text, mentions, announced, alone)
     if len({label for label, _, _ in alone}) == 1:
-        return _unless_retracted(text, alone[-1][0], alone[-1][2])
+        return _unless_retracted(text, mentions, alone[-1][0], alone[-1][2])
     if alone:
         raise NoAnswer(f"it says both {_listed(label for label, _, _ in alone)}")
     if refused:
         raise NoAnswer(f'it does not answer: "{refused.strip()}"')
     return _mentioned(text, said, mentions)
+
+
+_BOX = re.compile(
+    r"^[ \t]*(?:[-*•+][ \t]*)?(?:\[(?P<tick>[ xX✓✔]?)\]|(?P<sign>[☐☑☒✅]))[ \t]*(?P<item>[^\n]*)$", re.MULTILINE
+)
+_SHARE = re.compile(
+    r"[\"')\]*]*\s*[:=(\u2013-]?\s*\(?(?:[0-9]*[.,]?[0-9]+\s?(?:%|/\s?[0-9]+)?(?=[\s,;)}\]]|$)|(?:true|false)\b)",
+    re.IGNORECASE,
+)
+
+
+def _ticked(text: str) -> str:
+    """Leave out the lines of a list of boxes that are not ticked, where one is."""
+    boxes = [*_BOX.finditer(text)]
+    if len(boxes) < 2 or not any((box["tick"] or "").strip() or (box["sign"] or "☐") != "☐" for box in boxes):
+        return text
+    return _BOX.sub(lambda box: box["item"] if (box["tick"] or "").strip() or (box["sign"] or "☐") != "☐" else "", text)
 
 
 def _refusal(text: str, mentions: Sequence[Mention]) -> str | None:
@@ -112,7 +129,7 @@ def _marked(text: str, boxes: Sequence[Tail], mentions: Sequence[Mention]) -> st
         raise NoAnswer(f"it marks both {_listed(found)}")
     if not found:
         raise NoAnswer("what it marks as its answer is none of the labels")
-    return _unless_retracted(text, next(iter(found)), boxes[-1].end + 1)
+    return _unless_retracted(text, mentions, next(iter(found)), boxes[-1].end + 1)
 
 
 Announced = tuple[str | None, int, int]  # a label and where it stands; None: more than one label
@@ -195,20 +212,23 @@ def _concluded(text: str, said: Sequence[Sentence], mentions: Sequence[Mention])
     return found
 
 
-def _last(text: str, announced: Sequence[Announced], alone: Sequence[Place]) -> str:
+def _last(text: str, mentions: Sequence[Mention], announced: Sequence[Announced], alone: Sequence[Place]) -> str:
     label, _, end = max(announced, key=lambda found: found[1])
     if label is None:
         raise NoAnswer("it announces more than one label")
     lines = {one for one, _, _ in alone}
     if len(lines) == 1 and label not in lines:
         raise NoAnswer(f"it says both {_listed([label, *lines])}")
-    return _unless_retracted(text, label, end)
+    return _unless_retracted(text, mentions, label, end)
 
 
 def _mentioned(text: str, said: Sequence[Sentence], mentions: Sequence[Mention]) -> str | None:
     """Take the label that opens the reply, else the only one that it mentions and does not deny or ask about."""
     if sum(not one.bare for one in mentions) > _MOST:
         raise NoAnswer(f"it mentions labels more than {_MOST:,} times")
+    shared = {one.label for one in mentions[:_MOST_IN_TAIL] if _SHARE.match(text, one.end)}
+    if len(shared) > 1:
+        raise NoAnswer(f"it gives each of {_listed(shared)} a share")
     opening = [one for one in mentions[:1] if opens(text, one)]
     held = [one for one in (opening + [one for one in mentions if not one.bare]) if _is_held(text, one, said)]
     meant = held[:1] if opening and held and held[0] is opening[0] else held
@@ -220,7 +240,7 @@ def _mentioned(text: str, said: Sequence[Sentence], mentions: Sequence[Mention])
     tied = any(are_joined(text, *pair) and all(_is_held(text, one, said) for one in pair) for pair in pairs)
     if tied or len({one.label for one in meant}) > 1:
         raise NoAnswer(f"it mentions both {_listed(one.label for one in mentions)}")
-    return _unless_retracted(text, meant[0].label, meant[-1].end)
+    return _unless_retracted(text, mentions, meant[0].label, meant[-1].end)
 
 
 def _is_held(text: str, one: Mention, said: Sequence[Sentence]) -> bool:
@@ -228,9 +248,14 @@ def _is_held(text: str, one: Mention, said: Sequence[Sentence]) -> bool:
     return sentence is not None and not sentence.asks and not denied(text, one.start, one.end, sentence=sentence)
 
 
-def _unless_retracted(text: str, label: str, end: int) -> str:
+def _unless_retracted(text: str, mentions: Sequence[Mention], label: str, end: int) -> str:
     if retracted(text, end):
         raise NoAnswer(f"it says {label} and takes that back")
+    own = [one for one in mentions if one.label == label and one.end <= end]
+    place = own[-1].end if own else end
+    for one in mentions[bisect_left(mentions, place, key=lambda other: other.start) :][:_MOST_IN_TAIL]:
+        if one.label != label and replaces(text, place, one.start, one.end):
+            raise NoAnswer(f"it says {label} and then {one.label}")
     return label
 
 

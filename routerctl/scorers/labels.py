@@ -94,7 +94,9 @@ def _finder(choices: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
     by_fold = {_folded(label) or label.casefold(): label for label in choices}
     longest_first = "|".join(re.escape(label) for label in sorted(by_fold, key=len, reverse=True))
     # A hyphen joins: non-toxic does not mention toxic; an apostrophe too: I'm does not mention I.
-    return re.compile(rf"(?<!{_JOINS})(?<!{_JOINS}-)(?:{longest_first})(?!{_JOINS}|-{_JOINS}|'{_JOINS})"), by_fold
+    return re.compile(
+        rf"(?<!{_JOINS})(?<!{_JOINS}-)(?:{longest_first})(?!{_JOINS}|-{_JOINS}|'{_JOINS}|\.[a-z]\.|(?<=\bno)\.\s?[0-9])"
+    ), by_fold
 
 
 def _folded(text: str) -> str:

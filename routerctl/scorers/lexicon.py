@@ -55,7 +55,7 @@ incorrectly, false, falsely, mistaken, mistakenly, invalid, opposite of, least l
 least probable,
 least suitable, least appropriate, worst, weakest, at first, initially, originally, previously, first labelled,
 used to be,
-might think, may think, could think, thought to be, if, distractor, trap, decoy, ≠, !=,
+might think, may think, could think, thought to be, if, distractor*, trap, decoy, many would, some would, most would, others would, many might, some might, people would, ≠, !=,
 nicht, kein, keine, keiner, keinen, keines, keinem, nie, niemals, weder, keinesfalls, keineswegs, kaum, statt,
 anstatt,
 außer, falsch, falsche, niet, geen, nooit, noch, inte, ej, icke, aldrig, ikke, ikkje, aldri, ei,
@@ -174,6 +174,15 @@ that is a mistake, that's a mistake, that was a mistake, I was wrong, I was mist
 I made an error,
 I take that back, I take it back, I misread, scratch that, strike that, never mind, ignore that, just kidding
 """
+CORRECTS = """
+edit, correction, update, I mean, or rather, make that, my mistake, my bad, on reflection, on second thought, else,
+otherwise, scratch that, wait, sorry, no, нет, nein, non, sonst, sinon, иначе, 不对, 更正, いや, 訂正
+"""
+# Says why or compares: the value behind it does not replace the one before.
+EXPLAINS = """
+because, since, as, for, given, than, from, with, like, versus, vs, to, of, in, over, has, have, had, and, or, both, weil,
+denn, da, als, car, parce que, puisque, que, porque, pues, perché, omdat, want, потому, чем, 因为, 比, より
+"""
 AMISS = "wrong, incorrect, not right, isn't right, not correct, isn't correct, false, mistake*, error*, misread"
 
 # --- how a value is introduced ----------------------------------------------------------------------------------------
@@ -280,19 +289,23 @@ settembre, ottobre, dicembre, janeiro, fevereiro, março, maio, junho, julho, se
 """
 SCALES = {
     12: "dozen, Dutzend, douzaines, docenas",
-    100: "hundred, cien, cento",
+    100: "hundred, cien, cento, ratus, trăm, ร้อย",
     1_000: """thousand, tausend, mille, mila, duizend, tys, тыс, тысяча, тысячи, тысяч, tusen, tusind, bin, ألف,
-        हज़ार, हजार, 千, 천""",
-    10_000: "万, 萬, 만",
-    100_000: "lakh, lakhs, लाख",
+        हज़ार, हजार, 千, 천, Tsd, tysiąc, tysiące, tysięcy,
+        tisíc, tisíce, ezer, tuhat, tuhatta, тисяч, тисячі, хиляди, ribu, rb, elfu, libo, nghìn, ngàn, พัน, χίλια,
+        χιλιάδες, אלף, אלפים, هزار, آلاف, duizenden""",
+    10_000: "万, 萬, 만, หมื่น",
+    100_000: "lakh, lakhs, लाख, แสน",
     1_000_000: """million, millions, mio, mln, Millionen, millón, millones, milione, milioni, milhão, milhões, milion,
         miliony, milionów, miljoen, miljon, miljoner, millioner, млн, миллион, миллиона, миллионов, milyon, مليون,
-        百万, 백만""",
+        百万, 백만, juta, jt, triệu, ล้าน, εκατομμύριο, εκατομμύρια, מיליון, میلیون, ملايين, miljoonaa, millió,
+        milionu, milioane, мільйон, мільйонів, милиона""",
     10_000_000: "crore, crores, करोड़",
     100_000_000: "亿, 億, 억",
     1_000_000_000: """billion, billions, bn, Milliarde, Milliarden, mrd, milliard, milliards, miliardo, miliardi,
         bilhão, bilhões, miliard, miliardy, miljard, miljarder, mld, млрд, миллиард, миллиарда, миллиардов, milyar,
-        mil millones, mil milhões, مليار""",
+        mil millones, mil milhões, مليار, miliar, tỷ, tỉ, พันล้าน, δισεκατομμύρια, מיליארד, میلیارد, अरब, мільярд,
+        мільярдів, miljardia, milliárd""",
     1_000_000_000_000: """trillion, trillions, Billionen, billones, bilioni, 兆, 조, трлн, триллион, триллиона,
         триллионов""",
 }

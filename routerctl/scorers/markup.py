@@ -45,7 +45,7 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 STRUCK = re.compile(r"~~[^~\n]{1,300}~~|<(?:s|del|strike)>[^<\n]{0,300}</(?:s|del|strike)>", re.IGNORECASE)
-_LINE_MARKUP = re.compile(r"^[ \t]*(?:>[ \t]?)*(?:(?P<hash>#{1,6})[ \t]+)?", re.MULTILINE)
+_LINE_MARKUP = re.compile(r"^[ \t]*(?:>(?![ \t]*[0-9.,]+[ \t]*$)[ \t]?)*(?:(?P<hash>#{1,6})[ \t]+)?", re.MULTILINE)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _TABLE_LINE = re.compile(r"^[ \t]*\|(.*)$", re.MULTILINE)
 _FENCE_LINE = re.compile(r"^[ \t>]*(?:`{3,}|~{3,})[ \t]*(?:[\w+#-]+[ \t]*)?$\n?", re.MULTILINE)

@@ -18,7 +18,7 @@ from routerctl.scorers.cues import Tail, cued, marks
 from routerctl.scorers.lexicon import phrases
 from routerctl.scorers.markup import END, MARK, plain
 from routerctl.scorers.numerals import Numeral, numerals
-from routerctl.scorers.stance import Sentence, denied, refusal, retracted, sentences
+from routerctl.scorers.stance import Sentence, denied, refusal, replaces, retracted, sentences
 from routerctl.types import Json
 
 _MOST = 50  # numbers of one sentence that are read; more of them are a table
@@ -43,7 +43,7 @@ def find_number(text: str, *, decimal_comma: bool = False) -> Fraction | None:
     refused = refusal(text)
     tails = (tail for tail in reversed(cued(text, said)) if tail.named or not refused)
     if announced := next((one for tail in tails if (one := _announced(text, tail, found))), None):
-        return _sure(text, announced)
+        return _only_one(text, announced, found)
     if refused:
         raise NoAnswer(f'it does not answer: "{refused[0].strip()}"')
     return _last(text, said, found)
@@ -98,7 +98,10 @@ def _last(text: str, said: Sequence[Sentence], found: Sequence[Numeral]) -> Frac
         held = [one for one in inside if not denied(text, one.start, one.end, sentence=sentence)]
         if held:
             results = _after_equals(text, held, sentence.start, sentence.end)
-            return _sure(text, results[0] if results[0] is not held[0] else held[-1])
+            if not text[: held[0].start].strip() and held[0].value is not None:
+                _only_one(text, held[0], found)
+            remark = results[0] is held[0] and "=" in text[sentence.start : held[0].start]
+            return _sure(text, results[0] if results[0] is not held[0] or remark else held[-1])
         if read >= _LAST_SENTENCES:
             break
     if read:
@@ -125,6 +128,14 @@ def _sure(text: str, one: Numeral) -> Fraction:
     if retracted(text, one.end):
         raise NoAnswer("it gives a number and takes it back")
     return one.value
+
+
+def _only_one(text: str, one: Numeral, found: Sequence[Numeral]) -> Fraction:
+    value = _sure(text, one)
+    for other in _between(found, one.end, one.end + 100)[:_MOST]:
+        if other.value not in (None, value) and not other.reference and replaces(text, one.end, other.start, other.end):
+            raise NoAnswer(f"it says {canonical(value)} and then another number")
+    return value
 
 
 def canonical(value: Fraction) -> str:

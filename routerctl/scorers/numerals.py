@@ -24,6 +24,8 @@ _MONTH = phrases(lexicon.MONTHS)
 _NUMERAL = re.compile(
     rf"(?P<other>\b{_MONTH}\.?\s[0-9]{{1,2}}(?:st|nd|rd|th)?\b(?:,?\s[0-9]{{4}}\b)?|\b{_MONTH}\s[0-9]{{4}}\b"
     rf"|\b[0-9]{{1,2}}(?:st|nd|rd|th|\.|er)?\s(?:of\s|de\s|the\s)?{_MONTH}\b\.?(?:,?\s(?:de\s)?[0-9]{{4}}\b)?"
+    r"|\b[0-9]{1,2}\.?\s(?:de\s|of\s)?[^\W\d_]{3,12}\.?,?\s(?:de\s)?(?:19|20)[0-9]{2}\b|[0-9]{1,2}[月월](?:\s?[0-9]{1,2}[日일])?"
+    r"|[0-9]{1,2}日(?!間|间)"
     r"|\b[0-9]{1,4}年(?:[0-9]{1,2}月)?(?:[0-9]{1,2}日)?|[0-9]{1,2}[時时点点](?:[0-9]{1,2}分)?|[0-9]{1,2}\s?(?:[ap]\.?m\b\.?|Uhr\b|o'clock\b|h[0-9]{2}\b)"
     r"|\+[0-9][0-9 ()\-]{6,20}[0-9]|\([0-9]{3}\)[ ]?[0-9]{3}-[0-9]{4}|https?://\S{1,300}|\b[0-9a-f]{8}-[0-9a-f]{4}-\S{1,40})"
     rf"|(?P<digits>[0-9]{{1,3}}(?:(?P<space>[{_SPACE}])[0-9]{{3}}(?:(?P=space)[0-9]{{3}})*)(?:[.,][0-9]+)?(?![0-9{_MINUS}:/])"
@@ -41,11 +43,23 @@ _SCALE_OF = {word.strip().casefold(): size for size, words in lexicon.SCALES.ite
 _LONGEST_FIRST = "|".join(re.escape(word) for word in sorted(_SCALE_OF, key=len, reverse=True))
 _SCALE = re.compile(rf"[ \u00a0\u2009\u202f-]?({_LONGEST_FIRST})\.?(?![^\W\d_{UNSPACED}])", re.IGNORECASE)
 _KILO = re.compile(r"k\b", re.IGNORECASE)
-_UNCLEAR_SCALE = re.compile(r"\s?mil\b")
+_UNCLEAR_SCALE = re.compile(r"[ \u00a0-]?(?:mil|grand|\w{1,12}illi(?:ons?|ard\w{0,2}|onen|ón|ones))\b", re.IGNORECASE)
+_PART = re.compile(
+    r"[\s-](?:(?:ten|hundred|thousand|million|billion|fif|six|seven|eigh|nin)ths?|halves|thirds?|quarters|fourths?"
+    r"|\w*(?:zehntel|hundertstel|tausendstel|drittel|viertel)|dixièmes?|centièmes?|décimos?|centésimos?)\b",
+    re.IGNORECASE,
+)
+# Words of scripts whose scales `lexicon` does not list may be scales.
+_OTHER_SCRIPT = re.compile(
+    r"\s?(?![\s\u00a0])[^\W\d_\u0000-\u024f\u1e00-\u1eff\u0370-\u052f\u0590-\u06ff\u0900-\u097f"
+    + UNSPACED
+    + r"\u2100-\u214f]"
+)
 _LETTERS = re.compile(rf"[^\W\d_{UNSPACED}]+")
 _SHORT = {"k": 10**3, "m": 10**6, "mn": 10**6, "mm": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
-_NOT_UNITS = {"st", "nd", "rd", "th", "am", "pm", "π", "θ", *"xyzniedabcpqMBTKXYZD"}
+_NOT_UNITS = {"st", "nd", "rd", "th", "am", "pm", "π", "θ", *"xyzniedabcpqMBTKXYZDACEFGHPQRSU"}
 _POWERED_UNITS = frozenset({"m", "cm", "km", "mm", "ft", "in"})
+_FACTORIAL = re.compile(r"!(?!=)")
 _DECADE = re.compile(r"(?:[0-9]{3}0|(?<![0-9])[2-9]0)\Z")
 _SYMBOL = re.compile(r"\s?\\(?!%|[,;! ])[a-zA-Z]+|[π√∞θ^_]|\s?√")
 _RAISED = re.compile(r"\s(?:to\s+the\s+power|squared|cubed|factorial|hoch|au\s+carré)\b", re.IGNORECASE)
@@ -57,7 +71,7 @@ _LOOSE_JOIN = re.compile(  # behind a unit: "5 km/h to 7"
     r"\s*[^\W\d_]{0,20}(?:/[^\W\d_]{1,10})?\s*(?:[+×÷\u2212*]|\b(?:or|to|plus|minus|times|percent\s+of)\b)\s*[$€£]?",
     re.IGNORECASE,
 )
-_BOUND = re.compile(rf"(?:[<>≤≥±≠]=?|{phrases(lexicon.BOUNDS)})\s*\Z", re.IGNORECASE)
+_BOUND = re.compile(rf"(?:[<>≤≥±≠]=?|!=|{phrases(lexicon.BOUNDS)})\s*\Z", re.IGNORECASE)
 _OPERATOR = re.compile(
     rf"(?:{phrases(lexicon.OPERATORS)}|\blog\w{{0,3}}|{phrases(lexicon.NUMBER_WORDS)}\s+(?:to|or|and|of))\s*\Z",
     re.IGNORECASE,
@@ -216,7 +230,11 @@ def _suffixed(text: str, end: int, value: Fraction | None, *, currency: bool) ->
     if scale := _SCALE.match(text, end):
         return value and value * _SCALE_OF[scale[1].casefold()], scale.end(), ""
     if unclear := _UNCLEAR_SCALE.match(text, end):
-        return None, unclear.end(), "a thousand in some languages, a million in others"
+        return None, unclear.end(), "of a size that is not the same everywhere"
+    if part := _PART.match(text, end) or _OTHER_SCRIPT.match(text, end):
+        return None, part.end(), "followed by what may be a part or a scale"
+    if _FACTORIAL.match(text, end):
+        return None, end + 1, "a factorial or an exclamation"
     if _SYMBOL.match(text, end) or _RAISED.match(text, end):
         return None, end, "a formula"
     if letters := _LETTERS.match(text, end):

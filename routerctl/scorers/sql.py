@@ -41,8 +41,8 @@ _COMMAND = re.compile(
     r"|attach\s+database\s|truncate\s+table\s|set\s+\w+\s*=))|(?i:\b(?:explain|analyze|describe|desc)(?:\s+query\s+plan|\s+analyze|\s+verbose)*\s+)\Z"
 )
 
-# What else a query may be a part of, of any dialect: a line that ends as a statement does, a comment, a head in capitals
-# ("PREPARE p AS"), with or without a line break behind it.
+# What else a query may be a part of, of any dialect: a line that ends as a statement does, a comment, a head in
+# capitals ("PREPARE p AS"), with or without a line break behind it.
 _CUT_OFF = re.compile(
     r"(?m:^)(?:[^\n]*;[ \t]*(?:--[^\n]*)?\n(?s:.*)|[^\n]*(?:--|\#|/\*)[^\n]*"
     r"|[^\n:]*\b(?:(?!SQL)[A-Z]{3,}[ \t(]*|(?i:for|as|immediate)[\s(]*)|(?!SQL)[A-Z]{3,}\b[^\n:.]*)\Z"

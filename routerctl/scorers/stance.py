@@ -70,6 +70,10 @@ _RELATIVE = re.compile(
 _AFTER = re.compile(
     rf"""[\s)\]"'.:*_\x03]*
     (?: [(]?[✗✘❌🚫]
+      | [(\[\u2013—-]\s*(?:wrong|incorrect|false|invalid|falsch|faux|fausse|incorrecto|incorrecta|sbagliato)\b
+      | (?: {phrases(lexicon.BEING)} \s* ){{1,3}} (?:the|an?|die|la|le|el) \s+ (?:wrong|incorrect|false|falsche|mauvaise)\b
+      | (?: is | was ) \s+ (?:what|the\s+one) \s+ (?:I|we|you)(?:'d|\s+would|\s+should)? \s+
+        (?: avoid|reject|exclude|eliminate|discard|rule\s+out )\b
       | (?: {phrases(lexicon.BEING)} \s* ){{0,4}} (?: (?:\w+ly|really|just)\s+ )?
         (?: {phrases(lexicon.WRONG)} | \bout\b (?!\s+of) | too\s+\w+ | \ban?\s+(?:\w+\s+)?distractor\b )
       | \s* {phrases(lexicon.WRONG_UNSPACED)} )
@@ -144,6 +148,31 @@ def retracted(text: str, end: int) -> bool:
     """Tell whether what follows a place, in its sentence or the next two, takes back what stands before it."""
     rest = text[end : end + _WINDOW]
     return any(_RETRACTION.match(rest[one.start : one.end]) for one in sentences(rest)[:3])
+
+
+_EXPLAINS = re.compile(rf"{phrases(lexicon.EXPLAINS)}|[<>=≥≤+×÷]", re.IGNORECASE)
+_CORRECTS = re.compile(rf"[\W_]*(?:[oO]r\s+rather\b|{phrases(lexicon.CORRECTS)})", re.IGNORECASE)
+_BARE_END = re.compile(r"[)\]\"'*\x03]*\s*(?:です|である|입니다)?\s*(?:[.!?]+(?=\s|$)|[,;:。、，；…\n]|$)")
+_MOST_WORDS, _MOST_BETWEEN = 6, 60
+
+
+def replaces(text: str, end: int, start: int, stop: int) -> bool:
+    """Tell whether a value from start to stop may correct another one that ends at `end`: "A, I mean B", "12; 14".
+
+    It stands bare, at the end of a clause a few words later, with nothing that explains, compares or denies it; in
+    another line only behind a word of correction.
+    """
+    between = text[end:start]
+    if len(between) > _MOST_BETWEEN or not between.strip() or not _BARE_END.match(text, stop):
+        return False
+    said = _CORRECTS.match(between)
+    if ("\n" in between and not said) or len(re.findall(r"\w+", between)) > _MOST_WORDS:
+        return False
+    lead = re.split(r"[,;:.!?…、，；。：]", between)[-1]
+    own = _CORRECTS.match(lead)
+    rest = lead[own.end() :] if own else between[said.end() if said else 0 :]
+    clause = Sentence(start=start - len(lead), end=stop + 1, asks=False)
+    return not _EXPLAINS.search(rest) and not denied(text, start, stop, sentence=clause)
 
 
 # --- how a value is introduced ----------------------------------------------------------------------------------------
