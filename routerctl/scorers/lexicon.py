@@ -55,7 +55,8 @@ incorrectly, false, falsely, mistaken, mistakenly, invalid, opposite of, least l
 least probable,
 least suitable, least appropriate, worst, weakest, at first, initially, originally, previously, first labelled,
 used to be,
-might think, may think, could think, thought to be, if, distractor*, trap, decoy, many would, some would, most would, others would, many might, some might, people would, ≠, !=,
+might think, may think, could think, thought to be, if, distractor*, trap, decoy,
+many would, some would, most would, others would, many might, some might, people would, ≠, !=,
 nicht, kein, keine, keiner, keinen, keines, keinem, nie, niemals, weder, keinesfalls, keineswegs, kaum, statt,
 anstatt,
 außer, falsch, falsche, niet, geen, nooit, noch, inte, ej, icke, aldrig, ikke, ikkje, aldri, ei,
@@ -180,7 +181,8 @@ otherwise, scratch that, wait, sorry, no, нет, nein, non, sonst, sinon, ин�
 """
 # Says why or compares: the value behind it does not replace the one before.
 EXPLAINS = """
-because, since, as, for, given, than, from, with, like, versus, vs, to, of, in, over, has, have, had, and, or, both, weil,
+because, since, as, for, given, than, from, with, like, versus, vs, to, of, in, over, has, have, had, and,
+or, both, weil,
 denn, da, als, car, parce que, puisque, que, porque, pues, perché, omdat, want, потому, чем, 因为, 比, より
 """
 AMISS = "wrong, incorrect, not right, isn't right, not correct, isn't correct, false, mistake*, error*, misread"

@@ -229,19 +229,24 @@ def _suffixed(text: str, end: int, value: Fraction | None, *, currency: bool) ->
         return raised, power.end(), "" if raised is not None else "a power that is not worked out"
     if scale := _SCALE.match(text, end):
         return value and value * _SCALE_OF[scale[1].casefold()], scale.end(), ""
-    if unclear := _UNCLEAR_SCALE.match(text, end):
-        return None, unclear.end(), "of a size that is not the same everywhere"
-    if part := _PART.match(text, end) or _OTHER_SCRIPT.match(text, end):
-        return None, part.end(), "followed by what may be a part or a scale"
-    if _FACTORIAL.match(text, end):
-        return None, end + 1, "a factorial or an exclamation"
-    if _SYMBOL.match(text, end) or _RAISED.match(text, end):
-        return None, end, "a formula"
+    if unclear := _unclear(text, end):
+        return None, *unclear
     if letters := _LETTERS.match(text, end):
         return _lettered(text, letters, value, currency)
     if bound := _BOUND_AFTER.match(text, end):
         return None, bound.end(), "a bound"
     return value, end, ""
+
+
+def _unclear(text: str, end: int) -> tuple[int, str] | None:
+    """Find what makes another number of the one before it, or may do so: where it ends, and what it is."""
+    if scale := _UNCLEAR_SCALE.match(text, end):
+        return scale.end(), "of a size that is not the same everywhere"
+    if part := _PART.match(text, end) or _OTHER_SCRIPT.match(text, end):
+        return part.end(), "followed by what may be a part or a scale"
+    if _FACTORIAL.match(text, end):
+        return end + 1, "a factorial or an exclamation"
+    return (end, "a formula") if _SYMBOL.match(text, end) or _RAISED.match(text, end) else None
 
 
 def _lettered(

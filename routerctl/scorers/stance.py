@@ -71,7 +71,8 @@ _AFTER = re.compile(
     rf"""[\s)\]"'.:*_\x03]*
     (?: [(]?[✗✘❌🚫]
       | [(\[\u2013—-]\s*(?:wrong|incorrect|false|invalid|falsch|faux|fausse|incorrecto|incorrecta|sbagliato)\b
-      | (?: {phrases(lexicon.BEING)} \s* ){{1,3}} (?:the|an?|die|la|le|el) \s+ (?:wrong|incorrect|false|falsche|mauvaise)\b
+      | (?: {phrases(lexicon.BEING)} \s* ){{1,3}} (?:the|an?|die|la|le|el) \s+
+        (?:wrong|incorrect|false|falsche|mauvaise)\b
       | (?: is | was ) \s+ (?:what|the\s+one) \s+ (?:I|we|you)(?:'d|\s+would|\s+should)? \s+
         (?: avoid|reject|exclude|eliminate|discard|rule\s+out )\b
       | (?: {phrases(lexicon.BEING)} \s* ){{0,4}} (?: (?:\w+ly|really|just)\s+ )?
