@@ -454,7 +454,7 @@ def test_an_ordinary_user_is_held_as_well(tmp_path_factory: pytest.TempPathFacto
         os.chown(folder, *NOBODY)
         tests = f"assert read('/proc/{os.getpid()}/stat') == ''\nassert libc.fork() == -1 and write('here') is True"
         limits = {"cpu_s": 5, "memory_mb": 512, "file_mb": 16, "open_files": 64}
-        head = {"files": ["values", "far", "streams", "exchange", "python"], "limits": limits, "divide": True}
+        head = {"files": ["values", "far", "given", "streams", "exchange", "python"], "limits": limits, "divide": True}
         done = subprocess.run(
             [found[0], "-P", "-s", "-B", "-S", str(CHILD), json.dumps(head)],
             input=json.dumps({"code": RAW, "tests": tests}).encode(),
