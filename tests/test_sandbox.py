@@ -29,6 +29,7 @@ HELD = pytest.mark.skipif(bool(confine.not_held()), reason=f"code in a child can
 CHILD = Path(confine.__file__).with_name("child.py")
 NOBODY = (65534, 65534)
 TESTS = "assert double(2) == 4"
+RIGHT_CODE = Path(__file__).with_name("fixtures") / "right_code.txt"
 
 
 def python(reply: str, tests: str = TESTS, **params: Any) -> Score:
@@ -215,9 +216,95 @@ def test_a_callback_gives_nothing_away() -> None:
     assert python(reply, "def f(x): return 4\nassert leaked(f) == []\nassert leaked([].append) == []").value == 1.0
 
 
+PEER = """
+import sys
+def peer_here():
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("peer"), "ask"): frame = frame.f_back
+    return frame.f_locals["peer"]
+P = peer_here()
+def number(far): return object.__getattribute__(far, "_Far__number")
+def answered(message, call=print):
+    real = P.serve
+    P.serve = lambda request: P.send(message)
+    try: P.ask("call", call, lambda: None)
+    except BaseException as error: return error
+    finally: P.serve = real
+def tried(*ways):
+    got = []
+    for way in ways:
+        try: got.append(way())
+        except Exception: pass
+    return got
+"""
+FORGED = """
+held = P.ask("call", ValueError, "x")
+answered(["raise", ["yours", number(held)], [], ""])
+found = None
+for n in range(9):
+    try:
+        path = "{0.__traceback__.tb_frame" + ".f_back" * n + ".f_locals[job][tests]}"
+        found = P.ask("call", P.ask("getattr", path, "format"), held)
+    except Exception: pass
+double = lambda x: 4 if found else 5
+"""
+NOTHING_GIVEN = """
+import pathlib, builtins
+def double(x):
+    got = tried(
+        lambda: P.ask("call", ValueError, "x"),
+        lambda: P.ask("call", type, 3),
+        lambda: P.ask("call", str, 3),
+        lambda: P.ask("getattr", "{0}", "format"),
+        lambda: P.ask("getattr", "{a}", "format_map"),
+        lambda: P.ask("getattr", "a", "upper"),
+        lambda: P.ask("getattr", pathlib.PosixPath("x.txt"), "write_text"),
+        lambda: P.ask("str", 3),
+        lambda: P.ask("mod", "%s", "a"),
+        lambda: P.ask("eq", 3, 3),
+        lambda: P.ask("add", [], []),
+        lambda: P.ask("iter", [1]),
+        lambda: P.ask("dir", x),
+        lambda: P.ask("instancecheck", int, 3),
+        lambda: P.ask("load", "x"),
+    )
+    return 5 if got == [] else 4
+"""
+
+
+def test_the_tests_process_does_nothing_for_whom_it_gave_nothing() -> None:
+    """Neither a class, a text's `format`, a path nor a plain value of the reply's own is worked with over there."""
+    assert python(PEER + FORGED).value == 0.0
+    tests = "import os\nassert double(2) == 5\nassert not os.path.exists('x.txt')"
+    assert python(PEER + NOTHING_GIVEN, tests).explanation == "the tests pass"
+
+
+LEAKS = {
+    name: tests
+    for name, _, tests in (
+        one.partition("\n") for one in RIGHT_CODE.with_name("leaks.txt").read_text().split("### ")[1:]
+    )
+}
+READ, OWN = LEAKS.pop("its code").split("--- tests\n")
+
+
+@pytest.mark.parametrize("what", LEAKS)
+def test_what_is_handed_over_leads_nowhere(what: str) -> None:
+    """Code that speaks to the tests' process as it likes gets no frame, code or globals of what it was given."""
+    made = python(PEER + READ, OWN + LEAKS[what])
+    assert (made.value, made.explanation) == (1.0, "the tests pass")
+
+
+def test_the_tests_process_raises_nothing_of_its_own() -> None:
+    """What it handed over is not raised there by its number, where an exception would get a traceback."""
+    for n in range(3):
+        reply = f"def again(call, *held): answered(['raise', ['yours', {n}], [], ''], call)"
+        made = python(PEER + reply, f"{OWN}\ntry: again(lambda f: f(), E, O())\nexcept Exception: pass")
+        assert "sent what it should not: Broken: no exception" in made.explanation, n
+
+
 # --- what right code may do -------------------------------------------------------------------------------------------
 
-RIGHT_CODE = Path(__file__).with_name("fixtures") / "right_code.txt"
 RIGHT = {
     name.strip(): tuple(both.split("--- tests\n"))
     for name, _, both in (part.partition("\n") for part in RIGHT_CODE.read_text().split("### ")[1:])
@@ -454,7 +541,7 @@ def test_an_ordinary_user_is_held_as_well(tmp_path_factory: pytest.TempPathFacto
         os.chown(folder, *NOBODY)
         tests = f"assert read('/proc/{os.getpid()}/stat') == ''\nassert libc.fork() == -1 and write('here') is True"
         limits = {"cpu_s": 5, "memory_mb": 512, "file_mb": 16, "open_files": 64}
-        head = {"files": ["values", "far", "streams", "exchange", "python"], "limits": limits, "divide": True}
+        head = {"files": ["values", "far", "given", "streams", "exchange", "python"], "limits": limits, "divide": True}
         done = subprocess.run(
             [found[0], "-P", "-s", "-B", "-S", str(CHILD), json.dumps(head)],
             input=json.dumps({"code": RAW, "tests": tests}).encode(),

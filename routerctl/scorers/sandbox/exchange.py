@@ -1,9 +1,10 @@
 """Two processes that call each other's functions: the one with the tests, and the one with the reply's code.
 
 Plain values are copied (`values`); whatever else a side gives away stays with it, and the other one holds a `Far`
-object, which asks for everything that is done with it. The side with the tests is `wary`: it gives away nothing by
-names that begin with an underscore, and nothing of the other side ever decides how it compares with a plain value,
-so no object can claim to be equal to what is expected. It imports nothing of the package but its neighbour.
+object, which asks for everything that is done with it. The side with the tests is `wary`: it does what is `allowed`
+with the very objects that the tests handed over, and nothing else; an exception is made anew on either side, from its
+class and its plain arguments; and nothing of the other side ever decides how it compares with a plain value, so no
+object can claim to be equal to what is expected. It imports nothing of the package but its neighbours.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from routerctl.scorers.sandbox.far import DOES, PLAIN_BASES, Far, FarCallable, is_far, number_of, peer_of
+from routerctl.scorers.sandbox.far import DOES, OF_TWO, PLAIN_BASES, Far, FarCallable, is_far, number_of, peer_of
+from routerctl.scorers.sandbox.given import allowed
 from routerctl.scorers.sandbox.streams import Printed
 from routerctl.scorers.sandbox.values import Broken, Memo, Values, is_plain_class, plain_class
 
 MOST_BYTES = 2**27  # of one message; the memory limit is lower still
 _NUMBER, _TEXT = "_routerctl_number", "_routerctl_text"  # of a far exception's class, and what it says of itself
-_ENDS = ("gi_", "cr_", "ag_", "f_", "tb_", "co_", "func_")  # begins of names that lead to frames and code
 
 
 class Gone(BaseException):  # tests that expect an exception do not expect this
@@ -68,10 +69,9 @@ class Peer:
     def _result(self, answer: list[Any], memo: Memo) -> Any:
         try:
             kind, value, changed, printed = answer
-            result = self._values.read(value, memo)
+            result = self._raised(value) if kind == "raise" else self._values.read(value, memo)
             for number, contents in changed:
                 self._values.fill(memo.values[number], contents, memo)
-            result = _raised(result) if kind == "raise" else result
         except (Broken, ValueError, TypeError, LookupError, AttributeError) as error:
             raise self._broke(f"{type(error).__name__}: {error}") from None
         if printed:
@@ -100,11 +100,16 @@ class Peer:
     def _do(self, what: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
         if what == "line":
             return sys.stdin.readline() if builtins.input is _input else f"{builtins.input()}\n"
-        if self.wary and what in ("getattr", "setattr", "delattr", "dir"):
-            name = args[1] if len(args) > 1 else "_"
-            if type(name) is not str or name.startswith(("_", *_ENDS)):
-                raise AttributeError(name)
+        if self.wary:
+            self._check(what, args)
         return self._does[what](*args, **kwargs)
+
+    def _check(self, what: str, args: list[Any]) -> None:
+        """Refuse what is not done with objects that the tests handed over, in this call or an earlier one."""
+        given = [one for one in args[: 2 if what in OF_TWO else 1] if id(one) in self._numbers]
+        if not given or not all(allowed(what, [one, *args[1:]]) for one in given):
+            name = args[1] if what.endswith("attr") and type(args[1]) is str else what
+            raise AttributeError(f"the tests' object does not give {name!r} to the reply's code")
 
     # --- what is no plain value --------------------------------------------------------------------------------------
 
@@ -118,6 +123,8 @@ class Peer:
             return ["plain class", value.__name__]
         if not self.wary:
             return self._given_away(value)
+        if issubclass(type(value), BaseException):
+            return self._error(value)
         return _by_name(value) or self._given_away(value)
 
     def _given_away(self, value: Any) -> list[Any]:
@@ -141,7 +148,7 @@ class Peer:
             return plain_class(number)
         if what == "by name" and not self.wary:
             return _named(*given[1:])
-        if what == "error":
+        if what == "error" and not self.wary:
             return self._remade(*given[1:])
         if type(number) is not int or what not in ("theirs", "error class", "coroutine"):
             raise Broken(str(what))
@@ -173,6 +180,11 @@ class Peer:
             text = ""
         args = [one if type(one) in (str, int, float, bool, type(None)) else str(type(one)) for one in error.args[:20]]
         return ["error", self._handle(type(error)), self._values.write(args, memo), text]
+
+    def _raised(self, given: Any) -> BaseException:
+        if not isinstance(given, list) or given[0] != "error":
+            raise Broken("no exception")
+        return self._remade(*given[1:])
 
     def _remade(self, kind: list[Any], args: Any, text: Any) -> BaseException:
         found = self._resolve(kind)
@@ -231,12 +243,6 @@ class Peer:
 
 
 _input = builtins.input
-
-
-def _raised(value: Any) -> BaseException:
-    if not issubclass(type(value), BaseException):
-        raise Broken("no exception")
-    return value  # type: ignore[no-any-return]
 
 
 def _error_text(error: Any) -> str:

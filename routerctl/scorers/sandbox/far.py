@@ -52,6 +52,7 @@ _BINARY = [
     "xor",
     "divmod",
 ]
+OF_TWO = (*_COMPARING, *_BINARY)  # either of them may be the far one
 PLAIN_BASES = (int, float, str, bytes, tuple, list, dict, set, frozenset)
 _ASYNC = ("anext", "aenter", "aexit")
 
@@ -139,7 +140,7 @@ def _comparing(name: str, *, swapped: bool = False) -> Callable[[Far, Any], Any]
 
 for _name in dict.fromkeys((*_OF_BUILTINS, *_OF_OPERATOR, *_OF_MATH, *_OWN)):
     setattr(Far, f"__{_name}__", (_async_forwarding if _name in _ASYNC else _forwarding)(_name))
-for _name in (*_COMPARING, *_BINARY):
+for _name in OF_TWO:
     setattr(Far, f"__{_name}__", _comparing(_name))
 for _name in _BINARY:
     setattr(Far, f"__r{_name}__", _comparing(_name, swapped=True))

@@ -25,7 +25,7 @@ from routerctl.types import Json
 
 _HERE = Path(__file__).parent
 _FILES = {
-    "python": ("values", "far", "streams", "exchange", "python")
+    "python": ("values", "far", "given", "streams", "exchange", "python")
 }  # of a task, in the order of their imports; else its own alone
 
 
