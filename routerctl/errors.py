@@ -14,8 +14,8 @@
     │   ├── BadRequest                400, 413, 422: this request will never work there
     │   ├── RateLimited               429                                  retryable
     │   ├── Overloaded                503, 529                             retryable
-    │   ├── ServerFault               500, 502, 504 and unlisted 5xx       retryable
-    │   ├── TimedOut                  no answer within timeout_s, 408      retryable
+    │   ├── ServerFault               500, 502 and unlisted 5xx            retryable
+    │   ├── TimedOut                  no answer within timeout_s, 408, 504     retryable
     │   ├── ConnectionFailed          refused, reset, DNS                  retryable
     │   ├── Busy                      all our own slots were taken until the deadline
     │   └── BrokenReply               an answer that is not of the API's shape   retryable

@@ -420,20 +420,25 @@ def test_the_key_is_in_no_file_of_a_whole_line(vendors: Project, key: str, run: 
     assert vendors.holds(SECRET) == []
 
 
-def test_every_rung_failing_is_exit_4(vendors: Project, key: str, run: Run) -> None:
-    """Each rung is named with what it said."""
+def test_every_rung_failing_is_exit_4(vendors: Project, far: Far, key: str, run: Run) -> None:
+    """Each rung is named with what it said; where no key is set, it is the user's to set one: exit 2."""
     vendors.eval_set("sums", 60)
     assert run("eval").code == run("build-table").code == 0
     table = (vendors.root / "routes.yaml").read_text()
     assert "rungs:\n    - small\n    - large" in table
     done = run("route", "--class", "sums", stdin="hi")
     assert done.code == 0
+    far.emulator.play(Fault(400, message="no"), Fault(400, message="no"))
+    refused = run("route", "--class", "sums", stdin="hi")
     os.environ.pop("TEST_KEY")
-    done = run("route", "--class", "sums", stdin="hi")
-    assert done.code == 4
-    assert done.out == ""
-    assert "small: anthropic: set the environment variable TEST_KEY" in done.last
-    assert done.err.count("every rung of sums failed") == 1
+    unset = run("route", "--class", "sums", stdin="hi")
+    for done, code, words in (
+        (refused, 4, "small: anthropic: 400 for model"),
+        (unset, 2, "small: anthropic: set the environment variable TEST_KEY"),
+    ):
+        assert (done.code, done.out) == (code, "")
+        assert words in done.last
+        assert done.err.count("every rung of sums failed") == 1
     assert "large: openai: set the environment variable TEST_KEY" in done.last
 
 

@@ -100,7 +100,7 @@ STATUS_MEANS = {
     501: errors.ServerFault,
     502: errors.ServerFault,
     503: errors.Overloaded,
-    504: errors.ServerFault,
+    504: errors.TimedOut,
     529: errors.Overloaded,
 }
 

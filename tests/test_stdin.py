@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,3 +120,21 @@ def test_bytes_at_random_have_their_lines(seed: int, served: Project, in_process
     done = served.run("route", "--lines", stdin=b"\n".join(given) + b"\n")
     assert done.out.count("\n") == len(given)
     assert "unexpected" not in done.err
+
+
+@pytest.mark.parametrize("options", [("--lines",), ("--jsonl",), ()], ids=["lines", "jsonl", "whole"])
+def test_a_mark_of_byte_order_is_no_part_of_the_prompt(
+    options: tuple[str, ...], served: Project, in_process: None
+) -> None:
+    """What some editors begin a file with is taken off, where it stands first."""
+    line = b'{"prompt": "1+1"}' if options == ("--jsonl",) else b"1+1"
+    done = served.run("route", *options, stdin=b"\xef\xbb\xbf" + line + b"\n")
+    assert (done.code, done.out) == (0, "I am model-large.\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_stderr_costs_no_answer(served: Project) -> None:
+    """The reasons go nowhere; what was paid for is delivered."""
+    with Path("/dev/full").open("wb") as full:
+        done = served.run("route", "--lines", stdin=b"a\nb\n", stderr=full)
+    assert (done.code, done.out) == (0, "I am model-large.\n" * 2)

@@ -196,6 +196,10 @@ def test_a_misspelt_tenant_is_refused(shared: Project, run: Run) -> None:
         assert (done.code, done.out) == (2, "")
         assert done.last.startswith("routerctl: no tenant 'acmee'; did you mean 'acme'?"), done.err
     assert not (shared.root / DECISIONS_FILE).exists()
+    assert run("route", "--class", "sums", stdin="hello").code == 0
+    for command in (["list"], ["stats"], ["export"], ["tail", "-n", "1"]):
+        done = run("log", *command, "--tenant", "acmee")
+        assert (done.code, done.last) == (2, "routerctl: no tenant 'acmee'; did you mean 'acme'?"), command
 
 
 def test_a_misspelt_tenant_costs_no_other_prompt_its_answer(shared: Project, run: Run) -> None:

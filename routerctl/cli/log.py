@@ -22,8 +22,8 @@ OfTenant = Annotated[
 Outcome = Annotated[
     str | None,
     typer.Option(
-        help="Only these: served, failed, refused, truncated, fallback, escalated, redirected, or unpinned (another "
-        "model than the pin served)."
+        help="Only these: served, failed, refused, cancelled, truncated, fallback, escalated, redirected, or unpinned "
+        "(another model than the pin served)."
     ),
 ]
 

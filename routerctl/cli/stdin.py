@@ -100,7 +100,8 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _text(raw: bytes, line: int | None) -> str:
     try:
-        return raw.decode("utf-8")
+        text = raw.decode("utf-8")
+        return text.removeprefix("\ufeff") if line in (None, 1) else text  # what some editors begin a file with
     except UnicodeDecodeError as error:
         problem = f"not UTF-8 (byte 0x{error.object[error.start]:02x} at offset {error.start})"
         raise InputError(problem, file=_STDIN, line=line) from None

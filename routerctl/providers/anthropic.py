@@ -101,7 +101,8 @@ class AnthropicProvider:
             with self._timing.call() as timed:
                 answer = await self._create(**body)
         except RAISED as problem:
-            raise timed.told_by(self._error(problem, request.model, request)) from None  # a chain shows the far text
+            ours = self._error(problem, request.model, request)
+            raise timed.told_by(ours, problem) from None  # a chain shows the far text
         return self._read(answer.http_response.content, request, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:

@@ -39,6 +39,7 @@ BY_STATUS: Mapping[int, type[errors.ProviderError]] = {
     429: errors.RateLimited,
     499: errors.ConnectionFailed,  # a proxy thinks that we hung up
     503: errors.Overloaded,
+    504: errors.TimedOut,  # a gateway waited no longer for whoever did the work
     529: errors.Overloaded,
 }
 

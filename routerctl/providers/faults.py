@@ -164,7 +164,7 @@ class Faults:
             return errors.ModelNotFound
         number = status or told.status
         if number in _NOT_THERE or (status is None and "not_found_error" in told.codes):
-            named = model in told.message or any(code in _NO_MODEL for code in told.codes)
+            named = _names(model, told.message) or any(code in _NO_MODEL for code in told.codes)
             bare = told.is_page or told.message.strip(" .").lower() == "not found"
             return errors.ModelNotFound if named and not bare else errors.WrongAddress
         if number is not None:
@@ -178,6 +178,11 @@ class Faults:
             return f"it redirects to {to}; redirects are not followed: a prompt goes to the configured address alone"
         hint = address_hint(str(response.request.url), versioned=self.versioned)
         return f"{shown} ({hint})" if hint else shown
+
+
+def _names(model: str, message: str) -> bool:
+    """Tell whether a message names a model, and not a longer id or an address in which its letters stand."""
+    return bool(re.search(rf"(?<![\w./-]){re.escape(model)}(?![\w/-]|\.\w)", message))
 
 
 def priced(problem: errors.ProviderError, usage: Usage | None, *, may_be_billed: bool) -> errors.ProviderError:

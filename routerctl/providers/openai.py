@@ -120,7 +120,8 @@ class OpenAIProvider:
             with self._timing.call() as timed:
                 answer = await self._create(**body, extra_body=extra or None)
         except RAISED as problem:
-            raise timed.told_by(self._error(problem, request.model, request)) from None  # a chain shows the far text
+            ours = self._error(problem, request.model, request)
+            raise timed.told_by(ours, problem) from None  # a chain shows the far text
         return self._read(answer.http_response.content, request, timed.latency_s)
 
     async def probe(self, model: str) -> Probed:

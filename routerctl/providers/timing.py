@@ -35,6 +35,15 @@ class Turns:
                 await asyncio.sleep(0)
 
 
+# Of aiohttp, httpx2 and the system; by name, as each SDK is imported only where it is called.
+_NO_CONNECTION = {
+    *("ClientConnectorError", "ClientConnectionResetError", "ConnectionTimeoutError", "ClientProxyConnectionError"),
+    *("ConnectError", "ConnectTimeout", "ConnectionRefusedError", "gaierror", "UnsupportedProtocol", "InvalidURL"),
+    *("PoolTimeout", "ProxyError", "SSLError"),
+    *("BadStatusLine", "ClientResponseError"),  # what answers there is no HTTP server
+}
+
+
 @dataclass(slots=True)
 class Timed:
     """One call: when it left, by the clock, and how long its reply took to come."""
@@ -43,11 +52,21 @@ class Timed:
     latency_s: float = 0.0
     status: int | None = None  # of its reply, which may yet break off
 
-    def told_by(self, problem: ProviderError) -> ProviderError:
-        """Give the error of this call: one that broke off within an answer may be billed for it."""
-        if problem.status is None and self.status is not None and self.status < 300:
+    def told_by(self, problem: ProviderError, raised: BaseException) -> ProviderError:
+        """Give the error of this call: one that broke off once it had left may be billed, as the work may be done."""
+        broke_off = self.status < 300 if self.status is not None else not _never_left(raised)
+        if problem.status is None and broke_off:
             problem.may_be_billed = True
         return problem
+
+
+def _never_left(raised: BaseException | None) -> bool:
+    """Tell whether no connection was made: what names the cause stands somewhere in its chain."""
+    while raised is not None:
+        if any(kind.__name__ in _NO_CONNECTION for kind in type(raised).__mro__):
+            return True
+        raised = raised.__cause__ or raised.__context__
+    return False
 
 
 class Timing:

@@ -12,7 +12,7 @@ from routerctl.cli.output.terminal import say
 from routerctl.cli.stdin import placed
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
-from routerctl.types import Decision, Hop, Inquiry, Json, Route
+from routerctl.types import Decision, Hop, Inquiry, Json, Route, StopReason
 from routerctl.words import clean, plain, seconds
 
 if TYPE_CHECKING:
@@ -118,12 +118,20 @@ def _reason(routed: Routed) -> str:
     shown = _shown(routed.table.routes[decision.task_class], served.candidate)
     unproven = f", {shown} for this class" if shown else ""
     latency = "" if decision.total_s is None else f", {plain(seconds(decision.total_s))}"
-    refused = ", which refused" if routed.refused else ""
+    refused = ", which refused" if routed.refused else _odd_end(routed)
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
         f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{refused}{before}{unproven}"
         f"{latency}, {money_words(routed.cost_usd, routed.perhaps_usd)}.{alarm}"
     )
+
+
+def _odd_end(routed: Routed) -> str:
+    """Name an end of the reply that nobody here knows: whether it is whole cannot be told."""
+    if routed.answer.stop_reason not in (StopReason.OTHER, StopReason.TOOL_USE):
+        return ""
+    said = next((reply.detail for reply in routed.answer.replies if reply.detail), routed.answer.stop_reason.value)
+    return f", which ended with {said}"
 
 
 def _shown(route: Route, name: str) -> str:

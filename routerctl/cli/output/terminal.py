@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Literal
 
 from routerctl.redaction import redacted
@@ -29,9 +30,10 @@ def notify(text: str, level: Level) -> None:
 
 
 def say(text: str) -> None:
-    """Print one line for the user, on stderr."""
-    sys.stderr.write(clean(redacted(text)) + "\n")
-    sys.stderr.flush()
+    """Print one line for the user, on stderr; one that cannot be written (a full disk) costs nobody an answer."""
+    with suppress(OSError):
+        sys.stderr.write(clean(redacted(text)) + "\n")
+        sys.stderr.flush()
 
 
 def wrapped(text: str, width: int) -> list[str]:

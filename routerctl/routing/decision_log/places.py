@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from routerctl.errors import InputError
 from routerctl.routing.decision_log.rows import stamp
-from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER, folder_of, known_tenant
+from routerctl.routing.tenants import DECISIONS_FILE, TENANTS_FOLDER, folder_of, known_tenant, stranger
 from routerctl.table import TABLE_FILE, load_table
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -46,11 +47,20 @@ def moment_of(text: str, now: datetime) -> datetime:
 
 
 def log_path(tenant: str | None = None) -> Path:
-    """Give the log of the project in the current folder, or the one that a tenant has to itself."""
-    if tenant is not None and Path(tenant).name == tenant:
-        own = Path(TENANTS_FOLDER, tenant, DECISIONS_FILE)
-        if own.is_file():
-            return own
+    """Give the log of the project in the current folder, or the one that a tenant has to itself.
+
+    Raises: InputError for a tenant that neither the table nor a log of its own knows.
+    """
+    if tenant is None:
+        return Path(DECISIONS_FILE)
+    own = Path(TENANTS_FOLDER, Path(tenant).name, DECISIONS_FILE)
+    if Path(tenant).name == tenant and own.is_file():
+        return own
+    problem = ""
+    with suppress(InputError):  # without a table that can be read nothing speaks against the name
+        problem = stranger(load_table(Path(TABLE_FILE), verify=False), tenant)
+    if problem:
+        raise InputError(problem)
     return Path(DECISIONS_FILE)
 
 
