@@ -512,7 +512,7 @@ async def test_a_fallback_is_paid_from_the_same_budget(table: Table, store: Stat
     """What the first rung cost is gone when the second one asks."""
     one = budget(cap=cents(3))
     far = Far({"model-small": errors.TimedOut("slow"), "model-large": "hi"})
-    with pytest.raises(NoBudgetLeft, match="sums is not served: budget all") as caught:
+    with pytest.raises(NoBudgetLeft, match="sums is not served: small: slow; large: budget all") as caught:
         await _routed(table, far, store, one)
     assert [hop.outcome for hop in caught.value.decision.hops] == ["TimedOut", "over budget"]
     assert (caught.value.exit_code, far.asked) == (6, ["model-small"])

@@ -116,7 +116,7 @@ async def test_a_single_shot() -> None:
 @pytest.mark.parametrize(
     ("samples", "turns", "calls", "text", "agreement"),
     [
-        (3, ["it is 4", "4!"], 2, "it is 4", 1.0),
+        (3, ["it is 4", "**4**"], 2, "it is 4", 1.0),
         (3, ["4", "5", "4"], 3, "4", 2 / 3),
         (3, ["5", "4", "4"], 3, "4", 2 / 3),
         (3, ["4", "5", "6"], 3, "4", 1 / 3),
