@@ -38,7 +38,7 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing routerctl, llama.cpp, readers of other formats and the test tools"
-	@$(INSTALL) -e '.[local,import,language,log,redis,train,dev]'
+	@$(INSTALL) -e '.[local,import,language,log,otel,redis,serve,train,dev]'
 	@touch $@ $(VENV)/.local
 
 $(VENV)/.slow: $(VENV)/.dev

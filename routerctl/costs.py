@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from routerctl import notices
 from routerctl.errors import InputError
-from routerctl.types import Price, PriceTier, ProviderSpec, Request, RunHeader, Table, Usage
+from routerctl.types import Price, PriceTier, ProviderSpec, RawRequest, Request, RunHeader, Table, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -103,16 +103,23 @@ def estimate(pricer: Pricer, *, calls: int, input_tokens: int, output_tokens: in
     return calls * pricer(Usage(input_tokens=input_tokens, output_tokens=output_tokens), seconds)
 
 
-def most_usd(pricer: Pricer, request: Request, seconds: float) -> Decimal:
+def most_usd(pricer: Pricer, request: Request | RawRequest, seconds: float) -> Decimal:
     """Give the most USD that one attempt at a call can cost: a byte counted as a token, every token it may write.
 
     `seconds`: that it may take; of several attempts at one call, where time is the price, that all of them may take.
     """
-    tokens, most = request_bytes(request) + MOST_FRAME_TOKENS, request.reply.max_tokens
+    tokens, most = most_tokens(request)
     plain = Usage(input_tokens=tokens, output_tokens=most)
     # Writing a prompt into the provider's cache may cost more than reading it plainly.
     written = Usage(input_tokens=tokens, output_tokens=most, cache_write_tokens=tokens)
     return max(pricer(plain, seconds), pricer(written, seconds))
+
+
+def most_tokens(request: Request | RawRequest) -> tuple[int, int]:
+    """Give the most tokens that the prompt of one attempt can be, and its reply can have."""
+    if isinstance(request, RawRequest):
+        return request.most_input_tokens, request.most_output_tokens
+    return request_bytes(request) + MOST_FRAME_TOKENS, request.reply.max_tokens
 
 
 def lost_usd(pricer: Pricer, request: Request, billed: int, seconds: float) -> Decimal:

@@ -101,10 +101,13 @@ class BudgetSpent(RouterctlError):
 
 
 class OverBudget(BudgetSpent):
-    """A call does not fit into what is left of a budget; `cheap`: the candidates that may serve all the same."""
+    """A call does not fit into what is left of a budget; `cheap`: the candidates that may serve all the same.
 
-    def __init__(self, problem: str, *, cheap: tuple[str, ...] = ()) -> None:
-        self.cheap = cheap
+    `is_unknown`: what is left cannot be seen, and the budget is fail_closed.
+    """
+
+    def __init__(self, problem: str, *, cheap: tuple[str, ...] = (), is_unknown: bool = False) -> None:
+        self.cheap, self.is_unknown = cheap, is_unknown
         super().__init__(problem)
 
 

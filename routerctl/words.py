@@ -68,6 +68,11 @@ def usd(amount: Decimal) -> str:
     return f"${digits}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
+def perhaps_words(amount: Decimal) -> str:
+    """Go on from a known cost to what it may be beside that, at most; "" where it is known."""
+    return f", perhaps up to {usd(amount)} more for calls without token counts" if amount else ""
+
+
 def usd_between(one: Decimal, other: Decimal) -> str:
     """By how much two amounts differ: as the amounts that `usd` shows do, unless rounding them moves that by over 1 %.
 
@@ -75,6 +80,11 @@ def usd_between(one: Decimal, other: Decimal) -> str:
     """
     exact, shown = abs(one - other), abs(_as_shown(one) - _as_shown(other))
     return usd(shown if abs(shown - exact) <= exact / 100 else exact)
+
+
+def usd_to(least: Decimal, most: Decimal) -> str:
+    """An amount that is known only to lie between two: `$1.20 to $1.50`; where these are the same, `$1.20`."""
+    return usd(least) if least == most else f"{usd(least)} to {usd(most)}"
 
 
 def _as_shown(amount: Decimal) -> Decimal:

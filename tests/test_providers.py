@@ -370,5 +370,5 @@ def test_a_fake_without_a_script_is_refused(options: dict[str, str], text: str) 
 
 def test_nobody_can_be_asked_for_imported_outcomes() -> None:
     """A candidate that only ever was imported says what to do to be served."""
-    with pytest.raises(errors.InputError, match=r"add the model to routerctl\.yaml"):
+    with pytest.raises(errors.InputError, match=r"add it to routerctl\.yaml"):
         kind_class("imported")

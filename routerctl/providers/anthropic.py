@@ -16,22 +16,29 @@ import httpx2
 from routerctl import errors
 from routerctl.providers import base
 from routerctl.providers.addresses import checked_url
+from routerctl.providers.anthropic_fields import STOP_REASONS, usage_of_message
 from routerctl.providers.base import Probed
 from routerctl.providers.environment import checked_environment
+from routerctl.providers.fast_reader import read_message_fast
 from routerctl.providers.faults import Faults
-from routerctl.providers.reading import Far, Odd, Once, body_of, completed, counted
+from routerctl.providers.raw import Api, RawCaller
+from routerctl.providers.reading import Far, Odd, Once, body_of, completed
+from routerctl.providers.stream_state import StreamState
 from routerctl.providers.timing import Timing
-from routerctl.types import Prompt, ProviderSpec, Reply, ReplySpec, Request, Sampling, StopReason, Usage
-
-STOP_REASONS: Mapping[str, StopReason] = {
-    "end_turn": StopReason.END,
-    "stop_sequence": StopReason.END,
-    "max_tokens": StopReason.MAX_TOKENS,
-    "tool_use": StopReason.TOOL_USE,
-    "refusal": StopReason.REFUSAL,
-    "model_context_window_exceeded": StopReason.CONTEXT_FULL,
-    "pause_turn": StopReason.OTHER,
-}
+from routerctl.types import (
+    Json,
+    Prompt,
+    ProviderSpec,
+    RawReply,
+    RawRequest,
+    RawWire,
+    Reply,
+    ReplySpec,
+    Request,
+    Sampling,
+    StopReason,
+    Usage,
+)
 
 # The API's stable `error.details.error_code`, else its `error.type`; where they say nothing, the HTTP status decides
 # (`base.BY_STATUS`). https://platform.claude.com/docs/en/api/errors
@@ -56,6 +63,7 @@ BY_CLASS: tuple[tuple[type[Exception], type[errors.ProviderError]], ...] = (
     (RecursionError, errors.BrokenReply),
 )
 RAISED = tuple(theirs for theirs, _ in BY_CLASS)
+_URL, _VERSION = "https://api.anthropic.com", "2023-06-01"
 
 
 class AnthropicProvider:
@@ -87,6 +95,8 @@ class AnthropicProvider:
         )
         # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
         self._create = self._client.messages.with_raw_response.create
+        self._raw = RawCaller(spec, outside, self._api())
+        self.wires, self.forward = self._raw.wires, self._raw.call
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.
@@ -104,6 +114,10 @@ class AnthropicProvider:
             ours = self._error(problem, request.model, request)
             raise timed.told_by(ours, problem) from None  # a chain shows the far text
         return self._read(answer.http_response.content, request, timed.latency_s)
+
+    def additions(self, wire: RawWire) -> Mapping[str, Json]:
+        """Give the region where its provider has one; counting tokens has none."""
+        return {"inference_geo": self._spec.region} if self._spec.region and wire == "messages" else {}
 
     async def probe(self, model: str) -> Probed:
         """Ask `GET /v1/models/{id}`.
@@ -130,7 +144,21 @@ class AnthropicProvider:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._raw.close()
         await self._client.close()
+
+    def _api(self) -> Api:
+        return Api(
+            url=checked_url(self._spec, self._spec.base_url) or _URL,
+            headers={"x-api-key": self._key, "anthropic-version": _VERSION},
+            paths={"messages": "/v1/messages", "count_tokens": "/v1/messages/count_tokens"},
+            plain={"messages": read_message_fast},
+            stops=STOP_REASONS,
+            read={"messages": self._message, "count_tokens": _count},
+            read_stream={"messages": self._streamed},
+            count={"messages": usage_of_message},
+            faults=self._faults,
+        )
 
     def _body(self, request: Request) -> dict[str, Any]:
         caches = self._options.get("prompt_cache", True)
@@ -145,11 +173,20 @@ class AnthropicProvider:
         return {name: value for name, value in fields.items() if value}
 
     def _read(self, content: bytes, request: Request, latency_s: float) -> Reply:
+        try:
+            answer = body_of(content)
+        except Odd as odd:
+            raise self._faults.broken("not a message", odd, None) from None
+        return self._message(answer, request, latency_s)
+
+    def _message(
+        self, body: Far, request: Request | RawRequest, latency_s: float, raw: RawReply | None = None
+    ) -> Reply:
         """Turn a whole answer into a reply; every field of it may be absent or odd."""
         usage = None
         try:
-            answer = body_of(content).mapping()
-            usage, lacking = _usage(answer["usage"])
+            answer = body.mapping()
+            usage, lacking = usage_of_message(answer["usage"])
             if problem := self._faults.within(answer, request, usage):
                 raise problem
             blocks = [block.mapping() for block in answer["content"].items()]
@@ -159,11 +196,25 @@ class AnthropicProvider:
                 served_model=answer["model"].name(),
                 usage=usage,
                 latency_s=latency_s,
+                raw=raw,
             )
         except Odd as odd:
             raise self._faults.broken("not a message", odd, usage) from None
         thought = any(block["type"].value in ("thinking", "redacted_thinking") for block in blocks)
         reply = replace(completed(reply, request, thought=thought), detail=self._detail(answer, reply.stop_reason))
+        self._once.say_of(reply, request.model, lacking)
+        return reply
+
+    def _streamed(self, state: StreamState, request: RawRequest, latency_s: float) -> Reply:
+        usage, lacking = state.counted(usage_of_message, request)
+        reply = Reply(
+            text="".join(state.text),
+            stop_reason=Far(state.stop).one_of(STOP_REASONS),
+            served_model=state.served_model,
+            usage=usage,
+            latency_s=latency_s,
+            detail=base.far_text(state.detail, self._key),
+        )
         self._once.say_of(reply, request.model, lacking)
         return reply
 
@@ -212,13 +263,7 @@ def _output_config(effort: str | None, reply: ReplySpec) -> dict[str, Any]:
     return config
 
 
-def _usage(usage: Far) -> tuple[Usage, str]:
-    """The API counts cache reads and writes apart from `input_tokens`; `Usage` counts them in."""
-    return counted(
-        usage,
-        total=usage["input_tokens"],
-        output=usage["output_tokens"],
-        read=usage["cache_read_input_tokens"],
-        written=usage["cache_creation_input_tokens"],
-        beside=True,
-    )
+def _count(_answer: Far, request: RawRequest, latency_s: float, raw: RawReply) -> Reply:
+    """A number of tokens, which costs nothing."""
+    stop, served, usage = StopReason.END, request.model, Usage()
+    return Reply(text="", stop_reason=stop, served_model=served, usage=usage, latency_s=latency_s, raw=raw)

@@ -20,7 +20,7 @@ from routerctl import errors
 from routerctl.costs import Pricer
 from routerctl.providers.timing import Turns
 from routerctl.redaction import learn, redacted
-from routerctl.types import Json, ProviderSpec, Reply, Request
+from routerctl.types import Json, ProviderSpec, RawRequest, RawWire, Reply, Request
 
 PROBE_TIMEOUT_S = 10.0  # of a question that needs no model
 
@@ -51,6 +51,7 @@ FAR_TEXT_CHARS = 300  # of a message from the far side: enough to say what is wr
 
 Again = Callable[[errors.ProviderError], Awaitable[bool]] | None  # (failed attempt) -> may be made again; None: yes
 Leaving = Callable[[], Awaitable[None]] | None  # told when an attempt is about to leave, all waiting done
+AnyRequest = Request | RawRequest
 PricerFor = Callable[[ProviderSpec, str], Pricer]  # (provider, model id); raises InputError for an unpriced model
 
 
@@ -58,7 +59,7 @@ class WireCall(Protocol):
     """The wire: (provider name, request, deadline on its clock) -> a priced reply."""
 
     def __call__(
-        self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
+        self, provider: str, request: AnyRequest, *, until: float, again: Again = None, leaving: Leaving = None
     ) -> Awaitable[Reply]:
         """Ask; `again` allows each further attempt, `leaving` is told of each; raises ProviderError."""
 
@@ -178,6 +179,22 @@ class Loading(Protocol):
 
     async def warm_up(self, model: str) -> None:
         """Load the model; raises ProviderError."""
+
+
+@runtime_checkable
+class Forwarding(Protocol):
+    """A provider whose API is a vendor's own: an application's request may be sent on in that vendor's words."""
+
+    @property
+    def wires(self) -> frozenset[RawWire]:
+        """Whose words it takes."""
+
+    def additions(self, wire: RawWire) -> Mapping[str, Json]:
+        """Give the fields that it adds to a body which does not have them."""
+
+    @property
+    def forward(self) -> Callable[[RawRequest], Awaitable[Reply]]:
+        """Make exactly one attempt; a stream is given with its first content. As `Provider.reply`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

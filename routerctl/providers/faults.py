@@ -14,11 +14,12 @@ from typing import Any
 from routerctl import errors
 from routerctl.providers import base
 from routerctl.providers.addresses import address_hint, plain_address
-from routerctl.providers.reading import Far, Odd, body_of
-from routerctl.types import Json, Request, Usage
+from routerctl.providers.reading import Far, Odd, body_of, is_failure
+from routerctl.types import Json, RawRequest, Request, Usage
 
 Kind = type[errors.ProviderError]
 ByCode = Mapping[str, Kind]
+Asked = Request | RawRequest | None  # None: a probe asks nothing
 
 # What an `error` inside an answer is where only its name tells; of an HTTP error the status tells more.
 _BY_NAME: ByCode = {
@@ -50,6 +51,7 @@ _NO_MONEY = re.compile(
 _DISABLED = re.compile(r"^this organization has been disabled", re.IGNORECASE)
 _SOON = re.compile(r"\b(retry|try again) (in|after) \d", re.IGNORECASE)  # a limit that passes by itself
 _CODE_PARTS, _WORD_PARTS = ("code", "type", "status"), ("message", "msg", "detail", "error", "error_description")
+_REASONS = ("finish_reason", "native_finish_reason")  # why a choice ended
 _DEEPEST = 4  # objects around an error's own
 
 
@@ -87,25 +89,26 @@ def told_in(error: Far) -> Told:
 def error_within(answer: Far) -> Told | None:
     """Find the error that an answer with a status of success carries; None where it has none."""
     choice = answer["choices"][0]
-    for place in (answer["error"], choice["error"], choice["message"]["error"]):
-        if _says_something(place.value):
-            return told_in(place)
-    for place in (
-        answer["type"],
-        answer["object"],
-        answer["stop_reason"],
-        choice["finish_reason"],
-        choice["native_finish_reason"],
-    ):
-        if isinstance(place.value, str) and re.fullmatch(r"(.*_)?error", place.value, re.IGNORECASE):
-            return Told((place.value,), f"{place.path} is '{place.value}'", place.path)
-    if choice["finish_reason"].value == "insufficient_system_resource":  # DeepSeek's
-        return Told(("overloaded_error",), "it ran out of resources", choice["finish_reason"].path)
+    for part in (answer, choice, choice["message"]):
+        fields = part.value
+        if isinstance(fields, dict) and _says_something(fields.get("error")):
+            return told_in(part["error"])
+    for part, names in ((answer, ("type", "object", "stop_reason")), (choice, _REASONS)):
+        fields = part.value if isinstance(part.value, dict) else {}
+        for name in names:
+            word = fields.get(name)
+            if word == "insufficient_system_resource":
+                return Told(("overloaded_error",), "it ran out of resources", part[name].path)
+            if isinstance(word, str) and is_failure(word):
+                path = part[name].path
+                return Told((word,), f"{path} is '{word}'", path)
     return None
 
 
 def _says_something(error: Json) -> bool:
     """Some servers send an error without content along with every good answer."""
+    if error is None:
+        return False
     parts = error.values() if isinstance(error, dict) else error if isinstance(error, list) else [error]
     return any(parts)
 
@@ -119,7 +122,7 @@ class Faults:
     key: str
     versioned: bool  # its base URL is to end in the API's version
 
-    def of_response(self, response: Any, request: Request | None, model: str) -> errors.ProviderError:
+    def of_response(self, response: Any, request: Asked, model: str) -> errors.ProviderError:
         """Make the error of an answer (httpx2's) whose status is one of failure; `request`: none for a probe."""
         status: int = response.status_code
         told = _told_by(response.content)
@@ -132,7 +135,7 @@ class Faults:
         wait_s = base.retry_after_s(response.headers)
         return kind(shown, provider=self.provider, status=status, retry_after_s=wait_s)
 
-    def within(self, answer: Far, request: Request, usage: Usage | None) -> errors.ProviderError | None:
+    def within(self, answer: Far, request: Request | RawRequest, usage: Usage | None) -> errors.ProviderError | None:
         """Make the error that an answer carries beside or in place of its content; None where it carries none.
 
         `usage`: what it told of its tokens.
@@ -151,7 +154,7 @@ class Faults:
         shown = base.far_text(f"{what}: {odd}" if what else str(odd), self.key)
         return priced(errors.BrokenReply(shown, provider=self.provider), usage, may_be_billed=True)
 
-    def _kind(self, told: Told, status: int | None, request: Request | None, model: str) -> Kind:
+    def _kind(self, told: Told, status: int | None, request: Asked, model: str) -> Kind:
         """Class of error: `status` is None inside an answer whose own says that all is well."""
         for code in told.codes:
             if code in self.by_code and code not in _NO_MODEL:
@@ -203,13 +206,15 @@ def _told_by(content: bytes) -> Told:
     return told if told.message else replace(told, message=raw)
 
 
-def _is_about(words: re.Pattern[str], told: Told, request: Request | None) -> bool:
+def _is_about(words: re.Pattern[str], told: Told, request: Asked) -> bool:
     """Whether a message has such words of its own: what stands in the prompt may be a quotation."""
     found = words.search(told.message.strip())
     return found is not None and not any(found[0].lower() in text.lower() for text in _texts(request))
 
 
-def _texts(request: Request | None) -> Iterator[str]:
-    if request is not None:
+def _texts(request: Asked) -> Iterator[str]:
+    if isinstance(request, RawRequest):
+        yield request.body.decode(errors="replace")
+    elif request is not None:
         yield request.prompt.system
         yield from (turn.content for turn in request.prompt.messages)

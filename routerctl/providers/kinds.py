@@ -53,7 +53,7 @@ def check_kind(kind: str) -> Mapping[str, EntryPoint]:
         return {}
     if kind == "imported":
         raise errors.InputError(
-            "its outcomes were imported, so it cannot be called: add the model to routerctl.yaml (a provider, and a "
+            "a model whose outcomes were imported cannot be called: add it to routerctl.yaml (a provider, and a "
             "candidate with its pinned id), import again and rebuild the table"
         )
     plugins = {point.name: point for point in entry_points(group=PLUGIN_GROUP)}

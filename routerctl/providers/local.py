@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,7 @@ from routerctl import errors
 from routerctl.providers import base, weights
 from routerctl.providers.base import Probed
 from routerctl.providers.openai import RAISED, OpenAIProvider
-from routerctl.types import Json, Message, ProviderSpec, Reply, Request, Sampling
+from routerctl.types import Json, Message, ProviderSpec, RawRequest, RawWire, Reply, Request, Sampling
 
 CONTEXT_TOKENS = 4096  # prompt and reply; the memory for it is taken at the start
 PREFIXES = 64  # saved states kept per model: some megabytes each
@@ -73,6 +73,23 @@ class LocalProvider:
             return await server.reply(_decided(request))
         finally:
             server.guests -= 1
+
+    wires: ClassVar[frozenset[RawWire]] = frozenset({"chat"})
+
+    def additions(self, wire: RawWire) -> Mapping[str, Json]:
+        """Let the slot's own state be used again."""
+        del wire
+        return {"id_slot": 0, "cache_prompt": True}
+
+    async def forward(self, request: RawRequest) -> Reply:
+        """Make one attempt at an application's own request; as `reply`."""
+        server = await self._server(request.model)
+        try:
+            reply = await server.forward(request)
+        except BaseException:
+            server.guests -= 1
+            raise
+        return _whose_end(reply, server.leave)
 
     def is_warm(self, model: str) -> bool:
         """Tell whether the model's weights are loaded."""
@@ -217,6 +234,20 @@ class LlamaServer(OpenAIProvider):
             reply = await super().reply(request)
             return replace(reply, latency_s=restored_s + reply.latency_s)
 
+    async def forward(self, request: RawRequest) -> Reply:
+        """Make one attempt at an application's own request, alone in the slot until its end."""
+        await self._turn.acquire()
+        try:
+            reply = await self._raw.call(request)
+        except BaseException:
+            self._turn.release()
+            raise
+        return _whose_end(reply, self._turn.release)
+
+    def leave(self) -> None:
+        """Count one guest less."""
+        self.guests -= 1
+
     async def close(self) -> None:
         """Close the connections, stop the server and remove what it saved."""
         await super().close()
@@ -254,6 +285,16 @@ class LlamaServer(OpenAIProvider):
 
     async def _post(self, path: str, body: Mapping[str, Json]) -> Any:
         return await self._client.post(self._root + path, cast_to=object, body=body)
+
+
+def _whose_end(reply: Reply, then: Callable[[], None]) -> Reply:
+    """Give a reply at whose end something is to be done: now, where it is whole."""
+    stream = reply.raw.stream if reply.raw else None
+    if stream is None:
+        then()
+    else:
+        stream.then(lambda _end: then())
+    return reply
 
 
 def default_threads(at_once: int = 1) -> int:

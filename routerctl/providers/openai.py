@@ -5,8 +5,7 @@ The only file that imports the `openai` SDK. Knows nothing of retries, prices or
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -19,18 +18,21 @@ from routerctl.providers import base
 from routerctl.providers.addresses import checked_url
 from routerctl.providers.base import Probed
 from routerctl.providers.environment import checked_environment
+from routerctl.providers.fast_reader import read_completion_fast
 from routerctl.providers.faults import Faults
-from routerctl.providers.reading import Far, Odd, Once, body_of, completed, counted
+from routerctl.providers.openai_fields import (
+    STOP_REASONS,
+    content_text,
+    mean_logprob,
+    message_parts,
+    usage_of_completion,
+    usage_of_response,
+)
+from routerctl.providers.raw import Api, RawCaller
+from routerctl.providers.reading import Far, Odd, Once, body_of, completed
+from routerctl.providers.stream_state import StreamState, stop_of_response
 from routerctl.providers.timing import Timing
-from routerctl.types import Json, ProviderSpec, Reply, Request, StopReason, Usage
-
-STOP_REASONS: Mapping[str, StopReason] = {
-    "stop": StopReason.END,
-    "length": StopReason.MAX_TOKENS,
-    "tool_calls": StopReason.TOOL_USE,
-    "function_call": StopReason.TOOL_USE,
-    "content_filter": StopReason.REFUSAL,
-}
+from routerctl.types import Json, ProviderSpec, RawReply, RawRequest, RawWire, Reply, Request, StopReason, Usage
 
 # The API's stable `error.code`; where it says nothing, the HTTP status decides (`base.BY_STATUS`).
 # https://developers.openai.com/api/docs/guides/error-codes
@@ -61,17 +63,17 @@ BY_CLASS: tuple[tuple[type[Exception], type[errors.ProviderError]], ...] = (
 )
 RAISED = tuple(theirs for theirs, _ in BY_CLASS)
 EPOCH_STRIDE = 1000  # seeds of one epoch's samples; no strategy takes so many
-_GREAT = 1e9  # beyond any log probability
 TIMEOUTS = (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)
 
 
 class OpenAIProvider:
     """Calls chat completions; `base_url` and `api_key` go before what the spec says, and not `proxied` means directly.
 
-    `spec.options`: `logprobs: true` asks for the tokens' log probabilities; `extra_body` is added to every request.
+    `spec.options`: `logprobs: true` asks for the tokens' log probabilities; `extra_body` is added to every request;
+    `responses: true`: a server with a `base_url` has the Responses API, as OpenAI's own has.
     """
 
-    OPTIONS: ClassVar[Mapping[str, type]] = {"extra_body": dict, "logprobs": bool}
+    OPTIONS: ClassVar[Mapping[str, type]] = {"extra_body": dict, "logprobs": bool, "responses": bool}
 
     def __init__(
         self,
@@ -107,6 +109,8 @@ class OpenAIProvider:
             raise errors.InputError(f"provider '{spec.name}': region '{spec.region}': {problem}") from None
         # Here and not at the first reply: the SDK imports its parts when they are touched, which is no latency.
         self._create = self._client.chat.completions.with_raw_response.create
+        self._raw = RawCaller(spec, outside, self._api(proxied=proxied))
+        self.wires, self.forward = self._raw.wires, self._raw.call
 
     async def reply(self, request: Request) -> Reply:
         """Make one attempt.
@@ -123,6 +127,11 @@ class OpenAIProvider:
             ours = self._error(problem, request.model, request)
             raise timed.told_by(ours, problem) from None  # a chain shows the far text
         return self._read(answer.http_response.content, request, timed.latency_s)
+
+    def additions(self, wire: RawWire) -> Mapping[str, Json]:
+        """Give the provider's `extra_body`, and the tier that the list's price is of."""
+        tier = {} if self._url or wire == "embeddings" else {"service_tier": "default"}
+        return {**tier, **self._options.get("extra_body", {})}
 
     async def probe(self, model: str) -> Probed:
         """Ask OpenAI about the model; ask any other server, which may know only `GET /v1/models`, for its list.
@@ -150,7 +159,24 @@ class OpenAIProvider:
 
     async def close(self) -> None:
         """Close the connections."""
+        await self._raw.close()
         await self._client.close()
+
+    def _api(self, *, proxied: bool) -> Api:
+        has_responses = not self._url or self._options.get("responses", False)
+        responses: dict[RawWire, str] = {"responses": "/responses"} if has_responses else {}
+        return Api(
+            url=str(self._client.base_url).rstrip("/"),
+            headers={"authorization": f"Bearer {self._key}"},
+            paths={"chat": "/chat/completions", "embeddings": "/embeddings", **responses},
+            plain={"chat": read_completion_fast},
+            stops=STOP_REASONS,
+            read={"chat": self._completion, "responses": self._response, "embeddings": self._embedded},
+            read_stream={"chat": self._streamed, "responses": self._streamed},
+            count={"chat": self._usage, "responses": usage_of_response},
+            faults=self._faults,
+            proxied=proxied,
+        )
 
     def extra_body(self, request: Request) -> Mapping[str, Json]:
         """Fields to add to the request's body; a provider that stands on this one puts its own here."""
@@ -179,10 +205,19 @@ class OpenAIProvider:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _read(self, content: bytes, request: Request, latency_s: float) -> Reply:
+        try:
+            answer = body_of(content)
+        except Odd as odd:
+            raise self._faults.broken("not a chat completion", odd, None) from None
+        return self._completion(answer, request, latency_s)
+
+    def _completion(
+        self, body: Far, request: Request | RawRequest, latency_s: float, raw: RawReply | None = None
+    ) -> Reply:
         """Turn a whole answer into a reply; every field of it may be absent or odd."""
         usage = None
         try:
-            answer = body_of(content).mapping()
+            answer = body.mapping()
             usage, lacking = self._usage(answer["usage"])
             if problem := self._faults.within(answer, request, usage):
                 raise problem
@@ -191,12 +226,13 @@ class OpenAIProvider:
             message = choice["message"].mapping()
             refusal = message["refusal"].text_or("")
             reply = Reply(
-                text=refusal or _text(message["content"]),
+                text=refusal or content_text(message["content"]),
                 stop_reason=StopReason.REFUSAL if refusal else choice["finish_reason"].one_of(STOP_REASONS),
                 served_model=answer["model"].name(),
                 usage=usage,
                 latency_s=latency_s,
-                mean_logprob=_mean_logprob(choice["logprobs"]["content"]),
+                mean_logprob=mean_logprob(choice["logprobs"]["content"]),
+                raw=raw,
             )
         except Odd as odd:
             raise self._faults.broken("not a chat completion", odd, usage) from None
@@ -209,17 +245,71 @@ class OpenAIProvider:
         self._once.say_of(reply, request.model, lacking)
         return reply
 
+    def _streamed(self, state: StreamState, request: RawRequest, latency_s: float) -> Reply:
+        count = self._usage if request.wire == "chat" else usage_of_response
+        usage, lacking = state.counted(count, request)
+        if self._spec.usd_per_hour is not None and not state.usage:
+            usage, lacking = Usage(), ""
+        stop = Far(state.stop).one_of(STOP_REASONS)
+        reply = Reply(
+            text="".join(state.text),
+            stop_reason=StopReason.REFUSAL if state.detail == "refusal" else stop,
+            served_model=state.served_model,
+            usage=usage,
+            latency_s=latency_s,
+            detail=state.detail,
+        )
+        self._once.say_of(reply, request.model, lacking)
+        return reply
+
+    def _response(self, body: Far, request: RawRequest, latency_s: float, raw: RawReply) -> Reply:
+        """Read an answer of the Responses API."""
+        usage = None
+        try:
+            answer = body.mapping()
+            usage, lacking = usage_of_response(answer["usage"])
+            if problem := self._faults.within(answer, request, usage):
+                raise problem
+            parts = [part for item in answer["output"].items() for part in message_parts(item)]
+            refusal = "".join(part["refusal"].text_or("") for part in parts)
+            stop = Far(stop_of_response(answer.value)).one_of(STOP_REASONS)
+            reply = Reply(
+                text=refusal or "".join(part["text"].text_or("") for part in parts),
+                stop_reason=StopReason.REFUSAL if refusal else stop,
+                served_model=answer["model"].name(),
+                usage=usage,
+                latency_s=latency_s,
+                detail="refusal" if refusal else "",
+                raw=raw,
+            )
+        except Odd as odd:
+            raise self._faults.broken("not a response", odd, usage) from None
+        reply = completed(reply, request, thought=False)
+        self._once.say_of(reply, request.model, lacking)
+        return reply
+
+    def _embedded(self, body: Far, request: RawRequest, latency_s: float, raw: RawReply) -> Reply:
+        """Read an answer of the Embeddings API: nothing is written, so only the prompt has tokens."""
+        try:
+            answer = body.mapping()
+            answer["data"].items()
+            told = answer["usage"]["prompt_tokens"].count()
+        except Odd as odd:
+            raise self._faults.broken("not embeddings", odd, None) from None
+        usage = Usage(input_tokens=request.most_input_tokens if told is None else told, estimated=told is None)
+        return Reply(
+            text="",
+            stop_reason=StopReason.END,
+            served_model=answer["model"].name(),
+            usage=usage,
+            latency_s=latency_s,
+            raw=raw,
+        )
+
     def _usage(self, usage: Far) -> tuple[Usage, str]:
         if usage.value is None and self._spec.usd_per_hour is not None:
             return Usage(), ""
-        details = usage["prompt_tokens_details"]
-        return counted(
-            usage,
-            total=usage["prompt_tokens"],
-            output=usage["completion_tokens"],
-            read=details["cached_tokens"],
-            written=details["cache_write_tokens"],
-        )
+        return usage_of_completion(usage)
 
     def _error(self, problem: Exception, model: str, request: Request | None = None) -> errors.ProviderError:
         """One of the project's errors for whatever the SDK or its transport raised; `request`: none for a probe."""
@@ -262,26 +352,3 @@ def _response_format(schema: Mapping[str, Json] | None) -> dict[str, Json] | Non
     if schema is None:
         return None
     return {"type": "json_schema", "json_schema": {"name": "reply", "schema": dict(schema), "strict": True}}
-
-
-def _text(content: Far) -> str:
-    """The reply's text; some servers give its parts, with what was thought among them."""
-    if isinstance(content.value, list):
-        return "".join(part["text"].text() for part in content.items() if part.mapping()["type"].value == "text")
-    return content.text_or("")
-
-
-def _mean_logprob(tokens: Far) -> float | None:
-    """Mean natural-log probability of the reply's tokens; None where the server sent none that can be read."""
-    if not isinstance(tokens.value, list) or not tokens.value:
-        return None
-    values = [token["logprob"].value for token in tokens.items()]
-    if not _numbers(values):
-        return None
-    mean = math.fsum(values) / len(values)
-    return mean if math.isfinite(mean) else None
-
-
-def _numbers(values: Iterable[Json]) -> bool:
-    """Whether all are finite numbers of a size that can be summed."""
-    return all(isinstance(one, int | float) and abs(one) < _GREAT for one in values)

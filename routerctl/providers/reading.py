@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from routerctl import costs
 from routerctl.notices import warn
-from routerctl.types import Json, Reply, Request, StopReason, Usage
+from routerctl.types import Json, RawRequest, Reply, Request, StopReason, Usage
 
 MOST_TOKENS = 10**9  # of one call: a count beyond is none
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
@@ -23,20 +23,27 @@ class Odd(ValueError):
     """A body is not of the API's shape; says which field is not."""
 
 
-@dataclass(frozen=True, slots=True)
 class Far:
     """A value somewhere in a body, and where; below what is not there everything is None."""
 
-    value: Json
-    path: str = ""
+    __slots__ = ("_key", "_whole", "value")
+
+    def __init__(self, value: Json, key: str | int = "", whole: Far | None = None) -> None:
+        """`key`: under which it stands in `whole`."""
+        self.value, self._key, self._whole = value, key, whole
+
+    @property
+    def path(self) -> str:
+        """Where it stands; only worked out where something is odd."""
+        above = self._whole.path if self._whole else ""
+        return f"{above}[{self._key}]" if isinstance(self._key, int) else f"{above}.{self._key}".strip(".")
 
     def __getitem__(self, key: str | int) -> Far:
         """Give a field or an item."""
+        value = self.value
         if isinstance(key, int):
-            there = isinstance(self.value, list) and len(self.value) > key
-            return Far(self.value[key] if there else None, f"{self.path}[{key}]")
-        there = isinstance(self.value, dict)
-        return Far(self.value.get(key) if there else None, f"{self.path}.{key}".lstrip("."))
+            return Far(value[key] if isinstance(value, list) and len(value) > key else None, key, self)
+        return Far(value.get(key) if isinstance(value, dict) else None, key, self)
 
     def odd(self, expected: str) -> Odd:
         """Make the error that says what was expected here."""
@@ -90,11 +97,24 @@ class Far:
 def body_of(content: bytes) -> Far:
     """Read a body; raises Odd for what is no JSON."""
     try:
-        return Far(json.loads(content))
+        return Far(value_of(content))
     except RecursionError:
         raise Odd("not JSON that can be read: nested too deeply") from None
     except ValueError:
         raise Odd(f"not JSON: {content[:1000].decode(errors='replace') or 'nothing'}") from None
+
+
+_decode = json.JSONDecoder().raw_decode
+
+
+def value_of(content: bytes) -> Json:
+    """Read JSON in UTF-8, as nearly all is, without the detours of `json.loads`; raises ValueError, RecursionError."""
+    try:
+        text = content.decode()
+        value, end = _decode(text)
+    except ValueError:  # blanks before it, another encoding, or no JSON at all
+        return json.loads(content)
+    return json.loads(content) if end < len(text) and text[end:].strip() else value
 
 
 def whole_text(text: str) -> str:
@@ -107,6 +127,14 @@ def whole_text(text: str) -> str:
 
 
 # --- tokens -----------------------------------------------------------------------------------------------------------
+
+
+def is_failure(word: str) -> bool:
+    """Tell whether a word for why a reply ended says that it broke off."""
+    return word in _BROKE_OFF or (word[-5:].lower() == "error" and word[-6:-5] in ("", "_"))
+
+
+_BROKE_OFF = ("abort", "insufficient_system_resource")  # vLLM's and SGLang's; DeepSeek's
 
 
 def counted(usage: Far, *, total: Far, output: Far, read: Far, written: Far, beside: bool = False) -> tuple[Usage, str]:
@@ -138,16 +166,16 @@ def counted(usage: Far, *, total: Far, output: Far, read: Far, written: Far, bes
     return Usage(**dict(zip(_COUNTS, counts, strict=True)), estimated=bool(words)), "; ".join(words)
 
 
-def completed(reply: Reply, request: Request, *, thought: bool) -> Reply:
+def completed(reply: Reply, request: Request | RawRequest, *, thought: bool) -> Reply:
     """Give the reply with the tokens estimated that nobody counted: the most that they can be, as budgets reserve them.
 
     No prompt is without tokens, and no text: a 0 there was not counted. `thought`: it may have written more than text.
     """
-    usage, most = reply.usage, request.reply.max_tokens
+    usage = reply.usage
     no_input, no_output = not usage.input_tokens, not usage.output_tokens and bool(reply.text or thought)
     if not (usage.estimated or no_input or no_output):
         return reply
-    asked = costs.request_bytes(request) + costs.MOST_FRAME_TOKENS
+    asked, most = costs.most_tokens(request)
     full = thought or reply.stop_reason is StopReason.MAX_TOKENS
     wrote = most if full else min(most, len(reply.text.encode()))
     usage = replace(

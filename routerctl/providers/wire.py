@@ -19,6 +19,8 @@ from routerctl.providers.base import (
     BACKOFF_CAP_S,
     BACKOFF_S,
     Again,
+    AnyRequest,
+    Forwarding,
     Leaving,
     Loading,
     Outside,
@@ -34,7 +36,7 @@ from routerctl.providers.kinds import kind_class
 from routerctl.providers.pins import as_pinned
 from routerctl.providers.reading import Odd, checked
 from routerctl.redaction import learn_variables, redacted
-from routerctl.types import ProviderSpec, Reply, Request, Usage
+from routerctl.types import ProviderSpec, RawRequest, Reply, Request, Usage
 
 T = TypeVar("T")
 
@@ -45,7 +47,8 @@ class _Lane:
 
     spec: ProviderSpec
     provider: Provider
-    slots: asyncio.Semaphore
+    slots: asyncio.Semaphore | None  # None: as many calls as there are
+    forwards: Forwarding | None  # the provider, where it passes on what applications send
     shut_until: float = -math.inf
     shut_by: errors.ProviderError | None = None
 
@@ -55,7 +58,7 @@ class _Failed:
     """What the attempts at one call have cost that failed so far."""
 
     price: Pricer
-    request: Request
+    request: AnyRequest
     attempts: int = 0
     lost_s: float = 0.0
     usd: Decimal = Decimal(0)  # of the tokens that were told
@@ -63,10 +66,12 @@ class _Failed:
 
     def note(self, problem: errors.ProviderError) -> None:
         """Count one more, whose problem then tells of all."""
-        problem.lost_s = self.lost_s
+        problem.lost_s, self.lost_s = self.lost_s, self.lost_s + problem.spent_s
         self.attempts += problem.attempts
-        self.lost_s += problem.spent_s
-        if problem.usage is not None:
+        self.perhaps_usd += problem.perhaps_usd
+        if problem.usage is not None and problem.usage.estimated:
+            self.perhaps_usd += self.price(problem.usage, 0.0)
+        elif problem.usage is not None:
             self.usd += self.price(problem.usage, 0.0)
         elif problem.may_be_billed:
             self.perhaps_usd += most_usd(self.price, self.request, 0.0)
@@ -74,7 +79,12 @@ class _Failed:
         problem.tokens_usd, problem.cost_usd = self.usd, self.usd + self.price(Usage(), self.lost_s)
 
     def then(self, reply: Reply, attempt: int) -> Reply:
-        """Give the reply that came after them as it leaves the wire: without keys, with what all of it cost."""
+        """Give the reply that came after them as it leaves the wire: without keys, with what all of it cost.
+
+        What a stream comes to is worked out at its end.
+        """
+        if reply.raw is not None:
+            return self._raw(reply, attempt)
         return replace(
             reply,
             text=redacted(reply.text),
@@ -86,6 +96,34 @@ class _Failed:
             failed_usd=self.usd,
             perhaps_usd=self.perhaps_usd,
         )
+
+    def _raw(self, reply: Reply, attempt: int) -> Reply:
+        """The same of what is passed on as it came: its texts are the application's own."""
+        stream = reply.raw.stream if reply.raw else None
+        if stream is not None:
+            stream.priced = lambda end: self._ended(end, attempt)
+        elif self.lost_s or not reply.cost_usd:  # else it is priced already
+            cost_usd = cost_of_reply(self.price, reply.usage, reply.latency_s, self.lost_s)
+            reply = replace(reply, cost_usd=cost_usd)
+        served = as_pinned(self.request.model, reply.served_model)
+        if not (self.attempts or self.perhaps_usd) and served == reply.served_model:  # as nearly always
+            return reply
+        return replace(
+            reply,
+            served_model=served,
+            attempts=attempt,
+            lost_s=self.lost_s,
+            failed_usd=self.usd,
+            perhaps_usd=self.perhaps_usd,
+        )
+
+    def _ended(self, end: Reply | errors.ProviderError, attempt: int) -> Reply | errors.ProviderError:
+        """Price the end of a stream."""
+        if isinstance(end, Reply):
+            return self.then(end, attempt)
+        end.attempts = 1
+        self.note(end)
+        return end
 
 
 def _made(spec: ProviderSpec, outside: Outside) -> Provider:
@@ -99,8 +137,16 @@ def _made(spec: ProviderSpec, outside: Outside) -> Provider:
         raise errors.InputError(f"provider '{spec.name}' of kind '{spec.kind}' cannot be made: {shown}") from None
 
 
-async def _reply(provider: Provider, request: Request) -> Reply:
+def _reply(lane: _Lane, request: AnyRequest) -> Awaitable[Reply]:
     """What a provider gives, which may be anybody's code."""
+    if isinstance(request, Request):
+        return _checked(lane.provider, request)
+    if lane.forwards is None:
+        raise errors.InputError(f"{lane.spec.name} cannot pass an application's request on")
+    return lane.forwards.forward(request)
+
+
+async def _checked(provider: Provider, request: Request) -> Reply:
     return checked(await provider.reply(request))
 
 
@@ -138,11 +184,16 @@ class Wire:
         *,
         ready: Mapping[str, Provider] | None = None,
         longest_wait_s: float = 60.0,
+        limited: bool = True,
     ) -> None:
-        """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve."""
+        """`longest_wait_s`: a provider that asks to wait longer is given up at once, so that a fallback may serve.
+
+        `limited`: by the providers' `concurrency`.
+        """
         self._specs = {spec.name: spec for spec in specs}
         learn_variables(outside.env, (key_variable(spec) for spec in self._specs.values()))
         self._outside, self._pricer_for, self._longest_wait_s = outside, pricer_for, longest_wait_s
+        self._limited = limited
         self._ready = dict(ready or {})
         self._lanes: dict[str, _Lane] = {}
         self._pricers: dict[tuple[str, str], Pricer] = {}
@@ -166,7 +217,7 @@ class Wire:
 
         Raises: InputError for a kind that nobody registered.
         """
-        kind = self._spec(provider).kind
+        kind = self.spec(provider).kind
         if kind not in self._imported and provider not in self._ready:
             async with self._importing:
                 await asyncio.to_thread(kind_class, kind)
@@ -175,7 +226,7 @@ class Wire:
     async def call(
         self,
         provider: str,
-        request: Request,
+        request: AnyRequest,
         *,
         until: float = math.inf,
         again: Again = None,
@@ -205,6 +256,7 @@ class Wire:
                 await self._outside.sleep(wait_s)
                 attempt += 1
             else:
+                failed.perhaps_usd += reply.perhaps_usd
                 return failed.then(reply, attempt)
 
     def pricer(self, provider: str, model: str) -> Pricer:
@@ -214,7 +266,7 @@ class Wire:
         """
         key = (provider, model)
         if key not in self._pricers:
-            self._pricers[key] = self._pricer_for(self._spec(provider), model)
+            self._pricers[key] = self._pricer_for(self.spec(provider), model)
         return self._pricers[key]
 
     async def probe(self, provider: str, model: str) -> Probed | None:
@@ -248,26 +300,37 @@ class Wire:
         finally:
             self._warming.pop((provider, model), None)
 
-    async def _attempt(self, lane: _Lane, request: Request, until: float, leaving: Leaving) -> Reply:
+    def forwarding(self, provider: str) -> Forwarding | None:
+        """Give a provider that passes on what applications send; None where this one cannot.
+
+        Raises: InputError, or ProviderError for its key.
+        """
+        return self._lane(provider).forwards
+
+    async def _attempt(self, lane: _Lane, request: AnyRequest, until: float, leaving: Leaving) -> Reply:
         """One attempt in one of the provider's slots; `timeout_s` does not count the wait for it, the deadline does."""
-        await self._take_slot(lane, until)
+        if lane.slots:
+            await self._take_slot(lane, lane.slots, until)
         try:
-            await self._pass_gate(lane, until)
+            if lane.shut_by is not None:
+                await self._pass_gate(lane, until)
             if leaving is not None:
                 await leaving()
             started = self._outside.clock()
-            limit_s = min(lane.spec.timeout_s, until - started)
+            longest_s = lane.spec.timeout_s
+            if isinstance(request, RawRequest) and request.first_s is not None:
+                longest_s = min(longest_s, request.first_s)
+            limit_s = min(longest_s, until - started)
             if limit_s <= 0:
                 raise errors.Busy("the deadline left no time for a call", provider=lane.spec.name)
             try:
                 async with asyncio.timeout(limit_s):
-                    return await _guarded(_reply(lane.provider, request), lane.spec.name)
+                    return await _guarded(_reply(lane, request), lane.spec.name)
             except TimeoutError:
-                hurried = limit_s < lane.spec.timeout_s
+                hurried = limit_s < longest_s
                 whose = "the rest of the deadline" if hurried else "timeout_s"
-                timed_out = errors.TimedOut(
-                    f"no complete reply within {limit_s:.3g} s ({whose})", provider=lane.spec.name
-                )
+                what = "no content" if isinstance(request, RawRequest) and request.stream else "no complete reply"
+                timed_out = errors.TimedOut(f"{what} within {limit_s:.3g} s ({whose})", provider=lane.spec.name)
                 timed_out.spent_s, timed_out.attempts = limit_s, 1  # that it was noticed later is our own doing
                 timed_out.hurried = hurried
                 raise timed_out from None
@@ -278,21 +341,22 @@ class Wire:
                     lane.shut_by = problem
                 raise
         finally:
-            lane.slots.release()
+            if lane.slots:
+                lane.slots.release()
 
-    async def _take_slot(self, lane: _Lane, until: float) -> None:
+    async def _take_slot(self, lane: _Lane, slots: asyncio.Semaphore, until: float) -> None:
         """Take one of the provider's slots.
 
         Raises:
             Busy: none became free before the deadline; nobody was called.
         """
-        if not lane.slots.locked():  # nearly always; a timeout would cost more than the slot
-            await lane.slots.acquire()
+        if not slots.locked():  # nearly always; a timeout would cost more than the slot
+            await slots.acquire()
             return
         left_s = until - self._outside.clock()
         try:
             async with asyncio.timeout(None if math.isinf(left_s) else left_s):
-                await lane.slots.acquire()
+                await slots.acquire()
         except TimeoutError:
             raise errors.Busy(
                 "all slots of its concurrency were taken until the deadline", provider=lane.spec.name
@@ -321,13 +385,16 @@ class Wire:
     def _lane(self, name: str) -> _Lane:
         """The provider, made at first use; no await in here, so two callers cannot both make it."""
         if name not in self._lanes:
-            spec = self._spec(name)
+            spec = self.spec(name)
             provider = self._ready.get(name) or _made(spec, self._outside)
             self._closing.push_async_callback(provider.close)
-            self._lanes[name] = _Lane(spec, provider, asyncio.Semaphore(spec.concurrency))
+            slots = asyncio.Semaphore(spec.concurrency) if self._limited else None
+            forwards = provider if isinstance(provider, Forwarding) else None
+            self._lanes[name] = _Lane(spec, provider, slots, forwards)
         return self._lanes[name]
 
-    def _spec(self, name: str) -> ProviderSpec:
+    def spec(self, name: str) -> ProviderSpec:
+        """Give how a provider is called; raises InputError."""
         if name not in self._specs:
             raise errors.InputError(f"no provider named '{name}'{errors.nearest(name, self._specs)}")
         return self._specs[name]

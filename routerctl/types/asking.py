@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
+RawWire = Literal["chat", "responses", "messages", "count_tokens", "embeddings"]  # OpenAI's, Anthropic's
+ApiFormat = Literal["chat", "responses", "messages"]  # of requests and replies, their streams and errors
 StrategyName = Literal["single_shot", "self_consistency", "reflexion"]
 Json = Any  # what json.loads gives
 POLICY: Mapping[str, Any] = {"policy": True}  # marks a setting that changes no reply
@@ -74,6 +76,24 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RawRequest:
+    """One call to one pinned model in the words of a vendor's API, as an application wrote it."""
+
+    model: str
+    wire: RawWire  # whose words they are
+    body: bytes  # JSON
+    most_input_tokens: int  # that the prompt can be
+    most_output_tokens: int  # that the reply can have
+    price: Callable[[Usage, float], Decimal]  # of tokens and seconds, in USD
+    headers: Mapping[str, str] = field(default_factory=dict)  # to be sent beside the provider's own
+    query: str = ""  # behind the path; "" = none
+    stream: bool = False
+    keep_text: bool = False  # of a stream: what it says is wanted at its end
+    first_s: float | None = None  # of a stream: until its first content; None: as long as any attempt may take
+    idle_s: float | None = None  # likewise: the longest silence after that
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens of one call. `input_tokens` counts every input token, cached ones included (OpenAI's convention)."""
 
@@ -100,6 +120,35 @@ class Reply:
     perhaps_usd: Decimal = Decimal(0)  # likewise, at most, of those that may be billed and told none
     mean_logprob: float | None = None  # mean natural-log probability of the reply's tokens, where the API gives it
     detail: str = ""  # e.g. the refusal's category
+    raw: RawReply | None = None  # of a `RawRequest`: what came
+
+
+class ReplyStream(Protocol):
+    """The rest of a reply that is still coming, in pieces as they come."""
+
+    priced: Callable[[Any], Any]  # what the wire makes of its end, before anybody is told
+    ended: Any  # its end, once it has one
+    began: Any  # of OpenAI's Responses: the response as it was when it began
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Give what comes; raises ProviderError where it breaks off."""
+
+    def then(self, told: Callable[[Any], None]) -> None:
+        """Have somebody told of its end, once: the whole `Reply`, or the `ProviderError` that ended it."""
+
+    def abort(self, problem: Any = None) -> None:
+        """End it: nobody wants the rest any more, or `problem` (a ProviderError) is in its way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawReply:
+    """What a far side sent in answer to a `RawRequest`, as it sent it."""
+
+    wire: RawWire
+    headers: Mapping[str, str]  # whatever the case of their names
+    body: bytes  # all of it; of a stream what came up to its first content
+    has_content: bool  # a text, a tool call or a refusal stands in it
+    stream: ReplyStream | None = None  # None: `body` is all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +162,11 @@ class Answer:
     agreement: float | None = None  # self_consistency: share of samples that agree with the vote, in [0, 1]
     served_by: str = ""  # the candidate that a cascade escalated to; "" = it did not
     confidence: Mapping[str, float] = field(default_factory=dict)  # of a cascade's first reply, by signal, in [0, 1]
+
+    @property
+    def is_coming(self) -> bool:
+        """Whether the rest of it is still to come."""
+        return any(reply.raw is not None and reply.raw.stream is not None for reply in self.replies)
 
     @property
     def cost_usd(self) -> Decimal:
@@ -186,6 +240,8 @@ class Candidate:
         default=(), metadata=POLICY
     )  # where else it may serve; evidence is of `provider`
     escalation: Escalation | None = None
+    # Sampling parameters (temperature, top_p, top_k) that its model takes from an application on Anthropic's wire.
+    accepts: tuple[str, ...] = field(default=(), metadata=POLICY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from routerctl.types.asking import Candidate, Json, Price, PromptSpec, ProviderSpec, ReplySpec, ScorerSpec
 from routerctl.types.evaluation import (
@@ -19,7 +19,9 @@ from routerctl.types.evaluation import (
     TopRung,
     WhenUnproven,
 )
-from routerctl.types.limits import Budget, Tenant, Tier, UnknownTenant
+from routerctl.types.limits import Budget, Tenant, Tier, UnknownTenant, WhenDown
+
+UnknownModel = Literal["refuse", "auto"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,22 @@ class Classifier:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How `routerctl serve` treats the requests of applications."""
+
+    unknown_model: UnknownModel = "refuse"  # one that is no candidate, pinned id, class or "auto"
+    buffer: tuple[str, ...] = ()  # classes whose streams are held until the whole reply has been checked
+    max_tokens: int = 8192  # of a reply to which neither the application nor its candidate sets a limit
+    first_token_s: float | None = None  # until a stream's first content at one place; None: the provider's timeout_s
+    idle_s: float = 60.0  # the longest silence of a stream after that
+    total_s: float = 600.0  # the longest that a request takes, its stream included
+    keepalive_s: float = 15.0  # after so long a silence a client is told that its stream lives
+    max_body_mb: float = 32.0  # of a request
+    max_in_flight: int = 1000  # requests of one worker at once; more are asked to come again
+    limits_when_down: WhenDown = "fail_open"  # limits of keys, where the shared state cannot be reached
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """How prompts are served; part of routerctl.yaml and of the table."""
 
@@ -105,6 +123,8 @@ class Routing:
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     tenants: Mapping[str, Tenant] = field(default_factory=dict)
     unknown_tenant: UnknownTenant = "refuse"  # one that nothing here names, where `tenants` names some
+    serve: Serving = Serving()
+    log: bool = True  # keep the decision log at all
     log_prompts: bool = False  # keep prompt and reply in the decision log
     log_days: int | None = None  # how long decisions are kept; None: for ever
 
@@ -247,6 +267,11 @@ class Decision:
     def candidate(self) -> str | None:
         """The candidate that served; None where nobody did, or nobody was asked."""
         return next((hop.candidate for hop in self.hops if hop.outcome == "served"), None)
+
+    @property
+    def places_called(self) -> int:
+        """How many places were called, whatever came of it."""
+        return sum([1 for hop in self.hops if hop.attempts])
 
     @property
     def cost_usd(self) -> Decimal:
