@@ -22,13 +22,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_redis(folder: Path, *, port: int | None = None, password: str = "") -> Iterator[str]:
-    """Run a server and give its URL; skips the test only where there is no `redis-server` to run."""
+def running_redis(folder: Path, *, port: int | None = None, password: str = "", keeps: bool = False) -> Iterator[str]:
+    """Run a server and give its URL; skips the test only where there is no `redis-server` to run.
+
+    `keeps`: what it holds is there again where one is started in the same folder.
+    """
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("there is no redis-server on this machine (Debian's package redis-server has it)")
     chosen = port or free_port()
-    settings = ["--port", str(chosen), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--appendonly", "no"]
+    settings = ["--port", str(chosen), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    settings += ["--appendonly", "yes" if keeps else "no"]
     settings += ["--requirepass", password] if password else []
     server = subprocess.Popen([program, *settings], stdout=subprocess.DEVNULL)
     url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{chosen}/0"

@@ -15,7 +15,8 @@ from scipy import stats  # type: ignore[import-untyped]  # scipy ships no type i
 from routerctl.costs import NOT_KNOWN
 from routerctl.errors import InputError
 from routerctl.evaluation.build import build_table, evidence_of, planned_prefix
-from routerctl.evaluation.selection import level_name, nobody_words, not_asked_words, unproven_words
+from routerctl.evaluation.selection import nobody_words, not_asked_words, unproven_words
+from routerctl.levels import level_name
 from routerctl.statistics import anytime_interval
 from routerctl.table import table_text
 from routerctl.types import (

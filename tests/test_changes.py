@@ -389,6 +389,8 @@ def altered(value: Any) -> list[Any]:
             "provisional",
             "top_rung",
             "warn",
+            "auto",
+            "fail_closed",
         ]
     if isinstance(value, int | float | Decimal):
         return [value + 1]

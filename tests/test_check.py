@@ -267,6 +267,25 @@ def test_every_file_and_every_part_of_it_is_checked(root: Path) -> None:
     ]
 
 
+def test_one_kind_of_error_hides_no_other(root: Path) -> None:
+    """A value that cannot be, one that cannot be read, kinds and classes that there are not: all in one reading."""
+    edit(root / "routerctl.yaml", "{kind: fake,", "{kind: fake, timeout_s: -5,")
+    edit(
+        root / "routerctl.yaml",
+        "candidates:",
+        "  near: {kind: anthropc}\n  slow: {kind: fake, concurrency: many}\ncandidates:",
+    )
+    edit(root / "routerctl.yaml", "ladders:", "  spare: {provider: far, model: m-none}\nladders:")
+    edit(root / "routerctl.yaml", "default_class: query", "default_class: querry")
+    assert [line.partition(" on 2026")[0].partition("; expected one")[0] for line in said(root)] == [
+        "routerctl.yaml:8: providers.slow.concurrency: expected a whole number, got 'many'",
+        "routerctl.yaml:6: providers.far.timeout_s: expected a number of seconds above 0",
+        "routerctl.yaml:7: providers.near.kind: no provider kind 'anthropc'; did you mean 'anthropic'?",
+        "routerctl.yaml:12: candidates.spare.model: no price is known for model 'm-none' of provider 'far'",
+        "routerctl.yaml:21: default_class names the class 'querry', which has no eval set; did you mean 'query'?",
+    ]
+
+
 def test_what_the_parts_ask_of_each_other_is_checked_too(root: Path) -> None:
     """Kinds, prices and classes that there are not, and bars against a model that is on no ladder."""
     edit(root / "routerctl.yaml", "ladders:", "  spare: {provider: near, model: m-none}\nladders:")
@@ -818,7 +837,7 @@ def test_the_project_is_read_first(root: Path) -> None:
     [
         ("{kind: faek}", "no provider kind 'faek'; did you mean 'fake'?"),
         ("{kind: ollama}", "no provider kind 'ollama'"),
-        ("{kind: imported}", "its outcomes were imported, so it cannot be called"),
+        ("{kind: imported}", "a model whose outcomes were imported cannot be called"),
         ("{kind: fake, options: {reply: x.json}}", "provider 'spare': no option 'reply'; did you mean 'replies'?"),
         ("{kind: fake, options: {latency_s: soon}}", "provider 'spare': option 'latency_s' must be of type float"),
         ("{kind: openai, options: {logprob: true}}", "provider 'spare': no option 'logprob'; did you mean 'logprobs'?"),

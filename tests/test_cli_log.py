@@ -149,6 +149,16 @@ def test_the_story_of_a_decision(logged: Project, run: Run) -> None:
     assert (row["prompt"], row["all_feedback"][0]["note"]) == (f"=1+1 {ESCAPE}", f"no {ESCAPE}")
 
 
+def test_the_story_of_a_request_for_a_model(logged: Project) -> None:
+    """No class was looked for, and it says so; one that was named beside the model is told."""
+    with LogReader(logged.root / DECISIONS_FILE) as log:
+        row = log.one("0abc0")
+    named = {**row, "source": "model", "decided_by": "model named by the caller"}
+    told = "\n".join(story({**named, "task_class": "", "scores": {}}, []))
+    assert "class       (none): a model was named\n" in told
+    assert "sums, named by the caller, as was the model" in "\n".join(story(named, []))
+
+
 def test_the_story_counts_cells(logged: Project) -> None:
     """Han takes two cells each; blanks within a line stay, and a word that is wider than a line is broken."""
     with LogReader(logged.root / DECISIONS_FILE) as log:
@@ -225,11 +235,12 @@ def test_a_followed_tail_ends_with_ctrl_c(logged: Project) -> None:
 
 def test_stats(logged: Project, run: Run) -> None:
     """Per class: what happened, who decided, who served; as tables and as JSON."""
+    assert "rated" not in run("log", "stats").out
     run("log", "feedback", "1", "0.5")
     done = run("log", "stats")
     told = done.out.splitlines()
     assert told[2].split() == [
-        *("sums", "3", "33.3%", "33.3%", "33.3%", "0.0%", "$0.0000667", "1.50", "s", "1.50", "s", "0.50", "(1)")
+        *("sums", "3", "33.3%", "33.3%", "33.3%", "0.0%", "$0.0000667", "1.50", "s", "/", "1.50", "s", "0.50", "(1)")
     ]
     assert "classifier 66.7%, rule 33.3%  large 66.7%; 33.3% by another model than the pin" in told[-1]
     assert told[-1].endswith("provisional")

@@ -12,8 +12,8 @@ import pytest
 from routerctl.cli.output.as_json import worth_json
 from routerctl.cli.output.table import print_routes, say_worth, worth_line
 from routerctl.cli.output.terminal import print_table
-from routerctl.evaluation.selection import level_words, risk_of
 from routerctl.evaluation.worth import Worth, evaluation_usd, weigh
+from routerctl.levels import level_words, risk_of
 from routerctl.review.report.answers import Answers
 from routerctl.types import RelativeBar, Run, Table, Verdict
 from routerctl.words import bar_words, risk_words

@@ -653,6 +653,20 @@ def test_figures(tmp_path: Path) -> None:
     assert (only.decisions, only.served, only.p50_s) == (1, {}, 1.5)
 
 
+def test_figures_of_two_logs_are_those_of_one(tmp_path: Path) -> None:
+    """Tenants have logs of their own: together they give what one log with all their decisions would."""
+    slow = replace(DECISION, total_s=3.0)
+    write(tmp_path / "whole", ("1", DECISION), ("2", FAILED), ("3", slow), ("4", replace(DECISION, task_class="other")))
+    write(tmp_path / "a", ("1", DECISION), ("2", FAILED))
+    write(tmp_path / "b", ("3", slow), ("4", replace(DECISION, task_class="other")))
+    with (
+        LogReader(tmp_path / "whole") as whole,
+        LogReader(tmp_path / "a") as first,
+        LogReader(tmp_path / "b") as second,
+    ):
+        assert figures_of(first, Wanted(), second) == figures_of(whole, Wanted())
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.5, 2), (0.51, 3), (0.95, 4), (1.0, 4)])
 def test_quantiles(share: float, expected: float) -> None:
     """The least value that so many do not exceed; of nothing there is none."""

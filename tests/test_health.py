@@ -680,10 +680,10 @@ class Counting:
         self._check()
         return self._store.get(keys)
 
-    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None) -> T:
+    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None, wait: bool = True) -> T:
         self.writes += 1
         self._check()
-        return self._store.update(keys, change, ttl_s=ttl_s)
+        return self._store.update(keys, change, ttl_s=ttl_s, wait=wait)
 
     def scan(self, prefix: str) -> dict[str, Json]:
         self.reads += 1

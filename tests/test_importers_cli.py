@@ -386,8 +386,7 @@ def test_counts_read_alike_in_terminal_and_report(bare: Project, run: Command) -
     assert "3,288/4,110" in built.out
     assert "3,288 of 4,110 cases passed (4,110 planned)" in page
     for told in (built.out, built.err, page):
-        assert "3288" not in told
-        assert "4110" not in told
+        assert not re.search(r"(?<![0-9a-f])(3288|4110)(?![0-9a-f])", told)  # a digest may hold them
     bare.write("old.yaml", text)
     fine(run("import", "a.csv", "--bar", "0.7"))
     fine(run("build-table"))

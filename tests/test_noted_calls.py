@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from routerctl.testing.emulator import Emulator, Fault, _tokens
+from routerctl.testing.emulator import Emulator, Fault, tokens
 from tests.conftest import SECRET, Far, Project
 
 ENV = {"TEST_KEY": SECRET}
@@ -113,11 +113,22 @@ def test_a_closed_pipe_leaves_a_row_for_each_call(shop: Project, far: Far) -> No
     assert _logged(_rows(shop.root)) == _booked(shop)
 
 
-@pytest.mark.parametrize("large_first", [False, True], ids=["anthropic", "openai"])
+FAULTS = {"slow": Fault(way="silent"), "cut": Fault(way="cut"), "odd": Fault(way="wrong shape"), "500": Fault(500)}
+QUICK = {("slow", "anthropic"), ("cut", "openai")}
+
+
 @pytest.mark.parametrize(
-    "fault",
-    [Fault(way="silent"), Fault(way="cut"), Fault(way="wrong shape"), Fault(500)],
-    ids=["slow", "cut", "odd", "500"],
+    ("fault", "large_first"),
+    [
+        pytest.param(
+            fault,
+            vendor == "openai",
+            id=f"{name}-{vendor}",
+            marks=[] if (name, vendor) in QUICK else [pytest.mark.slow],
+        )
+        for name, fault in FAULTS.items()
+        for vendor in ("anthropic", "openai")
+    ],
 )
 def test_log_and_budget_tell_one_amount(fault: Fault, large_first: bool, vendors: Project, far: Far) -> None:
     """What attempts may have cost that told no tokens stands in hop, log, --json, stats and books alike, apart."""
@@ -204,8 +215,8 @@ def test_route_survives_being_killed(shop: Project, far: Far) -> None:
 
 def _charged(far: Far) -> Decimal:
     """What the calls that the vendor received cost, by its own counting of tokens."""
-    tokens = (_tokens(one.body["messages"]) + 2 * _tokens(far.answer(one.body)) for one in far.emulator.received)
-    return Decimal(sum(tokens)).scaleb(-6)
+    asked = (one.body for one in far.emulator.received)
+    return Decimal(sum(tokens(body["messages"]) + 2 * tokens(far.answer(body)) for body in asked)).scaleb(-6)
 
 
 def _said(err: str) -> int:

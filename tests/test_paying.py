@@ -17,14 +17,16 @@ from typing import Any
 import pytest
 
 from routerctl import errors
+from routerctl.costs import most_tokens
 from routerctl.providers.base import Again, Leaving
 from routerctl.providers.fake import reply_of
-from routerctl.routing.budget_gate import BudgetGate, salt_of
+from routerctl.routing.budget_gate import BudgetGate
 from routerctl.routing.budgets import held_usd, purses_of, spent_usd, with_hold
 from routerctl.routing.context import Context
 from routerctl.routing.route import NoBudgetLeft, Routed, route
 from routerctl.routing.state import StateStore
 from routerctl.routing.state.sqlite import SqliteStore
+from routerctl.routing.user_salt import salt_of
 from routerctl.table import load_table
 from routerctl.types import Budget, Candidate, Inquiry, Prompt, Reply, ReplySpec, Request, StopReason, Table
 
@@ -90,7 +92,7 @@ def books(store: StateStore, one: Budget, inquiry: Inquiry = ASKED) -> tuple[Dec
 
 
 async def _ask(store: Any, one: Budget, turn: Any, most: Decimal = _TWO_CENTS) -> Reply:
-    async def far(provider: str, request: Request, *, leaving: Leaving, **_: object) -> Reply:
+    async def far(provider: str, request: Any, *, leaving: Leaving, **_: object) -> Reply:
         assert leaving is not None
         await leaving()
         if isinstance(turn, errors.ProviderError):
@@ -141,7 +143,7 @@ class Retried:
         self.held: list[Any] = []  # by whom is at the books, before each attempt
         self.look: Any = lambda: None
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         for number, problem in enumerate(self._problems):
             self.held.append(self.look())
             so_far = self._problems[: number + 1]
@@ -226,7 +228,7 @@ async def test_a_long_call_holds_its_money_anew(store: StateStore) -> None:
         ((_, ends),) = book["held"].values()
         return float(ends) - NOW.timestamp()
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         assert until_s() == 30
         now[0] += timedelta(seconds=25)
         await beaten.wait()
@@ -245,7 +247,7 @@ async def test_a_long_wait_for_the_money_of_others_is_said(store: StateStore) ->
     store.update([purse.key], lambda _: ({purse.key: under_way}, None))
     pay = budget_gate(store, one, warn=said.append, clock=lambda: float(next(seconds)))
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
 
     for _ in range(2):
@@ -274,6 +276,30 @@ async def test_a_call_cancelled_while_it_is_held_gives_all_back(store: StateStor
     assert books(store, one) == (ZERO, ZERO)
 
 
+async def test_a_call_cancelled_between_two_attempts_is_booked_with_the_first(store: StateStore) -> None:
+    """The second one was held, but never left."""
+    one, failed = budget(), asyncio.Event()
+
+    async def far(provider: str, request: Any, *, again: Again, leaving: Leaving, **_: object) -> Reply:
+        assert leaving is not None
+        assert again is not None
+        await leaving()
+        lost = _lost(errors.TimedOut)
+        lost.perhaps_usd = _TWO_CENTS
+        assert await again(lost)
+        failed.set()
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    call = asyncio.ensure_future(paid_ask(budget_gate(store, one), far)(SMALL, ANYTHING, float("inf")))
+    await failed.wait()
+    assert books(store, one) == (ZERO, cents(4))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert books(store, one) == (cents(2), ZERO)
+
+
 async def test_no_call_is_made_without_room(store: StateStore) -> None:
     """The error says whose cap it is, what is left and when it begins anew."""
     one = budget(cap=cents(3))
@@ -289,7 +315,7 @@ async def test_money_held_by_calls_under_way_is_waited_for(store: StateStore) ->
     one, together, most_together = budget(cap=cents(4)), 0, 0
     pay = budget_gate(store, one)
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         nonlocal together, most_together
         together += 1
         most_together = max(most_together, together)
@@ -308,7 +334,7 @@ async def test_waiting_ends_with_the_deadline(store: StateStore) -> None:
     one, stuck, under_way = budget(cap=cents(2)), asyncio.Event(), asyncio.Event()
     pay = budget_gate(store, one)
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         under_way.set()
         await stuck.wait()
         return reply_of("hi", request, latency_s=0.1)
@@ -327,7 +353,7 @@ async def test_every_budget_needs_room(store: StateStore) -> None:
     mine, everybody = budget(cap=cents(2), name="mine", per="user"), budget(name="everybody")
     pay = budget_gate(store, everybody, mine)
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
     await paid_ask(pay, far)(SMALL, ANYTHING, float("inf"))
@@ -348,7 +374,7 @@ async def test_books_kept_under_a_users_name_still_count(store: StateStore) -> N
     store.update([old.key], lambda _: ({old.key: held}, None))
     pay = budget_gate(store, mine)
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         return replace(reply_of("hi", request, latency_s=0.1), cost_usd=cents(1))
 
     with pytest.raises(errors.OverBudget, match="budget mine"):  # 2 spent and 1 held of 4: a call may cost 2
@@ -371,7 +397,7 @@ async def test_a_store_that_is_down_follows_the_budget_s_policy() -> None:
     said: list[str] = []
     pay = budget_gate(Down(), budget(), warn=said.append)
 
-    async def far(provider: str, request: Request, **_: object) -> Reply:
+    async def far(provider: str, request: Any, **_: object) -> Reply:
         return reply_of("hi", request, latency_s=0.1)
 
     for _ in range(3):
@@ -393,7 +419,7 @@ class Writer:
     def __init__(self, *lengths: int) -> None:
         self._lengths, self.limits = iter(lengths), list[int]()
 
-    async def call(self, provider: str, request: Request, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, **_: object) -> Reply:
         await asyncio.sleep(0.001)
         wanted, most = next(self._lengths), request.reply.max_tokens
         self.limits.append(most)
@@ -405,7 +431,7 @@ class Writer:
 def _by_token(store: Any, *budgets: Budget, usual: int | None = 20, **more: Any) -> BudgetGate:
     return replace(
         budget_gate(store, *budgets, **more),
-        most_usd=lambda _candidate, request: request.reply.max_tokens * TOKEN,
+        most_usd=lambda _candidate, request: most_tokens(request)[1] * TOKEN,
         usual_tokens=lambda *_: usual,
     )
 
@@ -455,7 +481,7 @@ async def test_no_moment_of_many_calls_passes_the_cap(seed: int, store: StateSto
     one, seen = budget(cap=cents(30)), list[Decimal]()
     writer = Writer(*(1024 if rng.random() < 0.01 else rng.randint(1, 25) for _ in range(2000)))
 
-    async def call(provider: str, request: Request, **more: Any) -> Reply:
+    async def call(provider: str, request: Any, **more: Any) -> Reply:
         seen.append(sum(books(store, one), Decimal(0)))
         reply = await writer.call(provider, request, **more)
         seen.append(sum(books(store, one), Decimal(0)))
@@ -480,7 +506,7 @@ class Far:
     def __init__(self, replies: dict[str, Any]) -> None:
         self.replies, self.asked = replies, list[str]()
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         self.asked.append(request.model)
         turn = self.replies[request.model]
         if isinstance(turn, errors.ProviderError):

@@ -22,9 +22,9 @@ from routerctl import words
 from routerctl.evaluation.build import build_table
 from routerctl.evaluation.selection import Outcome, Question, alpha_per_candidate, judge
 from routerctl.evaluation.worth import chosen_evidence, evaluation_usd, weigh
+from routerctl.pages import coded
 from routerctl.review.report import answers as answered
 from routerctl.review.report import money, picture, render_report, weighing
-from routerctl.review.report import page as page_module
 from routerctl.review.report import wording as sentences
 from routerctl.table import with_digest
 from routerctl.types import (
@@ -1161,6 +1161,6 @@ def test_a_quality_critical_class_is_marked(early: Sample) -> None:
 @given(st.text(max_size=60))
 def test_commands_in_sentences_are_set_as_code(text: str) -> None:
     """Whatever stands between backticks is code, everything is escaped, and nothing is lost."""
-    shown = str(page_module._coded(text))
+    shown = str(coded(text))
     assert Page(f"<p>{shown}</p>").stack == []
     assert "".join(Page(f"<p>{shown}</p>").text) == words.visible(text).replace("`", "")

@@ -54,7 +54,7 @@ class Wire:
         self.asked: list[tuple[str, Request]] = []
         self.served_as: str | None = None
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         """Give the next turn."""
         self.asked.append((provider, request))
         turns = self._turns[request.model]

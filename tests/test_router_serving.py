@@ -28,7 +28,6 @@ from routerctl.types import (
     PlaceKey,
     ProviderSpec,
     Reply,
-    Request,
     Residency,
     ScorerSpec,
     StopReason,
@@ -53,7 +52,7 @@ class Far:
         """Seconds."""
         return self.now
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         """Give the next turn."""
         place = f"{provider}/{request.model}"
         self.asked.append((place, until))
@@ -334,7 +333,7 @@ class Slow(Far):
         super().__init__(turns)
         self.stuck, self.cancelled = stuck, 0
 
-    async def call(self, provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(self, provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         if f"{provider}/{request.model}" == self.stuck:
             self.asked.append((self.stuck, until))
             try:
@@ -381,7 +380,7 @@ async def test_a_hedge_whose_halves_both_fail_is_a_fallback(table: Table) -> Non
     held = asyncio.Event()
     inner = far.call
 
-    async def call(provider: str, request: Request, *, until: float, again: Again = None, **_: object) -> Reply:
+    async def call(provider: str, request: Any, *, until: float, again: Again = None, **_: object) -> Reply:
         if provider == "fake" and request.model == "model-small":
             await held.wait()
             raise errors.ServerFault("broke")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -361,6 +363,21 @@ def test_a_damaged_file_is_an_outage_that_says_what_to_do(tmp_path: Path) -> Non
     path.write_text("this is no database, but a text that is long enough to be looked at as one" * 10)
     with pytest.raises(StateDown, match=r"state\.sqlite.*move it away"):
         open_state(path, warn=lambda _: None).get(["budget/a"])
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b'"\xff"'], ids=["no JSON", "no UTF-8"])
+def test_a_damaged_document_is_an_outage(store: StateStore, place: Path | str, content: bytes) -> None:
+    """Whatever was written over it: who reads it, alone or among others, hears of one error."""
+    put(store, {"budget/a": 1})
+    if isinstance(place, Path):
+        with closing(sqlite3.connect(place)) as file, file:
+            file.execute("UPDATE documents SET value = ?", (content,))
+    else:
+        with client.Redis.from_url(place) as connection:
+            connection.set("routerctl:{test}:budget/a", content)
+    for read in (lambda: store.get(["budget/a"]), lambda: store.scan("budget/")):
+        with pytest.raises(StateDown):
+            read()
 
 
 def test_a_folder_that_cannot_be_made_is_an_outage(tmp_path: Path) -> None:

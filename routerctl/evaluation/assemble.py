@@ -13,9 +13,10 @@ from routerctl.evaluation.eval_sets import EVALS_FOLDER, eval_set_files, load_ev
 from routerctl.evaluation.importers.as_run import check_agree, supersedes
 from routerctl.evaluation.labels import Label, read_labels
 from routerctl.evaluation.policy import compile_policy
-from routerctl.evaluation.project import PROJECT_FILE, Project, load_project
+from routerctl.evaluation.project import PROJECT_FILE, Project, noted_project
 from routerctl.evaluation.repricing import at_present_prices
 from routerctl.evaluation.run_files import REPORTS_FOLDER, read_header, read_run, run_folder, run_folders
+from routerctl.files.document import Document
 from routerctl.types import ClassHeader, EvalSet, Policy, Run, RunHeader, Table, WhenUnproven
 
 
@@ -87,18 +88,20 @@ def project_and_sets(root: Path) -> tuple[Project | None, tuple[EvalSet, ...]]:
 
     Raises: InputError where one is missing and nothing was imported in its place.
     """
-    project, eval_sets, found = readable(root)
+    read, eval_sets, found = readable(root)
     raise_all(found)
-    return project, eval_sets
+    return read[0] if read else None, eval_sets
 
 
-def readable(root: Path) -> tuple[Project | None, tuple[EvalSet, ...], list[InputError]]:
-    """Read what can be read of the project and its eval sets, and say all that is wrong with them."""
-    project, eval_sets, found = None, tuple[EvalSet, ...](), list[InputError]()
+def readable(root: Path) -> tuple[tuple[Project, Document] | None, tuple[EvalSet, ...], list[InputError]]:
+    """Read what can be read of the project (see `noted_project`) and its eval sets, and say all that is wrong."""
+    read, eval_sets, found = None, tuple[EvalSet, ...](), list[InputError]()
     has_sets = any((root / EVALS_FOLDER).glob("*.yaml"))
     needs_both = has_sets or not imported_classes(root)
     try:
-        project = load_project(root) if needs_both or (root / PROJECT_FILE).exists() else None
+        if needs_both or (root / PROJECT_FILE).exists():
+            read = noted_project(root)
+            found += read[1].noted.errors if read[1].noted else ()
     except InputError as error:
         found += [error, *error.more]
     try:
@@ -106,7 +109,7 @@ def readable(root: Path) -> tuple[Project | None, tuple[EvalSet, ...], list[Inpu
         found += wrong
     except InputError as error:  # there is none
         found.append(error)
-    return project, eval_sets, found
+    return read, eval_sets, found
 
 
 def _runs_for(

@@ -44,11 +44,12 @@ from routerctl.evaluation.run.header import judge_of, pin_warnings, pinned_candi
 from routerctl.evaluation.run.session import EvalOptions, plan_run, provable, warnings_of
 from routerctl.evaluation.run_files import read_run, run_folder
 from routerctl.evaluation.unpinned import ADVICE, unpinned_in
+from routerctl.files.document import Document
 from routerctl.providers.base import checked_options
 from routerctl.providers.kinds import check_kind, kind_class
 from routerctl.providers.retirements import missing_lists, retirements_of
 from routerctl.table import load_table, same_content
-from routerctl.types import EvalSet, ProviderSpec, Run, Table
+from routerctl.types import EvalSet, Policy, ProviderSpec, Run, Table
 from routerctl.words import count, plain, plural
 
 
@@ -88,16 +89,18 @@ class _Found:
 
 def check_project(root: Path, today: date) -> Checked:
     """Check everything that can be checked without a call, and say all that is wrong."""
-    project, eval_sets, wrong = readable(root)
-    found, imported = _Found(problems=[*wrong]), imported_classes(root)
-    if project:
+    read, eval_sets, wrong = readable(root)
+    found, imported, project = _Found(problems=[*wrong]), imported_classes(root), None
+    if read:
+        project, document = read
         scorers = {path.stem: "" for path in eval_set_paths(root)}  # one that cannot be read is a class all the same
         scorers |= {name: item.scorer.name for name, item in imported.items()}
         scorers |= {item.name: item.scorer.name for item in eval_sets}
-        found.problems += _project_problems(project, eval_sets, today)
-        found.problems += class_problems(scorers, uncompiled(project), project.lines)
-        with found.step():
-            found.warnings += classifier_warnings(project.classifier, root, scorers)
+        found.problems += _project_problems(project, document, eval_sets, today)
+        found.problems += class_problems(scorers, _readable_policy(project, document), project.lines)
+        if not wrong:
+            with found.step():
+                found.warnings += classifier_warnings(project.classifier, root, scorers)
         if not found.problems:
             _warn(project, eval_sets, scorers, today, found)
     if eval_sets:
@@ -106,10 +109,10 @@ def check_project(root: Path, today: date) -> Checked:
     if imported:
         cases = sum(item.n for item in imported.values())
         found.notes.append(_counted(imported, "class with imported outcomes", "classes with imported outcomes", cases))
-    in_order = not found.problems
-    for at in places(project):
+    in_order, sound = not found.problems, None if wrong else project
+    for at in places(sound):
         with found.step():
-            _check_table(root, project, eval_sets, at, found, in_order=in_order)
+            _check_table(root, sound, eval_sets, at, found, in_order=in_order)
     return Checked(
         notes=tuple(found.notes),
         warnings=tuple(dict.fromkeys(found.warnings)),
@@ -137,11 +140,26 @@ def _counted(these: Collection[Any], noun: str, nouns: str, cases: int) -> str:
     return plain(f"{plural(len(these), noun, nouns)}, {plural(cases, 'case')}")
 
 
-def _project_problems(project: Project, eval_sets: Sequence[EvalSet], today: date) -> Iterator[InputError]:
-    """Name what is wrong with providers, candidates and what the eval sets ask of them."""
-    for name, spec in project.providers.items():
+def _readable_policy(project: Project, document: Document) -> Policy:
+    """Give the parts of the policy that name classes, without those that could not be read."""
+    policy, parts = uncompiled(project), ("rules", "default_class", "classifier", "routing")
+    return Policy(**{name: getattr(policy, name) for name in parts if not document.is_unread((name,))})
+
+
+def _project_problems(
+    project: Project, document: Document, eval_sets: Sequence[EvalSet], today: date
+) -> Iterator[InputError]:
+    """Name what is wrong with providers, candidates and what the eval sets ask of them.
+
+    What could not be read, or leads nowhere, has been told already, and leads no further.
+    """
+    known = {name: spec for name, spec in project.providers.items() if not document.is_unread(("providers", name))}
+    for name, spec in known.items():
         yield from _provider_problems(project, name, spec)
-    for name in project.candidates:
+    for name, one in project.candidates.items():
+        unread = document.is_unread(("prices",)) or document.is_unread(("candidates", name))
+        if unread or not {one.provider, *(place.provider for place in one.also)} <= known.keys():
+            continue
         try:
             prices_of(project, {name: pinned_candidate(project, name)}, today)
         except InputError as error:
@@ -151,7 +169,8 @@ def _project_problems(project: Project, eval_sets: Sequence[EvalSet], today: dat
             judge_of(project, eval_set)
         except InputError as error:
             yield error
-    yield from set_problems(project, eval_sets, *project.ladder_named(None))
+    if not (document.noted and document.noted.errors):
+        yield from set_problems(project, eval_sets, *project.ladder_named(None))
 
 
 def _provider_problems(project: Project, name: str, spec: ProviderSpec) -> Iterator[InputError]:

@@ -114,6 +114,16 @@ def load_project(root: Path) -> Project:
 
     Raises: InputError with file, line and what was expected; all that is wrong is in it and its `more`.
     """
+    project, document = noted_project(root)
+    document.raise_noted()
+    return project
+
+
+def noted_project(root: Path) -> tuple[Project, Document]:
+    """Read routerctl.yaml in `root`; all that is wrong is noted. A value that could not be read is some other one.
+
+    Raises: InputError where nothing can be said of its parts: there is no such file, or it is not YAML.
+    """
     path = root / PROJECT_FILE
     if not path.exists():
         raise InputError("no such file here; `routerctl init` writes one", file=PROJECT_FILE)
@@ -122,8 +132,7 @@ def load_project(root: Path) -> Project:
     project = _with_defaults(decode(Project, document), document)
     if not any(map(document.cannot_name, ("providers", "candidates", "ladders"))):
         _check_project(project, document)
-    document.raise_noted()
-    return replace(project, root=root, lines=document.lines)
+    return replace(project, root=root, lines=document.lines), document
 
 
 def _check_project(project: Project, document: Document) -> None:

@@ -14,7 +14,7 @@ from routerctl.classify.rules.problems import condition_problems
 from routerctl.errors import InputError, close_to, nearest
 from routerctl.files.document import Document, PathParts
 from routerctl.strategies.confidence import SIGNALS
-from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec, Routing
+from routerctl.types import Budget, Candidate, Classifier, Policy, ProviderSpec, Routing, Serving
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _STATE = re.compile(r"(\$[A-Za-z_][A-Za-z0-9_]*|rediss?://[^\s/@?#]+(/[0-9]*)?(#[^\s@]*)?)\Z")
@@ -94,6 +94,7 @@ def _check_routing(
     document: Document,
 ) -> None:
     deadline, days = routing.deadline_s, routing.log_days
+    _check_service(routing.serve, document)
     in_time = deadline is None or deadline > 0
     document.require(in_time, ("routing", "deadline_s"), "expected a number of seconds above 0")
     document.require(days is None or days >= 1, ("routing", "log_days"), "expected a whole number of days from 1")
@@ -114,6 +115,14 @@ def _check_routing(
         for region in rule.regions:
             if region not in regions:
                 document.note(at, f"no provider or candidate is in region {region!r}{nearest(region, regions)}")
+
+
+def _check_service(serve: Serving, document: Document) -> None:
+    for name in ("first_token_s", "idle_s", "total_s", "keepalive_s", "max_body_mb"):
+        value = getattr(serve, name)
+        document.require(value is None or value > 0, ("routing", "serve", name), "expected a number above 0")
+    for name in ("max_tokens", "max_in_flight"):
+        document.require(getattr(serve, name) >= 1, ("routing", "serve", name), "expected a whole number from 1")
 
 
 def _check_classifier(classifier: Classifier, candidates: Mapping[str, Candidate], document: Document) -> None:
@@ -169,8 +178,10 @@ def _named_classes(policy: Policy) -> Iterator[tuple[PathParts, str, str]]:
     for number, residency in enumerate(policy.routing.residency):
         for place, name in enumerate(residency.task_class):
             yield ("routing", "residency", number, "class", place), f"residency {residency.name!r}", name
-    for name in policy.classifier.priors if policy.classifier else ():
-        yield ("classifier", "priors", name), "classifier.priors", name
+    buffered = enumerate(policy.routing.serve.buffer)
+    yield from ((("routing", "serve", "buffer", place), "routing.serve.buffer", name) for place, name in buffered)
+    priors = policy.classifier.priors if policy.classifier else ()
+    yield from ((("classifier", "priors", name), "classifier.priors", name) for name in priors)
 
 
 def check_limits(

@@ -64,7 +64,7 @@ def _made(path: Path) -> int:
     for _ in range(_TRIES):
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     raise FileNotFoundError(path)
 
 

@@ -21,18 +21,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from routerctl.costs import most_tokens
 from routerctl.errors import OverBudget, ProviderError, StateDown
 from routerctl.routing.budgets import Purse, Room, gathered, purses_of, renewed, room_for, settled, with_hold
 from routerctl.routing.state import Documents, StateStore
-from routerctl.types import Budget, Candidate, Inquiry, Reply, Request, StopReason
+from routerctl.routing.state.base import Change
+from routerctl.routing.state.batch import UpdateBatch
+from routerctl.routing.user_salt import salt_of
+from routerctl.types import Budget, Candidate, Inquiry, RawRequest, Reply, Request, StopReason
 
 if TYPE_CHECKING:
     from routerctl.providers.base import WireCall
 
-Ask = Callable[[Candidate, Request, float, "WireCall"], Awaitable[Reply]]  # (who, what, deadline on `clock`, by which)
-Offer = tuple[Request, Decimal]  # what may be asked, and the most USD that an attempt at it can cost
+AnyRequest = Request | RawRequest  # as `providers.base` has it, which is imported only to serve
+Ask = Callable[[Candidate, AnyRequest, float, "WireCall"], Awaitable[Reply]]  # (who, what, deadline, by which)
+Offer = tuple[AnyRequest, Decimal]  # what may be asked, and the most USD that an attempt at it can cost
 
-_SALT = "salt/users"
 _KEPT_S = 40 * 86400.0  # how long the books of a period that is over can be looked at
 _GRACE_S = 5.0  # beyond the longest that a call can take: then its process has died
 _LEASE_S, _BEAT_S = 30.0, 10.0  # a longer call holds its money anew with every beat: others wait no longer for the dead
@@ -60,7 +64,7 @@ class BudgetGate:
 
     store: StateStore
     budgets: Sequence[Budget]
-    most_usd: Callable[[Candidate, Request], Decimal]  # that an attempt can cost
+    most_usd: Callable[[Candidate, AnyRequest], Decimal]  # that an attempt can cost
     longest_s: Callable[[Candidate], float]  # that a call can take, attempts and all
     # Tokens that a reply hardly ever has: (who, what, of which class); None: not known, or another kind of call.
     usual_tokens: Callable[[Candidate, Request, str | None], int | None] = _nothing_measured
@@ -71,16 +75,21 @@ class BudgetGate:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     # Of one process only the first in line asks again and again whether there is room, and who came first is first.
     queues: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    batch: UpdateBatch | None = (
+        None  # of the store, where many are served at once: calls leave as soon as they are held
+    )
     said: set[str] = field(default_factory=set)
     salts: list[bytes] = field(default_factory=list)  # of users' digests, once it is known
 
     def for_inquiry(self, inquiry: Inquiry, task_class: str | None) -> Ask:
         """Give the function that asks, and pays from the purses of one inquiry."""
 
-        async def paid(candidate: Candidate, request: Request, until: float, call: WireCall) -> Reply:
+        async def paid(candidate: Candidate, request: AnyRequest, until: float, call: WireCall) -> Reply:
             purses = purses_of(self.budgets, inquiry, task_class, self.now(), salt=await self._salt())
             if not purses:
                 return await call(candidate.provider, request, until=until)
+            if isinstance(request, RawRequest):  # an application's own limit stands
+                return await Reservation(self, purses, candidate, [request], until).pay(call)
             lowered = _lowered(request, self.usual_tokens(candidate, request, task_class))
             hold = Reservation(self, purses, candidate, [request, *lowered], until)
             reply = await hold.pay(call)
@@ -109,24 +118,17 @@ class BudgetGate:
             self.warn(words)
 
 
-def salt_of(store: StateStore) -> bytes:
-    """Give the salt of users' digests that a project's processes share, made by the first one that wants it.
-
-    Raises: StateDown.
-    """
-
-    def change(found: Documents) -> tuple[Documents, str]:
-        salt = found[_SALT] or secrets.token_hex(16)
-        return {_SALT: salt}, str(salt)
-
-    return bytes.fromhex(store.update([_SALT], change))
-
-
 def _lowered(request: Request, tokens: int | None) -> list[Request]:
     """Give the request with a lower limit on its reply; nothing where the limit is as low already."""
     if tokens is None or tokens >= request.reply.max_tokens:
         return []
     return [replace(request, reply=replace(request.reply, max_tokens=tokens))]
+
+
+def _spent(end: Reply | ProviderError) -> Decimal:
+    """Give what a call cost, and at most may have cost beside that."""
+    failed = end.failed_usd if isinstance(end, Reply) else Decimal(0)
+    return end.cost_usd + failed + end.perhaps_usd
 
 
 class Reservation:
@@ -137,7 +139,7 @@ class Reservation:
         budget_gate: BudgetGate,
         purses: Sequence[Purse],
         candidate: Candidate,
-        requests: Sequence[Request],
+        requests: Sequence[AnyRequest],
         until: float,
     ) -> None:
         """`requests`: the one wanted, and what may be asked in its place where that does not fit, dearest first."""
@@ -149,8 +151,11 @@ class Reservation:
         # Whose cap matters to this candidate.
         self._binding = [purse for purse in purses if candidate.name not in purse.budget.cheap]
         self._usd = self._most_usd  # that all attempts may cost
+        self._beats: asyncio.Task[None] | None = None
+        self._ended_usd, self._has_left = Decimal(0), False  # what those that ended may have cost; one is under way
         self._taken = self._done = False  # held; settled, so that a thread that is late writes nothing
-        self._waits = True  # no attempt has left yet
+        # No attempt has left yet; where calls wait for nothing but the money, holding it is leaving.
+        self._waits = budget_gate.batch is None
 
     async def pay(self, call: WireCall) -> Reply:
         """Hold the money, make the call, and book what it cost.
@@ -159,17 +164,26 @@ class Reservation:
         """
         await self.take()
         spent = None  # where it is not known better: whoever cancels a call that has left may be billed for it
-        beating = asyncio.ensure_future(self.beat())
+        beating, stream = self._beating(), None
+
+        def ended(end: Reply | ProviderError) -> None:
+            self._still(beating)
+            self.settle(_spent(end))
+
         try:
             place = self._candidate.provider
             reply = await call(place, self.request, until=self._until, again=self.again, leaving=self.leaves)
-            spent = reply.cost_usd + reply.failed_usd + reply.perhaps_usd
+            spent = _spent(reply)
+            stream = reply.raw.stream if reply.raw else None
+            if stream:
+                stream.then(ended)
         except ProviderError as error:
-            spent = error.cost_usd + error.perhaps_usd
+            spent = _spent(error)
             raise
         finally:
-            beating.cancel()
-            self.settle(spent)
+            if stream is None:
+                self._still(beating)
+                self.settle(spent)
         return reply
 
     async def take(self) -> None:
@@ -181,6 +195,10 @@ class Reservation:
             await self._take()
             return
         queue = self._paying.queues.setdefault(tuple(purse.key for purse in self._binding), asyncio.Lock())
+        if self._paying.batch is not None and not queue.locked():  # nobody waits for room
+            room = await self._looked()
+            if room is None or room.short is None:
+                return
         left_s = self._until - self._paying.clock()
         try:
             async with asyncio.timeout(left_s if math.isfinite(left_s) else None):
@@ -192,21 +210,28 @@ class Reservation:
         finally:
             queue.release()
 
+    async def _looked(self) -> Room | None:
+        """Hold the money if it is there; None where the books cannot be read and need not be.
+
+        Raises: OverBudget where they need to be.
+        """
+        try:
+            room, (self.request, self._most_usd) = await self._tried()
+        except StateDown as error:
+            self._without_books(error)
+            return None
+        except asyncio.CancelledError:  # the thread may have held the money: nobody was called
+            self._taken = True
+            self.settle(Decimal(0))
+            raise
+        self._usd, self._taken = self._most_usd, room.short is None
+        return room
+
     async def _take(self) -> None:
         look_s, began = _LOOK_S, self._paying.clock()
         while True:
-            try:
-                room, (self.request, self._most_usd) = await asyncio.to_thread(self._try_offers)
-                self._usd = self._most_usd
-            except StateDown as error:
-                self._without_books(error)
-                return
-            except asyncio.CancelledError:  # the thread may have held the money: nobody was called
-                self._taken = True
-                self.settle(Decimal(0))
-                raise
-            if room.short is None:
-                self._taken = True
+            room = await self._looked()
+            if room is None or room.short is None:
                 return
             if not room.wait or self._paying.clock() + look_s >= self._until:
                 raise self._over(room.short, room)
@@ -225,7 +250,8 @@ class Reservation:
 
         It is not waited for: two calls that hold what the other one needs would wait for ever.
         """
-        usd = problem.cost_usd + problem.perhaps_usd + self._most_usd
+        self._ended_usd, self._has_left = problem.cost_usd + problem.perhaps_usd, False
+        usd = self._ended_usd + self._most_usd
         if self._taken and usd > self._usd:
             try:
                 room = await asyncio.to_thread(self._try, usd)
@@ -242,15 +268,32 @@ class Reservation:
 
         At once and not in a thread: a call must not leave before.
         """
+        self._has_left = True
         if self._taken and self._waits:
             self._waits = False
             with suppress(StateDown):
                 self._renew()
 
-    async def beat(self) -> None:
+    def _beating(self) -> asyncio.Task[None] | asyncio.TimerHandle:
+        """Hold the money anew for as long as the call runs; where many are served, most end before the first time."""
+        if self._paying.batch is None:
+            return asyncio.ensure_future(self.beat())
+        return asyncio.get_running_loop().call_later(_BEAT_S, self._begin_to_beat)
+
+    def _still(self, beating: asyncio.Task[None] | asyncio.TimerHandle) -> None:
+        beating.cancel()
+        if self._beats:
+            self._beats.cancel()
+
+    def _begin_to_beat(self) -> None:
+        self._beats = asyncio.ensure_future(self.beat(at_once=True))
+
+    async def beat(self, *, at_once: bool = False) -> None:
         """Hold the money anew, again and again, for as long as the call runs."""
         while self._taken:
-            await self._paying.sleep(_BEAT_S)
+            if not at_once:
+                await self._paying.sleep(_BEAT_S)
+            at_once = False
             with suppress(StateDown):  # then the hold runs out, and counts as spent until it is settled
                 await asyncio.to_thread(self._renew)
 
@@ -258,6 +301,14 @@ class Reservation:
         """When the money is no longer waited for unless it is held anew."""
         left_s = min(self._until - self._paying.clock(), self._paying.longest_s(self._candidate)) + _GRACE_S
         return now_s + min(left_s, _LEASE_S)
+
+    async def _tried(self) -> tuple[Room, Offer]:
+        batch = self._paying.batch
+        if batch is None:
+            return await asyncio.to_thread(self._try_offers)
+        offer = self._offers[0]  # an application's own limit stands
+        change, ttl_s = self._holding(offer[1])
+        return await batch.update(self._asked_keys, change, ttl_s=ttl_s), offer
 
     def _try_offers(self) -> tuple[Room, Offer]:
         """Hold the money of the first offer that there is room for; without room the cheapest tells what is short."""
@@ -269,6 +320,11 @@ class Reservation:
 
     def _try(self, usd: Decimal) -> Room:
         """Hold the money if it is there, in place of what this call holds already."""
+        change, ttl_s = self._holding(usd)
+        return self._paying.store.update(self._asked_keys, change, ttl_s=ttl_s)
+
+    def _holding(self, usd: Decimal) -> tuple[Change[Room], float]:
+        """Give the change that holds the money, and how long books are kept."""
         now_s = self._paying.now().timestamp()
 
         def change(books: Documents) -> tuple[Documents, Room]:
@@ -281,7 +337,7 @@ class Reservation:
             held = {key: with_hold(others[key], self._name, usd, until_s, waits=waits) for key in self._keys}
             return moved | held, room
 
-        return self._paying.store.update(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
+        return change, self._ttl_s(now_s)
 
     def _renew(self) -> None:
         now_s = self._paying.now().timestamp()
@@ -296,12 +352,12 @@ class Reservation:
     def settle(self, usd: Decimal | None) -> None:
         """Book what the call did cost; None: all that it may have cost.
 
-        At once and not in a thread, since it has to happen also while the call is being cancelled; a store that is down
-        now said so already, and the hold stays in the books as spent.
+        At once and not in a thread, since it has to happen also while the call is being cancelled, or with what others
+        want of the books; a store that is down now said so already, and the hold stays in the books as spent.
         """
         if not self._taken:
             return
-        most_usd = Decimal(0) if self._waits else self._usd
+        most_usd = self._ended_usd + (self._most_usd if self._has_left else 0)
         spent, now_s = most_usd if usd is None else usd, self._paying.now().timestamp()
         self._taken, self._done = False, True
 
@@ -309,6 +365,9 @@ class Reservation:
             books, moved = gathered(self._purses, books)
             return moved | {key: settled(books[key], self._name, spent) for key in self._keys}, None
 
+        if self._paying.batch is not None:
+            self._paying.batch.put(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
+            return
         with suppress(StateDown):
             self._paying.store.update(self._asked_keys, change, ttl_s=self._ttl_s(now_s))
 
@@ -321,9 +380,8 @@ class Reservation:
     def _without_books(self, error: StateDown) -> None:
         closed = self._closed()
         if closed:
-            raise OverBudget(
-                f"budget {closed.budget.name}: its spending cannot be read, and it is fail_closed: {error}"
-            ) from None
+            said = f"budget {closed.budget.name}: its spending cannot be read, and it is fail_closed: {error}"
+            raise OverBudget(said, is_unknown=True) from None
         for purse in self._binding:
             self._paying.say_once(
                 f"budget {purse.budget.name} is not enforced and its spending not booked while the shared state is "
@@ -335,7 +393,7 @@ class Reservation:
         why = "all of it is held by calls under way" if room.wait else "not enough is left"
         return OverBudget(
             f"budget {budget.name}: {why}: ${room.left_usd:f} of ${budget.cap_usd:f} a {budget.period}, the call may "
-            f"cost ${self._usd:.6f} ({self._candidate.name}, a reply of {self.request.reply.max_tokens} tokens); it "
+            f"cost ${self._usd:.6f} ({self._candidate.name}, a reply of {most_tokens(self.request)[1]} tokens); it "
             f"resets at {until:%Y-%m-%d %H:%M} UTC",
             cheap=budget.cheap if budget.over == "cheap" else (),
         )

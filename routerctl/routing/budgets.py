@@ -12,14 +12,17 @@ count as well: whoever opens the user's books takes them over.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 from routerctl.redaction import redacted
+from routerctl.routing.state import StateStore
 from routerctl.types import Budget, Inquiry, Json
 
 # {"spent": "1.25", "held": {hold id: ["0.01", seconds since 1970]}, "waiting": [hold id: its call has not left yet]}
@@ -27,6 +30,8 @@ Book = dict[str, Json]
 # A hold that ends later was made before the clock was set back: a call that lives holds its money anew in time.
 LONGEST_HOLD_S = 60.0
 _ZERO = Decimal(0)
+_KIND = "budget"
+BOOKS = f"{_KIND}/"  # how the keys of their documents in the shared state begin
 _ANY = "surrogatepass"  # JSON may hold half a character; it is a name like any other
 _STEPS = [timedelta(minutes=minutes) for minutes in range(15, 121, 15)]  # to the next full hour, as clocks are moved
 _DIGITS = 24  # hexadecimal, of a user's digest: two of a million users share one with a chance of 1e-17
@@ -79,13 +84,16 @@ def _same(one: Json, other: Json) -> bool:
 
 
 def _purse(budget: Budget, inquiry: Inquiry, task_class: str | None, now: datetime, salt: bytes | None) -> Purse:
-    begins, ends = period_of(budget, now)
+    period = _period_at(budget, now)
     values = [_value(budget, inquiry, task_class, one) for one in ((salt, None) if salt else (None,))]
-    keys = []
-    for value in dict.fromkeys(values):
-        parts = [budget.name, *([budget.per, value] if budget.per else []), begins.strftime(_LABEL)]
-        keys.append("/".join(["budget", *(_quoted(part) for part in parts)]))
-    return Purse(key=keys[0], budget=budget, until=ends.astimezone(UTC), older=keys[1] if len(keys) > 1 else None)
+    keys = [_key(budget.name, budget.per, value, period.label) for value in dict.fromkeys(values)]
+    return Purse(key=keys[0], budget=budget, until=period.until, older=keys[1] if len(keys) > 1 else None)
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str, per: str | None, value: str, period: str) -> str:
+    parts = [_KIND, name, *([per, value] if per else []), period]
+    return "/".join(map(_quoted, parts))
 
 
 def _value(budget: Budget, inquiry: Inquiry, task_class: str | None, salt: bytes | None) -> str:
@@ -119,6 +127,33 @@ def plain_value(value: str) -> str:
 
 def period_of(budget: Budget, now: datetime) -> tuple[datetime, datetime]:
     """Give the calendar period that a moment falls in, in the budget's time zone: begin and end."""
+    period = _period_at(budget, now)
+    return period.begins, period.ends
+
+
+class _Period(NamedTuple):
+    """A calendar period, and what keys and books want of it."""
+
+    begins: datetime
+    ends: datetime
+    until: datetime  # its end, in UTC
+    label: str  # in keys
+
+
+def _period_at(budget: Budget, now: datetime) -> _Period:
+    key = budget.period, budget.time_zone
+    latest = _latest.get(key)
+    if latest is None or not latest.begins <= now < latest.ends:
+        begins, ends = _period_of(budget, now)
+        _latest[key] = latest = _Period(begins, ends, ends.astimezone(UTC), begins.strftime(_LABEL))
+    return latest
+
+
+# By kind and time zone: nearly every call falls in the period of the one before, and a time zone takes long to ask.
+_latest: dict[tuple[str, str], _Period] = {}
+
+
+def _period_of(budget: Budget, now: datetime) -> tuple[datetime, datetime]:
     zone = ZoneInfo(budget.time_zone)
     local = now.astimezone(zone)
     if budget.period == "hour":
@@ -147,6 +182,30 @@ class Books:
     held_usd: Decimal = _ZERO
 
 
+def whose_words(budget: Budget, books: Books) -> str:
+    """Say whose purse it is: `all`, or by what and for whom."""
+    return "all" if budget.per is None else f"{budget.per} {books.value or '(none)'}"
+
+
+def left_usd(budget: Budget, books: Books) -> Decimal:
+    """Give what may still be spent in the period."""
+    return max(budget.cap_usd - books.spent_usd - books.held_usd, _ZERO)
+
+
+def beyond_words(budget: Budget) -> str:
+    """Say of a budget that serves on over its cap that this is none for its cheap candidates; "" of any other."""
+    if budget.over != "cheap":
+        return ""
+    cheap = ", ".join(budget.cheap)
+    return f"{budget.name}: over its cap, {cheap} still serves and is booked beyond it (over: refuse would stop there)"
+
+
+def open_books(budgets: Sequence[Budget], store: StateStore, now: datetime) -> list[tuple[Budget, Books]]:
+    """Give the books of each budget in its current period; raises StateDown."""
+    documents = store.scan(BOOKS) if budgets else {}
+    return [(one, books) for one in budgets for books in books_of(one, documents, now)]
+
+
 def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, past: bool = False) -> list[Books]:
     """Give the books of a budget in its current period, with `past` also of those before, from the store's documents.
 
@@ -156,7 +215,7 @@ def books_of(budget: Budget, documents: Mapping[str, Json], now: datetime, *, pa
     found = []
     for key, document in sorted(documents.items()):
         kind, name, *whose, label = (unquote(part, errors=_ANY) for part in key.split("/"))
-        if (kind, name, len(whose)) != ("budget", budget.name, 2 if budget.per else 0):
+        if (kind, name, len(whose)) != (_KIND, budget.name, 2 if budget.per else 0):
             continue
         if whose and whose[0] != budget.per:
             continue
@@ -206,14 +265,21 @@ def spent_usd(book: Book | None) -> Decimal:
 
 def held_usd(book: Book | None, now_s: float = 0.0) -> Decimal:
     """What is held, also for calls that nobody settled in time; not for those that never left, which is seen by now."""
-    return _held(_living(book, now_s), lambda _until_s: True)
+    return sum(_held(_living(book, now_s), now_s), _ZERO)
 
 
-def _held(book: Book | None, counts: Callable[[float], bool]) -> Decimal:
-    """What is held by those whose last moment counts."""
-    if book is None:
-        return _ZERO
-    return sum((Decimal(amount) for amount, until_s in book["held"].values() if counts(until_s)), _ZERO)
+def _held(book: Book | None, now_s: float) -> tuple[Decimal, Decimal]:
+    """What is held for calls under way, and for those that nobody settled in time."""
+    under_way = gone = _ZERO
+    for amount, until_s in book["held"].values() if book else ():
+        if now_s <= until_s <= now_s + LONGEST_HOLD_S:
+            under_way += _usd(amount)
+        else:
+            gone += _usd(amount)
+    return under_way, gone
+
+
+_usd = lru_cache(maxsize=4096)(Decimal)  # a hold is looked at by every call that is made while it lasts
 
 
 def _living(book: Book | None, now_s: float) -> Book | None:
@@ -231,8 +297,9 @@ def _waiting(book: Book | None) -> list[str]:
 
 def _book(book: Book | None, held: Mapping[str, Json], waiting: Iterable[str]) -> Book:
     """Give the books with other holds; those that wait are named only where there are any."""
-    still = sorted(name for name in waiting if name in held)
-    return {"spent": str(spent_usd(book)), "held": dict(held)} | ({"waiting": still} if still else {})
+    still = sorted([name for name in waiting if name in held])
+    books: Book = {"spent": book["spent"] if book else "0", "held": held}
+    return {**books, "waiting": still} if still else books
 
 
 def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Decimal, now_s: float) -> Room:
@@ -240,8 +307,8 @@ def room_for(purses: Sequence[Purse], books: Mapping[str, Book | None], usd: Dec
     waiting: Room | None = None
     for purse in purses:
         book = _living(books[purse.key], now_s)
-        gone = _held(book, lambda until_s: not now_s <= until_s <= now_s + LONGEST_HOLD_S)
-        left, under_way = purse.budget.cap_usd - spent_usd(book) - gone, held_usd(book) - gone
+        under_way, gone = _held(book, now_s)
+        left = purse.budget.cap_usd - spent_usd(book) - gone
         if usd > left:
             return Room(short=purse, left_usd=max(left, _ZERO))
         if usd > left - under_way and waiting is None:
@@ -269,5 +336,7 @@ def settled(book: Book | None, hold: str, usd: Decimal) -> Book:
 
     Books that are gone (their period has ended) begin anew: nothing is lost of a period that is over.
     """
+    if book is not None and not usd and hold not in book["held"]:
+        return book
     held = {name: value for name, value in (book["held"] if book else {}).items() if name != hold}
     return {**_book(book, held, _waiting(book)), "spent": str(spent_usd(book) + usd)}

@@ -30,9 +30,7 @@ class SystemClock:
         """Give the moment, in UTC."""
         return datetime.now(UTC)
 
-    def monotonic(self) -> float:
-        """Give seconds since some moment."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # seconds since some moment
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

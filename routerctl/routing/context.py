@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from routerctl.classify.decide import TextClassifier
 from routerctl.errors import ProviderError
 from routerctl.routing.noted_calls import MostUsd, PlaceCalls
-from routerctl.routing.steps import Place
-from routerctl.types import Candidate, Inquiry, PlaceKey, Reply, Request
+from routerctl.routing.steps import Place, RungStep, steps_of
+from routerctl.types import Candidate, Decision, Inquiry, PlaceKey, Reply, Table
 
 if TYPE_CHECKING:
-    from routerctl.providers.base import WireCall
+    from routerctl.providers.base import AnyRequest, WireCall
     from routerctl.routing.budget_gate import Ask, BudgetGate
 
+_MOST_STEPS = 1000  # kept
 _SHARE = 0.5  # of the time that is left: what one call may take while others wait for its end
 
 
@@ -70,11 +72,16 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _new_id() -> str:
-    return uuid.uuid4().hex
+_chance = random.Random(os.urandom(32))  # noqa: S311 - what tells decisions apart is no secret
+os.register_at_fork(after_in_child=lambda: _chance.seed(os.urandom(32)))
 
 
-def _nothing(_candidate: Candidate, _request: Request) -> Decimal:
+def new_id() -> str:
+    """Give a name that nothing else has."""
+    return f"{_chance.getrandbits(128):032x}"
+
+
+def _nothing(_candidate: Candidate, _request: AnyRequest) -> Decimal:
     return Decimal(0)
 
 
@@ -101,7 +108,7 @@ class Context:
     call: WireCall
     clock: Callable[[], float] = time.monotonic  # seconds; the wire's
     today: Callable[[], date] = _today  # UTC
-    new_id: Callable[[], str] = _new_id
+    new_id: Callable[[], str] = new_id
     classifier: TextClassifier | None = None  # the trained classifier that the table names
     ready: Callable[[str], Awaitable[None]] | None = None  # imports what a provider needs; None: all is there
     watch: Watch = field(default_factory=NoWatch)
@@ -110,6 +117,9 @@ class Context:
     most_usd: MostUsd = _nothing  # that one attempt at a call can cost
     budget_gate: BudgetGate | None = None  # None: there are no budgets
     paid: Ask | None = None  # asks from the purses of one inquiry
+    made_ready: set[str] = field(default_factory=set)  # providers
+    # By class, rungs and day, of the one table that is served in this context: worked out once.
+    steps: dict[tuple[str, tuple[str, ...], date], tuple[RungStep, ...]] = field(default_factory=dict)
 
     def with_budget(self, inquiry: Inquiry, task_class: str | None) -> Context:
         """Give the context in which every call is paid for by an inquiry; its class may not be known yet."""
@@ -117,7 +127,16 @@ class Context:
             return self
         return replace(self, paid=self.budget_gate.for_inquiry(inquiry, task_class))
 
-    async def ask(self, candidate: Candidate, request: Request, until: float, calls: PlaceCalls) -> Reply:
+    def steps_of(self, table: Table, decision: Decision) -> tuple[RungStep, ...]:
+        """Give the steps of a decision."""
+        key = (decision.task_class, decision.rungs, self.today())
+        if key not in self.steps:
+            if len(self.steps) > _MOST_STEPS:
+                self.steps.clear()
+            self.steps[key] = steps_of(table, decision, key[2])
+        return self.steps[key]
+
+    async def ask(self, candidate: Candidate, request: AnyRequest, until: float, calls: PlaceCalls) -> Reply:
         """Ask a candidate's provider as one of the calls of a hop; raises ProviderError, OverBudget."""
         if self.paid is None:
             return await calls(candidate.provider, request, until=until)
@@ -148,13 +167,15 @@ class Context:
             return None
         return self.watch.skipped(place.key) or "is unhealthy"
 
-    def deadline(self, seconds: float | None) -> Deadline:
-        """Give the deadline of an inquiry that has so many seconds from now; None: as many as it takes."""
-        return Deadline(clock=self.clock, at=self.clock() + seconds if seconds else math.inf)
+    def deadline(self, *seconds: float | None) -> Deadline:
+        """Give the deadline of an inquiry that has the least of these seconds from now; None: as many as it takes."""
+        least = min((one for one in seconds if one), default=math.inf)
+        return Deadline(clock=self.clock, at=self.clock() + least)
 
     async def make_ready(self, place: Place, deadline: Deadline) -> None:
         """Import what a place's provider needs, once a process; the time that this takes is not the inquiry's."""
-        if self.ready is not None:
+        if self.ready is not None and place.candidate.provider not in self.made_ready:
             began = self.clock()
             await self.ready(place.candidate.provider)
+            self.made_ready.add(place.candidate.provider)
             deadline.at += self.clock() - began

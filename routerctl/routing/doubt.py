@@ -7,7 +7,7 @@ left, is skipped where its places cannot be called now, and sees the prompt only
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -31,17 +31,31 @@ class Judged:
 
 
 async def doubt(  # noqa: PLR0917 - whose reply, to what, by which step
-    table: Table, context: Context, inquiry: Inquiry, caller: PlaceCaller, step: RungStep, answer: Answer, *, more: bool
+    table: Table,
+    context: Context,
+    inquiry: Inquiry,
+    caller: PlaceCaller,
+    step: RungStep,
+    answer: Answer,
+    *,
+    more: Callable[[], bool],
 ) -> str | None:
-    """Name the signal that is below its threshold where `more` steps could be asked, and write it into the last hop."""
+    """Name the signal that is below its threshold where `more` steps could be asked, and write it into the last hop.
+
+    An answer that is still coming is not doubted: its first words are the caller's already.
+    """
+    if answer.is_coming:
+        return None
     wanted = step.below
-    if "complete" not in wanted and is_cut_off(answer, caller.route):  # half an answer is none, threshold or not
+    is_half = not caller.may_be_cut and is_cut_off(answer, caller.route)
+    if "complete" not in wanted and is_half:  # half an answer is none, threshold or not
         wanted = {**wanted, "complete": YES}
     if not wanted:
         return None
-    below = {name: least for name, least in wanted.items() if more or name != "judge"}
+    is_more = more()
+    below = {name: least for name, least in wanted.items() if is_more or name != "judge"}
     values, detail = await _values(table, context, inquiry, caller, below, answer)
-    signal = first_below(values, below) if more else None
+    signal = first_below(values, below) if is_more else None
     outcome = "served"
     if signal is not None:
         outcome, detail = "not confident", f"{signal} is {values[signal]:.3g}, below {below[signal]:g}"
@@ -76,7 +90,7 @@ def unfinished(table: Table, route: Route, answer: Answer) -> str:
     """
     thresholds = table.routing.thresholds
     of_class = thresholds.get(route.task_class, thresholds.get("default", {}))
-    if of_class.get("complete") == 0 or not is_cut_off(answer, route):
+    if of_class.get("complete") == 0 or answer.is_coming or not is_cut_off(answer, route):
         return ""
     return (
         f"the reply was cut off ({answer.stop_reason.value}), and no later rung gave a whole one; raise max_tokens, or "

@@ -36,7 +36,8 @@ async def named(
     if against:
         hop = idle_hop(place, SKIPPED, against, "classify")
         return named_by_classifier(table, None, NOT_ASKED, unasked=f"the classifier {asked}: {against}"), [hop]
-    task_class, hop = await _classified(table, context, place, inquiry, deadline, calls=calls.begin(place.candidate))
+    paying = context.with_budget(inquiry, None)
+    task_class, hop = await _classified(table, paying, place, inquiry, deadline, calls=calls.begin(place.candidate))
     return named_by_classifier(table, task_class, NOT_ASKED), [hop]
 
 

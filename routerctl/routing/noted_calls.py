@@ -12,18 +12,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.errors import ProviderError
-from routerctl.types import Candidate, Decision, Hop, Reply, Request
+from routerctl.types import Candidate, Decision, Hop, Reply
 
 if TYPE_CHECKING:
-    from routerctl.providers.base import Again, Leaving, WireCall
+    from routerctl.providers.base import Again, AnyRequest, Leaving, WireCall
 
 CANCELLED = "cancelled"  # the outcome of a hop for whose reply nobody waited any more
 _NOBODY = "nobody waited for the reply any more"
 _ENDED = "the process ended before the reply came"
 
-MostUsd = Callable[[Candidate, Request], Decimal]  # that one attempt can cost
+MostUsd = Callable[[Candidate, "AnyRequest"], Decimal]  # that one attempt can cost
 # Writes down what the log would hold of a decision with these hops if the process ended now.
-Note = Callable[[Decision, tuple[Hop, ...]], Awaitable[None]]
+Note = Callable[[Decision, Callable[[], tuple[Hop, ...]]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -33,6 +33,24 @@ class _Call:
     cost_usd: Decimal = Decimal(0)
     perhaps_usd: Decimal = Decimal(0)
     attempts: int = 0
+    under_way: Callable[[], Decimal] | None = None  # what the attempt that has left may cost; None: none has
+
+    def leaves(self, most_usd: Callable[[], Decimal]) -> None:
+        """Count an attempt that leaves."""
+        self.attempts += 1
+        self.under_way = most_usd
+
+    def may_cost(self) -> Decimal:
+        """Give what it may have cost beside what is known."""
+        return self.perhaps_usd + (self.under_way() if self.under_way else 0)
+
+    def ended(self, end: Reply | ProviderError) -> None:
+        """Note what the call came to."""
+        if isinstance(end, ProviderError):
+            self.cost_usd, self.perhaps_usd = end.cost_usd, end.perhaps_usd
+        else:
+            self.cost_usd, self.perhaps_usd = spent_on(end)
+        self.attempts, self.under_way = end.attempts, None
 
 
 class PlaceCalls:
@@ -47,24 +65,23 @@ class PlaceCalls:
         spent = _Call()
         for one in self._made:
             spent.cost_usd += one.cost_usd
-            spent.perhaps_usd += one.perhaps_usd
+            spent.perhaps_usd += one.may_cost()
             spent.attempts += one.attempts
         return spent
 
     async def __call__(
-        self, provider: str, request: Request, *, until: float, again: Again = None, leaving: Leaving = None
+        self, provider: str, request: AnyRequest, *, until: float, again: Again = None, leaving: Leaving = None
     ) -> Reply:
-        """Make the call, and note each attempt before it leaves."""
+        """Make the call, and note each attempt before it leaves; of a stream the end tells what it came to."""
         call = _Call()
         self._made.append(call)
 
         async def once_more(problem: ProviderError) -> bool:
-            call.cost_usd, call.perhaps_usd, call.attempts = problem.cost_usd, problem.perhaps_usd, problem.attempts
+            call.ended(problem)
             return again is None or await again(problem)
 
         async def leaves() -> None:
-            call.perhaps_usd += self._all.most_usd(self._candidate, request)
-            call.attempts += 1
+            call.leaves(lambda: self._all.most_usd(self._candidate, request))
             await self._all.note()
             if leaving is not None:
                 await leaving()
@@ -72,11 +89,13 @@ class PlaceCalls:
         try:
             reply = await self._all.call(provider, request, until=until, again=once_more, leaving=leaves)
         except ProviderError as error:
-            call.cost_usd, call.perhaps_usd, call.attempts = error.cost_usd, error.perhaps_usd, error.attempts
+            call.ended(error)
             raise
-        call.cost_usd, call.perhaps_usd = spent_on(reply)
-        call.attempts = reply.attempts
         self.replies.append(reply)
+        if reply.raw is not None and reply.raw.stream is not None:
+            reply.raw.stream.then(call.ended)
+        else:
+            call.ended(reply)
         return reply
 
     def hop(  # what of it the calls do not tell
@@ -122,6 +141,11 @@ class NotedCalls:
         self._under_way.append(begun)
         return begun
 
+    def decided(self, decision: Decision, hops: list[Hop]) -> None:
+        """Go on from the decision, and the hops that it took."""
+        self.decision, self.hops = decision, hops
+        self.settle()
+
     def settle(self) -> None:
         """All that was asked so far stands in `hops`."""
         self._under_way.clear()
@@ -129,7 +153,7 @@ class NotedCalls:
     async def note(self) -> None:
         """Write down what the log would hold if the process ended now."""
         if self.write and self.decision:
-            await self.write(self.decision, self._so_far(_ENDED))
+            await self.write(self.decision, lambda: self._so_far(_ENDED))
 
     def cancelled(self) -> Decision | None:
         """Give the decision of an inquiry for which nobody waits any more; None where nobody was asked for it."""

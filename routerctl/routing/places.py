@@ -13,7 +13,7 @@ from routerctl.errors import OverBudget
 from routerctl.providers.pins import foreign_of, unpinned_words
 from routerctl.routing.context import Context, Deadline
 from routerctl.routing.hedge import ask_hedged
-from routerctl.routing.hops import NO_ANSWER, SKIPPED, HopResult, ask_place, idle_hop
+from routerctl.routing.hops import NO_ANSWER, SKIPPED, AskPlace, HopResult, idle_hop
 from routerctl.routing.noted_calls import NotedCalls, PlaceCalls
 from routerctl.routing.steps import Place, RungStep, allowed_regions, places_for
 from routerctl.types import Answer, Hop, Inquiry, PlaceKey, Route, Table
@@ -23,11 +23,19 @@ class PlaceCaller:
     """Asks the places of one inquiry's steps."""
 
     def __init__(
-        self, table: Table, context: Context, calls: NotedCalls, inquiry: Inquiry, route: Route, *, deadline: Deadline
+        self,
+        table: Table,
+        context: Context,
+        calls: NotedCalls,
+        inquiry: Inquiry,
+        route: Route,
+        *,
+        ask: AskPlace,
+        deadline: Deadline,
     ) -> None:
-        """`calls`: of the inquiry; what is asked is added to their hops."""
-        self._table, self._context, self._inquiry, self.route = table, context, inquiry, route
-        self.deadline = deadline
+        """`calls`: of the inquiry; what is asked is added to their hops. `ask`: how a place is asked."""
+        self._table, self._context, self.route = table, context, route
+        self._ask_place, self.deadline, self.may_be_cut = ask, deadline, ask.may_be_cut
         self.allowed = allowed_regions(table.routing.residency, inquiry, route.task_class)
         self._passed_by: list[Place] = []
         self.calls, self.hops = calls, calls.hops
@@ -113,15 +121,15 @@ class PlaceCaller:
         """Ask a place; `others`: of the same model, for a hedge."""
         await self._context.make_ready(place, self.deadline)
         until = self.deadline.share() if more else self.deadline.at
+        after_s = self._p95_s(place) if self._table.routing.hedge and self._ask_place.whole else None
+        if after_s is None:
+            calls = self.calls.begin(place.candidate)
+            return (await self._ask_place(self._context, self.route, place, until=until, why=why, calls=calls),)
 
         async def ask(at: Place, because: str, calls: PlaceCalls) -> HopResult:
             await self._context.make_ready(at, self.deadline)
-            prompt = self._inquiry.prompt
-            return await ask_place(self._context, self.route, at, prompt, until=until, why=because, calls=calls)
+            return await self._ask_place(self._context, self.route, at, until=until, why=because, calls=calls)
 
-        after_s = self._p95_s(place) if self._table.routing.hedge else None
-        if after_s is None:
-            return (await ask(place, why, self.calls.begin(place.candidate)),)
         spill = self._table.routing.spill
 
         def other() -> Place:

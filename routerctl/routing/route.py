@@ -13,21 +13,37 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from routerctl.classify.decide import decision_of
+from routerctl.classify.decide import decision_of, named_at_once
 from routerctl.errors import BudgetSpent, EveryRungFailed, InputError, KeyMissing, ModelNotFound, OverBudget
 from routerctl.routing.context import Context
 from routerctl.routing.doubt import doubt, unfinished
-from routerctl.routing.hops import OVER_BUDGET, SKIPPED, HopResult, idle_hop
+from routerctl.routing.hops import OVER_BUDGET, SKIPPED, AskPlace, AskWithTemplate, HopResult, idle_hop
 from routerctl.routing.name_class import named
 from routerctl.routing.noted_calls import NotedCalls
 from routerctl.routing.places import PlaceCaller
-from routerctl.routing.steps import RungStep, own_place, redirect, regions_words, steps_of
-from routerctl.types import Answer, Decision, Inquiry, Table
+from routerctl.routing.steps import RungStep, own_place, redirect, regions_words
+from routerctl.scorers import IMPORTED
+from routerctl.types import Answer, Decision, Inquiry, PromptSpec, ReplySpec, Route, ScorerSpec, Table
 
 if TYPE_CHECKING:
     from routerctl.routing.tables import Assigned
 
 _NO_PLACE = "has no place"
+CALLERS_MODEL = "model named by the caller"  # who decided where no class did
+_NO_CLASS = Route(
+    task_class="",
+    description="",
+    bar=0.0,
+    chosen="",
+    level="best available",
+    rungs=(),
+    evidence=(),
+    run_id="",
+    eval_set_digest="",
+    prompt=PromptSpec(),
+    reply=ReplySpec(),
+    scorer=ScorerSpec(name=IMPORTED),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +112,8 @@ class NoBudgetLeft(BudgetSpent):
         alone = all(hop.outcome in (OVER_BUDGET, SKIPPED) for hop in hops)
         short = next(hop.detail for hop in hops if hop.outcome == OVER_BUDGET)
         said = short if alone else "; ".join(f"{hop.candidate}: {hop.detail}" for hop in hops)
-        super().__init__(f"{decision.task_class} is not served: {said}")
+        whose = decision.task_class or decision.hops[-1].candidate  # no class where a candidate was asked for
+        super().__init__(f"{whose} is not served: {said}")
 
 
 class NoPlaceAllowed(InputError):
@@ -125,31 +142,38 @@ async def route(
     *,
     assigned: Assigned | None = None,
     calls: NotedCalls | None = None,
+    ask: AskPlace | None = None,
+    candidate: str | None = None,
+    deadline_s: float | None = None,
 ) -> Routed:
     """Serve one inquiry.
 
-    `assigned`: what serves, where an experiment may decide it; `calls`: of this inquiry, none made yet.
+    `assigned`: what serves, where an experiment may decide it; `calls`: of this inquiry, none made yet; `ask`: how a
+    place is asked, None: with the class's template; `candidate`: the one that the caller names; `deadline_s`: its own.
     Raises: InputError; those of `UNSERVED` naming what each rung said, `decision` holding the hops.
     """
     began, decision_id = context.clock(), context.new_id()
-    deadline = context.deadline(table.routing.deadline_s)
+    deadline = context.deadline(table.routing.deadline_s, deadline_s)
     calls = calls or NotedCalls(context.call, context.most_usd)
-    calls.decision = _undecided(table, inquiry, decision_id) if table.classifier else None
-    by, hops = await named(table, context.with_budget(inquiry, None), calls, inquiry, deadline)
-    decision = decision_of(table, by, decision_id=decision_id, decision_s=context.clock() - began)
-    if assigned:
-        decision = assigned.with_arm(decision)
-    calls.decision, calls.hops = decision, hops
-    calls.settle()
-    budgeted = context.with_budget(inquiry, by.task_class)
-    caller = PlaceCaller(table, budgeted, calls, inquiry, table.routes[by.task_class], deadline=deadline)
+    if candidate is None:
+        calls.decision = _undecided(table, inquiry, decision_id) if table.classifier else None
+        by, hops = await named(table, context, calls, inquiry, deadline)
+        decision = decision_of(table, by, decision_id=decision_id, decision_s=context.clock() - began)
+        decision = assigned.with_arm(decision) if assigned else decision
+    else:
+        decision, hops = _of_caller(table, inquiry, candidate, decision_id), []
+    calls.decided(decision, hops)
+    budgeted = context.with_budget(inquiry, decision.task_class or None)
+    asks: AskPlace = AskWithTemplate(inquiry.prompt) if ask is None else ask
+    of_class = table.routes.get(decision.task_class) or _NO_CLASS
+    caller = PlaceCaller(table, budgeted, calls, inquiry, of_class, ask=asks, deadline=deadline)
     serving = _Serving(table, budgeted, inquiry, decision, caller)
     answer = await serving.answer()
     whole = replace(decision, hops=tuple(caller.hops), total_s=context.clock() - began)
     if answer is None:
         raise serving.failure()(whole, tuple(caller.alarms))
-    half = unfinished(table, caller.route, answer)
-    alarms = (*caller.alarms, half) if half else tuple(caller.alarms)
+    half = "" if caller.may_be_cut else unfinished(table, caller.route, answer)
+    alarms = tuple(filter(None, (*caller.alarms, half)))
     return Routed(answer=answer, decision=whole, table=table, alarms=alarms, unfinished=half)
 
 
@@ -166,6 +190,23 @@ def _undecided(table: Table, inquiry: Inquiry, decision_id: str) -> Decision:
     )
 
 
+def _of_caller(table: Table, inquiry: Inquiry, candidate: str, decision_id: str) -> Decision:
+    """Give the decision of an inquiry whose caller named the candidate; it has a class where the caller named it, too.
+
+    Raises: InputError for a class that the table does not have.
+    """
+    by = named_at_once(table, inquiry) if inquiry.task_class is not None else None
+    return Decision(
+        id=decision_id,
+        task_class=by.task_class if by else "",
+        decided_by=CALLERS_MODEL,
+        rungs=(candidate,),
+        hops=(),
+        table_version=table.table_version,
+        table_digest=table.digest,
+    )
+
+
 class _Serving:
     """One inquiry on its way down its route."""
 
@@ -173,7 +214,7 @@ class _Serving:
         self, table: Table, context: Context, inquiry: Inquiry, decision: Decision, caller: PlaceCaller
     ) -> None:
         self._table, self._context, self._inquiry, self._caller = table, context, inquiry, caller
-        self._steps = deque(steps_of(table, decision, context.today()))
+        self._steps = deque(context.steps_of(table, decision))
         self._forbidden = False
 
     async def answer(self) -> Answer | None:
@@ -191,12 +232,16 @@ class _Serving:
                 self._redirect(step, tried)
                 self._save(tried)
                 continue
-            more = any(self._caller.of(after) for after in self._steps)
-            if await doubt(self._table, self._context, self._inquiry, self._caller, step, tried[-1].answer, more=more):
+            answer = tried[-1].answer
+            if await doubt(self._table, self._context, self._inquiry, self._caller, step, answer, more=self._more):
                 kept, why = tried[-1], "escalation"
                 continue
-            return tried[-1].answer
+            return answer
         return self._served_anyway(kept) if kept else await self._caller.ask_passed_by()
+
+    def _more(self) -> bool:
+        """Tell whether another step could be asked."""
+        return any(self._caller.of(after) for after in self._steps)
 
     def failure(self) -> type[AllRungsFailed | NoKeySet | NoBudgetLeft | NoPlaceAllowed]:
         """Say what it is that there is no answer."""

@@ -66,14 +66,19 @@ class Router:
         env: Mapping[str, str] | None = None,
         providers: Mapping[str, Provider] | None = None,
         clock: Clock | None = None,
+        serves: bool = False,
     ) -> None:
-        """`root`: the folder of the table, below which log and state are; `open` finds both."""
+        """`root`: the folder of the table, below which log and state are; `open` finds both.
+
+        `serves`: many applications at once, see `Runtime`.
+        """
+        self._serves = serves
         env = os.environ if env is None else env  # not in the signature, where help() would print every key
         self.table, self._root, self._env, self._ready = table, root, env, providers or {}
         self._is_open = self._was_closed = False
         self._clock = clock or SystemClock()
-        self._states = States(table, root, env)
-        self._tables = Tables(table, root, self._states.known)
+        self.states = States(table, root, env)
+        self.tables = Tables(table, root, self.states.known)
         self._runtime: Runtime | None = None
 
     @classmethod
@@ -95,7 +100,7 @@ class Router:
         made = load_table(Path(table))
         _check_names(made, keys or {}, providers or {})
         env = {**os.environ, **keys} if keys else None
-        return cls(made, Path(table).resolve().parent, env=env, providers=providers, clock=clock)
+        return cls(made, Path(table).absolute().parent, env=env, providers=providers, clock=clock)
 
     @classmethod
     def open_sync(
@@ -124,6 +129,13 @@ class Router:
 
     async def serve(self, inquiry: Inquiry) -> Routed:
         """Serve one inquiry; as `route`, but its alarms are left to the caller."""
+        return await self.runtime().serve(self.tables, inquiry)
+
+    def runtime(self) -> Runtime:
+        """Give everything that serving needs, opened with the first prompt.
+
+        Raises: RouterctlError where the router is not open.
+        """
         if not self._is_open:
             raise RouterctlError("the router is not open: use it inside `async with Router.open(...)`")
         if self._runtime is None:
@@ -133,11 +145,12 @@ class Router:
                 self.table,
                 self._root,
                 env=self._env,
-                states=self._states,
+                states=self.states,
                 providers=self._ready,
                 clock=self._clock,
+                serves=self._serves,
             )
-        return await self._runtime.serve(self._tables, inquiry)
+        return self._runtime
 
     def explain(self, prompt: Prompt, **asked: Unpack[Asked]) -> Explanation:
         """Say what `route` would decide and why; a classifier that is a model is not asked, and nothing is logged.
@@ -148,10 +161,10 @@ class Router:
 
     def explain_inquiry(self, inquiry: Inquiry) -> Explanation:
         """Say what `serve` would decide and why; as `explain`."""
-        experiment = self._tables.experiment_for(inquiry)
+        experiment = self.tables.experiment_for(inquiry)
         if experiment.is_stale():
             experiment.refresh()
-        assigned = self._tables.of(inquiry)
+        assigned = self.tables.of(inquiry)
         table = assigned.table
         decision = assigned.with_arm(decide(table, inquiry, assigned.classifier))
         lines = explain(table, inquiry, decision, self._clock.now().date())
@@ -174,7 +187,7 @@ class Router:
         self._is_open, self._was_closed = False, True
         if self._runtime:
             await self._runtime.close()
-        self._states.close()
+        self.states.close()
 
 
 class SyncRouter:

@@ -20,6 +20,8 @@ from routerctl.routing.tenants import DECISIONS_FILE, folder_of, stranger, table
 from routerctl.table import load_table
 from routerctl.types import Decision, Experiment, Inquiry, Table, Tenant
 
+_MOST_PLAIN = 10_000  # names
+
 
 def _new_id() -> str:
     return uuid.uuid4().hex
@@ -62,6 +64,7 @@ class Tables:
         self._project, self._root, self._state = project, root, state
         self._own: dict[str | None, Table] = {}  # by tier
         self._tried: dict[str, Table] = {}  # by digest
+        self._plain: dict[str | None, Assigned] = {}  # by the name of a tenant: what serves where no experiment is on
         self._experiments: dict[str | None, ActiveExperiment] = {}  # by tenant
         self._strangers: set[str | None] = set()  # tenants that nothing knows, once said
         self._classifiers: dict[str, TextClassifier | None] = {}  # by the table's digest
@@ -71,6 +74,9 @@ class Tables:
 
         Raises: InputError for a tier's table or a classifier that is not there, or a tenant that nothing knows.
         """
+        plain = self._plain.get(inquiry.tenant)
+        if plain is not None and not plain.experiment.is_on:
+            return plain
         tenant = self._tenant_of(inquiry)
         own, experiment = self._of_tenant(tenant), self._experiment_of(tenant)
         assignment = experiment.assignment_of(inquiry, _new_id)
@@ -84,7 +90,7 @@ class Tables:
         if assignment is None or not assignment.in_b:
             classifier = self._classifier_of(own)
         in_b = assignment is not None and assignment.in_b
-        return Assigned(
+        assigned = Assigned(
             tenant=tenant,
             table=tried if in_b else own,
             classifier=classifier,
@@ -92,13 +98,17 @@ class Tables:
             assignment=assignment,
             other=None if assignment is None else own if in_b else tried,
         )
+        if assignment is None and len(self._plain) < _MOST_PLAIN:
+            self._plain[inquiry.tenant] = assigned
+        return assigned
 
     def experiment_for(self, inquiry: Inquiry) -> ActiveExperiment:
         """Give the experiment that an inquiry may be part of; where it is stale, `refresh` it first.
 
         Raises: InputError for a tenant that nothing knows.
         """
-        return self._experiment_of(self._tenant_of(inquiry))
+        plain = self._plain.get(inquiry.tenant)
+        return plain.experiment if plain else self._experiment_of(self._tenant_of(inquiry))
 
     def _experiment_of(self, tenant: Tenant | None) -> ActiveExperiment:
         name = tenant.name if tenant else None

@@ -69,7 +69,10 @@ def holds_for(condition: Condition, seen: PromptFeatures) -> bool:
         if len(_ASKED) >= _MOST_ASKED:
             _ASKED.clear()
         known = _ASKED[id(condition)] = condition, tuple((TESTS[name], value) for name, value in said(condition))
-    return all(test(value, seen) for test, value in known[1])
+    for test, value in known[1]:  # noqa: SIM110 - a generator takes longer than most tests, and this is the hot path
+        if not test(value, seen):
+            return False
+    return True
 
 
 def failing_field(condition: Condition, seen: PromptFeatures) -> tuple[str, Any] | None:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 
 import typer
 
 from routerctl.cli.output.terminal import print_table, say
-from routerctl.routing.budget_gate import salt_of
-from routerctl.routing.budgets import Books, books_of, plain_value, user_value
+from routerctl.routing.budgets import (
+    BOOKS,
+    Books,
+    beyond_words,
+    books_of,
+    left_usd,
+    plain_value,
+    user_value,
+    whose_words,
+)
 from routerctl.routing.tenants import known_tenant, state_of
+from routerctl.routing.user_salt import salt_of
 from routerctl.table import load_table
 from routerctl.types import Budget, Json, Table
 from routerctl.words import clean, usd
@@ -29,7 +37,7 @@ def print_budgets(path: Path, *, tenant: str | None, user: str | None, past: boo
     """
     table = load_table(path)
     known_tenant(table, tenant)
-    lines = list(_lines(table, path.resolve().parent, tenant, user, past=past, now=datetime.now(UTC)))
+    lines = list(_lines(table, path.absolute().parent, tenant, user, past=past, now=datetime.now(UTC)))
     if as_json:
         whole = json.dumps([_json(*line) for line in lines], ensure_ascii=False)
         typer.echo(whole.encode(errors="backslashreplace").decode())  # half a character is written as JSON writes it
@@ -38,8 +46,8 @@ def print_budgets(path: Path, *, tenant: str | None, user: str | None, past: boo
     else:
         heads = ["budget", "whose", "spent", "held", "left", "cap", "resets (UTC)"]
         print_table(heads, [_cells(*line) for line in lines], right=["spent", "held", "left", "cap"], width=80)
-        for one in dict.fromkeys(budget.name for budget, _ in lines if budget.over == "cheap"):
-            say(_beyond(table.routing.budgets, one))
+        for words in dict.fromkeys(beyond_words(budget) for budget, _ in lines if budget.over == "cheap"):
+            say(clean(words))
 
 
 def _lines(
@@ -48,7 +56,7 @@ def _lines(
     budgets = [one for one in table.routing.budgets if tenant is None or _is_own(one, tenant)]
     store = state_of(table, root, None)
     try:
-        documents = store.scan("budget/")
+        documents = store.scan(BOOKS)
         names = _names_of(tenant, user, salt_of(store)) if user is not None else []
     finally:
         store.close()
@@ -64,24 +72,14 @@ def _names_of(tenant: str | None, user: str, salt: bytes) -> list[str]:
     return [plain_value(user_value(tenant, user, one) or "") for one in (salt, None)]
 
 
-def _beyond(budgets: Sequence[Budget], name: str) -> str:
-    """Say of a budget that its cap is none for the cheap candidates."""
-    cheap = next(one.cheap for one in budgets if one.name == name)
-    return clean(
-        f"{name}: over its cap, {', '.join(cheap)} still serves and is booked beyond it (over: refuse would stop there)"
-    )
-
-
 def _is_own(budget: Budget, tenant: str) -> bool:
     """Tell whether a budget says nothing of anybody else's spending."""
     return budget.tenant == (tenant,) or (budget.per == "tenant" and (not budget.tenant or tenant in budget.tenant))
 
 
 def _cells(one: Budget, books: Books) -> list[str]:
-    whose = "all" if one.per is None else f"{one.per} {clean(books.value) or '(none)'}"
-    left = max(one.cap_usd - books.spent_usd - books.held_usd, Decimal(0))
-    amounts = [usd(amount) for amount in (books.spent_usd, books.held_usd, left, one.cap_usd)]
-    return [one.name, whose, *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
+    amounts = [usd(amount) for amount in (books.spent_usd, books.held_usd, left_usd(one, books), one.cap_usd)]
+    return [one.name, whose_words(one, books), *amounts, f"{books.until:%Y-%m-%d %H:%M}"]
 
 
 def _json(one: Budget, books: Books) -> dict[str, Json]:

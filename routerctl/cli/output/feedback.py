@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from routerctl.cli.output.log import SHORT_ID, rating
 from routerctl.cli.output.terminal import say
 from routerctl.errors import InputError, nearest
 from routerctl.files.document import Document
@@ -18,6 +17,7 @@ from routerctl.files.yaml import parse_json_lines
 from routerctl.routing.decision_log import DecisionLog
 from routerctl.routing.decision_log.places import log_path
 from routerctl.routing.decision_log.reader import LogReader
+from routerctl.routing.decision_log.wording import SHORT_ID, rating
 from routerctl.types import Json
 from routerctl.words import plain, plural
 

@@ -20,11 +20,12 @@ from routerctl.providers.base import Outside
 from routerctl.providers.wire import Wire
 from routerctl.routing.health import Health, PlaceStatus
 from routerctl.routing.health.probes import Finding, Probable, places_of, probe
+from routerctl.routing.health.wording import breaker_words
 from routerctl.routing.state import StateStore
 from routerctl.routing.tenants import known_tenant, state_of, table_of, with_own_key
 from routerctl.table import load_table
 from routerctl.types import Json, Table
-from routerctl.words import clean, lasting, plain, seconds
+from routerctl.words import clean, seconds
 
 _COLUMNS = ["candidate", "place", "breaker", "p50 / p95", "probe"]
 
@@ -35,7 +36,7 @@ def check_health(path: Path, *, tenant: str | None, every_s: float | None, gener
     `tenant`: as it is served; None: as whoever routerctl.yaml does not name.
     Raises: InputError.
     """
-    project, root = load_table(path), path.resolve().parent
+    project, root = load_table(path), path.absolute().parent
     named = known_tenant(project, tenant)
     table = table_of(project, root, named)
     specs = [with_own_key(spec, named) for spec in table.providers.values()]
@@ -146,16 +147,10 @@ def _cells(row: Mapping[str, Json]) -> list[str]:
     return [
         ", ".join(row["candidates"]),
         f"{row['provider']}/{row['model']}{region}",
-        _breaker_words(row),
+        breaker_words(row["breaker"], row["for_s"], row["error"] and row["error"]["name"]),
         " / ".join(times),
         clean(row["probe"]["words"]),
     ]
-
-
-def _breaker_words(row: Mapping[str, Json]) -> str:
-    error = f", after {row['error']['name']}" if row["error"] else ""
-    age = "" if row["for_s"] is None else f" for {plain(lasting(row['for_s']))}"
-    return f"{row['breaker'].replace('_', '-')}{age}{error}"
 
 
 def _seconds(value: float | None) -> str:

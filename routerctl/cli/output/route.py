@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from routerctl.cli.output.terminal import say
@@ -13,7 +12,7 @@ from routerctl.cli.stdin import placed
 from routerctl.errors import InputError, RouterctlError
 from routerctl.files.codec import encode, json_default
 from routerctl.types import Decision, Hop, Inquiry, Json, Route, StopReason
-from routerctl.words import clean, plain, seconds
+from routerctl.words import clean, perhaps_words, plain, seconds
 
 if TYPE_CHECKING:
     from routerctl.routing.lines import Line
@@ -101,12 +100,6 @@ def _print(text: str) -> None:
 _WORDS = ("not confident", "skipped", "cancelled", "over budget")  # outcomes that are not failures
 
 
-def money_words(cost_usd: Decimal, perhaps_usd: Decimal) -> str:
-    """Say what is known of a cost, and what it may be beside that."""
-    more = f", perhaps up to ${perhaps_usd:.6f} more for calls that told no tokens" if perhaps_usd else ""
-    return f"${cost_usd:.6f}{more}"
-
-
 def _reason(routed: Routed) -> str:
     decision = routed.decision
     served = next(hop for hop in decision.hops if hop.outcome == "served")
@@ -122,7 +115,7 @@ def _reason(routed: Routed) -> str:
     alarm = "".join(f" ALARM: {words}" for words in routed.alarms)
     return (
         f"{decision.task_class} (by {decision.decided_by}) -> {served.candidate}{refused}{before}{unproven}"
-        f"{latency}, {money_words(routed.cost_usd, routed.perhaps_usd)}.{alarm}"
+        f"{latency}, ${routed.cost_usd:.6f}{perhaps_words(routed.perhaps_usd)}.{alarm}"
     )
 
 
@@ -177,6 +170,7 @@ def _routed_json(one: Inquiry, routed: Routed) -> dict[str, Json]:
 def _failed_json(line: Line, error: RouterctlError) -> str:
     """Give the object of a prompt that was not served: which line, why, and what was tried."""
     decision = error.decision
+    said = line.problem.problem if line.problem else str(error)  # its place has a key of its own
     tried = {} if decision is None or line.inquiry is None else _decision_json(line.inquiry, decision)
     named = {} if line.id is None else {"id": line.id}
     told = (
@@ -185,6 +179,6 @@ def _failed_json(line: Line, error: RouterctlError) -> str:
         else {}
     )
     return json.dumps(
-        {**tried, **named, "line": line.number, **told, "error": str(error), "exit_code": error.exit_code},
+        {**tried, **named, "line": line.number, **told, "error": said, "exit_code": error.exit_code},
         default=json_default,
     )

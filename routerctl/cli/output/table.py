@@ -23,12 +23,11 @@ from routerctl.evaluation.run_files import REPORTS_FOLDER
 from routerctl.evaluation.selection import (
     bar_change_words,
     interval_note,
-    level_name,
-    risk_shown,
     unproven_words,
 )
 from routerctl.evaluation.worth import Worth, chosen_evidence, evaluation_usd, weigh, weighed_by
 from routerctl.files.writing import write_atomically
+from routerctl.levels import level_name, risk_shown
 from routerctl.review.ci import Strict, checks_of
 from routerctl.review.ci.publish import end_gate, warn_of_models
 from routerctl.review.diff.labels import label_words

@@ -37,13 +37,11 @@ def say(text: str) -> None:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Break one line into rows of so many terminal cells: at blanks, and inside what is wider; Han takes two each."""
-    import re
-
+    """Break a line into rows of so many terminal cells: at blanks, else in names, else anywhere; Han takes two each."""
     from rich.cells import cell_len, chop_cells
 
     rows, row = list[str](), ""
-    for part in re.findall(r"\s+|\S+", text):
+    for part in _parts(text):
         if cell_len(row + part) <= width:
             row += part
         elif part.isspace():
@@ -52,6 +50,13 @@ def wrapped(text: str, width: int) -> list[str]:
             *whole, last = chop_cells(part, width)
             rows, row = [*rows, *([row] if row.strip() else []), *whole], last
     return [one.rstrip() for one in (*rows, row) if one.strip()]
+
+
+def _parts(text: str) -> list[str]:
+    """Take a text apart where it may be broken: at blanks, and behind the signs that join the parts of a name."""
+    import re
+
+    return re.findall(r"\s+|[^\s/_@-]*[/_@-]+|[^\s/_@-]+", text)
 
 
 def console_for(stream: IO[str]) -> Console:
@@ -63,12 +68,17 @@ def console_for(stream: IO[str]) -> Console:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = (), width: int | None = None
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    width: int | None = None,
 ) -> None:
-    """Print rows as a table on stdout; the columns named in `right` are aligned right and never folded.
+    """Print rows as a table on stdout; the columns named in `right` are aligned right, these and `whole` never folded.
 
     `width`: characters to fit into; None: as many as the terminal has. Where they do not fit, pairs such as
-    `likely / at most` stand one above the other, and texts are folded at blanks.
+    `likely / at most` stand one above the other, and texts are folded at blanks, names at the signs within them.
     """
     from rich import box
     from rich.table import Table as Grid
@@ -82,17 +92,23 @@ def print_table(
             [cell.replace(" / ", " /\n") if name in right else cell for name, cell in zip(columns, row, strict=True)]
             for row in cells
         ]
-    widths = _fitted(columns, cells, [name in right for name in columns], room)
+    firm = [name in right or name in whole for name in columns]
+    widths = _fitted(columns, cells, firm, room)
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for column, cells_wide in zip(columns, widths, strict=True):
         is_right = column in right
         justify: Literal["left", "right"] = "right" if is_right else "left"
-        grid.add_column(column, justify=justify, overflow="fold", no_wrap=is_right, width=cells_wide)
+        grid.add_column(column, justify=justify, overflow="fold", no_wrap=is_right or column in whole, width=cells_wide)
     for row in cells:
-        grid.add_row(*map(Text, row))
+        parts = zip(row, widths, firm, strict=True)
+        grid.add_row(*(Text(cell if is_firm else _folded(cell, wide)) for cell, wide, is_firm in parts))
     with console.capture() as drawn:  # rich would answer a closed pipe with an exit of its own
         console.print(grid)
     sys.stdout.write(drawn.get())
+
+
+def _folded(cell: str, wide: int) -> str:
+    return "\n".join(line for part in cell.split("\n") for line in wrapped(part, wide) or [""])
 
 
 def _natural(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -107,10 +123,13 @@ def _natural(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]
 
 def _fitted(columns: Sequence[str], rows: Sequence[Sequence[str]], firm: Sequence[bool], room: int) -> list[int]:
     """Give the columns' widths within so much room: no word is broken where that can be; `firm`: never folded."""
-    natural = _natural(columns, rows)
-    split = [["\n".join(cell.split()) for cell in row] for row in (columns, *rows)]
-    words = _natural(split[0], split[1:])
-    widths = [wide if is_firm else least for wide, least, is_firm in zip(natural, words, firm, strict=True)]
+    natural, widths = _natural(columns, rows), list[int]()
+    for apart in (str.split, _parts):
+        split = [["\n".join(apart(cell)) for cell in row] for row in (columns, *rows)]
+        least = _natural(split[0], split[1:])
+        widths = [wide if is_firm else part for wide, part, is_firm in zip(natural, least, firm, strict=True)]
+        if sum(widths) <= room:
+            break
     loose = [place for place, is_firm in enumerate(firm) if not is_firm]
     while loose and sum(widths) > room and max(widths[place] for place in loose) > 4:
         widths[max(loose, key=lambda place: widths[place])] -= 1

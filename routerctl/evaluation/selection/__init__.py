@@ -23,12 +23,8 @@ from routerctl.evaluation.selection.judge import judge
 from routerctl.evaluation.selection.levels import (
     bar_change_words,
     chosen_words,
-    level_name,
-    level_words,
     nobody_words,
     not_asked_words,
-    risk_of,
-    risk_shown,
     unproven_words,
 )
 from routerctl.evaluation.selection.order import planned_order

@@ -1,6 +1,6 @@
-"""Turns a route into words on its level: how well the candidate that serves is shown, and what would show it better.
+"""Turns a route into sentences on its level: who serves, how well it is shown, and what would show it better.
 
-`wording` speaks of one judgement; terminal, report, CI and diff take a class's level from here.
+`wording` speaks of one judgement, `routerctl.levels` names the level; terminal, report, CI and diff take them there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from routerctl.evaluation.selection.paired_wording import settle_words
 from routerctl.evaluation.selection.wording import hope_words, too_small, verdict_words
+from routerctl.levels import chosen_evidence, cut_off
 from routerctl.scorers import IMPORTED
 from routerctl.types import Evidence, Route, Table, Verdict
 from routerctl.words import (
@@ -20,29 +21,7 @@ from routerctl.words import (
     out_of,
     plain,
     plural,
-    risk_words,
 )
-
-
-def level_words(route: Route) -> str:
-    """Name the level of a class in a few words, with the risk of what is provisional: `provisional, risk 3.3%`."""
-    risk = risk_shown(route)
-    return f"{level_name(route)}, risk {risk}" if risk else level_name(route)
-
-
-def level_name(route: Route) -> str:
-    """Name the level of a class without its risk, which each measurement moves; a margin that proved it is named."""
-    one = _chosen(route)
-    if one is None:
-        return "not run"
-    within = one.judgement.verdict is Verdict.WITHIN_MARGIN and route.level == "proven"
-    return one.judgement.verdict.value if within else f"{route.level}, undecided" if _cut_off(route) else route.level
-
-
-def risk_of(route: Route) -> float | None:
-    """Give the risk of a class that is provisional; None for the other levels."""
-    one = _chosen(route)
-    return one.judgement.risk if one and route.level == "provisional" else None
 
 
 def bar_change_words(route: Route) -> tuple[str, str]:
@@ -55,19 +34,13 @@ def bar_change_words(route: Route) -> tuple[str, str]:
     return bar_change(*bars, *scores), lowered_words(*bars, *scores)
 
 
-def risk_shown(route: Route) -> str:
-    """Write the risk of a class that is provisional; bets give only a bound of it; "" for the other levels."""
-    one, risk = _chosen(route), risk_of(route)
-    return "" if one is None or risk is None else risk_words(risk, at_most=one.judgement.method == "betting")
-
-
 def nobody_words(route: Route) -> str:
     """Say of a class where no candidate qualifies what that means and which candidate serves."""
     bar = bar_words(route.bar)
     if route.when_unproven == "top_rung":
         return f"No candidate is proven to reach the bar of {bar}; the top rung, {route.chosen}, serves."
-    as_what = " as the best available" if _chosen(route) else ", which was not run"
-    if one := _cut_off(route):
+    as_what = " as the best available" if chosen_evidence(route) else ", which was not run"
+    if one := cut_off(route):
         as_what += f", undecided: {count(one.judgement.cases)} of {count(one.judgement.n)} planned cases were run"
     is_open = any(one.judgement.verdict is Verdict.NOT_PROVEN for one in route.evidence)
     reaches = "has been shown to reach" if is_open else "reaches"  # as planned cases are missing
@@ -100,7 +73,7 @@ def not_asked_words(route: Route, table: Table) -> str:
 
 def unproven_words(route: Route, table: Table) -> str:
     """Say of a class that is not proven which candidate serves, with its counts, and what would prove it."""
-    one = _chosen(route)
+    one = chosen_evidence(route)
     head = f"{route.chosen} is provisional" if route.passing else nobody_words(route)[:-1]
     if missing := not_asked_words(route, table):
         return f"{route.task_class}: {head}; {missing}"
@@ -113,7 +86,7 @@ def unproven_words(route: Route, table: Table) -> str:
 
 def _would_prove(route: Route) -> str:
     """The fewest cases that would prove the chosen candidate, else another, if it is as good as one may hope."""
-    one = _chosen(route)
+    one = chosen_evidence(route)
     if one is not None and one.judgement.against:
         return f"; {settle_words(one.judgement, one.judgement.against)}"
     if one is not None and one.judgement.risk is not None and one.judgement.risk <= one.judgement.alpha:
@@ -129,21 +102,6 @@ def _would_prove(route: Route) -> str:
     return (
         f"; {count(one.judgement.needed_cases or 0)} cases in all would prove {one.candidate} if its accuracy is {hope}"
     )
-
-
-def _cut_off(route: Route) -> Evidence | None:
-    """Give the serving candidate's evidence where the bar is neither reached nor missed, as planned cases are missing.
-
-    Where nothing but proof counts, a test may have ended like that: its proof was out of reach.
-    """
-    one = _chosen(route)
-    if one is None or route.when_unproven == "top_rung" or one.judgement.verdict is not Verdict.NOT_PROVEN:
-        return None
-    return one if one.judgement.cases < one.judgement.n else None
-
-
-def _chosen(route: Route) -> Evidence | None:
-    return next((one for one in route.evidence if one.candidate == route.chosen), None)
 
 
 def chosen_words(chosen: str, evidence: Sequence[Evidence]) -> str:

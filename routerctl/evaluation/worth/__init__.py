@@ -16,10 +16,8 @@ from routerctl.evaluation.worth.figures import (
     Figures,
     Volumes,
     Weighting,
-    chosen_evidence,
     class_figures,
     evaluation_usd,
-    evidence_for,
     exact,
     table_figures,
     weighting,
@@ -28,3 +26,4 @@ from routerctl.evaluation.worth.figures import (
 from routerctl.evaluation.worth.grid import Grid, grid_of
 from routerctl.evaluation.worth.reasons import Worth, weigh
 from routerctl.evaluation.worth.told import Told, beside_words, told, told_words, weighed_by
+from routerctl.levels import chosen_evidence, evidence_for

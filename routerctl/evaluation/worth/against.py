@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from routerctl.evaluation.worth.choosers import Rows
 from routerctl.evaluation.worth.crossfit import Lead, ServedCases, leads_over, served
-from routerctl.evaluation.worth.figures import Figures, Weighting, constant_figures, evidence_for
+from routerctl.evaluation.worth.figures import Figures, Weighting, constant_figures
 from routerctl.evaluation.worth.gaps import Gap, gap
 from routerctl.evaluation.worth.grid import Grid
+from routerctl.levels import evidence_for
 from routerctl.types import Run, Table
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from routerctl.levels import chosen_evidence, evidence_for
 from routerctl.types import Evidence, Route, Run, Table
 
 THOUSAND = 1000  # tasks to which costs are scaled
@@ -62,16 +63,6 @@ class Figures:
 
 
 # --- one class --------------------------------------------------------------------------------------------------------
-
-
-def chosen_evidence(route: Route) -> Evidence | None:
-    """Find what the chosen candidate was chosen on; None where it was not run."""
-    return evidence_for(route, route.chosen)
-
-
-def evidence_for(route: Route, candidate: str) -> Evidence | None:
-    """Find what one candidate showed on a class; None where it was not run."""
-    return next((one for one in route.evidence if one.candidate == candidate), None)
 
 
 def wrong_per_thousand(one: Evidence) -> float | None:

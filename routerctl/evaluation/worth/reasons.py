@@ -28,8 +28,6 @@ from routerctl.evaluation.worth.figures import (
     Figures,
     Volumes,
     Weighting,
-    chosen_evidence,
-    evidence_for,
     exact,
     priced,
     table_figures,
@@ -46,6 +44,7 @@ from routerctl.evaluation.worth.told import (
     told,
     wrong_words,
 )
+from routerctl.levels import chosen_evidence, evidence_for
 from routerctl.types import Evidence, Route, Run, Table
 from routerctl.words import count, percent, plural, usd
 

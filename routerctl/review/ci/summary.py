@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from routerctl.evaluation.regression import ClassRegression, Regression, regression_words
-from routerctl.evaluation.selection import interval_note, level_words
+from routerctl.evaluation.selection import interval_note
 from routerctl.evaluation.worth import chosen_evidence
+from routerctl.levels import level_words
 from routerctl.review.ci.checks import Check, CheckOutcome, counts, next_steps
 from routerctl.types import Route, Table
 from routerctl.words import bar_words, count, one_line, p_words, percent, plural, spread, usd, visible

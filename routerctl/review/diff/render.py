@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from routerctl.evaluation.selection import risk_of
 from routerctl.evaluation.worth import THOUSAND, Volumes, chosen_evidence
 from routerctl.files.codec import encode, json_default
+from routerctl.levels import risk_of
 from routerctl.review.diff import (
     Bill,
     Change,

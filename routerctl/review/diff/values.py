@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from routerctl.evaluation.differences import NONE, _cut, _leaf, leaf_pair
-from routerctl.evaluation.selection import level_name, level_words, risk_shown
 from routerctl.files.codec import encode
+from routerctl.levels import level_name, level_words, risk_shown
 from routerctl.types import Candidate, Evidence, Price, PriceTier, Route
 from routerctl.words import count, percent, plain, plural, points, seconds, spread, usd
 

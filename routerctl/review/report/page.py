@@ -1,34 +1,31 @@
 """Puts figures, sentences and pictures together into the HTML file.
 
-Three things keep model output harmless: every printed string passes `visible` (Jinja's `finalize`), then autoescape;
-and a Content-Security-Policy forbids scripts and every load, allowing the one style sheet by its hash. It reads its own
-template and style sheet, nothing else, and no clock: the same input, the same bytes.
+`pages` keeps model output harmless; a Content-Security-Policy forbids scripts and every load, allowing the one style
+sheet by its hash. It reads templates and the style sheet, nothing else, and no clock: the same input, the same bytes.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from typing import TypeVar
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment
+from markupsafe import Markup
 
 from routerctl import words
 from routerctl.evaluation import selection
 from routerctl.evaluation.worth import THOUSAND, Worth, beside_words, chosen_evidence, evaluation_usd, told, weigh
+from routerctl.pages import environment
+from routerctl.pages import style as style_sheet
 from routerctl.review.diff import changes
 from routerctl.review.report import answers as answered
 from routerctl.review.report import money, picture, weighing
 from routerctl.review.report import wording as sentences
 from routerctl.review.report.frontier import drawn
 from routerctl.types import ClassHeader, Evidence, Json, Result, Route, Run, RunHeader, Table
-
-T = TypeVar("T")
 
 SHOWN_CASES = 20  # not-passed cases per candidate, at most
 _ALL_CASES, _LEAST_CASES = 1_000, 3  # shown on the whole page; of a candidate however many there are
@@ -121,7 +118,7 @@ def render_report(
     answers = answered.Answers(table, runs)
     classes = [_class_view(n, route, table, runs, answers) for n, route in enumerate(table.routes.values(), 1)]
     worth = worth or weigh(table, runs, evaluation_usd(table, runs))
-    style = Markup(_style())  # noqa: S704 - the package's own style sheet
+    style = Markup("\n" + style_sheet())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
         .get_template("report.html.j2")
@@ -252,32 +249,11 @@ def _rules(table: Table) -> list[tuple[str, list[str]]]:
 
 
 @lru_cache(maxsize=1)
-def _style() -> str:
-    return "\n" + (files("routerctl.review.report") / "report.css").read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("routerctl", "review/report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    writers = (words.usd, words.percent, words.spread, words.as_written, words.odds, words.seconds, words.count)
-    environment.filters |= {writer.__name__: _or_dash(writer) for writer in writers}
-    environment.filters |= {
-        "day_and_time": words.day_and_time,
-        "one_line": words.one_line,
-        "as_text": words.as_text,
-        "coded": _coded,
-        "long": _long,
-    }
-    environment.globals |= {
+    made = environment("review/report")
+    made.filters["long"] = _long
+    made.globals |= {
         "told": told,
-        "bar_words": words.bar_words,
         "beside_words": beside_words,
         "OPEN_CASES": OPEN_CASES,
         "MOST_CASCADES": weighing.MOST_CASCADES,
@@ -286,40 +262,13 @@ def _environment() -> Environment:
         "SHOWN_RUNGS": SHOWN_RUNGS,
         "THOUSAND": THOUSAND,
         "chosen_evidence": chosen_evidence,
-        "dash": dash,
         "interval_note": selection.interval_note,
         "money": money,
-        "out_of": words.out_of,
-        "plural": words.plural,
         "sentences": sentences,
-        "slug": picture.slug,
         "verdict_words": lambda judgement: words.grouped(selection.verdict_words(judgement)),
         "whisker": picture.whisker,
     }
-    return environment
-
-
-def _finalize(value: object) -> object:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else words.visible(value)
-
-
-def dash(reason: str) -> Markup:
-    """A missing figure: an em dash that says why it is missing."""
-    return Markup('<abbr class="missing" title="{}">\u2014</abbr>').format(words.visible(reason))
-
-
-def _or_dash(write: Callable[[T], str]) -> Callable[[T | None, str], str]:
-    def written(value: T | None, reason: str = "not measured") -> str:
-        return dash(reason) if value is None else write(value)
-
-    return written
-
-
-def _coded(text: str) -> Markup:
-    """A sentence whose `commands` stand between backticks, as in a terminal, with the commands set as code."""
-    parts = words.visible(text).split("`")
-    marked = (Markup("<code>{}</code>").format(part) if place % 2 else escape(part) for place, part in enumerate(parts))
-    return Markup("").join(marked)
+    return made
 
 
 def _long(value: Json) -> Long:

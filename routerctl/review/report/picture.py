@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from routerctl.pages import slug
 from routerctl.svg import line, svg, tag, text
 from routerctl.types import Verdict
 from routerctl.words import percent, spread, usd, visible
@@ -37,11 +38,6 @@ class Point:
     verdict: Verdict
     chosen: bool
     number: int | None = None  # in the table beside the picture; None: one of many, drawn as a dot
-
-
-def slug(verdict: Verdict) -> str:
-    """The verdict as it stands in ids and style classes."""
-    return verdict.name.lower().replace("_", "-")
 
 
 def scatter(points: Sequence[Point], *, bar: float, bar_text: str, title: str) -> Markup:

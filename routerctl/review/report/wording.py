@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from routerctl.evaluation.selection import (
     bar_change_words,
     hope_words,
-    level_words,
     nobody_words,
     not_asked_words,
     unproven_words,
@@ -23,8 +22,7 @@ from routerctl.evaluation.unpinned import unpinned_evidence
 from routerctl.evaluation.worth import chosen_evidence
 from routerctl.review.report.answers import Answers
 from routerctl.review.report.weighing import level_counts
-from routerctl.scorers import IMPORTED
-from routerctl.types import Candidate, Evidence, Judgement, Result, Route, Run, Status, StopReason, Table
+from routerctl.types import Result, Route, Run, Status, StopReason, Table
 from routerctl.words import count, grouped, plural
 
 _ALIKE = 5  # from so many classes on, one flag says of all of them what would be said of each
@@ -172,48 +170,6 @@ def _loose(route: Route, runs: Sequence[Run]) -> list[Flag]:
     else:
         return []
     return [Flag(what=f"{route.task_class}: evidence", text=text, task_class=route.task_class)]
-
-
-# --- judgements -------------------------------------------------------------------------------------------------------
-
-
-def verdict(judgement: Judgement) -> str:
-    """Name a verdict with whose word it is, where that is not a program's."""
-    return judgement.verdict.value if judgement.trust == "scorer" else f"{judgement.verdict.value} ({judgement.trust})"
-
-
-def level(route: Route, judgement: Judgement) -> str:
-    """Name the level of a class, the risk where it is provisional, and whose word it is where not a program's."""
-    return level_words(route) + ("" if judgement.trust == "scorer" else f" ({judgement.trust})")
-
-
-def basis(judgement: Judgement) -> str:
-    """Say what a judgement rests on besides cases that are independent and scored by a program; "" where nothing."""
-    clusters = plural(judgement.clusters, "cluster") if judgement.method == "clusters" else ""
-    attempt = f"attempt {judgement.attempt}" if judgement.attempt > 1 else ""
-    labels = plural(judgement.labels, "human label") if judgement.labels else ""
-    return ", ".join(part for part in (clusters, attempt, labels) if part)
-
-
-# --- candidates and cases ---------------------------------------------------------------------------------------------
-
-
-def settings(candidate: Candidate) -> str:
-    """What a candidate's pin leaves open: effort, strategy, region, whom it escalates to; "" where nobody knows."""
-    if candidate.provider == IMPORTED:
-        return ""
-    strategy = candidate.strategy.name.replace("_", " ")
-    if candidate.strategy.samples > 1:
-        strategy += f" \u00d7 {candidate.strategy.samples}"
-    effort = f"effort {candidate.effort}" if candidate.effort else ""
-    then = f"then {candidate.escalation.to}" if candidate.escalation else ""
-    return " \u00b7 ".join(part for part in (effort, strategy, candidate.region, then) if part)
-
-
-def mishaps(one: Evidence) -> str:
-    """Count what went wrong besides wrong answers; "" where nothing did."""
-    kinds = {"failed": one.failed, "unscored": one.unscored, "refused": one.refused, "cut off": one.truncated}
-    return ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number)
 
 
 def why(one: Result, pass_at: float | None) -> str:

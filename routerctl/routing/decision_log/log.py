@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -95,7 +95,7 @@ class DecisionLog:
         if private:
             written = self._database.execute(self._insert, row)
         else:
-            with self._transaction():
+            with self.together():
                 written = self._database.execute(self._insert, row)
                 self._keep_texts(row, inquiry, reply)
         self._appended += 1
@@ -126,7 +126,7 @@ class DecisionLog:
             self._mark = self._mark or RunningMark(self._folder)
         except OSError:
             return
-        with self._transaction():
+        with self.together():
             found = self._database.execute("SELECT id, process, note FROM under_way").fetchall()
             gone = {process: self._mark.is_gone(process) for _, process, _ in found}
             lost = {one: row_of_note(note) for one, process, note in found if gone[process]}
@@ -151,7 +151,7 @@ class DecisionLog:
         """
         if not 0 <= score <= 1:
             raise InputError(f"expected a score from 0 to 1, got {score:g}")
-        with self._transaction():
+        with self.together():
             if not self._database.execute("SELECT 1 FROM decisions WHERE id = ?", (decision_id,)).fetchone():
                 raise InputError(f"no decision {decision_id!r} in the log")
             self._database.execute(
@@ -174,7 +174,7 @@ class DecisionLog:
     def _drop(self, before: str | None, most: int | None) -> int:
         dropped = 0
         while most is None or dropped < most:
-            with self._transaction():
+            with self.together():
                 number = self._drop_some(before)
             dropped += number
             if number < _AT_ONCE:
@@ -189,7 +189,8 @@ class DecisionLog:
             self._database.executemany(f"DELETE FROM {table} WHERE {column} = ?", found)  # noqa: S608 - our own names
         return len(found)
 
-    def _transaction(self) -> _Transaction:
+    def together(self) -> AbstractContextManager[None]:
+        """Write what is written inside all at once, or nothing of it; raises sqlite3.Error where it is not its turn."""
         return _Transaction(self._database)
 
     def close(self) -> None:
@@ -200,13 +201,18 @@ class DecisionLog:
 
 
 class _Transaction:
-    """Several statements, all or none; it takes its turn at the start, where SQLite waits for it."""
+    """Several statements, all or none; it takes its turn at the start, where SQLite waits for it.
+
+    Within another one it is part of that.
+    """
 
     def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
+        self._database, self._is_part = database, database.in_transaction
 
     def __enter__(self) -> None:
-        self._database.execute("BEGIN IMMEDIATE")
+        if not self._is_part:
+            self._database.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._database.execute("ROLLBACK" if kind else "COMMIT")
+        if not self._is_part:
+            self._database.execute("ROLLBACK" if kind else "COMMIT")

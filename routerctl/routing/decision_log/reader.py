@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +78,12 @@ class LogReader:
         self._path = path
         self._database = _open(path)
 
-    def latest(self, wanted: Wanted, limit: int) -> list[Row]:
-        """Give the latest decisions, newest first."""
+    def latest(self, wanted: Wanted, limit: int, *, before: tuple[str, int] | None = None) -> list[Row]:
+        """Give the latest decisions, newest first; `before`: of those before a moment and number."""
         condition, values = wanted.condition()
-        ending = f"WHERE {condition} ORDER BY d.at DESC, d.number DESC LIMIT ?"
-        return list(self._rows(ending, (*values, min(limit, _MOST))))
+        older, bound = ("TRUE", ()) if before is None else ("(d.at, d.number) < (?, ?)", before)
+        ending = f"WHERE {condition} AND {older} ORDER BY d.at DESC, d.number DESC LIMIT ?"
+        return list(self._rows(ending, (*values, *bound, min(limit, _MOST))))
 
     def every(self, wanted: Wanted) -> Iterator[Row]:
         """Give all decisions in the order of writing, one by one."""
@@ -107,14 +108,12 @@ class LogReader:
         """
         if not start:
             raise InputError("expected the id of a decision or its beginning")
+        return found_one(self.starting(start), start, file=str(self._path))
+
+    def starting(self, start: str) -> list[Row]:
+        """Give the first decisions whose id is this or starts so, in the order of their ids."""
         ending = "WHERE d.id >= ? AND d.id < ? ORDER BY d.id LIMIT ?"
-        found = list(self._rows(ending, (start, start + "\U0010ffff", _SHOWN_IDS)))
-        if not found:
-            raise InputError(f"no decision {start!r} in the log", file=str(self._path))
-        if len(found) > 1 and found[0]["id"] != start:
-            ids = ", ".join(row["id"] for row in found)
-            raise InputError(f"several decisions start with {start!r}: {ids}{' ...' * (len(found) == _SHOWN_IDS)}")
-        return found[0]
+        return list(self._rows(ending, (start, start + "\U0010ffff", _SHOWN_IDS)))
 
     def feedback_of(self, decision: str) -> list[Row]:
         """Give all that was said of a decision, oldest first."""
@@ -154,6 +153,19 @@ class LogReader:
     ) -> None:
         """Close the file."""
         self._database.close()
+
+
+def found_one(found: Sequence[Row], start: str, *, file: str | None = None) -> Row:
+    """Give the one decision that is meant by its id or a beginning of it, of those that start so, in order.
+
+    Raises: InputError where there is none, or more than one.
+    """
+    if not found:
+        raise InputError(f"no decision {start!r} in the log", file=file)
+    if len(found) > 1 and found[0]["id"] != start:
+        ids = ", ".join(row["id"] for row in found[:_SHOWN_IDS])
+        raise InputError(f"several decisions start with {start!r}: {ids}{' ...' * (len(found) >= _SHOWN_IDS)}")
+    return found[0]
 
 
 def _open(path: Path) -> sqlite3.Connection:

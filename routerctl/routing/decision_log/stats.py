@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 from routerctl.routing.decision_log.reader import LogReader, Wanted
@@ -52,27 +55,31 @@ class ClassFigures:
     last_at: str
 
 
-def figures_of(log: LogReader, wanted: Wanted) -> tuple[ClassFigures, ...]:
-    """Give the figures of each class that was asked, in alphabetical order."""
-    with log.snapshot():
-        return tuple(_figures(log, wanted))
+def figures_of(log: LogReader, wanted: Wanted, *others: LogReader) -> tuple[ClassFigures, ...]:
+    """Give the figures of each class that was asked, in alphabetical order; of several logs those of all together."""
+    logs = (log, *others)
+    with ExitStack() as stack:
+        for one in logs:
+            stack.enter_context(one.snapshot())
+        return tuple(_figures(logs, wanted))
 
 
-def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
+def _figures(logs: Sequence[LogReader], wanted: Wanted) -> Iterator[ClassFigures]:
     condition, values = wanted.condition()
 
     def rows(query: str, *names: str) -> Iterator[tuple[Any, ...]]:
-        return log.query(query.format(*names, condition), values)
+        return chain.from_iterable(log.query(query.format(*names, condition), values) for log in logs)
 
     sources, served = _shares(rows(_SHARES, "source")), _shares(rows(_SHARES, "served"))
     levels = _shares(rows(_SHARES, "level"))
     waits, scores = _numbers(rows(_WAITS)), _numbers(rows(_FEEDBACK))
-    for name, count, escalated, fell_back, failed, refused, truncated, unpinned, *amounts, first, last in rows(_SUMS):
+    for name, counts, first, last in _summed(rows(_SUMS)):
+        decisions, escalated, fell_back, failed, refused, truncated, unpinned, *amounts = counts
         cost_usd, perhaps_usd = (Decimal(nano).scaleb(-9) for nano in amounts)
         mine, said = sorted(waits[name]), scores[name]
         yield ClassFigures(
             task_class=name,
-            decisions=count,
+            decisions=decisions,
             sources=sources[name],
             served=served[name],
             levels=levels[name],
@@ -81,7 +88,7 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
             failed=failed,
             refused=refused,
             truncated=truncated,
-            unpinned=unpinned or 0,
+            unpinned=unpinned,
             cost_usd=cost_usd,
             perhaps_usd=perhaps_usd,
             p50_s=quantile(mine, 0.5),
@@ -93,6 +100,18 @@ def _figures(log: LogReader, wanted: Wanted) -> Iterator[ClassFigures]:
         )
 
 
+def _summed(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, list[int], str, str]]:
+    """Add up the rows of each class, one a log: its counts, its first and its last moment."""
+    for name, group in groupby(sorted(rows, key=itemgetter(0)), key=itemgetter(0)):
+        columns = list(zip(*(row[1:] for row in group), strict=True))
+        yield (
+            name,
+            [sum(number or 0 for number in column) for column in columns[:-2]],
+            min(columns[-2]),
+            max(columns[-1]),
+        )
+
+
 def quantile(ordered: Sequence[float], share: float) -> float | None:
     """Give the least value that is not exceeded by this share of them (nearest rank); None where there is none."""
     if not ordered:
@@ -101,11 +120,12 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def _shares(rows: Iterator[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = defaultdict(dict)
+    """Count the parts of each class, the most frequent first; those of several logs add up."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
     for name, part, count in rows:
         if part is not None:
-            found[name][part] = count
-    return found
+            found[name][part] += count
+    return defaultdict(dict, {name: dict(parts.most_common()) for name, parts in found.items()})
 
 
 def _numbers(rows: Iterator[tuple[Any, ...]]) -> dict[str, array[float]]:

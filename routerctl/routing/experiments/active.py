@@ -73,6 +73,11 @@ class ActiveExperiment:
         self._experiment = found if found and found.salt not in self._left else None
         self._looked_at = now  # last: until then whoever asks waits for what is found
 
+    @property
+    def is_on(self) -> bool:
+        """Whether one is known to be on."""
+        return self._experiment is not None
+
     def assignment_of(self, inquiry: Inquiry, new_id: Callable[[], str]) -> Assignment | None:
         """Give an inquiry its arm; None where no experiment is known to be on. `new_id`: the key of one without."""
         experiment = self._experiment

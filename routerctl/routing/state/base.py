@@ -23,6 +23,10 @@ _KEY = re.compile(r"[a-z]+/[^\x00]+\Z")
 _PREFIX = re.compile(r"([a-z]+)/[^\x00]*\Z")
 
 
+class WouldWait(Exception):
+    """An update that would have to wait for another process, a disk or a server; nothing was written."""
+
+
 class StateStore(Protocol):
     """Documents that all processes of a project see alike; may be used by several threads.
 
@@ -34,13 +38,13 @@ class StateStore(Protocol):
     def get(self, keys: Sequence[str]) -> dict[str, Json | None]:
         """Give the documents as they stood at one moment; None for a key without one."""
 
-    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None) -> T:
+    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None, wait: bool = True) -> T:
         """Read documents, change them, and write all of what changed or nothing.
 
         `change` gets what `get` would give, may be called more than once and must have no other effect. It returns
         what to write, by key (a key left out stays as it is), and the result. What it raises is passed on and nothing
         is written. `ttl_s`: a document written here is gone after so many seconds without being written again; None:
-        it stays.
+        it stays. `wait` False: raises WouldWait where it would not be made within a fraction of a millisecond.
         """
 
     def scan(self, prefix: str) -> dict[str, Json]:

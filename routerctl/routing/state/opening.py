@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from routerctl.errors import InputError, StateDown
-from routerctl.routing.state.base import Change, StateStore, T
+from routerctl.routing.state.base import Change, StateStore, T, WouldWait
 from routerctl.types import Json
 
 STATE_FILE = ".routerctl/state.sqlite"
@@ -77,9 +77,11 @@ class PatientStore:
         """Give the documents as they stood at one moment; raises StateDown."""
         return self._use(lambda store: store.get(keys))
 
-    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None) -> T:
-        """Change documents, all or nothing; raises StateDown."""
-        return self._use(lambda store: store.update(keys, change, ttl_s=ttl_s))
+    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None, wait: bool = True) -> T:
+        """Change documents, all or nothing; raises StateDown, and WouldWait also where it is yet to be opened."""
+        if not wait and self._store is None:
+            raise WouldWait
+        return self._use(lambda store: store.update(keys, change, ttl_s=ttl_s, wait=wait))
 
     def scan(self, prefix: str) -> dict[str, Json]:
         """Give the documents whose key starts with `prefix`; raises StateDown."""

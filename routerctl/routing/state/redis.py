@@ -24,7 +24,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from routerctl.errors import InputError, StateDown
-from routerctl.routing.state.base import Change, T, changed, checked_keys, kind_of
+from routerctl.routing.state.base import Change, T, WouldWait, changed, checked_keys, kind_of
 from routerctl.types import Json
 
 # A server that does not answer in this time is an outage: no answer of a model may wait for it. Nearby, it takes 1 ms.
@@ -134,8 +134,10 @@ class RedisStore:
         with self._using():
             return _decoded(asked, self._texts(asked))
 
-    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None) -> T:
-        """Change documents, all or nothing; raises StateDown."""
+    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None, wait: bool = True) -> T:
+        """Change documents, all or nothing; raises StateDown, and WouldWait: a server is always waited for."""
+        if not wait:
+            raise WouldWait
         asked = checked_keys(keys)
         with self._using(), self._lock:
             texts, ours, given_up_at = self._texts(asked), False, time.monotonic() + self._patience_s
@@ -208,7 +210,7 @@ class RedisStore:
     def _using(self) -> Iterator[None]:
         try:
             yield
-        except (redis.RedisError, OSError, json.JSONDecodeError) as error:
+        except (redis.RedisError, OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             words = " ".join(str(error).split())
             for secret in self._secrets:
                 words = words.replace(secret, "[password]")

@@ -12,18 +12,23 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from routerctl.errors import StateDown
 from routerctl.files.private import make_private
-from routerctl.routing.state.base import Change, T, changed, checked_keys, kind_of
+from routerctl.routing.state.base import Change, T, WouldWait, changed, checked_keys, kind_of
 from routerctl.types import Json
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at REAL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS passing ON documents (expires_at) WHERE expires_at IS NOT NULL",
 )
+# The log is merged into the file by `_merge`: SQLite would do it at any commit, and it waits for the disk.
+_MODES = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 0")
+_MERGED_AT = 1000  # pages that were written to the log, as SQLite's own default
+_PAGE = 4096
+_PAGES = 3  # of an update of a small document: its own, those above it in the tree, the index of what expires
 _LIVE = "(expires_at IS NULL OR expires_at > ?)"
 _WRITE = "INSERT OR REPLACE INTO documents VALUES (?, ?, ?)"
 _BUSY_S = 5.0  # another process holds the lock for well under a millisecond; one that is stuck is an outage
@@ -48,6 +53,7 @@ class SqliteStore:
         """
         self._path, self._clock, self._patience_s = path, clock, patience_s
         self._lock = threading.Lock()
+        self._unmerged = 0  # pages in the log, about
         try:
             make_private(path)
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -55,7 +61,7 @@ class SqliteStore:
             raise self._down(error) from None
         try:
             # Setting the mode needs the file alone for a moment, which waiting inside SQLite does not cover.
-            for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *_SCHEMA):
+            for statement in (*_MODES, *_SCHEMA):
                 self._patiently(statement)
         except sqlite3.Error as error:
             self._database.close()
@@ -66,13 +72,18 @@ class SqliteStore:
         with self._using():
             return self._read(checked_keys(keys))
 
-    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None) -> T:
-        """Change documents, all or nothing; raises StateDown."""
+    def update(self, keys: Sequence[str], change: Change[T], *, ttl_s: float | None = None, wait: bool = True) -> T:
+        """Change documents, all or nothing; raises StateDown and WouldWait."""
         asked = checked_keys(keys)
-        with self._using(), self._transaction():
-            before = self._read(asked)
-            after, result = change(before)
-            self._write(changed(asked, before, after), ttl_s)
+        with self._using(wait=wait):
+            if not wait and self._unmerged >= _MERGED_AT:
+                raise WouldWait
+            with self._transaction(wait=wait):
+                before = self._read(asked)
+                after, result = change(before)
+                self._write(changed(asked, before, after), ttl_s)
+            if wait and self._unmerged >= _MERGED_AT:
+                self._merge()
         return result
 
     def scan(self, prefix: str) -> dict[str, Json]:
@@ -110,26 +121,49 @@ class SqliteStore:
             if value is None:
                 self._database.execute("DELETE FROM documents WHERE key = ?", (key,))
             else:
-                self._database.execute(_WRITE, (key, json.dumps(value, separators=(",", ":")), expires_at))
+                text = json.dumps(value, separators=(",", ":"))
+                self._database.execute(_WRITE, (key, text, expires_at))
+                self._unmerged += len(text) // _PAGE
+        self._unmerged += _PAGES
+
+    def _merge(self) -> None:
+        """Merge the log into the file as far as no reader needs it; what cannot be merged now is later."""
+        self._unmerged = 0
+        with suppress(sqlite3.Error):  # what was written is safe in the log
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     @contextmanager
-    def _using(self) -> Iterator[None]:
+    def _using(self, *, wait: bool = True) -> Iterator[None]:
         """Hold the connection; whatever SQLite or a damaged document says is one error."""
-        with self._lock:
-            try:
-                yield
-            except (sqlite3.Error, json.JSONDecodeError) as error:
-                raise self._down(error) from None
+        if not self._lock.acquire(blocking=wait):
+            raise WouldWait
+        try:
+            yield
+        except (sqlite3.Error, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise self._down(error) from None
+        finally:
+            self._lock.release()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._patiently("BEGIN IMMEDIATE")
+    def _transaction(self, *, wait: bool) -> Iterator[None]:
+        if wait:
+            self._patiently("BEGIN IMMEDIATE")
+        else:
+            self._at_once("BEGIN IMMEDIATE")
         try:
             yield
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
+            raise
+
+    def _at_once(self, statement: str) -> None:
+        try:
+            self._database.execute(statement)
+        except sqlite3.OperationalError as error:
+            if _is_busy(error):
+                raise WouldWait from None
             raise
 
     def _patiently(self, statement: str, values: Sequence[Json] = ()) -> list[tuple[str, str]]:
@@ -139,7 +173,7 @@ class SqliteStore:
             try:
                 return self._database.execute(statement, values).fetchall()
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > given_up_at:
+                if not _is_busy(error) or time.monotonic() > given_up_at:
                     raise
             time.sleep(random.uniform(0, _NAP_S))  # noqa: S311 - jitter
 
@@ -147,3 +181,7 @@ class SqliteStore:
         code = getattr(error, "sqlite_errorcode", None)
         advice = "; move it away" if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) else ""
         return StateDown(f"{self._path}: {getattr(error, 'strerror', None) or error}{advice}")
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY

@@ -31,7 +31,7 @@ _SOURCES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 def readable() -> list[str]:
     """Name what may be read beside the folder: Python with its packages, the system's libraries, the time zones."""
-    roots = tuple(os.path.join(root, "") for root in {sys.prefix, sys.base_prefix, sys.exec_prefix})  # noqa: PTH118
+    roots = tuple(f"{root}{os.sep}" for root in {sys.prefix, sys.base_prefix, sys.exec_prefix})
     # Not what a .pth file adds, which may be somebody's project with its keys.
     installed = [
         path for path in sys.path if path.startswith(roots) or path.endswith(("site-packages", "dist-packages"))

@@ -82,7 +82,7 @@ class Far:
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         raise TypeError("a class of the reply cannot be subclassed by the tests (see same_process)")
 
-    @property  # type: ignore[misc]
+    @property  # type: ignore[misc]  # mypy has it read-only; Python asks the property
     def __class__(self) -> type:  # what `isinstance` sees of a subclass of a plain type
         return plain_class(_base(self)) if _base(self) else type(self)
 
@@ -144,7 +144,7 @@ for _name in OF_TWO:
     setattr(Far, f"__{_name}__", _comparing(_name))
 for _name in _BINARY:
     setattr(Far, f"__r{_name}__", _comparing(_name, swapped=True))
-Far.__doc__ = property(lambda far: peer_of(far).ask("getattr", far, "__doc__"))  # type: ignore[assignment]
+Far.__doc__ = property(lambda far: peer_of(far).ask("getattr", far, "__doc__"))  # type: ignore[assignment]  # a text to mypy
 
 
 def _plain(value: Any) -> Any:

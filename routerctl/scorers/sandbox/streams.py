@@ -45,7 +45,7 @@ class Lines(io.TextIOBase):
         """`line`: gives the next one; "" where there is none."""
         self._line = line
 
-    def readline(self, size: int = -1) -> str:  # type: ignore[override]
+    def readline(self, size: int = -1) -> str:  # type: ignore[override]  # IOBase's is of bytes
         """Give one line."""
         del size
         return self._line()

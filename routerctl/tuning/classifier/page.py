@@ -1,7 +1,6 @@
 """A trained classifier -> one self-contained HTML file that shows how good it is.
 
-It uses the style sheet of the evaluation's report. Prompts are hostile text: every string passes `visible`, then
-autoescape, and a Content-Security-Policy forbids scripts and loads.
+Prompts are hostile text: `pages` escapes every string, and a Content-Security-Policy forbids scripts and loads.
 """
 
 from __future__ import annotations
@@ -9,12 +8,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import lru_cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from routerctl import words
+from routerctl.pages import environment
+from routerctl.pages import style as style_sheet
 from routerctl.tuning.classifier.groups import ALIKE
 from routerctl.tuning.classifier.reliability_diagram import reliability_picture
 from routerctl.tuning.classifier.train import Trained
@@ -29,7 +29,7 @@ SHOWN_NEAREST = 20
 
 def render_classifier(trained: Trained, *, digest: str, size: int) -> str:
     """Return the report as one HTML document; `digest`, `size` (bytes): of the file that was written."""
-    style = Markup("\n" + _style())  # noqa: S704 - the package's own style sheet
+    style = Markup("\n" + style_sheet())  # noqa: S704 - the package's own style sheet
     return (
         _environment()
         .get_template("classifier.html.j2")
@@ -70,27 +70,6 @@ def likeness(alike: float | None) -> str:
     )
 
 
-def _style() -> str:
-    return (files("routerctl.review.report") / "report.css").read_text(encoding="utf-8")
-
-
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("routerctl", "tuning/classifier"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        writer.__name__: writer for writer in (words.percent, words.spread, words.as_written, words.count)
-    }
-    environment.filters["one_line"] = words.one_line
-    environment.globals["plural"] = words.plural
-    return environment
-
-
-def _finalize(value: object) -> object:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else words.visible(value)
+    return environment("tuning/classifier")
