@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
+import subprocess
+import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -621,3 +624,15 @@ async def test_latency_is_the_request_alone(emu: Emulator) -> None:
     async with Wire([_spec("openai", emu)], Outside(env=KEYS, clock=lambda: next(times), sleep=sleep), _price) as wire:
         reply = await wire.call("openai", _ask("openai"))
     assert (reply.latency_s, reply.attempts) == (0.25, 2)
+
+
+def test_by_hand_a_port_in_use_is_said_in_one_line() -> None:
+    """No traceback: the port, and what is wrong with it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "routerctl.testing.emulator", "--port", port]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"--port {port}: ")
