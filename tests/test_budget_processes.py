@@ -27,6 +27,9 @@ ENV = {"TEST_KEY": SECRET}
 FITS, PROCESSES, EACH = 37, 4, 50
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(params=["sqlite", "redis"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str | None]:
     """The address of the shared state; None for the file beside the table."""

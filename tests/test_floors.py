@@ -14,13 +14,13 @@ FLOORS = [
     ["types"],
     ["redaction"],
     ["errors"],
-    ["version", "words", "costs", "statistics", "scorers", "files", "notices", "svg"],
+    ["version", "words", "costs", "statistics", "scorers", "files", "notices", "svg", "levels", "pages"],
     ["providers"],
     ["strategies"],
     ["classify"],
     ["table"],
     ["evaluation", "routing"],
-    ["tuning", "monitoring", "review"],
+    ["tuning", "monitoring", "review", "service"],
     ["cli", "testing"],
 ]
 GROUND = 3  # floors up to this one may use what stands beside them

@@ -16,7 +16,7 @@ from tests.conftest import Project
 HEAVY = {
     *("pandas", "numpy", "scipy", "rapidfuzz"),
     *("anthropic", "openai", "httpx", "httpx2", "aiohttp", "xllamacpp"),
-    *("jinja2", "jsonschema", "genai_prices"),
+    *("jinja2", "jsonschema", "genai_prices", "starlette", "uvicorn"),
     *("asyncio", "sqlite3", "concurrent"),
 }
 

@@ -63,7 +63,9 @@ def desk(project: Project, far: Far) -> Desk:
     return made
 
 
-@pytest.mark.parametrize("place", [0, 9, 19])
+@pytest.mark.parametrize(
+    "place", [0, pytest.param(9, marks=pytest.mark.slow), pytest.param(19, marks=pytest.mark.slow)]
+)
 def test_wrong_on_one_of_24_the_cheapest_serves_provisional(desk: Desk, place: int) -> None:
     """Haiku misses one ticket early enough to be proven no more: it serves at its risk, and nobody dearer is asked."""
     desk.wrong = {HAIKU: {place}}
