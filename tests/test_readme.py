@@ -55,6 +55,8 @@ def test_the_table_of_commands_is_true(capsys: pytest.CaptureFixture[str]) -> No
         "diff",
         "check",
         "route",
+        "serve",
+        "keys",
         "train",
         "calibrate",
         "health",
