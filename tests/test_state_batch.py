@@ -63,7 +63,7 @@ def test_another_process_is_not_waited_for(file: SqliteStore, tmp_path: Path) ->
 
 
 def test_another_thread_is_not_waited_for(file: SqliteStore) -> None:
-    """One that has the connection, say while it merges the log."""
+    """One that has the connection, say during a checkpoint."""
     begun, done = threading.Event(), threading.Event()
 
     def slow(documents: Documents) -> tuple[Documents, Json]:
@@ -82,7 +82,7 @@ def test_another_thread_is_not_waited_for(file: SqliteStore) -> None:
 
 
 def test_the_disk_is_not_waited_for_and_the_log_does_not_grow(file: SqliteStore, tmp_path: Path) -> None:
-    """When the log is to be merged into the file, somebody has to wait for that: the log is bounded."""
+    """At a checkpoint somebody has to wait for it: the log is bounded."""
     waited, longest = 0, 0
     for _ in range(3000):
         try:
@@ -93,6 +93,19 @@ def test_the_disk_is_not_waited_for_and_the_log_does_not_grow(file: SqliteStore,
         longest = max(longest, (tmp_path / "state.sqlite-wal").stat().st_size)
     assert file.get([KEY]) == {KEY: 3000}
     assert 0 < waited < 30
+    assert longest < 8 * 2**20
+
+
+def test_processes_that_wait_checkpoint_the_log_though_another_does_not(file: SqliteStore, tmp_path: Path) -> None:
+    """A service that is idle holds the file open while commands come and go, a change each."""
+    file.update([KEY], one_more, wait=False)
+    longest = 0
+    for _ in range(60):
+        with closing(SqliteStore(tmp_path / "state.sqlite")) as command:
+            for _ in range(50):
+                command.update([KEY], one_more)
+        longest = max(longest, (tmp_path / "state.sqlite-wal").stat().st_size)
+    assert file.get([KEY]) == {KEY: 3001}
     assert longest < 8 * 2**20
 
 

@@ -24,9 +24,11 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS documents (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires_at REAL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS passing ON documents (expires_at) WHERE expires_at IS NOT NULL",
 )
-# The log is merged into the file by `_merge`: SQLite would do it at any commit, and it waits for the disk.
-_MODES = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", "PRAGMA wal_autocheckpoint = 0")
-_MERGED_AT = 1000  # pages that were written to the log, as SQLite's own default
+_MODES = ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL")
+# A commit that finds 1,000 pages in the write-ahead log checkpoints it, whoever wrote them, and waits for the disk.
+# A connection that must not wait leaves that to its updates that may (https://sqlite.org/wal.html#ckpt).
+_NO_AUTO_CHECKPOINT = "PRAGMA wal_autocheckpoint = 0"
+_CHECKPOINT_AT = 1000  # pages
 _PAGE = 4096
 _PAGES = 3  # of an update of a small document: its own, those above it in the tree, the index of what expires
 _LIVE = "(expires_at IS NULL OR expires_at > ?)"
@@ -53,7 +55,8 @@ class SqliteStore:
         """
         self._path, self._clock, self._patience_s = path, clock, patience_s
         self._lock = threading.Lock()
-        self._unmerged = 0  # pages in the log, about
+        self._wal_pages = 0  # of our own, written since the last checkpoint, about
+        self._auto_checkpoint = True  # SQLite does it, at a commit
         try:
             make_private(path)
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -76,14 +79,14 @@ class SqliteStore:
         """Change documents, all or nothing; raises StateDown and WouldWait."""
         asked = checked_keys(keys)
         with self._using(wait=wait):
-            if not wait and self._unmerged >= _MERGED_AT:
-                raise WouldWait
+            if not wait:
+                self._be_quick()
             with self._transaction(wait=wait):
                 before = self._read(asked)
                 after, result = change(before)
                 self._write(changed(asked, before, after), ttl_s)
-            if wait and self._unmerged >= _MERGED_AT:
-                self._merge()
+            if wait and not self._auto_checkpoint and self._wal_pages >= _CHECKPOINT_AT:
+                self._checkpoint()
         return result
 
     def scan(self, prefix: str) -> dict[str, Json]:
@@ -123,12 +126,20 @@ class SqliteStore:
             else:
                 text = json.dumps(value, separators=(",", ":"))
                 self._database.execute(_WRITE, (key, text, expires_at))
-                self._unmerged += len(text) // _PAGE
-        self._unmerged += _PAGES
+                self._wal_pages += len(text) // _PAGE
+        self._wal_pages += _PAGES
 
-    def _merge(self) -> None:
-        """Merge the log into the file as far as no reader needs it; what cannot be merged now is later."""
-        self._unmerged = 0
+    def _be_quick(self) -> None:
+        """See that no commit waits for the disk; raises WouldWait where it is time to."""
+        if self._auto_checkpoint:
+            self._database.execute(_NO_AUTO_CHECKPOINT)
+            self._auto_checkpoint, self._wal_pages = False, 0
+        elif self._wal_pages >= _CHECKPOINT_AT:
+            raise WouldWait
+
+    def _checkpoint(self) -> None:
+        """Copy the log into the file as far as no reader needs it; what cannot be copied now is later."""
+        self._wal_pages = 0
         with suppress(sqlite3.Error):  # what was written is safe in the log
             self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
