@@ -59,7 +59,7 @@ def create(
 
         KEY=$(routerctl keys create app)
 
-        routerctl keys create batch --tenant acme --class extract --expires 90d --requests-per-minute 600
+        routerctl keys create batch --tenant acme --class extract --expires 90d
     """
     from routerctl.cli.output.keys import print_created
 

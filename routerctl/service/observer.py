@@ -145,5 +145,5 @@ def _lives(process: str) -> bool:
     except (ValueError, ProcessLookupError):
         return False
     except PermissionError:  # somebody else's
-        pass
+        return True
     return True
