@@ -87,11 +87,11 @@ def test_undisturbed_traffic_is_no_drift(project: Project, run: Run) -> None:
 @pytest.mark.parametrize(
     ("disturbance", "moved"),
     [
-        ({"served_model": "model-large-0613"}, {"sums served model"}),
-        ({"refused": 0.1}, {"sums refusals"}),
+        pytest.param({"served_model": "model-large-0613"}, {"sums served model"}, marks=pytest.mark.slow),
+        pytest.param({"refused": 0.1}, {"sums refusals"}, marks=pytest.mark.slow),
         ({"latency_s": 1.0}, {"sums latency p50", "sums latency p95"}),
         ({"cost_usd": 0.002}, {"sums cost p50", "sums cost p95"}),
-        ({"cost_usd": 0.0005}, {"sums lower cost p50"}),
+        pytest.param({"cost_usd": 0.0005}, {"sums lower cost p50"}, marks=pytest.mark.slow),
         ({"good": 0.5, "rated": 0.9}, {"sums (feedback) score"}),
         ({"served": "small", "cost_usd": 0.01, "latency_s": 9.0}, {"sums served by another"}),
         (
