@@ -92,6 +92,7 @@ async def _ready(served: Served) -> None:
                 return False
 
         await until(is_ready, within_s=_START_S)
+    await until(lambda: "serving version" in served.said, within_s=_START_S)  # by now all workers are ready
 
 
 async def until(met: Callable[[], object], *, within_s: float = 15.0) -> None:

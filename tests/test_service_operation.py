@@ -252,6 +252,23 @@ async def test_every_worker_looks_at_the_table_on_sighup(built: Path, tmp_path: 
             assert await _stopped(served) == 0
 
 
+@pytest.mark.slow
+async def test_sighup_ends_no_worker_that_is_starting(built: Path, tmp_path: Path) -> None:
+    """It would die of it before it minds the signal; another one would take its place."""
+    async with Emulator(answer) as far:
+        _written(tmp_path, built, far)
+        async with started(tmp_path, "--workers", "2") as served:
+            first = served.workers()
+            os.kill(first[0], signal.SIGKILL)
+            await until(lambda: set(served.workers()) - set(first))
+            for _ in range(100):
+                signalled(served, signal.SIGHUP)
+                await asyncio.sleep(0.02)
+            assert served.said.count("a worker ended") == 1
+            assert len(served.workers()) == 2
+            assert await _stopped(served) == 0
+
+
 BAD: dict[str, Callable[[Path, Table], object]] = {
     "edited": lambda path, table: path.write_text(table_text(table).replace("model-chat", "model-other")),
     "no yaml": lambda path, table: path.write_text("{ not: [yaml"),

@@ -85,10 +85,13 @@ class Supervisor(Multiprocess):
         return process
 
     def handle_hup(self) -> None:
-        """Have every worker check its table."""
+        """Have every worker check its table.
+
+        Not one that is starting: it would die of the signal, and reads the table anyway.
+        """
         for process in self.processes:
             with suppress(ProcessLookupError):
-                if process.pid is not None:
+                if process.pid is not None and process.pid in self._ready:
                     os.kill(process.pid, signal.SIGHUP)
 
 
@@ -115,6 +118,7 @@ def supervise(config: Config, sock: socket.socket, on_ready: OnReady) -> None:
 
 def supervise_one(config: Config, sock: socket.socket, on_ready: OnReady) -> None:
     """Serve in this process; raises RouterctlError where it cannot start."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a table to check
     signal.signal(signal.SIGTERM, _stopped)  # uvicorn sends it once more when everything has ended
     try:
         OneServer(config, on_ready).run(sockets=[sock])
